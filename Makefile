@@ -1,0 +1,107 @@
+# make demo    build and measure a real model on an emulated Raspberry Pi 4
+# make test    lint, then run every test
+# make lint    ruff and mypy
+# make format  ruff format
+# make install the virtual environment and every package the others need (they all do this first)
+#
+# TORCH_INDEX=URL takes torch from that package index: the CPU-only one of its makers saves gigabytes of CUDA.
+# PYTHON=python3.12 chooses an interpreter; otherwise the first of 3.11, 3.12, 3.13 that is there is taken.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Programs of the system administrator lie where an ordinary user's PATH may not reach.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+PYTHON ?=
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
+TARGET := emulated://raspberry-pi-4
+
+# One "what must be there=Debian package" a word; a path is looked for as a file, anything else as a program.
+DEMO_NEEDS := qemu-system-aarch64=qemu-system-arm qemu-img=qemu-utils mmdebstrap=mmdebstrap mke2fs=e2fsprogs \
+	busybox=busybox-static cpio=cpio g++=g++ aarch64-linux-gnu-g++=g++-aarch64-linux-gnu cmake=cmake \
+	/usr/include/nlohmann/json.hpp=nlohmann-json3-dev ssh-keygen=openssh-client
+TEST_NEEDS := sshd=openssh-server
+FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python3.13 python3); do \
+	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	then echo $$each; break; fi; done
+
+.PHONY: help install demo test lint format clean system system-test
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+system: NEEDS := $(DEMO_NEEDS)
+system-test: NEEDS := $(DEMO_NEEDS) $(TEST_NEEDS)
+system system-test:
+	@missing=""
+	for need in $(NEEDS); do
+		what=$${need%%=*}
+		if [[ $$what == /* ]]; then [[ -e $$what ]] || missing+=" $${need#*=}"
+		else command -v "$$what" >/dev/null || missing+=" $${need#*=}"; fi
+	done
+	python=$$($(FIND_PYTHON))
+	if [[ ! -x $(BIN)/python && -z $$python ]]; then missing+=" python3 python3-venv"; fi
+	[[ -n $$missing ]] || exit 0
+	if ! command -v apt-get >/dev/null; then
+		echo "error: these are missing and there is no apt-get to install them:$$missing" >&2
+		echo "(Debian's names; install your system's packages of the same programs, then run make again)" >&2
+		exit 2
+	fi
+	as_root=""
+	if [[ $$(id -u) != 0 ]]; then
+		if ! command -v sudo >/dev/null; then
+			echo "error: not root and no sudo; as root run: apt-get install$$missing" >&2
+			exit 2
+		fi
+		as_root=sudo
+	fi
+	echo "installing system packages:$$missing"
+	$$as_root apt-get update -q
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+
+$(BIN)/python: | system
+	@python=$$($(FIND_PYTHON))
+	if [[ -z $$python ]]; then
+		echo "error: no Python 3.11 to 3.13 with venv was found; install one, or name it: make PYTHON=/path/to/python" >&2
+		exit 2
+	fi
+	$$python -m venv $(VENV)
+
+# torch first and alone: a plain version takes the wheel that PIP_FIND_LINKS or TORCH_INDEX offers.
+$(VENV)/torch.stamp: pyproject.toml | $(BIN)/python
+	@$(BIN)/pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	touch $@
+
+$(VENV)/install.stamp: $(VENV)/torch.stamp
+	$(BIN)/pip install -e '.[demo,parquet,dev]'
+	@touch $@
+
+install: system $(VENV)/install.stamp
+
+demo: install
+	$(BIN)/edgewright build demo --profile raspberry-pi-4 -o build/demo
+	$(BIN)/edgewright bench build/demo --target $(TARGET)
+
+test: system-test lint
+	@# a server started by root for a test wants this directory, which is otherwise made at boot
+	if [[ $$(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix --exit-zero --quiet
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
