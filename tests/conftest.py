@@ -1,0 +1,22 @@
+"""What every test may use, and the quiet every test runs in."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a network
+
+
+@pytest.fixture
+def toml_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a TOML file and give its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "given.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write

@@ -1,0 +1,283 @@
+"""Recipes: what a minimal one gives, and how every fault is told."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from toolchain.errors import EnvironmentFaultError, InputError, InvalidFileError, UnknownNameError
+from toolchain.reading import Source, key_lines, read_toml, validated
+from toolchain.recipe import Data, ModelSource, Prune, Recipe, find_recipe, load_recipe, recipe_names
+
+MINIMAL = """
+[recipe]
+name = "mine"
+[model]
+folder = "teacher"
+[task]
+kind = "embedding"
+[data]
+builtin = "stdlib-search"
+"""
+
+
+def faults(write: Callable[[str], Path], text: str) -> dict[str, str]:
+    with pytest.raises(InvalidFileError) as caught:
+        load_recipe(write(text))
+    return dict(caught.value.faults)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_built_in_recipe_is_sound(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it() -> None:
+    demo = load_recipe("demo")
+    assert demo.budget.artifact_mb is not None
+    assert demo.budget.peak_memory_mb == 32
+    folder = demo.model.package_folder()
+    assert folder is not None
+    assert (folder / "config.json").is_file()
+
+
+def test_a_minimal_recipe_has_good_defaults(toml_file: Callable[[str], Path]) -> None:
+    recipe = load_recipe(toml_file(MINIMAL))
+    assert recipe.stages.distill.minutes == 5
+    assert recipe.stages.export.runtimes == ("executorch", "litert")
+    assert recipe.stages.quantize.scheme == "dynamic-int8"
+    assert recipe.budget.latency_ms is None
+
+
+def test_relative_paths_start_from_the_recipes_folder(toml_file: Callable[[str], Path]) -> None:
+    path = toml_file(MINIMAL)
+    assert load_recipe(path).model.folder == path.parent / "teacher"
+
+
+def test_a_recipe_written_as_json_reads_back_the_same(toml_file: Callable[[str], Path]) -> None:
+    for recipe in (load_recipe(toml_file(MINIMAL)), load_recipe("demo")):
+        assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_epochs_alone_lift_the_time_limit(toml_file: Callable[[str], Path]) -> None:
+    distill = load_recipe(toml_file(MINIMAL + "[stages.distill]\nepochs = 2\n")).stages.distill
+    assert (distill.epochs, distill.minutes) == (2, None)
+
+
+def test_the_lengths_end_with_the_tasks_own() -> None:
+    values = {"recipe": {"name": "x"}, "model": {"hub": "a/b"}, "data": {"builtin": "stdlib-search"}}
+    for longest, lengths in ((64, (8, 16, 24, 32, 48, 64)), (40, (8, 16, 24, 32, 40)), (8, (8,))):
+        recipe = Recipe.model_validate(values | {"task": {"kind": "embedding", "max_length": longest}})
+        assert recipe.lengths == lengths
+    recipe = Recipe.model_validate(values | {"task": {"kind": "embedding", "max_length": 256}})
+    assert recipe.lengths[-2:] == (128, 256)
+
+
+def test_every_fault_is_told_at_once_with_its_line(toml_file: Callable[[str], Path]) -> None:
+    found = faults(
+        toml_file,
+        """[recipe]
+nam = "x"
+[model]
+folder = "./m"
+hub = "a/b"
+[task]
+kind = "embeding"
+max_length = "12"
+[data]
+file = "d.txt"
+split = { tset = 0.1 }
+[prune]
+layers = 3
+[stages.prune]
+layers = [3, true]
+neurons = -1
+[stages.finetune]
+epochs = 2.5
+[budget]
+latency_ms = nan
+""",
+    )
+    assert found == {
+        "line 1, recipe.name": "is missing",
+        "line 2, recipe.nam": "is not a known key; did you mean name?",
+        "line 3, model": "needs exactly one of folder, hub, factory and package; found folder and hub",
+        "line 7, task.kind": '"embeding" is not one of embedding, classification; did you mean embedding?',
+        "line 8, task.max_length": 'must be a whole number, not "12"',
+        "line 10, data.file": "'d.txt' is of no known format; give a file ending in .csv, .jsonl, .parquet",
+        "line 11, data.split.tset": "is not a known key; did you mean test?",
+        "line 12, prune": "does not belong here; it is known as stages.prune",
+        "line 15, stages.prune.layers": "must be a number of layers or a list of layer indexes counted from 0, "
+        "not [3, True]",
+        "line 16, stages.prune.neurons": "must be more than 0, not -1",
+        "line 18, stages.finetune.epochs": "must be a whole number, not 2.5",
+        "line 20, budget.latency_ms": "must be a finite number, not NaN",
+    }
+
+
+def test_faults_stand_in_the_files_order(toml_file: Callable[[str], Path]) -> None:
+    text = MINIMAL + "[budget]\nlatency_ms = -1\n[stages.prune]\nheads = 0\n[stages.export]\nlengths = [16, 8]\n"
+    assert [place.split(",")[0] for place in faults(toml_file, text)] == ["line 11", "line 13", "line 15"]
+
+
+def test_faults_between_sections_come_with_the_others(toml_file: Callable[[str], Path]) -> None:
+    text = MINIMAL.replace("embedding", "classification") + "[budget]\nartifact_mb = 0\n"
+    assert faults(toml_file, text) == {
+        "line 9, data.builtin": "stdlib-search is for embedding, but task.kind is classification",
+        "line 11, budget.artifact_mb": "must be more than 0, not 0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ("", "needs exactly one of builtin, file and train; found none"),
+        ('builtin = "stdlib-search"\nfile = "a.csv"', "found builtin and file"),
+        ('train = "a.csv"', "train needs test beside it"),
+        ('file = "a.csv"\ntest = "b.csv"', "test belongs beside train"),
+        ('train = "a.csv"\ntest = "b.csv"\nsplit = { test = 0.5 }', "split is for a single file"),
+        ('builtin = "stdlib-search"\nsplit = { test = 0.5 }', "with builtin the parts are already apart"),
+        ('builtin = "stdlib-search"\ncolumns = { text = "t" }', "columns are for files of yours"),
+        ('file = "a.csv"\nextra_text_packages = ["numpy"]', "extra_text_packages belongs to the built-in set"),
+        ('file = "a.csv"\nsplit = { test = 0.7, validation = 0.5 }', "less than 1 must go"),
+        ('file = "a.csv"', "must name the column pair, which embedding learns from"),
+    ],
+)
+def test_data_that_contradicts_itself_is_refused(toml_file: Callable[[str], Path], data: str, sentence: str) -> None:
+    found = faults(toml_file, MINIMAL.replace('builtin = "stdlib-search"', data))
+    assert any(sentence in what for what in found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("", "found none"),
+        ('folder = "a"\nrevision = "main"', "revision belongs to hub"),
+        ('hub = "a/b/c"', "must have the form 'organisation/name'"),
+        ('factory = "module"', "must have the form 'module:function'"),
+        ('package = "module"', "must have the form 'package:subfolder'"),
+    ],
+)
+def test_a_model_must_have_one_source_in_its_form(toml_file: Callable[[str], Path], model: str, sentence: str) -> None:
+    (what,) = faults(toml_file, MINIMAL.replace('folder = "teacher"', model)).values()
+    assert sentence in what
+
+
+@pytest.mark.parametrize("layers", ["0", "[]", "[2, 1]", "[1, 1]", "[-1]", '"3"', "true", "2.0"])
+def test_kept_layers_are_a_number_or_a_rising_list(toml_file: Callable[[str], Path], layers: str) -> None:
+    found = faults(toml_file, f"{MINIMAL}[stages.prune]\nlayers = {layers}\n")
+    assert list(found) == ["line 11, stages.prune.layers"]
+
+
+def test_finetuning_an_embedding_is_refused_with_its_line(toml_file: Callable[[str], Path]) -> None:
+    assert "line 10, stages.finetune" in faults(toml_file, MINIMAL + "[stages.finetune]\nepochs = 1\n")
+
+
+def test_a_syntax_fault_is_told_with_line_and_column(toml_file: Callable[[str], Path]) -> None:
+    assert faults(toml_file, '[recipe]\nname = "x\n') == {"line 2, column 10": "is not TOML: Illegal character '\\n'"}
+    (place,) = faults(toml_file, "[recipe]\nname = [1,")
+    assert place.startswith("line 2")
+
+
+def test_a_file_that_is_not_text_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"[recipe]\nname = '\xff'\n")
+    with pytest.raises(InvalidFileError, match="line 2: is not UTF-8 text"):
+        load_recipe(path)
+
+
+def test_an_unknown_name_offers_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean demo"):
+        load_recipe("dmeo")
+
+
+def test_a_missing_file_and_a_folder_are_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no recipe file"):
+        load_recipe(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load_recipe(tmp_path)
+
+
+def test_a_built_in_name_wins_over_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("demo").name == "demo"
+
+
+def test_a_missing_package_says_what_to_install() -> None:
+    assert find_spec("no_such_package_here") is None
+    with pytest.raises(EnvironmentFaultError, match="pip install no-such-package-here"):
+        ModelSource(package="no_such_package_here:model").package_folder()
+
+
+def test_a_recipe_made_in_python_is_checked_as_a_whole() -> None:
+    with pytest.raises(ValidationError, match="stdlib-search is for embedding"):
+        Recipe.model_validate(
+            {
+                "recipe": {"name": "x"},
+                "model": {"hub": "a/b"},
+                "task": {"kind": "classification"},
+                "data": Data(builtin="stdlib-search"),
+            }
+        )
+
+
+def test_key_lines_see_through_strings_arrays_and_tables() -> None:
+    text = '''a = 1
+b.c = """
+d = 2
+"""
+["x y".z]
+e = [
+  1,
+]
+[[f]]
+g = 1
+[[f]]
+g = 2
+'''
+    assert key_lines(text) == {
+        ("a",): 1,
+        ("b",): 2,
+        ("b", "c"): 2,
+        ("x y",): 5,
+        ("x y", "z"): 5,
+        ("x y", "z", "e"): 6,
+        ("f",): 9,
+        ("f", 0): 9,
+        ("f", 0, "g"): 10,
+        ("f", 1): 11,
+        ("f", 1, "g"): 12,
+    }
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_either_a_recipe_or_a_told_fault(text: str) -> None:
+    with pytest.raises(InvalidFileError):
+        read_toml(Source(name="any", text=text, folder=Path()), Recipe)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["layers", "heads", "neurons", "importance", "enabled", "other"]),
+        st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=5), st.lists(st.integers(), max_size=3)),
+    )
+)
+def test_any_stage_settings_are_either_taken_or_told(values: dict[str, object]) -> None:
+    told: tuple[tuple[str, str], ...] = ()
+    try:
+        prune = validated(Prune, values, file="any")
+    except InvalidFileError as error:
+        told = error.faults
+    if told:
+        assert all(place and what for place, what in told)
+    else:
+        assert prune.heads is None or prune.heads > 0
+
+
+def test_showing_a_recipe_gives_its_own_text() -> None:
+    assert find_recipe("demo").text.startswith("# Offline semantic search")

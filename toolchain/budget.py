@@ -1,0 +1,122 @@
+"""What an artifact may cost at most, and whether it kept to it.
+
+In:  a `Budget` (a recipe's section) and what was measured, as far as it is known.
+Out: a `Verdict` that says by how much each limit was missed and which stage's settings would change it.
+Measuring is `measure`'s concern. A megabyte is 1,000,000 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BYTES_PER_MB = 1_000_000
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Budget(BaseModel):
+    """Upper limits; one that is None is not set.
+
+    `max_score_loss_percent` is the student's loss against the teacher in percent of the teacher's score.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latency_ms: Limit | None = None
+    artifact_mb: Limit | None = None
+    peak_memory_mb: Limit | None = None
+    max_score_loss_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Miss:
+    """One limit that was not kept: `by_percent` is the excess in percent of the limit."""
+
+    name: str
+    limit: float
+    actual: float
+    unit: str
+    by_percent: float
+    stage: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether the budget was met; `undecided` names the limits for which nothing was measured."""
+
+    met: bool
+    missed: tuple[Miss, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """The verdict as it stands in JSON documents; a number that is not finite becomes null."""
+        missed = [{key: _finite(value) for key, value in asdict(miss).items()} for miss in self.missed]
+        return {"met": self.met, "missed": missed, "undecided": list(self.undecided)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    """A limit's unit, the stage whose settings decide it, and what to change there."""
+
+    unit: str
+    stage: str
+    remedy: str
+
+
+_RULES = {
+    "latency_ms": _Rule(unit="ms", stage="prune", remedy="lower stages.prune.layers or stages.prune.neurons"),
+    "artifact_mb": _Rule(unit="MB", stage="vocabulary", remedy="lower stages.vocabulary.size or stages.prune.neurons"),
+    "peak_memory_mb": _Rule(unit="MB", stage="prune", remedy="lower stages.prune.neurons or stages.vocabulary.size"),
+    "max_score_loss_percent": _Rule(
+        unit="%", stage="distill", remedy="raise stages.distill.minutes or keep more layers in stages.prune.layers"
+    ),
+}
+
+
+def judge(
+    budget: Budget,
+    *,
+    latency_ms: float | None = None,
+    artifact_bytes: int | None = None,
+    peak_rss_bytes: int | None = None,
+    score_loss_percent: float | None = None,
+) -> Verdict:
+    """Compare what is known with the limits; a limit that is exactly reached is kept, one not measured is undecided."""
+    known = {
+        "latency_ms": latency_ms,
+        "artifact_mb": None if artifact_bytes is None else artifact_bytes / BYTES_PER_MB,
+        "peak_memory_mb": None if peak_rss_bytes is None else peak_rss_bytes / BYTES_PER_MB,
+        "max_score_loss_percent": score_loss_percent,
+    }
+    limits = {name: limit for name in _RULES if (limit := getattr(budget, name)) is not None}
+    undecided = tuple(name for name in limits if known[name] is None)
+    # "not <=" rather than ">": a measurement that is not a number keeps no limit.
+    missed = tuple(
+        _miss(name, limit, actual)
+        for name, limit in limits.items()
+        if (actual := known[name]) is not None and not actual <= limit
+    )
+    return Verdict(met=not missed, missed=missed, undecided=undecided)
+
+
+def _miss(name: str, limit: float, actual: float) -> Miss:
+    rule = _RULES[name]
+    by_percent = 100 * (actual - limit) / limit
+    return Miss(
+        name=name,
+        limit=limit,
+        actual=actual,
+        unit=rule.unit,
+        by_percent=by_percent,
+        stage=rule.stage,
+        sentence=f"{name} is {actual:.4g} {rule.unit}, {by_percent:.3g} % over the limit of {limit:g} {rule.unit}; "
+        f"the stage {rule.stage} decides it: {rule.remedy}",
+    )
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
