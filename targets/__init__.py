@@ -1,0 +1,45 @@
+"""Machines an artifact can run on: this one, one reached by SSH, or an emulated ARM board.
+
+In:  an address, as `local:`, `ssh://pi@raspberrypi.local`, `emulated://raspberry-pi-4`.
+Out: a `Target`. What is pushed there is `push`'s concern, what the machine is like `facts`'.
+Importing this package imports none of the libraries its transports wrap.
+"""
+
+from importlib import import_module
+from typing import Protocol, cast
+
+from targets.base import Completed, Target
+from toolchain.errors import InputError, UnknownNameError
+
+__all__ = ["SCHEMES", "Completed", "Target", "open_target"]
+
+# scheme → the module that offers `open_address(address, *, instruction_clock) -> Target`
+SCHEMES = {
+    "emulated": "targets.emulated",
+    "local": "targets.local",
+    "ssh": "targets.ssh",
+}
+
+
+class _Opener(Protocol):
+    def open_address(self, address: str, *, instruction_clock: bool) -> Target: ...
+
+
+def open_target(address: str, *, instruction_clock: bool = False) -> Target:
+    """Connect to, or start, the machine at this address; `close` it when done.
+
+    With `instruction_clock` an emulated machine's time counts instructions (2 ns each, one core) and repeats from run
+    to run; other machines have no such clock. Raises `InputError` for an address that names nothing and a
+    `TargetError` for a machine that cannot be reached.
+    """
+    scheme, colon, _ = address.partition(":")
+    if not colon:
+        raise InputError(
+            f"{address!r} is not a target's address; write local:, ssh://user@host or emulated://raspberry-pi-4"
+        )
+    if scheme not in SCHEMES:
+        raise UnknownNameError("kind of target", scheme, SCHEMES)
+    if instruction_clock and scheme != "emulated":
+        raise InputError(f"{scheme}: has no instruction clock; only emulated:// targets do, so leave it out")
+    opener = cast(_Opener, import_module(SCHEMES[scheme]))
+    return opener.open_address(address, instruction_clock=instruction_clock)

@@ -1,0 +1,53 @@
+"""What a target is: a machine that takes files and runs commands, and holds no policy of its own.
+
+In:  paths and argument lists.
+Out: `Completed` commands, and files moved whole or not at all.
+What is pushed, in which order and whether it is already there is `push`'s concern; what is measured is `measure`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """A command that ended by itself. A signal shows as the negative of its number."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Target(Protocol):
+    """A machine that takes files and runs commands.
+
+    Every method raises a `TargetError`: `UnreachableError` when the connection is lost, `TransferError` when a file
+    did not arrive whole, `CommandTimeoutError` when a command was ended for its time limit.
+    """
+
+    @property
+    def address(self) -> str:
+        """What the user typed to reach this machine, without any secret."""
+
+    @property
+    def emulated(self) -> bool:
+        """Whether its processor is emulated, so that its clock is not a device's."""
+
+    @property
+    def home(self) -> PurePosixPath:
+        """The directory Edgewright may write to; everything it leaves on the machine lies below it."""
+
+    def put(self, local: Path, remote: PurePosixPath) -> None:
+        """Copy one file there, making its directory; it appears under its name only once it is whole."""
+
+    def get(self, remote: PurePosixPath, local: Path) -> None:
+        """Copy one file here; it appears under its name only once it is whole."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+        """Run a program with these exact arguments (no shell reads them) and wait for it to end."""
+
+    def close(self) -> None:
+        """Let go of the machine; what was started for this target is stopped. Safe to call twice."""

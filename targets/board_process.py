@@ -1,0 +1,137 @@
+"""Run one emulated board: a QEMU that is ours alone and never outlives us.
+
+In:  a `BoardImage`, the core to emulate, memory and number of cores.
+Out: `BoardProcess`: a running machine whose SSH port on the loopback interface accepts logins.
+Logging in is `ssh`'s concern; which board has which core is the profile's.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import weakref
+from collections.abc import Callable
+from typing import IO
+
+from targets import board_recipe
+from targets.board_image import BoardImage
+from toolchain.errors import BoardError, EnvironmentFaultError, InputError
+
+BOOT_LIMIT_S = 120.0
+PORT_ATTEMPTS = 5
+
+# The board's keeper: standard input is a pipe whose other end only we hold. When it closes (close(), the end of our
+# process, even by SIGKILL) the board is killed. PR_SET_PDEATHSIG would act at the end of the starting *thread*.
+KEEPER = """
+exec 3<&0
+"$@" </dev/null 3<&- &
+board=$!
+{ read -r _ <&3; kill -KILL $board; } &
+watch=$!
+wait $board
+status=$?
+kill $watch 2>/dev/null
+exit $status
+"""
+
+
+class BoardProcess:
+    """A running board, ready for logins on `port`; `close` ends it, and so does the end of this process."""
+
+    def __init__(self, port: int, stop: Callable[[], object]) -> None:
+        self.port = port
+        self._stop = weakref.finalize(self, stop)  # also runs when the interpreter ends
+
+    def close(self) -> None:
+        """Stop the machine; safe to call twice."""
+        self._stop()
+
+
+def boot(image: BoardImage, *, cpu: str, ram_mb: int, cpus: int, instruction_clock: bool = False) -> BoardProcess:
+    """Start a board and wait until it accepts logins (about 3 s).
+
+    With `instruction_clock` its time advances 2 ns for each instruction, on one core, whatever the host is doing.
+    Raises `BoardError` with the machine's last words when it does not come up.
+    """
+    if cpu.split(",")[0] == "max":
+        raise InputError("-cpu max emulates no real board and computes some models wrongly; name a core, as cortex-a72")
+    if shutil.which("qemu-system-aarch64") is None:
+        raise EnvironmentFaultError(
+            "qemu-system-aarch64", "run an emulated board", "run `sudo apt-get install qemu-system-arm`, or `make`"
+        )
+    clock = ["-smp", "1", "-icount", "shift=1"] if instruction_clock else ["-smp", str(cpus)]
+    for _ in range(PORT_ATTEMPTS):
+        try:
+            return _boot_once(image, ["-cpu", cpu, "-m", str(ram_mb), *clock])
+        except BoardError as error:
+            if "host forwarding" not in str(error):  # another program took the port meanwhile
+                raise
+    raise BoardError("no free port was found on this machine for an emulated board; stop other boards and try again")
+
+
+def _boot_once(image: BoardImage, core: list[str]) -> BoardProcess:
+    port = _free_port()
+    with tempfile.TemporaryFile(mode="w+", errors="replace", prefix="edgewright-board-") as words:
+        keeper = _start(image, core, port, words)
+        board = BoardProcess(port, lambda: _stop(keeper))
+        try:
+            _wait_until_ready(keeper, words)
+        except BaseException:
+            board.close()
+            raise
+        return board
+
+
+def _start(image: BoardImage, core: list[str], port: int, words: IO[str]) -> subprocess.Popen[bytes]:
+    machine = [
+        *("qemu-system-aarch64", "-machine", "virt", *core, "-display", "none", "-monitor", "none"),
+        *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-no-reboot"),
+        *("-kernel", str(image.kernel), "-initrd", str(image.first_disk), "-append", board_recipe.KERNEL_LINE),
+        *("-drive", f"file={_escaped(image.disk)},if=none,id=disk,format=raw", "-snapshot"),
+        *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
+        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"),
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
+    ]
+    return subprocess.Popen(
+        ["sh", "-c", KEEPER, "edgewright-board", *machine],
+        stdin=subprocess.PIPE,
+        stdout=words.fileno(),
+        stderr=words.fileno(),
+        start_new_session=True,  # Ctrl-C at the terminal is for us; the board ends when we let go of it
+    )
+
+
+def _escaped(path: os.PathLike[str]) -> str:
+    return os.fspath(path).replace(",", ",,")
+
+
+def _stop(keeper: subprocess.Popen[bytes]) -> None:
+    if keeper.stdin is not None:
+        keeper.stdin.close()
+    keeper.wait()
+
+
+def _wait_until_ready(keeper: subprocess.Popen[bytes], words: IO[str]) -> None:
+    deadline = time.monotonic() + BOOT_LIMIT_S
+    while True:
+        ended = keeper.poll() is not None
+        said = os.pread(words.fileno(), 1 << 20, 0).decode(errors="replace")
+        if board_recipe.READY in said:
+            return
+        if ended or time.monotonic() > deadline:
+            lines = [line.strip() for line in said.splitlines() if line.strip()]
+            what = "stopped while starting" if ended else f"was not ready after {BOOT_LIMIT_S:g} s"
+            raise BoardError(
+                f"the emulated board {what}; its last words: {lines[-1] if lines else 'none'}; "
+                "check the profile's [emulation] table and the memory left on this machine"
+            )
+        time.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

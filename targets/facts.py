@@ -1,0 +1,207 @@
+"""What a machine is and how it is doing: each fact is a command and a pure parser of what it prints.
+
+In:  a `Target` that has a POSIX shell.
+Out: a JSON-safe dict for a measurement's "machine" field, in one round trip; what a machine does not tell is None.
+What follows from a fact (that a run was throttled, say) is `measure`'s concern.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from targets.base import Target
+
+Value = str | int | float | list[str] | dict[str, object] | None
+FACTS_LIMIT_S = 60.0
+SEPARATOR = "@edgewright-fact"
+CPU = "/sys/devices/system/cpu"
+
+# /proc/cpuinfo's numbers for Arm's own cores (implementer 0x41)
+ARM_CORES = {
+    "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73",
+    "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76",
+    "0xd41": "Cortex-A78",
+    "0xd42": "Cortex-A78AE",
+    "0xd46": "Cortex-A510",
+    "0xd47": "Cortex-A710",
+    "0xd4d": "Cortex-A715",
+    "0xd4e": "Cortex-X3",
+}
+
+# vcgencmd get_throttled: the same four conditions, now (bits 0 to 3) and at any time since the start (bits 16 to 19)
+THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One command and the pure function that reads its output; the parser answers None for what it cannot read."""
+
+    argv: tuple[str, ...]
+    parse: Callable[[str], Value]
+
+
+def cpu_model(cpuinfo: str) -> str | None:
+    """The cores' name: on ARM from implementer and part, big and little ones joined; else the model name."""
+    if parts := cpu_parts(cpuinfo):
+        own = "0x41" in re.findall(r"^CPU implementer\s*:\s*(\S+)", cpuinfo, re.M)
+        return " + ".join(ARM_CORES.get(part, f"part {part}") if own else f"part {part}" for part in parts)
+    return _first(r"^model name\s*:\s*(.+)$", cpuinfo)
+
+
+def cpu_parts(cpuinfo: str) -> list[str] | None:
+    """The distinct part numbers, as `0xd08`, in the order of the cores; None where the machine has none (x86)."""
+    return list(dict.fromkeys(re.findall(r"^CPU part\s*:\s*(0x[0-9a-fA-F]+)", cpuinfo, re.M))) or None
+
+
+def cpu_features(cpuinfo: str) -> list[str] | None:
+    """The instruction sets every core has, sorted: a program runs on any of them."""
+    lines = re.findall(r"^(?:Features|flags)\s*:\s*(.*)$", cpuinfo, re.M)
+    return sorted(set.intersection(*(set(line.split()) for line in lines))) if lines else None
+
+
+def core_count(cpuinfo: str) -> int | None:
+    """Cores that are on."""
+    return len(re.findall(r"^processor\s*:\s*\d+", cpuinfo, re.M)) or None
+
+
+def memory_total_bytes(meminfo: str) -> int | None:
+    """What Linux sees of the memory."""
+    return _kibibytes("MemTotal", meminfo)
+
+
+def memory_available_bytes(meminfo: str) -> int | None:
+    """What a new program could get without swapping."""
+    return _kibibytes("MemAvailable", meminfo)
+
+
+def swap_used_bytes(meminfo: str) -> int | None:
+    """Swap in use; a measurement with any deserves a second look."""
+    total, free = _kibibytes("SwapTotal", meminfo), _kibibytes("SwapFree", meminfo)
+    return total - free if total is not None and free is not None else None
+
+
+def kernel_release(uname: str) -> str | None:
+    """The kernel's release out of `uname -s -r -m`."""
+    fields = uname.split()
+    return fields[1] if len(fields) == 3 else None
+
+
+def architecture(uname: str) -> str | None:
+    """The machine's instruction set out of `uname -s -r -m`, as `aarch64`."""
+    fields = uname.split()
+    return fields[2] if len(fields) == 3 else None
+
+
+def libc_version(getconf: str) -> str | None:
+    """As `glibc 2.36`; None with another C library."""
+    return _first(r"^(glibc \d[\d.]*)\s*$", getconf)
+
+
+def os_name(os_release: str) -> str | None:
+    """The distribution's full name."""
+    return _first(r'^PRETTY_NAME="?([^"\n]*)"?$', os_release)
+
+
+def board_model(device_tree: str) -> str | None:
+    """What the firmware calls the board; the file ends in a zero byte."""
+    return device_tree.strip("\0 \t\r\n") or None
+
+
+def governor(listing: str) -> str | None:
+    """The frequency governor; several cores' different ones joined."""
+    return " + ".join(dict.fromkeys(listing.split())) or None
+
+
+def clock_mhz(listing: str) -> int | None:
+    """The highest of the cores' frequencies, which the kernel gives in kHz."""
+    found = [int(word) for word in listing.split() if word.isdigit()]
+    return max(found) // 1000 if found else None
+
+
+def hottest_c(listing: str) -> float | None:
+    """The highest of the thermal zones' temperatures, which the kernel gives in thousandths of a degree Celsius."""
+    found = [int(word) / 1000 for word in listing.split() if re.fullmatch(r"-?\d+", word)]
+    return max((value for value in found if -40 < value < 200), default=None)
+
+
+def throttling(vcgencmd: str) -> dict[str, object] | None:
+    """The Raspberry Pi firmware's word: the raw bits, what limits it now, what has limited it since the start."""
+    raw = _first(r"^throttled=(0x[0-9a-fA-F]+)\s*$", vcgencmd)
+    if raw is None:
+        return None
+    bits = int(raw, 16)
+    now = [name for place, name in enumerate(THROTTLE_BITS) if bits >> place & 1]
+    since_start = [name for place, name in enumerate(THROTTLE_BITS, 16) if bits >> place & 1]
+    return {"raw": raw, "now": now, "since_start": since_start}
+
+
+def firmware_clock_mhz(vcgencmd: str) -> int | None:
+    """The ARM clock as the firmware measures it; the kernel may report 1400 MHz while the firmware runs 600."""
+    found = _first(r"^frequency\(\d+\)=(\d+)\s*$", vcgencmd)
+    return round(int(found) / 1e6) if found else None
+
+
+def load_1min(loadavg: str) -> float | None:
+    """Processes that wanted to run, averaged over the last minute."""
+    found = _first(r"^(\d+\.\d+) ", loadavg)
+    return float(found) if found else None
+
+
+def _first(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, text, re.M)
+    return found[1].strip() if found else None
+
+
+def _kibibytes(name: str, meminfo: str) -> int | None:
+    found = _first(rf"^{name}:\s+(\d+) kB$", meminfo)
+    return int(found) * 1024 if found else None
+
+
+CPUINFO, MEMINFO, UNAME = ("cat", "/proc/cpuinfo"), ("cat", "/proc/meminfo"), ("uname", "-s", "-r", "-m")
+
+
+def _every(pattern: str) -> tuple[str, ...]:
+    return ("sh", "-c", f"cat {pattern}")  # the shell is there for the wildcard
+
+
+MACHINE: Mapping[str, Fact] = {
+    "board": Fact(argv=("cat", "/proc/device-tree/model"), parse=board_model),
+    "cpu_model": Fact(argv=CPUINFO, parse=cpu_model),
+    "cpu_parts": Fact(argv=CPUINFO, parse=cpu_parts),
+    "cpu_features": Fact(argv=CPUINFO, parse=cpu_features),
+    "cores": Fact(argv=CPUINFO, parse=core_count),
+    "ram_bytes": Fact(argv=MEMINFO, parse=memory_total_bytes),
+    "ram_available_bytes": Fact(argv=MEMINFO, parse=memory_available_bytes),
+    "swap_used_bytes": Fact(argv=MEMINFO, parse=swap_used_bytes),
+    "arch": Fact(argv=UNAME, parse=architecture),
+    "kernel": Fact(argv=UNAME, parse=kernel_release),
+    "libc": Fact(argv=("getconf", "GNU_LIBC_VERSION"), parse=libc_version),
+    "os": Fact(argv=("cat", "/etc/os-release"), parse=os_name),
+    "governor": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_governor"), parse=governor),
+    "clock_mhz": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq"), parse=clock_mhz),
+    "clock_max_mhz": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq"), parse=clock_mhz),
+    "clock_firmware_mhz": Fact(argv=("vcgencmd", "measure_clock", "arm"), parse=firmware_clock_mhz),
+    "temperature_c": Fact(argv=_every("/sys/class/thermal/thermal_zone[0-9]*/temp"), parse=hottest_c),
+    "throttling": Fact(argv=("vcgencmd", "get_throttled"), parse=throttling),
+    "load_1min": Fact(argv=("cat", "/proc/loadavg"), parse=load_1min),
+}
+
+
+def read_facts(target: Target, facts: Mapping[str, Fact] = MACHINE) -> dict[str, object]:
+    """All these facts about a machine, in one command; one that is absent there is None.
+
+    Raises a `TargetError` only for the connection itself.
+    """
+    commands = list(dict.fromkeys(fact.argv for fact in facts.values()))
+    script = "\n".join(f"echo; echo {SEPARATOR}; {shlex.join(argv)} 2>/dev/null" for argv in commands)
+    printed = target.run(["sh", "-c", script], timeout_s=FACTS_LIMIT_S).stdout.replace("\0", "")
+    texts = [text.removesuffix("\n") for text in printed.split(f"{SEPARATOR}\n")[1:]]
+    said = dict(zip(commands, texts, strict=False))
+    return {name: fact.parse(said.get(fact.argv, "")) for name, fact in facts.items()}
