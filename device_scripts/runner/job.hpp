@@ -1,0 +1,157 @@
+// The job: one JSON file that says what to load, what to feed it and how long to measure.
+// Every field is checked here, so that the rest of the runner may trust it.
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "fault.hpp"
+
+namespace edgewright {
+
+using Json = nlohmann::json;
+using Ids = std::vector<int64_t>;
+
+struct Job {
+  std::string artifact;
+  std::string sha256;
+  std::string vectors;
+  int threads = 1;
+  int64_t warmup_runs = 0;
+  double warmup_s = 0;
+  int64_t samples = 0;
+  double min_seconds = 0;
+  double max_seconds = 0;
+};
+
+constexpr int64_t kLargestFile = 256ll << 20;
+constexpr int64_t kMostSamples = 100'000;
+
+// Parse one JSON file; what `skip` names at the top level is read over without being kept.
+inline Json read_json(const std::string& path, const std::string& skip = "") {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw Fault(kBadJob, "cannot read " + path);
+  if (file.tellg() > kLargestFile) throw Fault(kBadJob, path + " is larger than 256 MB");
+  file.seekg(0);
+  const auto keep = [&skip](int depth, Json::parse_event_t event, Json& parsed) {
+    return !(event == Json::parse_event_t::key && depth == 1 && parsed.is_string() && parsed == skip);
+  };
+  try {
+    Json document = skip.empty() ? Json::parse(file) : Json::parse(file, keep);
+    if (!document.is_object()) throw Fault(kBadJob, path + " is not a JSON object");
+    return document;
+  } catch (const Json::exception& error) {
+    throw Fault(kBadJob, path + " is not valid JSON: " + error.what());
+  }
+}
+
+class Fields {
+ public:
+  explicit Fields(const Json& document) : document_(document) {}
+
+  std::string text(const char* name) const {
+    const Json& value = required(name);
+    if (!value.is_string() || value.get_ref<const std::string&>().empty()) bad(name, "must be a text that is not empty");
+    return value.get<std::string>();
+  }
+
+  int64_t integer(const char* name, int64_t least, int64_t most) const {
+    const Json& value = required(name);
+    const std::string range = "must be an integer from " + std::to_string(least) + " to " + std::to_string(most);
+    if (!value.is_number_integer()) bad(name, range);
+    const int64_t number = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)
+                               ? INT64_MAX
+                               : value.get<int64_t>();
+    if (number < least || number > most) bad(name, range);
+    return number;
+  }
+
+  double seconds(const char* name, bool optional = false) const {
+    if (optional && !document_.contains(name)) return 0;
+    const Json& value = required(name);
+    if (!value.is_number() || !(value.get<double>() >= 0) || value.get<double>() > 86400) {
+      bad(name, "must be a number of seconds from 0 to 86400");
+    }
+    return value.get<double>();
+  }
+
+  const Json& required(const char* name) const {
+    const auto found = document_.find(name);
+    if (found == document_.end()) bad(name, "is missing");
+    return *found;
+  }
+
+  void refuse_others(const std::set<std::string>& known) const {
+    for (const auto& item : document_.items()) {
+      if (known.count(item.key()) == 0) bad(item.key().c_str(), "is not a field of a job");
+    }
+  }
+
+  [[noreturn]] static void bad(const char* name, const std::string& what) {
+    throw Fault(kBadJob, std::string("\"") + name + "\" " + what);
+  }
+
+ private:
+  const Json& document_;
+};
+
+// Relative paths in a job are relative to the directory of the job.
+inline std::string beside(const std::string& job_path, const std::string& path) {
+  if (path[0] == '/') return path;
+  const size_t slash = job_path.rfind('/');
+  return slash == std::string::npos ? path : job_path.substr(0, slash + 1) + path;
+}
+
+inline Job read_job(const std::string& path) {
+  const Json document = read_json(path);
+  const Fields fields(document);
+  if (fields.required("schema") != 1) Fields::bad("schema", "must be 1");
+  fields.refuse_others({"schema", "artifact", "sha256", "vectors", "threads", "warmup_runs", "warmup_s", "samples",
+                        "min_seconds", "max_seconds", "lengths"});
+  Job job;
+  job.artifact = beside(path, fields.text("artifact"));
+  job.sha256 = fields.text("sha256");
+  job.vectors = beside(path, fields.text("vectors"));
+  job.threads = static_cast<int>(fields.integer("threads", 1, 256));
+  job.warmup_runs = fields.integer("warmup_runs", 0, kMostSamples);
+  job.warmup_s = fields.seconds("warmup_s");
+  job.samples = fields.integer("samples", 0, kMostSamples);
+  job.min_seconds = fields.seconds("min_seconds", /*optional=*/true);
+  job.max_seconds = fields.seconds("max_seconds");
+  if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
+  }
+  const Json& lengths = fields.required("lengths");
+  if (!lengths.is_array() || !lengths.empty()) {
+    Fields::bad("lengths", "must be an empty list: an ExecuTorch artifact takes every length");
+  }
+  return job;
+}
+
+// The ids of each input; the outputs kept beside them are for whoever compares, not for the runner.
+inline std::vector<Ids> read_inputs(const std::string& path) {
+  const Json document = read_json(path, "outputs");
+  const Json& inputs = Fields(document).required("inputs");
+  if (!inputs.is_array() || inputs.empty()) Fields::bad("inputs", "must be a list that is not empty");
+  std::vector<Ids> all;
+  all.reserve(inputs.size());
+  for (const Json& input : inputs) {
+    const std::string which = "[" + std::to_string(all.size()) + "] must be a list of ids from 0 to 2147483647";
+    if (!input.is_array() || input.empty()) Fields::bad("inputs", which);
+    Ids ids;
+    ids.reserve(input.size());
+    for (const Json& id : input) {
+      if (!id.is_number_unsigned() || id.get<uint64_t>() > INT32_MAX) Fields::bad("inputs", which);
+      ids.push_back(id.get<int64_t>());
+    }
+    all.push_back(std::move(ids));
+  }
+  return all;
+}
+
+}  // namespace edgewright

@@ -1,0 +1,105 @@
+// An ExecuTorch program with one method "forward": int64 ids (1, n) in, one float tensor out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <executorch/extension/module/module.h>
+#include <executorch/extension/tensor/tensor.h>
+
+#include "fault.hpp"
+#include "job.hpp"
+
+// The SDK's library has these two symbols, but its headers leave them out.
+namespace executorch::extension::threadpool {
+class ThreadPool {
+ public:
+  size_t get_thread_count() const;
+  bool _unsafe_reset_threadpool(uint32_t num_threads);
+};
+ThreadPool* get_threadpool();
+}  // namespace executorch::extension::threadpool
+
+namespace edgewright {
+
+namespace et = executorch::extension;
+namespace rt = executorch::runtime;
+
+inline std::string described(rt::Error error) {
+  return std::string(rt::to_string(error)) + " (ExecuTorch error " + std::to_string(static_cast<int>(error)) + ")";
+}
+
+// Must come before a program is loaded: its delegates take the pool as they find it.
+inline void set_threads(int threads) {
+  et::threadpool::ThreadPool* pool = et::threadpool::get_threadpool();
+  if (pool == nullptr || !pool->_unsafe_reset_threadpool(static_cast<uint32_t>(threads)) ||
+      pool->get_thread_count() != static_cast<size_t>(threads)) {
+    throw Fault(kRunFailed, "the thread pool cannot be set to " + std::to_string(threads) + " threads");
+  }
+}
+
+class Model {
+ public:
+  // Memory-maps the file, then loads "forward", which is when XNNPACK packs its weights.
+  explicit Model(const std::string& path) : module_(path, et::Module::LoadMode::Mmap) {
+    expect(module_.load(rt::Program::Verification::InternalConsistency), "the program cannot be loaded");
+    auto methods = module_.method_names();
+    if (!methods.ok() || methods->count("forward") == 0) throw Fault(kBadArtifact, "there is no method \"forward\"");
+    check_signature();
+    expect(module_.load_forward(), "its method \"forward\" cannot be loaded");
+  }
+
+  int64_t longest_input() const { return longest_input_; }
+
+  // What is timed: handing over the ids, running, and copying the output out.
+  void run(const et::TensorPtr& ids, std::vector<float>& output) {
+    auto result = module_.forward(ids);
+    if (!result.ok()) throw Fault(kRunFailed, "the model stopped with " + described(result.error()));
+    const auto& tensor = result->at(0).toTensor();
+    const float* values = tensor.const_data_ptr<float>();
+    output.assign(values, values + tensor.numel());
+  }
+
+ private:
+  static void expect(rt::Error error, const char* otherwise) {
+    if (error != rt::Error::Ok) throw Fault(kBadArtifact, std::string(otherwise) + ": " + described(error));
+  }
+
+  void check_signature() {
+    const auto meta = module_.method_meta("forward");
+    if (!meta.ok() || meta->num_inputs() != 1 || meta->num_outputs() != 1) {
+      throw Fault(kBadArtifact, "its method \"forward\" must take one tensor and give one");
+    }
+    const auto input = meta->input_tensor_meta(0), output = meta->output_tensor_meta(0);
+    if (!input.ok() || input->scalar_type() != executorch::aten::ScalarType::Long || input->sizes().size() != 2 ||
+        input->sizes()[0] != 1) {
+      throw Fault(kBadArtifact, "its method \"forward\" must take int64 ids of shape (1, n)");
+    }
+    if (!output.ok() || output->scalar_type() != executorch::aten::ScalarType::Float) {
+      throw Fault(kBadArtifact, "its method \"forward\" must give floats");
+    }
+    longest_input_ = input->sizes()[1];
+  }
+
+  et::Module module_;
+  int64_t longest_input_ = 0;
+};
+
+// Tensors that look at the ids without copying them; `inputs` must outlive them.
+inline std::vector<et::TensorPtr> as_tensors(std::vector<Ids>& inputs, int64_t longest) {
+  std::vector<et::TensorPtr> tensors;
+  tensors.reserve(inputs.size());
+  for (Ids& ids : inputs) {
+    if (static_cast<int64_t>(ids.size()) > longest) {
+      throw Fault(kBadJob, "input " + std::to_string(tensors.size()) + " has " + std::to_string(ids.size()) +
+                               " ids; the artifact takes at most " + std::to_string(longest));
+    }
+    const std::vector<executorch::aten::SizesType> sizes = {1, static_cast<executorch::aten::SizesType>(ids.size())};
+    tensors.push_back(et::from_blob(ids.data(), sizes, executorch::aten::ScalarType::Long));
+  }
+  return tensors;
+}
+
+}  // namespace edgewright

@@ -1,0 +1,156 @@
+"""A tiny text model as both artifacts, a job for each, and the runners to run them: made once for all tests.
+
+Token 0 is padding and is left out of the mean; token 99's embedding is not a number, so that an input can ask for one.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from toolchain.measure.runtimes import DeviceRuntime
+
+INPUTS = [[1, 2, 3], [5, 6, 7, 8, 9, 10, 11, 12], list(range(20, 36))]
+LENGTHS = [8, 16]
+BROKEN_TOKEN = 99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    runtime: str
+    path: Path
+    lengths: tuple[int, ...]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def tiny_model() -> Any:
+    import torch
+    from torch import nn
+
+    class Tiny(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.project = nn.Embedding(100, 16), nn.Linear(16, 8)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            real = (ids != 0).to(torch.float32).unsqueeze(-1)
+            return (self.project(self.embed(ids.long())) * real).sum(1) / real.sum(1)
+
+    torch.manual_seed(0)
+    model = Tiny().eval()
+    with torch.no_grad():
+        model.embed.weight[BROKEN_TOKEN] = float("nan")
+    return model
+
+
+@cache
+def folder() -> Path:
+    """Holds model.pte, model.tflite and vectors.json; the process's last act removes it."""
+    import atexit
+
+    place = Path(tempfile.mkdtemp(prefix="edgewright-tests-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+@cache
+def expected() -> list[list[float]]:
+    import torch
+
+    model = tiny_model()
+    with torch.no_grad():
+        return [model(torch.tensor([ids]))[0].tolist() for ids in INPUTS]
+
+
+@cache
+def executorch_artifact() -> Artifact:
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+    from torch.export import Dim, export
+
+    length = {1: Dim("length", min=2, max=16)}
+    program = export(tiny_model(), (torch.ones(1, 9, dtype=torch.long),), dynamic_shapes={"ids": length}, strict=False)
+    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+    path = folder() / "model.pte"
+    path.write_bytes(lowered.buffer)
+    return Artifact(runtime="executorch", path=path, lengths=())
+
+
+@cache
+def litert_artifact() -> Artifact:
+    import litert_torch
+    import torch
+    from torch import nn
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = tiny_model()
+
+        def forward(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"output": self.model(ids)}
+
+    converter: Any = litert_torch
+    for length in LENGTHS:
+        sample = {"ids": torch.ones(1, length, dtype=torch.int32)}
+        converter = converter.signature(f"length_{length}", Named().eval(), sample_kwargs=sample)
+    path = folder() / "model.tflite"
+    converter.convert().export(str(path))
+    return Artifact(runtime="litert", path=path, lengths=tuple(LENGTHS))
+
+
+def artifact_for(runtime: str) -> Artifact:
+    return executorch_artifact() if runtime == "executorch" else litert_artifact()
+
+
+def write_job(place: Path, model: Artifact, /, inputs: Any = None, **changes: Any) -> Path:
+    """A job in `place` that is quick to run; `changes` replace fields, and None removes one."""
+    (place / "vectors.json").write_text(json.dumps({"inputs": inputs or INPUTS, "outputs": [[1.0]]}))
+    job = {
+        "schema": 1,
+        "artifact": str(model.path),
+        "sha256": model.sha256,
+        "vectors": "vectors.json",
+        "threads": 1,
+        "warmup_runs": 3,
+        "warmup_s": 0.0,
+        "samples": 10,
+        "max_seconds": 5.0,
+        "lengths": list(model.lengths),
+        **changes,
+    }
+    (place / "job.json").write_text(json.dumps({name: value for name, value in job.items() if value is not None}))
+    return place / "job.json"
+
+
+def lay_out(runtime: DeviceRuntime, place: Path) -> Path:
+    """Copy a runtime's files as pushing does."""
+    for name, source in runtime.files.items():
+        target = place / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    return place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    status: int
+    document: dict[str, Any]
+    stderr: str
+
+
+def run_job(
+    runtime: DeviceRuntime, place: Path, job: Path, *, cwd: Path | None = None, through: tuple[str, ...] = ()
+) -> Ran:
+    command = [*through, *runtime.command(PurePosixPath(place), PurePosixPath(job))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
+    return Ran(status=ended.returncode, document=json.loads(ended.stdout), stderr=ended.stderr)

@@ -1,0 +1,68 @@
+"""A runner's result document, and a target that runs commands on this machine."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from targets.base import Completed
+from toolchain.errors import CommandTimeoutError
+
+SHA256 = "ab" * 32
+
+
+def result_document(**changes: Any) -> dict[str, Any]:
+    """What a runner prints after two inputs and four samples; `changes` replace fields, and None removes one."""
+    document = {
+        "schema": 1,
+        "runtime": "executorch",
+        "runtime_version": "1.5.1",
+        "sha256": SHA256,
+        "threads": 1,
+        "load_ms": 1.5,
+        "first_inference_ms": 2.5,
+        "latency_ms": [1.0, 5.0, 1.0, 5.0],
+        "outputs": [[0.5, -0.5], [0.25, 0.75]],
+        "peak_rss_bytes": 9_000_000,
+        "rss_start_bytes": 5_000_000,
+        "rss_loaded_bytes": 7_000_000,
+        "rss_steady_bytes": 8_000_000,
+        **changes,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def completed(stdout: str | dict[str, Any] = "", status: int = 0, stderr: str = "") -> Completed:
+    text = stdout if isinstance(stdout, str) else json.dumps(stdout)
+    return Completed(argv=("runner", "job.json"), status=status, stdout=text, stderr=stderr)
+
+
+class ThisMachine:
+    """The smallest target: files are copied and commands run here."""
+
+    address = "here:"
+    emulated = False
+
+    def __init__(self, home: Path) -> None:
+        self.home = PurePosixPath(home)
+        self.commands: list[tuple[str, ...]] = []
+
+    def put(self, local: Path, remote: PurePosixPath) -> None:
+        Path(remote).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(local, remote)
+
+    def get(self, remote: PurePosixPath, local: Path) -> None:
+        shutil.copy(remote, local)
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+        self.commands.append(tuple(argv))
+        try:
+            ended = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, input=stdin, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise CommandTimeoutError(self.address, argv[0], timeout_s) from error
+        return Completed(argv=tuple(argv), status=ended.returncode, stdout=ended.stdout, stderr=ended.stderr)
+
+    def close(self) -> None:
+        pass

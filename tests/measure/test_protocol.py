@@ -1,0 +1,106 @@
+"""Measuring goes through a real target, a real runner and a real artifact, all on this machine."""
+
+import platform
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, lay_out
+from tests.measure.examples import ThisMachine
+from toolchain.errors import CommandTimeoutError, TransferError
+from toolchain.measure import protocol as protocol_module
+from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, infer, job_document, measure
+from toolchain.measure.runtimes import DeviceRuntime, runtime_for
+
+BRIEF = Protocol(restarts=3, warmup_runs=2, warmup_s=0.0, samples=4, min_seconds=0.0, max_seconds=5.0)
+
+
+@pytest.fixture(scope="module", params=["executorch", "litert"])
+def artifact(request: pytest.FixtureRequest) -> Artifact:
+    return artifact_for(request.param)
+
+
+def placed(artifact: Artifact) -> RemoteArtifact:
+    return RemoteArtifact(
+        path=PurePosixPath(artifact.path),
+        sha256=artifact.sha256,
+        size_bytes=artifact.path.stat().st_size,
+        lengths=artifact.lengths,
+    )
+
+
+@pytest.fixture(scope="module")
+def runtime(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> RemoteRuntime:
+    made = runtime_for(artifact.runtime, machine=platform.machine())
+    return RemoteRuntime(runtime=made, directory=PurePosixPath(lay_out(made, tmp_path_factory.mktemp("runtime"))))
+
+
+def test_a_measurement_pools_every_process_and_keeps_the_outputs(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
+) -> None:
+    target, heard = ThisMachine(tmp_path), []
+    facts = iter([{"throttled": 0}, {"throttled": 0}])
+    seen = measure(
+        target,
+        placed(artifact),
+        runtime,
+        INPUTS,
+        protocol=BRIEF,
+        facts=lambda _: next(facts),
+        note=lambda done, of: heard.append((done, of)),
+    )
+    assert [len(run.latency_ms) for run in seen.runs] == [6, 6, 6]
+    assert heard == [(1, 3), (2, 3), (3, 3)]
+    assert seen.outputs[2] == pytest.approx(expected()[2], abs=1e-5)
+    assert seen.latency is not None
+    assert seen.latency.p50 > 0
+    assert (seen.runtime, seen.target, seen.emulated) == (artifact.runtime, "here:", False)
+    assert seen.machine_after == {"throttled": 0}
+
+
+def test_inference_alone_gives_outputs_and_leaves_nothing_behind(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
+) -> None:
+    outputs = infer(ThisMachine(tmp_path), placed(artifact), runtime, INPUTS[:1])
+    assert outputs[0] == pytest.approx(expected()[0], abs=1e-5)
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_an_artifact_altered_on_the_device_is_an_error_of_its_transfer_and_leaves_nothing_behind(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
+) -> None:
+    data = bytearray(artifact.path.read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "model").write_bytes(data)
+    there = RemoteArtifact(
+        path=PurePosixPath(tmp_path / "model"), sha256=artifact.sha256, size_bytes=len(data), lengths=artifact.lengths
+    )
+    with pytest.raises(TransferError, match="push it again"):
+        measure(ThisMachine(tmp_path), there, runtime, INPUTS, protocol=BRIEF, facts=lambda _: {})
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_a_runner_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol_module, "START_LIMIT_S", 0.3)
+    stuck = DeviceRuntime(name="executorch", version="1", files={}, argv=("sleep", "60"))
+    there = RemoteArtifact(path=PurePosixPath("/model"), sha256="0" * 64, size_bytes=1)
+    with pytest.raises(CommandTimeoutError):
+        infer(ThisMachine(tmp_path), there, RemoteRuntime(runtime=stuck, directory=PurePosixPath("/")), INPUTS)
+
+
+def test_paths_stay_relative_where_a_targets_home_is() -> None:
+    there = RemoteArtifact(path=PurePosixPath(".edgewright/bundles/ab/model.pte"), sha256="0" * 64, size_bytes=1)
+    job = job_document(there, PurePosixPath(".edgewright/jobs/cd"), Protocol(), 1, 2)
+    assert job["artifact"] == "../../bundles/ab/model.pte"
+
+
+def test_each_input_is_sampled_at_least_twice() -> None:
+    there = RemoteArtifact(path=PurePosixPath("/model.pte"), sha256="0" * 64, size_bytes=1)
+    assert job_document(there, PurePosixPath("/jobs"), Protocol.instructions(), 1, 50)["samples"] == 100
+
+
+def test_an_instruction_clock_needs_one_process_and_no_settling_time() -> None:
+    protocol = Protocol.for_clock("instructions")
+    assert (protocol.restarts, protocol.warmup_s) == (1, 0.0)
+    assert Protocol.for_clock("wall").restarts == 3
+    assert protocol.limit_s(emulated=True) > protocol.limit_s(emulated=False)

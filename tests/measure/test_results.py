@@ -1,0 +1,124 @@
+import json
+from typing import Any
+
+import pytest
+
+from targets.base import Completed
+from tests.measure.examples import SHA256, completed, result_document
+from toolchain.errors import RunnerError, TransferError
+from toolchain.measure import results
+from toolchain.measure.results import RunnerResult, parse_result
+
+
+def parse(ended: Completed, *, inputs: int = 2, sampled: bool = True) -> RunnerResult:
+    return parse_result(ended, sha256=SHA256, inputs=inputs, sampled=sampled)
+
+
+def test_a_whole_result_is_read() -> None:
+    result = parse(completed(result_document()))
+    assert result.latency_ms == (1.0, 5.0, 1.0, 5.0)
+    assert result.outputs[1] == (0.25, 0.75)
+
+
+def test_fields_that_a_later_runner_adds_do_no_harm() -> None:
+    assert parse(completed(result_document(kernel_ms=[1]))).threads == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Segmentation fault",
+        "[]",
+        "null",
+        "{",
+        "{}",
+        "[" * 100_000,
+        json.dumps(result_document(load_ms=None)),
+        json.dumps(result_document(load_ms="1")),
+        json.dumps(result_document(load_ms=-1)),
+        json.dumps(result_document(latency_ms=[float("nan")])),
+        json.dumps(result_document(outputs=[[float("inf")], [1.0]])),
+        json.dumps(result_document(peak_rss_bytes=0)),
+        json.dumps(result_document(runtime="tensorrt")),
+        json.dumps(result_document(schema=2)),
+        json.dumps(result_document()) + "trailing",
+        json.dumps(result_document())[:-40],
+    ],
+)
+def test_what_is_no_result_is_a_runner_error_of_one_line(text: str) -> None:
+    with pytest.raises(RunnerError) as caught:
+        parse(completed(text))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sha256": "cd" * 32}, "it ran cdcd"),
+        ({"outputs": [[1.0]]}, "1 outputs for 2 inputs"),
+        ({"outputs": [[1.0], []]}, "an output is empty"),
+        ({"latency_ms": []}, "0 latency samples"),
+    ],
+)
+def test_a_result_of_another_job_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunnerError, match=said):
+        parse(completed(result_document(**changes)))
+
+
+def test_a_result_of_absurd_size_is_refused_without_reading_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "LARGEST_RESULT", 100)
+    with pytest.raises(RunnerError, match="more than a result can be"):
+        parse(completed(result_document()))
+
+
+@pytest.mark.parametrize("status", [-9, 137])
+def test_a_killed_runner_is_told_as_memory_that_ran_out(status: int) -> None:
+    with pytest.raises(RunnerError, match="killed on the device, most likely because its memory ran out"):
+        parse(completed("", status=status))
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "said"),
+    [
+        (-11, "", "SIGSEGV: it said nothing"),
+        (134, "terminate called\nindex out of range", "SIGABRT: index out of range"),
+        (132, "", "SIGILL"),
+        (127, "sh: edgewright-runner: not found", "could not be started .* not found"),
+        (1, "./edgewright-runner: /lib/libc.so.6: version `GLIBC_2.34' not found", "newer C library"),
+        (3, "", "status 3 and no result"),
+        (0, "nothing to print", "without a result: nothing to print"),
+    ],
+)
+def test_an_early_end_is_told_in_words(status: int, stderr: str, said: str) -> None:
+    with pytest.raises(RunnerError, match=said):
+        parse(completed("", status=status, stderr=stderr))
+
+
+def test_control_characters_of_a_device_never_reach_the_terminal() -> None:
+    with pytest.raises(RunnerError) as caught:
+        parse(completed("", status=1, stderr="\x1b[31mred\x07 " + "x" * 5000))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "said"),
+    [
+        ("hash-mismatch", TransferError, "is not the one in the bundle"),
+        ("bad-artifact", RunnerError, "cannot be loaded on the device"),
+        ("bad-job", RunnerError, "refused its job"),
+        ("run-failed", RunnerError, "failed on the device"),
+        ("of-a-later-runner", RunnerError, "the runner failed"),
+    ],
+)
+def test_what_a_runner_says_of_its_failure_is_passed_on(kind: str, error: type[Exception], said: str) -> None:
+    document = {"schema": 1, "error": {"kind": kind, "message": "because of this"}}
+    with pytest.raises(error, match=f"{said}.*because of this"):
+        parse(completed(document, status=1))
+
+
+def test_an_error_without_a_message_is_still_one_line() -> None:
+    with pytest.raises(RunnerError, match="unreadable message"):
+        parse(completed('{"error": 7}', status=1))

@@ -1,0 +1,86 @@
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolchain.measure import stats
+
+samples = st.lists(st.floats(min_value=1e-6, max_value=1e6), min_size=1, max_size=60)
+
+
+@given(samples)
+def test_percentiles_are_ordered_and_lie_among_the_samples(values: list[float]) -> None:
+    summary = stats.summarize(values)
+    assert summary is not None
+    assert min(values) <= summary.p50 <= summary.p90 <= summary.p99 <= max(values)
+    assert summary.p50 == pytest.approx(statistics.median(values))
+
+
+@given(samples)
+def test_the_interval_of_the_median_lies_among_the_samples_and_repeats(values: list[float]) -> None:
+    low, high = stats.median_interval(values)
+    assert min(values) <= low <= high <= max(values)
+    assert (low, high) == stats.median_interval(values)
+
+
+@pytest.mark.parametrize("count", [15, 16, 200])
+def test_the_interval_is_that_of_a_bootstrap_that_draws_every_resample(count: int) -> None:
+    random = np.random.default_rng(7)
+    values = random.lognormal(0, 0.3, count)
+    medians = np.median(random.choice(values, (20_000, count)), axis=1)
+    low, high = stats.median_interval(values.tolist())
+    spread = np.ptp(np.quantile(medians, [0.025, 0.975]))
+    assert low == pytest.approx(np.quantile(medians, 0.025), abs=0.15 * spread)
+    assert high == pytest.approx(np.quantile(medians, 0.975), abs=0.15 * spread)
+
+
+def test_the_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(3)
+    hits = 0
+    for _ in range(300):
+        low, high = stats.median_interval(random.normal(10, 1, 41).tolist())
+        hits += low <= 10 <= high
+    assert 0.90 <= hits / 300 <= 0.99
+
+
+def test_a_large_number_of_samples_is_no_burden() -> None:
+    low, high = stats.median_interval([float(index % 100) for index in range(300_000)])
+    assert 48 <= low <= high <= 51
+
+
+@given(samples, st.floats(min_value=0.1, max_value=10))
+@settings(max_examples=50)
+def test_spreads_do_not_depend_on_the_unit(values: list[float], factor: float) -> None:
+    scaled = [value * factor for value in values]
+    assert stats.coefficient_of_variation(scaled) == pytest.approx(stats.coefficient_of_variation(values), abs=1e-9)
+    expected = stats.median_absolute_deviation(values) * factor
+    assert stats.median_absolute_deviation(scaled) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_variation_is_taken_within_inputs_and_not_over_their_mix() -> None:
+    assert stats.variation_within([[1.0, 1.0, 1.0], [50.0, 50.0]]) == (0.0, 3)
+    variation, freedom = stats.variation_within([[0.9, 1.1], [90.0, 110.0]])
+    assert freedom == 2
+    assert variation == pytest.approx(stats.coefficient_of_variation([0.9, 1.1]))
+
+
+def test_one_interrupted_sample_in_a_hundred_does_not_decide() -> None:
+    steady = [1.0, 1.01] * 49 + [1.0]
+    assert stats.variation_within([[*steady, 40.0]])[0] > 3
+    assert stats.variation_within([[*steady, 40.0]], interrupted=0.01)[0] < 0.02
+    assert stats.variation_within([[*steady, 40.0, 40.0]], interrupted=0.01)[0] > 3
+
+
+def test_samples_are_gathered_by_input_over_several_processes() -> None:
+    assert stats.by_input([[1, 2, 3, 4, 5], [10, 20]], 2) == [[1, 3, 5, 10], [2, 4, 20]]
+
+
+def test_no_samples_have_no_statistics() -> None:
+    assert stats.summarize([]) is None
+    assert math.isnan(stats.percentile([], 50))
+    assert math.isnan(stats.median_absolute_deviation([]))
+    assert math.isnan(stats.median_interval([])[0])
+    assert math.isnan(stats.variation_within([[1.0], []])[0])

@@ -1,0 +1,208 @@
+"""Measure an artifact that lies on a target: warm up, sample, start again; or only ask for its outputs.
+
+In:  a target, the places of an artifact and its runtime on it, inputs as ids, and a `Protocol`.
+Out: a `Measurement`; nothing of it stays on the target.
+Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', reading its result `results`'.
+"""
+
+import json
+import posixpath
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from targets.base import Target
+from toolchain.errors import TargetError
+from toolchain.measure.measurement import Clock, Measurement
+from toolchain.measure.results import RunnerResult, parse_result
+from toolchain.measure.runtimes import DeviceRuntime
+
+START_LIMIT_S = 120.0  # for starting, hashing and loading on a slow card
+EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated machine may take
+
+Facts = Callable[[Target], Mapping[str, Any]]
+Note = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How a measurement is taken. Each of `restarts` processes warms up for at least `warmup_runs` and `warmup_s`.
+
+    It then takes at least `samples` and samples for `min_seconds`, in whole passes over the inputs, at least two of
+    them; `max_seconds` ends it early. Seconds are the target's.
+    """
+
+    restarts: int = 3
+    warmup_runs: int = 10
+    warmup_s: float = 2.0
+    samples: int = 100
+    min_seconds: float = 3.4
+    max_seconds: float = 20.0
+
+    @classmethod
+    def quick(cls) -> Self:
+        """For comparing during development: a few seconds in all."""
+        return cls(restarts=1, warmup_runs=5, warmup_s=0.3, samples=50, min_seconds=0.5, max_seconds=5.0)
+
+    @classmethod
+    def instructions(cls) -> Self:
+        """For a clock that counts instructions, which repeats by itself and runs slowly."""
+        return cls(restarts=1, warmup_runs=2, warmup_s=0.0, samples=20, min_seconds=0.0, max_seconds=8.0)
+
+    @classmethod
+    def outputs_only(cls) -> Self:
+        """Each input once, and no samples."""
+        return cls(restarts=1, warmup_runs=0, warmup_s=0.0, samples=0, min_seconds=0.0, max_seconds=0.0)
+
+    @classmethod
+    def for_clock(cls, clock: Clock, *, quick: bool = False) -> Self:
+        """The protocol to use unless someone has a reason for another."""
+        if clock == "instructions":
+            return cls.instructions()
+        return cls.quick() if quick else cls()
+
+    def limit_s(self, emulated: bool) -> float:
+        """How long one process may take by this machine's clock."""
+        asked = self.warmup_s + self.max_seconds
+        return START_LIMIT_S * (2 if emulated else 1) + asked * (EMULATION_FACTOR if emulated else 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteArtifact:
+    """An artifact that lies on a target. `lengths` are those of its signatures, none where it takes any length."""
+
+    path: PurePosixPath
+    sha256: str
+    size_bytes: int
+    lengths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteRuntime:
+    """A runtime whose files were pushed to a directory of a target."""
+
+    runtime: DeviceRuntime
+    directory: PurePosixPath
+
+
+def measure(
+    target: Target,
+    artifact: RemoteArtifact,
+    runtime: RemoteRuntime,
+    inputs: Sequence[Sequence[int]],
+    *,
+    protocol: Protocol | None = None,
+    threads: int = 1,
+    clock: Clock = "wall",
+    facts: Facts | None = None,
+    note: Note | None = None,
+) -> Measurement:
+    """Run the inputs (ids of one text each) as the protocol says and keep everything the runner saw.
+
+    `note` hears (processes done, of how many). Raises `RunnerError` when the runner fails, `TransferError` when the
+    artifact there has another hash, and what the target raises.
+    """
+    protocol = protocol or Protocol.for_clock(clock)
+    read = facts or _read_facts
+    before = dict(read(target))
+    results = []
+    with job_on(target, artifact, inputs, protocol, threads) as job:
+        for done in range(protocol.restarts):
+            results.append(_run(target, job, artifact, runtime, len(inputs), protocol))
+            if note is not None:
+                note(done + 1, protocol.restarts)
+    return Measurement(
+        artifact=artifact.path.name,
+        artifact_bytes=artifact.size_bytes,
+        runtime=runtime.runtime.name,
+        runtime_version=results[0].runtime_version,
+        sha256=artifact.sha256,
+        target=target.address,
+        emulated=target.emulated,
+        clock=clock,
+        threads=threads,
+        input_lengths=tuple(len(ids) for ids in inputs),
+        runs=tuple(results),
+        machine_before=before,
+        machine_after=dict(read(target)),
+    )
+
+
+def infer(
+    target: Target,
+    artifact: RemoteArtifact,
+    runtime: RemoteRuntime,
+    inputs: Sequence[Sequence[int]],
+    *,
+    threads: int = 1,
+) -> tuple[tuple[float, ...], ...]:
+    """The artifact's output for each input, flattened; raises as `measure` does."""
+    protocol = Protocol.outputs_only()
+    with job_on(target, artifact, inputs, protocol, threads) as job:
+        return _run(target, job, artifact, runtime, len(inputs), protocol).outputs
+
+
+@contextmanager
+def job_on(
+    target: Target, artifact: RemoteArtifact, inputs: Sequence[Sequence[int]], protocol: Protocol, threads: int
+) -> Iterator[PurePosixPath]:
+    """Put a job and its inputs into a directory of their own on the target, which goes when the context ends."""
+    directory = target.home / "jobs" / uuid.uuid4().hex
+    documents = {
+        "job.json": job_document(artifact, directory, protocol, threads, len(inputs)),
+        "vectors.json": {"inputs": [[int(item) for item in ids] for ids in inputs]},
+    }
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as here:
+            for name, document in documents.items():
+                local = Path(here, name)
+                local.write_text(json.dumps(document), encoding="utf-8")
+                target.put(local, directory / name)
+        yield directory / "job.json"
+    finally:
+        with suppress(TargetError):  # a lost machine was reported already
+            target.run(["rm", "-rf", str(directory)], timeout_s=60)
+
+
+def job_document(
+    artifact: RemoteArtifact, directory: PurePosixPath, protocol: Protocol, threads: int, inputs: int
+) -> dict[str, Any]:
+    """The job for a runner whose job file lies in that directory of the target."""
+    path = artifact.path
+    relative = path if path.is_absolute() else PurePosixPath(posixpath.relpath(path, directory))
+    return {
+        "schema": 1,
+        "artifact": str(relative),
+        "sha256": artifact.sha256,
+        "vectors": "vectors.json",
+        "threads": threads,
+        "warmup_runs": protocol.warmup_runs,
+        "warmup_s": protocol.warmup_s,
+        "samples": max(protocol.samples, 2 * inputs) if protocol.samples else 0,
+        "min_seconds": protocol.min_seconds,
+        "max_seconds": protocol.max_seconds,
+        "lengths": list(artifact.lengths),
+    }
+
+
+def _run(
+    target: Target,
+    job: PurePosixPath,
+    artifact: RemoteArtifact,
+    runtime: RemoteRuntime,
+    inputs: int,
+    protocol: Protocol,
+) -> RunnerResult:
+    command = runtime.runtime.command(runtime.directory, job)
+    completed = target.run(command, timeout_s=protocol.limit_s(target.emulated))
+    return parse_result(completed, sha256=artifact.sha256, inputs=inputs, sampled=protocol.samples > 0)
+
+
+def _read_facts(target: Target) -> Mapping[str, Any]:
+    from targets.facts import read_facts
+
+    return dict(read_facts(target))

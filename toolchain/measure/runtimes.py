@@ -1,0 +1,153 @@
+"""What a machine needs to run an artifact: files to push, and the command that reads a job.
+
+In:  a runtime's name ("executorch" or "litert"), the machine's processor, its Python.
+Out: `DeviceRuntime`. Everything is made or fetched once and cached; pushing it is `targets.push`'s concern.
+"""
+
+import compileall
+import platform
+import py_compile
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from toolchain.errors import EnvironmentFaultError, TargetError, UnsupportedModelError
+from toolchain.measure.native import PROGRAM, native_files
+from toolchain.measure.once import made_once
+from toolchain.measure.wheels import extract, fetch_wheel, installed_folder, installed_version
+from toolchain.places import cache_dir
+
+RUNTIMES = ("executorch", "litert")
+MACHINES = ("x86_64", "aarch64")
+RUNNER_SCRIPT = "litert_runner.py"
+SITE = "site"
+DEFAULT_PYTHON = "3.11"
+# NumPy leaves old Pythons behind; for those, the last version that still has wheels.
+OLDER_NUMPY = {"3.9": "2.0.2", "3.10": "2.2.6"}
+LAYOUT = 1  # raise it when what is kept of the wheels changes
+# One thread and no user packages: nothing but the interpreter under test shall take memory or processor time.
+ENVIRONMENT = ("PYTHONNOUSERSITE=1", "OPENBLAS_NUM_THREADS=1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRuntime:
+    """A runtime ready to be pushed. `argv` may say {runtime}, where `files` lie, and {job}, the job file."""
+
+    name: str
+    version: str
+    files: Mapping[str, Path]
+    argv: tuple[str, ...]
+
+    def command(self, runtime: PurePosixPath, job: PurePosixPath) -> tuple[str, ...]:
+        """The command that runs a job file with the runtime in that directory."""
+        return tuple(part.replace("{runtime}", str(runtime)).replace("{job}", str(job)) for part in self.argv)
+
+    @property
+    def size_bytes(self) -> int:
+        """What all files take on the device."""
+        return sum(path.stat().st_size for path in self.files.values())
+
+
+def runtime_for(runtime: str, *, machine: str, python: str | None = None) -> DeviceRuntime:
+    """The runtime for a processor ("x86_64", "aarch64"); `python` is the device's version, such as "3.11".
+
+    Raises `TargetError` for a machine no runtime is made for, `EnvironmentFaultError` when a tool is missing.
+    """
+    machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(machine.lower(), machine.lower())
+    if runtime not in RUNTIMES:
+        raise UnsupportedModelError(f"the runtime {runtime!r}", RUNTIMES)
+    if machine not in MACHINES:
+        raise TargetError(f"{runtime} cannot be provided for a {machine} machine; supported are {', '.join(MACHINES)}")
+    if runtime == "executorch":
+        version, files = native_files(machine)
+        return DeviceRuntime(
+            name=runtime, version=version, files=MappingProxyType(dict(files)), argv=(f"{{runtime}}/{PROGRAM}", "{job}")
+        )
+    if machine == platform.machine() and python in (None, running_python()):
+        return host_litert()
+    return device_litert(machine, python or DEFAULT_PYTHON)
+
+
+def running_python() -> str:
+    """The version of this interpreter as the device's is given: "3.11"."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def host_litert() -> DeviceRuntime:
+    """LiteRT for this machine: its own interpreter and packages, so the script is all that is pushed."""
+    version = installed_version("ai-edge-litert", "run LiteRT artifacts")
+    argv = ("env", *ENVIRONMENT, sys.executable, f"{{runtime}}/{RUNNER_SCRIPT}", "{job}")
+    files = MappingProxyType({RUNNER_SCRIPT: _runner_script()})
+    return DeviceRuntime(name="litert", version=version, files=files, argv=argv)
+
+
+def device_litert(machine: str, python: str) -> DeviceRuntime:
+    """LiteRT for a device that has `python3` and nothing else: NumPy and the interpreter come along."""
+    if re.fullmatch(r"3\.\d{1,2}", python) is None:
+        raise TargetError(f"the LiteRT runner needs Python 3 on the device, and it has {python}")
+    litert = installed_version("ai-edge-litert", "run LiteRT artifacts")
+    numpy = OLDER_NUMPY.get(python) or installed_version("numpy", "run LiteRT artifacts")
+    # Only bytecode of the same Python can be made here; it saves a small board seconds at every start.
+    compiled = python == running_python()
+    name = f"litert-{litert}-numpy-{numpy}-{machine}-py{python}-{'pyc' if compiled else 'py'}-{LAYOUT}"
+
+    def make(into: Path) -> None:
+        for requirement, keep in ((f"ai-edge-litert=={litert}", keep_of_litert), (f"numpy=={numpy}", keep_of_numpy)):
+            extract(fetch_wheel(requirement, machine=machine, python=python), into, keep)
+        if compiled:
+            leave_only_bytecode(into)
+
+    site = made_once(cache_dir("runtimes") / name, make)
+    files = {f"{SITE}/{path.relative_to(site).as_posix()}": path for path in sorted(site.rglob("*")) if path.is_file()}
+    files[RUNNER_SCRIPT] = _runner_script()
+    paths = (f"PYTHONPATH={{runtime}}/{SITE}", "PYTHONDONTWRITEBYTECODE=1")
+    argv = ("env", *ENVIRONMENT, *paths, "python3", f"{{runtime}}/{RUNNER_SCRIPT}", "{job}")
+    return DeviceRuntime(name="litert", version=litert, files=MappingProxyType(files), argv=argv)
+
+
+# `ai_edge_litert.interpreter` imports two modules of its own package, its wrapper and NumPy; the rest of the wheel
+# (a GPU accelerator, the newer LiteRT library, converters, vendors' tools) is 25 MB that it never opens.
+_LITERT_KEPT = re.compile(
+    r"ai_edge_litert/(__init__|interpreter|metrics_interface|metrics_portable)\.py"
+    r"|ai_edge_litert/(_pywrap_litert_interpreter_wrapper|libpywrap_litert_common)[^/]*\.so"
+    r"|ai_edge_litert-[^/]*\.dist-info/METADATA"
+)
+
+# Parts that `import numpy` leaves alone until they are named, and what only developers use.
+_NUMPY_DROPPED = re.compile(
+    r"(^|/)tests/|\.(pyi|pxd|pyx|a|h|c|typed|ini|build)$|conftest\.py$"
+    r"|^numpy/(random|f2py|fft|polynomial|ma|testing|typing|distutils|ctypeslib|doc|_pyinstaller|core|char|rec|strings)/"
+    r"|^numpy/_core/(include|lib)/|_core/(_simd|_[a-z_]*tests)\.[^/]*so$|dist-info/(?!METADATA$)"
+)
+
+
+def keep_of_litert(member: str) -> bool:
+    """Whether running a model needs this member of the ai-edge-litert wheel."""
+    return _LITERT_KEPT.fullmatch(member) is not None
+
+
+def keep_of_numpy(member: str) -> bool:
+    """Whether `import numpy` and plain arrays need this member of NumPy's wheel."""
+    return _NUMPY_DROPPED.search(member) is None
+
+
+def leave_only_bytecode(folder: Path) -> None:
+    """Compile every module beside its source and drop the source; the bytecode is never compared with a clock."""
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    if not compileall.compile_dir(folder, quiet=2, legacy=True, invalidation_mode=unchecked, stripdir=folder):
+        raise EnvironmentFaultError(
+            "sound Python source in the wheels", "prepare LiteRT for a device", "run this again"
+        )
+    for source in folder.rglob("*.py"):
+        source.unlink()
+
+
+def _runner_script() -> Path:
+    package = installed_folder("device_scripts")
+    if package is None or not (package / RUNNER_SCRIPT).is_file():
+        remedy = "install edgewright again"
+        raise EnvironmentFaultError("device_scripts/litert_runner.py", "run LiteRT artifacts", remedy)
+    return package / RUNNER_SCRIPT
