@@ -1,0 +1,100 @@
+"""The built-in text: docstrings of the installed standard library and of installed packages.
+
+In:  nothing but the Python installation (source files are parsed, never imported).
+Out: `Passage`s — the first sentence of a docstring, the rest of it, and the module it stands in.
+Splitting them into train, validation and test is `splits`' concern; reading a user's files is `readers`'.
+"""
+
+import ast
+import inspect
+import re
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
+_NOT_PROSE = re.compile(r"^\s*(>>>|\.\.\.|\.\. |:\w+)")
+_SKIPPED_PARTS = frozenset(
+    {"test", "tests", "testing", "site-packages", "dist-packages", "idlelib", "lib2to3", "__pycache__", "pydoc_data"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """One docstring, cut into the sentence that sums it up and the body that explains it."""
+
+    module: str
+    summary: str
+    body: str
+
+
+def standard_library(*, min_words: int = 3) -> list[Passage]:
+    """Every docstring of the standard library with a summary and a body of at least `min_words` words."""
+    return _distinct(_passages(Path(sysconfig.get_path("stdlib")), min_words))
+
+
+def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Passage]:
+    """The same for installed distributions; one that is not installed contributes nothing."""
+    found: list[Passage] = []
+    for name in names:
+        try:
+            files = metadata.files(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        roots = {file.parts[0] for file in files if file.suffix == ".py" and len(file.parts) > 1}
+        for root in sorted(roots - {"..", "__pycache__"}):
+            located = Path(str(metadata.distribution(name).locate_file(root)))
+            found.extend(_passages(located, min_words))
+    return _distinct(found)
+
+
+def split_docstring(text: str) -> tuple[str, str]:
+    """(summary, body) of a docstring: its first sentence and the remaining prose, white space folded.
+
+    Doctest and directive lines are dropped: they are code, and no one searches by them.
+    """
+    cleaned = inspect.cleandoc(text)
+    prose = "\n".join(line for line in cleaned.splitlines() if not _NOT_PROSE.match(line))
+    summary, *rest = _SENTENCE_END.split(prose.strip(), maxsplit=1)
+    return _folded(summary), _folded(rest[0]) if rest else ""
+
+
+def _passages(root: Path, min_words: int) -> Iterator[Passage]:
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        if _SKIPPED_PARTS.intersection(relative.parts):
+            continue
+        module = ".".join((*relative.parts[:-1], relative.stem)).removesuffix(".__init__")
+        for docstring in _docstrings(path):
+            summary, body = split_docstring(docstring)
+            if len(summary.split()) >= min_words and len(body.split()) >= min_words:
+                yield Passage(module=module, summary=summary, body=body)
+
+
+def _docstrings(path: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError):  # templates and deliberate errors ship as .py too
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            if docstring:
+                yield docstring
+
+
+def _distinct(passages: Iterable[Passage]) -> list[Passage]:
+    """Each summary and each body once: a text that stands in two modules belongs to the first."""
+    seen: set[str] = set()
+    kept = []
+    for passage in passages:
+        if passage.summary not in seen and passage.body not in seen:
+            seen.update((passage.summary, passage.body))
+            kept.append(passage)
+    return kept
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
