@@ -1,0 +1,1 @@
+"""Model families: how each is loaded, fed, sliced and rebuilt."""
