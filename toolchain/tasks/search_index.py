@@ -1,0 +1,71 @@
+"""The corpus of a search bundle: what can be found, and one int8 vector of each.
+
+In:  titles, texts and their embeddings; or the two files an index was saved in.
+Out: the best matches for a query's embedding. Needs numpy alone, so that a search starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from toolchain.errors import BundleError
+
+LARGEST = 127
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchIndex:
+    """`vectors` is (texts, width) in int8: unit vectors times 127."""
+
+    titles: tuple[str, ...]
+    texts: tuple[str, ...]
+    vectors: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, titles: Sequence[str], texts: Sequence[str], embeddings: ArrayLike) -> SearchIndex:
+        """An index over (texts, width) embeddings of any length."""
+        vectors = _units(np.asarray(embeddings, dtype=np.float32)) * LARGEST
+        return cls(titles=tuple(titles), texts=tuple(texts), vectors=np.rint(vectors).astype(np.int8))
+
+    def save(self, corpus: Path, vectors: Path) -> None:
+        """Write the texts as JSON and the vectors as safetensors."""
+        corpus.write_text(
+            json.dumps({"titles": self.titles, "texts": self.texts}, ensure_ascii=False), encoding="utf-8"
+        )
+        save_file({"vectors": self.vectors}, vectors)
+
+    @classmethod
+    def load(cls, corpus: Path, vectors: Path) -> SearchIndex:
+        """Read what `save` wrote. Raises `BundleError` when the two files do not belong together."""
+        try:
+            words = json.loads(corpus.read_text(encoding="utf-8"))
+            index = cls(
+                titles=tuple(words["titles"]), texts=tuple(words["texts"]), vectors=load_file(vectors)["vectors"]
+            )
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise BundleError(f"the search index cannot be read: {error}; build the bundle again") from error
+        if not len(index.titles) == len(index.texts) == len(index.vectors):
+            raise BundleError(f"{corpus.name} has {len(index.texts)} texts, but there are {len(index.vectors)} vectors")
+        return index
+
+    def best(self, embedding: ArrayLike, *, top: int) -> list[dict[str, Any]]:
+        """The `top` texts most like a query's embedding (width,), best first, scored by cosine."""
+        query = _units(np.asarray(embedding, dtype=np.float32)[None])[0]
+        scores = self.vectors.astype(np.float32) @ query / LARGEST
+        order = np.argsort(-scores, kind="stable")[:top]
+        return [{"score": float(scores[i]), "title": self.titles[i], "text": self.texts[i]} for i in order]
+
+
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    units: NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return units
