@@ -1,0 +1,1 @@
+"""Making a model smaller: vocabulary, structure, and teaching what is left."""
