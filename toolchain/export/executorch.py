@@ -1,0 +1,98 @@
+"""ExecuTorch: a module of one text to a `.pte` file whose text length is free, run by XNNPACK.
+
+In:  a float module, or one with int8 embeddings and a function that rewrites its graph.
+Out: a file, and how much of the graph XNNPACK took.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.errors import ExportError
+from toolchain.quiet import quiet
+
+SHORTEST = 2  # a first and a last token are always there
+EXAMPLE_LENGTH = 16
+METHOD = "forward"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delegation:
+    """How many calls of a program go to XNNPACK, and which operators run in ExecuTorch's own kernels."""
+
+    delegated: int
+    fallbacks: dict[str, int]
+
+
+def example_ids(length: int = EXAMPLE_LENGTH) -> Tensor:
+    """A text of token 1 only, (1, length) int64: its values do not matter to an export."""
+    return torch.ones(1, length, dtype=torch.long)
+
+
+def export(
+    module: nn.Module, destination: Path, *, max_length: int, rewrite: Callable[[nn.Module], nn.Module] | None = None
+) -> Delegation:
+    """Write a `.pte` that takes int64 ids (1, n) for any n from 2 to `max_length`.
+
+    `rewrite` may replace the exported graph by a quantised one. Raises `ExportError` with the exporter's own reason.
+    """
+    try:
+        with quiet(), torch.no_grad():
+            program = _exported(module, max_length)
+            if rewrite:
+                program = _exported(rewrite(program.module()), max_length)
+            lowered = _lowered(program)
+            destination.write_bytes(lowered.to_executorch().buffer)
+    except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
+        raise ExportError("ExecuTorch", " ".join(str(error).split())[:300]) from error
+    return _delegation(lowered.exported_program().graph_module)
+
+
+class Session:
+    """A `.pte` loaded in this process, for checking its outputs; `runner` in `device_scripts` is what is timed."""
+
+    def __init__(self, file: Path) -> None:
+        import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
+        from executorch.runtime import Runtime
+
+        self._program = Runtime.get().load_program(file)
+        self._method = self._program.load_method(METHOD)
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        """One text's output, (outputs,)."""
+        output: Tensor = self._method.execute([torch.tensor([ids])])[0]
+        return output[0].clone()
+
+
+def _exported(module: nn.Module, max_length: int) -> Any:
+    length = torch.export.Dim("length", min=SHORTEST, max=max_length)
+    return torch.export.export(module, (example_ids(),), dynamic_shapes=({1: length},), strict=False)
+
+
+def _lowered(program: Any) -> Any:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+
+    return to_edge_transform_and_lower(
+        program,
+        partitioner=[XnnpackPartitioner()],
+        compile_config=EdgeCompileConfig(_check_ir_validity=False),  # int8 embedding is not in the core operator set
+    )
+
+
+def _delegation(graph: torch.fx.GraphModule) -> Delegation:
+    calls = Counter(
+        node.target.__name__ if callable(node.target) else str(node.target)
+        for node in graph.graph.nodes
+        if node.op == "call_function"
+    )
+    delegated = calls.pop("executorch_call_delegate", 0)
+    calls.pop("getitem", None)
+    return Delegation(delegated=delegated, fallbacks=dict(sorted(calls.items())))

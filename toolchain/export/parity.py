@@ -1,0 +1,44 @@
+"""Whether an artifact still says what the model it was made from says.
+
+In:  outputs of both for the same texts.
+Out: `Parity`: the worst cosine, the largest error, and whether that is within the tolerance.
+Different cores run different kernels, so the same file is compared anew wherever it runs.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+COSINE_LIMIT = 0.98  # int8 with activations scaled as they come keeps 0.99 and more; a wrong kernel does not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """The worst of all texts. An output that is not finite has no error and a cosine of -1."""
+
+    passed: bool
+    cosine_min: float
+    max_abs_error: float | None
+    cosine_limit: float
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in a manifest and in `bench --json`."""
+        return asdict(self)
+
+
+def compare(outputs: ArrayLike, expected: ArrayLike, *, cosine_limit: float = COSINE_LIMIT) -> Parity:
+    """Both (texts, outputs)."""
+    found, wanted = np.asarray(outputs, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if found.shape != wanted.shape or not np.isfinite(found).all():
+        return Parity(passed=False, cosine_min=-1.0, max_abs_error=None, cosine_limit=cosine_limit)
+    lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
+    cosines = (found * wanted).sum(axis=-1) / np.maximum(lengths, np.finfo(np.float64).tiny)
+    worst = float(cosines.min())
+    return Parity(
+        passed=worst >= cosine_limit,
+        cosine_min=worst,
+        max_abs_error=float(np.abs(found - wanted).max()),
+        cosine_limit=cosine_limit,
+    )

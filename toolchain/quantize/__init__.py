@@ -1,0 +1,1 @@
+"""Making numbers smaller: int8, for each runtime in its own way."""
