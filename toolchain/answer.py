@@ -1,0 +1,70 @@
+"""Ask a bundle's model, so that a person can see that it works.
+
+In:  a bundle and a text; optionally a target to run on.
+Out: the best matches of a search bundle's corpus, or labels with their probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from targets import open_target
+from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle
+from toolchain.deploy import deploy
+from toolchain.errors import InputError
+from toolchain.measure.protocol import infer
+from toolchain.models.tokenizer import TextTokenizer
+from toolchain.tasks.search_index import SearchIndex
+
+HERE = "local:"
+
+
+def answer(
+    bundle: str | Path, text: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+) -> dict[str, Any]:
+    """Open a bundle and ask it; raises what `Bundle.open` and a target raise."""
+    return answer_of(Bundle.open(bundle), text, address=address, runtime=runtime, top=top)
+
+
+def answer_of(
+    bundle: Bundle, text: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+) -> dict[str, Any]:
+    """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default."""
+    if not text.strip():
+        raise InputError("the input is empty; give a text with --input")
+    task, artifact = bundle.manifest.task, bundle.artifact(runtime)
+    tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
+    (encoded,) = tokenizer.encode([text])
+    output = _output(bundle, artifact, encoded.ids, address or HERE)
+    asked = {"input": text, "runtime": artifact.runtime, "target": address or HERE}
+    if task.kind == "embedding":
+        index = SearchIndex.load(bundle.file(CORPUS), bundle.file(INDEX))
+        return {"kind": "search", **asked, "matches": index.best(output, top=top)}
+    return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
+
+
+def _output(bundle: Bundle, artifact: ArtifactFacts, ids: Sequence[int], address: str) -> tuple[float, ...]:
+    target = open_target(address)
+    try:
+        place = deploy(
+            target,
+            bundle.file(artifact.file),
+            runtime=artifact.runtime,
+            sha256=artifact.sha256,
+            lengths=artifact.lengths,
+        )
+        (output,) = infer(target, place.artifact, place.runtime, [ids])
+    finally:
+        target.close()
+    return output
+
+
+def _labels(labels: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
+    """Softmax of the class scores, most likely first."""
+    exponents = np.exp(np.asarray(scores) - np.max(scores))
+    shares = exponents / exponents.sum()
+    return [{"label": labels[index], "score": float(shares[index])} for index in np.argsort(-shares, kind="stable")]

@@ -1,0 +1,273 @@
+"""A bundle: everything one build made, with a manifest that says of each file what it is and what its bytes must be.
+
+In:  a folder, or the same folder as a `.zip` archive.
+Out: `Bundle`: a validated manifest and the paths of verified files; or a new bundle, written whole or not at all.
+What a bundle answers is `answer`'s concern, how fast it is `benchmark`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field
+
+from toolchain.budget import Budget
+from toolchain.errors import BundleError, UnknownNameError
+from toolchain.places import cache_dir
+from toolchain.profiles import Runtime
+from toolchain.reading import validated
+
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+VECTORS = "vectors.json"
+CORPUS = "corpus.json"
+INDEX = "index.safetensors"
+LARGEST_ARCHIVE_BYTES = 4 << 30
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelFacts(_Part):
+    """A float model: its score on the held-out part, its size, and one inference on the build's machine."""
+
+    score: float
+    parameters: int
+    bytes: int
+    latency_ms: float | None
+
+
+class BaselineFacts(_Part):
+    """What a method without a network scores."""
+
+    name: str
+    score: float
+
+
+class ParityFacts(_Part):
+    """How close an artifact's outputs are to the float student's, at the worst over all held-out texts."""
+
+    passed: bool
+    cosine_min: float
+    max_abs_error: float | None
+    cosine_limit: float
+
+
+class ArtifactFacts(_Part):
+    """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length."""
+
+    runtime: Runtime
+    runtime_version: str
+    file: str
+    bytes: int
+    sha256: Sha256
+    lengths: tuple[int, ...]
+    score: float
+    parity: ParityFacts
+    latency_ms: float
+    float_latency_ms: float
+    teacher_latency_ms: float
+    speedup: float
+    peak_rss_bytes: int
+
+
+class StageFacts(_Part):
+    """A stage of the build: its settings, what it found, how long it took this time and when it was made."""
+
+    name: str
+    seconds: float
+    made_in_seconds: float
+    cached: bool
+    settings: dict[str, Any] = {}
+    findings: dict[str, Any] = {}
+
+
+class TaskFacts(_Part):
+    """What the model is for."""
+
+    kind: Literal["embedding", "classification"]
+    metric: str
+    max_length: int
+    labels: tuple[str, ...] = ()
+
+
+class Manifest(_Part):
+    """What a bundle is, what it was built from and by what, and the sha256 of every other file in it."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    edgewright: str
+    created: str
+    profile: str
+    recipe: dict[str, Any]
+    task: TaskFacts
+    teacher: ModelFacts
+    student: ModelFacts
+    baseline: BaselineFacts
+    artifacts: Annotated[tuple[ArtifactFacts, ...], Field(min_length=1)]
+    best: Runtime
+    stages: tuple[StageFacts, ...]
+    budget: Budget
+    verdict: dict[str, Any]
+    packages: dict[str, str]
+    machine: dict[str, Any]
+    files: dict[str, Sha256]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """An opened bundle: `path` is what the user named, `folder` is where the files lie."""
+
+    path: Path
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Read the manifest and check every file against it.
+
+        Raises `BundleError` naming the file that is missing or altered, `InvalidFileError` for a faulty manifest.
+        """
+        place = Path(path)
+        folder = _unpacked(place) if place.is_file() else place
+        document = folder / MANIFEST
+        if not document.is_file():
+            raise BundleError(f"{place} is no bundle: it has no {MANIFEST}; make one with `edgewright build`")
+        try:
+            values = json.loads(document.read_bytes())
+        except ValueError as error:
+            raise BundleError(f"{document} is not JSON ({error}); build the bundle again") from error
+        manifest = validated(Manifest, values, file=str(document))
+        _verify(folder, manifest, shown=place)
+        return cls(path=place, folder=folder, manifest=manifest)
+
+    def artifact(self, runtime: str | None = None) -> ArtifactFacts:
+        """The artifact for a runtime, or the best one. Raises `UnknownNameError` for a runtime it has none for."""
+        artifacts = {artifact.runtime: artifact for artifact in self.manifest.artifacts}
+        wanted = runtime or self.manifest.best
+        for name, artifact in artifacts.items():
+            if name == wanted:
+                return artifact
+        raise UnknownNameError(f"artifact in {self.path} for the runtime", wanted, artifacts)
+
+    def file(self, name: str) -> Path:
+        """The path of one of the bundle's files."""
+        return self.folder / name
+
+    def answer(self, text: str, *, top: int = 5) -> dict[str, Any]:
+        """What the model says of a text, on this machine: see `toolchain.answer`."""
+        from toolchain.answer import answer_of
+
+        return answer_of(self, text, top=top)
+
+
+def write(output: Path, manifest: Callable[[dict[str, str]], Manifest], fill: Callable[[Path], None]) -> Bundle:
+    """Write a bundle whole or not at all: a folder, or an archive where `output` ends in `.zip`.
+
+    `fill` puts the files into an empty folder; `manifest` is then given their hashes. A bundle that was there before
+    is replaced in one step.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    try:
+        inside = unfinished / "bundle"
+        inside.mkdir()
+        fill(inside)
+        hashes = {name: sha256_of(inside / name) for name in _file_names(inside)}
+        text = json.dumps(manifest(hashes).model_dump(mode="json"), indent=2, ensure_ascii=False)
+        (inside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        finished = _archived(inside, unfinished / "bundle.zip") if output.suffix == ".zip" else inside
+        _swap(finished, output, unfinished / "before")
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return Bundle.open(output)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _swap(finished: Path, output: Path, aside: Path) -> None:
+    """Put `finished` in the place of `output`; should that fail, what was there before comes back."""
+    replaced = output.exists()
+    if replaced:
+        output.rename(aside)
+    try:
+        finished.rename(output)
+    except OSError:
+        if replaced:
+            aside.rename(output)
+        raise
+
+
+def _verify(folder: Path, manifest: Manifest, *, shown: Path) -> None:
+    again = "build it again, or copy it again from where it was whole"
+    for name, expected in manifest.files.items():
+        check_member(name)
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{shown} lacks {name}; {again}")
+        if (found := sha256_of(path)) != expected:
+            raise BundleError(f"{shown}/{name} was altered: its sha256 is {found[:12]}…, not {expected[:12]}…; {again}")
+    named = {artifact.file for artifact in manifest.artifacts} | {TOKENIZER, VECTORS}
+    if unlisted := sorted(named - set(manifest.files)):
+        raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {again}")
+
+
+def check_member(name: str) -> None:
+    """Refuse a name that could lead out of the bundle. Raises `BundleError`."""
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or any(ord(c) < 32 for c in name):
+        raise BundleError(f"the bundle names a file {name!r}, which could lead out of it; do not use this bundle")
+
+
+def _file_names(folder: Path) -> Iterable[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _archived(folder: Path, archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in _file_names(folder):
+            # A fixed time, so that the same files make the same archive.
+            packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), (folder / name).read_bytes())
+    return archive
+
+
+def _unpacked(archive: Path) -> Path:
+    """The archive's files in the cache, under its hash, so that it is unpacked once."""
+    place = cache_dir("bundles") / sha256_of(archive)[:32]
+    with FileLock(f"{place}.lock"):
+        if not place.is_dir():
+            _unpack(archive, place)
+    return place
+
+
+def _unpack(archive: Path, place: Path) -> None:
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=place.parent))
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = packed.infolist()
+            for member in members:
+                check_member(member.filename)
+            if sum(member.file_size for member in members) > LARGEST_ARCHIVE_BYTES:
+                raise BundleError(f"{archive} unpacks to more than {LARGEST_ARCHIVE_BYTES >> 30} GiB; it is no bundle")
+            packed.extractall(unfinished)
+        unfinished.replace(place)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise BundleError(f"{archive} is no whole .zip archive ({error}); copy it again") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

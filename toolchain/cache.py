@@ -1,0 +1,95 @@
+"""Stage results kept under the hash of what they were made from, so that a build goes on where it stopped.
+
+In:  a stage's name, everything its result depends on, and a function that fills a folder.
+Out: a finished folder. It appears under its name only once the function has returned; a crash or Ctrl-C leaves
+     nothing that a later run could take for a result.
+What the folder holds is the stage's business.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from toolchain.places import cache_dir
+
+_SOURCES = ("models", "tasks", "data", "compress", "quantize", "export", "pipeline.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """A finished stage: where its files are, and what it cost this time and when it was made."""
+
+    name: str
+    key: str
+    folder: Path
+    cached: bool
+    seconds: float
+    made_in_seconds: float
+
+
+def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> StageResult:
+    """The folder of a stage, made now unless it has been made before from the same inputs by the same code.
+
+    `inputs` must survive JSON; the keys of earlier stages belong in it. Two processes that ask for the same result
+    at once make it once.
+    """
+    started = time.perf_counter()
+    key = _key(name, inputs)
+    shelf = cache_dir("stages", name)
+    place = shelf / key
+    with FileLock(shelf / f"{key}.lock"):
+        cached = place.is_dir()
+        if not cached:
+            _make(place, inputs, make)
+    record = json.loads((place / "stage.json").read_text(encoding="utf-8"))
+    return StageResult(
+        name=name,
+        key=key,
+        folder=place,
+        cached=cached,
+        seconds=time.perf_counter() - started,
+        made_in_seconds=record["seconds"],
+    )
+
+
+def forget(result: StageResult) -> None:
+    """Remove a result, so that the next run makes it again."""
+    shutil.rmtree(result.folder, ignore_errors=True)
+
+
+def _make(place: Path, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+    started = time.perf_counter()
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=place.parent))
+    try:
+        make(unfinished)
+        record = {"inputs": inputs, "seconds": time.perf_counter() - started}
+        (unfinished / "stage.json").write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
+        unfinished.replace(place)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _key(name: str, inputs: Mapping[str, Any]) -> str:
+    stated = json.dumps([name, _code_digest(), inputs], sort_keys=True, default=str)
+    return hashlib.sha256(stated.encode()).hexdigest()[:32]
+
+
+@cache
+def _code_digest() -> str:
+    """A digest of the code that makes the results: another version of it makes other results."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in _SOURCES:
+        path = here / source
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            digest.update(file.relative_to(here).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,302 @@
+"""The main job: a recipe and a profile in, a bundle of measured int8 artifacts out. Read this first.
+
+In:  a `Recipe`, a `Profile`, and where the bundle is to be written.
+Out: `BuildResult`: the bundle, and the verdict on what can be judged before a device is at hand.
+Each stage's result is cached under the hash of what it was made from (`cache`), so a build that was interrupted goes
+on where it stopped. What a stage does is told in `stages`; how long an inference takes on a device is `benchmark`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import toolchain
+from toolchain import bundle as bundles
+from toolchain import stages
+from toolchain.budget import BYTES_PER_MB, Verdict, judge
+from toolchain.bundle import ArtifactFacts, Bundle, Manifest, ModelFacts, ParityFacts, StageFacts, TaskFacts
+from toolchain.errors import InputError
+from toolchain.host_latency import Contender
+from toolchain.models.text import outputs
+from toolchain.profiles import Profile
+from toolchain.progress import Progress, Silent
+from toolchain.recipe import Recipe
+from toolchain.stages import SUFFIXES, Done, Plan
+from toolchain.tasks.search_index import SearchIndex
+
+PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildResult:
+    """A finished build."""
+
+    bundle: Bundle
+    verdict: Verdict
+
+    def summary(self) -> dict[str, Any]:
+        """What `edgewright build --json` prints."""
+        manifest = self.bundle.manifest
+        shown = {"runtime", "file", "bytes", "score", "latency_ms", "speedup", "parity", "float_latency_ms"}
+        return {
+            "bundle": str(self.bundle.path),
+            "profile": manifest.profile,
+            "metric": manifest.task.metric,
+            "teacher": manifest.teacher.model_dump(),
+            "student": manifest.student.model_dump(),
+            "baseline": manifest.baseline.model_dump(),
+            "artifacts": [artifact.model_dump(include=shown) for artifact in manifest.artifacts],
+            "best": manifest.best,
+            "stages": [stage.model_dump(include={"name", "seconds", "cached"}) for stage in manifest.stages],
+            "budget": self.verdict.summary(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was made and found for one runtime."""
+
+    runtime: str
+    teacher: Done
+    twin: Done
+    int8: Done
+    check: Done
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The artifact's signatures."""
+        return tuple(self.int8.settings["lengths"])
+
+    def file(self, stage: Done) -> Path:
+        """The model file of one of its stages."""
+        return stage.file(f"model{SUFFIXES[self.runtime]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Every stage of a build up to the checked artifacts, in order."""
+
+    texts: Done
+    teacher: Done
+    trimmed: Done
+    pruned: Done
+    answers: Done
+    student: Done
+    exported: tuple[Exported, ...]
+
+    def all(self) -> tuple[Done, ...]:
+        """One after another, as they were called."""
+        before = (self.texts, self.teacher, self.trimmed, self.pruned, self.answers, self.student)
+        return (
+            *before,
+            *(stage for each in self.exported for stage in (each.teacher, each.twin, each.int8, each.check)),
+        )
+
+
+def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress | None = None) -> BuildResult:
+    """Make a bundle. A missed budget is told in the verdict; the best bundle there is is written all the same.
+
+    Raises `InputError` for what the user gave, `ModelError` when the model cannot be trained or exported.
+    """
+    plan = Plan(recipe=recipe, profile=profile, progress=progress or Silent())
+    made = run_stages(plan)
+    timed = stages.time_on_host(plan, contenders(plan, made, stages.asked_texts(made.texts)))
+    return _bundle(plan, output, made, timed)
+
+
+def run_stages(plan: Plan) -> Stages:
+    """The story: from texts and a teacher to int8 artifacts that were checked on every held-out text."""
+    runtimes = _runtimes(plan)
+    texts = stages.read_texts(plan)
+    teacher = stages.load_teacher(plan, texts)
+    trimmed = stages.trim_vocabulary(plan, texts, teacher)
+    pruned = stages.cut(plan, texts, teacher, trimmed)
+    answers = stages.ask_teacher(plan, texts, teacher)
+    student = stages.teach_student(plan, texts, trimmed, pruned, answers)
+    return Stages(
+        texts=texts,
+        teacher=teacher,
+        trimmed=trimmed,
+        pruned=pruned,
+        answers=answers,
+        student=student,
+        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in runtimes),
+    )
+
+
+def contenders(plan: Plan, made: Stages, asked: Sequence[str]) -> list[Contender]:
+    """For each runtime the float teacher, the float student and the int8 student, given the same texts.
+
+    Each reads them with its own tokenizer and at their real lengths.
+    """
+    full, small = (
+        tuple(row.ids for row in stages.tokenizer_of(plan, stage).encode(asked))
+        for stage in (made.teacher, made.trimmed)
+    )
+    entered = []
+    for each in made.exported:
+        for role, stage, inputs in (
+            ("teacher", each.teacher, full),
+            ("float", each.twin, small),
+            ("int8", each.int8, small),
+        ):
+            file = each.file(stage)
+            entered.append(
+                Contender(
+                    name=f"{each.runtime} {role}",
+                    runtime=each.runtime,
+                    file=file,
+                    sha256=bundles.sha256_of(file),
+                    lengths=each.lengths,
+                    inputs=inputs,
+                )
+            )
+    return entered
+
+
+def _runtimes(plan: Plan) -> tuple[str, ...]:
+    """The recipe's runtimes, as far as the device has them. Raises `InputError` when none is left."""
+    asked, offered = plan.recipe.stages.export.runtimes, plan.profile.preferences.runtimes
+    if common := tuple(name for name in asked if name in offered):
+        return common
+    raise InputError(
+        f"the recipe exports for {', '.join(asked)}, but {plan.profile.name} runs {', '.join(offered)}; "
+        "change stages.export.runtimes"
+    )
+
+
+def _export(plan: Plan, runtime: str, texts: Done, teacher: Done, trimmed: Done, student: Done) -> Exported:
+    """The student as int8 for one runtime, checked; with it the float files it is compared with."""
+    twin = stages.export_float(plan, runtime, student, f"float {runtime}")
+    int8 = stages.export_int8(plan, runtime, student, twin)
+    return Exported(
+        runtime=runtime,
+        teacher=stages.export_float(plan, runtime, teacher, f"teacher {runtime}"),
+        twin=twin,
+        int8=int8,
+        check=stages.check(plan, runtime, texts, trimmed, student, int8),
+    )
+
+
+def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
+    texts, teacher, trimmed, student = made.texts, made.teacher, made.trimmed, made.student
+    artifacts = tuple(_artifact(each, timed) for each in made.exported)
+    verdicts = {artifact.runtime: _verdict(plan, teacher, artifact) for artifact in artifacts}
+    best = min(artifacts, key=lambda artifact: _rank(plan, artifact, verdicts[artifact.runtime]))
+
+    def manifest(hashes: dict[str, str]) -> Manifest:
+        return Manifest(
+            name=plan.recipe.name,
+            edgewright=toolchain.__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            profile=plan.profile.name,
+            recipe=plan.recipe.model_dump(mode="json", exclude_none=True),
+            task=_task(plan, texts, teacher),
+            teacher=_model(teacher.findings, teacher.findings["parameters"], best.teacher_latency_ms),
+            student=_model(student.findings, stages.model_of(student).parameters_count, best.float_latency_ms),
+            baseline=teacher.findings["baseline"],
+            artifacts=artifacts,
+            best=best.runtime,
+            stages=tuple(_stage_facts(stage) for stage in (*made.all(), timed)),
+            budget=plan.recipe.budget,
+            verdict=verdicts[best.runtime].summary(),
+            packages={name: metadata.version(name) for name in PACKAGES},
+            machine={"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
+            files=hashes,
+        )
+
+    def fill(folder: Path) -> None:
+        for each in made.exported:
+            shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
+        shutil.copyfile(trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
+        _write_vectors(plan, folder, texts, trimmed, student)
+        if plan.recipe.task.kind == "embedding":
+            _write_index(plan, folder, texts, trimmed, student)
+
+    with plan.progress.stage("bundle"):
+        bundle = bundles.write(output, manifest, fill)
+    return BuildResult(bundle=bundle, verdict=verdicts[best.runtime])
+
+
+def _artifact(each: Exported, timed: Done) -> ArtifactFacts:
+    teacher, twin, int8 = (timed.findings[f"{each.runtime} {role}"] for role in ("teacher", "float", "int8"))
+    file = each.file(each.int8)
+    return ArtifactFacts(
+        runtime=each.runtime,
+        runtime_version=int8["runtime_version"],
+        file=file.name,
+        bytes=file.stat().st_size,
+        sha256=bundles.sha256_of(file),
+        lengths=each.lengths,
+        score=each.check.findings["score"],
+        parity=ParityFacts(**each.check.findings["parity"]),
+        latency_ms=int8["p50_ms"],
+        float_latency_ms=twin["p50_ms"],
+        teacher_latency_ms=teacher["p50_ms"],
+        speedup=teacher["p50_ms"] / int8["p50_ms"],
+        peak_rss_bytes=int8["peak_rss_bytes"],
+    )
+
+
+def _verdict(plan: Plan, teacher: Done, artifact: ArtifactFacts) -> Verdict:
+    """What is known before a device is at hand; its latency and memory stay undecided."""
+    loss_percent = 100 * (1 - artifact.score / teacher.findings["score"])
+    return judge(plan.recipe.budget, artifact_bytes=artifact.bytes, score_loss_percent=loss_percent)
+
+
+def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, int, bool, float]:
+    """Right before wrong, then the fewest limits missed, then memory as far as this machine can tell, then speed."""
+    limit_mb = plan.recipe.budget.peak_memory_mb
+    too_much = limit_mb is not None and artifact.peak_rss_bytes > limit_mb * BYTES_PER_MB
+    return (not artifact.parity.passed, len(verdict.missed), too_much, artifact.latency_ms)
+
+
+def _task(plan: Plan, texts: Done, teacher: Done) -> TaskFacts:
+    return TaskFacts(
+        kind=plan.recipe.task.kind,
+        metric=teacher.findings["metric"],
+        max_length=plan.max_length,
+        labels=stages.texts_of(texts).labels,
+    )
+
+
+def _model(findings: Mapping[str, Any], parameters: int, latency_ms: float) -> ModelFacts:
+    size_bytes = findings.get("bytes", 4 * parameters)
+    return ModelFacts(score=findings["score"], parameters=parameters, bytes=size_bytes, latency_ms=latency_ms)
+
+
+def _stage_facts(stage: Done) -> StageFacts:
+    return StageFacts(
+        name=stage.name,
+        seconds=round(stage.result.seconds, 3),
+        made_in_seconds=round(stage.result.made_in_seconds, 3),
+        cached=stage.result.cached,
+        settings=dict(stage.settings),
+        findings=dict(stage.findings),
+    )
+
+
+def _write_vectors(plan: Plan, folder: Path, texts: Done, trimmed: Done, student: Done) -> None:
+    """The test vectors: the inputs that a device is timed and checked on, with the float student's outputs."""
+    rows = stages.tokenizer_of(plan, trimmed).encode(stages.asked_texts(texts))
+    expected = outputs(stages.model_of(student), rows)
+    document = {"inputs": [row.ids for row in rows], "outputs": expected.tolist()}
+    (folder / bundles.VECTORS).write_text(json.dumps(document), encoding="utf-8")
+
+
+def _write_index(plan: Plan, folder: Path, texts: Done, trimmed: Done, student: Done) -> None:
+    """What a search finds: every answer of the data, embedded with its question as one text."""
+    found = stages.texts_of(texts)
+    rows = {row.pair: row for row in (*found.train, *found.validation, *found.test) if row.pair}
+    shown = [f"{row.text} {row.pair}" for row in rows.values()]
+    embeddings = outputs(stages.model_of(student), stages.tokenizer_of(plan, trimmed).encode(shown))
+    index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
+    index.save(folder / bundles.CORPUS, folder / bundles.INDEX)
