@@ -1,0 +1,54 @@
+"""Progress as a terminal and a log show it."""
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress as Bars
+
+from toolchain.cli import progress as shown
+from toolchain.cli.progress import BarProgress, LineProgress, shown_progress
+from toolchain.progress import Progress, Silent
+
+
+def work(progress: Progress) -> None:
+    with progress.stage("outer [x]"), progress.stage("inner"):
+        progress.update(1, 4, "loss 0.5")
+    progress.update(1, 2)
+
+
+def test_a_log_gets_a_line_when_a_stage_begins_and_ends(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown, "LINE_EVERY_S", 0.0)
+    work(LineProgress())
+    said = capfd.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines[:3] == ["outer [x] …", "inner …", "inner: 25 % loss 0.5"]
+    assert [line.partition(":")[0] for line in lines[3:]] == ["inner", "outer [x]"]
+
+
+def test_a_stage_that_fails_is_not_told_as_done(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyError), LineProgress().stage("prune"):
+        raise KeyError
+    assert capfd.readouterr().err == "prune …\n"
+
+
+def test_bars_tick_off_what_is_done() -> None:
+    bars = Bars(console=Console(file=io.StringIO()))
+    work(BarProgress(bars))
+    assert [task.finished for task in bars.tasks] == [True, True]
+    with pytest.raises(KeyError), BarProgress(bars).stage("prune"):
+        raise KeyError
+    assert not bars.tasks[-1].finished
+
+
+def test_where_no_person_watches_lines_are_shown() -> None:
+    with shown_progress() as progress:
+        assert isinstance(progress, LineProgress)
+
+
+def test_a_silent_listener_takes_everything(capfd: pytest.CaptureFixture[str]) -> None:
+    work(Silent())
+    assert capfd.readouterr() == ("", "")

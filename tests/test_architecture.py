@@ -1,0 +1,190 @@
+"""The layers of the house: who may import whom, and what importing the front doors may cost."""
+
+import ast
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import toolchain
+
+ROOT = Path(__file__).parent.parent
+
+# Lowest first. A module may import its own layer and those before it; `STAGES` also keep to their own room.
+STAGES = (
+    "toolchain.models",
+    "toolchain.tasks",
+    "toolchain.data",
+    "toolchain.compress",
+    "toolchain.quantize",
+    "toolchain.export",
+    "toolchain.hardware",
+    "toolchain.measure",
+)
+LAYERS = (
+    ("toolchain.errors", "toolchain.places", "toolchain.progress", "toolchain.quiet"),
+    ("toolchain.reading",),
+    ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),
+    ("targets",),
+    ("toolchain.cache",),
+    STAGES,
+    (
+        "toolchain.stages",
+        "toolchain.pipeline",
+        "toolchain.bundle",
+        "toolchain.benchmark",
+        "toolchain.answer",
+        "toolchain.deploy",
+        "toolchain.host_latency",
+        "toolchain.report",
+        "toolchain.store",
+    ),
+    ("toolchain.cli",),
+)
+# A task and a compression work on a model of a family: they may know what a model is, not how another stage works.
+ALSO_ALLOWED = {
+    "toolchain.tasks": ("toolchain.models",),
+    "toolchain.compress": ("toolchain.models",),
+}
+PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
+TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.places", "toolchain.profiles", "targets")
+WRAPPED = {"torch", "transformers", "executorch", "litert_torch", "ai_edge_litert", "paramiko"}
+HELP_LIMIT_S = 0.3
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in ("toolchain", "targets"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            if name != "toolchain":  # the public names, looked up on first use; tested below
+                yield name, path
+
+
+def imports(name: str, path: Path) -> Iterator[tuple[str, int]]:
+    """(imported module, line) of each import of our own, those inside functions too."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        found: list[str] = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module or ""
+            found = [f"{base}.{alias.name}" for alias in node.names]
+        for each in found:
+            if each.split(".")[0] in ("toolchain", "targets", "profiles", "device_scripts"):
+                yield each, node.lineno
+
+
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def layer_of(module: str) -> tuple[int, str] | None:
+    """(index of the layer, name of the room) a module lies in."""
+    for index, rooms in enumerate(LAYERS):
+        for room in rooms:
+            if within(module, room):
+                return index, room
+    return None
+
+
+def fault_of(module: str, imported: str) -> str | None:
+    """Why one module may not import another, or None if it may."""
+    here, there = layer_of(module), layer_of(imported)
+    if within(imported, "device_scripts"):
+        return "device_scripts are pushed, never imported"
+    if here is None:
+        return f"{module} lies in no layer; put it into LAYERS"
+    if there is None:
+        return None if imported in PUBLIC_NAMES else "lies in no layer"
+    if there[0] > here[0]:
+        return "is an import upwards"
+    if here[1] in STAGES and there[1] in STAGES and there[1] not in (here[1], *ALSO_ALLOWED.get(here[1], ())):
+        return "is another stage; they meet in the pipeline"
+    if within(module, "targets") and not any(within(imported, room) for room in TARGETS_MAY_IMPORT):
+        return "is more than a target may know"
+    return None
+
+
+@pytest.mark.parametrize(("name", "path"), [pytest.param(*each, id=each[0]) for each in modules()])
+def test_imports_point_down_only(name: str, path: Path) -> None:
+    faults = [
+        f"{path.relative_to(ROOT)}:{line}: {imported} {fault}"
+        for imported, line in imports(name, path)
+        if (fault := fault_of(name, imported))
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "fault"),
+    [
+        ("toolchain.errors", "toolchain.recipe.Recipe", "is an import upwards"),
+        ("targets.ssh", "toolchain.pipeline.build", "is an import upwards"),
+        ("targets.ssh", "toolchain.recipe.Recipe", "is more than a target may know"),
+        ("toolchain.export.litert", "toolchain.models.encoder.Encoder", "is another stage; they meet in the pipeline"),
+        ("toolchain.pipeline", "toolchain.cli.output", "is an import upwards"),
+        ("toolchain.measure.native", "device_scripts.litert_runner", "device_scripts are pushed, never imported"),
+        ("toolchain.compress.prune", "toolchain.models.encoder.Encoder", None),
+        ("toolchain.cli.build", "toolchain.pipeline.build", None),
+    ],
+)
+def test_the_layers_refuse_what_they_should(module: str, imported: str, fault: str | None) -> None:
+    assert fault_of(module, imported) == fault
+
+
+def test_device_scripts_import_nothing_of_ours() -> None:
+    for path in (ROOT / "device_scripts").rglob("*.py"):
+        assert list(imports(f"device_scripts.{path.stem}", path)) == []
+
+
+def test_the_public_names_are_the_documented_ones() -> None:
+    assert sorted(toolchain.__all__) == [
+        "Budget",
+        "Bundle",
+        "InputError",
+        "Measurement",
+        "ModelError",
+        "Profile",
+        "Recipe",
+        "TargetError",
+        "ToolchainError",
+        "Verdict",
+        "__version__",
+        "bench",
+        "build",
+        "load_profile",
+        "load_recipe",
+    ]
+
+
+def test_no_public_name_is_also_a_module() -> None:
+    """Importing `toolchain.bench` would put the module where the function of that name is expected."""
+    taken = {path.stem for path in (ROOT / "toolchain").iterdir()}
+    assert taken & set(toolchain.__all__) == set()
+
+
+def test_a_name_that_is_not_public_is_told_apart() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Recipee'"):
+        _ = toolchain.Recipee  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", ["toolchain", "targets", "toolchain.recipe", "toolchain.cli.main"])
+def test_the_front_doors_load_nothing_heavy(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted({WRAPPED!r} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []
+
+
+def test_help_answers_at_once() -> None:
+    command = [sys.executable, "-m", "toolchain.cli.main", "--help"]
+    taken_s = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        taken_s.append(time.perf_counter() - begun)
+    assert min(taken_s) < HELP_LIMIT_S

@@ -1,0 +1,1 @@
+"""The command `edgewright`: the only place that prints, exits and reads flags."""

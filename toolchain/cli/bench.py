@@ -1,0 +1,45 @@
+"""The verb `bench`: a bundle, measured on a target."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolchain.cli import output
+from toolchain.cli.options import AsJson, RuntimeName, TargetAddress
+
+MISSED = 1
+
+
+def bench(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
+    address: TargetAddress,
+    runtime: RuntimeName = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of one inference.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Push a bundle to a target, check its files and outputs there, measure it, and judge its budget.
+
+    On an emulated target the clock counts instructions: good to compare variants, never a board's milliseconds.
+
+    \b
+    Examples:
+      edgewright bench build/demo --target emulated://raspberry-pi-4
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4
+      edgewright bench build/demo --target local: --runtime litert --quick --json
+    """
+    with output.work_on_stderr():
+        from toolchain.benchmark import bench as run_bench
+        from toolchain.cli.progress import shown_progress
+
+        with shown_progress() as progress:
+            result = run_bench(bundle, address, runtime=runtime, quick=quick, threads=threads, progress=progress)
+    summary = result.summary()
+    if as_json:
+        output.emit(summary)
+    else:
+        from toolchain.report.terminal import bench_report
+
+        output.show(bench_report(summary))
+    return 0 if result.verdict.met else MISSED

@@ -1,0 +1,63 @@
+"""The verb `build`: a recipe and a profile to a bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolchain.cli import output
+from toolchain.cli.options import AsJson
+from toolchain.errors import InputError
+
+MISSED = 1
+
+
+def build(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe's name, or a TOML file.")],
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
+    ],
+    bundle: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the bundle is written: a folder, or NAME.zip.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace DIR even if it is not a bundle.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Build a bundle: teach a small student, quantise and export it, and check every artifact.
+
+    Every stage's result is cached: the same command goes on where it was interrupted, and repeats in seconds.
+
+    \b
+    Examples:
+      edgewright build demo --profile raspberry-pi-4 -o build/demo
+      edgewright build ./my-recipe.toml --profile ./my-board.toml -o out --json
+    """
+    from toolchain.profiles import load_profile
+    from toolchain.recipe import load_recipe
+
+    plan, device = load_recipe(recipe), load_profile(profile)
+    check_output(bundle, force=force)
+    with output.work_on_stderr():
+        from toolchain.cli.progress import shown_progress
+        from toolchain.pipeline import build as run_build
+
+        with shown_progress() as progress:
+            result = run_build(plan, device, bundle, progress=progress)
+    summary = result.summary()
+    if as_json:
+        output.emit(summary)
+    else:
+        from toolchain.report.terminal import build_report
+
+        output.show(build_report(summary))
+    return 0 if result.verdict.met else MISSED
+
+
+def check_output(bundle: Path, *, force: bool) -> None:
+    """Refuse to build over anything but an empty folder or an earlier bundle. Raises `InputError`."""
+    if bundle.is_file() and bundle.suffix != ".zip":
+        raise InputError(f"{bundle} is a file; give a folder, or a name ending in .zip, with -o")
+    if force or not bundle.is_dir() or (bundle / "manifest.json").is_file():
+        return
+    if any(bundle.iterdir()):
+        raise InputError(f"{bundle} holds files that are no bundle; choose another folder, or replace it with --force")

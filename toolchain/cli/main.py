@@ -1,0 +1,132 @@
+"""The command's door: verbs by name, and every way a verb can end turned into an exit code and one line.
+
+In:  the command line.
+Out: an exit code: 0 done, 1 a budget was missed, 2 the input is wrong, 3 a target failed, 4 the model failed,
+     130 interrupted.
+Each verb lives in its own file; nothing heavy is imported before a verb runs.
+"""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+import typer.main
+
+from toolchain import __version__
+from toolchain.cli import bench, build, output, profiles, recipes, run, runner
+from toolchain.errors import InputError, ToolchainError
+
+INTERRUPTED = 130
+# What this machine's file system may refuse at any step; the user can mend it and no traceback would help.
+HOST_REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
+
+app = typer.Typer(
+    name="edgewright",
+    help=(
+        "Turn a trained model into a small int8 artifact for an ARM device, and measure it there.\n\n"
+        "\b\n"
+        "  edgewright build demo --profile raspberry-pi-4 -o build/demo\n"
+        "  edgewright bench build/demo --target emulated://raspberry-pi-4\n"
+        '  edgewright run build/demo --input "how do I read a zip file"\n\n'
+        "Every verb takes --json: one JSON document on standard output, all else on standard error.\n\n"
+        "\b\n"
+        "Exit codes: 0 done, 1 a budget was missed, 2 the input is wrong, 3 a target failed,\n"
+        "4 the model could not be compressed, exported or run correctly."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: it keeps examples as they stand and answers in a third of the time
+    pretty_exceptions_enable=False,
+)
+app.command("build")(build.build)
+app.command("bench")(bench.bench)
+app.command("run")(run.run)
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(profiles.app, name="profiles")
+app.add_typer(runner.app, name="runner")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgewright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code a fault arose.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself; `main` and the callback read them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and give its exit code; standard output and standard error are the only effects."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with _ended_by_terminate():
+        try:
+            status = typer.main.get_command(app).main(given, prog_name="edgewright", standalone_mode=False)
+            sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
+        except Exception as error:  # every way to fail ends here, as a sentence and an exit code
+            return _failed(error, given)
+    if status == INTERRUPTED:
+        output.tell("interrupted; every finished stage is kept, so the same command goes on from there")
+    return int(status or 0)
+
+
+def _failed(error: Exception, given: Sequence[str]) -> int:
+    as_json, debug = "--json" in given, "--debug" in given
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has seen enough; what is left in the buffer must not raise once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, typer.TyperException):
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group without its verb: what it says is the help
+            output.tell(message, whole=True)
+        else:
+            output.fail(error, f"{message.rstrip('.')}; see --help", exit_code=error.exit_code, as_json=as_json)
+        return error.exit_code
+    if debug:
+        output.trace(error)
+    if isinstance(error, ToolchainError):
+        output.fail(error, str(error), exit_code=error.exit_code, as_json=as_json)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in HOST_REFUSALS:
+        reason = f"{error.filename or 'a file'}: {error.strerror}; check its path, its permissions and the free space"
+        output.fail(error, reason, exit_code=InputError.exit_code, as_json=as_json)
+        return InputError.exit_code
+    hint = "" if debug else "; run it again as `edgewright --debug …` to see where, and please report it"
+    message = f"unexpected {type(error).__name__}: {error}{hint}"
+    output.fail(error, message, exit_code=ToolchainError.exit_code, as_json=as_json)
+    return ToolchainError.exit_code
+
+
+@contextmanager
+def _ended_by_terminate() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that emulated boards and temporary folders do not outlive us."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Progress on standard error: live bars on a terminal, plain lines in a log.
+
+In:  the stages and shares a `Progress` is told.
+Out: an open listener, closed with its context.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from toolchain.progress import Progress
+
+LINE_EVERY_S = 30.0
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """The listener that suits standard error: bars where a person watches, lines where a log is kept."""
+    # A descriptor of its own: while an exporter chatters, the usual one leads nowhere (see `toolchain.quiet`).
+    console = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
+    if not console.is_terminal:
+        yield LineProgress()
+        return
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Bars(*columns, console=console) as bars:
+        yield BarProgress(bars)
+
+
+class BarProgress:
+    """One bar a stage, under one another."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._open: list[TaskID] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show a bar for the stage; it is ticked off when the stage ends without an error."""
+        task = self._bars.add_task(name, total=None, note="")
+        self._open.append(task)
+        try:
+            yield
+            self._bars.update(task, total=1, completed=1)
+        finally:
+            self._bars.stop_task(task)
+            self._open.pop()
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Move the innermost stage's bar."""
+        if self._open:
+            self._bars.update(self._open[-1], completed=done, total=total, note=note)
+
+
+class LineProgress:
+    """A line when a stage begins and ends, and one every half minute in between."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._last_s = 0.0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Tell when the stage begins, and how long it took when it ends without an error."""
+        begun = self._last_s = time.monotonic()
+        self._open.append(name)
+        _line(f"{name} …")
+        try:
+            yield
+            _line(f"{name}: {time.monotonic() - begun:.1f} s")
+        finally:
+            self._open.pop()
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Tell the share that is done, if nothing was told for a while."""
+        now = time.monotonic()
+        if self._open and now - self._last_s >= LINE_EVERY_S:
+            self._last_s = now
+            share = f"{100 * done / total:.0f} %" if total else ""
+            _line(" ".join(part for part in (f"{self._open[-1]}:", share, note) if part))
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

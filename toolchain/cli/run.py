@@ -1,0 +1,39 @@
+"""The verb `run`: a bundle's answer to one text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolchain.cli import output
+from toolchain.cli.options import AsJson, RuntimeName
+
+
+def run(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
+    text: Annotated[str, typer.Option("--input", metavar="TEXT", help="What to ask the model.")],
+    address: Annotated[
+        str | None, typer.Option("--target", metavar="ADDRESS", help="Where to run; on this machine by default.")
+    ] = None,
+    runtime: RuntimeName = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many answers to show.")] = 5,
+    as_json: AsJson = False,
+) -> int:
+    """Ask the model: labels with their scores, or for a search bundle the best matches of its corpus.
+
+    \b
+    Examples:
+      edgewright run build/demo --input "how do I read a zip file"
+      edgewright run build/demo --input "parse a date" --target emulated://raspberry-pi-4 --top 3 --json
+    """
+    with output.work_on_stderr():
+        from toolchain.answer import answer
+
+        found = answer(bundle, text, address=address, runtime=runtime, top=top)
+    if as_json:
+        output.emit(found)
+    else:
+        from toolchain.report.terminal import answer_report
+
+        output.show(answer_report(found))
+    return 0

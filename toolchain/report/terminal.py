@@ -1,0 +1,178 @@
+"""Results as tables for a terminal.
+
+In:  the documents `build`, `bench` and `run` give with --json.
+Out: renderables of rich. Nothing is printed here, and text from data is never read as markup.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+NOTHING = "–"
+CLOCK_NOTES = {
+    "instructions": "Emulated: this clock counts instructions (2 ns each). Compare variants with it; "
+    "these are not a board's milliseconds.",
+    "wall": "Emulated: these milliseconds are the emulator's on this machine. They say nothing about a board's speed.",
+}
+
+
+def build_report(summary: Mapping[str, Any]) -> RenderableType:
+    """What was built: models, artifacts, stages and the budget."""
+    title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
+    parts = (_models(summary), _artifacts(summary), _stages(summary), _verdict(summary["budget"]))
+    return Group(title, *parts)
+
+
+def bench_report(summary: Mapping[str, Any]) -> RenderableType:
+    """What was measured, on which machine, by which clock, and the budget."""
+    artifact = summary["artifact"]
+    parts: list[RenderableType] = [
+        Text(f"{summary['bundle']}  on {summary['target']}", style="bold"),
+        _facts(
+            ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
+            ("latency p50 / p90 / p99", _latencies(summary["latency_ms"])),
+            ("load", _number(summary.get("load_ms"), " ms")),
+            ("first inference", _number(summary.get("first_inference_ms"), " ms")),
+            ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
+            ("outputs", _parity(summary.get("parity"))),
+            ("stable", _plain(summary.get("stable"))),
+        ),
+    ]
+    if summary["emulated"]:
+        parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
+    parts.append(_verdict(summary["budget"]))
+    return Group(*parts)
+
+
+def answer_report(found: Mapping[str, Any]) -> RenderableType:
+    """The best matches of a search, or the labels of a classification, best first."""
+    if found["kind"] == "search":
+        rows = [(_number(match["score"]), match["title"], match["text"]) for match in found["matches"]]
+        return names_report(("score", "title", "text"), rows)
+    return names_report(("score", "label"), [(_number(each["score"]), each["label"]) for each in found["labels"]])
+
+
+def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A plain table of texts."""
+    table = _table(*heads)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def profile_report(facts: Mapping[str, Any]) -> RenderableType:
+    """A profile's facts, each with its confidence and source."""
+    table = _table("fact", "value", "sure", "source")
+    for name, fact in _leaves(facts):
+        sourced = isinstance(fact, Mapping)
+        value = fact["value"] if sourced else fact
+        shown = _plain(value)
+        if sourced and "highest" in fact:
+            shown += f" to {_plain(fact['highest'])}"
+        marks = (fact["confidence"], fact["source"]) if sourced else ("", "")
+        table.add_row(*(Text(cell) for cell in (name, shown, *marks)))
+    legend = "R read in a primary source, E seen in an excerpt, C computed, U unverified"
+    return Group(table, Text(legend, style="dim"))
+
+
+def _models(summary: Mapping[str, Any]) -> Table:
+    table = _table("model", "score", "parameters", "size", "latency", numbers_from=1)
+    for role in ("teacher", "student"):
+        model = summary[role]
+        parameters = f"{model['parameters']:,}" if model.get("parameters") is not None else NOTHING
+        sizes = (_megabytes(model.get("bytes")), _number(model.get("latency_ms"), " ms"))
+        table.add_row(role, _number(model.get("score")), parameters, *sizes)
+    baseline = summary.get("baseline")
+    if baseline:
+        name = Text(f"{baseline['name']} (no network)")
+        table.add_row(name, _number(baseline.get("score")), NOTHING, NOTHING, NOTHING)
+    return table
+
+
+def _artifacts(summary: Mapping[str, Any]) -> Table:
+    table = _table("runtime", "artifact", "size", "score", "latency", "speed-up", "outputs", numbers_from=2)
+    for artifact in summary["artifacts"]:
+        table.add_row(
+            Text(artifact["runtime"]),
+            Text(artifact["file"]),
+            _megabytes(artifact.get("bytes")),
+            _number(artifact.get("score")),
+            _number(artifact.get("latency_ms"), " ms"),
+            _number(artifact.get("speedup"), "×"),
+            _parity(artifact.get("parity")),
+        )
+    return table
+
+
+def _stages(summary: Mapping[str, Any]) -> Table:
+    table = _table("stage", "time", numbers_from=1)
+    for stage in summary["stages"]:
+        table.add_row(Text(stage["name"]), "cached" if stage["cached"] else f"{stage['seconds']:.1f} s")
+    return table
+
+
+def _verdict(budget: Mapping[str, Any]) -> RenderableType:
+    lines = []
+    if not budget["missed"]:
+        lines.append(Text("Budget met.", style="green"))
+    for miss in budget["missed"]:
+        lines.append(Text(f"Budget missed: {miss['sentence']}", style="red"))
+    if budget.get("undecided"):
+        lines.append(Text(f"Not measured here: {', '.join(budget['undecided'])}.", style="yellow"))
+    return Group(*lines)
+
+
+def _facts(*rows: tuple[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(value))
+    return table
+
+
+def _table(*heads: str, numbers_from: int | None = None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, head in enumerate(heads):
+        right = numbers_from is not None and index >= numbers_from
+        table.add_column(Text(head), justify="right" if right else "left", overflow="fold", no_wrap=index == 0)
+    return table
+
+
+def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, fact in facts.items():
+        if isinstance(fact, Mapping) and "confidence" not in fact:
+            yield from _leaves(fact, f"{prefix}{name}.")
+        else:
+            yield prefix + name, fact
+
+
+def _latencies(latency_ms: Mapping[str, Any]) -> str:
+    return " / ".join(_number(latency_ms[name]) for name in ("p50", "p90", "p99")) + " ms"
+
+
+def _parity(parity: Mapping[str, Any] | None) -> str:
+    if not parity:
+        return NOTHING
+    verdict = "agree" if parity["passed"] else "DIFFER"
+    return f"{verdict}, cosine ≥ {_number(parity.get('cosine_min'))}"
+
+
+def _megabytes(size: float | None) -> str:
+    return NOTHING if size is None else f"{size / 1e6:.2f} MB"
+
+
+def _plain(value: Any) -> str:
+    """A value as a person writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else NOTHING if value is None else str(value)
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    """Four figures are more than any measurement here is good for."""
+    return NOTHING if value is None else f"{value:.4g}{unit}"
