@@ -17,29 +17,18 @@ READY = "Server listening on"  # sshd itself says so once a connection would suc
 
 PACKAGES = (
     # the system and the way in
-    *(
-        "bash",
-        "busybox-static",
-        "coreutils",
-        "dash",
-        "debianutils",
-        "findutils",
-        "grep",
-        "gzip",
-        "iproute2",
-        "libc-bin",
-    ),
-    *("linux-image-cloud-arm64", "mawk", "openssh-server", "openssh-sftp-server", "procps", "sed", "tar", "util-linux"),
+    *"bash busybox-static coreutils dash debianutils findutils grep gzip libc-bin linux-image-cloud-arm64 mawk".split(),
+    *"openssh-server openssh-sftp-server procps sed tar util-linux".split(),
     # what runners are linked with or written in
-    *("ca-certificates", "libatomic1", "libgomp1", "libpython3.11-stdlib", "libstdc++6"),
-    *("python3", "python3-distutils", "python3-minimal", "zlib1g"),
+    *"ca-certificates libatomic1 libgomp1 libpython3.11-stdlib libstdc++6 python3 python3-distutils".split(),
+    *"python3-minimal zlib1g".split(),
 )
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/lib/udev/hwdb.d/*")
 
 # In the order in which they can be inserted; Debian's cloud kernel has ext4 built in but not its virtio drivers.
 MODULES = (
-    *("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"),
-    *("failover", "net_failover", "virtio_net", "rng-core", "virtio-rng"),
+    *"virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk".split(),
+    *"failover net_failover virtio_net rng-core virtio-rng".split(),
 )
 
 FIRST_INIT = f"""#!/bin/busybox sh

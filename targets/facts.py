@@ -104,6 +104,11 @@ def libc_version(getconf: str) -> str | None:
     return _first(r"^(glibc \d[\d.]*)\s*$", getconf)
 
 
+def python_version(printed: str) -> str | None:
+    """The device's own Python as "3.11"; None without one."""
+    return _first(r"^Python (3\.\d+)", printed)
+
+
 def os_name(os_release: str) -> str | None:
     """The distribution's full name."""
     return _first(r'^PRETTY_NAME="?([^"\n]*)"?$', os_release)
@@ -184,6 +189,7 @@ MACHINE: Mapping[str, Fact] = {
     "kernel": Fact(argv=UNAME, parse=kernel_release),
     "libc": Fact(argv=("getconf", "GNU_LIBC_VERSION"), parse=libc_version),
     "os": Fact(argv=("cat", "/etc/os-release"), parse=os_name),
+    "python": Fact(argv=("python3", "--version"), parse=python_version),
     "governor": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_governor"), parse=governor),
     "clock_mhz": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq"), parse=clock_mhz),
     "clock_max_mhz": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq"), parse=clock_mhz),

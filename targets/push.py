@@ -38,7 +38,7 @@ UNPACK_SCRIPT = """
 archive=$1 incoming=$2 final=$3 sums=$(cat)
 whole() { (cd "$1" && printf '%s\\n' "$sums" | sha256sum -c - >/dev/null); }
 trap 'rm -rf "$archive" "$incoming"' EXIT
-find "${final%/*}" -maxdepth 1 -name '.incoming-*' -mmin +1440 -exec rm -rf {} + 2>/dev/null
+find "${final%/*}" -maxdepth 1 -name '.*incoming-*' -mmin +1440 -exec rm -rf {} + 2>/dev/null
 mkdir "$incoming" && tar -x -o -f "$archive" -C "$incoming" || exit 3
 rm -f "$archive"
 whole "$incoming" || exit 4

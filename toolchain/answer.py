@@ -14,13 +14,11 @@ import numpy as np
 
 from targets import open_target
 from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle
-from toolchain.deploy import deploy
+from toolchain.deploy import HERE, deploy
 from toolchain.errors import InputError
 from toolchain.measure.protocol import infer
 from toolchain.models.tokenizer import TextTokenizer
 from toolchain.tasks.search_index import SearchIndex
-
-HERE = "local:"
 
 
 def answer(

@@ -16,6 +16,8 @@ from toolchain.errors import TargetError
 from toolchain.measure.protocol import RemoteArtifact, RemoteRuntime
 from toolchain.measure.runtimes import runtime_for
 
+HERE = "local:"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
@@ -40,10 +42,10 @@ def deploy(
     Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
     """
     facts = machine or dict(read_facts(target))
-    kind = facts.get("machine")
+    kind = facts.get("arch")
     if not isinstance(kind, str):
         raise TargetError(f"{target.address} does not say what processor it has; is it a Linux machine?")
-    python = facts.get("python")
+    python = None if target.address == HERE else facts.get("python")  # here it is the interpreter that runs this
     needed = runtime_for(runtime, machine=kind, python=python if isinstance(python, str) else None)
     runtime_place = push_files(target, needed.files, kind="runtimes")
     place = push_files(target, {file.name: file}, kind="bundles")

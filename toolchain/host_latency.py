@@ -13,7 +13,7 @@ from pathlib import Path
 
 from targets import open_target
 from targets.base import Target
-from toolchain.deploy import Deployed, deploy
+from toolchain.deploy import HERE, Deployed, deploy
 from toolchain.measure.measurement import Measurement
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.measure.stats import percentile
@@ -50,7 +50,7 @@ def compare_on_host(
 ) -> dict[str, HostLatency]:
     """Time every contender in every round. Raises `TargetError` when a runner fails."""
     found: dict[str, list[Measurement]] = {contender.name: [] for contender in contenders}
-    target = open_target("local:")
+    target = open_target(HERE)
     try:
         places = {contender.name: _deployed(target, contender) for contender in contenders}
         for number in range(rounds):

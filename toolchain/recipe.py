@@ -216,10 +216,11 @@ class Prune(_Section):
 class Distill(_Section):
     """Teaching the student; it ends at whichever limit comes first, and at five minutes where none is given.
 
-    `tokens` limits the training text of one epoch.
+    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there.
     """
 
     enabled: bool = True
+    max_length: Annotated[int, Field(ge=8, le=512)] = 64
     minutes: Amount | None = None
     epochs: Count | None = None
     tokens: Count | None = None

@@ -185,16 +185,17 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done) -> Done:
 
 def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
     """Record the teacher's answers on the training texts, once."""
-    limit = plan.recipe.stages.distill.tokens
-    inputs = {"teacher": teacher.key, "texts": texts.key, "tokens": limit}
+    settings = plan.recipe.stages.distill
+    length, limit = min(settings.max_length, plan.max_length), settings.tokens
 
     def make(folder: Path) -> Mapping[str, Any]:
-        rows = tokenizer_of(plan, teacher).encode(texts_of(texts).training_texts)
+        rows = tokenizer_of(plan, teacher).cut_at(length).encode(texts_of(texts).training_texts)
         rows = rows[: _count_within(rows, limit)]
         distill.record_targets(model_of(teacher), rows, told=plan.progress.update).save(folder / "targets.safetensors")
         return {"texts": len(rows), "tokens": sum(len(row.ids) for row in rows)}
 
-    return _stage(plan, "teach", {"tokens": limit}, inputs, make)
+    inputs = {"teacher": teacher.key, "texts": texts.key}
+    return _stage(plan, "teach", {"tokens": limit, "max_length": length}, inputs, make)
 
 
 def teach_student(plan: Plan, texts: Done, trimmed: Done, pruned: Done, answers: Done) -> Done:
@@ -207,7 +208,8 @@ def teach_student(plan: Plan, texts: Done, trimmed: Done, pruned: Done, answers:
         found: dict[str, Any] = {}
         if settings.enabled:
             targets = distill.Targets.load(answers.file("targets.safetensors"))
-            rows = tokenizer.encode(examples.training_texts[: len(targets.outputs)])
+            length = answers.settings["max_length"]
+            rows = tokenizer.cut_at(length).encode(examples.training_texts[: len(targets.outputs)])
             schedule = Schedule(
                 learning_rate=settings.learning_rate,
                 batch_tokens=settings.batch_tokens,

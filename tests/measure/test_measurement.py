@@ -51,6 +51,11 @@ def test_one_pass_over_the_inputs_is_too_little_to_judge() -> None:
     assert "too few" in measurement([1.0, 50.0]).stability.reasons[0]
 
 
+def word(bits: int | None) -> dict[str, object]:
+    """The machine's facts, with the firmware's throttling word where the board has one."""
+    return {"throttling": None if bits is None else {"raw": hex(bits)}}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
@@ -62,10 +67,10 @@ def test_one_pass_over_the_inputs_is_too_little_to_judge() -> None:
     ],
 )
 def test_a_throttled_board_is_not_stable(before: int | None, after: int | None, said: str) -> None:
-    found = throttling({"throttled": before}, {"throttled": after})
+    found = throttling(word(before), word(after))
     assert bool(found) == bool(said)
     assert said in "".join(found)
-    assert measurement([1.0, 5.0] * 10, before={"throttled": before}, after={"throttled": after}).stable == (not said)
+    assert measurement([1.0, 5.0] * 10, before=word(before), after=word(after)).stable == (not said)
 
 
 def test_the_figures_of_several_processes_are_put_together() -> None:

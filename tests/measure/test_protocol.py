@@ -39,7 +39,7 @@ def test_a_measurement_pools_every_process_and_keeps_the_outputs(
     tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
 ) -> None:
     target, heard = ThisMachine(tmp_path), []
-    facts = iter([{"throttled": 0}, {"throttled": 0}])
+    facts = iter([{"throttling": {"raw": "0x0"}}, {"throttling": {"raw": "0x0"}}])
     seen = measure(
         target,
         placed(artifact),
@@ -55,7 +55,7 @@ def test_a_measurement_pools_every_process_and_keeps_the_outputs(
     assert seen.latency is not None
     assert seen.latency.p50 > 0
     assert (seen.runtime, seen.target, seen.emulated) == (artifact.runtime, "here:", False)
-    assert seen.machine_after == {"throttled": 0}
+    assert seen.machine_after == {"throttling": {"raw": "0x0"}}
 
 
 def test_inference_alone_gives_outputs_and_leaves_nothing_behind(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _NOT_PROSE = re.compile(r"^\s*(>>>|\.\.\.|\.\. |:\w+)")
+_BLOCKS = ("finalbody", "orelse", "handlers", "body")
 _SKIPPED_PARTS = frozenset(
     {"test", "tests", "testing", "site-packages", "dist-packages", "idlelib", "lib2to3", "__pycache__", "pydoc_data"}
 )
@@ -78,11 +79,16 @@ def _docstrings(path: Path) -> Iterator[str]:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError):  # templates and deliberate errors ship as .py too
         return
-    for node in ast.walk(tree):
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False)
             if docstring:
                 yield docstring
+        # Statements alone: no docstring lies in an expression.
+        for name in _BLOCKS:
+            waiting.extend(reversed(getattr(node, name, ())))
 
 
 def _distinct(passages: Iterable[Passage]) -> list[Passage]:

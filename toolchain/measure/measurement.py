@@ -158,9 +158,10 @@ def judged(runs: Sequence[RunnerResult], inputs: int, before: Mapping[str, Any],
 
 def throttling(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What the firmware's throttling word says against a measurement; nothing where there is no such word."""
-    earlier, later = (machine.get("throttled") for machine in (before, after))
-    if not isinstance(earlier, int) or not isinstance(later, int):
+    words = [machine.get("throttling") for machine in (before, after)]
+    if not all(isinstance(word, Mapping) for word in words):
         return []
+    earlier, later = (int(str(word["raw"]), 16) for word in words if isinstance(word, Mapping))
     found = []
     if new := later & ~earlier:
         found.append(f"the board was throttled while it was measured (new bits {new:#x})")

@@ -53,6 +53,10 @@ class TextTokenizer:
         except (OSError, ValueError, KeyError) as error:
             raise BadModelError(str(path), str(error)) from error
 
+    def cut_at(self, max_length: int) -> Self:
+        """The same tokenizer, cutting texts at another length."""
+        return type(self)(json.dumps(self.definition), max_length=max_length)
+
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json` that any Hugging Face tool reads."""
         path.write_text(json.dumps(self.definition, ensure_ascii=False), encoding="utf-8")

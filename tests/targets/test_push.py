@@ -1,0 +1,187 @@
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from targets import open_target
+from targets.base import Completed
+from targets.fake import FakeTarget
+from targets.push import push_files
+from tests.targets.conftest import Server
+from toolchain.errors import DeviceFullError, InputError, TransferError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    made = {}
+    for name, content in {
+        "model.pte": os.urandom(300_000),
+        "runner": b"#!/bin/sh\necho ran\n",
+        "data/with space/ü.txt": b"",
+        **{f"many/{i}": str(i).encode() for i in range(200)},
+    }.items():
+        made[name] = folder / name.replace("/", "-")
+        made[name].write_bytes(content)
+    made["runner"].chmod(0o755)
+    return made
+
+
+def below(place: PurePosixPath | Path) -> dict[str, bytes]:
+    return {str(path.relative_to(place)): path.read_bytes() for path in Path(place).rglob("*") if path.is_file()}
+
+
+def test_files_arrive_whole_over_ssh_under_a_name_of_their_content(server: Server, files: dict[str, Path]) -> None:
+    with closing(open_target(server.address)) as target:
+        place = push_files(target, files, kind="bundles")
+        assert target.run([str(place / "runner")], timeout_s=20).stdout == "ran\n"
+    assert place.parent == PurePosixPath(server.remote_home) / ".edgewright" / "bundles"
+    assert below(place) == {name: path.read_bytes() for name, path in files.items()}
+    assert [path.name for path in Path(place.parent).iterdir()] == [place.name]
+
+
+def test_a_second_push_costs_one_command_and_sends_nothing(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path)
+    first = push_files(target, files, kind="bundles")
+    target.commands.clear()
+    target.puts.clear()
+    assert push_files(target, files, kind="bundles") == first
+    assert (len(target.commands), target.puts) == (1, [])
+
+
+def test_other_content_or_another_executable_bit_gets_another_place(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path)
+    places = {push_files(target, files, kind="bundles")}
+    files["runner"].chmod(0o644)
+    places.add(push_files(target, files, kind="bundles"))
+    files["model.pte"].write_bytes(b"other")
+    places.add(push_files(target, files, kind="bundles"))
+    places.add(push_files(target, files, kind="runtimes"))
+    assert len(places) == 4
+
+
+def test_what_was_harmed_on_the_device_is_sent_again(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path)
+    place = push_files(target, files, kind="bundles")
+    harmed = Path(place / "model.pte")
+    harmed.write_bytes(b"x" + harmed.read_bytes()[1:])
+    assert push_files(target, files, kind="bundles") == place
+    assert below(place) == {name: path.read_bytes() for name, path in files.items()}
+    assert [path.name for path in Path(place.parent).iterdir()] == [place.name]
+
+
+def test_one_flipped_bit_on_the_way_is_noticed_and_leaves_nothing(tmp_path: Path, files: dict[str, Path]) -> None:
+    def flip(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+
+    target = FakeTarget(tmp_path, on_put=flip)
+    with pytest.raises(TransferError, match="differ from what was sent"):
+        push_files(target, {"model.pte": files["model.pte"]}, kind="bundles")
+    assert below(target.home) == {}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TransferError("cut off")], ids=["ctrl-c", "cut off"])
+def test_an_interrupted_push_leaves_nothing(tmp_path: Path, files: dict[str, Path], error: BaseException) -> None:
+    def interrupt(path: Path) -> None:
+        raise error
+
+    target = FakeTarget(tmp_path, on_put=interrupt)
+    with pytest.raises(type(error)):
+        push_files(target, files, kind="bundles")
+    assert below(target.home) == {}
+
+
+def test_half_an_archive_is_noticed_and_leaves_nothing(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path, on_put=lambda path: os.truncate(path, path.stat().st_size // 2))
+    with pytest.raises(TransferError, match="could not be unpacked"):
+        push_files(target, files, kind="bundles")
+    assert below(target.home) == {}
+
+
+def test_what_a_killed_push_left_is_swept_a_day_later(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path)
+    folder = Path(target.home / "bundles")
+    (folder / ".incoming-old").mkdir(parents=True)
+    (folder / "..incoming-old.tar.1234.part").write_text("half")
+    for left in folder.iterdir():
+        subprocess.run(["touch", "-d", "2 days ago", str(left)], check=True)
+    (folder / ".incoming-new").mkdir()
+    place = push_files(target, files, kind="bundles")
+    assert {path.name for path in folder.iterdir()} == {place.name, ".incoming-new"}
+
+
+def test_a_device_without_room_is_told_before_anything_is_sent(tmp_path: Path, files: dict[str, Path]) -> None:
+    def no_room(argv: object, stdin: str) -> Completed:
+        df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/root 29000000 28999000 100 100% /\n"
+        return Completed(argv=(), status=2, stdout=df, stderr="")
+
+    target = FakeTarget(tmp_path, answers={"sh -c": no_room})
+    with pytest.raises(DeviceFullError, match=r"needs 3\.\d MB and has 0\.1 MB free"):
+        push_files(target, files, kind="bundles")
+    assert target.puts == []
+
+
+def test_a_device_that_is_really_full_is_told_and_nothing_stays(
+    server_with_a_small_disk: tuple[Server, Path], tmp_path: Path
+) -> None:
+    server, disk = server_with_a_small_disk
+    (tmp_path / "large").write_bytes(os.urandom(1_500_000))
+    with closing(open_target(server.address)) as target:
+        with pytest.raises(DeviceFullError, match="free"):
+            push_files(target, {"large": tmp_path / "large"}, kind="bundles")
+        assert target.run(["find", str(disk), "-type", "f"], timeout_s=20).stdout == ""
+
+
+def test_two_pushes_at_once_do_not_harm_each_other(server: Server, files: dict[str, Path]) -> None:
+    places: list[PurePosixPath] = []
+
+    def push() -> None:
+        with closing(open_target(server.address)) as target:
+            places.append(push_files(target, files, kind="bundles"))
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(places) == 4
+    assert len(set(places)) == 1
+    assert below(places[0]) == {name: path.read_bytes() for name, path in files.items()}
+    assert [path.name for path in Path(places[0].parent).iterdir()] == [places[0].name]
+
+
+def test_a_small_server_without_sftp_takes_pushes_too(
+    start_server: Callable[..., Server], files: dict[str, Path]
+) -> None:
+    server = start_server(sftp=False)
+    server.trust()
+    with closing(open_target(server.address)) as target:
+        place = push_files(target, files, kind="bundles")
+    assert below(place) == {name: path.read_bytes() for name, path in files.items()}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/etc/passwd", "../up", "a/../../up", "a//b", "./a", "a/", "new\nline", "back\\slash", ".hidden"]
+)
+def test_a_name_that_could_leave_its_place_is_refused(tmp_path: Path, files: dict[str, Path], name: str) -> None:
+    target = FakeTarget(tmp_path)
+    with pytest.raises(InputError, match="cannot be a pushed file's name"):
+        push_files(target, {name: files["runner"]}, kind="bundles")
+    assert target.commands == []
+
+
+def test_no_files_a_missing_file_and_an_unknown_kind_are_refused(tmp_path: Path) -> None:
+    target = FakeTarget(tmp_path)
+    with pytest.raises(InputError, match="no files"):
+        push_files(target, {}, kind="bundles")
+    with pytest.raises(InputError, match="cannot be read"):
+        push_files(target, {"a": tmp_path / "missing"}, kind="bundles")
+    with pytest.raises(InputError, match="kind"):
+        push_files(target, {"a": Path(__file__)}, kind="../etc")
