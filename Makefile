@@ -24,10 +24,12 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
 TARGET := emulated://raspberry-pi-4
 
 # One "what must be there=Debian package" a word; a path is looked for as a file, anything else as a program.
-DEMO_NEEDS := qemu-system-aarch64=qemu-system-arm qemu-img=qemu-utils mmdebstrap=mmdebstrap mke2fs=e2fsprogs \
-	busybox=busybox-static cpio=cpio g++=g++ aarch64-linux-gnu-g++=g++-aarch64-linux-gnu cmake=cmake \
+# newuidmap is what lets an ordinary user make the emulated board's disk.
+DEMO_NEEDS := qemu-system-aarch64=qemu-system-arm mmdebstrap=mmdebstrap mke2fs=e2fsprogs cpio=cpio \
+	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring newuidmap=uidmap \
+	g++=g++ aarch64-linux-gnu-g++=g++-aarch64-linux-gnu cmake=cmake \
 	/usr/include/nlohmann/json.hpp=nlohmann-json3-dev ssh-keygen=openssh-client
-TEST_NEEDS := sshd=openssh-server
+TEST_NEEDS := sshd=openssh-server qemu-aarch64-static=qemu-user-static
 FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python3.13 python3); do \
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done

@@ -87,6 +87,7 @@ def _require_tools() -> None:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])  # where mke2fs is for a user
     wanted = TOOLS if os.geteuid() == 0 else {**TOOLS, "newuidmap": "uidmap", "unshare": "util-linux"}
     missing = sorted({package for program, package in wanted.items() if shutil.which(program, path=path) is None})
+    missing += [] if KEYRING.is_file() else ["debian-archive-keyring"]
     if missing:
         packages = " ".join(missing)
         remedy = f"run `sudo apt-get install {packages}`, or `make` in Edgewright's repository, which installs them"
@@ -103,6 +104,7 @@ def _unpack_debian(scratch: Path) -> Path:
             "--architectures=arm64",
             "--variant=extract",
             "--skip=check/qemu",
+            f"--keyring={KEYRING}",
             f"--include={','.join(board_recipe.PACKAGES)}",
             '--aptopt=Acquire::Check-Valid-Until "false"',  # a mirror may be a dated snapshot
             '--aptopt=Acquire::Retries "3"',
@@ -139,8 +141,7 @@ def debian_mirror(apt: Path = Path("/etc/apt")) -> tuple[str, ...]:
                 break
     if not url:
         return ()
-    signed = f"[signed-by={KEYRING}] " if KEYRING.is_file() else ""
-    return (f"deb {signed}{url} {board_recipe.SUITE} main",)
+    return (f"deb {url} {board_recipe.SUITE} main",)
 
 
 def _write_files(root: Path, building: Path) -> None:

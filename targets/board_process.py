@@ -13,6 +13,8 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import IO
 
 from targets import board_recipe
@@ -22,8 +24,8 @@ from toolchain.errors import BoardError, EnvironmentFaultError, InputError
 BOOT_LIMIT_S = 120.0
 PORT_ATTEMPTS = 5
 
-# The board's keeper: standard input is a pipe whose other end only we hold. When it closes (close(), the end of our
-# process, even by SIGKILL) the board is killed. PR_SET_PDEATHSIG would act at the end of the starting *thread*.
+# The board's keeper: standard input is a pipe whose other end we hold. At a line, or when it closes (the end of our
+# process, even by SIGKILL), the board is killed. PR_SET_PDEATHSIG would act at the end of the starting *thread*.
 KEEPER = """
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -75,7 +77,7 @@ def _boot_once(image: BoardImage, core: list[str]) -> BoardProcess:
     port = _free_port()
     with tempfile.TemporaryFile(mode="w+", errors="replace", prefix="edgewright-board-") as words:
         keeper = _start(image, core, port, words)
-        board = BoardProcess(port, lambda: _stop(keeper))
+        board = BoardProcess(port, partial(_stop, keeper, os.getpid()))
         try:
             _wait_until_ready(keeper, words)
         except BaseException:
@@ -107,8 +109,11 @@ def _escaped(path: os.PathLike[str]) -> str:
     return os.fspath(path).replace(",", ",,")
 
 
-def _stop(keeper: subprocess.Popen[bytes]) -> None:
-    if keeper.stdin is not None:
+def _stop(keeper: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner or keeper.stdin is None:  # a forked copy of us ends; the board is not its own
+        return
+    with suppress(BrokenPipeError):
+        keeper.stdin.write(b"end\n")  # not only closed: a forked copy of us may hold the pipe open
         keeper.stdin.close()
     keeper.wait()
 

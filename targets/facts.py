@@ -89,14 +89,12 @@ def swap_used_bytes(meminfo: str) -> int | None:
 
 def kernel_release(uname: str) -> str | None:
     """The kernel's release out of `uname -s -r -m`."""
-    fields = uname.split()
-    return fields[1] if len(fields) == 3 else None
+    return _first(r"^(?:Linux|Darwin) (\S+) \S+$", uname)
 
 
 def architecture(uname: str) -> str | None:
     """The machine's instruction set out of `uname -s -r -m`, as `aarch64`."""
-    fields = uname.split()
-    return fields[2] if len(fields) == 3 else None
+    return _first(r"^(?:Linux|Darwin) \S+ (\S+)$", uname)
 
 
 def libc_version(getconf: str) -> str | None:

@@ -95,11 +95,14 @@ def _item(name: str, source: Path) -> _Item:
 
 
 def _check_room(target: Target, items: list[_Item], df_text: str) -> None:
-    free = free_bytes(df_text)
-    unpacked = sum(-(-item.bytes // BLOCK_BYTES) * BLOCK_BYTES for item in items)
-    needed = 2 * unpacked + SPARE_BYTES  # the archive and its content, for a moment
+    free, needed = free_bytes(df_text), _needed_bytes(items)
     if free is not None and free < needed:
         raise DeviceFullError(target.address, needed / 1e6, free / 1e6)
+
+
+def _needed_bytes(items: list[_Item]) -> int:
+    unpacked = sum(-(-item.bytes // BLOCK_BYTES) * BLOCK_BYTES for item in items)
+    return 2 * unpacked + SPARE_BYTES  # the archive and its content, for a moment
 
 
 def _send(target: Target, items: list[_Item], sums: str, final: PurePosixPath) -> None:
@@ -113,7 +116,7 @@ def _send(target: Target, items: list[_Item], sums: str, final: PurePosixPath) -
         argv = ["sh", "-c", UNPACK_SCRIPT, "sh", str(archive), str(incoming), str(final)]
         done = target.run(argv, timeout_s=UNPACK_LIMIT_S, stdin=sums)
         if done.status != 0:
-            raise _fault(target, done.status, done.stderr, final)
+            raise _fault(target, items, done.status, done.stderr, final)
     except BaseException:
         with suppress(Exception):
             target.run(["rm", "-rf", str(archive), str(incoming)], timeout_s=QUICK_LIMIT_S)
@@ -129,10 +132,10 @@ def _pack(items: list[_Item], sums: str, packed: Path) -> None:
                 tar.addfile(member, file)
 
 
-def _fault(target: Target, status: int, stderr: str, final: PurePosixPath) -> TargetError:
+def _fault(target: Target, items: list[_Item], status: int, stderr: str, final: PurePosixPath) -> TargetError:
     reason = stderr.strip().splitlines()[-1] if stderr.strip() else f"status {status}"
     if "No space left" in stderr:
         done = target.run(["sh", "-c", FREE_SPACE_SCRIPT, "sh", str(final)], timeout_s=QUICK_LIMIT_S)
-        raise DeviceFullError(target.address, 0, (free_bytes(done.stdout) or 0) / 1e6)
+        return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(done.stdout) or 0) / 1e6)
     what = "differ from what was sent" if status == 4 else "could not be unpacked"
     return TransferError(f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again")

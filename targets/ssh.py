@@ -112,7 +112,10 @@ class SshTarget:
             partial.unlink(missing_ok=True)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
-        """Run a program there; at the time limit its whole process group is killed."""
+        """Run a program there; at the time limit its whole process group is killed.
+
+        A shell stands in between, so a program that itself ends with 128 + n looks like one ended by signal n.
+        """
         out = Output(self.address, argv[0])
         status, err = self._exec(argv, timeout_s, BytesIO(stdin.encode()), out.add)
         return Completed(argv=tuple(argv), status=status, stdout=out.text(), stderr=err)
@@ -164,7 +167,8 @@ class SshTarget:
                 with suppress(OSError):  # the program ended without reading it all; its status says the rest
                     pending = pending[channel.send(pending) :]
             # paramiko wakes us for output only; while there is input to send we look ourselves
-            ready.select(min(deadline.left_s(), 0.01 if writing else 1.0))
+            patience_s = (0.0 if channel.send_ready() else 0.01) if writing else 1.0
+            ready.select(min(deadline.left_s(), patience_s))
             while channel.recv_ready():
                 out(channel.recv(CHUNK_BYTES))
             while channel.recv_stderr_ready():

@@ -201,12 +201,14 @@ def _authenticate(transport: paramiko.Transport, login: Login) -> None:
         except paramiko.BadAuthenticationType:
             tried.append("keys (not accepted there)")
             break
-        except paramiko.AuthenticationException:
+        except paramiko.SSHException:  # refused, or of a kind the server does not know
             tried.append(name)
+            if not transport.is_active():
+                break
             continue
         if transport.is_authenticated():
             return
-    if login.others and (password := _password(login)):
+    if login.others and transport.is_active() and (password := _password(login)):
         try:
             transport.auth_password(login.user, password)
         except paramiko.AuthenticationException:
@@ -225,18 +227,25 @@ def _keys(login: Login, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]
     if login.others:
         agent = paramiko.Agent()
         try:
-            yield from (("a key of the agent", key) for key in agent.get_keys())
+            yield from (("a key of the agent", key) for key in _agent_keys(agent))
         finally:
             agent.close()
         usual = [Path.home() / ".ssh" / name for name in DEFAULT_KEYS]
         yield from _key_files(tuple(path for path in usual if path.is_file() and path not in login.identities), tried)
 
 
+def _agent_keys(agent: paramiko.Agent) -> tuple[paramiko.AgentKey, ...]:
+    try:
+        return agent.get_keys()
+    except paramiko.SSHException:  # it has gone, or answers nonsense; there may be other keys
+        return ()
+
+
 def _key_files(paths: tuple[Path, ...], tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
     for path in paths:
         try:
             key = paramiko.PKey.from_path(path)
-        except paramiko.PasswordRequiredException:
+        except (paramiko.PasswordRequiredException, TypeError):  # cryptography's word for a passphrase not given
             tried.append(f"{path} (has a passphrase: add it to your agent with ssh-add)")
         except Exception as error:  # of many kinds, by what is wrong with the file
             tried.append(f"{path} (not a key that can be read: {type(error).__name__})")

@@ -105,7 +105,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
 
     def make(folder: Path) -> Mapping[str, Any]:
         examples = texts_of(texts)
-        teacher = teachers.load(plan.recipe.model, classes=len(examples.labels), max_length=plan.max_length)
+        teacher = teachers.load(plan.recipe.model, labels=examples.labels, max_length=plan.max_length)
         if examples.labels and not teacher.fitted:
             rows = teacher.tokenizer.encode([row.text for row in examples.train])
             places = {label: index for index, label in enumerate(examples.labels)}

@@ -68,6 +68,7 @@ def start_server(tmp_path: Path, own_home: Path) -> Iterator[Callable[..., Serve
         (folder / "authorized_keys").write_text(public)
         port = free_port()
         lines = [
+            *extra,  # first, because sshd keeps the first value of a setting
             f"Port {port}",
             "ListenAddress 127.0.0.1",
             f"HostKey {folder}/host_key",
@@ -80,7 +81,6 @@ def start_server(tmp_path: Path, own_home: Path) -> Iterator[Callable[..., Serve
             "KbdInteractiveAuthentication no",
             "PermitRootLogin yes",
             *(["Subsystem sftp internal-sftp"] if sftp else []),
-            *extra,
         ]
         (folder / "sshd_config").write_text("\n".join(lines) + "\n")
         with (folder / "log").open("wb") as log:

@@ -29,7 +29,7 @@ def test_a_signal_shows_as_a_negative_status_and_a_missing_program_as_127() -> N
 
 def test_the_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    with pytest.raises(CommandTimeoutError, match="sh on local: did not end within 0.5 s"):
+    with pytest.raises(CommandTimeoutError, match=r"sh on local: did not end within 0\.5 s"):
         LocalTarget().run(["sh", "-c", f"sleep 300 & echo $! >{note}; wait"], timeout_s=0.5)
     assert_gone(int(note.read_text()))
 

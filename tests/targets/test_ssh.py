@@ -1,14 +1,17 @@
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
+import paramiko
 import pytest
 
 from targets import open_target
 from targets.base import Target
-from targets.ssh_login import fingerprint
+from targets.ssh_login import connect, read_address
 from tests.targets.checks import assert_gone
 from tests.targets.conftest import Server, free_port, new_key
 from toolchain.errors import (
@@ -168,12 +171,34 @@ def test_no_key_a_damaged_key_and_a_locked_key_are_told_apart(server: Server, ow
 def test_a_wrong_password_appears_in_no_message(
     start_server: StartServer, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = start_server("AuthenticationMethods publickey,password password")
+    server = start_server("PasswordAuthentication yes", "PubkeyAuthentication no")
     server.trust()
     monkeypatch.setenv("EDGEWRIGHT_SSH_PASSWORD", "open sesame")
-    with pytest.raises(AuthenticationError) as caught:
+    with pytest.raises(AuthenticationError, match="the password") as caught:
         open_target(server.address)
     assert "sesame" not in repr(caught.value) + repr(caught.value.__cause__)
+
+
+def test_the_right_password_lets_us_in(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnePassword(paramiko.ServerInterface):
+        def check_auth_password(self, username: str, password: str) -> int:
+            right = (username, password) == ("pi", "open sesame")
+            return paramiko.common.AUTH_SUCCESSFUL if right else paramiko.common.AUTH_FAILED
+
+    kind, blob = new_key(own_home / "server_key").split()[:2]
+    monkeypatch.setenv("EDGEWRIGHT_SSH_PASSWORD", "open sesame")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            transport = paramiko.Transport(listener.accept()[0])
+            transport.add_server_key(paramiko.PKey.from_path(own_home / "server_key"))
+            transport.start_server(server=OnePassword())
+
+        threading.Thread(target=serve, daemon=True).start()
+        port = listener.getsockname()[1]
+        (own_home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {blob}\n")
+        with closing(connect(read_address(f"ssh://pi@127.0.0.1:{port}"))) as transport:
+            assert transport.is_authenticated()
 
 
 def test_rsa_keys_are_taken_too(server: Server, own_home: Path) -> None:
@@ -189,7 +214,7 @@ def test_rsa_keys_are_taken_too(server: Server, own_home: Path) -> None:
 def test_host_user_port_and_key_come_from_the_ssh_configuration(server: Server, own_home: Path) -> None:
     (own_home / ".ssh" / "id_ed25519").rename(own_home / ".ssh" / "board_key")
     (own_home / ".ssh" / "config").write_text(
-        f"Host board\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.user}\n  IdentityFile ~/.ssh/board_key\n"
+        f"Host board\n HostName 127.0.0.1\n Port {server.port}\n User {server.user}\n IdentityFile ~/.ssh/board_key\n"
     )
     with closing(open_target("ssh://board")) as target:
         assert target.address == "ssh://board"
@@ -202,6 +227,10 @@ def test_host_user_port_and_key_come_from_the_ssh_configuration(server: Server, 
 def test_nothing_listening_an_unknown_name_and_a_server_of_another_kind_are_unreachable() -> None:
     with pytest.raises(UnreachableError, match="refused the connection"):
         open_target(f"ssh://127.0.0.1:{free_port()}")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: listener.accept()[0].sendall(b"HTTP/1.1 400 no\r\n" * 200), daemon=True).start()
+        with pytest.raises(UnreachableError, match="did not complete an SSH login"):
+            open_target(f"ssh://127.0.0.1:{listener.getsockname()[1]}")
     with pytest.raises(UnreachableError, match=r"no machine is called no-such-host\.invalid"):
         open_target("ssh://no-such-host.invalid")
 
@@ -213,16 +242,33 @@ def test_a_connection_that_breaks_is_told_and_close_may_follow(server: Server) -
     os.kill(session, 9)
     with pytest.raises(UnreachableError, match="connection was lost"):
         target.run(["sleep", "5"], timeout_s=LIMIT_S)
-        target.run(["sleep", "5"], timeout_s=LIMIT_S)
     target.close()
     target.close()
 
 
-def test_fingerprints_are_openssh_s(server: Server) -> None:
-    import base64
+def test_keys_of_the_agent_are_offered(server: Server, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket_path = own_home / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket_path)], stdout=subprocess.DEVNULL) as agent:
+        try:
+            while not socket_path.exists():
+                assert agent.poll() is None
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(socket_path))
+            key = own_home / ".ssh" / "id_ed25519"
+            subprocess.run(["ssh-add", "-q", str(key)], check=True)
+            key.unlink()
+            with closing(open_target(server.address)) as target:
+                assert target.run(["true"], timeout_s=LIMIT_S).status == 0
+        finally:
+            agent.terminate()
 
-    import paramiko
 
-    kind, blob = server.host_public_key.split()[:2]
-    key = paramiko.PKey.from_type_string(kind, base64.b64decode(blob))
-    assert fingerprint(key).startswith("SHA256:")
+def test_a_server_that_ends_the_login_after_too_many_keys_is_an_authentication_error(
+    start_server: StartServer, own_home: Path
+) -> None:
+    server = start_server("MaxAuthTries 1")
+    server.trust()
+    for name in ("id_ecdsa", "id_ed25519"):
+        (own_home / ".ssh" / name).unlink(missing_ok=True)
+        new_key(own_home / ".ssh" / name)
+    with pytest.raises(AuthenticationError, match="did not let"):
+        open_target(server.address)

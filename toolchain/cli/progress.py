@@ -4,10 +4,11 @@ In:  the stages and shares a `Progress` is told.
 Out: an open listener, closed with its context.
 """
 
+import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -25,7 +26,8 @@ def shown_progress() -> Iterator[Progress]:
     # A descriptor of its own: while an exporter chatters, the usual one leads nowhere (see `toolchain.quiet`).
     console = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
     if not console.is_terminal:
-        yield LineProgress()
+        with _told(_line):
+            yield LineProgress()
         return
     columns = (
         SpinnerColumn(finished_text="✓"),
@@ -35,8 +37,24 @@ def shown_progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Bars(*columns, console=console) as bars:
+    with Bars(*columns, console=console) as bars, _told(lambda text: bars.console.print(text, markup=False)):
         yield BarProgress(bars)
+
+
+@contextmanager
+def _told(show: Callable[[str], None]) -> Iterator[None]:
+    """Show what our own modules log of rare long work, such as the making of an emulated board's disk."""
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: show(record.getMessage())  # type: ignore[method-assign]
+    loggers = [logging.getLogger(name) for name in ("targets", "toolchain")]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 class BarProgress:

@@ -9,8 +9,9 @@ pieces all stay is split as before.
 import copy
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from toolchain.errors import BadDataError
 from toolchain.models.tokenizer import TextTokenizer
@@ -99,6 +100,15 @@ def _over(tokenizer: TextTokenizer, kept: Sequence[int]) -> TextTokenizer:
     definition["model"]["vocab"] = vocabulary
     for token in definition["added_tokens"]:
         token["id"] = vocabulary[token["content"]]
-    for token in (definition.get("post_processor") or {}).get("special_tokens", {}).values():
-        token["ids"] = [vocabulary[piece] for piece in token["tokens"]]
+    _renumber_around(definition.get("post_processor") or {}, vocabulary)
     return TextTokenizer(json.dumps(definition), max_length=tokenizer.max_length)
+
+
+def _renumber_around(processor: dict[str, Any], vocabulary: Mapping[str, int]) -> None:
+    """Give the tokens put around a text their new ids, in each of the forms that tokenizers write for BERT."""
+    for token in processor.get("special_tokens", {}).values():  # TemplateProcessing
+        token["ids"] = [vocabulary[piece] for piece in token["tokens"]]
+    for name in {"sep", "cls"} & set(processor):  # BertProcessing
+        processor[name] = [processor[name][0], vocabulary[processor[name][0]]]
+    for part in processor.get("processors", ()):  # Sequence
+        _renumber_around(part, vocabulary)

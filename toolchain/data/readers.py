@@ -6,6 +6,7 @@ Out: one mapping a row. Every faulty row is told at once, with its line; nothing
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -65,13 +66,19 @@ def _raw_rows(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    reader = csv.DictReader(_text(path).splitlines(keepends=True))
-    for row in reader:
-        yield f"line {reader.line_num}", row
+    # Not `splitlines`: to it a form feed or U+2028 inside a text would end the row.
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
+        for row in reader:
+            yield f"line {reader.line_num}", row
+    except csv.Error as error:
+        raise BadDataError(
+            f"{path}, line {reader.line_num + 1}: not CSV ({error}); correct or remove the row"
+        ) from error
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -87,9 +87,9 @@ def load_texts(data: Data) -> Texts:
         parts = {name: _examples(data, getattr(data, name)) for name in ("train", "validation", "test")}
         texts = Texts(train=parts["train"], validation=parts["validation"], test=parts["test"])
     _check(texts, data)
-    held_out = set(_texts_of(texts.validation)) | set(_texts_of(texts.test))
+    known = {text for part in (texts.train, texts.validation, texts.test) for text in _texts_of(part)}
     more = texts.extra if data.extra_text is None else tuple(readers.read_lines(data.extra_text))
-    return replace(texts, extra=tuple(text for text in dict.fromkeys(more) if text not in held_out))
+    return replace(texts, extra=tuple(text for text in dict.fromkeys(more) if text not in known))
 
 
 def share_of(key: str) -> float:

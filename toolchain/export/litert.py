@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from toolchain.errors import ExportError
 from toolchain.quiet import quiet
 
-INPUT = "ids"
+INPUT, OUTPUT = "ids", "output"
 
 
 def signature_name(length: int) -> str:
@@ -36,10 +36,21 @@ def export(module: nn.Module, destination: Path, *, lengths: Sequence[int]) -> N
             converter: Any = litert_torch
             for length in lengths:
                 example = {INPUT: torch.ones(1, length, dtype=torch.int32)}
-                converter = converter.signature(signature_name(length), module, sample_kwargs=example)
+                converter = converter.signature(signature_name(length), _Named(module), sample_kwargs=example)
             converter.convert().export(str(destination))
     except Exception as error:  # the converter raises errors of many unrelated kinds
         raise ExportError("LiteRT", " ".join(str(error).split())[:300]) from error
+
+
+class _Named(nn.Module):
+    """The module, with a name for its output that the file keeps."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, ids: Tensor) -> dict[str, Tensor]:
+        return {OUTPUT: self.module(ids)}
 
 
 class Session:
@@ -60,5 +71,5 @@ class Session:
             self._runners[length] = self._interpreter.get_signature_runner(signature_name(length))
         filled = torch.zeros(1, length, dtype=torch.int32)
         filled[0, : len(ids)] = torch.as_tensor(ids)
-        (output,) = self._runners[length](**{INPUT: filled.numpy()}).values()
+        output = self._runners[length](**{INPUT: filled.numpy()})[OUTPUT]
         return torch.from_numpy(output[0].copy())

@@ -85,19 +85,17 @@ class EncoderLayer(nn.Module):
     def attended(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
         """What `attention_output` reads: (…, length, heads × head_width).
 
-        A batch goes through PyTorch's fused attention. One text (length, width) is spelt out as batched matrix
-        products over heads, because those are the operators that the runtimes on devices have fast kernels for.
+        Spelt out, because PyTorch's fused attention takes twice as long to train with on a CPU at such lengths. One
+        text (length, width) is a `bmm` over heads, the operator that the runtimes on devices have fast kernels for.
         """
         *batch, length, _ = hidden.shape
         joined = self.query_key_value(hidden).view(*batch, length, 3 * self.heads, self.head_width).transpose(-3, -2)
         query, key, value = joined.split(self.heads, dim=-3)
-        if batch:
-            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        else:
-            scores = torch.bmm(query * self.head_width**-0.5, key.transpose(1, 2))
-            if bias is not None:
-                scores = scores + bias
-            mixed = torch.bmm(scores.softmax(dim=-1), value)
+        product = torch.matmul if batch else torch.bmm
+        scores = product(query * self.head_width**-0.5, key.transpose(-2, -1))
+        if bias is not None:
+            scores = scores + bias
+        mixed = product(scores.softmax(dim=-1), value)
         return mixed.transpose(-3, -2).reshape(*batch, length, self.heads * self.head_width)
 
     def activated(self, hidden: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from toolchain.models.text import Head, HeadShape, TextModel
 from toolchain.models.tokenizer import TextTokenizer
 from toolchain.quiet import quiet
 from toolchain.recipe import ModelSource
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+NEW_PARTS = ("classifier.", "pooler.", "bert.pooler.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,27 +65,33 @@ def local_folder(source: ModelSource) -> Path | None:
     return folder
 
 
-def load(source: ModelSource, *, classes: int, max_length: int) -> Teacher:
-    """Read the teacher; `classes` is 0 for a sentence embedding.
+def load(source: ModelSource, *, labels: Sequence[str], max_length: int) -> Teacher:
+    """Read the teacher; `labels` are those of its classes in order, none for a sentence embedding.
 
-    Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family Edgewright does not know.
+    Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family Edgewright does not know,
+    `InputError` for a `max_length` that the model has no positions for.
     """
     if source.factory:
         original, tokenizer = _call_factory(source.factory)
         folder, size_bytes = None, 0
     else:
         folder = local_folder(source)
-        original, tokenizer = _from_pretrained(source, folder, classes)
+        original, tokenizer = _from_pretrained(source, folder, len(labels))
         weights = folder / "model.safetensors" if folder else None
         size_bytes = weights.stat().st_size if weights and weights.is_file() else 0
-    encoder = from_transformers(original).with_positions(max_length)
-    head, fitted = _head(original, folder, encoder, classes)
+    encoder = from_transformers(original)
+    if max_length > encoder.shape.positions:
+        raise InputError(
+            f"task.max_length is {max_length}, but the model reads at most {encoder.shape.positions} tokens; lower it"
+        )
+    encoder = encoder.with_positions(max_length)
+    head, fitted = _head(original, folder, encoder, labels)
     model = TextModel(encoder, head).eval()
     parameters_count = sum(parameter.numel() for parameter in original.parameters())
     definition = tokenizer.backend_tokenizer.to_str()
     return Teacher(
         model=model,
-        tokenizer=TextTokenizer(definition, max_length=min(max_length, encoder.shape.positions)),
+        tokenizer=TextTokenizer(definition, max_length=max_length),
         parameters_count=parameters_count,
         size_bytes=size_bytes or 4 * parameters_count,
         fitted=fitted,
@@ -89,11 +99,9 @@ def load(source: ModelSource, *, classes: int, max_length: int) -> Teacher:
 
 
 def _from_pretrained(source: ModelSource, folder: Path | None, classes: int) -> tuple[Any, Any]:
-    with quiet():
-        import transformers
+    import transformers
 
-        transformers.utils.logging.disable_progress_bar()
-        kind = transformers.AutoModelForSequenceClassification if classes else transformers.AutoModel
+    transformers.utils.logging.disable_progress_bar()
     place = str(folder or source.hub)
     options: dict[str, Any] = {"revision": source.revision} if source.revision else {}
     try:
@@ -102,7 +110,17 @@ def _from_pretrained(source: ModelSource, folder: Path | None, classes: int) -> 
             raise UnsupportedModelError(f"a model of type {config.model_type}", supported=("bert",))
         if classes:
             options["num_labels"] = classes
-        model = kind.from_pretrained(place, use_safetensors=True, **options)
+        if folder and not any((folder / name).is_file() for name in TOKENIZER_FILES):
+            raise BadModelError(place, f"it has no tokenizer, neither {' nor '.join(TOKENIZER_FILES)}")
+        with quiet():
+            kind = transformers.AutoModelForSequenceClassification if classes else transformers.AutoModel
+            model, told = kind.from_pretrained(
+                place, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True, **options
+            )
+        # What is not in the file is filled with random numbers: right for a head that is to be fitted, and only there.
+        new = sorted({*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])})
+        if lacking := [name for name in new if not name.startswith(NEW_PARTS)]:
+            raise BadModelError(place, f"its weights lack {lacking[0]} as config.json describes it")
         return model.eval(), transformers.AutoTokenizer.from_pretrained(place, use_fast=True)
     except ToolchainError:
         raise
@@ -123,27 +141,35 @@ def _call_factory(name: str) -> tuple[Any, Any]:
     return made[0].eval(), made[1]
 
 
-def _head(original: Any, folder: Path | None, encoder: Encoder, classes: int) -> tuple[Head, bool]:
-    """The head, and whether it came with the model rather than being new."""
+def _head(original: Any, folder: Path | None, encoder: Encoder, labels: Sequence[str]) -> tuple[Head, bool]:
+    """The head, and whether it came fitted with the model rather than being new."""
     width = encoder.shape.width
-    if not classes:
+    if not labels:
         return Head(_pooling(folder), width), True
-    head = Head(HeadShape(pooling="first", classes=classes), width)
+    head = Head(HeadShape(pooling="first", classes=len(labels)), width)
     state: dict[str, Tensor] = original.state_dict()
     ours = {"pooler.weight": "bert.pooler.dense.weight", "pooler.bias": "bert.pooler.dense.bias"}
     ours |= {"classifier.weight": "classifier.weight", "classifier.bias": "classifier.bias"}
-    if set(ours.values()) <= set(state) and state["classifier.weight"].shape[0] == classes:
+    if set(ours.values()) <= set(state) and state["classifier.weight"].shape[0] == len(labels):
         head.load_state_dict({name: state[theirs] for name, theirs in ours.items()})
-    return head, _is_classifier(folder, classes)
+    order = _order_of(labels, folder)
+    if order is not None:
+        for part in (head.classifier.weight, head.classifier.bias):
+            part.data = part.data[order]
+    return head, order is not None
 
 
-def _is_classifier(folder: Path | None, classes: int) -> bool:
-    """Whether a folder's own configuration says that it was fitted to this many classes."""
+def _order_of(labels: Sequence[str], folder: Path | None) -> list[int] | None:
+    """Which of the folder's own classes each label is; None where it was fitted to others or to none."""
     if folder is None:
-        return False
+        return None
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    trained = any("SequenceClassification" in name for name in config.get("architectures") or ())
-    return trained and len(config.get("id2label", {})) == classes
+    if not any("SequenceClassification" in name for name in config.get("architectures") or ()):
+        return None
+    # Unnamed classes are called LABEL_0, LABEL_1, …, and stand in data as 0, 1, ….
+    places = {str(name).removeprefix("LABEL_"): int(place) for place, name in (config.get("id2label") or {}).items()}
+    wanted = [label.removeprefix("LABEL_") for label in labels]
+    return [places[label] for label in wanted] if sorted(wanted) == sorted(places) else None
 
 
 def _pooling(folder: Path | None) -> HeadShape:
@@ -151,7 +177,10 @@ def _pooling(folder: Path | None) -> HeadShape:
     described = folder / "1_Pooling" / "config.json" if folder else None
     if folder is None or described is None or not described.is_file():
         return HeadShape(pooling="mean")
-    config = json.loads(described.read_text(encoding="utf-8"))
+    try:
+        config = json.loads(described.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadModelError(str(described), str(error)) from error
     if config.get("pooling_mode_cls_token"):
         pooling = "first"
     elif config.get("pooling_mode_mean_tokens", True):

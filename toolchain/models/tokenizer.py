@@ -50,7 +50,9 @@ class TextTokenizer:
         """Read a `tokenizer.json`. Raises `BadModelError` when it is missing or damaged."""
         try:
             return cls(path.read_text(encoding="utf-8"), max_length=max_length)
-        except (OSError, ValueError, KeyError) as error:
+        except UnsupportedModelError:
+            raise
+        except Exception as error:  # tokenizers raises a bare Exception; all mean the same here
             raise BadModelError(str(path), str(error)) from error
 
     def cut_at(self, max_length: int) -> Self:

@@ -56,8 +56,8 @@ def train(
 ) -> Trained:
     """AdamW on `loss_of(indexes)` over texts of these `lengths` in tokens; `told` hears (share done, loss).
 
-    Raises `TrainingError` when the loss is no longer a number, naming the step, the rate and the recipe's `setting`
-    that lowers it.
+    Raises `TrainingError` when the loss or a weight is no longer a number, naming the step, the rate and the recipe's
+    `setting` that lowers it.
     """
     if not lengths:
         raise BadDataError("there is no text to train on; add rows to the train split or give data.extra_text")
@@ -87,6 +87,8 @@ def train(
         losses.append((done, value))
         if told:
             told(done, value)
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise TrainingError(f"the weights are no longer finite after {len(losses)} steps; lower {setting}")
     model.eval()
     return Trained(
         steps=len(losses), tokens=tokens, seconds=time.perf_counter() - started, losses=tuple(_curve(losses))

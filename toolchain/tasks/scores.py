@@ -5,6 +5,7 @@ Out: a `Score`: which texts a model must be run on, and what its outputs are wor
 Running models is the caller's business, so that the same score judges PyTorch, ExecuTorch and LiteRT alike.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -46,6 +47,7 @@ class SearchScore:
 
     def of_similarities(self, similarities: Tensor) -> float:
         """(queries, candidates) → the score; candidates as similar as the right one count half a rank each."""
+        similarities = similarities.nan_to_num(nan=-math.inf)  # a comparison with "not a number" would rank it first
         right = similarities.gather(1, self.right[:, None])
         above = (similarities > right).sum(dim=1)
         level = (similarities == right).sum(dim=1) - 1

@@ -51,7 +51,7 @@ class SearchIndex:
             index = cls(
                 titles=tuple(words["titles"]), texts=tuple(words["texts"]), vectors=load_file(vectors)["vectors"]
             )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
             raise BundleError(f"the search index cannot be read: {error}; build the bundle again") from error
         if not len(index.titles) == len(index.texts) == len(index.vectors):
             raise BundleError(f"{corpus.name} has {len(index.texts)} texts, but there are {len(index.vectors)} vectors")

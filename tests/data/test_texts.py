@@ -1,0 +1,158 @@
+"""Examples in parts: nothing held out is ever seen in training, and every fault of the data is told."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from toolchain.data.texts import Example, Texts, fingerprint, load_texts, share_of
+from toolchain.errors import BadDataError
+from toolchain.recipe import Columns, Data, Split
+
+BUILTIN = Data(builtin="stdlib-search", extra_text_packages=("pydantic", "pygments"))
+LABELLED = Columns(label="label")
+PAIRED = Columns(pair="pair")
+
+
+@pytest.fixture(scope="module")
+def builtin() -> Texts:
+    return load_texts(BUILTIN)
+
+
+def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def labelled(path: Path, count: int = 60) -> Path:
+    return write(path, [("text", "label"), *((f"text {n}", "even" if n % 2 == 0 else "odd") for n in range(count))])
+
+
+def texts_in(part: Sequence[Example]) -> set[str]:
+    return {text for row in part for text in (row.text, row.pair) if text is not None}
+
+
+def test_the_built_in_parts_share_no_text(builtin: Texts) -> None:
+    parts = [texts_in(builtin.train), texts_in(builtin.validation), texts_in(builtin.test), set(builtin.extra)]
+    assert min(map(len, parts)) > 100
+    assert len(set.union(*parts)) == sum(map(len, parts))
+
+
+def test_the_built_in_parts_share_no_module(builtin: Texts) -> None:
+    modules = [{row.title for row in part} for part in (builtin.train, builtin.validation, builtin.test)]
+    assert len(set.union(*modules)) == sum(map(len, modules))
+
+
+def test_the_built_in_split_is_the_same_at_every_reading(builtin: Texts) -> None:
+    assert load_texts(BUILTIN) == builtin
+
+
+def test_the_built_in_search_holds_out_more_than_a_thousand_questions_with_answers(builtin: Texts) -> None:
+    assert len(builtin.test) > 1000
+    assert all(row.pair and row.title and row.label is None for row in builtin.test)
+
+
+def test_what_a_student_is_taught_on_holds_nothing_that_is_held_out(builtin: Texts) -> None:
+    taught = set(builtin.training_texts)
+    assert not taught & (texts_in(builtin.test) | texts_in(builtin.validation))
+    assert len(taught) == len(builtin.training_texts) == len(texts_in(builtin.train)) + len(builtin.extra)
+
+
+def test_texts_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
+    row = Example(text="çava „?“", pair="oui", title="a.b")
+    texts = Texts(train=(row,), validation=(), test=(Example(text="x", label="y"),), extra=("more",))
+    texts.save(tmp_path / "texts.json")
+    assert Texts.load(tmp_path / "texts.json") == texts
+
+
+def test_one_file_is_split_by_its_texts_and_not_by_their_order(tmp_path: Path) -> None:
+    rows = [(f"text {n}", "even" if n % 2 == 0 else "odd") for n in range(200)]
+    forth = load_texts(Data(file=write(tmp_path / "a.csv", [("text", "label"), *rows]), columns=LABELLED))
+    back = load_texts(Data(file=write(tmp_path / "b.csv", [("text", "label"), *rows[::-1]]), columns=LABELLED))
+    for part in ("train", "validation", "test"):
+        assert texts_in(getattr(forth, part)) == texts_in(getattr(back, part))
+    assert 40 <= len(forth.test) <= 80
+    assert 8 <= len(forth.validation) <= 40
+
+
+def test_the_shares_of_a_split_are_those_the_recipe_asks_for(tmp_path: Path) -> None:
+    path = labelled(tmp_path / "rows.csv", 400)
+    texts = load_texts(Data(file=path, columns=LABELLED, split=Split(test=0.5, validation=0.0)))
+    assert not texts.validation
+    assert 160 <= len(texts.test) <= 240
+
+
+def test_a_share_is_the_same_on_every_machine() -> None:
+    assert share_of("edgewright") == pytest.approx(0.193492, abs=1e-6)
+    assert 0.4 < sum(share_of(str(n)) for n in range(1000)) / 1000 < 0.6
+
+
+def test_files_for_each_part_are_taken_as_they_are(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("text", "label"), ("a b", "x"), ("c d", "y")])
+    test = write(tmp_path / "test.csv", [("text", "label"), ("e f", "y")])
+    texts = load_texts(Data(train=train, test=test, columns=LABELLED))
+    assert [row.text for row in texts.train] == ["a b", "c d"]
+    assert [(row.text, row.label) for row in texts.test] == [("e f", "y")]
+    assert texts.labels == ("x", "y")
+
+
+def test_further_text_is_taken_without_what_is_held_out(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("text", "pair"), ("a", "b")])
+    test = write(tmp_path / "test.csv", [("text", "pair"), ("held out question", "held out answer")])
+    more = tmp_path / "more.txt"
+    more.write_text("new text\nheld out answer\nheld out question\nnew text\n")
+    texts = load_texts(Data(train=train, test=test, columns=PAIRED, extra_text=more))
+    assert texts.extra == ("new text",)
+
+
+@pytest.mark.parametrize("missing", ["train", "test"])
+def test_an_empty_part_is_told_by_its_name(tmp_path: Path, missing: str) -> None:
+    files = {name: write(tmp_path / f"{name}.csv", [("text", "label"), (name, "x")]) for name in ("train", "test")}
+    write(files[missing], [("text", "label")])
+    with pytest.raises(BadDataError, match=f"the {missing} split is empty; add rows"):
+        load_texts(Data(**files, columns=LABELLED))
+
+
+def test_labels_that_only_held_out_rows_have_are_named(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("text", "label"), ("a b", "x"), ("c d", "y")])
+    test = write(tmp_path / "test.csv", [("text", "label"), ("e f", "z")])
+    with pytest.raises(BadDataError, match="labels z stand in held-out rows but not in the train split"):
+        load_texts(Data(train=train, test=test, columns=LABELLED))
+
+
+def test_one_label_is_too_few(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("text", "label"), ("a b", "x")])
+    test = write(tmp_path / "test.csv", [("text", "label"), ("e f", "x")])
+    with pytest.raises(BadDataError, match="only the label x; two or more are needed"):
+        load_texts(Data(train=train, test=test, columns=LABELLED))
+
+
+def test_a_text_in_both_train_and_test_is_told(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("text", "pair"), ("a b", "c d")])
+    test = write(tmp_path / "test.csv", [("text", "pair"), ("a b", "new")])
+    with pytest.raises(BadDataError, match="1 texts stand in both train and test, such as 'a b'"):
+        load_texts(Data(train=train, test=test, columns=PAIRED))
+
+
+def test_a_fingerprint_changes_with_the_files_content_and_not_with_its_place(tmp_path: Path) -> None:
+    first = Data(file=labelled(tmp_path / "a.csv"), columns=LABELLED)
+    same = Data(file=labelled(tmp_path / "b.csv"), columns=LABELLED)
+    assert fingerprint(first) == fingerprint(same)
+    labelled(tmp_path / "b.csv", 61)
+    assert fingerprint(first) != fingerprint(same)
+
+
+def test_a_fingerprint_changes_with_the_settings_and_with_a_files_role(tmp_path: Path) -> None:
+    a, b = labelled(tmp_path / "a.csv", 40), labelled(tmp_path / "b.csv", 60)
+    prints = {
+        fingerprint(Data(file=a, columns=LABELLED)),
+        fingerprint(Data(file=a, columns=LABELLED, split=Split(test=0.2))),
+        fingerprint(Data(train=a, test=b, columns=LABELLED)),
+        fingerprint(Data(train=b, test=a, columns=LABELLED)),
+        fingerprint(Data(train=b, validation=a, test=a, columns=LABELLED)),
+        fingerprint(Data(builtin="stdlib-search")),
+        fingerprint(BUILTIN),
+    }
+    assert len(prints) == 7

@@ -1,0 +1,144 @@
+"""A bundle measured by the command line on every kind of target, and what goes wrong on the way."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.targets.conftest import Server, new_key
+from toolchain import Bundle
+from toolchain.cli.main import main
+
+BOARD = "emulated://raspberry-pi-4"
+PROMISED = {
+    "bundle", "target", "emulated", "clock", "artifact", "latency_ms", "load_ms", "first_inference_ms",
+    "peak_rss_bytes", "parity", "stable", "machine", "budget",
+}  # fmt: skip
+
+pytestmark = pytest.mark.slow
+
+
+def benched(capsys: pytest.CaptureFixture[str], bundle: Path, address: str, *more: str) -> dict[str, Any]:
+    """What `bench --json` prints, after checks that hold for every target."""
+    status = main(["bench", str(bundle), "--target", address, "--quick", "--json", *more])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    document: dict[str, Any] = json.loads(printed.out)
+    assert set(document) >= PROMISED
+    assert document["target"] == address
+    assert document["parity"]["passed"]
+    assert document["parity"]["cosine_min"] > 0.98
+    assert document["latency_ms"]["samples"]
+    assert document["latency_ms"]["p50"] <= document["latency_ms"]["p90"] <= document["latency_ms"]["p99"]
+    assert document["budget"]["met"]
+    return document
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """(exit code, the one line of the error)."""
+    status = main([*arguments])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    return status, lines[0]
+
+
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_a_bundle_is_measured_on_this_machine(
+    bundle: Path, runtime: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = benched(capsys, bundle, "local:", "--runtime", runtime)
+    assert document["artifact"]["runtime"] == runtime
+    assert document["clock"] == "wall"
+    assert document["emulated"] is False
+
+
+def test_a_bundle_is_measured_over_ssh_and_nothing_but_its_store_is_left(
+    bundle: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benched(capsys, bundle, server.address)
+    left = {path.name for path in (server.remote_home / ".edgewright").iterdir()}
+    assert left <= {"bundles", "runtimes", "jobs"}
+    assert not any((server.remote_home / ".edgewright" / "jobs").iterdir())
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_a_bundle_is_measured_on_an_emulated_board_by_its_instructions(
+    bundle: Path, runtime: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = benched(capsys, bundle, BOARD, "--runtime", runtime)
+    assert document["emulated"] is True
+    assert document["clock"] == "instructions"
+    assert document["machine"]["arch"] == "aarch64"
+    assert document["machine"]["cpu_parts"] == ["0xd08"]
+    assert main(["bench", str(bundle), "--target", BOARD, "--runtime", runtime]) == 0
+    assert "not a board's milliseconds" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.emulated
+def test_an_emulated_board_answers_as_this_machine_does(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = json.loads(Bundle.open(bundle).file("corpus.json").read_text())["texts"][0]
+    found = []
+    for address in ("local:", BOARD):
+        assert main(["run", str(bundle), "--input", asked, "--target", address, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["matches"])
+    assert found[0][0]["text"] == found[1][0]["text"] == asked
+
+
+def test_an_unreachable_host_is_the_targets_fault(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, line = refused(capsys, "bench", str(bundle), "--target", "ssh://nobody@127.0.0.1:1")
+    assert status == 3
+    assert "127.0.0.1" in line
+
+
+def test_an_unknown_host_key_is_refused_with_the_command_that_trusts_it(
+    bundle: Path, start_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, line = refused(capsys, "bench", str(bundle), "--target", start_server().address)
+    assert status == 3
+    assert "SHA256:" in line
+    assert "ssh-keyscan" in line
+
+
+def test_a_wrong_key_is_refused(
+    bundle: Path, server: Server, own_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_home / ".ssh" / "id_ed25519").unlink()
+    new_key(own_home / ".ssh" / "id_ed25519")
+    status, line = refused(capsys, "bench", str(bundle), "--target", server.address)
+    assert status == 3
+    assert "key" in line
+
+
+def test_a_device_out_of_space_is_told_how_much_is_missing(
+    bundle: Path,
+    server_with_a_small_disk: tuple[Server, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server, disk = server_with_a_small_disk
+    (server.remote_home / ".edgewright").symlink_to(disk)
+    status, line = refused(capsys, "bench", str(bundle), "--target", server.address)
+    assert status == 3
+    assert "MB free" in line
+    assert not any(path.is_file() for path in disk.rglob("*"))
+
+
+def test_one_flipped_bit_stops_a_bench_before_anything_is_sent(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harmed = tmp_path / "harmed"
+    shutil.copytree(bundle, harmed)
+    content = bytearray((harmed / "model.pte").read_bytes())
+    content[len(content) // 2] ^= 1
+    (harmed / "model.pte").write_bytes(content)
+    status, line = refused(capsys, "bench", str(harmed), "--target", "ssh://nobody@127.0.0.1:1")
+    assert status == 2
+    assert "model.pte" in line
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, line = refused(capsys, "bench", str(tmp_path), "--target", "local:")
+    assert status == 2
+    assert "manifest.json" in line

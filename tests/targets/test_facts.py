@@ -1,0 +1,117 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from targets import facts
+from targets.base import Completed
+from targets.facts import MACHINE, read_facts
+from targets.fake import FakeTarget
+from targets.local import LocalTarget
+from tests.recordings.record import recording_name
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+
+
+def recorded(board: str) -> dict[str, object]:
+    """Every fact, as its parser reads it out of what this board printed; nothing was recorded for what it lacks."""
+    found = {}
+    for name, fact in MACHINE.items():
+        file = RECORDINGS / board / recording_name(fact.argv)
+        found[name] = fact.parse(file.read_text() if file.exists() else "")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("board", "part", "model", "dot_product"),
+    [
+        ("emulated-cortex-a53", "0xd03", "Cortex-A53", False),
+        ("emulated-cortex-a72", "0xd08", "Cortex-A72", False),
+        ("emulated-cortex-a76", "0xd0b", "Cortex-A76", True),
+    ],
+)
+def test_an_emulated_board_shows_its_core_and_that_cores_instructions(
+    board: str, part: str, model: str, dot_product: bool
+) -> None:
+    found = recorded(board)
+    assert (found["cpu_parts"], found["cpu_model"], found["cores"]) == ([part], model, 4)
+    features = found["cpu_features"]
+    assert isinstance(features, list)
+    assert "asimd" in features
+    assert ("asimddp" in features) is dot_product
+    assert found["arch"] == "aarch64"
+    assert found["libc"] == "glibc 2.36"
+    assert found["os"] == "Debian GNU/Linux 12 (bookworm)"
+
+
+def test_what_an_emulated_board_lacks_is_none() -> None:
+    found = recorded("emulated-cortex-a72")
+    absent = ("governor", "clock_mhz", "clock_max_mhz", "clock_firmware_mhz", "temperature_c", "throttling")
+    assert {name: found[name] for name in absent} == dict.fromkeys(absent)
+    assert found["swap_used_bytes"] == 0
+
+
+def test_a_raspberry_pi_tells_its_model_its_clocks_and_what_throttles_it() -> None:
+    found = recorded("raspberry-pi-4")
+    assert found["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert (found["cpu_model"], found["cores"]) == ("Cortex-A72", 4)
+    assert found["cpu_features"] == ["asimd", "cpuid", "crc32", "evtstrm", "fp"]
+    assert (found["governor"], found["temperature_c"]) == ("ondemand", 74.504)
+    assert (found["clock_mhz"], found["clock_max_mhz"], found["clock_firmware_mhz"]) == (600, 1500, 1500)
+    both = ["under-voltage", "throttled"]
+    assert found["throttling"] == {"raw": "0x50005", "now": both, "since_start": both}
+
+
+def test_an_x86_machine_has_a_model_name_and_no_part_number() -> None:
+    found = recorded("x86-64")
+    assert found["cpu_parts"] is None
+    assert isinstance(found["cpu_model"], str)
+    assert found["cores"] == 2
+
+
+def test_big_and_little_cores_are_both_named_and_only_common_instructions_are_counted() -> None:
+    cpuinfo = (
+        "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd05\n\n"
+        "processor\t: 1\nFeatures\t: fp asimd asimddp i8mm\nCPU implementer\t: 0x41\nCPU part\t: 0xd4e\n"
+    )
+    assert facts.cpu_model(cpuinfo) == "Cortex-A55 + Cortex-X3"
+    assert facts.cpu_features(cpuinfo) == ["asimd", "asimddp", "fp"]
+
+
+def test_a_fault_since_the_start_is_told_apart_from_one_now() -> None:
+    assert facts.throttling("throttled=0x50000\n") == {
+        "raw": "0x50000",
+        "now": [],
+        "since_start": ["under-voltage", "throttled"],
+    }
+    assert facts.throttling("throttled=0x0\n") == {"raw": "0x0", "now": [], "since_start": []}
+
+
+@pytest.mark.parametrize("name", sorted(MACHINE))
+@pytest.mark.parametrize("text", ["", "\n", "sh: not found\n", "\0", "::::", "MemTotal: many kB", "-99999999"])
+def test_text_that_is_no_fact_is_none(name: str, text: str) -> None:
+    value = MACHINE[name].parse(text)
+    assert value is None or name in ("board", "governor")  # whose values may be any word
+
+
+def test_all_facts_of_this_machine_come_in_one_command_and_are_json(tmp_path: Path) -> None:
+    target = FakeTarget(tmp_path)
+    found = read_facts(target)
+    assert len(target.commands) == 1
+    assert list(found) == list(MACHINE)
+    assert isinstance(found["cores"], int)
+    assert isinstance(found["ram_bytes"], int)
+    json.dumps(found)
+
+
+def test_facts_read_together_are_those_read_one_by_one() -> None:
+    target = LocalTarget()
+    together = read_facts(target)
+    for name in ("cpu_model", "cpu_features", "cores", "ram_bytes", "kernel", "arch", "libc", "os"):
+        fact = MACHINE[name]
+        assert together[name] == fact.parse(target.run(fact.argv, timeout_s=20).stdout)
+
+
+def test_a_machine_that_tells_nothing_gives_none_for_everything(tmp_path: Path) -> None:
+    silent = Completed(argv=(), status=127, stdout="", stderr="sh: not found")
+    assert read_facts(FakeTarget(tmp_path, answers={"sh -c": silent})) == dict.fromkeys(MACHINE)
