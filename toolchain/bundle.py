@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,6 +34,8 @@ VECTORS = "vectors.json"
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
 LARGEST_ARCHIVE_BYTES = 4 << 30
+# What zipfile raises on damage: RuntimeError for a bit that says "encrypted", ValueError for names and offsets, ….
+_NOT_WHOLE = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -263,11 +267,13 @@ def _unpack(archive: Path, place: Path) -> None:
             members = packed.infolist()
             for member in members:
                 check_member(member.filename)
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.header_offset < 0:
+                    raise zipfile.BadZipFile(f"the entry of {member.filename} is damaged")
             if sum(member.file_size for member in members) > LARGEST_ARCHIVE_BYTES:
                 raise BundleError(f"{archive} unpacks to more than {LARGEST_ARCHIVE_BYTES >> 30} GiB; it is no bundle")
             packed.extractall(unfinished)
         unfinished.replace(place)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _NOT_WHOLE as error:
         raise BundleError(f"{archive} is no whole .zip archive ({error}); copy it again") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

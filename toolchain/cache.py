@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from filelock import FileLock
 
 from toolchain.places import cache_dir
 
-_SOURCES = ("models", "tasks", "data", "compress", "quantize", "export", "pipeline.py")
+# What makes the results, besides their inputs: our own code, and the packages that shape a model or an artifact.
+_SOURCES = ("models", "tasks", "data", "compress", "quantize", "export", "host_latency.py", "stages.py")
+PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ def _key(name: str, inputs: Mapping[str, Any]) -> str:
 def _code_digest() -> str:
     """A digest of the code that makes the results: another version of it makes other results."""
     here = Path(__file__).parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(json.dumps([metadata.version(name) for name in PACKAGES]).encode())
     for source in _SOURCES:
         path = here / source
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):

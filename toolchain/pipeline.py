@@ -23,6 +23,7 @@ from toolchain import bundle as bundles
 from toolchain import stages
 from toolchain.budget import BYTES_PER_MB, Verdict, judge
 from toolchain.bundle import ArtifactFacts, Bundle, Manifest, ModelFacts, ParityFacts, StageFacts, TaskFacts
+from toolchain.cache import PACKAGES
 from toolchain.errors import InputError
 from toolchain.host_latency import Contender
 from toolchain.models.text import outputs
@@ -31,8 +32,6 @@ from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.stages import SUFFIXES, Done, Plan
 from toolchain.tasks.search_index import SearchIndex
-
-PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
 
 
 @dataclass(frozen=True, kw_only=True)

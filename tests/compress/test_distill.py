@@ -107,20 +107,18 @@ def test_words_line_up_when_the_student_splits_them_otherwise() -> None:
     assert [row.words[-1] for row in teacher_rows] == [row.words[-1] for row in student_rows]
     assert len(student_rows[1].ids) > len(teacher_rows[1].ids)
     targets = record_targets(tiny.teacher().model, teacher_rows)
-    ids, mask = torch.zeros(2, 32, dtype=torch.long), torch.zeros(2, 32)
+    mask = torch.zeros(2, 32)
     hidden = torch.full((2, 32, 32), 1e6)  # what stands on padding must not matter
     for row, encoded in enumerate(student_rows):
         mask[row, : len(encoded.ids)] = 1
         for place, word in enumerate(encoded.words):
             hidden[row, place] = targets.of_words(row)[word].float()
-    assert ids.shape == mask.shape
     assert module._word_error(hidden, mask, targets, student_rows, [0, 1]) == pytest.approx(0, abs=1e-6)
 
 
 def test_words_that_only_one_side_reads_before_its_cut_are_left_out() -> None:
     text = "thunder snow"
     small = trim(tiny.tokenizer(), ["a"], size=None).tokenizer
-    small.max_length = 6
     (teacher_row,) = tiny.tokenizer().encode([text])
     (whole_row,) = small.encode([text])
     cut = Encoded(ids=whole_row.ids[:5], words=whole_row.words[:5])  # inside "thunder"

@@ -23,9 +23,7 @@ LINE_EVERY_S = 30.0
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
     """The listener that suits standard error: bars where a person watches, lines where a log is kept."""
-    # A descriptor of its own: while an exporter chatters, the usual one leads nowhere (see `toolchain.quiet`).
-    console = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
-    if not console.is_terminal:
+    if not Console(stderr=True).is_terminal:
         with _told(_line):
             yield LineProgress()
         return
@@ -37,8 +35,11 @@ def shown_progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Bars(*columns, console=console) as bars, _told(lambda text: bars.console.print(text, markup=False)):
-        yield BarProgress(bars)
+    # A descriptor of its own: while an exporter chatters, the usual one leads nowhere (see `toolchain.quiet`).
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as own:
+        bars = Bars(*columns, console=Console(file=own, force_terminal=True))
+        with bars, _told(lambda text: bars.console.print(text, markup=False)):
+            yield BarProgress(bars)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ COSINE_LIMIT = 0.98  # int8 with activations scaled as they come keeps 0.99 and 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """The worst of all texts. An output that is not finite has no error and a cosine of -1."""
+    """The worst of all texts. Where an output is not finite, or there is none, there is no error and a cosine of -1."""
 
     passed: bool
     cosine_min: float
@@ -31,7 +31,8 @@ class Parity:
 def compare(outputs: ArrayLike, expected: ArrayLike, *, cosine_limit: float = COSINE_LIMIT) -> Parity:
     """Both (texts, outputs)."""
     found, wanted = np.asarray(outputs, dtype=np.float64), np.asarray(expected, dtype=np.float64)
-    if found.shape != wanted.shape or not np.isfinite(found).all():
+    comparable = found.shape == wanted.shape and found.size > 0
+    if not (comparable and np.isfinite(found).all() and np.isfinite(wanted).all()):
         return Parity(passed=False, cosine_min=-1.0, max_abs_error=None, cosine_limit=cosine_limit)
     lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
     cosines = (found * wanted).sum(axis=-1) / np.maximum(lengths, np.finfo(np.float64).tiny)

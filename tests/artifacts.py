@@ -1,0 +1,57 @@
+"""The tiny model as every artifact the exporters make of it, each made once for all tests."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from tests import tiny
+from toolchain.export import executorch, litert
+from toolchain.models.text import OneText, outputs
+from toolchain.models.tokenizer import Encoded
+from toolchain.quantize import flatbuffer, xnnpack
+
+LENGTHS = (8, 16, tiny.MAX_LENGTH)
+
+
+def rows_of_every_length() -> list[Encoded]:
+    """From the shortest text there is to the longest."""
+    texts = ["", "rain", *tiny.sentences(12, seed=5), "the snow and " * 20]
+    return tiny.tokenizer().encode(texts)
+
+
+def expected() -> torch.Tensor:
+    return outputs(tiny.teacher().model, rows_of_every_length())
+
+
+@cache
+def float_pte() -> Path:
+    path = tiny.scratch() / "float.pte"
+    executorch.export(OneText(tiny.teacher().model, padded=False), path, max_length=tiny.MAX_LENGTH)
+    return path
+
+
+@cache
+def int8_pte() -> tuple[Path, executorch.Delegation]:
+    path = tiny.scratch() / "int8.pte"
+    found = executorch.export(
+        xnnpack.with_quantized_embeddings(OneText(tiny.teacher().model, padded=False)),
+        path,
+        max_length=tiny.MAX_LENGTH,
+        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, executorch.example_ids()),
+    )
+    return path, found
+
+
+@cache
+def float_tflite() -> Path:
+    path = tiny.scratch() / "float.tflite"
+    litert.export(OneText(tiny.teacher().model, padded=True), path, lengths=LENGTHS)
+    return path
+
+
+@cache
+def int8_tflite() -> Path:
+    path = tiny.scratch() / "int8.tflite"
+    flatbuffer.with_dynamic_int8_weights(float_tflite(), path)
+    return path

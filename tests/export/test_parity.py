@@ -1,0 +1,62 @@
+"""Whether two models say the same."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from toolchain.export.parity import COSINE_LIMIT, compare
+
+EXPECTED = np.array([[1.0, 0.0], [0.6, 0.8], [3.0, 4.0]])
+
+
+def test_the_same_outputs_agree() -> None:
+    parity = compare(EXPECTED, EXPECTED)
+    assert parity.passed
+    assert (parity.cosine_min, parity.max_abs_error) == (pytest.approx(1.0), 0.0)
+
+
+def test_the_worst_text_decides() -> None:
+    found = EXPECTED.copy()
+    found[1] = [0.8, 0.6]
+    parity = compare(found, EXPECTED)
+    assert not parity.passed
+    assert parity.cosine_min == pytest.approx(0.96)
+    assert parity.max_abs_error == pytest.approx(0.2)
+
+
+def test_the_limit_itself_passes_and_another_may_be_set() -> None:
+    cosine = COSINE_LIMIT
+    found = [[cosine + 1e-9, math.sqrt(1 - (cosine + 1e-9) ** 2)]]
+    assert compare(found, [[1.0, 0.0]]).passed
+    assert not compare(found, [[1.0, 0.0]], cosine_limit=0.999).passed
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_an_output_that_is_no_number_never_passes_and_can_be_written_as_json(wrong: float) -> None:
+    broken = EXPECTED.copy()
+    broken[2, 1] = wrong
+    for parity in (compare(broken, EXPECTED), compare(EXPECTED, broken), compare(broken, broken)):
+        assert not parity.passed
+        assert parity.max_abs_error is None
+        assert parity.cosine_min == -1.0
+        json.dumps(parity.document(), allow_nan=False)
+
+
+@pytest.mark.parametrize("found", [EXPECTED[:2], EXPECTED[:, :1], np.zeros((0, 2))])
+def test_outputs_of_other_shapes_never_pass(found: np.ndarray) -> None:
+    assert not compare(found, EXPECTED).passed
+
+
+def test_no_outputs_at_all_prove_nothing() -> None:
+    assert not compare(np.zeros((0, 2)), np.zeros((0, 2))).passed
+
+
+def test_an_output_of_nothing_but_zeros_does_not_agree_with_one_that_says_something() -> None:
+    parity = compare(np.zeros((1, 2)), EXPECTED[:1])
+    assert (parity.passed, parity.cosine_min) == (False, 0.0)
+
+
+def test_outputs_of_another_sign_are_as_far_apart_as_can_be() -> None:
+    assert compare(-EXPECTED, EXPECTED).cosine_min == pytest.approx(-1.0)
