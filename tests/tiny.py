@@ -77,10 +77,11 @@ def bert() -> Any:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = BertModel(bert_config()).eval()
-    for name, parameter in model.named_parameters():  # new biases are zero and new norms one: they would prove nothing
-        if name.endswith("bias") or "LayerNorm" in name:
-            parameter.data += 0.1 * torch.randn_like(parameter)
+    with torch.inference_mode(False):  # whoever asks first: others train with it
+        model = BertModel(bert_config()).eval()
+        for name, parameter in model.named_parameters():  # new biases are 0 and new norms 1: they would prove nothing
+            if name.endswith("bias") or "LayerNorm" in name:
+                parameter.data += 0.1 * torch.randn_like(parameter)
     return model
 
 
@@ -112,7 +113,8 @@ def sentence_transformers_folder(place: Path, *, mode: str, normalised: bool = T
 @cache
 def teacher() -> teachers.Teacher:
     """The model in Edgewright's own form; read it, do not change it."""
-    return teachers.load(ModelSource(folder=bert_folder()), labels=(), max_length=MAX_LENGTH)
+    with torch.inference_mode(False):
+        return teachers.load(ModelSource(folder=bert_folder()), labels=(), max_length=MAX_LENGTH)
 
 
 def encoder() -> Encoder:

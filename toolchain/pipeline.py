@@ -247,7 +247,8 @@ def _artifact(each: Exported, timed: Done) -> ArtifactFacts:
 
 def _verdict(plan: Plan, teacher: Done, artifact: ArtifactFacts) -> Verdict:
     """What is known before a device is at hand; its latency and memory stay undecided."""
-    loss_percent = 100 * (1 - artifact.score / teacher.findings["score"])
+    score = teacher.findings["score"]
+    loss_percent = 100 * (1 - artifact.score / score) if score else 0.0  # of a teacher that knows nothing
     return judge(plan.recipe.budget, artifact_bytes=artifact.bytes, score_loss_percent=loss_percent)
 
 

@@ -216,7 +216,9 @@ class Prune(_Section):
 class Distill(_Section):
     """Teaching the student; it ends at whichever limit comes first, and at five minutes where none is given.
 
-    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there.
+    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there. Where the
+    data has pairs, `pair_weight` is how much finding a text's partner counts beside agreeing with the teacher; at 0 the
+    student learns from the teacher alone.
     """
 
     enabled: bool = True
@@ -226,6 +228,7 @@ class Distill(_Section):
     tokens: Count | None = None
     learning_rate: Amount = 5e-4
     batch_tokens: Count = 4096
+    pair_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     seed: int = 0
 
     @model_validator(mode="before")

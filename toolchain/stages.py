@@ -105,6 +105,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
 
     def make(folder: Path) -> Mapping[str, Any]:
         examples = texts_of(texts)
+        torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
         teacher = teachers.load(plan.recipe.model, labels=examples.labels, max_length=plan.max_length)
         if examples.labels and not teacher.fitted:
             rows = teacher.tokenizer.encode([row.text for row in examples.train])
@@ -208,8 +209,8 @@ def teach_student(plan: Plan, texts: Done, trimmed: Done, pruned: Done, answers:
         found: dict[str, Any] = {}
         if settings.enabled:
             targets = distill.Targets.load(answers.file("targets.safetensors"))
-            length = answers.settings["max_length"]
-            rows = tokenizer.cut_at(length).encode(examples.training_texts[: len(targets.outputs)])
+            taught = examples.training_texts[: len(targets.outputs)]
+            rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
             schedule = Schedule(
                 learning_rate=settings.learning_rate,
                 batch_tokens=settings.batch_tokens,
@@ -217,7 +218,16 @@ def teach_student(plan: Plan, texts: Done, trimmed: Done, pruned: Done, answers:
                 epochs=settings.epochs,
                 seconds=settings.minutes * 60 if settings.minutes else None,
             )
-            trained = distill.distill(student, targets, rows, schedule, told=_shares(plan, "loss"))
+            pairs = examples.training_pairs
+            trained = distill.distill(
+                student,
+                targets,
+                rows,
+                schedule,
+                partners=distill.partners_of(taught, pairs) if pairs else None,
+                pair_weight=settings.pair_weight,
+                told=_shares(plan, "loss"),
+            )
             found = {"steps": trained.steps, "tokens_seen": trained.tokens, "losses": trained.losses}
         text_models.save(student, folder)
         return {**found, "score": _score(plan, student, tokenizer, score_of(examples))}

@@ -35,7 +35,7 @@ def texts_in(part: Sequence[Example]) -> set[str]:
 
 
 def test_the_built_in_parts_share_no_text(builtin: Texts) -> None:
-    parts = [texts_in(builtin.train), texts_in(builtin.validation), texts_in(builtin.test), set(builtin.extra)]
+    parts = [texts_in(builtin.train), texts_in(builtin.validation), texts_in(builtin.test), texts_in(builtin.extra)]
     assert min(map(len, parts)) > 100
     assert len(set.union(*parts)) == sum(map(len, parts))
 
@@ -57,12 +57,12 @@ def test_the_built_in_search_holds_out_more_than_a_thousand_questions_with_answe
 def test_what_a_student_is_taught_on_holds_nothing_that_is_held_out(builtin: Texts) -> None:
     taught = set(builtin.training_texts)
     assert not taught & (texts_in(builtin.test) | texts_in(builtin.validation))
-    assert len(taught) == len(builtin.training_texts) == len(texts_in(builtin.train)) + len(builtin.extra)
+    assert len(taught) == len(builtin.training_texts) == len(texts_in(builtin.train)) + len(texts_in(builtin.extra))
 
 
 def test_texts_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     row = Example(text="çava „?“", pair="oui", title="a.b")
-    texts = Texts(train=(row,), validation=(), test=(Example(text="x", label="y"),), extra=("more",))
+    texts = Texts(train=(row,), validation=(), test=(Example(text="x", label="y"),), extra=(Example(text="more"),))
     texts.save(tmp_path / "texts.json")
     assert Texts.load(tmp_path / "texts.json") == texts
 
@@ -104,7 +104,7 @@ def test_further_text_is_taken_without_what_is_held_out(tmp_path: Path) -> None:
     more = tmp_path / "more.txt"
     more.write_text("new text\nheld out answer\nheld out question\nnew text\n")
     texts = load_texts(Data(train=train, test=test, columns=PAIRED, extra_text=more))
-    assert texts.extra == ("new text",)
+    assert texts.extra == (Example(text="new text"),)
 
 
 @pytest.mark.parametrize("missing", ["train", "test"])

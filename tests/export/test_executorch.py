@@ -11,6 +11,8 @@ from toolchain.errors import ExportError
 from toolchain.export import executorch
 from toolchain.export.parity import compare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def session() -> executorch.Session:

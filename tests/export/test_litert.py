@@ -10,6 +10,8 @@ from tests import artifacts, tiny
 from toolchain.errors import ExportError
 from toolchain.export import litert
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def session() -> litert.Session:

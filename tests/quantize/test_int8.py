@@ -12,6 +12,8 @@ from toolchain.export import executorch, litert
 from toolchain.export.parity import compare
 from toolchain.quantize import flatbuffer, xnnpack
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_int8_pte_says_what_the_float_model_says_at_every_length() -> None:
     session = executorch.Session(artifacts.int8_pte()[0])

@@ -7,7 +7,7 @@ The teacher runs once; its answers are kept on disk. Texts are batched by length
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from toolchain.models.training import Schedule, Trained, train
 OUTPUT_WEIGHT = 10.0  # the cosine loss is small beside the hidden one; this makes both count
 SPREAD_SAMPLE = 1 << 16  # word vectors that the scale of the hidden loss is taken from
 SOFTENING_TEMPERATURE = 2.0
+PAIR_TEMPERATURE = 0.05
+PAIR_BANK = 4096  # answers that a text must tell its partner's from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,27 +82,45 @@ def distill(
     texts: Sequence[Encoded],
     schedule: Schedule,
     *,
+    partners: Tensor | None = None,
+    pair_weight: float = 1.0,
     told: Callable[[float, float], None] | None = None,
 ) -> Trained:
     """Train `student` in place; `texts` are those the targets were recorded on, in the student's own tokens.
 
     The loss joins the output (cosine for an embedding; softened cross-entropy of Hinton et al. 2015 for classes) and
     the last hidden vectors, compared a word at a time because a student with fewer pieces may split a word otherwise.
-    The hidden part is there only where the widths agree. `told` hears (share done, loss). Raises `TrainingError`
-    when the loss is no longer a number.
+    The hidden part is there only where the widths agree. Where pairs are known, `partners` (texts,) has the index of
+    each text's partner or -1, and the student also learns to put a text next to its partner, as the teacher sees that
+    one, rather than next to others: the contrastive loss of van den Oord et al. 2018 against the teacher's answers.
+    `told` hears (share done, loss). Raises `TrainingError` when the loss is no longer a number.
     """
     spread = targets.words[:SPREAD_SAMPLE].float().var(dim=0).mean()
 
     def loss_of(batch: list[int]) -> Tensor:
-        return _loss(student, targets, texts, batch, spread)
+        output, loss = _loss(student, targets, texts, batch, spread)
+        if partners is None or not pair_weight:
+            return loss
+        return loss + pair_weight * _pair_error(output, targets.outputs, partners[torch.tensor(batch)])
 
     lengths = [len(text.ids) for text in texts]
     return train(student, lengths, loss_of, schedule, setting="stages.distill.learning_rate", told=told)
 
 
+def partners_of(texts: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Tensor:
+    """For each text the index of the text it is paired with, (texts,) int64; -1 where there is none."""
+    place = {text: index for index, text in enumerate(texts)}
+    partners = torch.full((len(texts),), -1)
+    for left, right in pairs:
+        if left in place and right in place:
+            partners[place[left]], partners[place[right]] = place[right], place[left]
+    return partners
+
+
 def _loss(
     student: TextModel, targets: Targets, texts: Sequence[Encoded], batch: Sequence[int], spread: Tensor
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
+    """The batch's outputs, and how far they and the hidden vectors are from the teacher's."""
     ids, mask = padded([texts[index] for index in batch])
     with fast_arithmetic():
         hidden = student.encoder(ids, mask).float()
@@ -120,7 +140,21 @@ def _loss(
     loss = OUTPUT_WEIGHT * loss
     if hidden.shape[-1] == targets.words.shape[-1]:
         loss = loss + _word_error(hidden, mask, targets, texts, batch) / spread
-    return loss
+    return output, loss
+
+
+def _pair_error(output: Tensor, answers: Tensor, partners: Tensor) -> Tensor:
+    """Cross-entropy of finding each partner's answer among a random bank of others; 0 for a batch without pairs."""
+    paired = partners >= 0
+    if not paired.any():
+        return output.new_zeros(())
+    unit = functional.normalize(output[paired], dim=-1)
+    right = (unit * functional.normalize(answers[partners[paired]], dim=-1)).sum(dim=-1, keepdim=True)
+    bank = answers[torch.randint(len(answers), (PAIR_BANK,))]
+    with fast_arithmetic():
+        others = (unit @ functional.normalize(bank, dim=-1).T).float()
+    scores = torch.cat([right, others], dim=1) / PAIR_TEMPERATURE
+    return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long))
 
 
 def _word_error(

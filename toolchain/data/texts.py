@@ -33,17 +33,22 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """A task's examples; `extra` is further text to distil on, of which nothing is known but the words."""
+    """A task's examples; `extra` is further text to distil on: no labels, and pairs only where they come with it."""
 
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
-    extra: tuple[str, ...] = ()
+    extra: tuple[Example, ...] = ()
 
     @property
     def training_texts(self) -> list[str]:
         """All text a student may see: of the training part, then the extra text, each once."""
-        return list(dict.fromkeys([*_texts_of(self.train), *self.extra]))
+        return list(dict.fromkeys(_texts_of((*self.train, *self.extra))))
+
+    @property
+    def training_pairs(self) -> list[tuple[str, str]]:
+        """What is known to belong together among `training_texts`."""
+        return [(row.text, row.pair) for row in (*self.train, *self.extra) if row.pair is not None]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -58,8 +63,7 @@ class Texts:
     def load(cls, path: Path) -> "Texts":
         """Read what `save` wrote."""
         parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        extra = tuple(parts.pop("extra"))
-        return cls(extra=extra, **{name: tuple(Example(**row) for row in rows) for name, rows in parts.items()})
+        return cls(**{name: tuple(Example(**row) for row in rows) for name, rows in parts.items()})
 
 
 def fingerprint(data: Data) -> str:
@@ -88,8 +92,10 @@ def load_texts(data: Data) -> Texts:
         texts = Texts(train=parts["train"], validation=parts["validation"], test=parts["test"])
     _check(texts, data)
     known = {text for part in (texts.train, texts.validation, texts.test) for text in _texts_of(part)}
-    more = texts.extra if data.extra_text is None else tuple(readers.read_lines(data.extra_text))
-    return replace(texts, extra=tuple(text for text in dict.fromkeys(more) if text not in known))
+    more = texts.extra
+    if data.extra_text is not None:
+        more = tuple(Example(text=line) for line in readers.read_lines(data.extra_text))
+    return replace(texts, extra=tuple(row for row in dict.fromkeys(more) if known.isdisjoint(_texts_of((row,)))))
 
 
 def share_of(key: str) -> float:
@@ -106,8 +112,8 @@ def _builtin_search(data: Data) -> Texts:
         part = _part_of(share_of(passage.module), TEST_SHARE, VALIDATION_SHARE)
         parts[part].append(Example(text=passage.summary, pair=passage.body, title=passage.module))
     passages = docstrings.installed_packages(data.extra_text_packages)
-    extra = sorted({text for passage in passages for text in (passage.summary, passage.body)}, key=share_of)
-    return replace(_joined(parts), extra=tuple(extra))
+    extra = [Example(text=passage.summary, pair=passage.body, title=passage.module) for passage in passages]
+    return replace(_joined(parts), extra=tuple(sorted(extra, key=lambda row: share_of(row.text))))
 
 
 def _split_file(data: Data, path: Path) -> Texts:
