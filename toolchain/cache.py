@@ -47,7 +47,7 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) ->
     """
     started = time.perf_counter()
     key = _key(name, inputs)
-    shelf = cache_dir("stages", name)
+    shelf = cache_dir("stages", name.replace(" ", "-"))
     place = shelf / key
     with FileLock(shelf / f"{key}.lock"):
         cached = place.is_dir()

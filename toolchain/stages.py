@@ -344,7 +344,7 @@ def _stage(
         (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
 
     with plan.progress.stage(name):
-        result = cache.stage(name.replace(" ", "-"), {"settings": settings, **inputs}, make_and_note)
+        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note)
     findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
     return Done(result=result, settings=settings, findings=findings)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests import tiny
 from toolchain.compress import distill as module
-from toolchain.compress.distill import Targets, distill, record_targets
+from toolchain.compress.distill import Targets, distill, partners_of, record_targets
 from toolchain.compress.importance import activation_importance
 from toolchain.compress.prune import prune
 from toolchain.compress.vocabulary import trim
@@ -144,6 +144,35 @@ def test_a_student_of_classes_learns_its_teachers_shares(rows: list[Encoded]) ->
     assert float((outputs(learner, rows).argmax(dim=-1) == wanted).float().mean()) > max(before, 0.8)
 
 
+def test_each_text_knows_its_partner_where_both_are_taught() -> None:
+    texts = ["question", "other", "answer", "alone"]
+    pairs = [("question", "answer"), ("other", "not taught"), ("nor this", "alone")]
+    assert partners_of(texts, pairs).tolist() == [2, -1, 0, -1]
+    assert partners_of([], pairs).tolist() == []
+
+
+def test_pairs_bring_a_text_nearer_to_its_partner_than_to_others(rows: list[Encoded], targets: Targets) -> None:
+    half = len(TEXTS) // 2
+    partners = partners_of(TEXTS, zip(TEXTS[:half], TEXTS[half:], strict=True))
+
+    def share_found(pair_weight: float) -> float:
+        learner = student()
+        distill(learner, targets, rows, schedule(epochs=20), partners=partners, pair_weight=pair_weight)
+        similarities = outputs(learner, rows[:half]) @ targets.outputs[half:].T
+        return float((similarities.argmax(dim=1) == torch.arange(half)).float().mean())
+
+    assert share_found(5.0) > share_found(0.0) + 0.1
+
+
+def test_texts_without_partners_are_taught_as_if_nothing_were_known_of_pairs(
+    rows: list[Encoded], targets: Targets
+) -> None:
+    first, second = student(), student()
+    distill(first, targets, rows, schedule(epochs=1), partners=torch.full((len(rows),), -1), pair_weight=5.0)
+    distill(second, targets, rows, schedule(epochs=1))
+    assert torch.equal(outputs(first, rows), outputs(second, rows))
+
+
 def test_training_that_diverges_names_the_step_and_the_setting(rows: list[Encoded], targets: Targets) -> None:
     with pytest.raises(
         TrainingError, match=r"the loss is (nan|inf) at step \d+ .*lower stages\.distill\.learning_rate"
@@ -152,6 +181,6 @@ def test_training_that_diverges_names_the_step_and_the_setting(rows: list[Encode
 
 
 def test_the_loss_of_a_student_that_is_its_teacher_is_all_but_nothing(rows: list[Encoded], targets: Targets) -> None:
-    loss = module._loss(tiny.teacher().model, targets, rows, list(range(20)), torch.tensor(1.0))
+    _, loss = module._loss(tiny.teacher().model, targets, rows, list(range(20)), torch.tensor(1.0))
     assert loss.item() == pytest.approx(0, abs=0.05)
     assert math.isfinite(loss.item())

@@ -32,7 +32,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["question", "answer"])
-        writer.writerows((question, f"{question} {answer}") for question, answer in zip(questions, answers, strict=True))
+        writer.writerows(
+            (question, f"{question} {answer}") for question, answer in zip(questions, answers, strict=True)
+        )
     path = folder / "tiny.toml"
     path.write_text(
         f"""

@@ -45,9 +45,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 
 
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
-def test_a_bundle_is_measured_on_this_machine(
-    bundle: Path, runtime: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bundle_is_measured_on_this_machine(bundle: Path, runtime: str, capsys: pytest.CaptureFixture[str]) -> None:
     document = benched(capsys, bundle, "local:", "--runtime", runtime)
     assert document["artifact"]["runtime"] == runtime
     assert document["clock"] == "wall"

@@ -101,7 +101,7 @@ def distill(
         output, loss = _loss(student, targets, texts, batch, spread)
         if partners is None or not pair_weight:
             return loss
-        return loss + pair_weight * _pair_error(output, targets.outputs, partners[torch.tensor(batch)])
+        return loss + pair_weight * _pair_error(output, targets.outputs, torch.tensor(batch), partners)
 
     lengths = [len(text.ids) for text in texts]
     return train(student, lengths, loss_of, schedule, setting="stages.distill.learning_rate", told=told)
@@ -143,16 +143,18 @@ def _loss(
     return output, loss
 
 
-def _pair_error(output: Tensor, answers: Tensor, partners: Tensor) -> Tensor:
+def _pair_error(output: Tensor, answers: Tensor, batch: Tensor, partners: Tensor) -> Tensor:
     """Cross-entropy of finding each partner's answer among a random bank of others; 0 for a batch without pairs."""
-    paired = partners >= 0
-    if not paired.any():
+    own = batch[partners[batch] >= 0]
+    if not len(own):
         return output.new_zeros(())
-    unit = functional.normalize(output[paired], dim=-1)
-    right = (unit * functional.normalize(answers[partners[paired]], dim=-1)).sum(dim=-1, keepdim=True)
-    bank = answers[torch.randint(len(answers), (PAIR_BANK,))]
+    unit = functional.normalize(output[partners[batch] >= 0], dim=-1)
+    right = (unit * functional.normalize(answers[partners[own]], dim=-1)).sum(dim=-1, keepdim=True)
+    bank = torch.randint(len(answers), (PAIR_BANK,))
     with fast_arithmetic():
-        others = (unit @ functional.normalize(bank, dim=-1).T).float()
+        others = (unit @ functional.normalize(answers[bank], dim=-1).T).float()
+    # A text is not to be told from itself, nor from the partner it is meant to find.
+    others = others.masked_fill((bank == own[:, None]) | (bank == partners[own][:, None]), -torch.inf)
     scores = torch.cat([right, others], dim=1) / PAIR_TEMPERATURE
     return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long))
 

@@ -6,9 +6,11 @@ Out: `Baseline`: the method's name and its score, to be shown beside the student
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from toolchain.errors import BadDataError
 from toolchain.tasks.scores import LabelScore, SearchScore
 
 
@@ -24,7 +26,7 @@ def search_baseline(score: SearchScore) -> Baseline:
     """Cosine of TF-IDF vectors; the word statistics are those of the held-out texts, as an index would have them."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(score.texts)
+    vectors = _fitted(TfidfVectorizer(sublinear_tf=True), score.texts)
     queries, candidates = vectors[: len(score.queries)], vectors[len(score.queries) :]
     similarities = torch.from_numpy((queries @ candidates.T).toarray())
     return Baseline(name="TF-IDF", score=score.of_similarities(similarities))
@@ -38,7 +40,15 @@ def label_baseline(texts: Sequence[str], labels: Sequence[str], known: Sequence[
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
     model = LogisticRegression(max_iter=1000, C=10.0)
     place = {label: index for index, label in enumerate(known)}
-    model.fit(vectorizer.fit_transform(texts), [place[label] for label in labels])
+    model.fit(_fitted(vectorizer, texts), [place[label] for label in labels])
     outputs = torch.zeros(len(score.texts), len(known), dtype=torch.float64)
     outputs[:, model.classes_] = torch.from_numpy(model.predict_proba(vectorizer.transform(score.texts)))
     return Baseline(name="TF-IDF + logistic regression", score=score.of(outputs))
+
+
+def _fitted(vectorizer: Any, texts: Sequence[str]) -> Any:
+    """The texts' vectors. Raises `BadDataError` when there is not one word in them."""
+    try:
+        return vectorizer.fit_transform(texts)
+    except ValueError as error:
+        raise BadDataError(f"the texts hold no words ({error}); is the right column named in the recipe?") from error
