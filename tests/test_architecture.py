@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import resolve_name
 from pathlib import Path
@@ -53,7 +52,6 @@ ALSO_ALLOWED = {
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
 TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.places", "toolchain.profiles", "targets")
 WRAPPED = {"torch", "transformers", "executorch", "litert_torch", "ai_edge_litert", "paramiko"}
-HELP_LIMIT_S = 0.3
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -180,11 +178,11 @@ def test_the_front_doors_load_nothing_heavy(module: str) -> None:
     assert ended.stdout.split() == []
 
 
-def test_help_answers_at_once() -> None:
-    command = [sys.executable, "-m", "toolchain.cli.main", "--help"]
-    taken_s = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-        taken_s.append(time.perf_counter() - begun)
-    assert min(taken_s) < HELP_LIMIT_S
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from toolchain.cli.main import main; status = main(['--help']); "
+        f"sys.exit(status or ' '.join({WRAPPED!r} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "build" in ended.stdout

@@ -14,7 +14,7 @@ import numpy as np
 
 from targets import open_target
 from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle
-from toolchain.deploy import HERE, deploy
+from toolchain.deploy import HERE, deploy_from
 from toolchain.errors import InputError
 from toolchain.measure.protocol import infer
 from toolchain.models.tokenizer import TextTokenizer
@@ -48,13 +48,7 @@ def answer_of(
 def _output(bundle: Bundle, artifact: ArtifactFacts, ids: Sequence[int], address: str) -> tuple[float, ...]:
     target = open_target(address)
     try:
-        place = deploy(
-            target,
-            bundle.file(artifact.file),
-            runtime=artifact.runtime,
-            sha256=artifact.sha256,
-            lengths=artifact.lengths,
-        )
+        place = deploy_from(bundle, artifact, target)
         (output,) = infer(target, place.artifact, place.runtime, [ids])
     finally:
         target.close()

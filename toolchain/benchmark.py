@@ -15,7 +15,7 @@ from targets import open_target
 from targets.base import Target
 from toolchain.budget import Verdict, judge
 from toolchain.bundle import VECTORS, ArtifactFacts, Bundle
-from toolchain.deploy import deploy
+from toolchain.deploy import deploy_from
 from toolchain.errors import ParityError
 from toolchain.export.parity import Parity, compare
 from toolchain.measure.measurement import Clock, Measurement
@@ -84,13 +84,7 @@ def _measured(
 ) -> tuple[Measurement, Parity]:
     vectors = json.loads(bundle.file(VECTORS).read_text(encoding="utf-8"))
     with told.stage("push"):
-        place = deploy(
-            target,
-            bundle.file(artifact.file),
-            runtime=artifact.runtime,
-            sha256=artifact.sha256,
-            lengths=artifact.lengths,
-        )
+        place = deploy_from(bundle, artifact, target)
     with told.stage("measure"):
         measurement = measure(
             target,

@@ -8,7 +8,6 @@ Prints the README's table. The demo is built first where it has not been (minute
 
 import json
 import random
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -161,4 +160,4 @@ def _kept(score: float, teacher: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

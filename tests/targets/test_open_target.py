@@ -7,16 +7,12 @@ from targets import open_target
 from toolchain.errors import InputError, UnknownNameError
 
 
-def test_importing_targets_imports_no_transport_and_is_quick() -> None:
+def test_importing_targets_imports_no_transport() -> None:
     code = (
-        "import time; start = time.perf_counter(); import targets; took = time.perf_counter() - start; import sys;"
-        "print(took); print([m for m in ('paramiko', 'torch', 'pydantic', 'cryptography') if m in sys.modules])"
+        "import targets, sys;print([m for m in ('paramiko', 'torch', 'pydantic', 'cryptography') if m in sys.modules])"
     )
-    took, heavy = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    assert heavy == "[]"
-    assert float(took) < 0.25  # it takes a tenth of that on a machine that is not busy
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
