@@ -31,7 +31,6 @@ from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.stages import SUFFIXES, Done, Plan
-from toolchain.tasks.search_index import SearchIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +88,7 @@ class Stages:
     pruned: Done
     answers: Done
     student: Done
+    index: Done | None
     exported: tuple[Exported, ...]
 
     def all(self) -> tuple[Done, ...]:
@@ -96,6 +96,7 @@ class Stages:
         before = (self.texts, self.teacher, self.trimmed, self.pruned, self.answers, self.student)
         return (
             *before,
+            *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.teacher, each.twin, each.int8, each.check)),
         )
 
@@ -113,7 +114,7 @@ def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress 
 
 def run_stages(plan: Plan) -> Stages:
     """The story: from texts and a teacher to int8 artifacts that were checked on every held-out text."""
-    runtimes = _runtimes(plan)
+    recipe, runtimes = plan.recipe, _runtimes(plan)
     texts = stages.read_texts(plan)
     teacher = stages.load_teacher(plan, texts)
     trimmed = stages.trim_vocabulary(plan, texts, teacher)
@@ -127,6 +128,7 @@ def run_stages(plan: Plan) -> Stages:
         pruned=pruned,
         answers=answers,
         student=student,
+        index=stages.index_corpus(plan, texts, trimmed, student) if recipe.task.kind == "embedding" else None,
         exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in runtimes),
     )
 
@@ -217,8 +219,9 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
             shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
         shutil.copyfile(trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
         _write_vectors(plan, folder, texts, trimmed, student)
-        if plan.recipe.task.kind == "embedding":
-            _write_index(plan, folder, texts, trimmed, student)
+        if made.index:
+            for name in (bundles.CORPUS, bundles.INDEX):
+                shutil.copyfile(made.index.file(name), folder / name)
 
     with plan.progress.stage("bundle"):
         bundle = bundles.write(output, manifest, fill)
@@ -290,13 +293,3 @@ def _write_vectors(plan: Plan, folder: Path, texts: Done, trimmed: Done, student
     expected = outputs(stages.model_of(student), rows)
     document = {"inputs": [row.ids for row in rows], "outputs": expected.tolist()}
     (folder / bundles.VECTORS).write_text(json.dumps(document), encoding="utf-8")
-
-
-def _write_index(plan: Plan, folder: Path, texts: Done, trimmed: Done, student: Done) -> None:
-    """What a search finds: every answer of the data, embedded with its question as one text."""
-    found = stages.texts_of(texts)
-    rows = {row.pair: row for row in (*found.train, *found.validation, *found.test) if row.pair}
-    shown = [f"{row.text} {row.pair}" for row in rows.values()]
-    embeddings = outputs(stages.model_of(student), stages.tokenizer_of(plan, trimmed).encode(shown))
-    index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
-    index.save(folder / bundles.CORPUS, folder / bundles.INDEX)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from toolchain import cache
+from toolchain.bundle import CORPUS, INDEX
 from toolchain.compress import distill, importance, prune, vocabulary
 from toolchain.data import texts as data
 from toolchain.data.texts import Texts
@@ -38,9 +39,10 @@ from toolchain.recipe import Recipe
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.lexical import Baseline, label_baseline, search_baseline
 from toolchain.tasks.scores import LabelScore, Score, SearchScore
+from toolchain.tasks.search_index import SearchIndex
 
 CALIBRATION_TEXTS = 800
-VECTORS = 32
+VECTORS = 16
 FLOAT, INT8 = "float", "int8"
 SUFFIXES = {"executorch": ".pte", "litert": ".tflite"}
 
@@ -233,6 +235,21 @@ def teach_student(plan: Plan, texts: Done, trimmed: Done, pruned: Done, answers:
         return {**found, "score": _score(plan, student, tokenizer, score_of(examples))}
 
     return _stage(plan, "distill", settings.model_dump(), inputs, make)
+
+
+def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
+    """What a search finds: every answer of the data, embedded with its question as one text."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        found = texts_of(texts)
+        rows = {row.pair: row for row in (*found.train, *found.validation, *found.test) if row.pair}
+        shown = [f"{row.text} {row.pair}" for row in rows.values()]
+        embeddings = text_models.outputs(model_of(student), tokenizer_of(plan, trimmed).encode(shown))
+        index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
+        index.save(folder / CORPUS, folder / INDEX)
+        return {"texts": len(shown)}
+
+    return _stage(plan, "index", {}, {"student": student.key, "texts": texts.key}, make)
 
 
 def export_float(plan: Plan, runtime: str, source: Done, name: str) -> Done:

@@ -5,6 +5,7 @@ Out: renderables of rich. Nothing is printed here, and text from data is never r
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from rich import box
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 NOTHING = "–"
+SHOWN_CHARACTERS = 240
 CLOCK_NOTES = {
     "instructions": "Emulated: this clock counts instructions (2 ns each). Compare variants with it; "
     "these are not a board's milliseconds.",
@@ -51,9 +53,14 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
 def answer_report(found: Mapping[str, Any]) -> RenderableType:
     """The best matches of a search, or the labels of a classification, best first."""
     if found["kind"] == "search":
-        rows = [(_number(match["score"]), match["title"], match["text"]) for match in found["matches"]]
+        rows = [(_number(match["score"]), match["title"], _short(match["text"])) for match in found["matches"]]
         return names_report(("score", "title", "text"), rows)
     return names_report(("score", "label"), [(_number(each["score"]), each["label"]) for each in found["labels"]])
+
+
+def _short(text: str) -> str:
+    """As much of a text as a table has room for; `--json` has it whole."""
+    return shorten(text, SHOWN_CHARACTERS, placeholder=" …")
 
 
 def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
