@@ -130,12 +130,18 @@ def test_an_interrupted_build_loses_no_finished_stage(
     monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path / "cache"))
     stages = tmp_path / "cache" / "stages"
     command = [sys.executable, "-m", "toolchain.cli.main", "build", str(recipe), *PROFILE, "-o", str(tmp_path / "out")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # Whoever runs the tests in the background may have Ctrl-C ignored, and a child would inherit that.
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     deadline = time.monotonic() + 120
     while not list(stages.glob("prune/*/stage.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, errors
     assert not list(stages.glob("*/.unfinished-*"))
     assert not (tmp_path / "out").exists()
