@@ -25,7 +25,7 @@ STAGES = (
     "toolchain.measure",
 )
 LAYERS = (
-    ("toolchain.errors", "toolchain.places", "toolchain.progress", "toolchain.quiet"),
+    ("toolchain.errors", "toolchain.places", "toolchain.progress", "toolchain.quiet", "toolchain.once"),
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),
     ("targets",),

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from toolchain.budget import Budget
 from toolchain.errors import BundleError, UnknownNameError
+from toolchain.once import made_once
 from toolchain.places import cache_dir
 from toolchain.profiles import Runtime
 from toolchain.reading import validated
@@ -254,26 +254,19 @@ def _archived(folder: Path, archive: Path) -> Path:
 def _unpacked(archive: Path) -> Path:
     """The archive's files in the cache, under its hash, so that it is unpacked once."""
     place = cache_dir("bundles") / sha256_of(archive)[:32]
-    with FileLock(f"{place}.lock"):
-        if not place.is_dir():
-            _unpack(archive, place)
-    return place
-
-
-def _unpack(archive: Path, place: Path) -> None:
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=place.parent))
     try:
-        with zipfile.ZipFile(archive) as packed:
-            members = packed.infolist()
-            for member in members:
-                check_member(member.filename)
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.header_offset < 0:
-                    raise zipfile.BadZipFile(f"the entry of {member.filename} is damaged")
-            if sum(member.file_size for member in members) > LARGEST_ARCHIVE_BYTES:
-                raise BundleError(f"{archive} unpacks to more than {LARGEST_ARCHIVE_BYTES >> 30} GiB; it is no bundle")
-            packed.extractall(unfinished)
-        unfinished.replace(place)
+        return made_once(place, lambda into: _unpack(archive, into), mode=0o700)
     except _NOT_WHOLE as error:
         raise BundleError(f"{archive} is no whole .zip archive ({error}); copy it again") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unpack(archive: Path, into: Path) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        members = packed.infolist()
+        for member in members:
+            check_member(member.filename)
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.header_offset < 0:
+                raise zipfile.BadZipFile(f"the entry of {member.filename} is damaged")
+        if sum(member.file_size for member in members) > LARGEST_ARCHIVE_BYTES:
+            raise BundleError(f"{archive} unpacks to more than {LARGEST_ARCHIVE_BYTES >> 30} GiB; it is no bundle")
+        packed.extractall(into)

@@ -9,7 +9,6 @@ What the folder holds is the stage's business.
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from toolchain.once import made_once
 from toolchain.places import cache_dir
 
 # What makes the results, besides their inputs: our own code, and the packages that shape a model or an artifact.
@@ -47,18 +45,22 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) ->
     """
     started = time.perf_counter()
     key = _key(name, inputs)
-    shelf = cache_dir("stages", name.replace(" ", "-"))
-    place = shelf / key
-    with FileLock(shelf / f"{key}.lock"):
-        cached = place.is_dir()
-        if not cached:
-            _make(place, inputs, make)
+    seconds: list[float] = []
+
+    def make_and_record(folder: Path) -> None:
+        begun = time.perf_counter()
+        make(folder)
+        seconds.append(time.perf_counter() - begun)
+        record = {"inputs": inputs, "seconds": seconds[0]}
+        (folder / "stage.json").write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
+
+    place = made_once(cache_dir("stages", name.replace(" ", "-")) / key, make_and_record, mode=0o700)
     record = json.loads((place / "stage.json").read_text(encoding="utf-8"))
     return StageResult(
         name=name,
         key=key,
         folder=place,
-        cached=cached,
+        cached=not seconds,
         seconds=time.perf_counter() - started,
         made_in_seconds=record["seconds"],
     )
@@ -67,18 +69,6 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) ->
 def forget(result: StageResult) -> None:
     """Remove a result, so that the next run makes it again."""
     shutil.rmtree(result.folder, ignore_errors=True)
-
-
-def _make(place: Path, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> None:
-    started = time.perf_counter()
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=place.parent))
-    try:
-        make(unfinished)
-        record = {"inputs": inputs, "seconds": time.perf_counter() - started}
-        (unfinished / "stage.json").write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
-        unfinished.replace(place)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _key(name: str, inputs: Mapping[str, Any]) -> str:

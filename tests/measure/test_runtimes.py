@@ -13,9 +13,9 @@ import pytest
 from tests.device_scripts.artifacts import artifact_for, expected, lay_out, run_job, write_job
 from toolchain.errors import EnvironmentFaultError, TargetError, UnsupportedModelError
 from toolchain.measure import native, runtimes
-from toolchain.measure.once import made_once
 from toolchain.measure.runtimes import device_litert, runtime_for
 from toolchain.measure.wheels import extract
+from toolchain.once import made_once
 
 CROSS = shutil.which("aarch64-linux-gnu-g++") is not None
 needs_cross = pytest.mark.skipif(not CROSS, reason="g++-aarch64-linux-gnu is not installed")

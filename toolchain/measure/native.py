@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain.errors import EnvironmentFaultError
-from toolchain.measure.once import made_once
 from toolchain.measure.wheels import fetch_wheel, installed_folder, installed_version, unpacked
+from toolchain.once import made_once
 from toolchain.places import cache_dir
 
 PROGRAM = "edgewright-runner"

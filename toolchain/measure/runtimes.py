@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 from toolchain.errors import EnvironmentFaultError, TargetError, UnsupportedModelError
 from toolchain.measure.native import PROGRAM, native_files
-from toolchain.measure.once import made_once
 from toolchain.measure.wheels import extract, fetch_wheel, installed_folder, installed_version
+from toolchain.once import made_once
 from toolchain.places import cache_dir
 
 RUNTIMES = ("executorch", "litert")

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from toolchain.errors import EnvironmentFaultError
-from toolchain.measure.once import made_once
+from toolchain.once import made_once
 from toolchain.places import cache_dir
 
 # Newest first; pip takes a wheel for any of them.

@@ -12,18 +12,21 @@ from pathlib import Path
 from filelock import FileLock
 
 
-def made_once(place: Path, make: Callable[[Path], None]) -> Path:
-    """The folder `place`, filled by `make` unless it is already there. Errors of `make` pass through."""
+def made_once(place: Path, make: Callable[[Path], None], *, mode: int = 0o755) -> Path:
+    """The folder `place`, filled by `make` unless it is already there. Errors of `make` pass through.
+
+    `mode` is the folder's: 0o700 for what holds a user's own data.
+    """
     if place.is_dir():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_name(f".{place.name}.lock")):
         if place.is_dir():
             return place
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=place.parent))
         try:
             make(unfinished)
-            unfinished.chmod(0o755)
+            unfinished.chmod(mode)
             unfinished.replace(place)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
