@@ -1,6 +1,7 @@
 """A real BERT, tiny: three layers, random weights and a WordPiece vocabulary of 250 pieces, made once for all tests.
 
-Also texts that it splits into known words, with which tests train, compare and build.
+Also texts that it splits into known words, with which tests train, compare and build; and models as tiny of the
+other families, of texts and of images.
 """
 
 import atexit
@@ -16,7 +17,7 @@ import torch
 
 from toolchain.models import teacher as teachers
 from toolchain.models.encoder import Encoder
-from toolchain.models.text import TextModel
+from toolchain.models.model import TransformerModel
 from toolchain.models.tokenizer import Encoded, TextTokenizer
 from toolchain.recipe import ModelSource
 
@@ -78,10 +79,14 @@ def bert() -> Any:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     with torch.inference_mode(False):  # whoever asks first: others train with it
-        model = BertModel(bert_config()).eval()
-        for name, parameter in model.named_parameters():  # new biases are 0 and new norms 1: they would prove nothing
-            if name.endswith("bias") or "LayerNorm" in name:
-                parameter.data += 0.1 * torch.randn_like(parameter)
+        return roughened(BertModel(bert_config()).eval())
+
+
+def roughened(model: Any) -> Any:
+    """New biases are 0, new norms 1 and new tokens of images 0: they would prove nothing."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("bias", "_token", "position_embeddings")) or "norm" in name.lower():
+            parameter.data += 0.1 * torch.randn_like(parameter)
     return model
 
 
@@ -95,6 +100,75 @@ def bert_folder() -> Path:
     (scratch() / "vocab.txt").write_text("\n".join(pieces()) + "\n", encoding="utf-8")
     BertTokenizerFast(vocab=str(scratch() / "vocab.txt"), do_lower_case=True).save_pretrained(folder)
     return folder
+
+
+CLASSES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra"}
+IMAGE_CLASSES = {"vit": "ViT", "deit": "DeiT"}
+
+
+def family_config(family: str, **changes: Any) -> Any:
+    """As `bert_config`, of another family; images are of 8 × 12 pixels in 6 patches."""
+    import transformers
+
+    if family == "bert":
+        return bert_config(**changes)
+    sizes = bert_config().to_dict()
+    common = {name: sizes[name] for name in ("vocab_size", "initializer_range")}
+    if family == "distilbert":
+        own = {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": POSITIONS}
+    else:
+        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+        own = {name: sizes[name] for name in names}
+    if family == "roberta":  # its table begins after the padding id, 1
+        own |= {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1}
+    if family == "electra":
+        own |= {"max_position_embeddings": POSITIONS, "embedding_size": 16}
+    if family in IMAGE_CLASSES:
+        own |= {"image_size": [8, 12], "patch_size": 4, "num_channels": 3}
+        del common["vocab_size"]
+    name = {**CLASSES, **IMAGE_CLASSES}[family]
+    return getattr(transformers, f"{name}Config")(**{**common, **own, **changes})
+
+
+def family_model(family: str, head: str = "Model", **changes: Any) -> Any:
+    """A new model of a family as transformers has it, by the end of its class's name."""
+    import transformers
+
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    name = {**CLASSES, **IMAGE_CLASSES}[family]
+    with torch.inference_mode(False):
+        return roughened(getattr(transformers, f"{name}{head}")(family_config(family, **changes)).eval())
+
+
+def family_folder(place: Path, family: str, head: str = "Model", **changes: Any) -> tuple[Path, Any]:
+    """What `save_pretrained` writes of `family_model`, with a tokenizer of the family where it reads texts."""
+    if family == "roberta":
+        changes = {"vocab_size": byte_tokenizer().get_vocab_size(), **changes}
+    model = family_model(family, head, **changes)
+    model.save_pretrained(place)
+    if family == "roberta":
+        byte_tokenizer().save(str(place / "tokenizer.json"))
+    elif family in CLASSES:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(bert_folder() / name, place / name)
+    return place, model
+
+
+@cache
+def byte_tokenizer() -> Any:
+    """A byte-level BPE tokenizer as RoBERTa's, padding with id 1."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    made.train_from_iterator(sentences(200), trainer)
+    made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return made
 
 
 def sentence_transformers_folder(place: Path, *, mode: str, normalised: bool = True) -> Path:
@@ -125,7 +199,7 @@ def tokenizer() -> TextTokenizer:
     return teacher().tokenizer
 
 
-def model_copy() -> TextModel:
+def model_copy() -> TransformerModel:
     """One that may be changed."""
     return teachers.load(ModelSource(folder=bert_folder()), labels=(), max_length=MAX_LENGTH).model
 
@@ -155,3 +229,45 @@ def factory() -> tuple[Any, Any]:
 def no_pair() -> str:
     """A factory that returns something else."""
     return "a model"
+
+
+def no_fast_tokenizer() -> tuple[Any, Any]:
+    """A factory whose tokenizer is none."""
+    return bert(), object()
+
+
+def linear_factory() -> tuple[Any, Any]:
+    """A factory of a model that is no transformer."""
+    return torch.nn.Linear(2, 2), factory()[1]
+
+
+def own_form_factory() -> tuple[Any, Any]:
+    """A factory of a `TransformerModel` with three classes."""
+    from toolchain.models.model import Head, HeadShape
+
+    head = Head(HeadShape(pooling="first", classes=3), 32)
+    head.classifier.bias.data = torch.arange(3.0)
+    return TransformerModel(encoder(), head), factory()[1]
+
+
+def vit_factory() -> Any:
+    """A factory of a model of images."""
+    return family_model("vit", "ForImageClassification", num_labels=2)
+
+
+def own_form_vit_factory() -> Any:
+    """A factory of a `TransformerModel` of images with two classes."""
+    from toolchain.models.model import Head, HeadShape
+    from toolchain.models.vision import from_transformers
+
+    return TransformerModel(from_transformers(family_model("vit")), Head(HeadShape(pooling="first", classes=2), 32))
+
+
+def linear_image_factory() -> Any:
+    """A factory of a model that is no transformer."""
+    return torch.nn.Linear(2, 2)
+
+
+def own_form_text_as_image_factory() -> Any:
+    """A factory of a model of texts where one of images is asked for."""
+    return own_form_factory()[0]

@@ -1,16 +1,18 @@
 """Our encoder against the one it was read from, and a cut one against the whole with the same parts silenced."""
 
 import copy
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from tests import tiny
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models import encoder as encoders
-from toolchain.models.encoder import Encoder, EncoderLayer, LayerCut, from_transformers
-from toolchain.models.text import padded
+from toolchain.errors import UnsupportedModelError
+from toolchain.models.encoder import Encoder, example_inputs, from_transformers
+from toolchain.models.model import Head, HeadShape, TransformerModel
+from toolchain.models.text import OneText, padded
+from toolchain.models.transformer import LayerCut, TransformerLayer
 
 TEXTS = tiny.sentences(6)
 
@@ -22,9 +24,9 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
-def layer_of(encoder: Encoder, index: int) -> EncoderLayer:
+def layer_of(encoder: Encoder, index: int) -> TransformerLayer:
     layer = encoder.layers[index]
-    assert isinstance(layer, EncoderLayer)
+    assert isinstance(layer, TransformerLayer)
     return layer
 
 
@@ -106,7 +108,7 @@ def test_cutting_layers_out_leaves_the_others_in_order() -> None:
     ids, mask = batch()
     hidden = whole.embedded(ids)
     for index in (0, 2):
-        hidden = layer_of(whole, index)(hidden, whole.attention_bias(mask))
+        hidden = layer_of(whole, index)(hidden, whole.bias(ids, mask))
     assert torch.equal(small(ids, mask), hidden)
 
 
@@ -136,34 +138,104 @@ def test_fewer_positions_change_nothing_for_texts_that_fit() -> None:
     assert torch.equal(small(ids), tiny.encoder()(ids))
 
 
+TEXT_FAMILIES = ["bert", "roberta", "distilbert", "electra"]
+
+
+def both(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ours, transformers') for the tokens that are not padding; theirs pads with its own id."""
+    theirs = ids.masked_fill(mask == 0, model.config.pad_token_id)
+    expected = model(input_ids=theirs, attention_mask=mask.long()).last_hidden_state
+    found = from_transformers(model)(ids, mask)
+    assert found.shape == expected.shape
+    return found[mask.bool()], expected[mask.bool()]
+
+
 @torch.inference_mode()
-def test_an_encoder_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
-    small = tiny.encoder().sliced([LayerCut(layer=1, heads=(2, 3), neurons=tuple(range(10)))])
-    encoders.save(small, tmp_path)
-    back = encoders.load(tmp_path)
-    assert back.shape == small.shape
-    assert not back.training
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_every_family_gives_what_transformers_gives_on_a_padded_batch(family: str) -> None:
+    found, expected = both(tiny.family_model(family), *batch())
+    assert expected.std() > 0.1
+    assert (found - expected).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_every_family_reads_texts_as_long_as_its_position_table(family: str) -> None:
+    model = tiny.family_model(family)
+    assert from_transformers(model).shape.positions == tiny.POSITIONS
+    ids = torch.arange(2, 2 + tiny.POSITIONS)[None]
+    found, expected = both(model, ids, torch.ones(1, tiny.POSITIONS))
+    assert (found - expected).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("family", "head"), [(each, "ForSequenceClassification") for each in TEXT_FAMILIES])
+def test_an_encoder_is_found_within_a_model_with_a_head(family: str, head: str) -> None:
+    model = tiny.family_model(family, head)
     ids, mask = batch()
-    assert torch.equal(back(ids, mask), small(ids, mask))
+    inner = from_transformers(getattr(model, family))
+    assert torch.equal(from_transformers(model)(ids, mask), inner(ids, mask))
 
 
-@pytest.mark.parametrize("file", ["shape.json", "encoder.safetensors"])
-@pytest.mark.parametrize("damage", ["missing", "cut in half", "other bytes"])
-def test_a_damaged_saved_encoder_is_a_bad_model(tmp_path: Path, file: str, damage: str) -> None:
-    encoders.save(tiny.encoder(), tmp_path)
-    path = tmp_path / file
-    data = path.read_bytes()
-    path.unlink() if damage == "missing" else path.write_bytes(data[: len(data) // 2] if "cut" in damage else b"[]")
-    with pytest.raises(BadModelError) as caught:
-        encoders.load(tmp_path)
-    assert str(tmp_path) in str(caught.value)
+@torch.inference_mode()
+def test_electras_narrow_embeddings_are_projected_and_those_as_wide_as_the_model_are_not() -> None:
+    narrow = from_transformers(tiny.family_model("electra"))
+    assert (narrow.shape.embedding_width, narrow.tokens.weight.shape[1], narrow.shape.width) == (16, 16, 32)
+    model = tiny.family_model("electra", embedding_size=32)
+    assert from_transformers(model).shape.embedding_width is None
+    found, expected = both(model, *batch())
+    assert (found - expected).abs().max() < 1e-4
 
 
-def test_another_family_and_an_unknown_activation_are_told_with_what_is_supported() -> None:
-    from transformers import BertModel, DistilBertConfig, DistilBertModel
+@torch.inference_mode()
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_the_example_is_one_text_that_every_family_reads(family: str) -> None:
+    encoder = from_transformers(tiny.family_model(family))
+    (ids,) = example_inputs(encoder.shape, length=100)
+    assert ids.shape == (1, tiny.POSITIONS)
+    assert encoder(ids).shape == (1, tiny.POSITIONS, 32)
 
-    distil = DistilBertModel(DistilBertConfig(dim=32, hidden_dim=64, n_layers=1, n_heads=4, vocab_size=50))
-    with pytest.raises(UnsupportedModelError, match="distilbert is not supported; supported are bert"):
-        from_transformers(distil)
-    with pytest.raises(UnsupportedModelError, match="activation 'silu'"):
-        from_transformers(BertModel(tiny.bert_config(hidden_act="silu", num_hidden_layers=1)))
+
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_every_family_exports_one_text_of_any_length_without_a_mask(family: str) -> None:
+    encoder = from_transformers(tiny.family_model(family))
+    module = OneText(TransformerModel(encoder, Head(HeadShape(pooling="mean"), 32)).eval(), padded=False)
+    length = torch.export.Dim("length", min=2, max=tiny.POSITIONS)
+    program = torch.export.export(module, example_inputs(encoder.shape), dynamic_shapes=({1: length},), strict=False)
+    for size in (2, 11, tiny.POSITIONS):
+        ids = torch.arange(2, 2 + size)[None]
+        assert torch.allclose(program.module()(ids), module(ids), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("albert", r"type albert \(its layers share one set of weights, .* BertModel\) is not supported"),
+        ("xlm-roberta", r"its tokenizer is a Unigram model, .* take a multilingual BERT"),
+        ("camembert", r"its tokenizer is a Unigram model"),
+        (
+            "gpt2",
+            r"type gpt2 is not supported; supported are bert, roberta, distilbert, electra, or, by model\.factory",
+        ),
+    ],
+)
+def test_another_family_is_told_with_the_reason_and_what_is_supported(family: str, said: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=said) as caught:
+        from_transformers(SimpleNamespace(config=SimpleNamespace(model_type=family)))
+    assert 'model.factory = "module:function" that returns (model, tokenizer)' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden_act": "silu"}, "activation 'silu' is not supported; supported are gelu"),
+        ({"is_decoder": True}, "that is a decoder"),
+        ({"position_embedding_type": "relative_key"}, "positions of type 'relative_key'"),
+    ],
+)
+def test_a_variant_that_is_not_a_plain_encoder_is_told(changes: dict[str, Any], said: str) -> None:
+    model = SimpleNamespace(config=tiny.bert_config(**changes))
+    with pytest.raises(UnsupportedModelError, match=said):
+        from_transformers(model)
+    with pytest.raises(UnsupportedModelError, match="distilbert with activation 'silu'"):
+        from_transformers(SimpleNamespace(config=tiny.family_config("distilbert", activation="silu")))

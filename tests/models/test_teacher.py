@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +18,10 @@ from toolchain.models.text import outputs, padded
 from toolchain.recipe import ModelSource
 
 
-def load(folder: Path, *, labels: Sequence[str] = (), max_length: int = tiny.MAX_LENGTH) -> Teacher:
-    return teachers.load(ModelSource(folder=folder), labels=labels, max_length=max_length)
+def load(
+    folder: Path, *, kind: str | None = None, labels: Sequence[str] = (), max_length: int = tiny.MAX_LENGTH
+) -> Teacher:
+    return teachers.load(ModelSource(folder=folder), kind=kind, labels=labels, max_length=max_length)
 
 
 @pytest.fixture
@@ -103,6 +106,124 @@ def test_a_classifier_of_other_labels_is_to_be_fitted_anew(tmp_path: Path, given
     assert outputs(teacher.model, tiny.rows(2)).shape == (2, len(given))
 
 
+TEXT_FAMILIES = ["bert", "roberta", "distilbert", "electra"]
+
+
+@torch.inference_mode()
+def theirs(folder: Path, model: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(what transformers gives from text to output, the mask), in one padded batch."""
+    from transformers import AutoTokenizer
+
+    given = AutoTokenizer.from_pretrained(folder)(list(texts), padding=True, return_tensors="pt")
+    output = model(input_ids=given["input_ids"], attention_mask=given["attention_mask"])
+    return output.get("logits", output[0]), given["attention_mask"].bool()
+
+
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_a_classifier_of_every_family_scores_as_in_transformers_from_text_to_logits(
+    tmp_path: Path, family: str
+) -> None:
+    names = {0: "c", 1: "a", 2: "b"}
+    folder, model = tiny.family_folder(tmp_path, family, "ForSequenceClassification", num_labels=3, id2label=names)
+    texts = tiny.sentences(6)
+    expected, _ = theirs(folder, model, texts)
+    teacher = load(folder, labels=["a", "b", "c"])
+    assert teacher.fitted
+    found = outputs(teacher.model, teacher.tokenizer.encode(texts))
+    assert expected.std(dim=0).max() > 1e-2
+    assert torch.allclose(found, expected[:, [1, 2, 0]], atol=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_a_token_classifier_of_every_family_scores_each_token_in_the_datas_order(tmp_path: Path, family: str) -> None:
+    names = {0: "O", 1: "B-PER"}
+    folder, model = tiny.family_folder(tmp_path, family, "ForTokenClassification", num_labels=2, id2label=names)
+    texts = tiny.sentences(4)
+    expected, real = theirs(folder, model, texts)
+    teacher = load(folder, kind="token-classification", labels=["B-PER", "O"])
+    assert teacher.fitted
+    ids, mask = padded(teacher.tokenizer.encode(texts))
+    assert torch.equal(mask.bool(), real)
+    assert torch.allclose(teacher.model(ids, mask)[real], expected[..., [1, 0]][real], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_a_regressor_of_every_family_gives_the_value_that_transformers_gives(tmp_path: Path, family: str) -> None:
+    folder, model = tiny.family_folder(tmp_path, family, "ForSequenceClassification", num_labels=1)
+    texts = tiny.sentences(4)
+    teacher = load(folder, kind="regression")
+    assert teacher.fitted
+    found = outputs(teacher.model, teacher.tokenizer.encode(texts))
+    assert torch.allclose(found, theirs(folder, model, texts)[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_an_embedding_of_every_family_is_the_mean_of_what_transformers_gives(tmp_path: Path, family: str) -> None:
+    folder, model = tiny.family_folder(tmp_path, family)
+    texts = tiny.sentences(4)
+    hidden, real = theirs(folder, model, texts)
+    expected = (hidden * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+    teacher = load(folder)
+    found = outputs(teacher.model, teacher.tokenizer.encode(texts))
+    assert torch.allclose(found, torch.nn.functional.normalize(expected, dim=-1), atol=1e-4)
+    assert teacher.parameters_count == sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "shape"),
+    [("token-classification", ["B", "O"], (2, 7, 2)), ("regression", [], (2, 1)), ("classification", ["x"], (2, 1))],
+)
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_a_plain_model_of_every_family_gets_a_new_head_which_the_callers_seed_decides(
+    tmp_path: Path, family: str, kind: str, labels: list[str], shape: tuple[int, ...]
+) -> None:
+    folder, _ = tiny.family_folder(tmp_path, family)
+    made = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        made.append(load(folder, kind=kind, labels=labels))
+    assert not any(teacher.fitted for teacher in made)
+    first, again, other = (teacher.model.head.classifier.weight for teacher in made)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    ids = torch.randint(2, 90, (2, 7))
+    assert made[0].model(ids, torch.ones(2, 7)).shape == shape
+
+
+def test_a_classifier_is_not_taken_for_a_regressor_nor_for_one_of_tokens(tmp_path: Path) -> None:
+    folder, _ = classifier(tmp_path / "classifier", ["a", "b", "c"])
+    assert not load(folder, kind="regression").fitted
+    assert not load(folder, kind="token-classification", labels=["a", "b", "c"]).fitted
+
+
+def test_a_kind_that_is_not_known_and_a_classifier_without_labels_are_told() -> None:
+    with pytest.raises(UnsupportedModelError, match="a model for translation is not supported; supported are embedd"):
+        load(tiny.bert_folder(), kind="translation")
+    with pytest.raises(InputError, match="token-classification needs its labels"):
+        load(tiny.bert_folder(), kind="token-classification")
+
+
+def test_a_tokenizer_with_more_pieces_than_the_model_has_rows_is_a_bad_model(tmp_path: Path) -> None:
+    folder, _ = tiny.family_folder(tmp_path, "distilbert", vocab_size=100)
+    with pytest.raises(BadModelError, match=r"has a piece \d+, but the model only 100 rows"):
+        load(folder)
+
+
+def test_rows_that_no_piece_has_are_dropped(tmp_path: Path) -> None:
+    folder, _ = tiny.family_folder(tmp_path, "bert", vocab_size=len(tiny.pieces()) + 6)
+    teacher = load(folder)
+    assert teacher.model.encoder.shape.vocabulary == len(teacher.tokenizer.vocabulary) == len(tiny.pieces())
+
+
+def test_a_sentence_model_with_a_further_layer_is_not_supported(tmp_path: Path) -> None:
+    folder = tiny.sentence_transformers_folder(tmp_path / "st", mode="mean")
+    modules = [{"type": "sentence_transformers.models.Transformer"}, {"type": "sentence_transformers.models.Dense"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(UnsupportedModelError, match=r"the layer sentence_transformers\.models\.Dense"):
+        load(folder)
+
+
 def test_a_plain_model_for_labels_gets_a_new_head_and_is_not_fitted() -> None:
     teacher = load(tiny.bert_folder(), labels=tiny.LABELS)
     assert not teacher.fitted
@@ -166,11 +287,11 @@ def test_a_folder_without_a_tokenizer_is_a_bad_model(folder: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("family", ["albert", "distilbert", "roberta", "gpt2"])
+@pytest.mark.parametrize("family", ["albert", "xlm-roberta", "camembert", "gpt2", "vit"])
 def test_another_family_is_not_supported_and_no_weights_are_read_to_tell(folder: Path, family: str) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": family}))
     (folder / "model.safetensors").unlink()
-    with pytest.raises(UnsupportedModelError, match=f"type {family} is not supported; supported are bert"):
+    with pytest.raises(UnsupportedModelError, match=f"type {family} .*is not supported; supported are bert, roberta"):
         load(folder)
 
 
@@ -194,11 +315,28 @@ def test_a_factory_gives_the_same_model_as_the_folder_it_reads() -> None:
         ("no_such_module_at_all:make", "cannot be called: No module named"),
         ("tests.tiny:absent", "cannot be called: module 'tests.tiny' has no attribute 'absent'"),
         ("tests.tiny:no_pair", r"returned str; it must return \(model, tokenizer\)"),
+        ("tests.tiny:no_fast_tokenizer", "object has no tokenizer.json"),
     ],
 )
 def test_a_factory_that_is_no_good_is_told(name: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         teachers.load(ModelSource(factory=name), labels=(), max_length=tiny.MAX_LENGTH)
+
+
+def test_a_factory_may_give_a_model_in_our_own_form_and_its_head_is_kept() -> None:
+    source = ModelSource(factory="tests.tiny:own_form_factory")
+    teacher = teachers.load(source, kind="classification", labels=tiny.LABELS, max_length=tiny.MAX_LENGTH)
+    assert teacher.fitted
+    assert torch.equal(teacher.model.head.classifier.bias, torch.arange(3.0))
+    other = teachers.load(source, kind="regression", max_length=tiny.MAX_LENGTH)
+    assert not other.fitted
+    assert outputs(other.model, tiny.rows(2)).shape == (2, 1)
+
+
+def test_a_factory_of_an_unknown_model_is_told_what_it_may_return() -> None:
+    said = r"a Linear from model\.factory 'tests\.tiny:linear_factory' is not supported; .* or of a TransformerModel"
+    with pytest.raises(UnsupportedModelError, match=said):
+        teachers.load(ModelSource(factory="tests.tiny:linear_factory"), max_length=tiny.MAX_LENGTH)
 
 
 def test_a_package_that_is_not_installed_is_told_with_the_remedy() -> None:

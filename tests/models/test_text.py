@@ -7,8 +7,10 @@ import torch
 
 from tests import tiny
 from toolchain.errors import BadModelError
+from toolchain.models import model as models
 from toolchain.models import text as texts
-from toolchain.models.text import Head, HeadShape, OneText, TextModel, batches, mean_over_tokens, padded
+from toolchain.models.model import Head, HeadShape, TransformerModel, mean_over_tokens
+from toolchain.models.text import OneText, batches, padded
 
 
 def test_the_mean_leaves_padding_out() -> None:
@@ -32,9 +34,9 @@ def test_the_first_token_is_pooled_where_the_shape_says_so() -> None:
 @torch.inference_mode()
 def test_a_model_comes_back_from_disk_as_it_was(tmp_path: Path, classes: int) -> None:
     shape = HeadShape(pooling="first", classes=classes, normalised=False)
-    model = TextModel(tiny.encoder(), Head(shape, 32)).eval()
-    texts.save(model, tmp_path)
-    back = texts.load(tmp_path)
+    model = TransformerModel(tiny.encoder(), Head(shape, 32)).eval()
+    models.save(model, tmp_path)
+    back = models.load(tmp_path)
     assert back.head.shape == shape
     assert back.parameters_count == model.parameters_count
     ids, mask = padded(tiny.rows(4))
@@ -43,11 +45,11 @@ def test_a_model_comes_back_from_disk_as_it_was(tmp_path: Path, classes: int) ->
 
 @pytest.mark.parametrize("file", ["head.json", "head.safetensors", "shape.json", "encoder.safetensors"])
 def test_a_saved_model_with_a_file_cut_in_half_is_a_bad_model(tmp_path: Path, file: str) -> None:
-    texts.save(TextModel(tiny.encoder(), Head(HeadShape(pooling="first", classes=2), 32)), tmp_path)
+    models.save(TransformerModel(tiny.encoder(), Head(HeadShape(pooling="first", classes=2), 32)), tmp_path)
     data = (tmp_path / file).read_bytes()
     (tmp_path / file).write_bytes(data[: len(data) // 2])
     with pytest.raises(BadModelError):
-        texts.load(tmp_path)
+        models.load(tmp_path)
 
 
 def test_batches_hold_every_text_once_and_stay_within_their_tokens() -> None:
@@ -71,7 +73,7 @@ def test_outputs_come_in_the_order_asked_for_and_progress_reaches_the_end() -> N
 @torch.inference_mode()
 @pytest.mark.parametrize("pooling", ["mean", "first"])
 def test_what_is_exported_gives_the_same_with_and_without_padding(pooling: str) -> None:
-    model = TextModel(tiny.encoder(), Head(HeadShape(pooling=pooling), 32)).eval()
+    model = TransformerModel(tiny.encoder(), Head(HeadShape(pooling=pooling), 32)).eval()
     (row,) = tiny.rows(1)
     expected = texts.outputs(model, [row])
     exact = OneText(model, padded=False)(torch.tensor([row.ids]))

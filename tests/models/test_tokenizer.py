@@ -1,13 +1,15 @@
 """Texts as tokens, and which word each token is of."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests import tiny
+from tests import tiny, tiny_bpe
 from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models.tokenizer import TextTokenizer
+from toolchain.models.tokenizer import NO_WORD, TextTokenizer
 
 
 def pieces_of(text: str, tokenizer: TextTokenizer | None = None) -> list[str]:
@@ -77,9 +79,18 @@ def test_a_missing_tokenizer_is_a_bad_model(tmp_path: Path) -> None:
         TextTokenizer.load(tmp_path / "tokenizer.json", max_length=8)
 
 
-def test_another_kind_of_tokenizer_is_not_supported(tmp_path: Path) -> None:
-    path = changed(tmp_path, "model", {"type": "BPE", "vocab": {"a": 0}, "merges": []})
-    with pytest.raises(UnsupportedModelError, match="type BPE is not supported; supported are WordPiece"):
+OTHER_KINDS: dict[str, dict[str, Any]] = {
+    "type BPE without a ByteLevel": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+    "type BPE with byte_fallback": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "byte_fallback": True},
+    "type Unigram": {"type": "Unigram", "unk_id": 0, "vocab": [["a", -1.0]]},
+    "type WordLevel": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"},
+}
+
+
+@pytest.mark.parametrize("told", OTHER_KINDS)
+def test_another_kind_of_tokenizer_is_refused_with_those_that_are_supported(tmp_path: Path, told: str) -> None:
+    path = changed(tmp_path, "model", OTHER_KINDS[told])
+    with pytest.raises(UnsupportedModelError, match=rf"{told}.*; supported are WordPiece \(BERT's\), byte-level BPE"):
         TextTokenizer.load(path, max_length=8)
 
 
@@ -91,3 +102,176 @@ def test_a_tokenizer_whose_padding_is_not_token_0_is_not_supported(tmp_path: Pat
     path.write_text(json.dumps({**definition, "added_tokens": [], "post_processor": None}))
     with pytest.raises(UnsupportedModelError, match="not token 0"):
         TextTokenizer.load(path, max_length=8)
+
+
+def word_piece(vocabulary: dict[str, int], **changes: Any) -> str:
+    definition = json.loads((tiny.bert_folder() / "tokenizer.json").read_text())
+    definition["model"]["vocab"] = vocabulary
+    return json.dumps({**definition, "added_tokens": [], "post_processor": None, **changes})
+
+
+def test_word_piece_with_padding_elsewhere_is_renumbered_and_tells_the_order() -> None:
+    text = word_piece({"[UNK]": 0, "a": 1, "b": 2, "[PAD]": 3, "##b": 4})
+    tokenizer, order = TextTokenizer.from_definition(text, max_length=8)
+    assert order == (3, 0, 1, 2, 4)
+    (encoded,) = tokenizer.encode(["ab a b c"])
+    assert [order[token] for token in encoded.ids] == [1, 4, 1, 2, 0]
+
+
+def test_a_tokenizer_with_padding_first_keeps_its_ids() -> None:
+    text = (tiny.bert_folder() / "tokenizer.json").read_text()
+    tokenizer, order = TextTokenizer.from_definition(text, max_length=tiny.MAX_LENGTH)
+    assert order == tuple(range(len(tiny.pieces())))
+    assert tokenizer.encode(tiny.sentences(20)) == tiny.tokenizer().encode(tiny.sentences(20))
+
+
+def test_ids_that_no_piece_has_are_closed_up() -> None:
+    text = word_piece({"[UNK]": 2, "a": 7, "[PAD]": 5})
+    tokenizer, order = TextTokenizer.from_definition(text, max_length=8)
+    assert (tokenizer.vocabulary, order) == ({"[PAD]": 0, "[UNK]": 1, "a": 2}, (5, 2, 7))
+    with pytest.raises(BadModelError, match="have gaps"):
+        TextTokenizer(word_piece({"[PAD]": 0, "[UNK]": 1, "a": 3}), max_length=8)
+
+
+def test_padding_of_another_name_is_found_by_it_and_after_saving(tmp_path: Path) -> None:
+    added = {"id": 3, "content": "<none>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    text = word_piece({"[PAD]": 0, "[UNK]": 1, "a": 2}, added_tokens=[{**added, "special": True}])
+    tokenizer, order = TextTokenizer.from_definition(text, max_length=8, padding="<none>")
+    assert order == (3, 0, 1, 2)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    back = TextTokenizer.load(tmp_path / "tokenizer.json", max_length=8)
+    assert [row.ids for row in back.encode(["a", "a a"])] == [(3,), (3, 3)]
+
+
+def test_a_tokenizer_without_padding_is_refused() -> None:
+    text = word_piece({"[UNK]": 0, "a": 1})
+    with pytest.raises(UnsupportedModelError, match=r"without a padding token .*\[PAD\] or <pad>"):
+        TextTokenizer.from_definition(text, max_length=8)
+    with pytest.raises(UnsupportedModelError, match="lacks its padding token <none>"):
+        TextTokenizer.from_definition(text, max_length=8, padding="<none>")
+
+
+MIXED = ["Walking, talked: 42 storms!", "", " ", "a  b", "don't é北 ☃", "word " * 100, *tiny_bpe.docstrings()[::20]]
+
+
+@pytest.mark.parametrize("around", ["roberta", "template", "sequence"])
+def test_byte_level_bpe_splits_as_transformers_does_with_padding_first(around: str) -> None:
+    tokenizer, order = tiny_bpe.renumbered(around=around)
+    assert order[:4] == (1, 0, 2, 3)
+    expected = tiny_bpe.transformers_tokenizer()(MIXED, truncation=True, max_length=tiny_bpe.MAX_LENGTH)["input_ids"]
+    assert [[order[token] for token in row.ids] for row in tokenizer.encode(MIXED)] == expected
+    assert (tokenizer.vocabulary["<pad>"], tokenizer.vocabulary["<s>"], tokenizer.unknown_id) == (0, 1, None)
+
+
+def test_byte_level_bpe_spells_every_text_and_gives_it_back() -> None:
+    tokenizer = tiny_bpe.tokenizer().cut_at(1000)
+    for text, row in zip(MIXED, tokenizer.encode(MIXED), strict=True):
+        assert tokenizer.decode(row.ids) == text
+
+
+def test_the_words_of_byte_level_bpe_have_a_number_each() -> None:
+    tokenizer = tiny_bpe.tokenizer()
+    text = "inspecting zyx,  don't (é北)!"
+    (encoded,) = tokenizer.encode([text])
+    spelt: dict[int, list[int]] = {}
+    for token, number in zip(encoded.ids, encoded.words, strict=True):
+        spelt.setdefault(number, []).append(token)
+    assert list(spelt) == list(range(len(spelt)))
+    words = [tokenizer.decode(ids) for ids in spelt.values()]
+    assert words == ["", "inspecting", " zyx", ",", " ", " don", "'t", " (", "é北", ")!", ""]
+
+
+def test_a_byte_level_tokenizer_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
+    tiny_bpe.tokenizer().save(tmp_path / "tokenizer.json")
+    back = TextTokenizer.load(tmp_path / "tokenizer.json", max_length=tiny_bpe.MAX_LENGTH)
+    assert back.encode(MIXED) == tiny_bpe.tokenizer().encode(MIXED)
+
+
+WORDS = [["Walking,", "talked:", "", "zx", "don't"], [], ["rain"] * 100]
+
+
+@pytest.mark.parametrize("make", [tiny.tokenizer, tiny_bpe.tokenizer])
+def test_given_words_are_words_whatever_is_in_them(make: Callable[[], TextTokenizer]) -> None:
+    tokenizer = make()
+    first, empty, long = tokenizer.encode_words(WORDS)
+    assert set(first.given) == {NO_WORD, 0, 1, 3, 4}
+    assert len(first.ids) == len(first.words) == len(first.given)
+    numbers = {NO_WORD: 0, 0: 1, 1: 2, 3: 3, 4: 4}
+    assert first.words == (*(numbers[word] for word in first.given[:-1]), 5)
+    assert (empty.words, empty.given) == ((0, 1), (NO_WORD, NO_WORD))
+    assert len(long.ids) == tokenizer.max_length
+    assert long.given[-1] == NO_WORD
+    assert tokenizer.encode_any(WORDS) == [first, empty, long]
+
+
+def test_given_words_are_split_as_transformers_splits_them() -> None:
+    from transformers import AutoTokenizer
+
+    def theirs(tokenizer: Any, length: int) -> Any:
+        return tokenizer(WORDS, is_split_into_words=True, truncation=True, max_length=length)
+
+    expected = theirs(AutoTokenizer.from_pretrained(tiny.bert_folder()), tiny.MAX_LENGTH)
+    assert [list(row.ids) for row in tiny.tokenizer().encode_words(WORDS)] == expected["input_ids"]
+    expected = theirs(tiny_bpe.transformers_tokenizer(add_prefix_space=True), tiny_bpe.MAX_LENGTH)
+    tokenizer, order = tiny_bpe.renumbered()
+    rows = tokenizer.encode_words(WORDS)
+    assert [[order[token] for token in row.ids] for row in rows] == expected["input_ids"]
+    for index, row in enumerate(rows):
+        assert [None if word == NO_WORD else word for word in row.given] == expected.word_ids(index)
+
+
+def test_given_words_are_refused_where_no_space_can_be_put_before_them() -> None:
+    definition = json.loads(tiny_bpe.definition())
+    split = {"type": "Split", "pattern": {"Regex": r"\w+|\W"}, "behavior": "Isolated", "invert": False}
+    parts = [split, {**definition["pre_tokenizer"], "use_regex": False}]
+    definition["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": parts}
+    tokenizer, _ = TextTokenizer.from_definition(json.dumps(definition), max_length=8)
+    assert len(tokenizer.encode(["a b"])[0].ids) == 5
+    with pytest.raises(UnsupportedModelError, match="add_prefix_space"):
+        tokenizer.encode_words([["a", "b"]])
+
+
+FAULTS: dict[str, tuple[str, Any]] = {
+    "not pairs": ("merges", ["a"]),
+    "merges a and zz": ("merges", [["a", "zz"]]),
+    "not pieces": ("vocab", None),
+    "same id": ("vocab", {"<pad>": 0, "a": 1, "b": 1}),
+}
+
+
+@pytest.mark.parametrize("told", FAULTS)
+def test_damaged_byte_level_bpe_is_a_bad_model_with_the_reason(told: str, tmp_path: Path) -> None:
+    part, value = FAULTS[told]
+    definition = json.loads(json.dumps(tiny_bpe.tokenizer().definition))
+    definition["model"][part] = value
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(definition))
+    with pytest.raises(BadModelError, match=told):
+        TextTokenizer.load(path, max_length=8)
+
+
+def test_word_piece_without_its_unknown_token_is_a_bad_model() -> None:
+    with pytest.raises(BadModelError, match=r"unknown token '\[UNK\]' is not in its vocabulary"):
+        TextTokenizer(word_piece({"[PAD]": 0, "a": 1}), max_length=8)
+
+
+PROCESSORS: tuple[Any, ...] = (
+    7,
+    {
+        "type": "RobertaProcessing",
+        "sep": ["</z>", 2],
+        "cls": ["<s>", 0],
+        "trim_offsets": True,
+        "add_prefix_space": True,
+    },
+    {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}], "pair": []},
+)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_tokens_around_a_text_that_are_not_there_are_a_bad_model(processor: Any) -> None:
+    definition = {**json.loads(tiny_bpe.definition()), "post_processor": processor}
+    if isinstance(processor, dict) and "single" in processor:
+        definition["post_processor"] = {**processor, "special_tokens": {}}
+    with pytest.raises(BadModelError):
+        TextTokenizer.from_definition(json.dumps(definition), max_length=8)

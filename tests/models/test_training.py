@@ -1,13 +1,27 @@
-"""The training loop: it learns, it ends on time, and it stops when it diverges."""
+"""The training loop: it learns, ends on time, stops when it diverges and resumes exactly, alone or in company."""
 
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from toolchain.errors import BadDataError, TrainingError
-from toolchain.models.training import Schedule, train
+from tests.models import training_program
+from toolchain.errors import BadDataError, EnvironmentFaultError, InputError, TrainingError, UnknownNameError
+from toolchain.models.training import Schedule, device_of, train
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(training_program.__file__)
 
 
 class Line(nn.Module):
@@ -22,17 +36,35 @@ class Line(nn.Module):
 
 
 def schedule(**changes: float | int | None) -> Schedule:
-    return Schedule(**{"learning_rate": 0.1, "batch_tokens": 40, "seed": 0, "epochs": 20, **changes})
+    return Schedule(**{"learning_rate": 0.1, "batch_tokens": 40, "seed": 0, "epochs": 20, **changes})  # type: ignore[arg-type]
 
 
-def loss_of(model: Line, seen: list[list[int]] | None = None):  # type: ignore[no-untyped-def]
+def loss_of(
+    model: Line, seen: list[list[int]] | None = None, nan_at: int | None = None
+) -> Callable[[list[int]], torch.Tensor]:
+    calls = 0
+
     def loss(batch: list[int]) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
         if seen is not None:
             seen.append(batch)
         values = torch.tensor([float(index + 1) for index in batch])
-        return (model(values) - 3 * values).square().mean()
+        error = (model(values) - 3 * values).square().mean()
+        return error * float("nan") if calls - 1 == nan_at else error
 
     return loss
+
+
+def run_program(out: Path, *launcher: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    argv = [sys.executable, *launcher, str(PROGRAM), json.dumps({"out": str(out), **settings})]
+    return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def assert_same(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == wanted.keys()
+    assert [name for name in wanted if not torch.equal(found[name], wanted[name])] == []
 
 
 def test_the_loss_falls_and_every_text_is_seen_in_every_epoch() -> None:
@@ -53,6 +85,7 @@ def test_the_loss_falls_and_every_text_is_seen_in_every_epoch() -> None:
     assert done.losses[-1] < 0.1 * done.losses[0]
     assert [share for share, _ in told] == sorted(share for share, _ in told)
     assert not model.training
+    assert (done.best_validation, done.stopped_early, done.resumed_from_step) == (None, False, None)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_another_order() -> None:
@@ -65,12 +98,27 @@ def test_the_same_seed_gives_the_same_weights_and_another_another_order() -> Non
     assert trained(1)[1] != trained(2)[1]
 
 
+def test_pythons_own_random_numbers_are_not_reseeded() -> None:
+    random.seed(11)
+    before = random.getstate()
+    model = Line()
+    train(model, [10] * 16, loss_of(model), schedule(epochs=2), setting="x", validate=lambda: 0.0)
+    assert random.getstate() == before
+
+
 def test_a_time_limit_ends_training() -> None:
     model = Line()
     started = time.monotonic()
     done = train(model, [10] * 16, loss_of(model), schedule(epochs=None, seconds=0.3), setting="x")
     assert done.steps > 4
     assert 0.2 < time.monotonic() - started < 5
+
+
+def test_texts_that_do_not_fill_a_batch_are_one_batch_an_epoch() -> None:
+    model, seen = Line(), []
+    done = train(model, [10] * 3, loss_of(model, seen), schedule(epochs=5), setting="x")
+    assert done.steps == 5
+    assert [sorted(batch) for batch in seen] == [[0, 1, 2]] * 5
 
 
 def test_a_loss_that_is_no_number_names_the_step_the_rate_and_the_setting() -> None:
@@ -91,7 +139,232 @@ def test_weights_that_are_no_numbers_after_the_last_step_are_told_too() -> None:
         )
 
 
+def test_divergence_puts_the_last_checkpoint_back_into_the_model_and_keeps_it(tmp_path: Path) -> None:
+    model, weights = Line(), [0.0]
+
+    def remember(share: float, loss: float) -> None:
+        weights.append(model.weight.item())
+
+    with pytest.raises(
+        TrainingError, match=r"loss is nan at step 30 .*; lower x; the weights of step (\d+), the last"
+    ) as raised:
+        train(
+            model,
+            [10] * 16,
+            loss_of(model, nan_at=30),
+            schedule(),
+            setting="x",
+            told=remember,
+            checkpoints=tmp_path,
+            checkpoint_seconds=0,
+        )
+    (file,) = tmp_path.iterdir()
+    step = int(str(raised.value).partition("weights of step ")[2].partition(",")[0])
+    assert str(file) in str(raised.value)
+    assert load_file(file)["model/weight"].item() == model.weight.item() == weights[step]
+
+
+def test_a_gpu_that_is_not_waited_for_at_each_step_still_names_the_right_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    from toolchain.models import training
+
+    run = training._Run.__init__
+
+    def seldom(self: Any, *arguments: Any) -> None:
+        run(self, *arguments)
+        self.between_looks = 16
+
+    monkeypatch.setattr(training._Run, "__init__", seldom)
+    model, told = Line(), []
+    lengths = [10] * 160
+    with pytest.raises(TrainingError, match=r"nan at step 18 .*no good weights were kept"):
+        train(model, lengths, loss_of(model, nan_at=18), schedule(), setting="x", told=lambda *_: told.append(1))
+    assert len(told) == 18
+    again = Line()
+    done = train(again, lengths, loss_of(again), schedule(epochs=1), setting="x")
+    assert done.steps == 40
+    assert done.losses
+
+
 def test_no_text_at_all_is_bad_data() -> None:
     model = Line()
     with pytest.raises(BadDataError, match="no text to train on"):
         train(model, [], loss_of(model), schedule(), setting="x")
+
+
+def test_training_ends_early_without_progress_and_leaves_the_best_weights() -> None:
+    model, weights = Line(), []
+    scores = iter([1.0, 5.0, 4.0, float("nan"), 4.5, 9.0])
+
+    def validate() -> float:
+        assert not model.training
+        weights.append(model.weight.item())
+        return next(scores)
+
+    done = train(model, [10] * 16, loss_of(model), schedule(patience=3), setting="x", validate=validate)
+    assert (done.best_validation, done.stopped_early, done.steps) == (5.0, True, 5 * 4)
+    assert model.weight.item() == weights[1]
+    assert len(set(weights)) == 5
+
+
+def test_validation_by_share_of_the_training_and_once_at_its_end() -> None:
+    model, calls = Line(), []
+    steps: list[int] = []
+
+    def validate() -> float:
+        calls.append(len(steps))
+        torch.rand(3)  # changes nothing for the training
+        return float(len(calls))
+
+    done = train(
+        model,
+        [10] * 16,
+        loss_of(model),
+        schedule(epochs=10, validate_every=0.3),
+        setting="x",
+        validate=validate,
+        told=lambda *_: steps.append(1),
+    )
+    assert calls == [12, 24, 36, 40]
+    assert done.best_validation == 4.0
+    assert not done.stopped_early
+
+
+@pytest.mark.parametrize("validate", [False, True])
+def test_a_killed_training_started_again_ends_with_the_same_weights_bit_by_bit(tmp_path: Path, validate: bool) -> None:
+    settings = {"dropout": 0.3, "validate": validate, "step_seconds": 0.01}
+    place = str(tmp_path / "checkpoints")
+    killed = run_program(tmp_path / "killed", **settings, checkpoints=place, kill_at=29)
+    assert killed.returncode == -9, killed.stderr
+    random.seed(99)
+    model, done = training_program.trained(**settings, checkpoints=place)
+    whole, _ = training_program.trained(**settings)
+    assert done.resumed_from_step is not None
+    assert 0 < done.resumed_from_step < 29
+    assert (done.steps, done.tokens) == (48, 4 * 480)
+    assert_same(model.state_dict(), whole.state_dict())
+    again, done = training_program.trained(**settings, checkpoints=place)
+    assert (done.resumed_from_step, done.steps) == (48, 48)
+    assert_same(again.state_dict(), whole.state_dict())
+
+
+def test_the_seconds_before_an_interrupt_count_and_its_checkpoint_stays(tmp_path: Path) -> None:
+    model, heard = Line(), []
+    limited = schedule(epochs=None, seconds=0.6)
+
+    def interrupt(share: float, loss: float) -> None:
+        heard.append(share)
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    def run(told: Callable[[float, float], None]) -> Any:
+        return train(
+            model,
+            [10] * 16,
+            loss_of(model),
+            limited,
+            setting="x",
+            told=told,
+            checkpoints=tmp_path,
+            checkpoint_seconds=0,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupt)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+    shares: list[float] = []
+    done = run(lambda share, _: shares.append(share))
+    assert done.resumed_from_step > 0
+    assert shares[0] > 0.0
+    assert 0.6 <= done.seconds < 5
+
+
+def test_the_checkpoint_of_another_training_is_left_alone(tmp_path: Path) -> None:
+    def run(*, lengths: int = 16, key: str = "", **changes: Any) -> int | None:
+        model = Line()
+        return train(
+            model,
+            [10] * lengths,
+            loss_of(model),
+            schedule(epochs=2, **changes),
+            setting="x",
+            checkpoints=tmp_path,
+            key=key,
+        ).resumed_from_step
+
+    assert run() is None
+    assert run() == 8
+    assert run(lengths=12) is None
+    assert run(learning_rate=0.2) is None
+    assert run(key="other data") is None
+    assert run() == 8
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(tmp_path: Path) -> None:
+    """The last of an epoch's three batches comes alone: the second process has nothing to add then.
+
+    Started by what `accelerate launch --multi_gpu` calls; on a CPU accelerate's own launcher wants MPI.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    launcher = ("-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}")
+    settings: dict[str, Any] = {"frozen_statistics": True, "validate": True, "batch_tokens": 200, "epochs": 10}
+    settings["checkpoints"] = str(tmp_path / "checkpoints")
+    ended = run_program(tmp_path / "two", *launcher, **settings)
+    assert ended.returncode == 0, ended.stderr
+    first, second = load_file(tmp_path / "two-0"), load_file(tmp_path / "two-1")
+    assert_same(first, second)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+    model, done = training_program.trained(frozen_statistics=True, validate=True, batch_tokens=400, epochs=10)
+    assert f'"steps": {done.steps}, "tokens": {done.tokens}' in ended.stdout
+    for name, wanted in model.state_dict().items():
+        torch.testing.assert_close(first[name], wanted, rtol=1e-4, atol=1e-5)
+    again = run_program(tmp_path / "again", *launcher, **settings)
+    assert again.stdout.count(f'"resumed": {done.steps}') == 2
+    assert_same(load_file(tmp_path / "again-1"), second)
+
+
+def test_tensorboard_gets_loss_rate_speed_and_validation(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = Line()
+    train(
+        model,
+        [10] * 16,
+        loss_of(model),
+        schedule(epochs=10),
+        setting="x",
+        validate=lambda: 0.5,
+        trackers=["tensorboard"],
+        tracker_folder=tmp_path / "log",
+    )
+    (file,) = (tmp_path / "log").rglob("events.out.*")
+    events = EventAccumulator(str(file)).Reload()
+    assert set(events.Tags()["scalars"]) == {"loss", "learning_rate", "tokens_per_second", "validation"}
+    losses = events.Scalars("loss")
+    assert [each.step for each in losses] == [10, 20, 30, 40]
+    assert losses[-1].value < losses[0].value
+    assert events.Scalars("tokens_per_second")[0].value > 0
+
+
+def test_a_tracker_that_is_unknown_missing_or_without_a_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Line()
+
+    def run(*trackers: str, folder: Path | None = None) -> None:
+        train(model, [10], loss_of(model), schedule(), setting="x", trackers=trackers, tracker_folder=folder)
+
+    with pytest.raises(UnknownNameError, match="did you mean tensorboard"):
+        run("tensorbord")
+    monkeypatch.setattr("toolchain.models.processes.find_spec", lambda name: None)
+    with pytest.raises(EnvironmentFaultError, match="pip install wandb"):
+        run("wandb")
+    monkeypatch.setattr("toolchain.models.processes.find_spec", lambda name: object())
+    with pytest.raises(InputError, match="tracker_folder"):
+        run("tensorboard")
+
+
+def test_a_model_says_where_its_batches_belong() -> None:
+    assert device_of(Line()) == torch.device("cpu")
+    assert device_of(nn.Identity()) == torch.device("cpu")

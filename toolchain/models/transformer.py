@@ -1,0 +1,336 @@
+"""What every transformer family is made of: layers that each have their own sizes, and how they are cut smaller.
+
+In:  shapes, and for a cut the heads, channels, neurons and residual dimensions that stay.
+Out: `Transformer`, the base of `encoder` (texts) and `vision` (images). Query, key and value are one matrix; any
+     matrix may be two of low rank; a layer may have lost its attention or its feed-forward part altogether.
+Which parts go is `compress`'s decision; pooling and class heads are `model`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS = {
+    "gelu": "none",
+    "gelu_python": "none",
+    "gelu_new": "tanh",
+    "gelu_pytorch_tanh": "tanh",
+    "gelu_fast": "tanh",
+    "relu": "relu",
+}
+LINEARS = ("query_key_value", "attention_output", "up", "down")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """One layer's sizes; 0 heads or 0 neurons leave nothing of that part but a constant.
+
+    `ranks` has the rank of each matrix that is kept as a product of two, by its name in `LINEARS`.
+    """
+
+    heads: int
+    head_width: int
+    neurons: int
+    ranks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerShape:
+    """The sizes that all transformers have; `norm_first` is the order of Xiong et al. 2020, which vision uses."""
+
+    width: int
+    layers: tuple[LayerShape, ...]
+    activation: str = "gelu"
+    norm_epsilon: float = 1e-12
+    norm_first: bool = False
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**{**values, "layers": tuple(LayerShape(**layer) for layer in values["layers"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCut:
+    """What one layer keeps: its place in the model it is cut from, and the heads and neurons that stay.
+
+    `query_key` and `value` have, for each kept head in turn, the channels of it that stay; None keeps all. All heads
+    of a layer keep equally many.
+    """
+
+    layer: int
+    heads: tuple[int, ...]
+    neurons: tuple[int, ...]
+    query_key: tuple[tuple[int, ...], ...] | None = None
+    value: tuple[tuple[int, ...], ...] | None = None
+
+
+class LowRankLinear(nn.Module):
+    """A linear map (…, inputs) → (…, outputs) through `rank` dimensions."""
+
+    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, rank, bias=False)
+        self.second = nn.Linear(rank, outputs)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(…, inputs) → (…, outputs)."""
+        output: Tensor = self.second(self.first(hidden))
+        return output
+
+
+class Constant(nn.Module):
+    """What a part without heads or neurons still adds: the same vector (width,) to every token."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(…, anything) → (…, width), whatever the input holds."""
+        return self.bias.expand(*hidden.shape[:-1], -1)
+
+
+def linear(inputs: int, outputs: int, rank: int | None = None) -> nn.Module:
+    """One matrix, or two where a rank is given; without inputs there is only a bias."""
+    if not inputs:
+        return Constant(outputs)
+    return LowRankLinear(inputs, outputs, rank) if rank else nn.Linear(inputs, outputs)
+
+
+class TransformerLayer(nn.Module):
+    """Attention, then a feed-forward block, each added to the residual stream.
+
+    Normalised after each sum (Devlin et al. 2019), or before each part with `norm_first`.
+    """
+
+    def __init__(self, shape: TransformerShape, layer: LayerShape) -> None:
+        super().__init__()
+        inner = layer.heads * layer.head_width
+        self.shape, self.norm_first = layer, shape.norm_first
+        self.approximation = ACTIVATIONS[shape.activation]
+        if inner:
+            self.query_key_value = linear(shape.width, 3 * inner, layer.ranks.get("query_key_value"))
+        self.attention_output = linear(inner, shape.width, layer.ranks.get("attention_output"))
+        self.attention_norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
+        if layer.neurons:
+            self.up = linear(shape.width, layer.neurons, layer.ranks.get("up"))
+        self.down = linear(layer.neurons, shape.width, layer.ranks.get("down"))
+        self.feed_forward_norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
+
+    def forward(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+        """(…, length, width) → the same; `bias` (…, 1, 1, length) is added to the attention scores."""
+        hidden = self.with_attention(hidden, self.attended(hidden, bias))
+        return self.with_feed_forward(hidden, self.activated(hidden))
+
+    def attended(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+        """What `attention_output` reads: (…, length, heads × head_width), or `hidden` where no head is left.
+
+        Spelt out, because PyTorch's fused attention takes twice as long to train with on a CPU at such lengths. One
+        text (length, width) is a `bmm` over heads, the operator that the runtimes on devices have fast kernels for.
+        """
+        if not self.shape.heads:
+            return hidden
+        *batch, length, _ = hidden.shape
+        query, key, value = self.queries_keys_values(hidden)
+        product = torch.matmul if batch else torch.bmm
+        scores = product(query * self.shape.head_width**-0.5, key.transpose(-2, -1))
+        if bias is not None:
+            scores = scores + bias
+        mixed = product(scores.softmax(dim=-1), value)
+        return mixed.transpose(-3, -2).reshape(*batch, length, self.shape.heads * self.shape.head_width)
+
+    def queries_keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Three times (…, heads, length, head_width), of a layer's input."""
+        *batch, length, _ = hidden.shape
+        heads, head_width = self.shape.heads, self.shape.head_width
+        projected = self.query_key_value(self.attention_input(hidden))
+        joined = projected.view(*batch, length, 3 * heads, head_width).transpose(-3, -2)
+        query, key, value = joined.split(heads, dim=-3)
+        return query, key, value
+
+    def with_attention(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """The residual stream after attention."""
+        summed: Tensor = hidden + self.attention_output(attended)
+        return summed if self.norm_first else self.attention_norm(summed)
+
+    def activated(self, hidden: Tensor) -> Tensor:
+        """What `down` reads: (…, length, neurons), or `hidden` where no neuron is left."""
+        if not self.shape.neurons:
+            return hidden
+        raised = self.up(self.feed_forward_input(hidden))
+        if self.approximation == "relu":
+            return functional.relu(raised)
+        return functional.gelu(raised, approximate=self.approximation)
+
+    def with_feed_forward(self, hidden: Tensor, activated: Tensor) -> Tensor:
+        """The residual stream after the feed-forward block: the layer's output."""
+        summed: Tensor = hidden + self.down(activated)
+        return summed if self.norm_first else self.feed_forward_norm(summed)
+
+    def attention_input(self, hidden: Tensor) -> Tensor:
+        """What `query_key_value` reads."""
+        return cast(Tensor, self.attention_norm(hidden)) if self.norm_first else hidden
+
+    def feed_forward_input(self, hidden: Tensor) -> Tensor:
+        """What `up` reads."""
+        return cast(Tensor, self.feed_forward_norm(hidden)) if self.norm_first else hidden
+
+
+class Transformer(nn.Module):
+    """Inputs to one hidden vector a token; a family says how inputs are embedded and what closes the stack."""
+
+    shape: TransformerShape
+
+    def __init__(self, shape: TransformerShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.ModuleList(TransformerLayer(shape, layer) for layer in shape.layers)
+
+    def embedded(self, *inputs: Tensor | None) -> Tensor:
+        """The first residual stream, (…, length, width)."""
+        raise NotImplementedError
+
+    def bias(self, *inputs: Tensor | None) -> Tensor | None:
+        """What is added to attention scores, (…, 1, 1, length); None where every token counts."""
+        raise NotImplementedError
+
+    def mask(self, *inputs: Tensor | None) -> Tensor | None:
+        """(…, length), 1 for a token and 0 for padding; None where there is no padding."""
+        raise NotImplementedError
+
+    def closed(self, hidden: Tensor) -> Tensor:
+        """What follows the last layer; by default nothing."""
+        return hidden
+
+    def forward(self, *inputs: Tensor | None) -> Tensor:
+        """A batch of the family's inputs → (…, length, width)."""
+        bias = self.bias(*inputs)
+        hidden = self.embedded(*inputs)
+        for layer in self.layers:
+            hidden = layer(hidden, bias)
+        return self.closed(hidden)
+
+    def all_hidden(self, *inputs: Tensor | None) -> list[Tensor]:
+        """The residual stream before each layer, first to last, and the output: one more than there are layers."""
+        bias = self.bias(*inputs)
+        states = [self.embedded(*inputs)]
+        for layer in self.layers:
+            states.append(layer(states[-1], bias))
+        return [*states[:-1], self.closed(states[-1])]
+
+    def layer(self, index: int) -> TransformerLayer:
+        """One layer, typed."""
+        return cast(TransformerLayer, self.layers[index])
+
+    def sliced(self, cuts: Sequence[LayerCut], *, width: Sequence[int] | None = None) -> Self:
+        """A new, smaller model that keeps these layers, heads and neurons, in this order.
+
+        `width` names the dimensions of the residual stream that stay; None keeps all.
+        """
+        kept = None if width is None else torch.as_tensor(list(width))
+        layers = tuple(_cut_shape(self.layer(cut.layer), cut) for cut in cuts)
+        shape = replace(self.shape, layers=layers, width=self.shape.width if width is None else len(width))
+        smaller = type(self)(shape)
+        with torch.no_grad():
+            self.copy_around(smaller, kept)
+            for index, cut in enumerate(cuts):
+                _copy_layer(self.layer(cut.layer), smaller.layer(index), cut, kept)
+        return smaller.train(self.training)
+
+    def copy_around(self, smaller: Self, kept: Tensor | None) -> None:
+        """Fill all of `smaller` that is not in its layers; `kept` are the dimensions that stay, None for all."""
+        raise NotImplementedError
+
+
+def copy_linear(
+    source: nn.Module, target: nn.Module, *, inputs: Tensor | None = None, outputs: Tensor | None = None
+) -> None:
+    """Fill a (low-rank or whole) linear map with the columns and rows of another of its kind; None takes all."""
+    if isinstance(source, LowRankLinear) and isinstance(target, LowRankLinear):
+        copy_linear(source.first, target.first, inputs=inputs)
+        copy_linear(source.second, target.second, outputs=outputs)
+        return
+    if isinstance(target, Constant):
+        target.bias.copy_(taken(last_bias(source), outputs))
+        return
+    rows = taken(cast(Tensor, source.weight), outputs)
+    cast(Tensor, target.weight).copy_(rows if inputs is None else rows[:, inputs])
+    if source.bias is not None:
+        cast(Tensor, target.bias).copy_(taken(cast(Tensor, source.bias), outputs))
+
+
+def last_bias(module: nn.Module) -> Tensor:
+    """What a linear map, of whatever form, adds to its outputs."""
+    return cast(Tensor, module.second.bias if isinstance(module, LowRankLinear) else module.bias)
+
+
+def copy_norm(source: nn.Module, target: nn.Module, kept: Tensor | None) -> None:
+    """Fill a layer norm with the dimensions of another that stay."""
+    for ours, theirs in zip(target.parameters(), source.parameters(), strict=True):
+        ours.copy_(taken(theirs, kept))
+
+
+def taken(values: Tensor, kept: Tensor | None) -> Tensor:
+    """The rows that stay; None takes all."""
+    return values if kept is None else values[kept]
+
+
+def _cut_shape(source: TransformerLayer, cut: LayerCut) -> LayerShape:
+    whole = source.shape
+    head_width = whole.head_width if cut.query_key is None else len(cut.query_key[0]) if cut.query_key else 0
+    ranks = dict(whole.ranks)
+    for name, size in (("query_key_value", cut.heads), ("attention_output", cut.heads)):
+        if not size:
+            ranks.pop(name, None)
+    for name in ("up", "down"):
+        if not cut.neurons:
+            ranks.pop(name, None)
+    return LayerShape(
+        heads=len(cut.heads), head_width=head_width or whole.head_width, neurons=len(cut.neurons), ranks=ranks
+    )
+
+
+def _copy_layer(source: TransformerLayer, target: TransformerLayer, cut: LayerCut, kept: Tensor | None) -> None:
+    """Fill `target` with what `cut` keeps of `source`; `kept` are the residual dimensions that stay."""
+    if cut.heads:
+        query_key, value = (_channels(source.shape, cut.heads, each) for each in (cut.query_key, cut.value))
+        inner = source.shape.heads * source.shape.head_width
+        rows = torch.cat([query_key, query_key + inner, value + 2 * inner])
+        copy_linear(source.query_key_value, target.query_key_value, inputs=kept, outputs=rows)
+        _keep_scale(source.shape.head_width, target)
+        copy_linear(source.attention_output, target.attention_output, inputs=value, outputs=kept)
+    else:
+        copy_linear(source.attention_output, target.attention_output, outputs=kept)
+    neurons = torch.as_tensor(cut.neurons, dtype=torch.long)
+    if cut.neurons:
+        copy_linear(source.up, target.up, inputs=kept, outputs=neurons)
+    copy_linear(source.down, target.down, inputs=neurons if cut.neurons else None, outputs=kept)
+    copy_norm(source.attention_norm, target.attention_norm, kept)
+    copy_norm(source.feed_forward_norm, target.feed_forward_norm, kept)
+
+
+def _channels(shape: LayerShape, heads: Sequence[int], channels: Sequence[Sequence[int]] | None) -> Tensor:
+    """The places of the kept heads' kept channels in one of the three parts of `query_key_value`."""
+    chosen = channels if channels is not None else [range(shape.head_width)] * len(heads)
+    return torch.as_tensor(
+        [head * shape.head_width + channel for head, own in zip(heads, chosen, strict=True) for channel in own]
+    )
+
+
+def _keep_scale(head_width: int, target: TransformerLayer) -> None:
+    """Scores are divided by the root of the head's width; a narrower head's queries make up for it."""
+    if target.shape.head_width == head_width:
+        return
+    inner = target.shape.heads * target.shape.head_width
+    factor = (target.shape.head_width / head_width) ** 0.5
+    module = target.query_key_value
+    final = module.second if isinstance(module, LowRankLinear) else module
+    for values in (final.weight, final.bias):
+        cast(Tensor, values)[:inner] *= factor
