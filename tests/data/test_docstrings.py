@@ -83,3 +83,15 @@ def test_every_definition_is_read_in_the_order_it_stands_and_broken_files_are_pa
     found = list(docstrings._passages(tmp_path, 3))
     assert [passage.body.split()[-1] for passage in found] == ["One.", "Two.", "Three.", "Four."]
     assert {passage.module for passage in found} == {"a"}
+
+
+def test_a_summary_alone_is_enough_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        '"""A summary of five words."""\ndef b():\n    """Another summary of six words."""\n'
+    )
+    assert not list(docstrings._passages(tmp_path, 3))
+    alone = docstrings._distinct(docstrings._passages(tmp_path, 3, 0))
+    assert [(passage.summary, passage.body, passage.package) for passage in alone] == [
+        ("A summary of five words.", "", "a"),
+        ("Another summary of six words.", "", "a"),
+    ]

@@ -3,16 +3,34 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from toolchain.data.texts import Example, Texts, fingerprint, load_texts, share_of
+from toolchain.data import texts as reading
+from toolchain.data.splits import share_of
+from toolchain.data.texts import Example, Texts
 from toolchain.errors import BadDataError
-from toolchain.recipe import Columns, Data, Split
+from toolchain.recipe import Columns, Data, Split, TaskKind, TaskSettings
 
 BUILTIN = Data(builtin="stdlib-search", extra_text_packages=("pydantic", "pygments"))
 LABELLED = Columns(label="label")
 PAIRED = Columns(pair="pair")
+
+
+def task_of(data: Data, **settings: Any) -> TaskSettings:
+    """The kind of task that the data's columns are for."""
+    columns = data.columns
+    kind: TaskKind = "classification" if columns.label or data.builtin == "stdlib-packages" else "embedding"
+    return TaskSettings(kind="regression" if columns.value else kind, **settings)
+
+
+def load_texts(data: Data, **settings: Any) -> Texts:
+    return reading.load_texts(data, task_of(data, **settings))
+
+
+def fingerprint(data: Data, **settings: Any) -> str:
+    return reading.fingerprint(data, task_of(data, **settings))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +80,14 @@ def test_what_a_student_is_taught_on_holds_nothing_that_is_held_out(builtin: Tex
 
 def test_texts_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     row = Example(text="çava „?“", pair="oui", title="a.b")
-    texts = Texts(train=(row,), validation=(), test=(Example(text="x", label="y"),), extra=(Example(text="more"),))
+    tagged = Example(text="x y", tags=("O", "B"))
+    texts = Texts(
+        train=(row, Example(text="v", value=-1.5)),
+        validation=(tagged,),
+        test=(Example(text="x", label="y"),),
+        extra=(Example(text="more"),),
+        configured=("b", "a"),
+    )
     texts.save(tmp_path / "texts.json")
     assert Texts.load(tmp_path / "texts.json") == texts
 
@@ -156,3 +181,73 @@ def test_a_fingerprint_changes_with_the_settings_and_with_a_files_role(tmp_path:
         fingerprint(BUILTIN),
     }
     assert len(prints) == 7
+
+
+def test_the_built_in_packages_are_sixteen_and_no_text_of_theirs_leaks() -> None:
+    texts = load_texts(Data(builtin="stdlib-packages"))
+    parts = [texts.train, texts.validation, texts.test]
+    assert 2500 < sum(map(len, parts)) < 5000
+    assert len(texts.labels) == 16
+    assert {"tkinter", "asyncio", "email"} <= set(texts.labels)
+    held = [texts_in(part) for part in parts]
+    assert len(set.union(*held)) == sum(map(len, held))
+    assert all(row.title.partition(".")[0] == row.label for row in texts.test)
+    assert {row.label for row in texts.test} == set(texts.labels)
+
+
+def test_further_packages_give_text_without_labels_to_distil_from() -> None:
+    texts = load_texts(Data(builtin="stdlib-packages", extra_text_packages=("pydantic",)))
+    assert len(texts.extra) > 50
+    assert all(row.label is None and row.pair is None for row in texts.extra)
+
+
+def test_configured_labels_stand_in_their_order_whatever_the_rows_hold(tmp_path: Path) -> None:
+    path = labelled(tmp_path / "rows.csv")
+    texts = load_texts(Data(file=path, columns=LABELLED), labels=("odd", "unheard", "even"))
+    assert texts.labels == ("odd", "unheard", "even")
+
+
+def test_labels_outside_the_configured_range_are_told_with_their_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", [("text", "label"), ("a", "x"), ("b", "z"), ("c", "y"), ("d", "w")])
+    with pytest.raises(BadDataError) as caught:
+        load_texts(Data(file=path, columns=LABELLED), labels=("x", "y"))
+    said = "line 3: label is 'z'; line 5: label is 'w'; the labels configured in task.labels are x, y"
+    assert said in str(caught.value)
+
+
+def test_values_are_read_as_numbers_and_every_other_cell_is_told(tmp_path: Path) -> None:
+    columns = Columns(value="stars")
+    good = write(tmp_path / "good.csv", [("text", "stars"), *((f"text {n}", str(n / 4)) for n in range(40))])
+    texts = load_texts(Data(file=good, columns=columns))
+    rows = (*texts.train, *texts.validation, *texts.test)
+    assert sorted(row.value or 0.0 for row in rows) == [n / 4 for n in range(40)]
+    assert texts.labels == ()
+    cells = ["4.5", "nan", "-inf", "many", "1_000", "", "1e3"]
+    bad = write(tmp_path / "bad.csv", [("text", "stars"), *((f"text {n}", cell) for n, cell in enumerate(cells))])
+    with pytest.raises(BadDataError) as caught:
+        load_texts(Data(file=bad, columns=columns))
+    for said in ("line 3: stars is 'nan', not a finite number", "line 4", "line 5: stars is 'many'", "line 6"):
+        assert said in str(caught.value)
+    assert "line 7: stars is empty" in str(caught.value)
+    assert "line 8" not in str(caught.value)
+
+
+def test_values_that_are_all_the_same_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", [("text", "value"), *((f"text {n}", "3") for n in range(40))])
+    with pytest.raises(BadDataError, match="every value of the train split is 3"):
+        load_texts(Data(file=path, columns=Columns(value="value")))
+
+
+def test_tagged_words_are_a_text_whose_labels_are_the_tags(tmp_path: Path) -> None:
+    path = tmp_path / "rows.conll"
+    path.write_text("\n".join(f"Anna{n} B-PER\nsleeps O\n" for n in range(40)), encoding="utf-8")
+    texts = reading.load_texts(Data(file=path), TaskSettings(kind="token-classification"))
+    assert texts.labels == ("B-PER", "O")
+    assert all(len(row.text.split()) == len(row.tags or ()) == 2 for row in texts.train)
+    with pytest.raises(BadDataError, match="line 1: the tag 'B-PER'"):
+        reading.load_texts(Data(file=path), TaskSettings(kind="token-classification", labels=("O", "B-LOC")))
+
+
+def test_a_fingerprint_changes_with_the_configured_labels(tmp_path: Path) -> None:
+    data = Data(file=labelled(tmp_path / "a.csv"), columns=LABELLED)
+    assert fingerprint(data) != fingerprint(data, labels=("even", "odd"))

@@ -30,10 +30,18 @@ class Passage:
     summary: str
     body: str
 
+    @property
+    def package(self) -> str:
+        """The module's first name."""
+        return self.module.partition(".")[0]
 
-def standard_library(*, min_words: int = 3) -> list[Passage]:
-    """Every docstring of the standard library with a summary and a body of at least `min_words` words."""
-    return _distinct(_passages(Path(sysconfig.get_path("stdlib")), min_words))
+
+def standard_library(*, min_words: int = 3, min_body_words: int | None = None) -> list[Passage]:
+    """Every docstring of the standard library with a summary of at least `min_words` words, and a body of as many.
+
+    Where a summary alone is enough, say so with `min_body_words=0`.
+    """
+    return _distinct(_passages(Path(sysconfig.get_path("stdlib")), min_words, min_body_words))
 
 
 def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Passage]:
@@ -62,7 +70,8 @@ def split_docstring(text: str) -> tuple[str, str]:
     return _folded(summary), _folded(rest[0]) if rest else ""
 
 
-def _passages(root: Path, min_words: int) -> Iterator[Passage]:
+def _passages(root: Path, min_words: int, min_body_words: int | None = None) -> Iterator[Passage]:
+    body_words = min_words if min_body_words is None else min_body_words
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
         if _SKIPPED_PARTS.intersection(relative.parts):
@@ -70,7 +79,7 @@ def _passages(root: Path, min_words: int) -> Iterator[Passage]:
         module = ".".join((*relative.parts[:-1], relative.stem)).removesuffix(".__init__")
         for docstring in _docstrings(path):
             summary, body = split_docstring(docstring)
-            if len(summary.split()) >= min_words and len(body.split()) >= min_words:
+            if len(summary.split()) >= min_words and len(body.split()) >= body_words:
                 yield Passage(module=module, summary=summary, body=body)
 
 
@@ -97,7 +106,7 @@ def _distinct(passages: Iterable[Passage]) -> list[Passage]:
     kept = []
     for passage in passages:
         if passage.summary not in seen and passage.body not in seen:
-            seen.update((passage.summary, passage.body))
+            seen.update(text for text in (passage.summary, passage.body) if text)
             kept.append(passage)
     return kept
 

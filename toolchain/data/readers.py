@@ -1,48 +1,84 @@
 """Rows of text from a CSV, JSON Lines or Parquet file.
 
-In:  a path and the columns wanted.
+In:  a path and the columns wanted, and which of them are numbers or labels of a known set.
 Out: one mapping a row. Every faulty row is told at once, with its line; nothing is guessed or dropped in silence.
+Words with tags are read by `tagged`, images by `image_files`.
 """
 
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from toolchain.errors import BadDataError, EnvironmentFaultError, nearest
 
 FAULTS_SHOWN = 5
+TABLES = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
-def read_rows(path: Path, columns: Mapping[str, str]) -> list[dict[str, str]]:
-    """All rows of a file; `columns` maps a field's name to the column it is read from.
+def read_rows(
+    path: Path, columns: Mapping[str, str], *, numbers: Collection[str] = (), labels: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """All rows of a file as text; `columns` maps a field's name to the column it is read from.
 
-    Raises `BadDataError` when the file, a column or a cell is missing.
+    Fields among `numbers` become floats; the field "label" must be one of `labels` where there are any.
+    Raises `BadDataError` when the file, a column or a cell is missing, or a cell is not what it should be.
     """
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     faults: list[str] = []
-    for place, raw in _raw_rows(path):
-        missing = [column for column in columns.values() if column not in raw]
-        if missing and not rows and not faults:
-            found = tuple(str(name) for name in raw)
-            raise BadDataError(f"{path} has no column {missing[0]!r}; {nearest(missing[0], found)}")
-        empty = [column for column in columns.values() if raw.get(column) is None or not str(raw[column]).strip()]
+    outside = False
+    for place, raw in raw_rows(path):
+        require_columns(path, raw, columns.values(), first=not rows and not faults)
+        cells = {field: raw.get(column) for field, column in columns.items()}
+        texts = {field: "" if cell is None else str(cell).strip() for field, cell in cells.items()}
+        empty = [columns[field] for field, text in texts.items() if not text]
         if empty:
             faults.append(f"{place}: {', '.join(empty)} is empty")
-        else:
-            rows.append({field: str(raw[column]).strip() for field, column in columns.items()})
+            continue
+        row: dict[str, Any] = {**texts, **{field: _number(texts[field]) for field in numbers}}
+        wrong = [field for field in numbers if row[field] is None]
+        faults.extend(f"{place}: {columns[field]} is {texts[field][:40]!r}, not a finite number" for field in wrong)
+        if labels and "label" in texts and texts["label"] not in labels:
+            outside = True
+            faults.append(f"{place}: {columns['label']} is {texts['label'][:40]!r}")
+        rows.append(row)
+    remedy = "fill these cells or remove the rows"
+    if numbers:
+        remedy = "correct these cells or remove the rows"
+    if outside:
+        remedy = outside_remedy(labels)
+    raise_faults(path, faults, remedy)
+    return rows
+
+
+def require_columns(path: Path, row: Mapping[str, Any], columns: Iterable[str], *, first: bool) -> None:
+    """Raises `BadDataError` when the first row lacks a column; in a later row of JSON it counts as an empty cell."""
+    missing = [column for column in columns if column not in row]
+    if missing and first:
+        found = tuple(str(name) for name in row)
+        raise BadDataError(f"{path} has no column {missing[0]!r}; {nearest(missing[0], found)}")
+
+
+def raise_faults(path: Path, faults: Sequence[str], remedy: str) -> None:
+    """Raises one `BadDataError` for all faults of a file or folder; those that are not shown are counted."""
     if faults:
         more = f" and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-        raise BadDataError(f"{path}: {'; '.join(faults[:FAULTS_SHOWN])}{more}; fill these cells or remove the rows")
-    return rows
+        raise BadDataError(f"{path}: {'; '.join(faults[:FAULTS_SHOWN])}{more}; {remedy}")
+
+
+def outside_remedy(labels: Sequence[str]) -> str:
+    """What to do about labels outside the configured range."""
+    shown = ", ".join(labels[:12]) + (f" and {len(labels) - 12} more" if len(labels) > 12 else "")
+    return f"the labels configured in task.labels are {shown}; correct the rows or add to the setting"
 
 
 def read_lines(path: Path) -> list[str]:
     """The non-empty lines of a text file."""
-    return [line.strip() for line in _text(path).splitlines() if line.strip()]
+    return [line.strip() for line in text_of(path).splitlines() if line.strip()]
 
 
 def content_digest(path: Path) -> str:
@@ -54,7 +90,17 @@ def content_digest(path: Path) -> str:
         raise BadDataError(f"{path} cannot be read: {error.strerror}; check the path in the recipe") from error
 
 
-def _raw_rows(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _number(text: str) -> float | None:
+    """A finite number, or None; Python's own underscores are no part of anyone's data."""
+    try:
+        value = float(text) if "_" not in text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def raw_rows(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """(place, row) of each row as the file has it. Raises `BadDataError` for another format."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return _csv_rows(path)
@@ -67,7 +113,7 @@ def _raw_rows(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     # Not `splitlines`: to it a form feed or U+2028 inside a text would end the row.
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    reader = csv.DictReader(io.StringIO(text_of(path), newline=""))
     try:
         for row in reader:
             yield f"line {reader.line_num}", row
@@ -78,7 +124,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -107,7 +153,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"row {number}", row
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file. Raises `BadDataError` when it is not there or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

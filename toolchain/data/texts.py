@@ -1,13 +1,15 @@
 """Examples of a task in three parts that share no text, ready to train on, to tune on and to be judged by.
 
-In:  a recipe's `[data]` section.
+In:  a recipe's `[data]` and `[task]` sections.
 Out: `Texts`, and a fingerprint that changes exactly when they do.
-Reading one file is `readers`' concern, the built-in sets' text is `docstrings`'; tokens are `models`'.
+Reading one file is `readers`' and `tagged`'s concern, the built-in sets' text is `docstrings`'; tokens are `models`',
+images are `images`'.
 """
 
 import hashlib
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -15,30 +17,43 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.data import docstrings, readers
+from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
+from toolchain.data.tagged import read_tagged
 from toolchain.errors import BadDataError
-from toolchain.recipe import Data
+from toolchain.recipe import COLUMNS, Data, Split, TaskSettings
 
 TEST_SHARE, VALIDATION_SHARE = 0.4, 0.1
+PACKAGES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One text, what it is called where it is shown, and the text that answers it or its label."""
+    """One text, what it is called where it is shown, and what its task asks of it.
+
+    That is the text that answers it, its label, its value, or a tag for each of its words: those that white space
+    parts.
+    """
 
     text: str
     pair: str | None = None
     label: str | None = None
+    value: float | None = None
+    tags: tuple[str, ...] | None = None
     title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """A task's examples; `extra` is further text to distil on: no labels, and pairs only where they come with it."""
+    """A task's examples; `extra` is further text to distil on: no labels, and pairs only where they come with it.
+
+    `configured` are the labels the recipe names, in the order of the model's classes, if it does.
+    """
 
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
     extra: tuple[Example, ...] = ()
+    configured: tuple[str, ...] = ()
 
     @property
     def training_texts(self) -> list[str]:
@@ -52,8 +67,8 @@ class Texts:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of the training part, sorted."""
-        return tuple(sorted({example.label for example in self.train if example.label is not None}))
+        """The labels or tags in the order of the model's classes: as configured, or the training part's, sorted."""
+        return self.configured or tuple(sorted(_labels_of(self.train)))
 
     def save(self, path: Path) -> None:
         """Write as one JSON document."""
@@ -62,13 +77,16 @@ class Texts:
     @classmethod
     def load(cls, path: Path) -> "Texts":
         """Read what `save` wrote."""
-        parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: tuple(Example(**row) for row in rows) for name, rows in parts.items()})
+        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        configured = tuple(saved.pop("configured"))
+        parts = {name: tuple(_example(row) for row in rows) for name, rows in saved.items()}
+        return cls(**parts, configured=configured)
 
 
-def fingerprint(data: Data) -> str:
+def fingerprint(data: Data, task: TaskSettings) -> str:
     """A digest of everything `load_texts` reads: file contents, or the versions of Python and of the packages."""
-    digest = hashlib.sha256(data.model_dump_json(exclude=_PATHS).encode())
+    stated = [data.model_dump_json(exclude=_PATHS), task.kind, task.labels]
+    digest = hashlib.sha256(json.dumps(stated).encode())
     for path in (data.file, data.train, data.validation, data.test, data.extra_text):
         digest.update(readers.content_digest(path).encode() if path else b"-")
     if data.builtin:
@@ -78,87 +96,118 @@ def fingerprint(data: Data) -> str:
     return digest.hexdigest()
 
 
-def load_texts(data: Data) -> Texts:
+def load_texts(data: Data, task: TaskSettings) -> Texts:
     """Read, split and check the examples.
 
-    Raises `BadDataError` for a column that is not there, an empty part, or a text in two parts.
+    Raises `BadDataError` for a column that is not there, a cell that is not what it should be, a label outside those
+    configured, an empty part, or a text in two parts.
     """
-    if data.builtin:
-        texts = _builtin_search(data)
+    if data.builtin == "stdlib-packages":
+        texts = _builtin_packages()
+    elif data.builtin:
+        texts = _builtin_search()
     elif data.file:
-        texts = _split_file(data, data.file)
+        texts = _split(_examples(data, task, data.file), data.split)
     else:
-        parts = {name: _examples(data, getattr(data, name)) for name in ("train", "validation", "test")}
-        texts = Texts(train=parts["train"], validation=parts["validation"], test=parts["test"])
-    _check(texts, data)
+        texts = _joined({name: _examples(data, task, getattr(data, name)) for name in PARTS})
+    texts = replace(texts, configured=task.labels)
+    _check(texts, task)
     known = {text for part in (texts.train, texts.validation, texts.test) for text in _texts_of(part)}
-    more = texts.extra
-    if data.extra_text is not None:
-        more = tuple(Example(text=line) for line in readers.read_lines(data.extra_text))
+    more = _extra(data)
     return replace(texts, extra=tuple(row for row in dict.fromkeys(more) if known.isdisjoint(_texts_of((row,)))))
 
 
-def share_of(key: str) -> float:
-    """A number from 0 up to 1 that depends on `key` alone, the same on every machine and in every run."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+_PATHS = {"file", "folder", "train", "validation", "test", "extra_text", "extra_images"}
 
 
-_PATHS = {"file", "train", "validation", "test", "extra_text"}
-
-
-def _builtin_search(data: Data) -> Texts:
-    parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
+def _builtin_search() -> Texts:
+    """Summaries and the bodies that answer them; a module lies in one part."""
+    parts: dict[Part, list[Example]] = {name: [] for name in PARTS}
     for passage in docstrings.standard_library():
-        part = _part_of(share_of(passage.module), TEST_SHARE, VALIDATION_SHARE)
+        part = part_of(passage.module, test=TEST_SHARE, validation=VALIDATION_SHARE)
         parts[part].append(Example(text=passage.summary, pair=passage.body, title=passage.module))
-    passages = docstrings.installed_packages(data.extra_text_packages)
-    extra = [Example(text=passage.summary, pair=passage.body, title=passage.module) for passage in passages]
-    return replace(_joined(parts), extra=tuple(sorted(extra, key=lambda row: share_of(row.text))))
-
-
-def _split_file(data: Data, path: Path) -> Texts:
-    """Rows with the same text fall into the same part, whatever their order."""
-    parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
-    for example in _examples(data, path):
-        parts[_part_of(share_of(example.text), data.split.test, data.split.validation)].append(example)
     return _joined(parts)
 
 
-def _joined(parts: Mapping[str, Sequence[Example]]) -> Texts:
+def _builtin_packages() -> Texts:
+    """Whole docstrings and the package each stands in, of the packages with the most of them."""
+    passages = docstrings.standard_library(min_body_words=0)
+    counts = Counter(passage.package for passage in passages)
+    largest = sorted(counts, key=lambda name: (-counts[name], name))[:PACKAGES]
+    examples = [
+        Example(text=f"{passage.summary} {passage.body}".strip(), label=passage.package, title=passage.module)
+        for passage in passages
+        if passage.package in largest
+    ]
+    return _split(examples, Split())
+
+
+def _extra(data: Data) -> list[Example]:
+    """Text to distil from, as it stands in the recipe's file or packages."""
+    extra = [
+        Example(text=passage.summary, pair=passage.body, title=passage.module)
+        for passage in docstrings.installed_packages(data.extra_text_packages)
+    ]
+    extra.sort(key=lambda row: share_of(row.text))
+    if data.builtin == "stdlib-packages":
+        extra = [Example(text=f"{row.text} {row.pair}", title=row.title) for row in extra]
+    if data.extra_text is not None:
+        extra.extend(Example(text=line) for line in readers.read_lines(data.extra_text))
+    return extra
+
+
+def _split(examples: Iterable[Example], split: Split) -> Texts:
+    """Rows with the same text fall into the same part, whatever their order."""
+    parts: dict[Part, list[Example]] = {name: [] for name in PARTS}
+    for example in examples:
+        parts[part_of(example.text, test=split.test, validation=split.validation)].append(example)
+    return _joined(parts)
+
+
+def _joined(parts: Mapping[Part, Sequence[Example]]) -> Texts:
     return Texts(train=tuple(parts["train"]), validation=tuple(parts["validation"]), test=tuple(parts["test"]))
 
 
-def _part_of(share: float, test: float, validation: float) -> str:
-    return "test" if share < test else "validation" if share < test + validation else "train"
-
-
-def _examples(data: Data, path: Path | None) -> tuple[Example, ...]:
+def _examples(data: Data, task: TaskSettings, path: Path | None) -> tuple[Example, ...]:
     if path is None:
         return ()
-    columns = {"text": data.columns.text, "pair": data.columns.pair, "label": data.columns.label}
-    wanted = {field: column for field, column in columns.items() if column is not None}
-    return tuple(Example(**row) for row in readers.read_rows(path, wanted))
+    columns = data.columns
+    if task.kind == "token-classification":
+        sentences = read_tagged(path, words=columns.words, tags=columns.tags, labels=task.labels)
+        return tuple(Example(text=" ".join(each.words), tags=each.tags) for each in sentences)
+    named = {field: getattr(columns, field) for field in COLUMNS[task.kind]}
+    wanted = {field: column for field, column in named.items() if column is not None}
+    numbers = ("value",) if "value" in wanted else ()
+    return tuple(Example(**row) for row in readers.read_rows(path, wanted, numbers=numbers, labels=task.labels))
 
 
-def _check(texts: Texts, data: Data) -> None:
-    for name in ("train", "test"):
-        if not getattr(texts, name):
-            raise BadDataError(f"the {name} split is empty; add rows, or change data.split")
-    if data.columns.label is not None:
-        known = set(texts.labels)
-        unseen = sorted({str(row.label) for row in (*texts.validation, *texts.test)} - known)
-        if unseen:
-            raise BadDataError(
-                f"labels {', '.join(unseen[:5])} stand in held-out rows but not in the train split; add rows with them"
-            )
-        if len(known) < 2:
-            raise BadDataError(f"the train split has only the label {', '.join(known)}; two or more are needed")
+def _check(texts: Texts, task: TaskSettings) -> None:
+    check_sizes((("train", len(texts.train)), ("test", len(texts.test))))
+    if task.kind in ("classification", "token-classification"):
+        check_labels(_labels_of(texts.train), _labels_of((*texts.validation, *texts.test)), texts.configured)
+    if task.kind == "regression":
+        for name, part in (("train", texts.train), ("test", texts.test)):
+            if len({row.value for row in part}) < 2:
+                raise BadDataError(
+                    f"every value of the {name} split is {part[0].value:g}: there is nothing to tell apart; add rows"
+                )
     shared = {row.text for row in texts.train} & {row.text for row in texts.test}
     if shared:
         example = min(shared)
         raise BadDataError(
             f"{len(shared)} texts stand in both train and test, such as {example[:60]!r}; remove them from one"
         )
+
+
+def _labels_of(examples: Iterable[Example]) -> set[str]:
+    """Every label and every tag."""
+    found = {example.label for example in examples if example.label is not None}
+    return found | {tag for example in examples for tag in example.tags or ()}
+
+
+def _example(row: dict[str, Any]) -> Example:
+    tags = row.pop("tags")
+    return Example(**row, tags=None if tags is None else tuple(tags))
 
 
 def _texts_of(examples: Sequence[Example]) -> Iterable[str]:

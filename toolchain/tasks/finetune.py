@@ -1,36 +1,49 @@
-"""Fit a teacher to labels.
+"""Fit a teacher to labels, tags or values.
 
-In:  a text model with a class head, training texts and the index of each one's label.
+In:  a model with a head for its task, training examples as it takes them, and what it is to say of each.
 Out: the model, trained in place.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from toolchain.models.text import TextModel, fast_arithmetic, padded
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.training import Schedule, Trained, train
+from toolchain.errors import BadDataError
+from toolchain.models.inputs import Inputs
+from toolchain.models.text import fast_arithmetic
+from toolchain.models.training import Schedule, Trained, device_of, train
 from toolchain.recipe import Finetune
+from toolchain.tasks.kinds import IGNORED, Task
 
 
 def finetune(
-    model: TextModel,
-    texts: Sequence[Encoded],
-    labels: Sequence[int],
+    model: nn.Module,
+    inputs: Inputs,
+    targets: Sequence[Tensor],
+    task: Task[Any],
     settings: Finetune,
     *,
     told: Callable[[float, float], None] | None = None,
 ) -> Trained:
-    """Cross-entropy training; `told` hears (share done, loss). Raises `TrainingError` when the loss is no number."""
+    """Train by the task's loss; `targets` is what `task.targets` makes of the labels, one for each example.
 
-    def loss_of(batch: list[int]) -> Tensor:
-        ids, mask = padded([texts[index] for index in batch])
+    Those of tags are spread over pieces by `on_pieces` first. Fewer examples than a batch holds make one smaller
+    batch. `told` hears (share done, loss). Raises `TrainingError` when the loss is no number.
+    """
+    if len(targets) != len(inputs):
+        raise BadDataError(f"there are {len(inputs)} examples, but {len(targets)} targets; give one for each")
+
+    def loss_of(indexes: list[int]) -> Tensor:
+        device = device_of(model)
         with fast_arithmetic():
-            scores = model(ids, mask).float()
-        return functional.cross_entropy(scores, torch.tensor([labels[index] for index in batch]))
+            output = model(*(part.to(device) for part in inputs.batch(indexes))).float()
+        wanted = [targets[index] for index in indexes]
+        if task.per_token:
+            return task.loss(output, pad_sequence(wanted, batch_first=True, padding_value=IGNORED).to(device))
+        return task.loss(output, torch.stack(wanted).to(device))
 
     schedule = Schedule(
         learning_rate=settings.learning_rate,
@@ -38,5 +51,4 @@ def finetune(
         seed=settings.seed,
         epochs=settings.epochs,
     )
-    lengths = [len(text.ids) for text in texts]
-    return train(model, lengths, loss_of, schedule, setting="stages.finetune.learning_rate", told=told)
+    return train(model, inputs.sizes, loss_of, schedule, setting="stages.finetune.learning_rate", told=told)

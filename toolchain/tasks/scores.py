@@ -1,16 +1,23 @@
 """How well a model does its task, as one number between 0 and 1 where more is better.
 
-In:  held-out texts with their answers or labels.
-Out: a `Score`: which texts a model must be run on, and what its outputs are worth.
+In:  held-out examples' answers, labels, tags or values.
+Out: a `Score`: what a model's outputs for them are worth.
 Running models is the caller's business, so that the same score judges PyTorch, ExecuTorch and LiteRT alike.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from toolchain.errors import BadDataError
+from toolchain.tasks.fidelity import rank_correlation
+
+LABELS_SHOWN = 5
+OUTSIDE = "O"  # the tag of a word that is part of nothing
 
 
 class Score(Protocol):
@@ -22,10 +29,13 @@ class Score(Protocol):
 
     @property
     def texts(self) -> Sequence[str]:
-        """The texts whose outputs `of` takes, in this order."""
+        """The texts whose outputs `of` takes, in this order; none where the examples are images."""
 
     def of(self, outputs: Tensor) -> float:
-        """Outputs (texts, n) → a number from 0 to 1."""
+        """Outputs (examples, n) → a number from 0 to 1."""
+
+    def details(self, outputs: Tensor) -> Mapping[str, float]:
+        """Outputs → further numbers that the field asks for, by their names."""
 
 
 class SearchScore:
@@ -42,28 +52,162 @@ class SearchScore:
 
     def of(self, outputs: Tensor) -> float:
         """Embeddings of the queries, then of the candidates → the score."""
-        vectors = torch.nn.functional.normalize(outputs.float(), dim=-1)
-        return self.of_similarities(vectors[: len(self.queries)] @ vectors[len(self.queries) :].T)
+        return self.of_similarities(self._similarities(outputs))
 
     def of_similarities(self, similarities: Tensor) -> float:
         """(queries, candidates) → the score; candidates as similar as the right one count half a rank each."""
+        return float((1.0 / self._ranks(similarities)).mean())
+
+    def details(self, outputs: Tensor) -> Mapping[str, float]:
+        """The share of queries whose right answer is among the first 1 and 10."""
+        ranks = self._ranks(self._similarities(outputs))
+        return {f"recall at {count}": float((ranks <= count).float().mean()) for count in (1, 10)}
+
+    def _similarities(self, outputs: Tensor) -> Tensor:
+        vectors = torch.nn.functional.normalize(outputs.float(), dim=-1)
+        return vectors[: len(self.queries)] @ vectors[len(self.queries) :].T
+
+    def _ranks(self, similarities: Tensor) -> Tensor:
         similarities = similarities.nan_to_num(nan=-math.inf)  # a comparison with "not a number" would rank it first
         right = similarities.gather(1, self.right[:, None])
         above = (similarities > right).sum(dim=1)
         level = (similarities == right).sum(dim=1) - 1
-        return float((1.0 / (1.0 + above + level / 2)).mean())
+        return 1.0 + above + level / 2
 
 
 class LabelScore:
-    """The share of texts whose highest class score is their label's."""
+    """The share of examples, texts or images, whose highest class score is their label's."""
 
     metric = "accuracy"
 
-    def __init__(self, texts: Sequence[str], labels: Sequence[str], known: Sequence[str]) -> None:
-        place = {label: index for index, label in enumerate(known)}
+    def __init__(self, labels: Sequence[str], known: Sequence[str], *, texts: Sequence[str] = ()) -> None:
         self.texts = tuple(texts)
-        self.right = torch.tensor([place[label] for label in labels])
+        self.known = tuple(known)
+        self.right = torch.tensor(places_of(labels, known))
 
     def of(self, outputs: Tensor) -> float:
-        """Class scores (texts, classes) → the score."""
-        return float((outputs.argmax(dim=-1) == self.right).float().mean())
+        """Class scores (examples, classes) → the score."""
+        return float((_chosen(outputs) == self.right).float().mean())
+
+    def details(self, outputs: Tensor) -> Mapping[str, float]:
+        """The mean of the classes' own F1, each counting the same however rare it is."""
+        chosen = _chosen(outputs)
+        each = [_f1(chosen == place, self.right == place) for place in self.right.unique().tolist()]
+        return {"macro F1": sum(each) / len(each)}
+
+
+class TagScore:
+    """Micro F1 of the words' tags other than "O"; where there is no such tag, the share of right ones.
+
+    `tags` are those of each text, `texts` the texts themselves, whose words are those that white space parts.
+    """
+
+    def __init__(self, tags: Sequence[Sequence[str]], known: Sequence[str], *, texts: Sequence[str]) -> None:
+        for place, (text, own) in enumerate(zip(texts, tags, strict=True)):
+            if len(text.split()) != len(own):
+                raise BadDataError(f"row {place + 1} has {len(text.split())} words, but {len(own)} tags")
+        self.texts, self.known = tuple(texts), tuple(known)
+        self.right = torch.tensor(
+            [place for row, own in enumerate(tags, start=1) for place in places_of(own, known, row=row)]
+        )
+        self.outside = self.known.index(OUTSIDE) if OUTSIDE in self.known else None
+        self.metric = "accuracy of tags" if self.outside is None else "micro F1 of tags"
+
+    def of(self, outputs: Tensor) -> float:
+        """Scores of each word's tags, (all words, tags), taken from its first piece → the score.
+
+        A word whose scores are no numbers, because the text was cut before it, is one without the right tag.
+        """
+        chosen = _chosen(outputs)
+        right = chosen == self.right
+        if self.outside is None:
+            return float(right.float().mean())
+        found = int(((chosen != self.outside) & (chosen >= 0)).sum())
+        wanted = int((self.right != self.outside).sum())
+        hits = int((right & (self.right != self.outside)).sum())
+        return 2 * hits / (found + wanted) if found + wanted else 1.0
+
+    def details(self, outputs: Tensor) -> Mapping[str, float]:
+        """The share of right tags, "O" among them."""
+        return {"accuracy of tags": float((_chosen(outputs) == self.right).float().mean())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How values become a model's outputs: (value - mean) / std."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Scale":
+        """The scale on which these values have mean 0 and spread 1."""
+        numbers = torch.tensor(list(values), dtype=torch.float64)
+        spread = float(numbers.std(correction=0))
+        return cls(mean=float(numbers.mean()), std=spread if spread > 0 else 1.0)
+
+    def standardised(self, values: Tensor) -> Tensor:
+        """Values → what the model should say."""
+        return (values - self.mean) / self.std
+
+    def restored(self, outputs: Tensor) -> Tensor:
+        """What the model says → values."""
+        return outputs * self.std + self.mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueScore:
+    """Spearman correlation of values said and right, 0 where it is negative.
+
+    Ranks and not R², which is unbounded below and which one outlier or a drift of scale that any user would calibrate
+    away can ruin; how far off the values themselves are is told by the root mean squared error beside it.
+    """
+
+    values: Sequence[float]
+    texts: Sequence[str] = ()
+    scale: Scale = field(default_factory=Scale)
+    metric: str = "Spearman correlation"
+
+    def __post_init__(self) -> None:
+        if len(set(self.values)) < 2:
+            raise BadDataError(
+                f"all {len(self.values)} held-out values are the same: there is nothing to rank; add rows"
+            )
+
+    def of(self, outputs: Tensor) -> float:
+        """Outputs (examples, 1) or (examples,), on the training values' scale → the score."""
+        return max(0.0, rank_correlation(outputs.detach().float().flatten().cpu().numpy(), list(self.values)))
+
+    def details(self, outputs: Tensor) -> Mapping[str, float]:
+        """The root mean squared error in the values' own units, and R²."""
+        right = torch.tensor(list(self.values), dtype=torch.float64)
+        said = self.scale.restored(outputs.detach().flatten().cpu().double())
+        error = float(((said - right) ** 2).mean())
+        return {"root mean squared error": math.sqrt(error), "R²": 1.0 - error / float(right.var(correction=0))}
+
+
+def places_of(labels: Sequence[str], known: Sequence[str], *, row: int | None = None) -> list[int]:
+    """The class of each label; `row` is where all of them stand, if they are one row's tags.
+
+    Raises `BadDataError` for labels outside the configured range.
+    """
+    place = {label: index for index, label in enumerate(known)}
+    outside = [(row or number, label) for number, label in enumerate(labels, start=1) if label not in place]
+    if outside:
+        found = "; ".join(f"row {number} has {label!r}" for number, label in outside[:LABELS_SHOWN])
+        more = f" and {len(outside) - LABELS_SHOWN} more" if len(outside) > LABELS_SHOWN else ""
+        shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+        raise BadDataError(
+            f"labels outside the configured range: {found}{more}; known are {shown}; "
+            "correct the rows or add to task.labels"
+        )
+    return [place[label] for label in labels]
+
+
+def _chosen(outputs: Tensor) -> Tensor:
+    """The class with the highest score; -1, which is never right, where a score is not a number."""
+    return torch.where(outputs.isnan().any(dim=-1), -1, outputs.argmax(dim=-1)).cpu()
+
+
+def _f1(said: Tensor, right: Tensor) -> float:
+    return 2 * int((said & right).sum()) / max(int(said.sum()) + int(right.sum()), 1)
