@@ -1,129 +1,367 @@
-"""What contributes least is found, and what is cut leaves smaller tensors."""
+"""What matters least is cut; what is left answers as the whole model does with those parts silenced."""
 
 import copy
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from tests import tiny
-from toolchain.compress.importance import LayerImportance, activation_importance
-from toolchain.compress.prune import prune, spread
+from tests.compress.test_importance import images, text_model, texts, vision_model
+from toolchain.compress.importance import Importance, Kind, importance
+from toolchain.compress.prune import Pruned, Settings, prune, spread, steps
 from toolchain.errors import InputError
-from toolchain.models.encoder import Encoder, EncoderLayer
+from toolchain.models.model import TransformerModel, load, save
+from toolchain.models.transformer import LayerCut, LayerShape, TransformerShape
+
+# Heads, a head's channels, neurons and width of each of the three layers.
+HEADS, HEAD_WIDTH, WIDTH = 4, 8, 32
+FAMILIES = ("text", "vision")
 
 
-def importance() -> list[LayerImportance]:
-    return activation_importance(tiny.encoder(), tiny.rows(20))
+@cache
+def whole(family: str = "text") -> TransformerModel:
+    """Read it, do not change it."""
+    return text_model() if family == "text" else vision_model()
 
 
-def layer_of(encoder: Encoder, index: int) -> EncoderLayer:
-    layer = encoder.layers[index]
-    assert isinstance(layer, EncoderLayer)
-    return layer
+def inputs(family: str = "text") -> Any:
+    return texts(20) if family == "text" else images(20)
 
 
-def test_a_head_and_a_neuron_whose_output_is_nothing_are_least_important() -> None:
-    encoder = copy.deepcopy(tiny.encoder())
-    layer = layer_of(encoder, 1)
-    layer.attention_output.weight.data[:, 2 * 8 : 3 * 8] = 0
-    layer.down.weight.data[:, 17] = 0
-    scores = activation_importance(encoder, tiny.rows(20))
-    assert scores[1].heads[2] == scores[1].heads.min() == 0
-    assert scores[1].neurons[17] == scores[1].neurons.min() == 0
-    assert (scores[1].heads > 0).sum() == 3
-    assert (scores[1].neurons > 0).sum() == 63
+@cache
+def scores(family: str = "text", kind: Kind = "activation") -> Importance:
+    return importance(whole(family), inputs(family), kind=kind)
 
 
-def test_a_neuron_that_is_never_active_is_least_important_however_large_its_weights() -> None:
-    encoder = copy.deepcopy(tiny.encoder())
-    layer = layer_of(encoder, 0)
-    layer.up.weight.data[5], layer.up.bias.data[5] = 0, -100
-    layer.down.weight.data[:, 5] = 50
-    scores = activation_importance(encoder, tiny.rows(20))
-    assert scores[0].neurons.argmin() == 5
+def cut(family: str = "text", kind: Kind = "activation", **settings: Any) -> Pruned:
+    return prune(whole(family), scores(family, kind), Settings(**settings))
 
 
-def test_a_louder_neuron_and_head_are_more_important() -> None:
-    encoder = copy.deepcopy(tiny.encoder())
-    layer = layer_of(encoder, 2)
-    layer.down.weight.data[:, 9] *= 30
-    layer.attention_output.weight.data[:, :8] *= 30
-    scores = activation_importance(encoder, tiny.rows(20))
-    assert scores[2].neurons.argmax() == 9
-    assert scores[2].heads.argmax() == 0
+def sizes(model: TransformerModel) -> list[tuple[int, int, int]]:
+    return [(layer.heads, layer.head_width, layer.neurons) for layer in model.encoder.shape.layers]
 
 
-def test_padding_adds_nothing_to_importance() -> None:
-    rows = [row for row in tiny.rows(40) if len(row.ids) != len(tiny.rows(1)[0].ids)][:2] + tiny.rows(1)
-    together = activation_importance(tiny.encoder(), rows)
-    alone = [activation_importance(tiny.encoder(), [row]) for row in rows]
-    for layer in range(3):
-        assert torch.allclose(together[layer].heads, sum(each[layer].heads for each in alone), rtol=1e-3)
-        assert torch.allclose(together[layer].neurons, sum(each[layer].neurons for each in alone), rtol=1e-3)
+@torch.no_grad()
+def outputs(model: TransformerModel, family: str = "text") -> Tensor:
+    return model(*inputs(family).batch(range(6)))
 
 
-def test_cutting_what_matters_least_changes_outputs_less_than_cutting_what_matters_most() -> None:
-    scores = importance()
-    upside_down = [LayerImportance(heads=-each.heads, neurons=-each.neurons) for each in scores]
-    ids = torch.tensor([tiny.rows(1)[0].ids])
+@torch.no_grad()
+def silenced(model: TransformerModel, cuts: tuple[LayerCut, ...]) -> TransformerModel:
+    """The whole model in which all that the cuts leave out has weights of 0."""
+    quiet = copy.deepcopy(model)
+    for cut in cuts:
+        layer, shape = quiet.encoder.layer(cut.layer), model.encoder.shape.layers[cut.layer]
+        inner = shape.heads * shape.head_width
+        gone = set(range(inner))
+        scored = set(range(inner))
+        for place, head in enumerate(cut.heads):
+            every = tuple(range(shape.head_width))
+            gone -= {head * shape.head_width + channel for channel in (cut.value[place] if cut.value else every)}
+            scored -= {
+                head * shape.head_width + channel for channel in (cut.query_key[place] if cut.query_key else every)
+            }
+        layer.attention_output.weight[:, sorted(gone)] = 0
+        layer.query_key_value.weight[sorted(scored)] = 0
+        layer.query_key_value.bias[sorted(scored)] = 0
+        layer.down.weight[:, sorted(set(range(shape.neurons)) - set(cut.neurons))] = 0
+    return quiet
 
-    def error(order: list[LayerImportance]) -> float:
-        cut = prune(tiny.encoder(), order, layers=None, heads=3, neurons=40).encoder
-        with torch.inference_mode():
-            return float((cut(ids) - tiny.encoder()(ids)).square().mean())
 
-    assert error(scores) < 0.7 * error(upside_down)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"heads": 3, "neurons": 20},
+        {"head_width": 5},
+        {"heads": 2, "head_width": 3, "neurons": 7},
+        {"heads": 0, "neurons": 9},
+        {"heads": 1, "neurons": 0},
+        {"share": 0.4},
+        {"ranking": "global", "heads": 2, "neurons": 16},
+    ],
+    ids=json.dumps,
+)
+def test_a_pruned_model_equals_the_whole_one_with_the_parts_silenced(family: str, settings: dict[str, Any]) -> None:
+    pruned = cut(family, **settings)
+    expected = outputs(silenced(whole(family), pruned.cuts), family)
+    torch.testing.assert_close(outputs(pruned.model, family), expected, rtol=1e-4, atol=1e-4)
+    assert pruned.model.parameters_count < whole(family).parameters_count
 
 
-def test_what_is_cut_has_the_shapes_asked_for_and_fewer_parameters() -> None:
-    pruned = prune(tiny.encoder(), importance(), layers=2, heads=3, neurons=20)
-    assert [(layer.heads, layer.neurons) for layer in pruned.encoder.shape.layers] == [(3, 20), (3, 20)]
-    assert layer_of(pruned.encoder, 0).up.weight.shape == (20, 32)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_narrower_stream_keeps_the_outputs_size_and_the_most_important_dimensions(family: str) -> None:
+    pruned = cut(family, width=20)
+    assert pruned.width == tuple(sorted(scores(family).width.topk(20).indices.tolist()))
+    assert pruned.model.encoder.shape.width == 20
+    assert outputs(pruned.model, family).shape == outputs(whole(family), family).shape
+    assert pruned.model.encoder.layer(0).up.weight.shape[1] == 20
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "activation", "taylor", "fisher"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cutting_what_matters_least_changes_outputs_less_than_what_matters_most(family: str, kind: Kind) -> None:
+    found = scores(family, kind)
+    flipped = replace(
+        found, layers=tuple(replace(layer, heads=-layer.heads, neurons=-layer.neurons) for layer in found.layers)
+    )
+
+    def error(ranked: Importance) -> float:
+        pruned = prune(whole(family), ranked, Settings(heads=3, neurons=40)).model
+        return float((outputs(pruned, family) - outputs(whole(family), family)).square().mean())
+
+    assert error(found) < 0.7 * error(flipped)
+
+
+def test_what_is_cut_has_the_sizes_asked_for_and_is_in_evaluation_mode() -> None:
+    pruned = cut(layers=2, heads=3, neurons=20)
+    assert sizes(pruned.model) == [(3, HEAD_WIDTH, 20)] * 2
     assert [cut.layer for cut in pruned.cuts] == [0, 2]
-    counts = [sum(each.numel() for each in model.parameters()) for model in (pruned.encoder, tiny.encoder())]
-    assert counts[0] < counts[1]
-    assert not pruned.encoder.training
-
-
-def test_neurons_are_rounded_up_to_the_multiple_but_not_beyond_what_there_is() -> None:
-    def kept(neurons: int, multiple: int) -> int:
-        cut = prune(tiny.encoder(), importance(), layers=1, heads=None, neurons=neurons, multiple=multiple)
-        return len(cut.cuts[0].neurons)
-
-    assert kept(20, 16) == 32
-    assert kept(32, 16) == 32
-    assert kept(60, 48) == 64
-    assert kept(5, 1) == 5
+    assert pruned.width is None
+    assert not any(module.training for module in pruned.model.modules())
 
 
 def test_the_kept_are_the_most_important_in_their_old_order() -> None:
-    scores = importance()
-    (cut,) = prune(tiny.encoder(), scores, layers=[1], heads=2, neurons=10).cuts
-    assert cut.layer == 1
-    assert list(cut.neurons) == sorted(scores[1].neurons.argsort(descending=True)[:10].tolist())
-    assert list(cut.heads) == sorted(scores[1].heads.argsort(descending=True)[:2].tolist())
+    (found,) = cut(layers=[1], heads=2, neurons=10, head_width=3).cuts
+    own = scores().layers[1]
+    assert found.layer == 1
+    assert list(found.neurons) == sorted(own.neurons.argsort(descending=True)[:10].tolist())
+    assert list(found.heads) == sorted(own.heads.argsort(descending=True)[:2].tolist())
+    assert found.query_key == tuple(tuple(sorted(own.query_key[head].topk(3).indices.tolist())) for head in found.heads)
+    assert found.value == tuple(tuple(sorted(own.value[head].topk(3).indices.tolist())) for head in found.heads)
 
 
-def test_nothing_asked_for_cuts_nothing() -> None:
-    same = prune(tiny.encoder(), importance(), layers=None, heads=None, neurons=None).encoder
-    ids = torch.tensor([[2, 50, 60, 3]])
-    assert same.shape == tiny.encoder().shape
-    assert torch.equal(same(ids), tiny.encoder()(ids))
+def test_layers_by_importance_are_those_that_lose_most() -> None:
+    own = scores()
+    layers = tuple(
+        replace(layer, layer=torch.tensor(score)) for layer, score in zip(own.layers, (2.0, 3.0, 1.0), strict=True)
+    )
+    pruned = prune(whole(), replace(own, layers=layers), Settings(layers=2, layers_by="importance"))
+    assert [cut.layer for cut in pruned.cuts] == [0, 1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_asked_for_cuts_nothing_and_shares_no_weights(family: str) -> None:
+    pruned = cut(family)
+    assert pruned.model.encoder.shape == whole(family).encoder.shape
+    assert torch.equal(outputs(pruned.model, family), outputs(whole(family), family))
+    ours = {each.data_ptr() for each in pruned.model.parameters()}
+    assert not ours & {each.data_ptr() for each in whole(family).parameters()}
+
+
+def test_the_model_its_mode_and_the_random_state_stay_as_they_were() -> None:
+    model = text_model().train()
+    state, before = {name: each.clone() for name, each in model.state_dict().items()}, torch.get_rng_state()
+    prune(model, scores(), Settings(layers=2, heads=1, head_width=2, neurons=3, width=9))
+    assert torch.equal(before, torch.get_rng_state())
+    assert model.training
+    assert model.encoder.training
+    assert all(torch.equal(state[name], each) for name, each in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"neurons": 20, "multiple": 16}, (4, 8, 32)),
+        ({"neurons": 32, "multiple": 16}, (4, 8, 32)),
+        ({"neurons": 60, "multiple": 48}, (4, 8, 64)),
+        ({"neurons": 5, "multiple": 1}, (4, 8, 5)),
+        ({"neurons": 0, "multiple": 16}, (4, 8, 0)),
+        ({"heads": 1, "multiple": 16}, (2, 8, 64)),
+        ({"heads": 3, "multiple": 16}, (4, 8, 64)),
+        ({"heads": 1, "multiple": 24}, (3, 8, 64)),
+        ({"heads": 1, "multiple": 64}, (4, 8, 64)),
+        ({"heads": 0, "multiple": 16}, (0, 8, 64)),
+        ({"head_width": 3, "multiple": 4}, (4, 4, 64)),
+        ({"head_width": 3, "multiple": 16}, (4, 8, 64)),
+        ({"heads": 1, "head_width": 3, "multiple": 2}, (1, 4, 64)),
+    ],
+    ids=json.dumps,
+)
+def test_sizes_are_rounded_up_to_the_multiple_but_not_beyond_what_there_is(
+    settings: dict[str, int], expected: tuple[int, int, int]
+) -> None:
+    assert sizes(cut(layers=1, **settings).model) == [expected]
+
+
+@pytest.mark.parametrize(("wanted", "kept"), [(20, 20), (17, 20), (30, 32), (32, 32)])
+def test_the_width_is_rounded_up_too(wanted: int, kept: int) -> None:
+    assert cut(width=wanted, multiple=4).model.encoder.shape.width == kept
+
+
+def macs(shape: TransformerShape) -> int:
+    return sum(
+        4 * layer.heads * layer.head_width * shape.width + 2 * layer.neurons * shape.width for layer in shape.layers
+    )
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "activation", "taylor", "fisher"])
+@pytest.mark.parametrize(("share", "multiple"), [(0.1, 1), (0.5, 1), (0.5, 16), (0.77, 8), (1.0, 1)])
+def test_global_ranking_keeps_the_promised_share_and_at_most_a_block_more(
+    kind: Kind, share: float, multiple: int
+) -> None:
+    shape = cut("vision", kind, share=share, multiple=multiple).model.encoder.shape
+    kept = macs(shape) / macs(whole("vision").encoder.shape)
+    block = 4 * max(HEAD_WIDTH, multiple) * WIDTH / macs(whole("vision").encoder.shape)
+    assert share - 1e-9 <= kept < share + block
+    assert all(layer.neurons % multiple == 0 for layer in shape.layers)
+    assert all(layer.heads * layer.head_width % multiple == 0 for layer in shape.layers)
+
+
+def test_global_counts_are_of_an_average_layer_and_go_where_the_scores_are() -> None:
+    own = scores()
+    scaled = tuple(
+        replace(layer, heads=layer.heads * factor, neurons=layer.neurons * factor)
+        for layer, factor in zip(own.layers, (1.0, 1e6, 1e-6), strict=True)
+    )
+    fisher = replace(own, kind="fisher", layers=scaled)
+    found = sizes(prune(whole(), fisher, Settings(ranking="global", heads=2, neurons=40, multiple=8)).model)
+    assert found == [(2, 8, 56), (4, 8, 64), (0, 8, 0)]  # 6 heads and 120 neurons in all
+    activation = replace(fisher, kind="activation")
+    evened = sizes(prune(whole(), activation, Settings(ranking="global", heads=2, neurons=40)).model)
+    assert evened == sizes(prune(whole(), own, Settings(ranking="global", heads=2, neurons=40)).model)
+
+
+def test_a_share_weighs_scores_against_what_parts_cost() -> None:
+    """A head costs 16 neurons here: with a score of less than 16 neurons' it goes first."""
+    own = scores()
+
+    def kept(head: float) -> list[tuple[int, int, int]]:
+        layers = tuple(
+            replace(layer, heads=torch.full((4,), head), neurons=torch.full((64,), 1.0)) for layer in own.layers
+        )
+        return sizes(prune(whole(), replace(own, kind="fisher", layers=layers), Settings(share=0.5)).model)
+
+    assert kept(15.0) == [(0, 8, 64)] * 3
+    assert kept(17.0) == [(4, 8, 0)] * 3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pruned_model_can_be_pruned_saved_and_measured_again(family: str, tmp_path: Path) -> None:
+    first = cut(family, share=0.3, head_width=6, width=24).model
+    again = importance(first, inputs(family), kind="fisher")
+    second = prune(first, again, Settings(layers=2, share=0.5, head_width=4, width=16)).model
+    assert second.encoder.shape.width == 16
+    assert second.parameters_count < first.parameters_count
+    save(second, tmp_path)
+    torch.testing.assert_close(outputs(load(tmp_path), family), outputs(second, family))
+    assert importance(second, inputs(family), kind="activation").width.shape == (16,)
+
+
+def test_layers_with_fewer_than_the_count_keep_what_they_have() -> None:
+    first = cut(ranking="global", heads=2, neurons=30).model
+    own = importance(first, inputs(), kind="magnitude")
+    most = max(heads for heads, _, _ in sizes(first))
+    found = sizes(prune(first, own, Settings(heads=most)).model)
+    assert found == sizes(first)
+
+
+def walked(family: str, settings: Settings, count: int) -> Iterator[TransformerModel]:
+    model = whole(family)
+    for step in steps(model.encoder.shape, settings, count):
+        model = prune(model, importance(model, inputs(family), kind="fisher"), step).model
+        outputs(model, family)
+        yield model
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(layers=1, heads=1, neurons=4, head_width=2, width=8),
+        Settings(layers=2, layers_by="importance", heads=1, neurons=8, ranking="global"),
+        Settings(layers=[1], heads=0, neurons=0),
+    ],
+    ids=["spread", "global", "named"],
+)
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_steps_shrink_from_the_whole_to_the_goal(family: str, settings: Settings, count: int) -> None:
+    models = list(walked(family, settings, count))
+    counts = [whole(family).parameters_count, *(model.parameters_count for model in models)]
+    assert len(models) == count
+    assert counts == sorted(counts, reverse=True)
+    assert len(set(counts)) == count + 1
+    goal = models[-1].encoder.shape
+    assert len(goal.layers) == (settings.layers if isinstance(settings.layers, int) else 1)
+    assert sum(layer.heads for layer in goal.layers) == settings.heads * len(goal.layers)
+    assert sum(layer.neurons for layer in goal.layers) == settings.neurons * len(goal.layers)
+
+
+def test_steps_are_geometric_and_end_with_the_goal() -> None:
+    shape = whole().encoder.shape
+    found = steps(shape, Settings(neurons=4, heads=1, share=None), 4)
+    assert [step.neurons for step in found] == [32, 16, 8, 4]
+    assert found[-1] == Settings(neurons=4, heads=1)
+    assert steps(shape, Settings(neurons=0), 3)[-1].neurons == 0
+    assert steps(shape, Settings(), 2) == [Settings(), Settings()]
+
+
+def test_shares_of_all_steps_multiply_to_the_goal() -> None:
+    models = list(walked("vision", Settings(share=0.3), 3))
+    kept = macs(models[-1].encoder.shape) / macs(whole("vision").encoder.shape)
+    assert 0.3 <= kept < 0.3 + 3 * 4 * HEAD_WIDTH * WIDTH / macs(whole("vision").encoder.shape)
+
+
+@pytest.mark.parametrize(
+    ("layers", "goal"), [([0, 2, 5], (0, 2, 5)), (3, (0, 2, 5)), ([11], (11,)), (12, tuple(range(12)))]
+)
+def test_named_and_spread_layers_are_the_same_in_steps_as_in_one_cut(layers: Any, goal: tuple[int, ...]) -> None:
+    available = max(6, goal[-1] + 1)
+    layer = LayerShape(heads=2, head_width=2, neurons=2)
+    shape = TransformerShape(width=4, layers=(layer,) * available)
+    present = list(range(available))
+    for step in steps(shape, Settings(layers=layers), 4):
+        assert isinstance(step.layers, tuple)
+        present = [present[index] for index in step.layers]
+    assert tuple(present) == goal
 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
         ({"layers": [0, 3]}, r"names layer 3, but the teacher has 3, counted from 0; choose from 0 to 2"),
+        ({"layers": [2, 0]}, r"stages\.prune\.layers names \[2, 0\]; name at least one, each once, in rising order"),
+        ({"layers": []}, r"stages\.prune\.layers names \[\]; name at least one"),
         ({"layers": 4}, r"stages\.prune\.layers asks for 4, but the teacher has 3"),
+        ({"layers": 0}, r"stages\.prune\.layers asks for 0; choose at least 1"),
         ({"heads": 5}, r"stages\.prune\.heads asks for 5, but the teacher has 4"),
+        ({"heads": -1}, r"stages\.prune\.heads asks for -1; choose at least 0"),
         ({"neurons": 65}, r"stages\.prune\.neurons asks for 65, but the teacher has 64"),
+        ({"head_width": 9}, r"stages\.prune\.head_width asks for 9, but the teacher has 8"),
+        ({"width": 33}, r"stages\.prune\.width asks for 33, but the teacher has 32"),
+        ({"width": 0}, r"stages\.prune\.width asks for 0; choose at least 1"),
+        ({"share": 0.0}, r"stages\.prune\.keep_macs is 0; choose more than 0 and at most 1"),
+        ({"share": 0.5, "heads": 2}, r"keep_macs stands in place of stages\.prune\.heads and neurons"),
     ],
+    ids=str,
 )
-def test_more_than_there_is_is_refused_with_both_numbers(wanted: dict[str, object], said: str) -> None:
-    asked = {"layers": None, "heads": None, "neurons": None, **wanted}
+def test_what_cannot_be_is_refused_with_both_numbers(wanted: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        prune(tiny.encoder(), importance(), **asked)  # type: ignore[arg-type]
+        cut(**wanted)
+    with pytest.raises(InputError, match=said):
+        steps(whole().encoder.shape, Settings(**wanted), 2)
+
+
+def test_no_steps_are_refused() -> None:
+    with pytest.raises(InputError, match=r"stages\.prune\.steps asks for 0 steps; choose at least 1"):
+        steps(whole().encoder.shape, Settings(), 0)
+
+
+def test_importance_of_another_model_is_refused() -> None:
+    smaller = cut(layers=2, neurons=30).model
+    with pytest.raises(InputError, match=r"of a model with 3 layers .* this model has 2 .* measure it anew"):
+        prune(smaller, scores(), Settings(heads=2))
+
+
+def test_cuts_can_be_written_as_json() -> None:
+    pruned = cut(heads=2, head_width=4)
+    assert json.loads(json.dumps([asdict(cut) for cut in pruned.cuts]))[0]["heads"] == list(pruned.cuts[0].heads)
 
 
 @pytest.mark.parametrize(

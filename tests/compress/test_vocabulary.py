@@ -1,13 +1,17 @@
 """A smaller vocabulary splits what it knows as before, and still spells what it does not."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests import tiny
+from tests import tiny, tiny_bpe
 from toolchain.compress.vocabulary import Trimmed, affected, trim, whole
-from toolchain.errors import BadDataError
+from toolchain.data.docstrings import standard_library
+from toolchain.errors import BadDataError, InputError
 from toolchain.models.tokenizer import TextTokenizer
 
 TEXTS = ["the rain and the snow", "walking in the rain", "read a book"]
@@ -109,3 +113,134 @@ def test_the_older_form_of_tokens_around_a_text_is_renumbered_too(wrapped: bool)
     after = trim(before, TEXTS, size=None)
     assert pieces(after.tokenizer, "the rain") == ["[CLS]", "the", "rain", "[SEP]"]
     assert affected(before, after, TEXTS) == 0
+
+
+def test_a_coverage_keeps_the_fewest_pieces_that_reach_it() -> None:
+    texts = tiny.sentences(300)
+    for floor in (0.9, 0.99, 1.0):
+        least = trim(tiny.tokenizer(), texts, coverage=floor)
+        assert least.coverage >= floor
+        assert trim(tiny.tokenizer(), texts, size=len(least.kept), coverage=floor).kept == least.kept
+        assert trim(tiny.tokenizer(), texts, size=len(least.kept) - 1).coverage < floor
+
+
+@pytest.mark.parametrize("make", [tiny.tokenizer, tiny_bpe.tokenizer])
+def test_a_size_that_cannot_reach_the_coverage_is_told_with_what_it_reaches_and_what_is_needed(make) -> None:  # type: ignore[no-untyped-def]
+    tokenizer, texts = make(), [*tiny.sentences(300), *tiny_bpe.docstrings()]
+    needed = len(trim(tokenizer, texts, coverage=0.98).kept)
+    reached = trim(tokenizer, texts, size=needed - 20).coverage
+    told = rf"size {needed - 20} keeps {100 * reached:.3f}%.*asks for 98\.000%; raise size to {needed} "
+    with pytest.raises(BadDataError, match=told):
+        trim(tokenizer, texts, size=needed - 20, coverage=0.98)
+    assert len(trim(tokenizer, texts, size=needed, coverage=0.98).kept) == needed
+
+
+@pytest.mark.parametrize("coverage", [0.0, -1.0, 99.9, float("nan")])
+def test_a_coverage_that_is_no_share_is_refused(coverage: float) -> None:
+    with pytest.raises(InputError, match=r"vocabulary\.coverage is"):
+        trim(tiny.tokenizer(), TEXTS, coverage=coverage)
+
+
+@pytest.mark.parametrize("texts", [[], [""], [[]]])
+def test_empty_texts_are_refused(texts: list[str]) -> None:
+    for tokenizer in (tiny.tokenizer(), tiny_bpe.tokenizer()):
+        with pytest.raises(BadDataError, match="the training texts are empty"):
+            trim(tokenizer, texts)
+
+
+@cache
+def trimmed_bpe(size: int | None) -> Trimmed:
+    return trim(tiny_bpe.tokenizer(), tiny_bpe.docstrings()[::3], size=size)
+
+
+def check_same_or_spelt(before: TextTokenizer, after: Trimmed, texts: list[str]) -> int:
+    """How many texts have all their pieces kept: those are split as before; the others are still spelt whole."""
+    before, small = before.cut_at(100_000), after.tokenizer.cut_at(100_000)
+    kept, same = set(after.kept), 0
+    for text, old, new in zip(texts, before.encode(texts), small.encode(texts), strict=True):
+        if kept.issuperset(old.ids):
+            same += 1
+            assert tuple(after.kept[token] for token in new.ids) == old.ids
+            assert new.words == old.words
+        if small.merges is not None:
+            assert small.decode(new.ids) == text
+    return same
+
+
+@cache
+def real_texts() -> list[str]:
+    """Sentences of the standard library's docstrings, and some of their words."""
+    sentences = [text for passage in standard_library()[::10] for text in (passage.summary, *passage.body.split(". "))]
+    return [*sentences, *(word for sentence in sentences[:500] for word in sentence.split())]
+
+
+@pytest.mark.parametrize("size", [None, 800, 400])
+def test_docstrings_whose_pieces_are_kept_are_split_as_before_and_all_are_spelt(size: int | None) -> None:
+    assert check_same_or_spelt(tiny_bpe.tokenizer(), trimmed_bpe(size), real_texts()) > 300
+    trimmed = trim(tiny.tokenizer(), tiny.sentences(50), size=180)
+    assert check_same_or_spelt(tiny.tokenizer(), trimmed, [*real_texts(), *tiny.sentences(500, seed=1)]) > 30
+
+
+WORDS = st.sampled_from(sorted({word for text in tiny_bpe.docstrings() for word in text.split(" ")}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS | st.text(max_size=8), max_size=12).map(" ".join), st.sampled_from([None, 900, 600, 300]))
+def test_any_text_whose_pieces_are_kept_is_split_as_before(text: str, size: int | None) -> None:
+    text = text.encode("utf-8", "ignore").decode()  # lone surrogates are no text
+    if not any(special in text for special in (*tiny_bpe.SPECIAL, "<mask>")):
+        check_same_or_spelt(tiny_bpe.tokenizer(), trimmed_bpe(size), [text])
+
+
+@pytest.mark.parametrize("size", [None, 800, 400])
+def test_kept_pieces_are_closed_under_the_merges_that_build_them(size: int | None) -> None:
+    before, small = tiny_bpe.tokenizer(), trimmed_bpe(size).tokenizer
+    assert len(small.vocabulary) <= (size or len(before.vocabulary))
+    assert before.merges is not None
+    assert small.merges is not None
+    assert small.merges == tuple(pair for pair in before.merges if {*pair, "".join(pair)} <= small.vocabulary.keys())
+    built = {left + right for left, right in small.merges}
+    unbuilt = {piece for piece in small.vocabulary if piece not in built}
+    assert unbuilt == {piece for piece in before.vocabulary if len(piece) == 1} | {*tiny_bpe.SPECIAL, "<mask>"}
+    assert len({piece for piece in unbuilt if len(piece) == 1}) == 256
+
+
+def test_a_piece_that_two_merges_make_keeps_the_parents_of_both() -> None:
+    definition = json.loads(tiny_bpe.definition())
+    singles = [piece for piece in definition["model"]["vocab"] if len(piece) == 1]
+    pieces = [*tiny_bpe.SPECIAL, *singles, "ab", "bc", "abc", "dab", "<mask>"]
+    definition["model"]["vocab"] = {piece: token for token, piece in enumerate(pieces)}
+    definition["model"]["merges"] = [["d", "ab"], ["a", "b"], ["b", "c"], ["a", "bc"], ["ab", "c"]]
+    definition["added_tokens"][-1]["id"] = len(pieces) - 1
+    tokenizer, _ = TextTokenizer.from_definition(json.dumps(definition), max_length=8)
+    after = trim(tokenizer, ["abc"])
+    assert {"ab", "bc", "abc"} <= after.tokenizer.vocabulary.keys()
+    assert "dab" not in after.tokenizer.vocabulary
+    assert check_same_or_spelt(tokenizer, after, ["abc", "dabc", "abcabc", "bcab"]) > 0
+
+
+def test_byte_level_bpe_has_a_floor_of_bytes_and_special_tokens() -> None:
+    with pytest.raises(BadDataError, match=r"size is 260, but 261 special tokens and bytes must stay"):
+        trim(tiny_bpe.tokenizer(), tiny_bpe.docstrings(), size=260)
+    least = trim(tiny_bpe.tokenizer(), tiny_bpe.docstrings(), size=261)
+    assert (len(least.kept), least.tokenizer.merges) == (261, ())
+
+
+def test_words_given_apart_are_counted_as_they_are_encoded() -> None:
+    apart = [text.split(" ") for text in tiny_bpe.docstrings()[:200]]
+    for tokenizer in (tiny.tokenizer(), tiny_bpe.tokenizer()):
+        trimmed = trim(tokenizer, apart)
+        before, after = tokenizer.encode_words(apart), trimmed.tokenizer.encode_words(apart)
+        assert [row.ids for row in before] == [tuple(trimmed.kept[token] for token in row.ids) for row in after]
+        assert (trimmed.coverage, affected(tokenizer, trimmed, apart)) == (1.0, 0)
+
+
+def test_the_smaller_byte_level_tokenizer_comes_back_and_transformers_reads_it(tmp_path: Path) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    texts, small = list(tiny_bpe.docstrings()[:50]), trimmed_bpe(600).tokenizer.cut_at(1000)
+    small.save(tmp_path / "tokenizer.json")
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))(texts)["input_ids"]
+    assert theirs == [list(row.ids) for row in small.encode(texts)]
+    assert small.vocabulary["<pad>"] == trimmed_bpe(600).kept[0] == 0
+    assert 0 < affected(tiny_bpe.tokenizer(), trimmed_bpe(600), texts) < 1

@@ -1,22 +1,21 @@
 """Drop the word pieces that a task's texts do not need.
 
-In:  a tokenizer, the texts the task will see, and how many pieces may stay.
+In:  a tokenizer, the texts the task will see, and how many pieces may stay or how many tokens must stay one piece.
 Out: the ids that stay and the tokenizer over them: its id i is the old id `kept[i]`.
-Special tokens and single characters always stay, so that every word still splits into known pieces; a text whose
-pieces all stay is split as before.
+Special tokens and single characters (byte-level BPE: the 256 bytes) always stay, so that every word still splits into
+known pieces; a text whose pieces all stay is split as before.
 """
 
-import copy
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from heapq import heapify, heappop, heappush
+from itertools import islice
 
-from toolchain.errors import BadDataError
-from toolchain.models.tokenizer import TextTokenizer
+from toolchain.errors import BadDataError, InputError
+from toolchain.models.tokenizer import Texts, TextTokenizer, byte_symbols
 
-CONTINUATION = "##"
+CHUNK = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,30 +27,38 @@ class Trimmed:
     coverage: float
 
 
-def trim(tokenizer: TextTokenizer, texts: Sequence[str], *, size: int | None) -> Trimmed:
+def trim(tokenizer: TextTokenizer, texts: Texts, *, size: int | None = None, coverage: float | None = None) -> Trimmed:
     """Keep the pieces that `texts` use, the most frequent ones where there are more than `size`.
 
-    Raises `BadDataError` when no known piece is left to tell texts apart, or when `size` is below the pieces that
-    must stay.
+    With `coverage`, a share of the texts' tokens, keep the fewest pieces with which so many are still one piece; `size`
+    is then the ceiling. Byte-level BPE builds a piece from two others and these from others again: they all stay with
+    it. There the piece that brings most tokens for each piece it needs goes first, which is near to the fewest.
+
+    Raises `BadDataError` when no known piece is left to tell texts apart, when `size` is below the pieces that must
+    stay, or when `coverage` cannot be reached with it; `InputError` for a `coverage` that is no share.
     """
-    counts = Counter(token for text in tokenizer.encode(texts) for token in text.ids)
-    special = _special_ids(tokenizer)
-    if not set(counts) - special:
-        raise BadDataError("every token of the training texts is unknown to the tokenizer; is this its language?")
-    required = special | _characters(tokenizer.vocabulary, counts)
+    if coverage is not None and not 0 < coverage <= 1:
+        raise InputError(f"stages.vocabulary.coverage is {coverage:g}; give a share above 0 and not above 1")
+    counts = tokenizer.counts(texts)
+    _check_known(tokenizer, counts)
+    required = frozenset(tokenizer.special_ids | _characters(tokenizer, counts))
     limit = len(tokenizer.vocabulary) if size is None else size
     if limit < len(required):
+        what = "single characters" if tokenizer.merges is None else "bytes"
         raise BadDataError(
-            f"stages.vocabulary.size is {limit}, but {len(required)} special tokens and single characters must stay; "
-            "raise it"
+            f"stages.vocabulary.size is {limit}, but {len(required)} special tokens and {what} must stay; raise it"
         )
-    wanted = [token for token, _ in counts.most_common() if token not in required]
-    kept = tuple(sorted(required | set(wanted[: limit - len(required)])))
-    return Trimmed(
-        tokenizer=_over(tokenizer, kept),
-        kept=kept,
-        coverage=sum(counts[token] for token in kept) / counts.total(),
-    )
+    needs = _needs(tokenizer, counts, required)
+    kept = _chosen(counts, needs, required, limit=limit, floor=coverage)
+    reached = _share(counts, kept)
+    if coverage is not None and reached < coverage:
+        enough = _chosen(counts, needs, required, limit=len(tokenizer.vocabulary), floor=coverage)
+        raise BadDataError(
+            f"stages.vocabulary.size {limit} keeps {reached:.3%} of the training texts' tokens one piece, but "
+            f"stages.vocabulary.coverage asks for {coverage:.3%}; raise size to {len(enough)} or lower coverage"
+        )
+    order = tuple(sorted(kept))
+    return Trimmed(tokenizer=tokenizer.over(order), kept=order, coverage=reached)
 
 
 def whole(tokenizer: TextTokenizer) -> Trimmed:
@@ -59,14 +66,16 @@ def whole(tokenizer: TextTokenizer) -> Trimmed:
     return Trimmed(tokenizer=tokenizer, kept=tuple(range(len(tokenizer.vocabulary))), coverage=1.0)
 
 
-def affected(before: TextTokenizer, after: Trimmed, texts: Sequence[str]) -> float:
+def affected(before: TextTokenizer, after: Trimmed, texts: Texts) -> float:
     """The share of `texts`' tokens that stand in words which the smaller vocabulary splits otherwise."""
     changed = total = 0
-    for old, new in zip(before.encode(texts), after.tokenizer.encode(texts), strict=True):
-        mapped = _words(tuple(after.kept[token] for token in new.ids), new.words)
-        words = _words(old.ids, old.words)
-        total += len(old.ids)
-        changed += sum(len(pieces) for number, pieces in words.items() if mapped.get(number) != pieces)
+    waiting = iter(texts)
+    while chunk := list(islice(waiting, CHUNK)):
+        for old, new in zip(before.encode_any(chunk), after.tokenizer.encode_any(chunk), strict=True):
+            mapped = _words(tuple(after.kept[token] for token in new.ids), new.words)
+            words = _words(old.ids, old.words)
+            total += len(old.ids)
+            changed += sum(len(pieces) for number, pieces in words.items() if mapped.get(number) != pieces)
     return changed / max(total, 1)
 
 
@@ -77,38 +86,96 @@ def _words(ids: Sequence[int], numbers: Sequence[int]) -> dict[int, tuple[int, .
     return words
 
 
-def _special_ids(tokenizer: TextTokenizer) -> set[int]:
-    special = {int(token["id"]) for token in tokenizer.definition["added_tokens"]}
-    return special | {0, tokenizer.unknown_id}
+def _check_known(tokenizer: TextTokenizer, counts: Counter[int]) -> None:
+    if set(counts) - tokenizer.special_ids:
+        return
+    if tokenizer.unknown_id is not None and counts[tokenizer.unknown_id]:
+        raise BadDataError("every token of the training texts is unknown to the tokenizer; is this its language?")
+    raise BadDataError("the training texts are empty: there is no token to count in them; check the text column")
 
 
-def _characters(vocabulary: dict[str, int], used: Iterable[int]) -> set[int]:
-    """Single characters in both their forms: all of ASCII, and any other that the texts use."""
-    seen = set(used)
-    characters = set()
-    for piece, token in vocabulary.items():
-        bare = piece.removeprefix(CONTINUATION)
-        if len(bare) == 1 and (bare.isascii() or token in seen):
-            characters.add(token)
-    return characters
+def _share(counts: Counter[int], kept: set[int]) -> float:
+    return sum(count for token, count in counts.items() if token in kept) / counts.total()
 
 
-def _over(tokenizer: TextTokenizer, kept: Sequence[int]) -> TextTokenizer:
-    definition = copy.deepcopy(tokenizer.definition)
-    pieces = {token: piece for piece, token in tokenizer.vocabulary.items()}
-    vocabulary = {pieces[old]: new for new, old in enumerate(kept)}
-    definition["model"]["vocab"] = vocabulary
-    for token in definition["added_tokens"]:
-        token["id"] = vocabulary[token["content"]]
-    _renumber_around(definition.get("post_processor") or {}, vocabulary)
-    return TextTokenizer(json.dumps(definition), max_length=tokenizer.max_length)
+def _characters(tokenizer: TextTokenizer, used: Mapping[int, int]) -> set[int]:
+    """Single characters in both their forms: all of ASCII, and any other that the texts use; for BPE all bytes."""
+    if tokenizer.merges is not None:
+        symbols = byte_symbols()
+        return {token for piece, token in tokenizer.vocabulary.items() if piece in symbols}
+    bares = {token: piece.removeprefix(tokenizer.continuation) for piece, token in tokenizer.vocabulary.items()}
+    seen = {character for token in used for character in bares[token]}  # also those inside a longer piece that may go
+    return {token for token, bare in bares.items() if len(bare) == 1 and (bare.isascii() or bare in seen)}
 
 
-def _renumber_around(processor: dict[str, Any], vocabulary: Mapping[str, int]) -> None:
-    """Give the tokens put around a text their new ids, in each of the forms that tokenizers write for BERT."""
-    for token in processor.get("special_tokens", {}).values():  # TemplateProcessing
-        token["ids"] = [vocabulary[piece] for piece in token["tokens"]]
-    for name in {"sep", "cls"} & set(processor):  # BertProcessing
-        processor[name] = [processor[name][0], vocabulary[processor[name][0]]]
-    for part in processor.get("processors", ()):  # Sequence
-        _renumber_around(part, vocabulary)
+def _needs(tokenizer: TextTokenizer, counts: Counter[int], required: frozenset[int]) -> dict[int, frozenset[int]]:
+    """For each piece that is counted and not required: itself and all pieces, not required, that it is built from.
+
+    A piece that several merges make keeps the parents of all of them: which of them makes it depends on the word.
+    """
+    vocabulary = tokenizer.vocabulary
+    parents: dict[int, list[int]] = {}
+    for left, right in tokenizer.merges or ():
+        parents.setdefault(vocabulary[left + right], []).extend((vocabulary[left], vocabulary[right]))
+    needs: dict[int, frozenset[int]] = {}
+    for piece in counts:
+        found: set[int] = set()
+        waiting = [piece]
+        while waiting:
+            token = waiting.pop()
+            if token not in found and token not in required:
+                found.add(token)
+                waiting.extend(parents.get(token, ()))
+        if found:
+            needs[piece] = frozenset(found)
+    return needs
+
+
+def _chosen(
+    counts: Counter[int],
+    needs: Mapping[int, frozenset[int]],
+    required: frozenset[int],
+    *,
+    limit: int,
+    floor: float | None,
+) -> set[int]:
+    """`required` and what is best beside it, until the floor is reached, none is left or none fits the limit."""
+    kept, total = set(required), counts.total()
+    covered = sum(counts[token] for token in required)
+    for group in _best_first(counts, needs, kept, limit):
+        if floor is not None and covered / total >= floor:
+            break
+        kept |= group
+        covered += sum(counts[token] for token in group)
+    return kept
+
+
+def _best_first(
+    counts: Counter[int], needs: Mapping[int, frozenset[int]], kept: set[int], limit: int
+) -> Iterator[frozenset[int]]:
+    """Groups of pieces to keep, the one with the most tokens for each piece first; `kept` grows by what is taken.
+
+    Taking a group makes those that share pieces with it cheaper, so that these are ranked anew. Equals go in the order
+    in which the texts first use them.
+    """
+    users: dict[int, list[int]] = {}
+    for piece, needed in needs.items():
+        for token in needed:
+            users.setdefault(token, []).append(piece)
+    place = {piece: index for index, piece in enumerate(needs)}
+
+    def ranked(piece: int) -> tuple[float, int, int, int]:
+        missing = needs[piece] - kept
+        return -sum(counts[token] for token in missing) / len(missing), place[piece], piece, len(missing)
+
+    heap = [ranked(piece) for piece in needs]
+    heapify(heap)
+    while heap:
+        _, _, piece, cost = heappop(heap)
+        group = needs[piece] - kept
+        if len(group) != cost or len(kept) + cost > limit:  # ranked anew since, or it does not fit
+            continue
+        yield group
+        for other in {other for token in group for other in users[token]}:
+            if not needs[other] <= kept:
+                heappush(heap, ranked(other))

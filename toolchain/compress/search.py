@@ -1,0 +1,291 @@
+"""Choose how much of each layer to keep, so that the error is least within a budget.
+
+In:  `LayerLevels` with their errors, what heads and neurons cost (milliseconds, MACs or bytes alike), and a budget.
+Out: `Choice`: the cuts, what they cost, and the sum of their errors. A layer that keeps nothing is left out.
+The errors are `reconstruct`'s; where costs in milliseconds come from is `hardware`'s concern.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from toolchain.compress.reconstruct import LayerLevels, Level
+from toolchain.errors import InputError
+from toolchain.models.transformer import LayerCut
+
+BINS = 10_000  # so fine is the budget cut
+HALVINGS = 30
+MUTATED = 0.1
+LARGEST_STEP = math.log(4)
+
+
+class Costs(Protocol):
+    """What parts cost, in any one unit; the same for all layers. Nothing kept costs 0."""
+
+    @property
+    def fixed(self) -> float:
+        """All that no cut of layers, heads or neurons changes."""
+
+    def attention(self, heads: int) -> float:
+        """One layer's attention with so many heads."""
+
+    def feed_forward(self, neurons: int) -> float:
+        """One layer's feed-forward block with so many neurons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacCosts:
+    """Multiply-accumulates of one text of `length` tokens."""
+
+    width: int
+    head_width: int
+    length: int
+    fixed: float = 0.0
+
+    def attention(self, heads: int) -> float:
+        """Four projections, and two products over all pairs of tokens."""
+        return heads * self.head_width * self.length * (4.0 * self.width + 2.0 * self.length)
+
+    def feed_forward(self, neurons: int) -> float:
+        """Two matrices."""
+        return 2.0 * self.length * self.width * neurons
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByteCosts:
+    """Bytes of weights; `each` is what one number takes, 1 in int8. Biases and scales are left out."""
+
+    width: int
+    head_width: int
+    each: float = 1.0
+    fixed: float = 0.0
+
+    def attention(self, heads: int) -> float:
+        """Queries, keys, values and the output."""
+        return 4.0 * self.width * self.head_width * heads * self.each
+
+    def feed_forward(self, neurons: int) -> float:
+        """Two matrices."""
+        return 2.0 * self.width * neurons * self.each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A cost that may not be passed; `name` says what it is, with its unit."""
+
+    costs: Costs
+    budget: float
+    name: str = "cost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What to keep; `costs` are of the limits in the order given, `error` is the sum of the levels' own errors."""
+
+    cuts: tuple[LayerCut, ...]
+    costs: tuple[float, ...]
+    error: float
+
+    @property
+    def cost(self) -> float:
+        """Of the first limit."""
+        return self.costs[0]
+
+
+def choose(
+    levels: Sequence[LayerLevels], limit: Limit, also: Limit | None = None, *, weights: Sequence[float] | None = None
+) -> Choice:
+    """The levels with the least sum of errors whose cost is within `limit`, and within `also`.
+
+    `weights` multiply the errors of each layer's attention and feed-forward block in turn, two for each layer. The
+    first limit is met by dynamic programming over its cost, cut into `BINS` (Frantar and Alistarh 2022, SPDP); the
+    second through a Lagrange multiplier, so that near it a slightly better choice may be missed.
+    Raises `InputError` with the cheapest there is, where that is beyond a limit.
+    """
+    parts = _parts(levels, weights)
+    first = [_prices(limit.costs, number, part) for number, (part, _) in enumerate(parts)]
+    errors = [torch.tensor([level.error for level in part], dtype=torch.float64) * weight for part, weight in parts]
+    _check(limit, first)
+    picked = _least_error(errors, first, limit.budget - limit.costs.fixed)
+    if also is None:
+        return _choice(levels, parts, picked, (limit,))
+    second = [_prices(also.costs, number, part) for number, (part, _) in enumerate(parts)]
+    _check(also, second)
+    picked = _within_both(errors, first, limit, second, also, picked)
+    return _choice(levels, parts, picked, (limit, also))
+
+
+def refine(
+    levels: Sequence[LayerLevels],
+    limit: Limit,
+    evaluate: Callable[[tuple[LayerCut, ...]], float],
+    also: Limit | None = None,
+    *,
+    steps: int,
+    seed: int = 0,
+    told: Callable[[int], None] | None = None,
+) -> Choice:
+    """Better the choice by a local search on what really counts: `evaluate` gives the loss of a model so cut.
+
+    Each step changes the weights of a tenth of the parts at random and chooses anew within the same limits; a lower
+    loss is kept (the search of Kurtic et al. 2023, ZipLM). No cuts are evaluated twice; `told` hears the steps done.
+    """
+    chance = random.Random(seed)
+    weights = [1.0] * (2 * len(levels))
+    best = choose(levels, limit, also)
+    least = evaluate(best.cuts)
+    seen = {best.cuts}
+    for step in range(steps):
+        tried = list(weights)
+        for place in chance.sample(range(len(tried)), max(1, round(MUTATED * len(tried)))):
+            tried[place] *= math.exp(chance.uniform(-LARGEST_STEP, LARGEST_STEP))
+        found = choose(levels, limit, also, weights=tried)
+        if found.cuts not in seen:
+            seen.add(found.cuts)
+            loss = evaluate(found.cuts)
+            if loss < least:
+                best, least, weights = found, loss, tried
+        if told:
+            told(step + 1)
+    return best
+
+
+def _parts(levels: Sequence[LayerLevels], weights: Sequence[float] | None) -> list[tuple[tuple[Level, ...], float]]:
+    """Attention and feed-forward in turn, layer by layer, each with its weight."""
+    both = [part for layer in levels for part in (layer.heads, layer.neurons)]
+    given = [1.0] * len(both) if weights is None else list(weights)
+    if len(given) != len(both):
+        raise InputError(f"there are {len(given)} weights for {len(both)} parts; give two for each layer")
+    return list(zip(both, given, strict=True))
+
+
+def _prices(costs: Costs, number: int, part: Sequence[Level]) -> Tensor:
+    price = costs.feed_forward if number % 2 else costs.attention
+    return torch.tensor([price(len(level.kept)) for level in part], dtype=torch.float64)
+
+
+def _check(limit: Limit, prices: Sequence[Tensor]) -> None:
+    cheapest = limit.costs.fixed + sum(float(each.min()) for each in prices)
+    if not limit.budget >= cheapest:  # NaN too
+        raise InputError(
+            f"the budget of {limit.budget:g} for {limit.name} cannot be met: the least that can be kept takes "
+            f"{cheapest:g}, of which {limit.costs.fixed:g} is fixed; allow {cheapest:g} or more"
+        )
+
+
+def _least_error(errors: Sequence[Tensor], prices: Sequence[Tensor], budget: float) -> list[int]:
+    """Which level of each part, within the budget by their exact prices."""
+    cheapest = [int(each.argmin()) for each in prices]
+    spare = budget - sum(float(each.min()) for each in prices)
+    if spare <= 0:
+        return cheapest
+    # What a level costs beyond its part's cheapest is rounded up to bins. What truly fits takes at most one bin too
+    # many for each part: so the table has that many more, and what they offer is looked at with its exact price.
+    extra = [each - each.min() for each in prices]
+    last = BINS + len(prices)
+    steps = [torch.ceil(each * (BINS / spare)).clamp(max=last + 1).long() for each in extra]
+    best = torch.zeros(last + 1, dtype=torch.float64)
+    taken = []
+    for error, step in zip(errors, steps, strict=True):
+        reached = torch.full((last + 1,), torch.inf, dtype=torch.float64)
+        came = torch.zeros(last + 1, dtype=torch.long)
+        for level in _worth_trying(error, step, last):
+            shift = int(step[level])
+            candidate = best[: last + 1 - shift] + error[level]
+            better = candidate < reached[shift:]
+            reached[shift:] = torch.where(better, candidate, reached[shift:])
+            came[shift:][better] = level
+        best = reached
+        taken.append(came)
+    for room in range(last, BINS, -1):  # the error falls with the room
+        picked = _traced(taken, steps, room)
+        if sum(float(each[level]) for each, level in zip(extra, picked, strict=True)) <= spare * (1 + 1e-12):
+            return picked
+    return _traced(taken, steps, BINS)
+
+
+def _traced(taken: Sequence[Tensor], steps: Sequence[Tensor], room: int) -> list[int]:
+    """The levels that led to the best use of so many bins."""
+    picked = []
+    for came, step in zip(reversed(taken), reversed(steps), strict=True):
+        picked.append(int(came[room]))
+        room -= int(step[picked[-1]])
+    return picked[::-1]
+
+
+def _worth_trying(error: Tensor, step: Tensor, last: int) -> list[int]:
+    """The levels that fit and that no cheaper one betters."""
+    found: list[int] = []
+    least = math.inf
+    for level in sorted(range(len(error)), key=lambda each: (int(step[each]), float(error[each]))):
+        if int(step[level]) <= last and float(error[level]) < least:
+            found.append(level)
+            least = float(error[level])
+    return found
+
+
+def _within_both(
+    errors: Sequence[Tensor],
+    first: Sequence[Tensor],
+    limit: Limit,
+    second: Sequence[Tensor],
+    also: Limit,
+    picked: list[int],
+) -> list[int]:
+    """Raise the price of the second cost until it is met, and no further."""
+
+    def second_cost(each: Sequence[int]) -> float:
+        return also.costs.fixed + sum(float(prices[level]) for prices, level in zip(second, each, strict=True))
+
+    def at(price: float) -> list[int]:
+        penalised = [error + price * cost for error, cost in zip(errors, second, strict=True)]
+        return _least_error(penalised, first, limit.budget - limit.costs.fixed)
+
+    if second_cost(picked) <= also.budget:
+        return picked
+    scale = max(float(error.max()) for error in errors) / max(max(float(each.max()) for each in second), 1e-30)
+    low, high = 1e-6 * scale, 1e6 * scale
+    found = at(high)
+    if second_cost(found) > also.budget:
+        raise InputError(
+            f"{limit.budget:g} for {limit.name} and {also.budget:g} for {also.name} cannot be met together: within "
+            f"the first, the second takes at least {second_cost(found):g}; allow that much"
+        )
+    for _ in range(HALVINGS):
+        middle = math.sqrt(low * high)
+        tried = at(middle)
+        if second_cost(tried) <= also.budget:
+            high, found = middle, tried
+        else:
+            low = middle
+    return found
+
+
+def _choice(
+    levels: Sequence[LayerLevels],
+    parts: Sequence[tuple[tuple[Level, ...], float]],
+    picked: Sequence[int],
+    limits: Sequence[Limit],
+) -> Choice:
+    kept = [part[level] for (part, _), level in zip(parts, picked, strict=True)]
+    cuts = []
+    for index in range(len(levels)):
+        heads, neurons = kept[2 * index].kept, kept[2 * index + 1].kept
+        if heads or neurons:
+            cuts.append(LayerCut(layer=index, heads=heads, neurons=neurons))
+    costs = tuple(
+        limit.costs.fixed
+        + sum(
+            (limit.costs.feed_forward if number % 2 else limit.costs.attention)(len(level.kept))
+            for number, level in enumerate(kept)
+        )
+        for limit in limits
+    )
+    return Choice(cuts=tuple(cuts), costs=costs, error=sum(level.error for level in kept))

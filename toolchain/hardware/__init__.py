@@ -1,0 +1,1 @@
+"""What a device's facts imply for a model before it has run there."""
