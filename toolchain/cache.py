@@ -21,7 +21,7 @@ from toolchain.once import made_once
 from toolchain.places import cache_dir
 
 # What makes the results, besides their inputs: our own code, and the packages that shape a model or an artifact.
-_SOURCES = ("models", "tasks", "data", "compress", "quantize", "export", "host_latency.py", "stages.py")
+_SOURCES = ("models", "tasks", "data", "compress", "quantize", "export", "hardware", "host_latency.py", "stages")
 PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
 
 

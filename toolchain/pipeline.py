@@ -80,24 +80,30 @@ class Exported:
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """Every stage of a build up to the checked artifacts, in order."""
+    """Every stage of a build up to the checked artifacts, in order.
+
+    `shrinking` are those that make the student from the teacher: once, or again for each step of a gradual pruning.
+    """
 
     texts: Done
     teacher: Done
     trimmed: Done
-    pruned: Done
     answers: Done
-    student: Done
+    shrinking: tuple[Done, ...]
     index: Done | None
     exported: tuple[Exported, ...]
 
+    @property
+    def student(self) -> Done:
+        """The last one taught."""
+        return self.shrinking[-1]
+
     def all(self) -> tuple[Done, ...]:
         """One after another, as they were called."""
-        before = (self.texts, self.teacher, self.trimmed, self.pruned, self.answers, self.student)
         return (
-            *before,
+            *(self.texts, self.teacher, self.trimmed, self.answers, *self.shrinking),
             *((self.index,) if self.index else ()),
-            *(stage for each in self.exported for stage in (each.teacher, each.twin, each.int8, each.check)),
+            *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
 
 
@@ -114,23 +120,39 @@ def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress 
 
 def run_stages(plan: Plan) -> Stages:
     """The story: from texts and a teacher to int8 artifacts that were checked on every held-out text."""
-    recipe, runtimes = plan.recipe, _runtimes(plan)
     texts = stages.read_texts(plan)
     teacher = stages.load_teacher(plan, texts)
     trimmed = stages.trim_vocabulary(plan, texts, teacher)
-    pruned = stages.cut(plan, texts, teacher, trimmed)
     answers = stages.ask_teacher(plan, texts, teacher)
-    student = stages.teach_student(plan, texts, trimmed, pruned, answers)
+    shrinking = shrink(plan, texts, teacher, trimmed, answers)
+    student = shrinking[-1]
+    index = stages.index_corpus(plan, texts, trimmed, student) if plan.recipe.task.kind == "embedding" else None
     return Stages(
         texts=texts,
         teacher=teacher,
         trimmed=trimmed,
-        pruned=pruned,
         answers=answers,
-        student=student,
-        index=stages.index_corpus(plan, texts, trimmed, student) if recipe.task.kind == "embedding" else None,
-        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in runtimes),
+        shrinking=shrinking,
+        index=index,
+        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in _runtimes(plan)),
     )
+
+
+def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Done) -> tuple[Done, ...]:
+    """From the teacher to the student that is exported: cut, factorised and taught, at once or a step at a time."""
+    steps = plan.recipe.stages.prune.steps
+    done: list[Done] = []
+    whole = teacher
+    for step in range(steps):
+        ranked = stages.rank_parts(plan, texts, trimmed, whole)
+        small = stages.cut(plan, texts, teacher, trimmed, whole, ranked, step=step)
+        done += [ranked, small]
+        if step == steps - 1:
+            small = stages.factorise(plan, texts, trimmed, small)
+            done.append(small)
+        whole = stages.teach_student(plan, texts, teacher, trimmed, small, answers, share=1 / steps)
+        done.append(whole)
+    return tuple(done)
 
 
 def contenders(plan: Plan, made: Stages, asked: Sequence[str]) -> list[Contender]:

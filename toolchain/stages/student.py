@@ -1,131 +1,37 @@
-"""The stages of a build, each a function from earlier results to one cached result.
+"""The stages that make the student: vocabulary, what matters, the cut, low rank, the teacher's answers, the lesson.
 
-In:  a `Plan` (recipe, profile, who listens) and the results of the stages before.
-Out: `Done`: the stage's folder, its settings, and what it found, as the manifest will say it.
-The order in which they are called is the story of `pipeline`.
+In:  the stages of `teacher`.
+Out: `Done` stages, each with a smaller or better student than the one before.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from toolchain import cache
-from toolchain.bundle import CORPUS, INDEX
-from toolchain.compress import distill, importance, prune, vocabulary
-from toolchain.data import texts as data
-from toolchain.data.texts import Texts
-from toolchain.errors import InputError
-from toolchain.export import executorch, litert
-from toolchain.export.parity import compare
-from toolchain.host_latency import Contender, compare_on_host
-from toolchain.models import teacher as teachers
-from toolchain.models import text as text_models
-from toolchain.models.text import OneText, TextModel
-from toolchain.models.tokenizer import Encoded, TextTokenizer
+from toolchain.compress import distill, importance, low_rank, prune, search, vocabulary
+from toolchain.compress.drift import drift
+from toolchain.compress.reconstruct import levels, reconstructed
+from toolchain.hardware import costs
+from toolchain.models import model as models
+from toolchain.models.inputs import TextInputs
+from toolchain.models.model import TransformerModel, fresh
+from toolchain.models.tokenizer import Encoded
 from toolchain.models.training import Schedule
-from toolchain.profiles import Profile
-from toolchain.progress import Progress
-from toolchain.quantize import flatbuffer, xnnpack
-from toolchain.recipe import Recipe
-from toolchain.tasks.finetune import finetune
-from toolchain.tasks.lexical import Baseline, label_baseline, search_baseline
-from toolchain.tasks.scores import LabelScore, Score, SearchScore
-from toolchain.tasks.search_index import SearchIndex
+from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
+from toolchain.places import cache_dir
+from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
+from toolchain.stages.teacher import COUNTED_TOKENS, macs, score_of, scored
+from toolchain.tasks.kinds import task_of
 
-CALIBRATION_TEXTS = 800
-VECTORS = 16
-FLOAT, INT8 = "float", "int8"
-SUFFIXES = {"executorch": ".pte", "litert": ".tflite"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What all stages share."""
-
-    recipe: Recipe
-    profile: Profile
-    progress: Progress
-
-    @property
-    def max_length(self) -> int:
-        """The longest text, in tokens."""
-        return self.recipe.task.max_length
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """A finished stage."""
-
-    result: cache.StageResult
-    settings: Mapping[str, Any]
-    findings: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The stage's name."""
-        return self.result.name
-
-    @property
-    def key(self) -> str:
-        """What later stages put among their inputs."""
-        return self.result.key
-
-    def file(self, name: str) -> Path:
-        """A file of the result."""
-        return self.result.folder / name
-
-
-def read_texts(plan: Plan) -> Done:
-    """Read, split and check the examples."""
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        texts = data.load_texts(plan.recipe.data)
-        texts.save(folder / "texts.json")
-        counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
-        return {"examples": counts}
-
-    return _stage(plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data)}, make)
-
-
-def load_teacher(plan: Plan, texts: Done) -> Done:
-    """Read the teacher, fit it to the labels where there are any, and score it beside the lexical baseline."""
-    settings = plan.recipe.stages.finetune.model_dump() if plan.recipe.task.kind == "classification" else {}
-    inputs = {
-        "model": teachers.fingerprint(plan.recipe.model),
-        "task": plan.recipe.task.model_dump(),
-        "texts": texts.key,
-    }
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        examples = texts_of(texts)
-        torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
-        teacher = teachers.load(plan.recipe.model, labels=examples.labels, max_length=plan.max_length)
-        if examples.labels and not teacher.fitted:
-            rows = teacher.tokenizer.encode([row.text for row in examples.train])
-            places = {label: index for index, label in enumerate(examples.labels)}
-            labels = [places[str(row.label)] for row in examples.train]
-            finetune(teacher.model, rows, labels, plan.recipe.stages.finetune, told=_shares(plan, "loss"))
-        text_models.save(teacher.model, folder)
-        teacher.tokenizer.save(folder / "tokenizer.json")
-        baseline = _baseline(examples)
-        return {
-            "score": _score(plan, teacher.model, teacher.tokenizer, score_of(examples)),
-            "metric": score_of(examples).metric,
-            "parameters": teacher.parameters_count,
-            "bytes": teacher.size_bytes,
-            "baseline": {"name": baseline.name, "score": baseline.score},
-        }
-
-    return _stage(plan, "teacher", settings, inputs, make)
+RANKED_TEXTS = 800  # that importance is measured on
+FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
 
 
 def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
@@ -138,261 +44,319 @@ def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
         if not settings.enabled:
             trimmed = vocabulary.whole(tokenizer)
         else:
-            trimmed = vocabulary.trim(tokenizer, examples.training_texts, size=settings.size)
+            trimmed = vocabulary.trim(
+                tokenizer, examples.training_texts, size=settings.size, coverage=settings.coverage
+            )
         trimmed.tokenizer.save(folder / "tokenizer.json")
         (folder / "kept.json").write_text(json.dumps(trimmed.kept), encoding="utf-8")
         return {
             "pieces": len(trimmed.kept),
             "of": len(tokenizer.vocabulary),
             "coverage": trimmed.coverage,
-            "held_out_tokens_affected": vocabulary.affected(tokenizer, trimmed, score_of(examples).texts),
+            "held_out_tokens_affected": vocabulary.affected(tokenizer, trimmed, score_of(plan, texts).texts),
         }
 
-    return _stage(plan, "vocabulary", settings.model_dump(), {"teacher": teacher.key, "texts": texts.key}, make)
+    return stage(plan, "vocabulary", settings.model_dump(), {"teacher": teacher.key, "texts": texts.key}, make)
 
 
-def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done) -> Done:
-    """Cut layers, heads and neurons out of the teacher: the student before training."""
-    settings = plan.recipe.stages.prune
-    multiple = plan.profile.preferences.int8_channel_multiple.value
-    inputs = {"teacher": teacher.key, "vocabulary": trimmed.key, "multiple": multiple}
+def rank_parts(plan: Plan, texts: Done, trimmed: Done, whole: Done) -> Done:
+    """Measure how much each part of a model matters."""
+    settings = {"importance": plan.recipe.stages.prune.importance}
 
     def make(folder: Path) -> Mapping[str, Any]:
-        model, tokenizer, examples = model_of(teacher), tokenizer_of(plan, teacher), texts_of(texts)
-        kept = json.loads(trimmed.file("kept.json").read_text(encoding="utf-8"))
-        encoder = model.encoder
-        cuts: Sequence[Any] = ()
+        model = _whole_of(whole, trimmed)
+        found = importance.importance(
+            model, _sample(plan, texts, trimmed, RANKED_TEXTS), kind=settings["importance"], told=plan.progress.update
+        )
+        found.save(folder / "importance.safetensors")
+        return {"layers": [float(layer.layer) for layer in found.layers]}
+
+    inputs = {"texts": texts.key, "vocabulary": trimmed.key, "model": whole.key}
+    return stage(plan, "importance", settings, inputs, make)
+
+
+def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, ranked: Done, *, step: int = 0) -> Done:
+    """Cut parts out of a model, and refit what is left to answer as before: the student before training.
+
+    `whole` is the teacher itself, or with gradual pruning the student of the step before.
+    """
+    settings = plan.recipe.stages.prune
+    multiple = plan.profile.preferences.int8_channel_multiple.value
+    inputs = {"vocabulary": trimmed.key, "whole": whole.key, "importance": ranked.key, "multiple": multiple}
+    original = model_of(teacher).encoder.shape
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model = _whole_of(whole, trimmed)
+        score, tokenizer = score_of(plan, texts), tokenizer_of(plan, trimmed)
+        found: dict[str, Any] = {}
+        pruned = prune.Pruned(model=model, cuts=_everything(model), width=None)
+        student = model
         if settings.enabled:
-            sample = tokenizer.encode(examples.training_texts[:CALIBRATION_TEXTS])
-            pruned = prune.prune(
-                encoder,
-                importance.activation_importance(encoder, sample),
-                layers=settings.layers,
-                heads=settings.heads,
-                neurons=settings.neurons,
+            sample = _sample(plan, texts, trimmed, FITTED_TEXTS)
+            if settings.speedup is None:
+                pruned = _pruned(plan, model, original, ranked, multiple, step)
+            else:
+                pruned, found = _searched(plan, model, sample, multiple, settings.speedup)
+            student = pruned.model
+            found["score_before_reconstruction"] = scored(plan, student, tokenizer, score)
+            if settings.reconstruct:
+                student = reconstructed(student, model, pruned.cuts, sample, width=pruned.width)
+        models.save(student, folder)
+        before = whole.findings.get("layers")  # of a gradual cut: which of the teacher's layers these are
+        layers = [
+            {
+                "from_layer": before[each.layer]["from_layer"] if before else each.layer,
+                "heads": len(each.heads),
+                "neurons": len(each.neurons),
+            }
+            for each in pruned.cuts
+        ]
+        return {**found, "score": scored(plan, student, tokenizer, score), **_sizes_of(plan, student), "layers": layers}
+
+    return stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make)
+
+
+def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
+    """Keep the token table, and matrices where it pays, as products of two smaller ones."""
+    settings = plan.recipe.stages.low_rank
+    multiple = plan.profile.preferences.int8_channel_multiple.value
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model = model_of(student)
+        sample = _sample(plan, texts, trimmed, FITTED_TEXTS)
+        report: list[dict[str, Any]] = []
+        if settings.enabled and settings.token_rank is not None:
+            ranks = {"tokens": settings.token_rank}
+            made = low_rank.factorise(model, sample, parts=("tokens",), ranks=ranks, multiple=multiple)
+            model, report = made.model, [*report, *map(asdict, made.report)]
+        if settings.enabled and (settings.energy is not None or settings.keep_parameters is not None):
+            made = low_rank.factorise(
+                model,
+                sample,
+                parts=LINEARS,
+                energy=settings.energy,
+                keep_parameters=settings.keep_parameters,
                 multiple=multiple,
             )
-            encoder, cuts = pruned.encoder, pruned.cuts
-        student = TextModel(encoder.with_vocabulary(kept), model.head).eval()
-        text_models.save(student, folder)
-        return {
-            "score": _score(plan, student, tokenizer_of(plan, trimmed), score_of(examples)),
-            "parameters": student.parameters_count,
-            "layers": [
-                {"from_layer": each.layer, "heads": len(each.heads), "neurons": len(each.neurons)} for each in cuts
-            ],
-        }
+            model, report = made.model, [*report, *map(asdict, made.report)]
+        models.save(model, folder)
+        score = scored(plan, model, tokenizer_of(plan, trimmed), score_of(plan, texts))
+        kept = {"layers": student.findings["layers"]}
+        return {"score": score, **_sizes_of(plan, model), **kept, "matrices": report}
 
-    return _stage(plan, "prune", settings.model_dump(), inputs, make)
+    inputs = {"texts": texts.key, "vocabulary": trimmed.key, "student": student.key, "multiple": multiple}
+    return stage(plan, "low rank", settings.model_dump(), inputs, make)
 
 
 def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
     """Record the teacher's answers on the training texts, once."""
     settings = plan.recipe.stages.distill
     length, limit = min(settings.max_length, plan.max_length), settings.tokens
+    asked = {
+        "tokens": limit,
+        "max_length": length,
+        "hidden": settings.hidden_weight > 0,
+        "attention": settings.relation_weight > 0,
+    }
 
     def make(folder: Path) -> Mapping[str, Any]:
         rows = tokenizer_of(plan, teacher).cut_at(length).encode(texts_of(texts).training_texts)
         rows = rows[: _count_within(rows, limit)]
-        distill.record_targets(model_of(teacher), rows, told=plan.progress.update).save(folder / "targets.safetensors")
+        recorded = distill.record_targets(
+            model_of(teacher),
+            TextInputs(rows),
+            hidden=bool(asked["hidden"]),
+            attention=bool(asked["attention"]),
+            told=plan.progress.update,
+        )
+        recorded.save(folder / "targets.safetensors")
         return {"texts": len(rows), "tokens": sum(len(row.ids) for row in rows)}
 
-    inputs = {"teacher": teacher.key, "texts": texts.key}
-    return _stage(plan, "teach", {"tokens": limit, "max_length": length}, inputs, make)
+    return stage(plan, "teach", asked, {"teacher": teacher.key, "texts": texts.key}, make)
 
 
-def teach_student(plan: Plan, texts: Done, trimmed: Done, pruned: Done, answers: Done) -> Done:
-    """Distil: train the student on the teacher's answers."""
+def teach_student(
+    plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, answers: Done, *, share: float = 1.0
+) -> Done:
+    """Distil: train the student on the teacher's answers, for this share of the recipe's time."""
     settings = plan.recipe.stages.distill
-    inputs = {"vocabulary": trimmed.key, "student": pruned.key, "answers": answers.key}
+    inputs = {"vocabulary": trimmed.key, "student": student.key, "answers": answers.key, "share": share}
 
     def make(folder: Path) -> Mapping[str, Any]:
-        student, tokenizer, examples = model_of(pruned), tokenizer_of(plan, trimmed), texts_of(texts)
+        model, tokenizer, examples = model_of(student), tokenizer_of(plan, trimmed), texts_of(texts)
         found: dict[str, Any] = {}
+        if settings.fresh:
+            model = fresh(model, seed=settings.seed)
         if settings.enabled:
             targets = distill.Targets.load(answers.file("targets.safetensors"))
-            taught = examples.training_texts[: len(targets.outputs)]
+            taught = examples.training_texts[: len(targets.starts) - 1]
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
-            schedule = Schedule(
-                learning_rate=settings.learning_rate,
-                batch_tokens=settings.batch_tokens,
-                seed=settings.seed,
-                epochs=settings.epochs,
-                seconds=settings.minutes * 60 if settings.minutes else None,
-            )
             pairs = examples.training_pairs
             trained = distill.distill(
-                student,
+                model,
                 targets,
-                rows,
-                schedule,
+                TextInputs(rows),
+                _schedule(plan, share),
+                imitation=_imitation(plan),
+                weights=_weights(plan),
                 partners=distill.partners_of(taught, pairs) if pairs else None,
-                pair_weight=settings.pair_weight,
-                told=_shares(plan, "loss"),
+                validate=_validation(plan, texts, trimmed, model),
+                checkpoints=cache_dir("training") / student.key,
+                key=json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str),
+                trackers=settings.trackers,
+                tracker_folder=cache_dir("trackers") if settings.trackers else None,
+                told=shares(plan, "loss"),
             )
             found = {"steps": trained.steps, "tokens_seen": trained.tokens, "losses": trained.losses}
-        text_models.save(student, folder)
-        return {**found, "score": _score(plan, student, tokenizer, score_of(examples))}
+            found |= {"stopped_early": trained.stopped_early, "best_validation": trained.best_validation}
+        models.save(model, folder)
+        return {
+            **found,
+            "score": scored(plan, model, tokenizer, score_of(plan, texts)),
+            **_sizes_of(plan, model),
+            "layers": student.findings["layers"],
+            "drift": _drift(plan, texts, teacher, trimmed, student, model),
+        }
 
-    return _stage(plan, "distill", settings.model_dump(), inputs, make)
-
-
-def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
-    """What a search finds: every answer of the data, embedded with its question as one text."""
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        found = texts_of(texts)
-        rows = {row.pair: row for row in (*found.train, *found.validation, *found.test) if row.pair}
-        shown = [f"{row.text} {row.pair}" for row in rows.values()]
-        embeddings = text_models.outputs(model_of(student), tokenizer_of(plan, trimmed).encode(shown))
-        index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
-        index.save(folder / CORPUS, folder / INDEX)
-        return {"texts": len(shown)}
-
-    return _stage(plan, "index", {}, {"student": student.key, "texts": texts.key}, make)
+    return stage(plan, "distill", settings.model_dump(), inputs, make)
 
 
-def export_float(plan: Plan, runtime: str, source: Done, name: str) -> Done:
-    """A float artifact, made to be compared with: of the teacher, or of the student before int8."""
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        file = folder / f"model{SUFFIXES[runtime]}"
-        _write_float(plan, runtime, model_of(source), file)
-        return {"bytes": file.stat().st_size}
-
-    return _stage(plan, name, _export_settings(plan, runtime), {"model": source.key}, make)
-
-
-def export_int8(plan: Plan, runtime: str, student: Done, twin: Done) -> Done:
-    """The int8 artifact; LiteRT's is made from its float twin's file, ExecuTorch's from the model."""
-    settings = {**_export_settings(plan, runtime), **plan.recipe.stages.quantize.model_dump()}
-    file_name = f"model{SUFFIXES[runtime]}"
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        file = folder / file_name
-        delegation: Mapping[str, Any] = {}
-        if runtime == "executorch":
-            module = xnnpack.with_quantized_embeddings(OneText(model_of(student), padded=False))
-            example = executorch.example_ids()
-            found = executorch.export(
-                module,
-                file,
-                max_length=plan.max_length,
-                rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example),
-            )
-            delegation = {"delegated": found.delegated, "fallbacks": found.fallbacks}
-        else:
-            flatbuffer.with_dynamic_int8_weights(twin.file(file_name), file)
-        return {"bytes": file.stat().st_size, **delegation}
-
-    return _stage(plan, f"int8 {runtime}", settings, {"student": student.key, "twin": twin.key}, make)
+def _whole_of(whole: Done, trimmed: Done) -> TransformerModel:
+    """A model that is to be cut, with the vocabulary that stays."""
+    model = model_of(whole)
+    kept = json.loads(trimmed.file("kept.json").read_text(encoding="utf-8"))
+    encoder = encoder_of(model)
+    if len(kept) == encoder.shape.vocabulary:
+        return model
+    return TransformerModel(encoder.with_vocabulary(kept), model.head).eval()
 
 
-def check(plan: Plan, runtime: str, texts: Done, trimmed: Done, student: Done, artifact: Done) -> Done:
-    """Run the artifact on every held-out text here: its score, and its distance from the float student."""
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        score = score_of(texts_of(texts))
-        rows = tokenizer_of(plan, trimmed).encode(score.texts)
-        file = artifact.file(f"model{SUFFIXES[runtime]}")
-        run: Callable[[Sequence[int]], Tensor]
-        run = executorch.Session(file) if runtime == "executorch" else litert.Session(file, plan.recipe.lengths)
-        found = []
-        for index, row in enumerate(rows):
-            found.append(run(row.ids))
-            plan.progress.update(index + 1, len(rows))
-        outputs = torch.stack(found)
-        parity = compare(outputs, text_models.outputs(model_of(student), rows))
-        return {"score": score.of(outputs), "parity": parity.document()}
-
-    return _stage(plan, f"check {runtime}", {}, {"artifact": artifact.key, "texts": texts.key}, make)
-
-
-def texts_of(texts: Done) -> Texts:
-    """The examples a stage read."""
-    return Texts.load(texts.file("texts.json"))
-
-
-def model_of(stage: Done) -> TextModel:
-    """The float model a stage saved."""
-    return text_models.load(stage.result.folder)
-
-
-def tokenizer_of(plan: Plan, stage: Done) -> TextTokenizer:
-    """The tokenizer a stage saved."""
-    return TextTokenizer.load(stage.file("tokenizer.json"), max_length=plan.max_length)
-
-
-def score_of(texts: Texts) -> Score:
-    """The judge of the held-out part."""
-    if texts.labels:
-        labels = [str(row.label) for row in texts.test]
-        return LabelScore([row.text for row in texts.test], labels, texts.labels)
-    return SearchScore([row.text for row in texts.test], [str(row.pair) for row in texts.test])
-
-
-def asked_texts(texts: Done) -> list[str]:
-    """A seeded sample of what the device will be asked: held-out texts that inferences are timed and checked on."""
-    asked = sorted({row.text for row in texts_of(texts).test})
-    return random.Random(0).sample(asked, min(VECTORS, len(asked)))
-
-
-def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
-    """Time artifacts in turn on this machine; a result is of this machine alone."""
-    entered = [(each.name, each.sha256, each.inputs) for each in contenders]
-    identity = {"node": platform.node(), "machine": platform.machine(), "contenders": entered}
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        found = compare_on_host(contenders, progress=plan.progress)
-        return {name: asdict(latency) for name, latency in found.items()}
-
-    return _stage(plan, "time", {"threads": 1}, identity, make)
-
-
-def _stage(
-    plan: Plan,
-    name: str,
-    settings: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    make: Callable[[Path], Mapping[str, Any]],
-) -> Done:
-    def make_and_note(folder: Path) -> None:
-        findings = make(folder)
-        (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
-
-    with plan.progress.stage(name):
-        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note)
-    findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
-    return Done(result=result, settings=settings, findings=findings)
-
-
-def _export_settings(plan: Plan, runtime: str) -> dict[str, Any]:
-    lengths = list(plan.recipe.lengths) if runtime == "litert" else []
-    return {"runtime": runtime, "max_length": plan.max_length, "lengths": lengths}
-
-
-def _write_float(plan: Plan, runtime: str, model: TextModel, file: Path) -> None:
-    if runtime == "executorch":
-        executorch.export(OneText(model, padded=False), file, max_length=plan.max_length)
-    else:
-        litert.export(OneText(model, padded=True), file, lengths=plan.recipe.lengths)
-
-
-def _score(plan: Plan, model: TextModel, tokenizer: TextTokenizer, score: Score) -> float:
-    rows = tokenizer.encode(score.texts)
-    return score.of(
-        text_models.outputs(model, rows, told=lambda done: plan.progress.update(done, len(rows), "scoring"))
+def _everything(model: TransformerModel) -> tuple[LayerCut, ...]:
+    shapes = enumerate(model.encoder.shape.layers)
+    return tuple(
+        LayerCut(layer=index, heads=tuple(range(shape.heads)), neurons=tuple(range(shape.neurons)))
+        for index, shape in shapes
     )
 
 
-def _baseline(texts: Texts) -> Baseline:
-    score = score_of(texts)
-    if isinstance(score, SearchScore):
-        return search_baseline(score)
-    if isinstance(score, LabelScore):
-        labels = [str(row.label) for row in texts.train]
-        return label_baseline([row.text for row in texts.train], labels, texts.labels, score)
-    raise InputError(f"there is no baseline for {score.metric}")
+def _pruned(
+    plan: Plan, model: TransformerModel, original: TransformerShape, ranked: Done, multiple: int, step: int
+) -> prune.Pruned:
+    """By the sizes the recipe gives; a step of a gradual cut goes part of the way from the `original` teacher."""
+    settings = plan.recipe.stages.prune
+    goal = prune.Settings(
+        layers=settings.layers,
+        heads=settings.heads,
+        neurons=settings.neurons,
+        head_width=settings.head_width,
+        width=settings.width,
+        share=settings.keep_macs,
+        ranking=settings.ranking,
+        multiple=multiple,
+    )
+    if settings.steps > 1:
+        goal = prune.steps(original, goal, settings.steps)[step]
+    return prune.prune(model, importance.Importance.load(ranked.file("importance.safetensors")), goal)
+
+
+def _searched(
+    plan: Plan, model: TransformerModel, sample: TextInputs, multiple: int, speedup: float
+) -> tuple[prune.Pruned, dict[str, Any]]:
+    """What loses least of all that makes the layers so much faster; and what the search found."""
+    shape = model.encoder.shape
+    length = round(sum(sample.sizes) / len(sample))
+    table = costs.from_profile(
+        plan.profile,
+        length=length,
+        width=shape.width,
+        head_width=shape.layers[0].head_width,
+        heads=max(layer.heads for layer in shape.layers),
+        neurons=max(layer.neurons for layer in shape.layers),
+    )
+    whole_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
+    # Each step of a gradual cut takes the same factor off what is left.
+    budget_ms = whole_ms / speedup ** (1 / plan.recipe.stages.prune.steps)
+    limit = search.Limit(costs=table, budget=budget_ms, name="layers' ms")
+    found = search.choose(levels(model, sample, multiple=multiple), limit)
+    student = TransformerModel(model.encoder.sliced(found.cuts), model.head).eval()
+    told = {"searched_ms": found.cost, "of_ms": whole_ms, "prices": table.source, "length": length}
+    return prune.Pruned(model=student, cuts=found.cuts, width=None), told
+
+
+def _sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
+    """A seeded sample of the training texts, in the student's tokens."""
+    taught = texts_of(texts).training_texts
+    chosen = random.Random(0).sample(taught, min(count, len(taught)))
+    return TextInputs(tokenizer_of(plan, trimmed).cut_at(plan.recipe.stages.distill.max_length).encode(chosen))
+
+
+def _sizes_of(plan: Plan, model: TransformerModel) -> dict[str, Any]:
+    """Parameters, multiply-accumulates, and what the profile makes of the layers."""
+    shape = model.encoder.shape
+    total = 0.0
+    for layer in shape.layers:
+        if not (layer.heads or layer.neurons):
+            continue
+        table = costs.from_profile(
+            plan.profile,
+            length=COUNTED_TOKENS,
+            width=shape.width,
+            head_width=layer.head_width,
+            heads=max(layer.heads, 1),
+            neurons=max(layer.neurons, 1),
+        )
+        total += table.attention(layer.heads) + table.feed_forward(layer.neurons)
+    return {"parameters": model.parameters_count, "macs": macs(model), "predicted_layers_ms": total}
+
+
+def _drift(
+    plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, model: TransformerModel
+) -> list[dict[str, Any]]:
+    """How far each layer's output is from the teacher's at the same place."""
+    sample = _sample(plan, texts, trimmed, RANKED_TEXTS)
+    return drift(
+        model, _whole_of(teacher, trimmed), [each["from_layer"] for each in student.findings["layers"]], sample
+    )
+
+
+def _schedule(plan: Plan, share: float) -> Schedule:
+    settings = plan.recipe.stages.distill
+    return Schedule(
+        learning_rate=settings.learning_rate,
+        batch_tokens=settings.batch_tokens,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        seconds=settings.minutes * 60 * share if settings.minutes else None,
+        patience=settings.patience,
+    )
+
+
+def _weights(plan: Plan) -> distill.Weights:
+    settings = plan.recipe.stages.distill
+    return distill.Weights(
+        output=settings.output_weight,
+        hidden=settings.hidden_weight,
+        relation=settings.relation_weight,
+        similarity=settings.similarity_weight,
+        pair=settings.pair_weight,
+    )
+
+
+def _imitation(plan: Plan) -> distill.Imitation:
+    task, temperature = task_of(plan.recipe.task.kind), plan.recipe.stages.distill.temperature
+
+    def imitation(output: Tensor, wanted: Tensor) -> Tensor:
+        return task.imitation(output, wanted, temperature=temperature)
+
+    return imitation
+
+
+def _validation(plan: Plan, texts: Done, trimmed: Done, model: TransformerModel) -> Any:
+    """The score on the validation part, where the recipe ends training by it."""
+    if plan.recipe.stages.distill.patience is None:
+        return None
+    score, tokenizer = score_of(plan, texts, "validation"), tokenizer_of(plan, trimmed)
+    return lambda: scored(plan, model, tokenizer, score)
 
 
 def _count_within(rows: Sequence[Encoded], limit: int | None) -> int:
@@ -403,7 +367,3 @@ def _count_within(rows: Sequence[Encoded], limit: int | None) -> int:
         if limit is not None and total > limit:
             return max(count, 1)
     return len(rows)
-
-
-def _shares(plan: Plan, what: str) -> Callable[[float, float], None]:
-    return lambda done, value: plan.progress.update(done, 1.0, f"{what} {value:.3f}")

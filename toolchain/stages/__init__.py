@@ -1,0 +1,38 @@
+"""The stages of a build, each a function from earlier results to one cached result; `pipeline` tells their order."""
+
+from toolchain.stages.artifacts import (
+    SUFFIXES,
+    asked_texts,
+    check,
+    export_float,
+    export_int8,
+    index_corpus,
+    time_on_host,
+)
+from toolchain.stages.plan import Done, Plan, model_of, texts_of, tokenizer_of
+from toolchain.stages.student import ask_teacher, cut, factorise, rank_parts, teach_student, trim_vocabulary
+from toolchain.stages.teacher import load_teacher, read_texts, score_of
+
+__all__ = [
+    "SUFFIXES",
+    "Done",
+    "Plan",
+    "ask_teacher",
+    "asked_texts",
+    "check",
+    "cut",
+    "export_float",
+    "export_int8",
+    "factorise",
+    "index_corpus",
+    "load_teacher",
+    "model_of",
+    "rank_parts",
+    "read_texts",
+    "score_of",
+    "teach_student",
+    "texts_of",
+    "time_on_host",
+    "tokenizer_of",
+    "trim_vocabulary",
+]

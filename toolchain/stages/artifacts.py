@@ -1,0 +1,133 @@
+"""The stages that make files: exported models, their check on every held-out text, the search index, and timings.
+
+In:  the stages of `teacher` and `student`.
+Out: `Done` stages that hold artifacts, or say what was found of them.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from toolchain.bundle import CORPUS, INDEX
+from toolchain.export import executorch, litert
+from toolchain.export.parity import compare
+from toolchain.host_latency import Contender, compare_on_host
+from toolchain.models import text as text_models
+from toolchain.models.model import TransformerModel
+from toolchain.models.text import OneText
+from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
+from toolchain.stages.teacher import score_of
+from toolchain.tasks.search_index import SearchIndex
+
+VECTORS = 16
+SUFFIXES = {"executorch": ".pte", "litert": ".tflite"}
+
+
+def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
+    """What a search finds: every answer of the data, embedded with its question as one text."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        found = texts_of(texts)
+        rows = {row.pair: row for row in (*found.train, *found.validation, *found.test) if row.pair}
+        shown = [f"{row.text} {row.pair}" for row in rows.values()]
+        embeddings = text_models.outputs(model_of(student), tokenizer_of(plan, trimmed).encode(shown))
+        index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
+        index.save(folder / CORPUS, folder / INDEX)
+        return {"texts": len(shown)}
+
+    return stage(plan, "index", {}, {"student": student.key, "texts": texts.key}, make)
+
+
+def export_float(plan: Plan, runtime: str, source: Done, name: str) -> Done:
+    """A float artifact, made to be compared with: of the teacher, or of the student before int8."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        file = folder / f"model{SUFFIXES[runtime]}"
+        _write_float(plan, runtime, model_of(source), file)
+        return {"bytes": file.stat().st_size}
+
+    return stage(plan, name, _export_settings(plan, runtime), {"model": source.key}, make)
+
+
+def export_int8(plan: Plan, runtime: str, student: Done, twin: Done) -> Done:
+    """The int8 artifact; LiteRT's is made from its float twin's file, ExecuTorch's from the model."""
+    settings = {**_export_settings(plan, runtime), **plan.recipe.stages.quantize.model_dump()}
+    file_name = f"model{SUFFIXES[runtime]}"
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        file = folder / file_name
+        delegation: Mapping[str, Any] = {}
+        if runtime == "executorch":
+            module = xnnpack.with_quantized_embeddings(OneText(model_of(student), padded=False))
+            example = executorch.example_ids()
+            found = executorch.export(
+                module,
+                file,
+                max_length=plan.max_length,
+                rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example),
+            )
+            delegation = {"delegated": found.delegated, "fallbacks": found.fallbacks}
+        else:
+            flatbuffer.with_dynamic_int8_weights(twin.file(file_name), file)
+        return {"bytes": file.stat().st_size, **delegation}
+
+    return stage(plan, f"int8 {runtime}", settings, {"student": student.key, "twin": twin.key}, make)
+
+
+def check(plan: Plan, runtime: str, texts: Done, trimmed: Done, student: Done, artifact: Done) -> Done:
+    """Run the artifact on every held-out text here: its score, and its distance from the float student."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        score = score_of(plan, texts)
+        rows = tokenizer_of(plan, trimmed).encode(score.texts)
+        file = artifact.file(f"model{SUFFIXES[runtime]}")
+        run: Callable[[Sequence[int]], Tensor]
+        run = executorch.Session(file) if runtime == "executorch" else litert.Session(file, plan.recipe.lengths)
+        found = []
+        for index, row in enumerate(rows):
+            found.append(run(row.ids))
+            plan.progress.update(index + 1, len(rows))
+        outputs = torch.stack(found)
+        parity = compare(outputs, text_models.outputs(model_of(student), rows))
+        return {"score": score.of(outputs), "parity": parity.document()}
+
+    return stage(plan, f"check {runtime}", {}, {"artifact": artifact.key, "texts": texts.key}, make)
+
+
+def asked_texts(texts: Done) -> list[str]:
+    """A seeded sample of what the device will be asked: held-out texts that inferences are timed and checked on."""
+    asked = sorted({row.text for row in texts_of(texts).test})
+    return random.Random(0).sample(asked, min(VECTORS, len(asked)))
+
+
+def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
+    """Time artifacts in turn on this machine; a result is of this machine alone."""
+    entered = [(each.name, each.sha256, each.inputs) for each in contenders]
+    identity = {"node": platform.node(), "machine": platform.machine(), "contenders": entered}
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        found = compare_on_host(contenders, progress=plan.progress)
+        return {name: asdict(latency) for name, latency in found.items()}
+
+    return stage(plan, "time", {"threads": 1}, identity, make)
+
+
+def _export_settings(plan: Plan, runtime: str) -> dict[str, Any]:
+    lengths = list(plan.recipe.lengths) if runtime == "litert" else []
+    return {"runtime": runtime, "max_length": plan.max_length, "lengths": lengths}
+
+
+def _write_float(plan: Plan, runtime: str, model: TransformerModel, file: Path) -> None:
+    if runtime == "executorch":
+        executorch.export(OneText(model, padded=False), file, max_length=plan.max_length)
+    else:
+        litert.export(OneText(model, padded=True), file, lengths=plan.recipe.lengths)

@@ -1,0 +1,105 @@
+"""What every stage of a build shares: the plan, how a finished stage is kept, and how its files are read back.
+
+In:  a stage's name, settings and inputs, and a function that fills a folder.
+Out: `Done`: the stage's folder, its settings, and what it found, as the manifest will say it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolchain import cache
+from toolchain.data.texts import Texts
+from toolchain.models import model as models
+from toolchain.models.encoder import Encoder
+from toolchain.models.model import TransformerModel
+from toolchain.models.tokenizer import TextTokenizer
+from toolchain.profiles import Profile
+from toolchain.progress import Progress
+from toolchain.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What all stages share."""
+
+    recipe: Recipe
+    profile: Profile
+    progress: Progress
+
+    @property
+    def max_length(self) -> int:
+        """The longest text, in tokens."""
+        return self.recipe.task.max_length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A finished stage."""
+
+    result: cache.StageResult
+    settings: Mapping[str, Any]
+    findings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.result.name
+
+    @property
+    def key(self) -> str:
+        """What later stages put among their inputs."""
+        return self.result.key
+
+    def file(self, name: str) -> Path:
+        """A file of the result."""
+        return self.result.folder / name
+
+
+def stage(
+    plan: Plan,
+    name: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    make: Callable[[Path], Mapping[str, Any]],
+) -> Done:
+    """Run a stage, or take it from the cache; `make` fills a folder and returns what it found."""
+
+    def make_and_note(folder: Path) -> None:
+        findings = make(folder)
+        (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
+
+    with plan.progress.stage(name):
+        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note)
+    findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
+    return Done(result=result, settings=settings, findings=findings)
+
+
+def texts_of(texts: Done) -> Texts:
+    """The examples a stage read."""
+    return Texts.load(texts.file("texts.json"))
+
+
+def model_of(stage: Done) -> TransformerModel:
+    """The float model a stage saved."""
+    return models.load(stage.result.folder)
+
+
+def tokenizer_of(plan: Plan, stage: Done) -> TextTokenizer:
+    """The tokenizer a stage saved."""
+    return TextTokenizer.load(stage.file("tokenizer.json"), max_length=plan.max_length)
+
+
+def encoder_of(model: TransformerModel) -> Encoder:
+    """A text model's encoder, typed."""
+    assert isinstance(model.encoder, Encoder)
+    return model.encoder
+
+
+def shares(plan: Plan, what: str) -> Callable[[float, float], None]:
+    """A listener to training that passes its progress on."""
+    return lambda done, value: plan.progress.update(done, 1.0, f"{what} {value:.3f}")

@@ -1,0 +1,105 @@
+"""The stages before the student: reading the examples, and the teacher with its score.
+
+In:  a `Plan`.
+Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolchain.data import texts as data
+from toolchain.errors import InputError
+from toolchain.models import model as models
+from toolchain.models import source as sources
+from toolchain.models import teacher as teachers
+from toolchain.models import text as text_models
+from toolchain.models.inputs import TextInputs
+from toolchain.models.model import TransformerModel
+from toolchain.models.sizes import sizes
+from toolchain.models.tokenizer import TextTokenizer
+from toolchain.stages.plan import Done, Plan, shares, stage, texts_of
+from toolchain.tasks.finetune import finetune
+from toolchain.tasks.kinds import BUILT, task_of
+from toolchain.tasks.scores import Score
+
+COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
+
+
+def read_texts(plan: Plan) -> Done:
+    """Read, split and check the examples."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        texts = data.load_texts(plan.recipe.data, plan.recipe.task)
+        texts.save(folder / "texts.json")
+        counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
+        return {"examples": counts}
+
+    if plan.recipe.task.kind not in BUILT:
+        raise InputError(
+            f"a bundle cannot be built for {plan.recipe.task.kind} yet, only for {', '.join(BUILT)}; its models are "
+            "compressed from Python: see toolchain.compress"
+        )
+    return stage(plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make)
+
+
+def load_teacher(plan: Plan, texts: Done) -> Done:
+    """Read the teacher, fit it to the labels where there are any, and score it beside a baseline without a network."""
+    kind = plan.recipe.task.kind
+    task = task_of(kind)
+    settings = plan.recipe.stages.finetune.model_dump() if kind != "embedding" else {}
+    inputs = {
+        "model": sources.fingerprint(plan.recipe.model),
+        "task": plan.recipe.task.model_dump(),
+        "texts": texts.key,
+    }
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        examples = texts_of(texts)
+        torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
+        teacher = teachers.load(plan.recipe.model, kind=kind, labels=examples.labels, max_length=plan.max_length)
+        if kind != "embedding" and not teacher.fitted:
+            rows = teacher.tokenizer.encode([row.text for row in examples.train])
+            finetune(
+                teacher.model,
+                TextInputs(rows),
+                task.targets(examples),
+                task,
+                plan.recipe.stages.finetune,
+                told=shares(plan, "loss"),
+            )
+        models.save(teacher.model, folder)
+        teacher.tokenizer.save(folder / "tokenizer.json")
+        score = score_of(plan, texts)
+        baseline = task.baseline(examples, score)
+        return {
+            "score": scored(plan, teacher.model, teacher.tokenizer, score),
+            "metric": score.metric,
+            "parameters": teacher.parameters_count,
+            "macs": macs(teacher.model),
+            "bytes": teacher.size_bytes,
+            "baseline": {"name": baseline.name, "score": baseline.score},
+        }
+
+    return stage(plan, "teacher", settings, inputs, make)
+
+
+def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
+    """The judge of a held-out part."""
+    return task_of(plan.recipe.task.kind).score(texts_of(texts), part)
+
+
+def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score: Score) -> float:
+    """What the float model is worth."""
+    rows = tokenizer.encode(score.texts)
+    told = lambda done: plan.progress.update(done, len(rows), "scoring")  # noqa: E731
+    return score.of(text_models.outputs(model, rows, told=told))
+
+
+def macs(model: TransformerModel) -> int:
+    """Multiply-accumulates of one text of `COUNTED_TOKENS` tokens."""
+    return sizes(model, (torch.ones(COUNTED_TOKENS, dtype=torch.long),)).macs
