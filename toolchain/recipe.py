@@ -8,7 +8,7 @@ Whether the files it names exist and hold what they should is told by those who 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -30,15 +30,34 @@ from toolchain.errors import EnvironmentFaultError
 from toolchain.profiles import Runtime
 from toolchain.reading import Location, Source, find_source, names_on, read_toml
 
-Task = Literal["embedding", "classification"]
-BUILTIN_DATA: Mapping[str, Task] = {"stdlib-search": "embedding"}
-DATA_SUFFIXES = (".csv", ".jsonl", ".parquet")
+TaskKind = Literal["embedding", "classification", "token-classification", "regression", "image-classification"]
+BUILTIN_DATA: Mapping[str, TaskKind] = {
+    "stdlib-search": "embedding",
+    "stdlib-packages": "classification",
+    "digits": "image-classification",
+}
+# What each kind reads of a file; it must be named where it has no default.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "embedding": ("text", "pair"),
+    "classification": ("text", "pair", "label"),
+    "token-classification": ("words", "tags"),
+    "regression": ("text", "value"),
+    "image-classification": ("image", "label"),
+}
+NEEDED_COLUMN: Mapping[str, str] = {"embedding": "pair", "classification": "label", "regression": "value"}
+WITH_LABELS = ("classification", "token-classification", "image-classification")
+TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
+DATA_SUFFIXES = tuple(dict.fromkeys((*TABLE_SUFFIXES, *TAGGED_SUFFIXES)))
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 DEFAULT_DISTILL_MINUTES = 5.0
+LARGEST_IMAGE_SIDE = 4096
 
 Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
 
 def _resolved(path: Path, info: ValidationInfo) -> Path:
@@ -50,6 +69,10 @@ def _of_known_format(path: Path) -> Path:
     if path.suffix not in DATA_SUFFIXES:
         raise ValueError(f"{path.name!r} is of no known format; give a file ending in {', '.join(DATA_SUFFIXES)}")
     return path
+
+
+def _of_known_format_or_folder(path: Path) -> Path:
+    return path if not path.suffix or path.is_dir() else _of_known_format(path)
 
 
 def _matching(pattern: str, form: str) -> AfterValidator:
@@ -71,8 +94,19 @@ def _kept_layers(value: Any) -> int | tuple[int, ...] | None:
     raise ValueError(f"must be a number of layers or a list of layer indexes counted from 0, not {value!r}")
 
 
+def _image_size(value: Any) -> tuple[int, int] | None:
+    sides = value if isinstance(value, list | tuple) else (value, value)
+    if value is None:
+        return None
+    if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_IMAGE_SIDE for side in sides):
+        return (sides[0], sides[1])
+    raise ValueError(f"must be a side in pixels from 1 to {LARGEST_IMAGE_SIDE}, or [height, width], not {value!r}")
+
+
 FilePath = Annotated[Path, AfterValidator(_resolved)]
 DataPath = Annotated[Path, AfterValidator(_resolved), AfterValidator(_of_known_format)]
+PartPath = Annotated[Path, AfterValidator(_resolved), AfterValidator(_of_known_format_or_folder)]
+ImageSize = Annotated[tuple[int, int] | None, BeforeValidator(_image_size)]
 KeptLayers = Annotated[int | tuple[int, ...] | None, BeforeValidator(_kept_layers)]
 
 
@@ -121,19 +155,39 @@ class ModelSource(_Section):
         return Path(next(iter(spec.submodule_search_locations))) / subfolder
 
 
-class TaskSettings(_Section):
-    """What the model is for; longer texts are cut at `max_length` tokens."""
+def _each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError(f"must name each once, not {list(names)}")
+    return names
 
-    kind: Task
+
+class TaskSettings(_Section):
+    """What the model is for; longer texts are cut at `max_length` tokens.
+
+    `labels` are all that the data may hold, in the order of the model's classes; those of the train part, sorted,
+    where none are given. Images are resized to `image_size`, (height, width) in pixels.
+    """
+
+    kind: TaskKind
     max_length: Annotated[int, Field(ge=8, le=512)] = 128
+    labels: Annotated[tuple[Text, ...], AfterValidator(_each_once)] = ()
+    image_size: ImageSize = None
 
 
 class Columns(_Section):
-    """The data files' columns: the text, and the text that answers it (embedding) or its label (classification)."""
+    """The data files' columns, of which each kind of task reads its own.
+
+    The text, and the text that answers it (embedding), its label (classification) or its value (regression); a list
+    of words and one of their tags (token classification); an image's path beside the file, and its label.
+    """
 
     text: Text = "text"
     pair: Text | None = None
     label: Text | None = None
+    value: Text | None = None
+    words: Text = "words"
+    tags: Text = "tags"
+    image: Text = "image"
 
 
 class Split(_Section):
@@ -152,31 +206,37 @@ class Split(_Section):
 
 
 class Data(_Section):
-    """Where the examples come from: a built-in set, one file to be split, or a file for each part."""
+    """Where the examples come from: a built-in set, one file or folder to be split, or one of these for each part.
 
-    builtin: Literal["stdlib-search"] | None = None
+    A folder is of images: a sub-folder a label. `extra_text` (a text a line) and `extra_images` (a folder, whatever
+    lies how deep in it) have no labels and are there to distil from.
+    """
+
+    builtin: Literal["stdlib-search", "stdlib-packages", "digits"] | None = None
     file: DataPath | None = None
-    train: DataPath | None = None
-    validation: DataPath | None = None
-    test: DataPath | None = None
+    folder: FilePath | None = None
+    train: PartPath | None = None
+    validation: PartPath | None = None
+    test: PartPath | None = None
     columns: Columns = Columns()
     split: Split = Split()
     extra_text: FilePath | None = None
     extra_text_packages: tuple[Text, ...] = ()
+    extra_images: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Data:
-        given = [name for name in ("builtin", "file", "train") if getattr(self, name) is not None]
+        given = [name for name in ("builtin", "file", "folder", "train") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) if given else "none"
-            raise ValueError(f"needs exactly one of builtin, file and train; found {found}")
+            raise ValueError(f"needs exactly one of builtin, file, folder and train; found {found}")
         if self.train is not None and self.test is None:
             raise ValueError("train needs test beside it: a file of examples held out")
         for name in ("test", "validation"):
             if getattr(self, name) is not None and self.train is None:
                 raise ValueError(f"{name} belongs beside train and has no meaning with {given[0]}")
-        if self.file is None and self.split != Split():
-            raise ValueError(f"split is for a single file; with {given[0]} the parts are already apart")
+        if self.file is None and self.folder is None and self.split != Split():
+            raise ValueError(f"split is for a single file or folder; with {given[0]} the parts are already apart")
         if self.builtin is not None and self.columns != Columns():
             raise ValueError("columns are for files of yours; a built-in set has its own")
         if self.extra_text_packages and self.builtin is None:
@@ -194,41 +254,114 @@ class Finetune(_Section):
 
 
 class Vocabulary(_Section):
-    """Dropping the word pieces the task never uses; `size` is how many stay at most."""
+    """Dropping the word pieces the task never uses.
+
+    `size` is how many stay at most; `coverage` the share of the training tokens that must still be one piece.
+    """
 
     enabled: bool = True
     size: Annotated[int, Field(ge=256)] | None = None
+    coverage: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class Prune(_Section):
-    """What stays of the teacher: layers (a number, or their indexes), and heads and neurons of each layer.
+    """What stays of the teacher; None keeps all.
 
-    None keeps all.
+    Either sizes are given: layers (a number, or their indexes), heads and neurons of each layer, the width of a head,
+    the width of the model. With `ranking` "global" the numbers of heads and neurons are those of an average layer, and
+    each layer keeps what its importance deserves. Or the share `keep_macs` of the multiply-accumulates stays, for which
+    all heads and neurons compete, or a convolutional net's channels. Or `speedup` is given, and layers, heads and
+    neurons are chosen by search so that the layers cost so many times less. Their `prices` are what the "profile"
+    implies, or what a target says whose address is given: models of one layer are timed there. `layers` and `neurons`
+    have their defaults only where neither of these two is given.
+
+    What is left is refitted by least squares to answer as before (`reconstruct`). With more than one of `steps` it is
+    cut a little at a time, and taught between for its share of the time.
     """
 
     enabled: bool = True
     layers: KeptLayers = 3
     heads: Count | None = None
     neurons: Count | None = 384
-    importance: Literal["activation"] = "activation"
+    head_width: Count | None = None
+    width: Count | None = None
+    keep_macs: Annotated[float, Field(gt=0, le=1)] | None = None
+    speedup: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    prices: Annotated[str, _matching(r"profile|(local|ssh|emulated):.*", "'profile' or a target's address")] = "profile"
+    importance: Literal["magnitude", "activation", "taylor", "fisher"] = "activation"
+    ranking: Literal["uniform", "global"] = "uniform"
+    reconstruct: bool = True
+    steps: Annotated[int, Field(ge=1, le=20)] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_where_they_count(cls, values: Any) -> Any:
+        # Set here and not left to the reader of the settings: a recipe that was written down must read back the same.
+        if isinstance(values, dict) and any(values.get(name) is not None for name in ("speedup", "keep_macs")):
+            return {"layers": None, "neurons": None, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Prune:
+        for way, instead, why in (
+            ("speedup", _SIZES, "chooses what stays of each layer by itself"),
+            ("keep_macs", ("heads", "neurons"), "stands in their place"),
+        ):
+            given = [name for name in instead if getattr(self, name) is not None]
+            if getattr(self, way) is not None and given:
+                raise ValueError(f"takes {way} or {' and '.join(given)}, not both: {way} {why}")
+        return self
+
+
+_SIZES = ("layers", "heads", "neurons", "head_width", "width", "keep_macs")
+
+
+class LowRank(_Section):
+    """Keeping matrices as products of two smaller ones, where that pays; nothing is factorised where nothing is given.
+
+    `token_rank` is that of the token table. The layers' matrices keep the share `energy` of what they do to real
+    activations, or the share `keep_parameters` of their parameters.
+    """
+
+    enabled: bool = True
+    token_rank: Count | None = None
+    energy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    keep_parameters: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> LowRank:
+        if self.energy is not None and self.keep_parameters is not None:
+            raise ValueError("takes energy or keep_parameters, not both")
+        return self
 
 
 class Distill(_Section):
     """Teaching the student; it ends at whichever limit comes first, and at five minutes where none is given.
 
-    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there. Where the
-    data has pairs, `pair_weight` is how much finding a text's partner counts beside agreeing with the teacher; at 0 the
-    student learns from the teacher alone.
+    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there. The weights say
+    how much each part of the loss counts: the teacher's outputs (classes softened by `temperature`), its last hidden
+    vectors, the relations in its last attention, the similarities of its embeddings, and, where the data has pairs,
+    finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from
+    random numbers instead of what pruning left. With `patience` training ends after so many epochs without a better
+    score on the validation part.
     """
 
     enabled: bool = True
+    fresh: bool = False
     max_length: Annotated[int, Field(ge=8, le=512)] = 64
     minutes: Amount | None = None
     epochs: Count | None = None
     tokens: Count | None = None
     learning_rate: Amount = 5e-4
     batch_tokens: Count = 4096
-    pair_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    temperature: Amount = 2.0
+    output_weight: Weight = 10.0
+    hidden_weight: Weight = 1.0
+    relation_weight: Weight = 0.0
+    similarity_weight: Weight = 1.0
+    pair_weight: Weight = 1.0
+    patience: Count | None = None
+    trackers: Annotated[tuple[Tracker, ...], AfterValidator(_each_once)] = ()
     seed: int = 0
 
     @model_validator(mode="before")
@@ -251,12 +384,6 @@ def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
     return lengths
 
 
-def _each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(names)) != len(names):
-        raise ValueError(f"must name each once, not {list(names)}")
-    return names
-
-
 class Export(_Section):
     """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given."""
 
@@ -272,6 +399,7 @@ class Stages(_Section):
     finetune: Finetune = Finetune()
     vocabulary: Vocabulary = Vocabulary()
     prune: Prune = Prune()
+    low_rank: LowRank = LowRank()
     distill: Distill = Distill(minutes=DEFAULT_DISTILL_MINUTES)
     quantize: Quantize = Quantize()
     export: Export = Export()
@@ -313,19 +441,60 @@ class Recipe(_Section):
 def disagreements(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
     """The faults between a recipe's sections, found in its values as far as they are there."""
     task, data = _section(values, "task"), _section(values, "data")
-    stages = _section(values, "stages")
-    kind, columns = task.get("kind"), _section(data, "columns")
-    found: list[tuple[Location, str]] = []
-    builtin = data.get("builtin")
+    kind, builtin = task.get("kind"), data.get("builtin")
+    if not isinstance(kind, str) or kind not in COLUMNS:
+        return []  # told by the field itself; what the kind implies is not known
+    found = _task_faults(kind, task)
     if isinstance(builtin, str) and BUILTIN_DATA.get(builtin, kind) != kind:
         found.append((("data", "builtin"), f"{builtin} is for {BUILTIN_DATA[builtin]}, but task.kind is {kind}"))
-    needed = {"embedding": "pair", "classification": "label"}.get(kind if isinstance(kind, str) else "")
-    of_files = data.get("file") is not None or data.get("train") is not None
-    if needed and of_files and columns.get(needed) is None:
-        found.append((("data", "columns"), f"must name the column {needed}, which {kind} learns from"))
-    if kind == "embedding" and stages.get("finetune") is not None:
-        found.append((("stages", "finetune"), "is for classification; an embedding teacher is used as it is"))
+    elif builtin is not None and task.get("labels"):
+        found.append((("task", "labels"), "is for files of yours; a built-in set has its own"))
+    found.extend(_data_faults(kind, data))
+    if kind == "embedding" and _section(values, "stages").get("finetune") is not None:
+        found.append((("stages", "finetune"), "is for labels and values; an embedding teacher is used as it is"))
     return found
+
+
+def _task_faults(kind: str, task: Mapping[str, Any]) -> list[tuple[Location, str]]:
+    of_images = kind == "image-classification"
+    found: list[tuple[Location, str]] = []
+    if task.get("image_size") is not None and not of_images:
+        found.append((("task", "image_size"), f"is for images; {kind} reads text"))
+    if task.get("max_length") is not None and of_images:
+        found.append((("task", "max_length"), f"is for text; {kind} has image_size"))
+    if task.get("labels") and kind not in WITH_LABELS:
+        found.append((("task", "labels"), f"is for {', '.join(WITH_LABELS)}; {kind} has none"))
+    return found
+
+
+def _data_faults(kind: str, data: Mapping[str, Any]) -> list[tuple[Location, str]]:
+    of_images = kind == "image-classification"
+    columns = _section(data, "columns")
+    needed = NEEDED_COLUMN.get(kind)
+    found: list[tuple[Location, str]] = []
+    if needed and columns.get(needed) is None and (data.get("file") is not None or data.get("train") is not None):
+        found.append((("data", "columns"), f"must name the column {needed}, which {kind} learns from"))
+    for column in columns:
+        if column in Columns.model_fields and column not in COLUMNS[kind]:
+            found.append((("data", "columns", column), f"is none that {kind} reads; it reads {_joined(COLUMNS[kind])}"))
+    suffixes = TAGGED_SUFFIXES if kind == "token-classification" else TABLE_SUFFIXES
+    for name in ("file", "train", "validation", "test"):
+        if data.get(name) is None:
+            continue
+        path = Path(str(data[name]))
+        if path.suffix in DATA_SUFFIXES and path.suffix not in suffixes:
+            found.append((("data", name), f"{path.name!r} is not for {kind}, which reads {_joined(suffixes)}"))
+        elif path.suffix not in DATA_SUFFIXES and name != "file" and not of_images:
+            found.append((("data", name), f"{path.name!r} is a folder, but {kind} reads {_joined(suffixes)}"))
+    misplaced = ("extra_text", "extra_text_packages") if of_images else ("folder", "extra_images")
+    for name in misplaced:
+        if data.get(name):
+            found.append((("data", name), f"is for {'text' if of_images else 'images'}, but task.kind is {kind}"))
+    return found
+
+
+def _joined(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -23,8 +23,9 @@ from toolchain.host_latency import Contender, compare_on_host
 from toolchain.models import text as text_models
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import OneText
-from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.quantize import flatbuffer
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
+from toolchain.stages.prices import executorch_int8
 from toolchain.stages.teacher import score_of
 from toolchain.tasks.search_index import SearchIndex
 
@@ -67,14 +68,7 @@ def export_int8(plan: Plan, runtime: str, student: Done, twin: Done) -> Done:
         file = folder / file_name
         delegation: Mapping[str, Any] = {}
         if runtime == "executorch":
-            module = xnnpack.with_quantized_embeddings(OneText(model_of(student), padded=False))
-            example = executorch.example_ids()
-            found = executorch.export(
-                module,
-                file,
-                max_length=plan.max_length,
-                rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example),
-            )
+            found = executorch_int8(model_of(student), file, max_length=plan.max_length)
             delegation = {"delegated": found.delegated, "fallbacks": found.fallbacks}
         else:
             flatbuffer.with_dynamic_int8_weights(twin.file(file_name), file)

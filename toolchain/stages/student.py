@@ -6,8 +6,10 @@ Out: `Done` stages, each with a smaller or better student than the one before.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +20,7 @@ from torch import Tensor
 from toolchain.compress import distill, importance, low_rank, prune, search, vocabulary
 from toolchain.compress.drift import drift
 from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.hardware import costs
+from toolchain.errors import InputError
 from toolchain.models import model as models
 from toolchain.models.inputs import TextInputs
 from toolchain.models.model import TransformerModel, fresh
@@ -27,7 +29,8 @@ from toolchain.models.training import Schedule
 from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
 from toolchain.places import cache_dir
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
-from toolchain.stages.teacher import COUNTED_TOKENS, macs, score_of, scored
+from toolchain.stages.prices import price_parts
+from toolchain.stages.teacher import priced, score_of, scored, sizes_of
 from toolchain.tasks.kinds import task_of
 
 RANKED_TEXTS = 800  # that importance is measured on
@@ -83,6 +86,8 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
     settings = plan.recipe.stages.prune
     multiple = plan.profile.preferences.int8_channel_multiple.value
     inputs = {"vocabulary": trimmed.key, "whole": whole.key, "importance": ranked.key, "multiple": multiple}
+    if settings.speedup is not None:  # only a search asks what parts cost on the device
+        inputs["device"] = plan.profile.model_dump(mode="json", include={"name", "processor", "memory"})
     original = model_of(teacher).encoder.shape
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -111,9 +116,9 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
             }
             for each in pruned.cuts
         ]
-        return {**found, "score": scored(plan, student, tokenizer, score), **_sizes_of(plan, student), "layers": layers}
+        return {**found, "score": scored(plan, student, tokenizer, score), **sizes_of(student), "layers": layers}
 
-    return stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make)
+    return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make))
 
 
 def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
@@ -142,10 +147,10 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
         models.save(model, folder)
         score = scored(plan, model, tokenizer_of(plan, trimmed), score_of(plan, texts))
         kept = {"layers": student.findings["layers"]}
-        return {"score": score, **_sizes_of(plan, model), **kept, "matrices": report}
+        return {"score": score, **sizes_of(model), **kept, "matrices": report}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "student": student.key, "multiple": multiple}
-    return stage(plan, "low rank", settings.model_dump(), inputs, make)
+    return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make))
 
 
 def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
@@ -181,13 +186,15 @@ def teach_student(
     """Distil: train the student on the teacher's answers, for this share of the recipe's time."""
     settings = plan.recipe.stages.distill
     inputs = {"vocabulary": trimmed.key, "student": student.key, "answers": answers.key, "share": share}
+    key = json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str)
+    unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def make(folder: Path) -> Mapping[str, Any]:
         model, tokenizer, examples = model_of(student), tokenizer_of(plan, trimmed), texts_of(texts)
         found: dict[str, Any] = {}
-        if settings.fresh:
-            model = fresh(model, seed=settings.seed)
         if settings.enabled:
+            if settings.fresh:
+                model = fresh(model, seed=settings.seed)
             targets = distill.Targets.load(answers.file("targets.safetensors"))
             taught = examples.training_texts[: len(targets.starts) - 1]
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
@@ -201,8 +208,8 @@ def teach_student(
                 weights=_weights(plan),
                 partners=distill.partners_of(taught, pairs) if pairs else None,
                 validate=_validation(plan, texts, trimmed, model),
-                checkpoints=cache_dir("training") / student.key,
-                key=json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str),
+                checkpoints=unfinished,
+                key=key,
                 trackers=settings.trackers,
                 tracker_folder=cache_dir("trackers") if settings.trackers else None,
                 told=shares(plan, "loss"),
@@ -213,12 +220,14 @@ def teach_student(
         return {
             **found,
             "score": scored(plan, model, tokenizer, score_of(plan, texts)),
-            **_sizes_of(plan, model),
+            **sizes_of(model),
             "layers": student.findings["layers"],
             "drift": _drift(plan, texts, teacher, trimmed, student, model),
         }
 
-    return stage(plan, "distill", settings.model_dump(), inputs, make)
+    done = stage(plan, "distill", settings.model_dump(), inputs, make)
+    shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
+    return priced(plan, done)
 
 
 def _whole_of(whole: Done, trimmed: Done) -> TransformerModel:
@@ -265,14 +274,7 @@ def _searched(
     """What loses least of all that makes the layers so much faster; and what the search found."""
     shape = model.encoder.shape
     length = round(sum(sample.sizes) / len(sample))
-    table = costs.from_profile(
-        plan.profile,
-        length=length,
-        width=shape.width,
-        head_width=shape.layers[0].head_width,
-        heads=max(layer.heads for layer in shape.layers),
-        neurons=max(layer.neurons for layer in shape.layers),
-    )
+    table = price_parts(plan, encoder_of(model).shape, length)
     whole_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
     budget_ms = whole_ms / speedup ** (1 / plan.recipe.stages.prune.steps)
@@ -288,25 +290,6 @@ def _sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
     taught = texts_of(texts).training_texts
     chosen = random.Random(0).sample(taught, min(count, len(taught)))
     return TextInputs(tokenizer_of(plan, trimmed).cut_at(plan.recipe.stages.distill.max_length).encode(chosen))
-
-
-def _sizes_of(plan: Plan, model: TransformerModel) -> dict[str, Any]:
-    """Parameters, multiply-accumulates, and what the profile makes of the layers."""
-    shape = model.encoder.shape
-    total = 0.0
-    for layer in shape.layers:
-        if not (layer.heads or layer.neurons):
-            continue
-        table = costs.from_profile(
-            plan.profile,
-            length=COUNTED_TOKENS,
-            width=shape.width,
-            head_width=layer.head_width,
-            heads=max(layer.heads, 1),
-            neurons=max(layer.neurons, 1),
-        )
-        total += table.attention(layer.heads) + table.feed_forward(layer.neurons)
-    return {"parameters": model.parameters_count, "macs": macs(model), "predicted_layers_ms": total}
 
 
 def _drift(
@@ -355,6 +338,11 @@ def _validation(plan: Plan, texts: Done, trimmed: Done, model: TransformerModel)
     """The score on the validation part, where the recipe ends training by it."""
     if plan.recipe.stages.distill.patience is None:
         return None
+    if not texts_of(texts).validation:
+        raise InputError(
+            "stages.distill.patience ends training by the score on the validation part, which is empty; raise "
+            "data.split.validation, give data.validation, or leave patience out"
+        )
     score, tokenizer = score_of(plan, texts, "validation"), tokenizer_of(plan, trimmed)
     return lambda: scored(plan, model, tokenizer, score)
 

@@ -7,6 +7,7 @@ Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from toolchain.data import texts as data
 from toolchain.errors import InputError
+from toolchain.hardware import costs
 from toolchain.models import model as models
 from toolchain.models import source as sources
 from toolchain.models import teacher as teachers
@@ -22,7 +24,7 @@ from toolchain.models.inputs import TextInputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.tokenizer import TextTokenizer
-from toolchain.stages.plan import Done, Plan, shares, stage, texts_of
+from toolchain.stages.plan import Done, Plan, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.kinds import BUILT, task_of
 from toolchain.tasks.scores import Score
@@ -79,13 +81,13 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
         return {
             "score": scored(plan, teacher.model, teacher.tokenizer, score),
             "metric": score.metric,
+            **sizes_of(teacher.model),
             "parameters": teacher.parameters_count,
-            "macs": macs(teacher.model),
             "bytes": teacher.size_bytes,
             "baseline": {"name": baseline.name, "score": baseline.score},
         }
 
-    return stage(plan, "teacher", settings, inputs, make)
+    return priced(plan, stage(plan, "teacher", settings, inputs, make))
 
 
 def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
@@ -100,6 +102,26 @@ def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score:
     return score.of(text_models.outputs(model, rows, told=told))
 
 
-def macs(model: TransformerModel) -> int:
-    """Multiply-accumulates of one text of `COUNTED_TOKENS` tokens."""
-    return sizes(model, (torch.ones(COUNTED_TOKENS, dtype=torch.long),)).macs
+def sizes_of(model: TransformerModel) -> dict[str, Any]:
+    """Parameters, and multiply-accumulates of one text of `COUNTED_TOKENS` tokens."""
+    counted = sizes(model, (torch.ones(COUNTED_TOKENS, dtype=torch.long),))
+    return {"parameters": counted.parameters, "macs": counted.macs}
+
+
+def priced(plan: Plan, done: Done) -> Done:
+    """The stage with what the profile makes of its layers: reckoned anew, as one student may serve many devices."""
+    shape = model_of(done).encoder.shape
+    total = 0.0
+    for layer in shape.layers:
+        if not (layer.heads or layer.neurons):
+            continue
+        table = costs.from_profile(
+            plan.profile,
+            length=COUNTED_TOKENS,
+            width=shape.width,
+            head_width=layer.head_width,
+            heads=max(layer.heads, 1),
+            neurons=max(layer.neurons, 1),
+        )
+        total += table.attention(layer.heads) + table.feed_forward(layer.neurons)
+    return replace(done, findings={**done.findings, "predicted_layers_ms": total})

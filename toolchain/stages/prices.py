@@ -1,0 +1,116 @@
+"""What a model's parts cost: by the profile's facts, or timed on a target.
+
+In:  a `Plan`, a model's sizes and a length of text.
+Out: a `CostTable` that the search for a student buys by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from targets import open_target
+from targets.base import Target
+from toolchain.deploy import Deployed, deploy
+from toolchain.export import executorch
+from toolchain.hardware import costs
+from toolchain.hardware.costs import CostTable, OneLayer
+from toolchain.measure.measurement import Clock
+from toolchain.measure.protocol import Protocol, measure
+from toolchain.models.encoder import Encoder, EncoderShape
+from toolchain.models.model import Head, HeadShape, TransformerModel
+from toolchain.models.text import OneText
+from toolchain.models.transformer import LayerShape
+from toolchain.quantize import xnnpack
+from toolchain.stages.plan import Done, Plan, stage
+
+RUNTIME = "executorch"
+EMULATED = "emulated:"
+VOCABULARY = 512  # of the models that are timed: a look-up takes the same in any table
+PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.1, samples=32, min_seconds=0.1, max_seconds=2.0)
+
+
+def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
+    """The prices of layers like this encoder's, for one text of `length` tokens, as the recipe says where."""
+    place = plan.recipe.stages.prune.prices
+    heads = max(layer.heads for layer in shape.layers)
+    neurons = max(layer.neurons for layer in shape.layers)
+    head_width = shape.layers[0].head_width
+    if place == "profile":
+        return costs.from_profile(
+            plan.profile, length=length, width=shape.width, head_width=head_width, heads=heads, neurons=neurons
+        )
+    done = _timed(plan, shape, place, length=length, heads=heads, neurons=neurons)
+    return costs.load(done.file("costs.json"))
+
+
+def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads: int, neurons: int) -> Done:
+    """Time int8 models of one layer on a target; it is kept, and asked again only for other sizes."""
+    sizes = {
+        "width": shape.width,
+        "head_width": shape.layers[0].head_width,
+        "heads": [max(heads // 2, 1), max(heads, 2)],
+        "neurons": [max(neurons // 3, 1), max(neurons, 2)],  # a line through both is all the search needs
+        "length": length,
+    }
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        clock: Clock = "instructions" if address.startswith(EMULATED) else "wall"
+        target = open_target(address, instruction_clock=clock == "instructions")
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                timer = _Timer(shape, target, clock, Path(scratch), length)
+                table = costs.measured(timer.time_ms, source=f"timed on {address}", **sizes)  # type: ignore[arg-type]
+        finally:
+            target.close()
+        table.save(folder / "costs.json")
+        return table.model_dump(mode="json")
+
+    settings = {"address": address, **sizes}
+    return stage(plan, "prices", settings, {"shape": json.dumps(asdict(shape), sort_keys=True)}, make)
+
+
+class _Timer:
+    """Models of one layer with random weights, each exported and pushed when it is first asked for."""
+
+    def __init__(self, shape: EncoderShape, target: Target, clock: Clock, scratch: Path, length: int) -> None:
+        self.shape, self.target, self.clock, self.scratch = shape, target, clock, scratch
+        self.places: dict[OneLayer | None, Deployed] = {}
+        self.ids = [[1] * length]
+
+    def time_ms(self, layer: OneLayer | None) -> float:
+        """One more median of this model, or of the model without a layer."""
+        if layer not in self.places:
+            self.places[layer] = self._deployed(layer)
+        place = self.places[layer]
+        protocol = Protocol.instructions() if self.clock == "instructions" else PROTOCOL
+        timed = measure(self.target, place.artifact, place.runtime, self.ids, protocol=protocol, clock=self.clock)
+        return statistics.median(timed.latency_ms)
+
+    def _deployed(self, layer: OneLayer | None) -> Deployed:
+        layers: tuple[LayerShape, ...] = ()
+        if layer is not None:
+            layers = (LayerShape(heads=layer.heads, head_width=layer.head_width, neurons=layer.neurons),)
+        shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
+        model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
+        file = self.scratch / f"{len(self.places)}.pte"
+        executorch_int8(model, file, max_length=shape.positions)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        return deploy(self.target, file, runtime=RUNTIME, sha256=digest, lengths=())
+
+
+def executorch_int8(model: TransformerModel, file: Path, *, max_length: int) -> executorch.Delegation:
+    """Export a text model for ExecuTorch with int8 weights and an int8 token table."""
+    example = executorch.example_ids()
+    return executorch.export(
+        xnnpack.with_quantized_embeddings(OneText(model, padded=False)),
+        file,
+        max_length=max_length,
+        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example),
+    )
