@@ -134,9 +134,7 @@ def test_the_loss_falls_and_unseen_texts_come_closer_to_the_teacher(rows: list[E
 
 
 @pytest.mark.parametrize("part", ["output", "hidden", "relation", "similarity"])
-def test_every_part_of_the_loss_alone_brings_a_student_closer(
-    part: str, rows: list[Encoded], targets: Targets
-) -> None:
+def test_every_part_of_the_loss_alone_brings_a_student_closer(part: str, rows: list[Encoded], targets: Targets) -> None:
     learner = student()
     unseen = tiny.rows(30, seed=1)
     wanted = outputs(tiny.teacher().model, unseen)
@@ -207,7 +205,7 @@ def test_a_student_of_classes_learns_its_teachers_shares(rows: list[Encoded]) ->
     torch.nn.init.normal_(learner.head.classifier.weight, std=0.5)
     wanted = outputs(teacher, rows).argmax(dim=-1)
     before = float((outputs(learner, rows).argmax(dim=-1) == wanted).float().mean())
-    done = taught(learner, targets, rows, schedule(epochs=6))
+    done = taught(learner, targets, rows, schedule(epochs=20))
     assert done.losses[-1] < done.losses[0]
     assert float((outputs(learner, rows).argmax(dim=-1) == wanted).float().mean()) > max(before, 0.8)
 
@@ -249,7 +247,9 @@ def test_images_are_taught_patch_by_patch() -> None:
 def test_a_model_that_is_no_transformer_is_taught_by_its_outputs() -> None:
     torch.manual_seed(0)
     images = ImageInputs(torch.randint(0, 256, (64, 8, 8, 1), dtype=torch.uint8), mean=(0.5,), std=(0.5,))
-    teacher = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 3))
+    teacher = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 3)
+    )
     learner = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(72, 3))
     targets = record_targets(teacher.eval(), images)
     done = distill(

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tests import tiny
-from toolchain.compress.importance import Importance, Kind, directions, importance, matrix, projection
+from toolchain.compress.importance import Importance, Kind, directions, importance, projection
 from toolchain.errors import BadDataError, ModelError, UnknownNameError
 from toolchain.models.inputs import ImageInputs, TextInputs
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.transformer import LayerShape, LowRankLinear, TransformerLayer
+from toolchain.models.transformer import LayerShape, LowRankLinear, TransformerLayer, matrix
 from toolchain.models.vision import VisionEncoder, VisionShape
 
 KINDS = get_args(Kind)

@@ -1,11 +1,14 @@
 """Counts agree with what one reckons by hand, and counting leaves a model as it was."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tests import tiny
+from toolchain.models.encoder import Encoder
 from toolchain.models.sizes import sizes
 
 
@@ -115,3 +118,13 @@ def test_a_model_that_fails_is_left_as_it_was_too() -> None:
         sizes(model, (torch.ones(1, 5),))
     assert model.training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_layer_that_has_lost_its_attention_is_counted_without_it() -> None:
+    shape = tiny.encoder().shape
+    layers = (replace(shape.layers[0], heads=0, ranks={}), shape.layers[1])
+    model = Encoder(replace(shape, layers=layers))  # type: ignore[type-var]
+    ids = torch.ones(16, dtype=torch.long)
+    whole = sizes(Encoder(replace(shape, layers=shape.layers[:2])), (ids,))
+    assert whole.macs - sizes(model, (ids,)).macs == 4 * 16 * 32 * 32 + 2 * 16 * 16 * 32
+    assert all(parameter.requires_grad for parameter in model.parameters())

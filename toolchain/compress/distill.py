@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from toolchain.compress import relations
 from toolchain.compress.units import Units, means, units_of
-from toolchain.models.inputs import Inputs
+from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches, fast_arithmetic
 from toolchain.models.training import Schedule, Trained, device_of, train
@@ -90,7 +90,7 @@ def record_targets(
     record = _Record(teacher, inputs, hidden=hidden, attention=attention)
     done = 0
     with torch.inference_mode(), fast_arithmetic():
-        for indexes in batches(inputs.sizes, RECORDED_TOKENS):
+        for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
             record.add(indexes)
             done += len(indexes)
             if told:

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from toolchain.models.inputs import Inputs
+from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
-from toolchain.models.text import batches
 
 BATCH_TOKENS = 4096
 
@@ -32,7 +31,7 @@ def drift(
         return []
     ends = [*places[1:], len(teacher.encoder.layers)]
     totals, tokens = [0.0] * len(ends), 0.0
-    for indexes in batches(inputs.sizes, BATCH_TOKENS):
+    for indexes in in_batches(teacher.encoder, inputs, BATCH_TOKENS):
         batch = inputs.batch(indexes)
         ours, theirs = student.encoder.all_hidden(*batch)[1:], teacher.encoder.all_hidden(*batch)
         mask = student.encoder.mask(*batch)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import safe_open
@@ -32,10 +32,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toolchain.errors import BadDataError, ModelError, UnknownNameError
-from toolchain.models.inputs import Inputs
+from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import Head, TransformerModel
-from toolchain.models.text import batches
-from toolchain.models.transformer import LowRankLinear, TransformerLayer, TransformerShape
+from toolchain.models.transformer import TransformerLayer, TransformerShape, matrix
 
 Kind = Literal["magnitude", "activation", "taylor", "fisher"]
 BATCH_TOKENS = 4096
@@ -123,13 +122,6 @@ def importance(
         return scores.finished(kind)
 
 
-def matrix(module: nn.Module) -> Tensor:
-    """A linear map's whole matrix, (outputs, inputs), be it kept as one or as a product of two."""
-    if isinstance(module, LowRankLinear):
-        return module.second.weight @ module.first.weight
-    return cast(Tensor, module.weight)
-
-
 def projection(outputs: Tensor, directions: Tensor, *, classes: bool) -> Tensor:
     """The loss whose gradient is taken: one number, of outputs (…, outputs) and random directions of that shape."""
     if classes:
@@ -202,11 +194,8 @@ def _over_batches(
 ) -> Iterator[tuple[list[int], tuple[Tensor, ...]]]:
     """(indexes, batch on the model's device) until all examples have been."""
     device = next(model.parameters()).device
-    with torch.no_grad():
-        length = model.encoder.embedded(*(tensor.to(device) for tensor in inputs.batch([0]))).shape[-2]
-    per_size = length / inputs.sizes[0]  # an image has size 1, and many tokens
     done = 0
-    for indexes in batches(inputs.sizes, max(1, int(tokens / per_size))):
+    for indexes in in_batches(model.encoder, inputs, tokens):
         yield indexes, tuple(tensor.to(device) for tensor in inputs.batch(indexes))
         done += len(indexes)
         if told:

@@ -20,11 +20,10 @@ from torch import Tensor, nn
 
 from toolchain.errors import InputError, ModelError, UnknownNameError
 from toolchain.models.encoder import Encoder
-from toolchain.models.inputs import Inputs
+from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
-from toolchain.models.text import INFERENCE_BATCH_TOKENS, batches
-from toolchain.models.transformer import LINEARS, Constant, LowRankLinear, Transformer, last_bias
-from toolchain.models.vision import VisionEncoder
+from toolchain.models.text import INFERENCE_BATCH_TOKENS
+from toolchain.models.transformer import LINEARS, Constant, LowRankLinear, Transformer, last_bias, matrix
 
 TOKENS = "tokens"
 PARTS = (TOKENS, *LINEARS)
@@ -213,7 +212,7 @@ def _spectra(model: TransformerModel, inputs: Inputs, places: Mapping[str, nn.Mo
     occurrences = torch.ones(vocabulary, dtype=torch.float64)
     signs = torch.Generator().manual_seed(0)
     with torch.inference_mode(False), torch.enable_grad():
-        for indexes in batches(inputs.sizes, _batch_size(encoder)):
+        for indexes in in_batches(encoder, inputs, INFERENCE_BATCH_TOKENS):
             batch = inputs.batch(indexes)
             mask = encoder.mask(*batch)
             counted = None if mask is None else mask.flatten().bool()
@@ -235,13 +234,6 @@ def _spectra(model: TransformerModel, inputs: Inputs, places: Mapping[str, nn.Mo
             else _linear_spectrum(name, module, moments[name], slopes[name])
             for name, module in places.items()
         ]
-
-
-def _batch_size(encoder: Transformer) -> int:
-    """How much of `Inputs.sizes` goes into a batch: texts count their tokens, an image is 1."""
-    if isinstance(encoder, VisionEncoder):
-        return max(1, INFERENCE_BATCH_TOKENS // (encoder.shape.starts + encoder.shape.patches))
-    return INFERENCE_BATCH_TOKENS
 
 
 def _observe(
@@ -297,15 +289,8 @@ def _of_inputs(module: nn.Module) -> bool:
     return cast(nn.Linear, module).in_features < cast(nn.Linear, module).out_features
 
 
-def _merged(module: nn.Module) -> Tensor:
-    """The matrix (outputs, inputs) of a linear map, of whatever form."""
-    if isinstance(module, LowRankLinear):
-        return module.second.weight @ module.first.weight
-    return cast(Tensor, module.weight)
-
-
 def _linear_spectrum(name: str, module: nn.Module, moments: _Moments, slopes: Tensor) -> _Spectrum:
-    weight, bias = _merged(module).cpu().double(), last_bias(module).cpu().double()
+    weight, bias = matrix(module).cpu().double(), last_bias(module).cpu().double()
     covariance = moments.covariance()
     scale, strength = _scale(slopes)
     scaled = scale[:, None] * weight

@@ -21,7 +21,7 @@ from toolchain.errors import InputError
 from toolchain.models.inputs import Inputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches
-from toolchain.models.transformer import Constant, LayerCut, LowRankLinear, TransformerLayer, copy_norm
+from toolchain.models.transformer import Constant, LayerCut, LowRankLinear, TransformerLayer, copy_norm, matrix
 
 BATCH_TOKENS = 2048
 SAMPLE_TOKENS = 40_000  # 26 rows for each of the 1,537 unknowns of a base-sized matrix's output
@@ -269,20 +269,13 @@ def _levels(
         return tuple(found)
     # A dimension that hardly varies is not to be all that counts.
     scale = variance.clamp(min=1e-4 * float(variance.mean()) + 1e-30).rsqrt()
-    removed = elimination(gram, _matrix(module) * scale[:, None], groups)
+    removed = elimination(gram, matrix(module) * scale[:, None], groups)
     for count in range(len(groups) - 1, -1, -1):
         if count % multiple == 0:
             gone = len(groups) - count
             error = removed.errors[gone - 1] / len(scale)
             found.append(Level(kept=tuple(sorted(removed.order[gone:])), error=error))
     return tuple(found)
-
-
-def _matrix(module: nn.Module) -> Tensor:
-    """(outputs, inputs) of a linear map, whole or of low rank."""
-    if isinstance(module, LowRankLinear):
-        return module.second.weight @ module.first.weight
-    return cast(Tensor, module.weight)
 
 
 @dataclass(kw_only=True)
@@ -305,13 +298,12 @@ def _sample(
     sizes = inputs.sizes
     if not len(sizes):
         raise InputError("there are no examples to measure the model with; give at least one, better a few hundred")
-    probe = student.encoder.embedded(*(part.to(device) for part in inputs.batch([0]))).shape[-2]
-    per_size = probe / sizes[0]  # an image is one by size, and many tokens
-    share = min(1.0, tokens / (sum(sizes) * per_size))
+    each = student.encoder.tokens_each
+    share = min(1.0, tokens / (sum(sizes) * each))
     count = max(1, round(share * len(sizes)))
     chosen = [int(place * len(sizes) / count) for place in range(count)]
     held_out = set(chosen[HELD_OUT - 1 :: HELD_OUT] or chosen[-1:])
-    for group in batches([sizes[index] for index in chosen], max(1, int(BATCH_TOKENS / per_size))):
+    for group in batches([sizes[index] for index in chosen], max(1, BATCH_TOKENS // each)):
         indexes = [chosen[place] for place in group]
         batch = [part.to(device) for part in inputs.batch(indexes)]
         hidden = student.encoder.embedded(*batch)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolchain.errors import BadDataError
-from toolchain.models.text import padded
+from toolchain.models.text import batches, padded
 from toolchain.models.tokenizer import NO_WORD, Encoded
+from toolchain.models.transformer import Transformer
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as grey images are commonly made of coloured ones
 
@@ -130,3 +131,8 @@ def first_pieces(outputs: Sequence[Tensor], rows: Sequence[Encoded], counts: Seq
         part[list(places)] = output[list(places.values())].float()
         parts.append(part)
     return torch.cat(parts)
+
+
+def in_batches(encoder: Transformer, inputs: Inputs, tokens: int) -> list[list[int]]:
+    """Indexes in batches of like size, each of at most `tokens` tokens of this encoder with their padding."""
+    return batches(inputs.sizes, max(1, tokens // encoder.tokens_each))

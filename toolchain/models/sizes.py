@@ -47,11 +47,14 @@ def sizes(model: nn.Module, inputs: tuple[Tensor, ...]) -> ModelSizes:
     A parameter that several modules share counts once, at the first of them.
     """
     modes = {module: module.training for module in model.modules()}
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     own_macs: dict[nn.Module, int] = dict.fromkeys(modes, 0)
-    model.eval()
+    model.eval().requires_grad_(False)  # PyTorch's counter stumbles over a module whose output is a parameter's view
     try:
         total = _count(model, inputs, own_macs)
     finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
         for module, training in modes.items():
             module.training = training
     seen: set[int] = set()

@@ -144,7 +144,7 @@ class _Run:
         self.model, self.lengths, self.loss_of, self.schedule = model, lengths, loss_of, schedule
         self.processes, self.kept, self.validate, self.told, self.setting = processes, kept, validate, told, setting
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.groups = _groups(batches(lengths, schedule.batch_tokens), processes.count)
+        self.groups = self._grouped(0)
         self.between_looks = 1 if processes.device.type == "cpu" else STEPS_BETWEEN_LOOKS
         torch.manual_seed(schedule.seed + processes.index)
         processes.align(model)
@@ -183,15 +183,22 @@ class _Run:
 
     def _ahead(self) -> Iterator[tuple[float, list[list[int]]]]:
         """(share of the training done, a batch for each process) from `place` on until a limit is reached."""
-        shuffled, shuffles, epochs = random.Random(self.schedule.seed), 0, self.schedule.epochs
+        grouped, epochs = 0, self.schedule.epochs
         while not self.place.stopped and (epochs is None or self.place.epoch < epochs):
-            while shuffles <= self.place.epoch:
-                shuffled.shuffle(self.groups)
-                shuffles += 1
+            if grouped != self.place.epoch:
+                grouped, self.groups = self.place.epoch, self._grouped(self.place.epoch)
             share = self._share()
             if share >= 1.0:
                 return
             yield share, self.groups[self.place.batch]
+
+    def _grouped(self, epoch: int) -> list[list[list[int]]]:
+        """An epoch's steps in random order, a batch for each process; examples of one size meet others each time."""
+        chance = random.Random(f"{self.schedule.seed} {epoch}")
+        order = chance.sample(range(len(self.lengths)), len(self.lengths))
+        batched = batches([self.lengths[index] for index in order], self.schedule.batch_tokens)
+        groups = _groups([[order[place] for place in batch] for batch in batched], self.processes.count)
+        return chance.sample(groups, len(groups))
 
     def _share(self) -> float:
         """How much of the training is done."""

@@ -201,6 +201,11 @@ class Transformer(nn.Module):
         """What is added to attention scores, (…, 1, 1, length); None where every token counts."""
         raise NotImplementedError
 
+    @property
+    def tokens_each(self) -> int:
+        """How many tokens an example has for each unit of its size: 1 for a text, whose size is its tokens."""
+        return 1
+
     def mask(self, *inputs: Tensor | None) -> Tensor | None:
         """(…, length), 1 for a token and 0 for padding; None where there is no padding."""
         raise NotImplementedError
@@ -264,6 +269,13 @@ def copy_linear(
     cast(Tensor, target.weight).copy_(rows if inputs is None else rows[:, inputs])
     if source.bias is not None:
         cast(Tensor, target.bias).copy_(taken(cast(Tensor, source.bias), outputs))
+
+
+def matrix(module: nn.Module) -> Tensor:
+    """A linear map's whole matrix, (outputs, inputs), be it kept as one or as a product of two."""
+    if isinstance(module, LowRankLinear):
+        return module.second.weight @ module.first.weight
+    return cast(Tensor, module.weight)
 
 
 def last_bias(module: nn.Module) -> Tensor:

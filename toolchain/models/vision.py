@@ -73,6 +73,11 @@ class VisionEncoder(Transformer):
     def mask(self, *inputs: Tensor | None) -> None:
         """No patch is padding."""
 
+    @property
+    def tokens_each(self) -> int:
+        """An image has size 1, and a token for each patch and class token."""
+        return self.shape.starts + self.shape.patches
+
     def closed(self, hidden: Tensor) -> Tensor:
         """The norm that a stack with norms before its parts ends with."""
         normed: Tensor = self.norm(hidden)
