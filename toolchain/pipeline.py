@@ -30,6 +30,7 @@ from toolchain.models.text import outputs
 from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
+from toolchain.report.compression import compression_of
 from toolchain.stages import SUFFIXES, Done, Plan
 
 
@@ -54,6 +55,7 @@ class BuildResult:
             "artifacts": [artifact.model_dump(include=shown) for artifact in manifest.artifacts],
             "best": manifest.best,
             "stages": [stage.model_dump(include={"name", "seconds", "cached"}) for stage in manifest.stages],
+            **compression_of(manifest).summary(),
             "budget": self.verdict.summary(),
         }
 

@@ -15,6 +15,11 @@ from rich.text import Text
 
 NOTHING = "–"
 SHOWN_CHARACTERS = 240
+ESTIMATE_NOTE = (
+    "est. ms: an estimate from the profile's facts, of the layers alone, in int8. "
+    "ms: measured where this was built, not on the device. change: of the score, against the row before; of int8, "
+    "against the float student."
+)
 CLOCK_NOTES = {
     "instructions": "Emulated: this clock counts instructions (2 ns each). Compare variants with it; "
     "these are not a board's milliseconds.",
@@ -23,10 +28,23 @@ CLOCK_NOTES = {
 
 
 def build_report(summary: Mapping[str, Any]) -> RenderableType:
-    """What was built: models, artifacts, stages and the budget."""
+    """What was built: models, artifacts, stages, what each won and lost, and the budget."""
     title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
-    parts = (_models(summary), _artifacts(summary), _stages(summary), _verdict(summary["budget"]))
-    return Group(title, *parts)
+    parts = (_models(summary), _artifacts(summary), _stages(summary), compression_report(summary))
+    return Group(title, *parts, _verdict(summary["budget"]))
+
+
+def compression_report(summary: Mapping[str, Any]) -> RenderableType:
+    """What each stage made of the model, and where the student leaves its teacher; nothing where nothing is known."""
+    parts: list[RenderableType] = []
+    if rows := summary.get("compression"):
+        parts += [_compression(rows), Text(ESTIMATE_NOTE, style="dim")]
+    if vocabulary := summary.get("vocabulary"):
+        parts.append(Text(_vocabulary(vocabulary)))
+    if layers := summary.get("layers"):
+        parts.append(_layers(layers))
+    parts += [Text(sentence) for sentence in summary.get("where_lost") or ()]
+    return Group(*parts)
 
 
 def bench_report(summary: Mapping[str, Any]) -> RenderableType:
@@ -115,6 +133,45 @@ def _artifacts(summary: Mapping[str, Any]) -> Table:
     return table
 
 
+def _compression(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Narrow enough for 80 columns with two runtimes: of all columns only the stage's name may be broken."""
+    runtimes = list(dict.fromkeys(runtime for row in rows for runtime in row.get("measured_ms") or {}))
+    timed = [f"{runtime}\nms" for runtime in runtimes]
+    table = _table("stage", "params", "MACs", "est.\nms", *timed, "size", "score", "change", numbers_from=1)
+    table.padding = 0
+    for column in table.columns:
+        column.no_wrap = column is not table.columns[0]
+    for row in rows:
+        measured = row.get("measured_ms") or {}
+        table.add_row(
+            Text(row["stage"]),
+            _counted(row.get("parameters")),
+            _counted(row.get("macs")),
+            _rounded(row.get("predicted_layers_ms")),
+            *(_rounded(measured.get(runtime)) for runtime in runtimes),
+            _megabytes(row.get("bytes")),
+            _number(row.get("score")),
+            _signed(row.get("score_change")),
+        )
+    return table
+
+
+def _layers(rows: Sequence[Mapping[str, Any]]) -> Table:
+    heads = ("layer", "teacher's layer", "heads", "neurons", "cosine to teacher", "change")
+    table = _table(*heads, numbers_from=0)
+    for row in rows:
+        counts = (_plain(row.get(name)) for name in ("layer", "from_layer", "heads", "neurons"))
+        table.add_row(*map(Text, counts), _number(row.get("cosine")), _signed(row.get("cosine_change")))
+    return table
+
+
+def _vocabulary(vocabulary: Mapping[str, Any]) -> str:
+    pieces, of, affected = (vocabulary.get(name) for name in ("pieces", "of", "held_out_tokens_affected"))
+    kept = f"all {pieces:,}" if pieces == of else f"{pieces:,} of {NOTHING if of is None else f'{of:,}'}"
+    share = NOTHING if affected is None else f"{100 * affected:.3g} %"
+    return f"Vocabulary: {kept} pieces stay; {share} of the held-out tokens are split otherwise."
+
+
 def _stages(summary: Mapping[str, Any]) -> Table:
     table = _table("stage", "time", numbers_from=1)
     for stage in summary["stages"]:
@@ -169,6 +226,25 @@ def _parity(parity: Mapping[str, Any] | None) -> str:
 
 def _megabytes(size: float | None) -> str:
     return NOTHING if size is None else f"{size / 1e6:.2f} MB"
+
+
+def _counted(count: float | None) -> str:
+    """A number of parameters or multiply-accumulates, with three figures."""
+    if count is None:
+        return NOTHING
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= 0.9995 * unit:
+            return f"{count / unit:.3g}{name}"
+    return f"{count:g}"
+
+
+def _signed(change: float | None) -> str:
+    return NOTHING if change is None else f"{change:+.4f}"
+
+
+def _rounded(value: float | None) -> str:
+    """Three figures, for narrow columns."""
+    return NOTHING if value is None else f"{value:.3g}"
 
 
 def _plain(value: Any) -> str:

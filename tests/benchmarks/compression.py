@@ -1,0 +1,237 @@
+"""What compression achieves, and what each technique buys: search at two sizes, text classes, digits; one run.
+
+    python -m tests.benchmarks.compression [--json] [--quick] [--ablation] [--vision] [--classes]
+
+Without a switch everything is made: some hours on two cores where nothing is cached. `--ablation`, `--vision` and
+`--classes` make that part alone; `--quick` trains for seconds, to see that it runs. Latencies are of int8 artifacts on
+this machine, one thread, real lengths, against the float teacher under the same runtime.
+"""
+
+import json
+import random
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import demo, vision
+from tests.benchmarks.options import parsed
+from toolchain import pipeline, stages
+from toolchain.compress.importance import importance
+from toolchain.compress.prune import Settings, prune
+from toolchain.compress.reconstruct import reconstructed
+from toolchain.models.inputs import TextInputs
+from toolchain.models.text import outputs
+from toolchain.profiles import load_profile
+from toolchain.progress import Silent
+from toolchain.recipe import Recipe, load_recipe
+from toolchain.stages import Done, Plan
+from toolchain.tasks.fidelity import fidelity
+
+PROFILE = "raspberry-pi-4"
+GOALS: Mapping[str, Mapping[str, float]] = {
+    "search-balanced": {"speedup": 10, "smaller": 20, "kept_percent": 97, "fidelity": 0.92},
+    "search-aggressive": {"speedup": 25, "smaller": 40, "kept_percent": 93},
+    "packages": {"speedup": 40, "kept_percent": 99},
+}
+ABLATED_MINUTES = 2.0
+QUICK_MINUTES = 0.1
+# What each variant leaves out or does otherwise, by the stages' settings.
+ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "everything": {},
+    "no least-squares reconstruction": {"prune": {"reconstruct": False}},
+    "no hidden vectors": {"distill": {"hidden_weight": 0}},
+    "no similarities": {"distill": {"similarity_weight": 0}},
+    "no pairs": {"distill": {"pair_weight": 0}},
+    "relations instead of hidden vectors": {"distill": {"hidden_weight": 0, "relation_weight": 1}},
+    "magnitude instead of activations": {"prune": {"importance": "magnitude"}},
+    "whole vocabulary": {"vocabulary": {"enabled": False}},
+    "whole token table": {"low_rank": {"enabled": False}},
+    "fresh student of the same shape": {"distill": {"fresh": True}},
+    "what one would otherwise do": {
+        "prune": {"importance": "magnitude", "reconstruct": False},
+        "distill": {"hidden_weight": 0, "similarity_weight": 0, "pair_weight": 0},
+    },
+}
+SAMPLE_TEXTS = 4000
+TIMED_TEXTS = 48
+
+
+def main() -> None:
+    options = parsed(
+        __doc__, ablation="what each technique buys", vision="digits alone", classes="text classification alone"
+    )
+    chosen = [name for name in ("ablation", "vision", "classes") if getattr(options, name)]
+    found: dict[str, Any] = {}
+    if not chosen:
+        found["search"] = [built(name, quick=options.quick) for name in ("search-balanced", "search-aggressive")]
+    if not chosen or "classes" in chosen:
+        found["classes"] = [built("packages", quick=options.quick)]
+    if not chosen or "ablation" in chosen:
+        found["cut_in_half"] = cut_in_half(quick=options.quick)
+        found["ablation"] = ablation(quick=options.quick)
+    if not chosen or "vision" in chosen:
+        found["vision"] = vision.figures(quick=options.quick)
+    print(json.dumps(found, indent=2) if options.json else table(found))
+
+
+def built(name: str, *, quick: bool) -> dict[str, Any]:
+    """One recipe from data to timed artifacts."""
+    plan = planned(load_recipe(name), {"distill": {"minutes": QUICK_MINUTES}} if quick else {})
+    with tempfile.TemporaryDirectory() as folder:
+        result = pipeline.build(plan.recipe, plan.profile, Path(folder, name))
+    made = pipeline.run_stages(plan)
+    if plan.recipe.task.kind == "embedding":
+        found = demo.figures(plan, result, rounds=2 if quick else 4)
+        speedups = {each["runtime"]: _overall(each["latency"]) for each in found["artifacts"]}
+        near = fidelity(_said(plan, made.student, made.trimmed), _said(plan, made.teacher, made.teacher))
+    else:
+        manifest = result.bundle.manifest
+        speedups = {each.runtime: each.speedup for each in manifest.artifacts}
+        found = {"baseline": manifest.baseline.model_dump(), "teacher": manifest.teacher.model_dump()}
+        found["artifacts"] = [
+            {
+                "runtime": each.runtime,
+                "bytes": each.bytes,
+                "smaller": manifest.teacher.bytes / each.bytes,
+                "score": each.score,
+                "kept_percent": 100 * each.score / manifest.teacher.score,
+            }
+            for each in manifest.artifacts
+        ]
+        near = None
+    for each in found["artifacts"]:
+        each["speedup"] = speedups[each["runtime"]]
+    lesson = made.student.result.made_in_seconds
+    return {"recipe": name, "fidelity": near, "trained_s": lesson, "goals": GOALS[name], **found}
+
+
+def ablation(*, quick: bool) -> list[dict[str, Any]]:
+    """The balanced student with one thing changed at a time, all trained for the same short time."""
+    rows = []
+    for name, changes in ABLATION.items():
+        minutes = QUICK_MINUTES if quick else ABLATED_MINUTES
+        plan = planned(load_recipe("search-balanced"), {**changes, "distill": {**changes.get("distill", {})}}, minutes)
+        texts = stages.read_texts(plan)
+        teacher = stages.load_teacher(plan, texts)
+        trimmed = stages.trim_vocabulary(plan, texts, teacher)
+        answers = stages.ask_teacher(plan, texts, teacher)
+        shrinking = pipeline.shrink(plan, texts, teacher, trimmed, answers)
+        student = shrinking[-1]
+        before = next(each for each in reversed(shrinking) if each.name == "low rank")
+        said = _said(plan, teacher, teacher)
+        rows.append(
+            {
+                "variant": name,
+                "parameters": student.findings["parameters"],
+                "kept_before_training_percent": 100 * before.findings["score"] / teacher.findings["score"],
+                "kept_percent": 100 * student.findings["score"] / teacher.findings["score"],
+                "fidelity": fidelity(_said(plan, student, trimmed), said),
+            }
+        )
+    return rows
+
+
+def cut_in_half(*, quick: bool) -> list[dict[str, Any]]:
+    """Half of the heads and half of the neurons gone, and nothing trained: the score and fidelity that are left."""
+    plan = planned(load_recipe("search-balanced"), {})
+    texts = stages.read_texts(plan)
+    teacher = stages.load_teacher(plan, texts)
+    model, tokenizer = stages.model_of(teacher), stages.tokenizer_of(plan, teacher)
+    taught = stages.texts_of(texts).training_texts
+    sample = random.Random(0).sample(taught, 400 if quick else SAMPLE_TEXTS)
+    rows = TextInputs(tokenizer.cut_at(64).encode(sample))
+    score = stages.score_of(plan, texts)
+    asked = tokenizer.encode(score.texts)
+    said = outputs(model, asked)
+    shape = model.encoder.shape.layers[0]
+    found = []
+    for kind in ("magnitude", "activation", "taylor", "fisher"):
+        scores = importance(model, TextInputs(rows.rows[:800]), kind=kind)  # type: ignore[arg-type]
+        half = prune(model, scores, Settings(heads=shape.heads // 2, neurons=shape.neurons // 2, multiple=16))
+        for refitted in (False, True):
+            small = reconstructed(half.model, model, half.cuts, rows) if refitted else half.model
+            answers = outputs(small, asked)
+            found.append(
+                {
+                    "importance": kind,
+                    "least_squares": refitted,
+                    "kept_percent": 100 * score.of(answers) / score.of(said),
+                    "fidelity": fidelity(answers, said),
+                }
+            )
+    return found
+
+
+def planned(recipe: Recipe, changes: Mapping[str, Mapping[str, Any]], minutes: float | None = None) -> Plan:
+    """A plan for a recipe with other settings of its stages."""
+    values = recipe.model_dump(exclude_unset=True)
+    for stage, settings in changes.items():
+        values["stages"].setdefault(stage, {}).update(settings)
+    if minutes is not None:
+        values["stages"]["distill"]["minutes"] = minutes
+    changed = Recipe.model_validate(values)
+    return Plan(recipe=changed, profile=load_profile(PROFILE), progress=Silent())
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    lines: list[str] = []
+    for part in ("search", "classes"):
+        if part in found:
+            lines += [
+                "| recipe | runtime | speed | size | kept | fidelity | trained |",
+                "|---|---|---|---|---|---|---|",
+            ]
+            for row in found[part]:
+                lines += [_built_row(row, each) for each in row["artifacts"]]
+                base = row["baseline"]
+                kept = 100 * base["score"] / row["teacher"]["score"]
+                lines.append(f"| {row['recipe']} | {base['name']} | – | – | {kept:.1f} % | – | – |")
+            lines.append("")
+    if "cut_in_half" in found:
+        lines += ["| half cut, not trained | least squares | kept | fidelity |", "|---|---|---|---|"]
+        for row in found["cut_in_half"]:
+            yes = "yes" if row["least_squares"] else "no"
+            lines.append(f"| {row['importance']} | {yes} | {row['kept_percent']:.1f} % | {row['fidelity']:.3f} |")
+        lines.append("")
+    if "ablation" in found:
+        lines += ["| variant | parameters | before training | kept | fidelity |", "|---|---|---|---|---|"]
+        for row in found["ablation"]:
+            lines.append(
+                f"| {row['variant']} | {row['parameters'] / 1e6:.2f} M | {row['kept_before_training_percent']:.1f} % | "
+                f"{row['kept_percent']:.1f} % | {row['fidelity']:.3f} |"
+            )
+        lines.append("")
+    if "vision" in found:
+        lines.append(vision.table(found["vision"]))
+    return "\n".join(lines)
+
+
+def _built_row(row: Mapping[str, Any], each: Mapping[str, Any]) -> str:
+    goals = row["goals"]
+    near = "–" if row["fidelity"] is None else f"{row['fidelity']:.3f}" + _goal(goals, "fidelity")
+    return (
+        f"| {row['recipe']} | {each['runtime']} | {each['speedup']:.1f}×{_goal(goals, 'speedup')} | "
+        f"{each['bytes'] / 1e6:.2f} MB, {each['smaller']:.1f}× smaller{_goal(goals, 'smaller')} | "
+        f"{each['kept_percent']:.1f} %{_goal(goals, 'kept_percent')} | {near} | {row['trained_s'] / 60:.0f} min |"
+    )
+
+
+def _goal(goals: Mapping[str, float], name: str) -> str:
+    return f" (goal {goals[name]:g})" if name in goals else ""
+
+
+def _overall(latency: Mapping[str, Mapping[str, float]]) -> float:
+    """How much faster a question and an answer are together."""
+    return sum(each["teacher_ms"] for each in latency.values()) / sum(each["int8_ms"] for each in latency.values())
+
+
+def _said(plan: Plan, model: Done, tokenizer: Done) -> Any:
+    """A float model's outputs for all held-out texts."""
+    texts = stages.score_of(plan, stages.read_texts(plan)).texts
+    return outputs(stages.model_of(model), stages.tokenizer_of(plan, tokenizer).encode(texts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""What each stage of a build won and lost, and in which layer the student leaves its teacher.
+
+In:  a bundle's manifest; one of an earlier version may lack findings, and they stay None.
+Out: `Compression`: a row for each stage that changed the model, one for each layer of the student, its vocabulary, and
+     where the score was lost, in sentences.
+How it looks on a terminal is `terminal`'s concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from toolchain.bundle import Manifest, StageFacts
+
+STUDENT_STAGES = ("prune", "low rank", "distill")
+LARGEST = 1e30  # beyond it no finding is a number; infinity is, and what is not a number, too
+LEAST_DROP = 0.001  # of a cosine; less is no place to look for a fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """The model after a stage.
+
+    `macs` are those of one text of 16 tokens. `predicted_layers_ms` is an estimate: from the profile's facts, for the
+    layers alone in int8. `measured_ms` is by runtime, on the machine that built. `score_change` is against the row
+    before; of an int8 artifact against the float student.
+    """
+
+    stage: str
+    parameters: int | None = None
+    macs: int | None = None
+    predicted_layers_ms: float | None = None
+    measured_ms: Mapping[str, float] = field(default_factory=dict)
+    bytes: int | None = None
+    score: float | None = None
+    score_change: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One of the student's layers, which stands for the teacher's from `from_layer` to the next row's.
+
+    `cosine` is that of its output to the teacher's at the same place, `cosine_change` is against the layer before;
+    the first layer's is against 1.
+    """
+
+    layer: int
+    from_layer: int | None = None
+    heads: int | None = None
+    neurons: int | None = None
+    cosine: float | None = None
+    cosine_change: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularyRow:
+    """Word pieces that stayed; `held_out_tokens_affected` is a share."""
+
+    pieces: int
+    of: int | None = None
+    held_out_tokens_affected: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression:
+    """What compression did to a model."""
+
+    stages: tuple[StageRow, ...]
+    layers: tuple[LayerRow, ...]
+    vocabulary: VocabularyRow | None
+
+    @property
+    def where_lost(self) -> tuple[str, ...]:
+        """By stage and by layer, as far as either is known."""
+        return tuple(told for told in (_worst_stage(self.stages), _worst_layer(self.layers)) if told)
+
+    def summary(self) -> dict[str, Any]:
+        """Its part of what `edgewright build --json` prints."""
+        return {
+            "compression": [asdict(row) for row in self.stages],
+            "layers": [asdict(row) for row in self.layers],
+            "vocabulary": asdict(self.vocabulary) if self.vocabulary else None,
+            "where_lost": list(self.where_lost),
+        }
+
+
+def compression_of(manifest: Manifest) -> Compression:
+    """Read the findings of a build's stages. Raises nothing: what is missing or no number is None."""
+    return Compression(stages=_stage_rows(manifest), layers=_layer_rows(manifest), vocabulary=_vocabulary_row(manifest))
+
+
+def _stage_rows(manifest: Manifest) -> tuple[StageRow, ...]:
+    rows = [_teacher_row(manifest), *_student_rows(manifest)]
+    if len(rows) > 1:
+        rows[-1] = _exported(rows[-1], manifest)
+    for index in range(len(rows) - 1, 0, -1):
+        rows[index] = _against(rows[index], rows[index - 1])
+    student = rows[-1]
+    for artifact in manifest.artifacts:
+        row = replace(
+            student,
+            stage=f"int8 {artifact.runtime}",
+            measured_ms={artifact.runtime: artifact.latency_ms},
+            bytes=artifact.bytes,
+            score=artifact.score,
+        )
+        rows.append(_against(row, student))
+    return tuple(rows)
+
+
+def _teacher_row(manifest: Manifest) -> StageRow:
+    findings = next((stage.findings for stage in manifest.stages if stage.name == "teacher"), {})
+    facts = manifest.teacher
+    return replace(
+        _row("teacher", findings),
+        parameters=facts.parameters,
+        bytes=facts.bytes,
+        score=facts.score,
+        measured_ms={artifact.runtime: artifact.teacher_latency_ms for artifact in manifest.artifacts},
+    )
+
+
+def _student_rows(manifest: Manifest) -> Iterator[StageRow]:
+    """A row for each stage that changed the float model; a gradual pruning's stages come more than once."""
+    steps = sum(stage.name == "prune" for stage in manifest.stages)
+    vocabulary = _vocabulary_row(manifest)
+    trimmed = bool(vocabulary and vocabulary.of and vocabulary.pieces < vocabulary.of)
+    step, before = 0, None
+    for stage in manifest.stages:
+        if stage.name not in STUDENT_STAGES:
+            continue
+        step += stage.name == "prune"
+        of = f" {step}/{steps}" if steps > 1 and stage.name != "low rank" else ""
+        if stage.name == "prune":
+            found = list(_pruned(stage, of, trimmed=trimmed and step == 1))
+        else:
+            found = [_row(f"{stage.name}{of}", stage.findings)] if _changed(stage, before) else []
+        yield from found
+        before = found[-1] if found else before
+
+
+def _pruned(stage: StageFacts, of: str, *, trimmed: bool) -> Iterator[StageRow]:
+    """The cut, and what least squares made of it; the first cut is scored with the vocabulary that stays."""
+    enabled = stage.settings.get("enabled", True)
+    parts = [*(["vocabulary"] if trimmed else []), *([f"prune{of}"] if enabled else [])]
+    if not parts:
+        return
+    row = _row(", ".join(parts), stage.findings)
+    cut_score = _number(stage.findings.get("score_before_reconstruction"))
+    if enabled and cut_score is not None and stage.settings.get("reconstruct", True):
+        yield replace(row, score=cut_score)
+        yield replace(row, stage=f"least squares{of}")
+    else:
+        yield row
+
+
+def _changed(stage: StageFacts, before: StageRow | None) -> bool:
+    """Whether a stage did anything: low rank only where it pays, distillation where it is not turned off."""
+    if stage.name == "low rank":
+        parameters = _count(stage.findings.get("parameters"))
+        return bool(stage.findings.get("matrices")) and (before is None or parameters != before.parameters)
+    return bool(stage.settings.get("enabled", True) or stage.settings.get("fresh"))
+
+
+def _exported(row: StageRow, manifest: Manifest) -> StageRow:
+    """The float student as it was exported: its latencies, and its file for the best artifact's runtime."""
+    files = {stage.name: stage.findings for stage in manifest.stages}
+    return replace(
+        row,
+        parameters=manifest.student.parameters,
+        score=manifest.student.score,
+        bytes=_count(files.get(f"float {manifest.best}", {}).get("bytes")),
+        measured_ms={artifact.runtime: artifact.float_latency_ms for artifact in manifest.artifacts},
+    )
+
+
+def _row(name: str, findings: Mapping[str, Any]) -> StageRow:
+    return StageRow(
+        stage=name,
+        parameters=_count(findings.get("parameters")),
+        macs=_count(findings.get("macs")),
+        predicted_layers_ms=_number(findings.get("predicted_layers_ms")),
+        score=_number(findings.get("score")),
+    )
+
+
+def _against(row: StageRow, before: StageRow) -> StageRow:
+    known = row.score is not None and before.score is not None
+    return replace(row, score_change=row.score - before.score if known else None)  # type: ignore[operator]
+
+
+def _layer_rows(manifest: Manifest) -> tuple[LayerRow, ...]:
+    """The last student's layers, with the drift that was measured on it."""
+    made = [stage.findings for stage in manifest.stages if stage.name in STUDENT_STAGES]
+    layers = next((found for findings in reversed(made) if (found := _mappings(findings.get("layers")))), [])
+    cosines = {
+        _count(each.get("layer")): _number(each.get("cosine"))
+        for each in (_mappings(made[-1].get("drift")) if made else [])
+    }
+    rows: list[LayerRow] = []
+    before: float | None = 1.0
+    for index, layer in enumerate(layers):
+        cosine = cosines.get(index)
+        change = cosine - before if cosine is not None and before is not None else None
+        rows.append(
+            LayerRow(
+                layer=index,
+                from_layer=_count(layer.get("from_layer")),
+                heads=_count(layer.get("heads")),
+                neurons=_count(layer.get("neurons")),
+                cosine=cosine,
+                cosine_change=change,
+            )
+        )
+        before = cosine
+    return tuple(rows)
+
+
+def _vocabulary_row(manifest: Manifest) -> VocabularyRow | None:
+    findings = next((stage.findings for stage in manifest.stages if stage.name == "vocabulary"), {})
+    pieces = _count(findings.get("pieces"))
+    if pieces is None:
+        return None
+    return VocabularyRow(
+        pieces=pieces,
+        of=_count(findings.get("of")),
+        held_out_tokens_affected=_number(findings.get("held_out_tokens_affected")),
+    )
+
+
+def _worst_stage(rows: tuple[StageRow, ...]) -> str | None:
+    known = [(row.score_change, row.score, row.stage) for row in rows if row.score_change is not None]
+    if not known:
+        return None
+    change, score, stage = min(known, key=lambda each: each[0])
+    if change >= 0 or score is None:
+        return "By stage, nothing is lost: no score is below the one before it."
+    return f"By stage, most is lost in {stage}: the score falls from {score - change:.4g} to {score:.4g}."
+
+
+def _worst_layer(rows: tuple[LayerRow, ...]) -> str | None:
+    known = [(row.cosine_change, row.cosine, row) for row in rows if row.cosine_change is not None]
+    if not known:
+        return None
+    change, cosine, row = min(known, key=lambda each: each[0])
+    if change > -LEAST_DROP or cosine is None:
+        return f"By layer, hardly anything is lost: no cosine to the teacher falls by {LEAST_DROP:g}."
+    place = "" if row.from_layer is None else f" (the teacher's {row.from_layer})"
+    return (
+        f"By layer, most is lost after layer {row.layer}{place}: the cosine to the teacher falls from "
+        f"{cosine - change:.4g} to {cosine:.4g}."
+    )
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _number(value: Any) -> float | None:
+    """A number that JSON can hold, or None."""
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
+    return float(value) if fits else None
+
+
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
