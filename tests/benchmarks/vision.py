@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from tests.benchmarks.options import parsed
-from toolchain.compress import channels
+from toolchain.compress import channels, refit
 from toolchain.compress.distill import Weights, distill, record_targets
 from toolchain.compress.importance import importance
 from toolchain.compress.prune import Settings, prune
@@ -275,7 +275,7 @@ def cut_channels(net: ConvNet, share: float, digits: Digits) -> ConvNet:
     pruned = channels.prune_channels(
         net, digits.calibration, keep_macs=share, importance="activation", ranking="isomorphic", multiple=MULTIPLE
     )
-    return channels.corrected(pruned, net, digits.calibration)
+    return refit.corrected(pruned, net, digits.calibration)
 
 
 def uniform_channels(net: ConvNet, share: float, digits: Digits) -> ConvNet:

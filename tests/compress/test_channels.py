@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from tests import tiny_vision
 from toolchain.compress import channels
-from toolchain.compress.channels import PrunedChannels, corrected, prune_channels, recalibrated
+from toolchain.compress.channels import PrunedChannels, prune_channels
+from toolchain.compress.refit import corrected, recalibrated
 from toolchain.errors import BadDataError, InputError, ModelError
 from toolchain.models import convnet
 from toolchain.models.convnet import ConvNet
