@@ -1,7 +1,7 @@
 """Ask a bundle's model, so that a person can see that it works.
 
 In:  a bundle and a text; optionally a target to run on.
-Out: the best matches of a search bundle's corpus, or labels with their probabilities.
+Out: the best matches of a search bundle's corpus, labels with their probabilities, or a value.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def answer_of(
     if task.kind == "embedding":
         index = SearchIndex.load(bundle.file(CORPUS), bundle.file(INDEX))
         return {"kind": "search", **asked, "matches": index.best(output, top=top)}
+    if task.kind == "regression":
+        return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
     return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
 
 

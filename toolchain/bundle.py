@@ -99,12 +99,14 @@ class StageFacts(_Part):
 
 
 class TaskFacts(_Part):
-    """What the model is for."""
+    """What the model is for; a regression's value is its one output times `value_std`, plus `value_mean`."""
 
-    kind: Literal["embedding", "classification"]
+    kind: Literal["embedding", "classification", "regression"]
     metric: str
     max_length: int
     labels: tuple[str, ...] = ()
+    value_mean: float = 0.0
+    value_std: float = 1.0
 
 
 class Manifest(_Part):

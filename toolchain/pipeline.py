@@ -32,6 +32,8 @@ from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.stages import SUFFIXES, Done, Plan
+from toolchain.tasks.kinds import Regression, task_of
+from toolchain.tasks.scores import Scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,11 +289,15 @@ def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, 
 
 
 def _task(plan: Plan, texts: Done, teacher: Done) -> TaskFacts:
+    examples, task = stages.texts_of(texts), task_of(plan.recipe.task.kind)
+    scale = task.scale(examples) if isinstance(task, Regression) else Scale()
     return TaskFacts(
         kind=plan.recipe.task.kind,
         metric=teacher.findings["metric"],
         max_length=plan.max_length,
-        labels=stages.texts_of(texts).labels,
+        labels=examples.labels,
+        value_mean=scale.mean,
+        value_std=scale.std,
     )
 
 

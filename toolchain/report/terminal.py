@@ -69,10 +69,12 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def answer_report(found: Mapping[str, Any]) -> RenderableType:
-    """The best matches of a search, or the labels of a classification, best first."""
+    """The best matches of a search, the labels of a classification, best first, or a value."""
     if found["kind"] == "search":
         rows = [(_number(match["score"]), match["title"], _short(match["text"])) for match in found["matches"]]
         return names_report(("score", "title", "text"), rows)
+    if found["kind"] == "regression":
+        return Text(_number(found["value"]))
     return names_report(("score", "label"), [(_number(each["score"]), each["label"]) for each in found["labels"]])
 
 
