@@ -51,7 +51,9 @@ ALSO_ALLOWED = {
 }
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
 TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.places", "toolchain.profiles", "targets")
-WRAPPED = {"torch", "transformers", "executorch", "litert_torch", "ai_edge_litert", "paramiko"}
+WRAPPED = {
+    "torch", "torch_pruning", "transformers", "accelerate", "executorch", "litert_torch", "ai_edge_litert", "paramiko",
+}  # fmt: skip
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -79,7 +79,7 @@ def test_the_code_that_makes_results_is_part_of_their_key() -> None:
     package = Path(cache.__file__).parent
     for source in cache._SOURCES:
         assert (package / source).exists(), source
-    assert {"stages.py", "models", "compress", "quantize", "export", "data", "tasks"} <= set(cache._SOURCES)
+    assert {"stages", "models", "compress", "quantize", "export", "data", "tasks"} <= set(cache._SOURCES)
 
 
 def test_a_result_records_its_inputs_and_seconds(shelf: Path) -> None:

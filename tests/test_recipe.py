@@ -89,7 +89,7 @@ hub = "a/b"
 kind = "embeding"
 max_length = "12"
 [data]
-file = "d.txt"
+file = "d.doc"
 split = { tset = 0.1 }
 [prune]
 layers = 3
@@ -106,9 +106,11 @@ latency_ms = nan
         "line 1, recipe.name": "is missing",
         "line 2, recipe.nam": "is not a known key; did you mean name?",
         "line 3, model": "needs exactly one of folder, hub, factory and package; found folder and hub",
-        "line 7, task.kind": '"embeding" is not one of embedding, classification; did you mean embedding?',
+        "line 7, task.kind": '"embeding" is not one of embedding, classification, token-classification, regression, '
+        "image-classification; did you mean embedding?",
         "line 8, task.max_length": 'must be a whole number, not "12"',
-        "line 10, data.file": "'d.txt' is of no known format; give a file ending in .csv, .jsonl, .parquet",
+        "line 10, data.file": "'d.doc' is of no known format; give a file ending in .csv, .jsonl, .parquet, .conll, "
+        ".txt",
         "line 11, data.split.tset": "is not a known key; did you mean test?",
         "line 12, prune": "does not belong here; it is known as stages.prune",
         "line 15, stages.prune.layers": "must be a number of layers or a list of layer indexes counted from 0, "
@@ -135,7 +137,7 @@ def test_faults_between_sections_come_with_the_others(toml_file: Callable[[str],
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("", "needs exactly one of builtin, file and train; found none"),
+        ("", "needs exactly one of builtin, file, folder and train; found none"),
         ('builtin = "stdlib-search"\nfile = "a.csv"', "found builtin and file"),
         ('train = "a.csv"', "train needs test beside it"),
         ('file = "a.csv"\ntest = "b.csv"', "test belongs beside train"),
@@ -150,6 +152,61 @@ def test_faults_between_sections_come_with_the_others(toml_file: Callable[[str],
 def test_data_that_contradicts_itself_is_refused(toml_file: Callable[[str], Path], data: str, sentence: str) -> None:
     found = faults(toml_file, MINIMAL.replace('builtin = "stdlib-search"', data))
     assert any(sentence in what for what in found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "data", "place", "sentence"),
+    [
+        ("regression", "", 'file = "a.csv"', "data.columns", "must name the column value"),
+        ("regression", 'labels = ["a"]', 'file = "a.csv"', "task.labels", "regression has none"),
+        ("embedding", "", 'file = "a.csv"\ncolumns = { pair = "p", tags = "t" }', "data.columns.tags", "text and pair"),
+        ("embedding", "image_size = 32", 'builtin = "stdlib-search"', "task.image_size", "embedding reads text"),
+        ("embedding", "", 'folder = "a"', "data.folder", "is for images, but task.kind is embedding"),
+        ("classification", "", 'file = "a.txt"', "data.file", "'a.txt' is not for classification, which reads .csv"),
+        (
+            "classification",
+            "",
+            'train = "a"\ntest = "b"',
+            "data.train",
+            "'a' is a folder, but classification reads .csv",
+        ),
+        ("classification", 'labels = ["a", "a"]', 'file = "a.csv"', "task.labels", "must name each once"),
+        ("classification", 'labels = ["a"]', 'builtin = "stdlib-packages"', "task.labels", "is for files of yours"),
+        ("classification", "", 'builtin = "digits"', "data.builtin", "digits is for image-classification"),
+        ("token-classification", "", 'file = "a.csv"', "data.file", "which reads .jsonl, .parquet, .conll and .txt"),
+        ("image-classification", "max_length = 64", 'builtin = "digits"', "task.max_length", "has image_size"),
+        ("image-classification", "", 'builtin = "digits"\nextra_text = "a.txt"', "data.extra_text", "is for text"),
+        ("image-classification", "image_size = 0", 'builtin = "digits"', "task.image_size", "from 1 to 4096"),
+        ("image-classification", "image_size = [8]", 'builtin = "digits"', "task.image_size", "or [height, width]"),
+    ],
+)
+def test_what_a_kind_of_task_has_no_use_for_is_told(
+    toml_file: Callable[[str], Path], kind: str, task: str, data: str, place: str, sentence: str
+) -> None:
+    text = MINIMAL.replace('"embedding"', f'"{kind}"\n{task}').replace('builtin = "stdlib-search"', data)
+    found = {where.partition(", ")[2]: what for where, what in faults(toml_file, text).items()}
+    assert sentence in found[place], found
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "data"),
+    [
+        ("classification", 'labels = ["b", "a"]', 'file = "a.csv"\ncolumns = { label = "l" }'),
+        ("classification", "", 'builtin = "stdlib-packages"'),
+        ("token-classification", "", 'train = "a.conll"\ntest = "b.txt"'),
+        ("token-classification", "", 'file = "a.jsonl"'),
+        ("regression", "", 'file = "a.parquet"\ncolumns = { value = "v" }'),
+        ("image-classification", "image_size = [24, 32]", 'folder = "a.b"\nsplit = { test = 0.2 }'),
+        ("image-classification", "", 'train = "a"\ntest = "b.csv"\ncolumns = { label = "l" }\nextra_images = "c"'),
+        ("image-classification", "image_size = 32", 'builtin = "digits"'),
+    ],
+)
+def test_each_kind_of_task_has_its_data(toml_file: Callable[[str], Path], kind: str, task: str, data: str) -> None:
+    text = MINIMAL.replace('"embedding"', f'"{kind}"\n{task}').replace('builtin = "stdlib-search"', data)
+    recipe = load_recipe(toml_file(text))
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    if "image_size" in task:
+        assert recipe.task.image_size == ((32, 32) if "= 32" in task else (24, 32))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +228,69 @@ def test_a_model_must_have_one_source_in_its_form(toml_file: Callable[[str], Pat
 def test_kept_layers_are_a_number_or_a_rising_list(toml_file: Callable[[str], Path], layers: str) -> None:
     found = faults(toml_file, f"{MINIMAL}[stages.prune]\nlayers = {layers}\n")
     assert list(found) == ["line 11, stages.prune.layers"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("speedup = 4\nlayers = 3", "takes speedup or layers, not both: speedup chooses what stays"),
+        ("speedup = 4\nheads = 6\nneurons = 384", "takes speedup or heads and neurons, not both"),
+        ("speedup = 4\nwidth = 256\nhead_width = 16", "takes speedup or head_width and width, not both"),
+        ("speedup = 4\nkeep_macs = 0.5", "takes speedup or keep_macs, not both"),
+        ("keep_macs = 0.5\nneurons = 384", "takes keep_macs or neurons, not both: keep_macs stands in their place"),
+        ("keep_macs = 0.5\nheads = 6", "takes keep_macs or heads, not both"),
+    ],
+)
+def test_one_way_of_choosing_what_stays_excludes_the_others(
+    toml_file: Callable[[str], Path], settings: str, sentence: str
+) -> None:
+    (what,) = faults(toml_file, f"{MINIMAL}[stages.prune]\n{settings}\n").values()
+    assert sentence in what
+
+
+@pytest.mark.parametrize(
+    ("settings", "layers", "neurons"),
+    [
+        ("heads = 6", 3, 384),
+        ("speedup = 4", None, None),
+        ("keep_macs = 0.5", None, None),
+        ("keep_macs = 0.5\nlayers = 4\nwidth = 256", 4, None),
+    ],
+)
+def test_sizes_have_defaults_only_where_nothing_else_chooses_them_and_read_back_the_same(
+    toml_file: Callable[[str], Path], settings: str, layers: int | None, neurons: int | None
+) -> None:
+    recipe = load_recipe(toml_file(f"{MINIMAL}[stages.prune]\n{settings}\n"))
+    assert (recipe.stages.prune.layers, recipe.stages.prune.neurons) == (layers, neurons)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert Recipe.model_validate(recipe.model_dump(mode="json", exclude_none=True)) == recipe  # as in a manifest
+
+
+def test_low_rank_goes_by_one_rule(toml_file: Callable[[str], Path]) -> None:
+    settings = "energy = 0.9\nkeep_parameters = 0.5"
+    (what,) = faults(toml_file, f"{MINIMAL}[stages.low_rank]\n{settings}\n").values()
+    assert "takes energy or keep_parameters, not both" in what
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "sentence"),
+    [
+        ("vocabulary", "coverage = 1.5", "must be at most 1"),
+        ("prune", "steps = 0", "must be at least 1"),
+        ("prune", "speedup = 1", "must be more than 1"),
+        ("prune", 'prices = "guess"', "'profile' or a target's address"),
+        ("distill", "hidden_weight = -1", "must be at least 0"),
+        ("distill", "temperature = 0", "must be more than 0"),
+        ("distill", 'trackers = ["wandb", "wandb"]', "must name each once"),
+        ("distill", 'trackers = ["wanb"]', "did you mean wandb?"),
+    ],
+)
+def test_settings_of_compression_outside_their_range_are_told(
+    toml_file: Callable[[str], Path], section: str, setting: str, sentence: str
+) -> None:
+    ((place, what),) = faults(toml_file, f"{MINIMAL}[stages.{section}]\n{setting}\n").items()
+    assert place.startswith(f"line 11, stages.{section}.{setting.split()[0]}")
+    assert sentence in what
 
 
 def test_finetuning_an_embedding_is_refused_with_its_line(toml_file: Callable[[str], Path]) -> None:

@@ -18,18 +18,26 @@ from toolchain import host_latency, pipeline, stages
 from toolchain.bundle import Bundle, sha256_of
 from toolchain.cache import PACKAGES
 from toolchain.errors import InputError, TrainingError
-from toolchain.models.encoder import LayerShape
+from toolchain.export.parity import compare
+from toolchain.models.encoder import Encoder
 from toolchain.models.text import outputs
+from toolchain.models.transformer import LayerShape
 from toolchain.pipeline import BuildResult
 from toolchain.places import cache_dir
 from toolchain.profiles import Profile, load_profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
-from toolchain.stages import Done, Plan
+from toolchain.stages import Done, Plan, artifacts
 
-PROFILE = load_profile("raspberry-pi-4")
-BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "prune", "teach", "distill"]
-EXPORTS = ["teacher", "float", "int8", "check"]
+BOARD = load_profile("raspberry-pi-4")
+# Its kernels like more channels than the tiny teacher has heads to give.
+FINE = BOARD.preferences.int8_channel_multiple.model_copy(update={"value": 8})
+PROFILE = BOARD.model_copy(update={"preferences": BOARD.preferences.model_copy(update={"int8_channel_multiple": FINE})})
+SHRINKING = ["importance", "prune", "low rank", "distill"]
+BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING]
+EXPORTS = ["float", "int8", "teacher", "check"]
+WHOLE: dict[str, Any] = {"layers": None, "heads": None, "neurons": None}
+WIDTH = 32  # of the tiny teacher
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,25 +74,36 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("data") / "paired.csv", [("text", "pair"), *rows])
 
 
+@pytest.fixture(scope="module")
+def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 texts and a value: how many of a text's words are of the weather, in percent."""
+    weather = set(tiny.THINGS["weather"].split())
+    rows = []
+    for text in (text for label in tiny.LABELS for text in tiny.sentences(40, label=label)):
+        words = text.split()
+        rows.append((text, f"{100 * sum(word in weather for word in words) / len(words):.1f}"))
+    return write(tmp_path_factory.mktemp("data") / "valued.csv", [("text", "value"), *rows])
+
+
 def recipe(kind: str, data: Path, **changes: Mapping[str, Any]) -> Recipe:
     """A recipe that builds in seconds; `changes` are merged into its sections, those of stages among them."""
-    column = {"classification": "label", "embedding": "pair"}[kind]
+    column = {"classification": "label", "embedding": "pair", "regression": "value"}[kind]
     sections: dict[str, dict[str, Any]] = {
         "vocabulary": {},
         "prune": {"layers": 2, "heads": 3, "neurons": 30},
         "distill": {"epochs": 2, "learning_rate": 3e-3, "batch_tokens": 64},
         "export": {"lengths": [16]},
     }
-    if kind == "classification":
+    if kind != "embedding":
         sections["finetune"] = {"epochs": 12, "learning_rate": 3e-3, "batch_tokens": 256}
-    for name in set(changes) - {"budget", "data"}:
+    for name in set(changes) - {"budget", "more_data"}:
         sections[name] = {**sections.get(name, {}), **changes[name]}
     return Recipe.model_validate(
         {
             "recipe": {"name": f"tiny-{kind}"},
             "model": {"folder": tiny.bert_folder()},
             "task": {"kind": kind, "max_length": tiny.MAX_LENGTH},
-            "data": {"file": data, "columns": {column: column}, **changes.get("data", {})},
+            "data": {"file": data, "columns": {column: column}, **changes.get("more_data", {})},
             "budget": changes.get("budget", {}),
             "stages": sections,
         }
@@ -95,24 +114,46 @@ def plan(made_from: Recipe, *, progress: Progress | None = None, profile: Profil
     return Plan(recipe=made_from, profile=profile, progress=progress or Silent())
 
 
-def student_of(given: Plan) -> dict[str, Done]:
-    """All stages up to the trained student, by name."""
+def made_of(given: Plan) -> list[Done]:
+    """All stages up to the trained student, in their order."""
     texts = stages.read_texts(given)
     teacher = stages.load_teacher(given, texts)
     trimmed = stages.trim_vocabulary(given, texts, teacher)
-    pruned = stages.cut(given, texts, teacher, trimmed)
     answers = stages.ask_teacher(given, texts, teacher)
-    student = stages.teach_student(given, texts, trimmed, pruned, answers)
-    return {stage.name: stage for stage in (texts, teacher, trimmed, pruned, answers, student)}
+    return [texts, teacher, trimmed, answers, *pipeline.shrink(given, texts, teacher, trimmed, answers)]
+
+
+def student_of(given: Plan) -> dict[str, Done]:
+    """The same by name; of steps made more than once, the last."""
+    return {stage.name: stage for stage in made_of(given)}
+
+
+def encoder_of(done: Done) -> Encoder:
+    encoder = stages.model_of(done).encoder
+    assert isinstance(encoder, Encoder)
+    return encoder
+
+
+def cosine_with_the_teacher(given: Plan, name: str) -> float:
+    """How near a stage's model is to its teacher on held-out texts, at the mean."""
+    made = student_of(given)
+    texts = stages.score_of(given, made["texts"]).texts
+    found, wanted = (
+        outputs(stages.model_of(made[model]), stages.tokenizer_of(given, made[tokenizer]).encode(texts))
+        for model, tokenizer in ((name, "vocabulary"), ("teacher", "teacher"))
+    )
+    return float(torch.nn.functional.cosine_similarity(found, wanted).mean())
 
 
 @dataclass(kw_only=True)
 class Listener:
-    """Writes down what it hears; interrupts the work in the stage named, as Ctrl-C does."""
+    """Writes down what it hears; interrupts the stage named once so much of it is done, as Ctrl-C does."""
 
     interrupt_in: str = ""
+    interrupt_at: float = 0.0
     entered: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
+    notes: list[tuple[str, float, str]] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -121,7 +162,8 @@ class Listener:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         self.shares.append(done / total)
-        if self.entered[-1] == self.interrupt_in:
+        self.notes.append((self.entered[-1], done / total, note))
+        if self.entered[-1] == self.interrupt_in and done / total >= self.interrupt_at:
             raise KeyboardInterrupt
 
 
@@ -225,7 +267,7 @@ def test_the_test_vectors_are_held_out_texts_with_the_float_students_outputs(cla
     made = student_of(plan(classifier.recipe))
     assert made["distill"].result.cached
     asked = stages.asked_texts(made["texts"])
-    assert 0 < len(asked) == len(vectors["inputs"]) <= stages.VECTORS
+    assert 0 < len(asked) == len(vectors["inputs"]) <= artifacts.VECTORS
     assert set(asked) <= {row.text for row in stages.texts_of(made["texts"]).test}
     rows = stages.tokenizer_of(plan(classifier.recipe), made["vocabulary"]).encode(asked)
     assert [list(row.ids) for row in rows] == vectors["inputs"]
@@ -325,8 +367,10 @@ def test_a_changed_setting_makes_its_stage_and_those_behind_it_anew(labelled: Pa
         "texts": True,
         "teacher": True,
         "vocabulary": True,
-        "prune": False,
         "teach": True,
+        "importance": True,
+        "prune": False,
+        "low rank": False,
         "distill": False,
     }
 
@@ -363,9 +407,9 @@ def test_stages_that_are_turned_off_leave_the_teacher_as_it_is(paired: Path) -> 
     off = {"enabled": False}
     given = plan(recipe("embedding", paired, vocabulary=off, prune=off, distill=off))
     made = student_of(given)
-    examples = stages.texts_of(made["texts"])
-    rows = stages.tokenizer_of(given, made["teacher"]).encode(stages.score_of(examples).texts)
-    assert stages.tokenizer_of(given, made["vocabulary"]).encode(stages.score_of(examples).texts) == rows
+    texts = stages.score_of(given, made["texts"]).texts
+    rows = stages.tokenizer_of(given, made["teacher"]).encode(texts)
+    assert stages.tokenizer_of(given, made["vocabulary"]).encode(texts) == rows
     teacher, student = stages.model_of(made["teacher"]), stages.model_of(made["distill"])
     assert torch.equal(outputs(teacher, rows), outputs(student, rows))
     assert made["distill"].findings["score"] == pytest.approx(made["teacher"].findings["score"])
@@ -377,7 +421,7 @@ def test_distilling_brings_the_student_closer_to_its_teacher(paired: Path) -> No
     assert losses[-1] < losses[0]
     assert made["distill"].findings["steps"] > 6
     (first, second) = stages.model_of(made["prune"]).encoder.shape.layers
-    assert (first, second) == (LayerShape(heads=3, neurons=32), LayerShape(heads=3, neurons=32))
+    assert (first, second) == (LayerShape(heads=3, head_width=8, neurons=32),) * 2
 
 
 def test_a_limit_of_tokens_takes_the_first_texts_only(paired: Path) -> None:
@@ -411,4 +455,238 @@ def test_what_is_asked_of_a_device_is_the_same_in_every_build(paired: Path) -> N
     texts = stages.read_texts(plan(recipe("embedding", paired)))
     asked = stages.asked_texts(texts)
     assert asked == stages.asked_texts(texts)
-    assert len(set(asked)) == len(asked) == min(stages.VECTORS, len(stages.texts_of(texts).test))
+    assert len(set(asked)) == len(asked) == min(artifacts.VECTORS, len(stages.texts_of(texts).test))
+
+
+def test_kinds_of_task_without_an_exporter_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    given = Recipe.model_validate(
+        {
+            "recipe": {"name": "tags"},
+            "model": {"folder": tiny.bert_folder()},
+            "task": {"kind": "token-classification"},
+            "data": {"file": tmp_path / "there-is-none.conll"},
+        }
+    )
+    with pytest.raises(
+        InputError,
+        match="cannot be built for token-classification yet, only for embedding, classification, regression; "
+        "its models are compressed from Python",
+    ):
+        stages.read_texts(plan(given))
+
+
+def test_a_floor_for_coverage_keeps_no_more_pieces_than_it_takes(paired: Path) -> None:
+    found = student_of(plan(recipe("embedding", paired, vocabulary={"coverage": 0.9})))["vocabulary"].findings
+    everything = student_of(plan(recipe("embedding", paired)))["vocabulary"].findings
+    assert found["coverage"] >= 0.9
+    assert found["pieces"] < everything["pieces"] <= everything["of"]
+    assert everything["held_out_tokens_affected"] <= found["held_out_tokens_affected"] < 0.4
+
+
+def test_a_token_table_of_low_rank_is_trained_and_kept(paired: Path) -> None:
+    made = student_of(plan(recipe("embedding", paired, low_rank={"token_rank": 16})))
+    whole, factorised, student = (made[name] for name in ("prune", "low rank", "distill"))
+    assert encoder_of(whole).shape.token_rank is None
+    assert encoder_of(student).shape.token_rank == encoder_of(factorised).shape.token_rank == 16
+    assert [each["name"] for each in factorised.findings["matrices"]] == ["tokens"]
+    assert student.findings["parameters"] == factorised.findings["parameters"] < whole.findings["parameters"]
+    assert student.findings["losses"][-1] < student.findings["losses"][0]
+
+
+def test_a_narrower_student_gives_embeddings_of_the_teachers_size(paired: Path) -> None:
+    lesson = {"relation_weight": 1.0}
+    given = plan(recipe("embedding", paired, prune={"width": 24, "head_width": 4}, distill=lesson))
+    made = student_of(given)
+    model = stages.model_of(made["distill"])
+    assert (model.encoder.shape.width, model.head.shape.projected) == (24, WIDTH)
+    assert {layer.head_width for layer in model.encoder.shape.layers} == {8}  # the device likes channels by eights
+    rows = stages.tokenizer_of(given, made["vocabulary"]).encode(["rain and snow"])
+    assert outputs(model, rows).shape == (1, WIDTH)
+    assert made["distill"].findings["drift"] == []  # nothing to compare where the widths differ
+    assert made["distill"].findings["losses"][-1] < made["distill"].findings["losses"][0]
+
+
+def test_a_speedup_is_searched_for_by_the_prices_of_the_profile(paired: Path) -> None:
+    given = recipe("embedding", paired, prune={**WHOLE, "speedup": 2.0})
+    found = student_of(plan(given))["prune"].findings
+    assert 0 < found["searched_ms"] <= found["of_ms"] / 2
+    assert PROFILE.name in found["prices"]
+    assert all(layer["neurons"] % PROFILE.preferences.int8_channel_multiple.value == 0 for layer in found["layers"])
+    teacher = encoder_of(student_of(plan(given))["teacher"]).shape.layers
+    assert sum(layer["neurons"] for layer in found["layers"]) < sum(layer.neurons for layer in teacher)
+
+
+def test_a_search_is_made_anew_for_a_device_with_other_prices(paired: Path) -> None:
+    given = recipe("embedding", paired, prune={**WHOLE, "speedup": 2.0})
+    student_of(plan(given))
+    gops = PROFILE.processor.int8_peak_gops
+    processor = PROFILE.processor.model_copy(
+        update={"int8_peak_gops": gops.model_copy(update={"value": gops.value / 1000})}
+    )
+    slower = PROFILE.model_copy(update={"processor": processor})
+    cached = {name: done.result.cached for name, done in student_of(plan(given, profile=slower)).items()}
+    assert [name for name, kept in cached.items() if not kept] == ["prune", "low rank", "distill"]
+
+
+def test_one_student_of_given_sizes_serves_two_devices_and_is_priced_for_each(paired: Path) -> None:
+    here = student_of(plan(recipe("embedding", paired)))["distill"]
+    memory = PROFILE.memory
+    bandwidth = memory.copy_bandwidth_gb_s
+    slower = PROFILE.model_copy(
+        update={
+            "memory": memory.model_copy(
+                update={"copy_bandwidth_gb_s": bandwidth.model_copy(update={"value": bandwidth.value / 1e4})}
+            )
+        }
+    )
+    there = student_of(plan(recipe("embedding", paired), profile=slower))["distill"]
+    assert there.result.cached
+    assert there.findings["predicted_layers_ms"] > here.findings["predicted_layers_ms"]
+
+
+def test_a_global_ranking_gives_layers_what_they_deserve_and_no_more_in_all(paired: Path) -> None:
+    sizes = {"layers": 3, "heads": 2, "neurons": 32, "importance": "fisher"}
+    found = student_of(plan(recipe("embedding", paired, prune={**sizes, "ranking": "global"})))["prune"].findings
+    assert sum(layer["heads"] for layer in found["layers"]) == 3 * 2
+    assert sum(layer["neurons"] for layer in found["layers"]) == 3 * 32
+    uniform = student_of(plan(recipe("embedding", paired, prune=sizes)))["prune"].findings
+    assert [layer["neurons"] for layer in uniform["layers"]] == [32] * 3
+    assert found["layers"] != uniform["layers"]
+
+
+@pytest.mark.parametrize(("layers", "kept"), [(2, [0, 2]), ([1, 2], [1, 2]), ([0], [0])])
+def test_a_gradual_cut_is_taught_between_and_ends_at_the_teachers_layers_of_one_single_cut(
+    paired: Path, layers: int | list[int], kept: list[int]
+) -> None:
+    sizes = {"layers": layers, "heads": 2, "neurons": 16}
+    made = made_of(plan(recipe("embedding", paired, prune={**sizes, "steps": 2}, distill={"epochs": 1})))
+    assert [done.name for done in made] == [*BEFORE_EXPORT[:4], "importance", "prune", "distill", *SHRINKING]
+    between, last = (done.findings["layers"] for done in made if done.name == "prune")
+    assert all(16 < layer["neurons"] < 64 for layer in between)
+    assert last == [{"from_layer": layer, "heads": 2, "neurons": 16} for layer in kept]
+    assert set(kept) <= {layer["from_layer"] for layer in between}
+    assert [each["from_layer"] for each in made[-1].findings["drift"]] == kept
+    assert len(made[-1].findings["losses"]) > 0
+
+
+def test_a_share_of_the_arithmetic_is_the_same_goal_in_one_step_and_in_two(paired: Path) -> None:
+    parts = {}
+    for steps in (1, 2):
+        changes = {**WHOLE, "keep_macs": 0.25, "steps": steps}
+        given = plan(recipe("embedding", paired, prune=changes, distill={"epochs": 1}))
+        layers = student_of(given)["prune"].findings["layers"]
+        # A head has 4 × 8 × 32 weights, a neuron 2 × 32.
+        parts[steps] = sum(1024 * layer["heads"] + 64 * layer["neurons"] for layer in layers)
+    whole = 3 * (1024 * 4 + 64 * 64)
+    assert parts[1] == pytest.approx(0.25 * whole, rel=0.2)
+    assert parts[2] == pytest.approx(parts[1], rel=0.35)  # blocks of eight neurons and whole heads, rounded twice
+
+
+def test_a_fresh_student_has_the_sizes_that_pruning_left_and_none_of_its_weights(paired: Path) -> None:
+    made = student_of(plan(recipe("embedding", paired, distill={"fresh": True, "learning_rate": 1e-9})))
+    before, after = encoder_of(made["low rank"]), encoder_of(made["distill"])
+    assert before.shape == after.shape
+    assert float(after.tokens.weight.detach().std()) == pytest.approx(0.02, rel=0.1)  # as BERT's are drawn
+    assert float(before.tokens.weight.detach().std()) > 0.1
+    off = student_of(plan(recipe("embedding", paired, distill={"fresh": True, "enabled": False})))
+    assert torch.equal(encoder_of(off["distill"]).tokens.weight, encoder_of(off["low rank"]).tokens.weight)
+
+
+def test_refitting_what_is_left_brings_the_student_nearer_before_any_training(paired: Path) -> None:
+    sizes = {"layers": 3, "heads": 3, "neurons": 16}
+    cosines = {
+        refitted: cosine_with_the_teacher(
+            plan(recipe("embedding", paired, prune={**sizes, "reconstruct": refitted})), "prune"
+        )
+        for refitted in (False, True)
+    }
+    assert cosines[False] < cosines[True]
+    assert 1 - cosines[True] < 0.7 * (1 - cosines[False])
+
+
+def test_distilling_says_where_the_student_leaves_its_teacher(paired: Path) -> None:
+    found = student_of(plan(recipe("embedding", paired)))["distill"].findings["drift"]
+    assert [(each["layer"], each["from_layer"]) for each in found] == [(0, 0), (1, 2)]
+    assert all(-1 <= each["cosine"] <= 1 for each in found)
+
+
+def test_patience_ends_training_that_gets_no_better(labelled: Path) -> None:
+    lesson = {"epochs": 40, "learning_rate": 1e-9}
+    found = student_of(plan(recipe("classification", labelled, distill={**lesson, "patience": 2})))["distill"].findings
+    assert found["stopped_early"]
+    assert 0 <= found["best_validation"] <= 1
+    once = student_of(plan(recipe("classification", labelled, distill={**lesson, "epochs": 1})))["distill"].findings
+    assert found["steps"] == 3 * once["steps"]  # the first epoch is the best so far, and two are no better
+    assert (once["stopped_early"], once["best_validation"]) == (False, None)
+
+
+def test_patience_without_a_validation_part_is_refused(labelled: Path) -> None:
+    split = {"split": {"validation": 0.0}}
+    with pytest.raises(InputError, match=r"stages\.distill\.patience .* is empty; raise data\.split\.validation"):
+        student_of(plan(recipe("classification", labelled, more_data=split, distill={"patience": 1})))
+
+
+def test_an_interrupted_lesson_goes_on_from_its_checkpoint_to_the_same_student(
+    paired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = recipe("embedding", paired, distill={"epochs": 4, "seed": 5})
+    straight = student_of(plan(given))["distill"]
+    monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        student_of(plan(given, progress=Listener(interrupt_in="distill", interrupt_at=0.5)))
+    assert list(tmp_path.glob("training/*/training-*.safetensors"))
+    heard = Listener()
+    resumed = student_of(plan(given, progress=heard))["distill"]
+    first = next(share for stage, share, note in heard.notes if stage == "distill" and note.startswith("loss"))
+    assert first >= 0.25
+    for name in ("encoder.safetensors", "head.safetensors"):
+        assert resumed.file(name).read_bytes() == straight.file(name).read_bytes()
+    assert resumed.findings["losses"] == straight.findings["losses"]
+    assert not list(tmp_path.glob("training/*"))  # a finished student needs no checkpoint
+
+
+def test_a_teacher_learns_values_and_a_student_learns_them_from_it(valued: Path) -> None:
+    made = student_of(plan(recipe("regression", valued, distill={"epochs": 6})))
+    assert made["teacher"].findings["metric"] == "Spearman correlation"
+    assert made["teacher"].findings["baseline"]["name"].startswith("TF-IDF")
+    assert made["teacher"].findings["score"] > 0.5
+    assert made["distill"].findings["score"] > 0.3
+    assert stages.model_of(made["distill"]).head.shape.classes == 1
+
+
+def test_single_values_agree_by_their_relative_error() -> None:
+    wanted = [[0.5], [-0.7], [0.01], [1.0]]
+    typical = (sum(value**2 for (value,) in wanted) / len(wanted)) ** 0.5
+    for share, passed in ((0.0, True), (0.19, True), (0.21, False), (2.0, False)):
+        found = [[0.5], [-0.7], [0.01 - share * typical], [1.0]]  # another sign is no fault by itself
+        parity = compare(found, wanted)
+        assert parity.passed is passed, (share, parity)
+        assert parity.cosine_min == pytest.approx((1 + share**2) ** -0.5)
+    assert not compare([[-value] for (value,) in wanted], wanted).passed
+    assert not compare([[0.0]] * 4, wanted).passed
+    assert compare([[1.1]], [[1.0]]).passed
+
+
+@pytest.mark.slow
+def test_a_bundle_of_a_single_value_is_built_checked_and_judged(valued: Path, tmp_path: Path) -> None:
+    budget = {"artifact_mb": 1, "max_score_loss_percent": 90, "latency_ms": 5}
+    given = recipe("regression", valued, budget=budget, distill={"epochs": 6})
+    result = pipeline.build(given, PROFILE, tmp_path / "bundle")
+    manifest = Bundle.open(tmp_path / "bundle").manifest
+    assert (manifest.task.kind, manifest.task.metric) == ("regression", "Spearman correlation")
+    assert result.verdict.met, result.verdict.summary()
+    assert result.verdict.undecided == ("latency_ms",)
+    for artifact in manifest.artifacts:
+        assert artifact.parity.passed, artifact.parity
+        assert artifact.score == pytest.approx(manifest.student.score, abs=0.1)
+    assert Recipe.model_validate(manifest.recipe) == given
+
+
+@pytest.mark.slow
+def test_a_student_narrow_of_low_rank_and_with_ragged_layers_is_exported_and_agrees(paired: Path) -> None:
+    sizes = {"layers": 3, "heads": 2, "neurons": 24, "width": 24, "ranking": "global"}
+    low_rank = {"token_rank": 16, "energy": 0.8}
+    made = pipeline.run_stages(plan(recipe("embedding", paired, prune=sizes, low_rank=low_rank)))
+    for each in made.exported:
+        assert each.check.findings["parity"]["passed"], each.check.findings
+        assert each.check.findings["score"] == pytest.approx(made.student.findings["score"], abs=0.1)

@@ -124,6 +124,7 @@ def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress 
 
 def run_stages(plan: Plan) -> Stages:
     """The story: from texts and a teacher to int8 artifacts that were checked on every held-out text."""
+    runtimes = _runtimes(plan)  # told before anything is made
     texts = stages.read_texts(plan)
     teacher = stages.load_teacher(plan, texts)
     trimmed = stages.trim_vocabulary(plan, texts, teacher)
@@ -138,7 +139,7 @@ def run_stages(plan: Plan) -> Stages:
         answers=answers,
         shrinking=shrinking,
         index=index,
-        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in _runtimes(plan)),
+        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in runtimes),
     )
 
 

@@ -161,6 +161,11 @@ def _each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
     return names
 
 
+def _tuple(values: Any) -> Any:
+    """For a section that a validator saw first: pydantic then takes it for Python's, where a list is no tuple."""
+    return tuple(values) if isinstance(values, list) else values
+
+
 class TaskSettings(_Section):
     """What the model is for; longer texts are cut at `max_length` tokens.
 
@@ -356,12 +361,12 @@ class Distill(_Section):
     batch_tokens: Count = 4096
     temperature: Amount = 2.0
     output_weight: Weight = 10.0
-    hidden_weight: Weight = 1.0
+    hidden_weight: Weight = 3.0
     relation_weight: Weight = 0.0
     similarity_weight: Weight = 1.0
     pair_weight: Weight = 1.0
     patience: Count | None = None
-    trackers: Annotated[tuple[Tracker, ...], AfterValidator(_each_once)] = ()
+    trackers: Annotated[tuple[Tracker, ...], BeforeValidator(_tuple), AfterValidator(_each_once)] = ()
     seed: int = 0
 
     @model_validator(mode="before")

@@ -20,8 +20,8 @@ EPOCHS = 6
 
 @pytest.fixture(autouse=True)
 def plain_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No shifted copies, so that an epoch is short."""
-    monkeypatch.setattr(vision, "SHIFTS", (0,))
+    """No moved copies, so that an epoch is short."""
+    monkeypatch.setattr(vision, "COPIES", 1)
 
 
 def compressed(

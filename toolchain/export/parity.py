@@ -2,6 +2,7 @@
 
 In:  outputs of both for the same texts.
 Out: `Parity`: the worst cosine, the largest error, and whether that is within the tolerance.
+A single number has no direction, only a sign; there the relative error stands in for the angle.
 Different cores run different kernels, so the same file is compared anew wherever it runs.
 """
 
@@ -9,14 +10,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 COSINE_LIMIT = 0.98  # int8 with activations scaled as they come keeps 0.99 and more; a wrong kernel does not
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """The worst of all texts. Where an output is not finite, or there is none, there is no error and a cosine of -1."""
+    """The worst of all texts. Where an output is not finite, or there is none, there is no error and a cosine of -1.
+
+    An error at right angles to a vector, as large as the share r of it, leaves a cosine of 1 / √(1 + r²). With one
+    output a text that is what `cosine_min` is reckoned from, r being the error as a share of the typical (root mean
+    square) expected value or of the text's own, whichever is larger: so one limit, 0.2 at 0.98, holds for both.
+    """
 
     passed: bool
     cosine_min: float
@@ -34,12 +41,22 @@ def compare(outputs: ArrayLike, expected: ArrayLike, *, cosine_limit: float = CO
     comparable = found.shape == wanted.shape and found.size > 0
     if not (comparable and np.isfinite(found).all() and np.isfinite(wanted).all()):
         return Parity(passed=False, cosine_min=-1.0, max_abs_error=None, cosine_limit=cosine_limit)
-    lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
-    cosines = (found * wanted).sum(axis=-1) / np.maximum(lengths, np.finfo(np.float64).tiny)
-    worst = float(cosines.min())
+    worst = float((_of_values(found, wanted) if found.shape[-1] == 1 else _cosines(found, wanted)).min())
     return Parity(
         passed=worst >= cosine_limit,
         cosine_min=worst,
         max_abs_error=float(np.abs(found - wanted).max()),
         cosine_limit=cosine_limit,
     )
+
+
+def _cosines(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
+    return np.asarray((found * wanted).sum(axis=-1) / np.maximum(lengths, TINY))
+
+
+def _of_values(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a cosine would be at the same relative error."""
+    typical = np.sqrt(np.square(wanted).mean())
+    relative = np.abs(found - wanted) / np.maximum(np.maximum(np.abs(wanted), typical), TINY)
+    return np.asarray(1.0 / np.hypot(1.0, relative))

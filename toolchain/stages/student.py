@@ -116,7 +116,8 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
             }
             for each in pruned.cuts
         ]
-        return {**found, "score": scored(plan, student, tokenizer, score), **sizes_of(student), "layers": layers}
+        score_now, counted = scored(plan, student, tokenizer, score), _counted(student)
+        return {**found, "score": score_now, **counted, "layers": layers}
 
     return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make))
 
@@ -147,7 +148,7 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
         models.save(model, folder)
         score = scored(plan, model, tokenizer_of(plan, trimmed), score_of(plan, texts))
         kept = {"layers": student.findings["layers"]}
-        return {"score": score, **sizes_of(model), **kept, "matrices": report}
+        return {"score": score, **_counted(model), **kept, "matrices": report}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "student": student.key, "multiple": multiple}
     return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make))
@@ -156,7 +157,7 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
 def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
     """Record the teacher's answers on the training texts, once."""
     settings = plan.recipe.stages.distill
-    length, limit = min(settings.max_length, plan.max_length), settings.tokens
+    length, limit = _taught_length(plan), settings.tokens
     asked = {
         "tokens": limit,
         "max_length": length,
@@ -220,7 +221,7 @@ def teach_student(
         return {
             **found,
             "score": scored(plan, model, tokenizer, score_of(plan, texts)),
-            **sizes_of(model),
+            **_counted(model),
             "layers": student.findings["layers"],
             "drift": _drift(plan, texts, teacher, trimmed, student, model),
         }
@@ -289,7 +290,18 @@ def _sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
     """A seeded sample of the training texts, in the student's tokens."""
     taught = texts_of(texts).training_texts
     chosen = random.Random(0).sample(taught, min(count, len(taught)))
-    return TextInputs(tokenizer_of(plan, trimmed).cut_at(plan.recipe.stages.distill.max_length).encode(chosen))
+    return TextInputs(tokenizer_of(plan, trimmed).cut_at(_taught_length(plan)).encode(chosen))
+
+
+def _taught_length(plan: Plan) -> int:
+    """Where a text is cut that the student is made or taught with, in tokens; the task may be of shorter ones."""
+    return min(plan.recipe.stages.distill.max_length, plan.max_length)
+
+
+def _counted(model: TransformerModel) -> dict[str, Any]:
+    """The sizes of a model that is not trained any more."""
+    # PyTorch's counter looks for the gradient of whatever a module gives; a `Constant` gives its parameter itself.
+    return sizes_of(model.requires_grad_(False))
 
 
 def _drift(
