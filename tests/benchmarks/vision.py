@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -54,6 +54,7 @@ TEMPERATURE = 2.0  # of 1, 2 and 4 the best on the validation digits, by one ima
 MULTIPLE = 8  # channels and neurons that int8 kernels work in
 HALF = 0.5
 SEEDS = (0, 1, 2)
+Smaller = TypeVar("Smaller", bound=nn.Module)
 KEPT_GOAL = 99.0
 HALVINGS = 9
 OURS = "pruned, refitted, distilled"
@@ -261,7 +262,7 @@ def distilled(student: nn.Module, teacher: nn.Module, digits: Digits, epochs: in
     return time.perf_counter() - started
 
 
-def _least_pruned(made: Callable[[float], Any], most: float, digits: Digits) -> Any:
+def _least_pruned(made: Callable[[float], Smaller], most: float, digits: Digits) -> Smaller:
     """Of the models that a ratio makes, the one with the least pruned whose MACs are within `most`."""
     low, high = 0.0, 0.95
     found = made(high)
@@ -350,8 +351,8 @@ def new_vit(seed: int, **changes: Any) -> TransformerModel:
 
 def cut_heads_and_neurons(model: TransformerModel, share: float, digits: Digits) -> TransformerModel:
     """What stays of each layer is chosen by its error once refitted, within the budget; then it is refitted."""
-    shape = model.encoder.shape
     assert isinstance(model.encoder, VisionEncoder)
+    shape = model.encoder.shape
     macs = macs_of(model, digits)
     costs = MacCosts(
         width=shape.width, head_width=shape.layers[0].head_width, length=shape.patches + shape.starts, fixed=0.0
