@@ -116,8 +116,7 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
             }
             for each in pruned.cuts
         ]
-        score_now, counted = scored(plan, student, tokenizer, score), _counted(student)
-        return {**found, "score": score_now, **counted, "layers": layers}
+        return {**found, "score": scored(plan, student, tokenizer, score), **sizes_of(student), "layers": layers}
 
     return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make))
 
@@ -148,7 +147,7 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
         models.save(model, folder)
         score = scored(plan, model, tokenizer_of(plan, trimmed), score_of(plan, texts))
         kept = {"layers": student.findings["layers"]}
-        return {"score": score, **_counted(model), **kept, "matrices": report}
+        return {"score": score, **sizes_of(model), **kept, "matrices": report}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "student": student.key, "multiple": multiple}
     return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make))
@@ -221,7 +220,7 @@ def teach_student(
         return {
             **found,
             "score": scored(plan, model, tokenizer, score_of(plan, texts)),
-            **_counted(model),
+            **sizes_of(model),
             "layers": student.findings["layers"],
             "drift": _drift(plan, texts, teacher, trimmed, student, model),
         }
@@ -296,12 +295,6 @@ def _sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
 def _taught_length(plan: Plan) -> int:
     """Where a text is cut that the student is made or taught with, in tokens; the task may be of shorter ones."""
     return min(plan.recipe.stages.distill.max_length, plan.max_length)
-
-
-def _counted(model: TransformerModel) -> dict[str, Any]:
-    """The sizes of a model that is not trained any more."""
-    # PyTorch's counter looks for the gradient of whatever a module gives; a `Constant` gives its parameter itself.
-    return sizes_of(model.requires_grad_(False))
 
 
 def _drift(
