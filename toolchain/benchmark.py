@@ -18,11 +18,9 @@ from toolchain.bundle import VECTORS, ArtifactFacts, Bundle
 from toolchain.deploy import deploy_from
 from toolchain.errors import ParityError
 from toolchain.export.parity import Parity, compare
-from toolchain.measure.measurement import Clock, Measurement
+from toolchain.measure.measurement import Clock, Measurement, clock_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.progress import Progress, Silent
-
-EMULATED = "emulated:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,7 @@ def bench(
     told = progress or Silent()
     opened = Bundle.open(bundle)
     artifact = opened.artifact(runtime)
-    clock: Clock = "instructions" if address.startswith(EMULATED) else "wall"
+    clock = clock_of(address)
     with told.stage(f"connect to {address}"):
         target = open_target(address, instruction_clock=clock == "instructions")
     try:

@@ -250,11 +250,16 @@ class Data(_Section):
 
 
 class Finetune(_Section):
-    """Fitting the teacher to the labels; classification only."""
+    """Fitting the teacher to the labels or values.
+
+    With `patience` training ends after so many epochs without a better score on the validation part, and the best
+    epoch's weights are kept.
+    """
 
     epochs: Count = 3
     learning_rate: Amount = 5e-5
     batch_tokens: Count = 4096
+    patience: Count | None = None
     seed: int = 0
 
 

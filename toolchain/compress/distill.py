@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolchain.compress import relations
-from toolchain.compress.units import Units, means, units_of
+from toolchain.compress.units import Joined, Units, ranges, units_of
 from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches, fast_arithmetic
@@ -26,9 +26,8 @@ from toolchain.models.training import Schedule, Trained, device_of, train
 
 RECORDED_TOKENS = 4096  # of a batch that the teacher is asked at once
 SPREAD_SAMPLE = 1 << 16  # hidden vectors that the scale of the hidden loss is taken from
-SIMILARITY_BANK = 2048  # answers that a student's similarities are compared on
+BANK = 4096  # of the teacher's answers, that a student's similarities are compared on and a partner is told from
 PAIR_TEMPERATURE = 0.05
-PAIR_BANK = 4096  # answers that an example must tell its partner's from
 
 Imitation = Callable[[Tensor, Tensor], Tensor]  # outputs and the teacher's → how far they are apart
 
@@ -104,8 +103,8 @@ class _Record:
     def __init__(self, teacher: TransformerModel, inputs: Inputs, *, hidden: bool, attention: bool) -> None:
         self.teacher, self.inputs = teacher, inputs
         self.units = units_of(teacher.encoder, inputs)
-        counts = [self.units.count(index) for index in range(len(inputs))]
-        self.starts = torch.tensor([0, *counts]).cumsum(0)
+        counts = self.units.counts(range(len(inputs)))
+        self.starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         width, last = teacher.encoder.shape.width, teacher.encoder.shape.layers[-1]
         inner = 3 * last.heads * last.head_width
         rows = int(self.starts[-1])
@@ -118,17 +117,16 @@ class _Record:
         """One batch."""
         encoder, batch = self.teacher.encoder, self.inputs.batch(indexes)
         states = encoder.all_hidden(*batch)
-        mask = encoder.mask(*batch)
-        outputs = self.teacher.head(states[-1].float(), mask).float()
-        queries = relations.joined(encoder, states[-2]).float() if len(self.attention) else None
-        for row, index in enumerate(indexes):
-            part = slice(int(self.starts[index]), int(self.starts[index + 1]))
-            numbers, count = self.units.of(index), self.units.count(index)
-            self.outputs[index] = outputs[row][self.units.first(index)] if self.each else outputs[row]
-            if len(self.hidden):
-                self.hidden[part] = means(states[-1][row, : len(numbers)].float(), numbers, count).half()
-            if queries is not None:
-                self.attention[part] = means(queries[row, : len(numbers)], numbers, count).half()
+        outputs = self.teacher.head(states[-1].float(), encoder.mask(*batch)).float()
+        joined = self.units.joined(indexes)
+        rows = joined.firsts(outputs).split(joined.counts.tolist()) if self.each else outputs
+        for index, row in zip(indexes, rows, strict=True):
+            self.outputs[index] = row
+        places = ranges(self.starts[list(indexes)], joined.counts)
+        if len(self.hidden):
+            self.hidden[places] = joined.means(states[-1].float()).half()
+        if len(self.attention):
+            self.attention[places] = joined.means(relations.joined(encoder, states[-2]).float()).half()
 
     def targets(self) -> Targets:
         """All of it."""
@@ -175,7 +173,8 @@ def distill(
       contrastive loss of van den Oord et al. 2018 against the teacher's answers.
     Further arguments are `train`'s. Raises `TrainingError` when the loss is no longer a number.
     """
-    lesson = _Lesson(student, targets, inputs, imitation, _possible(student, targets, weights, partners), partners)
+    possible = _possible(student, targets, weights, partners)
+    lesson = _Lesson(student, targets, inputs, imitation, possible, partners=partners, seed=schedule.seed)
     return train(student, inputs.sizes, lesson.loss_of, schedule, setting="stages.distill.learning_rate", **training)
 
 
@@ -202,6 +201,42 @@ def _possible(student: nn.Module, targets: Targets, weights: Weights, partners: 
     return weights if partners is not None else replace(weights, pair=0.0)
 
 
+class _Bank:
+    """The teacher's answers, (examples, outputs), normalised and in random order: a slice is a random sample.
+
+    To gather as many rows from all over memory costs a student more time than its attention.
+    """
+
+    def __init__(self, outputs: Tensor, seed: int) -> None:
+        self.order = torch.randperm(len(outputs), generator=torch.Generator().manual_seed(seed))
+        self.rows = functional.normalize(outputs[self.order], dim=-1)
+        self.places = torch.empty_like(self.order)
+        self.places[self.order] = torch.arange(len(self.order))
+
+    def of(self, indexes: Tensor) -> Tensor:
+        """The answers to these examples."""
+        return self.rows[self.places[indexes]]
+
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """(indexes, answers) of at most `BANK` examples."""
+        start = int(torch.randint(max(len(self.rows) - BANK, 0) + 1, ()))
+        part = slice(start, start + BANK)
+        return self.order[part], self.rows[part]
+
+
+class _Shared(NamedTuple):
+    """The units of a batch that student and teacher both see: when one side cuts a text shorter, its last differs.
+
+    `ours` are their places among the student's units, `theirs` among all recorded ones, and `counts` how many each
+    example has.
+    """
+
+    joined: Joined
+    ours: Tensor
+    theirs: Tensor
+    counts: Tensor
+
+
 class _Lesson:
     """The loss of one training: what is compared, and on which scale."""
 
@@ -212,7 +247,9 @@ class _Lesson:
         inputs: Inputs,
         imitation: Imitation,
         weights: Weights,
+        *,
         partners: Tensor | None,
+        seed: int,
     ) -> None:
         self.student, self.targets, self.inputs = student, targets, inputs
         self.imitation, self.weights, self.partners = imitation, weights, partners
@@ -223,9 +260,9 @@ class _Lesson:
         if weights.hidden:
             self.spread = targets.hidden[:SPREAD_SAMPLE].float().var(dim=0).mean()
         if weights.similarity or weights.pair:
-            self.answers = functional.normalize(targets.outputs, dim=-1)
+            self.bank = _Bank(targets.outputs, seed)
         if weights.similarity:
-            sample = self.answers[torch.linspace(0, len(self.answers) - 1, SIMILARITY_BANK).long()]
+            sample = self.bank.rows[:BANK]
             self.similarity_spread = (sample @ sample.T).var()
 
     def loss_of(self, indexes: Sequence[int]) -> Tensor:
@@ -242,83 +279,81 @@ class _Lesson:
             queries = relations.joined(student.encoder, states[-2]).float() if self.weights.relation else None
             hidden = states[-1].float()
             output = student.head(hidden, student.encoder.mask(*batch)).float()
-        loss = self.weights.output * self._output_error(output, indexes)
-        if self.weights.hidden:
-            loss = loss + self.weights.hidden * self._hidden_error(hidden, indexes)
-        if queries is not None:
-            loss = loss + self.weights.relation * self._relation_error(queries, indexes)
-        if self.weights.similarity:
-            loss = loss + self.weights.similarity * self._similarity_error(output, indexes)
-        if self.weights.pair and self.partners is not None:
-            loss = loss + self.weights.pair * self._pair_error(output, torch.tensor(indexes), self.partners)
+        weights = self.weights
+        shared = self._shared(self.units, indexes) if weights.hidden or weights.relation or self.each else None
+        loss = weights.output * self._output_error(output, shared, indexes)
+        if shared and weights.hidden:
+            loss = loss + weights.hidden * self._hidden_error(hidden, shared)
+        if shared and queries is not None:
+            loss = loss + weights.relation * self._relation_error(queries, shared)
+        if weights.similarity or weights.pair:
+            loss = loss + self._bank_error(output, torch.tensor(indexes))
         return loss
 
-    def _output_error(self, output: Tensor, indexes: Sequence[int]) -> Tensor:
-        if not self.each or self.units is None:
+    def _output_error(self, output: Tensor, shared: _Shared | None, indexes: Sequence[int]) -> Tensor:
+        if shared is None or not self.each:
             return self.imitation(output, self.targets.outputs[list(indexes)].to(output.device))
-        rows, wanted = [], []
-        for row, index in enumerate(indexes):
-            kept = self._shared(index)
-            rows.append(output[row][self.units.first(index)[:kept]])
-            wanted.append(self.targets.outputs[int(self.targets.starts[index]) :][:kept])
-        return self.imitation(torch.cat(rows), torch.cat(wanted).to(output.device))
+        wanted = self.targets.outputs[shared.theirs].to(output.device)
+        return self.imitation(shared.joined.firsts(output)[shared.ours.to(output.device)], wanted)
 
-    def _hidden_error(self, hidden: Tensor, indexes: Sequence[int]) -> Tensor:
+    def _hidden_error(self, hidden: Tensor, shared: _Shared) -> Tensor:
         """The mean squared error of the hidden vectors, in units of their spread."""
-        found, wanted = self._side_by_side(hidden, self.targets.hidden, indexes)
-        return functional.mse_loss(torch.cat(found), torch.cat(wanted)) / self.spread.to(hidden.device)
+        found, wanted = self._side_by_side(hidden, self.targets.hidden, shared)
+        return functional.mse_loss(found, wanted) / self.spread.to(hidden.device)
 
-    def _relation_error(self, queries: Tensor, indexes: Sequence[int]) -> Tensor:
-        return relations.error(*self._side_by_side(queries, self.targets.attention, indexes))
+    def _relation_error(self, queries: Tensor, shared: _Shared) -> Tensor:
+        found, wanted = self._side_by_side(queries, self.targets.attention, shared)
+        counts = shared.counts.tolist()
+        return relations.error(found.split(counts), wanted.split(counts))
 
-    def _similarity_error(self, output: Tensor, indexes: Sequence[int]) -> Tensor:
-        """The mean squared error of cosines with a bank of the teacher's answers, in units of their spread.
+    def _bank_error(self, output: Tensor, batch: Tensor) -> Tensor:
+        """Both errors that are told on a sample of the teacher's answers, each with its weight."""
+        indexes, bank = self.bank.sample()
+        bank, unit = bank.to(output.device), functional.normalize(output, dim=-1)
+        loss = output.new_zeros(())
+        if self.weights.similarity:
+            loss = loss + self.weights.similarity * self._similarity_error(unit, batch, bank)
+        if self.weights.pair and self.partners is not None:
+            loss = loss + self.weights.pair * self._pair_error(unit, batch, self.partners[batch], indexes, bank)
+        return loss
+
+    def _similarity_error(self, unit: Tensor, batch: Tensor, bank: Tensor) -> Tensor:
+        """The mean squared error of cosines with the bank, in units of their spread.
 
         Errors in directions that tell no two texts apart cost nothing here; the ranking of texts is what counts.
         """
-        apart = functional.normalize(output, dim=-1) - self.answers[list(indexes)].to(output.device)
-        bank = self.answers[torch.randint(len(self.answers), (SIMILARITY_BANK,))].to(output.device)
+        apart = unit - self.bank.of(batch).to(unit.device)
         with fast_arithmetic():
             errors = (apart @ bank.T).float()
-        return errors.square().mean() / self.similarity_spread.to(output.device)
+        return errors.square().mean() / self.similarity_spread.to(unit.device)
 
-    def _pair_error(self, output: Tensor, batch: Tensor, partners: Tensor) -> Tensor:
-        """Cross-entropy of finding each partner's answer among a random bank of others; 0 for a batch without pairs."""
-        own = batch[partners[batch] >= 0]
+    def _pair_error(self, unit: Tensor, batch: Tensor, partners: Tensor, indexes: Tensor, bank: Tensor) -> Tensor:
+        """Cross-entropy of finding each partner's answer among the bank's; 0 for a batch without pairs."""
+        paired = partners >= 0
+        own, partners, unit = batch[paired, None], partners[paired, None], unit[paired.to(unit.device)]
         if not len(own):
-            return output.new_zeros(())
-        unit = functional.normalize(output[partners[batch] >= 0], dim=-1)
-        right = (unit * self.answers[partners[own]].to(output.device)).sum(dim=-1, keepdim=True)
-        bank = torch.randint(len(self.answers), (PAIR_BANK,))
+            return unit.new_zeros(())
+        right = (unit * self.bank.of(partners[:, 0]).to(unit.device)).sum(dim=-1, keepdim=True)
         with fast_arithmetic():
-            others = (unit @ self.answers[bank].to(output.device).T).float()
+            others = (unit @ bank.T).float()
         # An example is not to be told from itself, nor from the partner it is meant to find.
-        known = (bank == own[:, None]) | (bank == partners[own][:, None])
-        others = others.masked_fill(known.to(output.device), -torch.inf)
+        known = (indexes == own) | (indexes == partners)
+        others = others.masked_fill(known.to(unit.device), -torch.inf)
         scores = torch.cat([right, others], dim=1) / PAIR_TEMPERATURE
         return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long, device=scores.device))
 
-    def _side_by_side(
-        self, vectors: Tensor, recorded: Tensor, indexes: Sequence[int]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """The student's and the teacher's vectors of each example's units."""
-        assert self.units is not None
-        numbers, offsets, offset = [], [], 0
-        for index in indexes:
-            numbers.append(self.units.of(index) + offset)
-            offsets.append(offset)
-            offset += self.units.count(index)
-        tokens = torch.cat([vectors[row, : len(own)] for row, own in enumerate(numbers)])
-        joined = means(tokens, torch.cat(numbers).to(vectors.device), offset)
-        found, wanted = [], []
-        for index, place in zip(indexes, offsets, strict=True):
-            kept = self._shared(index)
-            found.append(joined[place : place + kept])
-            wanted.append(recorded[int(self.targets.starts[index]) :][:kept].to(vectors.device).float())
-        return found, wanted
+    def _side_by_side(self, vectors: Tensor, recorded: Tensor, shared: _Shared) -> tuple[Tensor, Tensor]:
+        """The student's and the teacher's vectors of the units that both see, (units, width) each."""
+        found = shared.joined.means(vectors)[shared.ours.to(vectors.device)]
+        return found, recorded[shared.theirs].to(vectors.device).float()
 
-    def _shared(self, index: int) -> int:
-        """How many units both sides see: when one side cuts a text shorter, its last unit is not the same."""
-        assert self.units is not None
-        own, theirs = self.units.count(index), int(self.targets.starts[index + 1] - self.targets.starts[index])
-        return own if own == theirs else min(own, theirs) - 1
+    def _shared(self, units: Units, indexes: Sequence[int]) -> _Shared:
+        joined, starts, chosen = units.joined(indexes), self.targets.starts, torch.tensor(indexes)
+        own, theirs = joined.counts, starts[chosen + 1] - starts[chosen]
+        counts = torch.where(own == theirs, own, torch.minimum(own, theirs) - 1)
+        return _Shared(
+            joined=joined,
+            ours=ranges(own.cumsum(0) - own, counts),
+            theirs=ranges(starts[chosen], counts),
+            counts=counts,
+        )

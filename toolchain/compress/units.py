@@ -2,12 +2,14 @@
 
 In:  examples as a model takes them.
 Out: which unit each token belongs to: a word of a text, which two vocabularies may split otherwise, or a patch of an
-     image.
+     image. A batch's units are found at once, for what is done example by example costs more than the arithmetic.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -17,40 +19,78 @@ from toolchain.models.transformer import Transformer
 from toolchain.models.vision import VisionEncoder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """The units of a batch, example after example.
+
+    `places` (tokens,) are those of the tokens in the flattened batch (examples × longest), padding left out, `numbers`
+    (tokens,) the units they belong to, and `counts` (examples,) how many units each example has.
+    """
+
+    places: Tensor
+    numbers: Tensor
+    counts: Tensor
+
+    def means(self, vectors: Tensor) -> Tensor:
+        """The mean vector of each unit's tokens: (examples, longest, width) → (units, width)."""
+        tokens = vectors.flatten(0, 1)[self.places.to(vectors.device)]
+        numbers, count = self.numbers.to(vectors.device), int(self.counts.sum())
+        sums = tokens.new_zeros(count, tokens.shape[-1]).index_add(0, numbers, tokens)
+        sizes = tokens.new_zeros(count).index_add(0, numbers, tokens.new_ones(len(numbers)))
+        return sums / sizes[:, None]
+
+    def firsts(self, vectors: Tensor) -> Tensor:
+        """The vector of each unit's first token: (examples, longest, width) → (units, width)."""
+        starts = torch.ones_like(self.numbers, dtype=torch.bool)
+        starts[1:] = self.numbers[1:] != self.numbers[:-1]
+        return vectors.flatten(0, 1)[self.places[starts].to(vectors.device)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Units:
-    """`texts` are the rows that are split into words; without them every one of `tokens` positions is a unit."""
+    """Every example's units: `numbers` has for each token that of its unit, counted from 0 in each example.
 
-    texts: TextInputs | None
-    tokens: int
+    Example i has the tokens `starts[i]` to `starts[i + 1]`; without `starts` the examples are all alike.
+    """
 
-    def of(self, index: int) -> Tensor:
-        """The unit of each token of one example, (tokens,) int64."""
-        return torch.as_tensor(self.texts.rows[index].words) if self.texts else torch.arange(self.tokens)
+    numbers: Tensor
+    starts: Tensor | None = None
 
-    def count(self, index: int) -> int:
-        """How many units one example has."""
-        return self.texts.rows[index].words[-1] + 1 if self.texts else self.tokens
+    def counts(self, indexes: Sequence[int]) -> Tensor:
+        """How many units each of these examples has, (examples,)."""
+        if self.starts is None:
+            return torch.full((len(indexes),), int(self.numbers[-1]) + 1)
+        return self.numbers[self.starts[torch.tensor(indexes) + 1] - 1] + 1
 
-    def first(self, index: int) -> Tensor:
-        """The place of each unit's first token, (units,) int64."""
-        numbers = self.of(index)
-        starts = torch.ones_like(numbers, dtype=torch.bool)
-        starts[1:] = numbers[1:] != numbers[:-1]
-        return starts.nonzero()[:, 0]
+    def joined(self, indexes: Sequence[int]) -> Joined:
+        """Those of a batch."""
+        counts = self.counts(indexes)
+        if self.starts is None:
+            first, lengths = torch.zeros(len(indexes), dtype=torch.long), torch.full_like(counts, len(self.numbers))
+        else:
+            chosen = torch.tensor(indexes)
+            first, lengths = self.starts[chosen], self.starts[chosen + 1] - self.starts[chosen]
+        row = torch.repeat_interleave(torch.arange(len(indexes)), lengths)
+        within = ranges(torch.zeros_like(lengths), lengths)
+        return Joined(
+            places=row * int(lengths.max()) + within,
+            numbers=self.numbers[first[row] + within] + (counts.cumsum(0) - counts)[row],
+            counts=counts,
+        )
 
 
 def units_of(encoder: Transformer, inputs: Inputs) -> Units:
     """How this encoder's tokens of these examples are grouped."""
     if isinstance(inputs, TextInputs):
-        return Units(inputs, 0)
+        lengths = torch.tensor([0, *inputs.sizes])
+        numbers = torch.tensor(list(chain.from_iterable(row.words for row in inputs.rows)))
+        return Units(numbers=numbers, starts=lengths.cumsum(0))
     if isinstance(encoder, VisionEncoder):
-        return Units(None, encoder.shape.starts + encoder.shape.patches)
+        return Units(numbers=torch.arange(encoder.shape.starts + encoder.shape.patches))
     raise TypeError(f"{type(inputs).__name__} has no units that {type(encoder).__name__} could be compared by")
 
 
-def means(vectors: Tensor, numbers: Tensor, count: int) -> Tensor:
-    """The mean of the vectors with the same number: (n, width) and (n,) → (count, width)."""
-    sums = vectors.new_zeros(count, vectors.shape[-1]).index_add(0, numbers, vectors)
-    sizes = vectors.new_zeros(count).index_add(0, numbers, vectors.new_ones(len(numbers)))
-    return sums / sizes[:, None]
+def ranges(starts: Tensor, counts: Tensor) -> Tensor:
+    """So many numbers from each start on, one range after another: (n,) and (n,) → (sum of counts,)."""
+    shifts = starts - (counts.cumsum(0) - counts)
+    return torch.repeat_interleave(shifts, counts) + torch.arange(int(counts.sum()))

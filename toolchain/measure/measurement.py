@@ -137,6 +137,11 @@ class Measurement:
         }
 
 
+def clock_of(address: str) -> Clock:
+    """The clock a target is measured by: an emulated machine counts instructions, any other has the wall's."""
+    return "instructions" if address.startswith("emulated:") else "wall"
+
+
 def judged(runs: Sequence[RunnerResult], inputs: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> Stability:
     """Apply the thresholds: above 5 % variation is flagged; above 10 %, or any new throttling, is not stable."""
     faults: list[str] = []

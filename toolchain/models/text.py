@@ -30,12 +30,11 @@ def batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
 
 def padded(texts: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
     """ids and mask, both (batch, longest): int64 padded with 0, and float32 of ones and zeros."""
-    longest = max(len(text.ids) for text in texts)
-    ids = torch.zeros(len(texts), longest, dtype=torch.long)
-    mask = torch.zeros(len(texts), longest)
-    for row, text in enumerate(texts):
-        ids[row, : len(text.ids)] = torch.as_tensor(text.ids)
-        mask[row, : len(text.ids)] = 1.0
+    lengths = torch.tensor([len(text.ids) for text in texts])
+    longest = int(lengths.max())
+    filled = [[*text.ids, *[0] * (longest - len(text.ids))] for text in texts]
+    ids = torch.tensor(filled, dtype=torch.long)
+    mask = (torch.arange(longest) < lengths[:, None]).float()
     return ids, mask
 
 

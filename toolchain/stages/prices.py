@@ -6,7 +6,6 @@ Out: a `CostTable` that the search for a student buys by.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 import tempfile
@@ -17,11 +16,12 @@ from typing import Any
 
 from targets import open_target
 from targets.base import Target
+from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import executorch
 from toolchain.hardware import costs
 from toolchain.hardware.costs import CostTable, OneLayer
-from toolchain.measure.measurement import Clock
+from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.encoder import Encoder, EncoderShape
 from toolchain.models.model import Head, HeadShape, TransformerModel
@@ -31,7 +31,6 @@ from toolchain.quantize import xnnpack
 from toolchain.stages.plan import Done, Plan, stage
 
 RUNTIME = "executorch"
-EMULATED = "emulated:"
 VOCABULARY = 512  # of the models that are timed: a look-up takes the same in any table
 PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.1, samples=32, min_seconds=0.1, max_seconds=2.0)
 
@@ -61,7 +60,7 @@ def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads:
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        clock: Clock = "instructions" if address.startswith(EMULATED) else "wall"
+        clock = clock_of(address)
         target = open_target(address, instruction_clock=clock == "instructions")
         try:
             with tempfile.TemporaryDirectory() as scratch:
@@ -101,8 +100,7 @@ class _Timer:
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
         executorch_int8(model, file, max_length=shape.positions)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        return deploy(self.target, file, runtime=RUNTIME, sha256=digest, lengths=())
+        return deploy(self.target, file, runtime=RUNTIME, sha256=sha256_of(file), lengths=())
 
 
 def executorch_int8(model: TransformerModel, file: Path, *, max_length: int) -> executorch.Delegation:

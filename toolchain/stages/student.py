@@ -20,7 +20,6 @@ from torch import Tensor
 from toolchain.compress import distill, importance, low_rank, prune, search, vocabulary
 from toolchain.compress.drift import drift
 from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.errors import InputError
 from toolchain.models import model as models
 from toolchain.models.inputs import TextInputs
 from toolchain.models.model import TransformerModel, fresh
@@ -30,7 +29,7 @@ from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
 from toolchain.places import cache_dir
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import price_parts
-from toolchain.stages.teacher import priced, score_of, scored, sizes_of
+from toolchain.stages.teacher import lesson_of, priced, score_of, scored, sizes_of, validation
 from toolchain.tasks.kinds import task_of
 
 RANKED_TEXTS = 800  # that importance is measured on
@@ -207,15 +206,14 @@ def teach_student(
                 imitation=_imitation(plan),
                 weights=_weights(plan),
                 partners=distill.partners_of(taught, pairs) if pairs else None,
-                validate=_validation(plan, texts, trimmed, model),
+                validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
                 checkpoints=unfinished,
                 key=key,
                 trackers=settings.trackers,
                 tracker_folder=cache_dir("trackers") if settings.trackers else None,
                 told=shares(plan, "loss"),
             )
-            found = {"steps": trained.steps, "tokens_seen": trained.tokens, "losses": trained.losses}
-            found |= {"stopped_early": trained.stopped_early, "best_validation": trained.best_validation}
+            found = lesson_of(trained)
         models.save(model, folder)
         return {
             **found,
@@ -337,19 +335,6 @@ def _imitation(plan: Plan) -> distill.Imitation:
         return task.imitation(output, wanted, temperature=temperature)
 
     return imitation
-
-
-def _validation(plan: Plan, texts: Done, trimmed: Done, model: TransformerModel) -> Any:
-    """The score on the validation part, where the recipe ends training by it."""
-    if plan.recipe.stages.distill.patience is None:
-        return None
-    if not texts_of(texts).validation:
-        raise InputError(
-            "stages.distill.patience ends training by the score on the validation part, which is empty; raise "
-            "data.split.validation, give data.validation, or leave patience out"
-        )
-    score, tokenizer = score_of(plan, texts, "validation"), tokenizer_of(plan, trimmed)
-    return lambda: scored(plan, model, tokenizer, score)
 
 
 def _count_within(rows: Sequence[Encoded], limit: int | None) -> int:

@@ -6,7 +6,7 @@ Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from toolchain.models.inputs import TextInputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.tokenizer import TextTokenizer
+from toolchain.models.training import Trained
 from toolchain.stages.plan import Done, Plan, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.kinds import BUILT, task_of
@@ -64,21 +65,25 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
         examples = texts_of(texts)
         torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
         teacher = teachers.load(plan.recipe.model, kind=kind, labels=examples.labels, max_length=plan.max_length)
+        found: dict[str, Any] = {}
         if kind != "embedding" and not teacher.fitted:
             rows = teacher.tokenizer.encode([row.text for row in examples.train])
-            finetune(
+            trained = finetune(
                 teacher.model,
                 TextInputs(rows),
                 task.targets(examples),
                 task,
                 plan.recipe.stages.finetune,
+                validate=validation(plan, texts, teacher.model, teacher.tokenizer, stage_name="finetune"),
                 told=shares(plan, "loss"),
             )
+            found = lesson_of(trained)
         models.save(teacher.model, folder)
         teacher.tokenizer.save(folder / "tokenizer.json")
         score = score_of(plan, texts)
         baseline = task.baseline(examples, score)
         return {
+            **found,
             "score": scored(plan, teacher.model, teacher.tokenizer, score),
             "metric": score.metric,
             **sizes_of(teacher.model),
@@ -100,6 +105,27 @@ def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score:
     rows = tokenizer.encode(score.texts)
     told = lambda done: plan.progress.update(done, len(rows), "scoring")  # noqa: E731
     return score.of(text_models.outputs(model, rows, told=told))
+
+
+def validation(
+    plan: Plan, texts: Done, model: TransformerModel, tokenizer: TextTokenizer, *, stage_name: str
+) -> Callable[[], float] | None:
+    """The score on the validation part, where the recipe ends this stage's training by it."""
+    if getattr(plan.recipe.stages, stage_name).patience is None:
+        return None
+    if not texts_of(texts).validation:
+        raise InputError(
+            f"stages.{stage_name}.patience ends training by the score on the validation part, which is empty; raise "
+            "data.split.validation, give data.validation, or leave patience out"
+        )
+    score = score_of(plan, texts, "validation")
+    return lambda: scored(plan, model, tokenizer, score)
+
+
+def lesson_of(trained: Trained) -> dict[str, Any]:
+    """What a manifest says of a training."""
+    found: dict[str, Any] = {"steps": trained.steps, "tokens_seen": trained.tokens, "losses": trained.losses}
+    return {**found, "stopped_early": trained.stopped_early, "best_validation": trained.best_validation}
 
 
 def sizes_of(model: TransformerModel) -> dict[str, Any]:

@@ -26,12 +26,14 @@ def finetune(
     task: Task[Any],
     settings: Finetune,
     *,
+    validate: Callable[[], float] | None = None,
     told: Callable[[float, float], None] | None = None,
 ) -> Trained:
     """Train by the task's loss; `targets` is what `task.targets` makes of the labels, one for each example.
 
     Those of tags are spread over pieces by `on_pieces` first. Fewer examples than a batch holds make one smaller
-    batch. `told` hears (share done, loss). Raises `TrainingError` when the loss is no number.
+    batch. With `validate`, a score that is better when higher, the weights of the best epoch are those it ends with.
+    `told` hears (share done, loss). Raises `TrainingError` when the loss is no number.
     """
     if len(targets) != len(inputs):
         raise BadDataError(f"there are {len(inputs)} examples, but {len(targets)} targets; give one for each")
@@ -50,5 +52,7 @@ def finetune(
         batch_tokens=settings.batch_tokens,
         seed=settings.seed,
         epochs=settings.epochs,
+        patience=settings.patience,
     )
-    return train(model, inputs.sizes, loss_of, schedule, setting="stages.finetune.learning_rate", told=told)
+    setting = "stages.finetune.learning_rate"
+    return train(model, inputs.sizes, loss_of, schedule, setting=setting, validate=validate, told=told)
