@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a network
+settings.register_profile("untimed", deadline=None)  # nor on how busy the machine is
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -263,7 +263,20 @@ def test_sizes_have_defaults_only_where_nothing_else_chooses_them_and_read_back_
     recipe = load_recipe(toml_file(f"{MINIMAL}[stages.prune]\n{settings}\n"))
     assert (recipe.stages.prune.layers, recipe.stages.prune.neurons) == (layers, neurons)
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
-    assert Recipe.model_validate(recipe.model_dump(mode="json", exclude_none=True)) == recipe  # as in a manifest
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe  # as in a manifest
+
+
+def test_what_is_given_from_python_as_nothing_reads_back_as_nothing(toml_file: Callable[[str], Path]) -> None:
+    values = load_recipe(toml_file(MINIMAL)).model_dump(exclude_unset=True)
+    recipe = Recipe.model_validate({**values, "stages": {"prune": {"layers": None, "neurons": None}}})
+    assert recipe.stages.prune.layers is recipe.stages.prune.neurons is None
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]) -> None:
+    settings = "[stages.prune]\nsteps = 3\n[stages.distill]\nfresh = true\n"
+    (what,) = faults(toml_file, f"{MINIMAL}{settings}").values()
+    assert "takes distill.fresh or prune.steps = 3, not both" in what
 
 
 def test_low_rank_goes_by_one_rule(toml_file: Callable[[str], Path]) -> None:

@@ -226,7 +226,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
             edgewright=toolchain.__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             profile=plan.profile.name,
-            recipe=plan.recipe.model_dump(mode="json", exclude_none=True),
+            recipe=plan.recipe.model_dump(mode="json"),  # with its nulls: one may stand against a default
             task=_task(plan, texts, teacher),
             teacher=_model(teacher.findings, teacher.findings["parameters"], best.teacher_latency_ms),
             student=_model(student.findings, stages.model_of(student).parameters_count, best.float_latency_ms),

@@ -414,6 +414,15 @@ class Stages(_Section):
     quantize: Quantize = Quantize()
     export: Export = Export()
 
+    @model_validator(mode="after")
+    def _steps_build_on_each_other(self) -> Stages:
+        if self.distill.fresh and self.prune.steps > 1:
+            raise ValueError(
+                f"takes distill.fresh or prune.steps = {self.prune.steps}, not both: a fresh student would forget at "
+                "each step what it learned at the one before"
+            )
+        return self
+
 
 class Recipe(_Section):
     """Everything a build is made from, except the device."""

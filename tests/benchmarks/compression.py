@@ -1,10 +1,12 @@
 """What compression achieves, and what each technique buys: search at two sizes, text classes, digits; one run.
 
-    python -m tests.benchmarks.compression [--json] [--quick] [--ablation] [--vision] [--classes]
+    python -m tests.benchmarks.compression [--json] [--quick] [--search] [--classes] [--ablation] [--vision]
 
-Without a switch everything is made: some hours on two cores where nothing is cached. `--ablation`, `--vision` and
-`--classes` make that part alone; `--quick` trains for seconds, to see that it runs. Latencies are of int8 artifacts on
-this machine, one thread, real lengths, against the float teacher under the same runtime.
+Without a switch everything is made: about three hours on two cores where nothing is cached. A switch makes its part
+alone, several make several; `--quick` trains for seconds, to see that it runs. Beside the students stands what one
+would otherwise do: all layers pruned at a uniform ratio by magnitude to as many multiply-accumulates, and a new student
+of the same sizes that was never pruned; both have the same lesson for the same time. Latencies are of int8 artifacts
+on this machine, one thread, real lengths, against the float teacher under the same runtime.
 """
 
 import json
@@ -34,8 +36,16 @@ GOALS: Mapping[str, Mapping[str, float]] = {
     "search-aggressive": {"speedup": 25, "smaller": 40, "kept_percent": 93},
     "packages": {"speedup": 40, "kept_percent": 99},
 }
-ABLATED_MINUTES = 2.0
+# The sizes of all six layers that take as many multiply-accumulates as the recipe's student.
+UNIFORM: Mapping[str, Mapping[str, Any]] = {
+    "search-aggressive": {"layers": None, "heads": 1, "neurons": 160},
+    "packages": {"layers": None, "heads": 1, "neurons": 16},
+}
+OURS = "pruned, refitted, distilled"
+ABLATED_MINUTES = 1.0
+ABLATED_TOKENS = 600_000
 QUICK_MINUTES = 0.1
+SEARCHED = "layers, heads and neurons by the search"
 # What each variant leaves out or does otherwise, by the stages' settings.
 ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "everything": {},
@@ -48,36 +58,55 @@ ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "whole vocabulary": {"vocabulary": {"enabled": False}},
     "whole token table": {"low_rank": {"enabled": False}},
     "fresh student of the same shape": {"distill": {"fresh": True}},
-    "what one would otherwise do": {
-        "prune": {"importance": "magnitude", "reconstruct": False},
-        "distill": {"hidden_weight": 0, "similarity_weight": 0, "pair_weight": 0},
+    SEARCHED: {"prune": {"layers": None, "neurons": None}},
+    "uniform magnitude in all layers": {
+        "prune": {"layers": None, "heads": 4, "neurons": 384, "importance": "magnitude", "reconstruct": False},
     },
 }
 SAMPLE_TEXTS = 4000
-TIMED_TEXTS = 48
 
 
 def main() -> None:
     options = parsed(
-        __doc__, ablation="what each technique buys", vision="digits alone", classes="text classification alone"
+        __doc__,
+        search="search at two sizes",
+        classes="text classification",
+        ablation="what each technique buys",
+        vision="digits",
     )
-    chosen = [name for name in ("ablation", "vision", "classes") if getattr(options, name)]
-    found: dict[str, Any] = {}
-    if not chosen:
-        found["search"] = [built(name, quick=options.quick) for name in ("search-balanced", "search-aggressive")]
-    if not chosen or "classes" in chosen:
-        found["classes"] = [built("packages", quick=options.quick)]
-    if not chosen or "ablation" in chosen:
-        found["cut_in_half"] = cut_in_half(quick=options.quick)
-        found["ablation"] = ablation(quick=options.quick)
-    if not chosen or "vision" in chosen:
-        found["vision"] = vision.figures(quick=options.quick)
+    parts = ("search", "classes", "ablation", "vision")
+    chosen = [name for name in parts if getattr(options, name)] or parts
+    quick, found = options.quick, {}
+    if "search" in chosen:
+        found["search"] = [
+            built("search-balanced", quick=quick),
+            built("search-aggressive", quick=quick),
+            *rivals("search-aggressive", quick=quick),
+        ]
+    if "classes" in chosen:
+        found["classes"] = [built("packages", quick=quick), *rivals("packages", quick=quick)]
+    if "ablation" in chosen:
+        found["cut_in_half"] = cut_in_half(quick=quick)
+        found["ablation"] = ablation(quick=quick)
+    if "vision" in chosen:
+        found["vision"] = vision.figures(quick=quick)
     print(json.dumps(found, indent=2) if options.json else table(found))
 
 
-def built(name: str, *, quick: bool) -> dict[str, Any]:
-    """One recipe from data to timed artifacts."""
-    plan = planned(load_recipe(name), {"distill": {"minutes": QUICK_MINUTES}} if quick else {})
+def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
+    """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
+    magnitude = {"importance": "magnitude", "reconstruct": False}
+    return [
+        built(name, "uniform magnitude, distilled", {"prune": {**UNIFORM[name], **magnitude}}, quick),
+        built(name, "fresh student, distilled", {"prune": magnitude, "distill": {"fresh": True}}, quick),
+    ]
+
+
+def built(
+    name: str, way: str = OURS, changes: Mapping[str, Mapping[str, Any]] | None = None, quick: bool = False
+) -> dict[str, Any]:
+    """One recipe from data to timed artifacts, with other settings of its stages where there are `changes`."""
+    plan = planned(load_recipe(name), changes or {}, QUICK_MINUTES if quick else None)
     with tempfile.TemporaryDirectory() as folder:
         result = pipeline.build(plan.recipe, plan.profile, Path(folder, name))
     made = pipeline.run_stages(plan)
@@ -89,6 +118,7 @@ def built(name: str, *, quick: bool) -> dict[str, Any]:
         manifest = result.bundle.manifest
         speedups = {each.runtime: each.speedup for each in manifest.artifacts}
         found = {"baseline": manifest.baseline.model_dump(), "teacher": manifest.teacher.model_dump()}
+        found["metric"] = manifest.task.metric
         found["artifacts"] = [
             {
                 "runtime": each.runtime,
@@ -103,15 +133,20 @@ def built(name: str, *, quick: bool) -> dict[str, Any]:
     for each in found["artifacts"]:
         each["speedup"] = speedups[each["runtime"]]
     lesson = made.student.result.made_in_seconds
-    return {"recipe": name, "fidelity": near, "trained_s": lesson, "goals": GOALS[name], **found}
+    goals = GOALS[name] if way == OURS else {}
+    return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
 
 
 def ablation(*, quick: bool) -> list[dict[str, Any]]:
     """The balanced student with one thing changed at a time, all trained for the same short time."""
-    rows = []
+    rows: list[dict[str, Any]] = []
+    speedup = 0.0
     for name, changes in ABLATION.items():
-        minutes = QUICK_MINUTES if quick else ABLATED_MINUTES
-        plan = planned(load_recipe("search-balanced"), {**changes, "distill": {**changes.get("distill", {})}}, minutes)
+        settings = {stage: dict(values) for stage, values in changes.items()}
+        settings["distill"] = {"tokens": ABLATED_TOKENS, **settings.get("distill", {})}
+        if name == SEARCHED:  # the same price by the profile
+            settings["prune"]["speedup"] = speedup
+        plan = planned(load_recipe("search-balanced"), settings, QUICK_MINUTES if quick else ABLATED_MINUTES)
         texts = stages.read_texts(plan)
         teacher = stages.load_teacher(plan, texts)
         trimmed = stages.trim_vocabulary(plan, texts, teacher)
@@ -119,11 +154,14 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
         shrinking = pipeline.shrink(plan, texts, teacher, trimmed, answers)
         student = shrinking[-1]
         before = next(each for each in reversed(shrinking) if each.name == "low rank")
+        whole_ms, price_ms = (each.findings["predicted_layers_ms"] for each in (teacher, student))
+        speedup = speedup or whole_ms / price_ms
         said = _said(plan, teacher, teacher)
         rows.append(
             {
                 "variant": name,
                 "parameters": student.findings["parameters"],
+                "layers_speedup": whole_ms / price_ms,
                 "kept_before_training_percent": 100 * before.findings["score"] / teacher.findings["score"],
                 "kept_percent": 100 * student.findings["score"] / teacher.findings["score"],
                 "fidelity": fidelity(_said(plan, student, trimmed), said),
@@ -180,15 +218,16 @@ def table(found: Mapping[str, Any]) -> str:
     for part in ("search", "classes"):
         if part in found:
             lines += [
-                "| recipe | runtime | speed | size | kept | fidelity | trained |",
-                "|---|---|---|---|---|---|---|",
+                "| recipe | student | runtime | speed | size | kept | fidelity | trained |",
+                "|---|---|---|---|---|---|---|---|",
             ]
             for row in found[part]:
                 lines += [_built_row(row, each) for each in row["artifacts"]]
-                base = row["baseline"]
-                kept = 100 * base["score"] / row["teacher"]["score"]
-                lines.append(f"| {row['recipe']} | {base['name']} | – | – | {kept:.1f} % | – | – |")
-            lines.append("")
+            row = found[part][0]
+            base, metric = row["baseline"], row["metric"]
+            kept = 100 * base["score"] / row["teacher"]["score"]
+            lines.append(f"| – | {base['name']} | – | – | – | {kept:.1f} % | – | – |")
+            lines += ["", f"Kept are shares of the teacher's {metric}, {row['teacher']['score']:.3f}.", ""]
     if "cut_in_half" in found:
         lines += ["| half cut, not trained | least squares | kept | fidelity |", "|---|---|---|---|"]
         for row in found["cut_in_half"]:
@@ -196,11 +235,14 @@ def table(found: Mapping[str, Any]) -> str:
             lines.append(f"| {row['importance']} | {yes} | {row['kept_percent']:.1f} % | {row['fidelity']:.3f} |")
         lines.append("")
     if "ablation" in found:
-        lines += ["| variant | parameters | before training | kept | fidelity |", "|---|---|---|---|---|"]
+        lines += [
+            "| variant | parameters | layers, by the profile | before training | kept | fidelity |",
+            "|---|---|---|---|---|---|",
+        ]
         for row in found["ablation"]:
             lines.append(
-                f"| {row['variant']} | {row['parameters'] / 1e6:.2f} M | {row['kept_before_training_percent']:.1f} % | "
-                f"{row['kept_percent']:.1f} % | {row['fidelity']:.3f} |"
+                f"| {row['variant']} | {row['parameters'] / 1e6:.2f} M | {row['layers_speedup']:.1f}× | "
+                f"{row['kept_before_training_percent']:.1f} % | {row['kept_percent']:.1f} % | {row['fidelity']:.3f} |"
             )
         lines.append("")
     if "vision" in found:
@@ -212,10 +254,15 @@ def _built_row(row: Mapping[str, Any], each: Mapping[str, Any]) -> str:
     goals = row["goals"]
     near = "–" if row["fidelity"] is None else f"{row['fidelity']:.3f}" + _goal(goals, "fidelity")
     return (
-        f"| {row['recipe']} | {each['runtime']} | {each['speedup']:.1f}×{_goal(goals, 'speedup')} | "
+        f"| {row['recipe']} | {_bold(row['way'])} | {each['runtime']} | "
+        f"{each['speedup']:.1f}×{_goal(goals, 'speedup')} | "
         f"{each['bytes'] / 1e6:.2f} MB, {each['smaller']:.1f}× smaller{_goal(goals, 'smaller')} | "
         f"{each['kept_percent']:.1f} %{_goal(goals, 'kept_percent')} | {near} | {row['trained_s'] / 60:.0f} min |"
     )
+
+
+def _bold(way: str) -> str:
+    return f"**{way}**" if way == OURS else way
 
 
 def _goal(goals: Mapping[str, float], name: str) -> str:

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,8 +28,8 @@ from toolchain.compress import channels, refit
 from toolchain.compress.distill import Weights, distill, record_targets
 from toolchain.compress.importance import importance
 from toolchain.compress.prune import Settings, prune
-from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.compress.search import Limit, MacCosts, choose
+from toolchain.compress.search import Limit, MacCosts
+from toolchain.compress.shrink import shrink
 from toolchain.data.images import Images, load_images
 from toolchain.models import convnet, image_teacher
 from toolchain.models import model as models
@@ -349,20 +349,23 @@ def new_vit(seed: int, **changes: Any) -> TransformerModel:
         return image_teacher.load_images(ModelSource(folder=Path(folder)), labels=labels).model
 
 
-def cut_heads_and_neurons(model: TransformerModel, share: float, digits: Digits) -> TransformerModel:
-    """What stays of each layer is chosen by its error once refitted, within the budget; then it is refitted."""
+def cut_transformer(model: TransformerModel, share: float, digits: Digits) -> TransformerModel:
+    """Width, heads and neurons are chosen together by the error once refitted, within the budget of MACs."""
     assert isinstance(model.encoder, VisionEncoder)
-    shape = model.encoder.shape
-    macs = macs_of(model, digits)
+    shape, whole = model.encoder.shape, macs_of(model, digits)
     costs = MacCosts(
         width=shape.width, head_width=shape.layers[0].head_width, length=shape.patches + shape.starts, fixed=0.0
     )
-    movable = sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
-    budget = share * macs - (macs - movable)
-    found = levels(model, digits.calibration, multiple=MULTIPLE)
-    cuts = choose(found, Limit(costs=costs, budget=budget, name="MACs of layers")).cuts
-    student = TransformerModel(model.encoder.sliced(cuts), copy.deepcopy(model.head)).eval()
-    return reconstructed(student, model, cuts, digits.calibration)
+    fixed = whole - sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
+
+    def limit(width: int) -> Limit:
+        # Patches in and classes out are as wide as the stream.
+        narrowed = replace(costs, width=width, fixed=fixed * width / shape.width)
+        return Limit(costs=narrowed, budget=share * whole, name="MACs")
+
+    scores = importance(model, digits.calibration, kind="activation")
+    widths = range(shape.width, shape.width // 4, -MULTIPLE)
+    return shrink(model, scores, digits.calibration, limit, widths=widths, multiple=MULTIPLE).model
 
 
 def uniform_sizes(model: TransformerModel, share: float, digits: Digits) -> TransformerModel:
@@ -416,7 +419,7 @@ CONTESTS = (
         work=Work(teacher_epochs=12, teacher_rate=2e-3, student_epochs=(3, 7), student_rate=2e-3),
         uniform_name="uniform magnitude",
         teacher=new_vit,
-        cut=cut_heads_and_neurons,
+        cut=cut_transformer,
         uniform=uniform_sizes,
         untaught=untaught_vit,
     ),

@@ -60,7 +60,7 @@ def test_a_quarter_of_a_resnet_still_knows_the_digits_after_it_is_saved_and_expo
 def test_a_quarter_of_a_vit_still_knows_the_digits_after_it_is_saved_and_exported(tmp_path: Path) -> None:
     digits = vision.Digits(vision.NATIVE_SIDE)
     teacher = vision.new_vit(0, num_hidden_layers=2)
-    student, accuracy = compressed(teacher, vision.cut_heads_and_neurons, digits, 2e-3)
+    student, accuracy = compressed(teacher, vision.cut_transformer, digits, 2e-3)
     uniform = digits.accuracy(vision.uniform_sizes(teacher, SHARE, digits))
     assert accuracy["teacher"] > 0.8
     assert accuracy["cut"] > uniform + 0.2

@@ -60,3 +60,16 @@ def test_an_output_of_nothing_but_zeros_does_not_agree_with_one_that_says_someth
 
 def test_outputs_of_another_sign_are_as_far_apart_as_can_be() -> None:
     assert compare(-EXPECTED, EXPECTED).cosine_min == pytest.approx(-1.0)
+
+
+def test_single_values_agree_by_their_relative_error() -> None:
+    wanted = [[0.5], [-0.7], [0.01], [1.0]]
+    typical = (sum(value**2 for (value,) in wanted) / len(wanted)) ** 0.5
+    for share, passed in ((0.0, True), (0.19, True), (0.21, False), (2.0, False)):
+        found = [[0.5], [-0.7], [0.01 - share * typical], [1.0]]  # another sign is no fault by itself
+        parity = compare(found, wanted)
+        assert parity.passed is passed, (share, parity)
+        assert parity.cosine_min == pytest.approx((1 + share**2) ** -0.5)
+    assert not compare([[-value] for (value,) in wanted], wanted).passed
+    assert not compare([[0.0]] * 4, wanted).passed
+    assert compare([[1.1]], [[1.0]]).passed

@@ -1,0 +1,81 @@
+"""Choose the width of the residual stream together with what each layer keeps, within one budget.
+
+In:  a float transformer, its `Importance`, examples without labels, the widths to try and what parts cost at each.
+Out: `Shrunk`: the cut and refitted model whose outputs are nearest to the whole one's.
+At a tenth of the cost, heads and neurons alone no longer suffice: what a wide stream costs around them is most of it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from toolchain.compress.importance import Importance
+from toolchain.compress.prune import Settings, prune
+from toolchain.compress.reconstruct import levels, reconstructed
+from toolchain.compress.search import Choice, Limit, choose
+from toolchain.errors import InputError
+from toolchain.models.inputs import Inputs, in_batches
+from toolchain.models.model import TransformerModel
+
+JUDGED_TOKENS = 4096  # of a batch that both models are run on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shrunk:
+    """The student before training; `width` are the dimensions it kept, None for all; `error` is `output_error`'s."""
+
+    model: TransformerModel
+    choice: Choice
+    width: tuple[int, ...] | None
+    error: float
+
+
+def shrink(
+    model: TransformerModel,
+    importance: Importance,
+    inputs: Inputs,
+    limit: Callable[[int], Limit],
+    *,
+    widths: Sequence[int],
+    multiple: int = 1,
+) -> Shrunk:
+    """Of all `widths`, the student nearest to `model` on `inputs`; `limit(width)` is what its layers may cost.
+
+    For each width: the most important dimensions stay and what is left is refitted, the layers' heads and neurons are
+    chosen by dynamic programming, and the cut model is refitted to the whole one. A width at which even the least of
+    all layers is too dear is passed over; raises the `InputError` of the last one when all are.
+    """
+    best: Shrunk | None = None
+    refused: InputError | None = None
+    for width in widths:
+        narrow = prune(model, importance, Settings(width=width, multiple=multiple))
+        try:
+            settled = reconstructed(narrow.model, model, narrow.cuts, inputs, width=narrow.width)
+            choice = choose(levels(settled, inputs, multiple=multiple), limit(settled.encoder.shape.width))
+        except InputError as error:
+            refused = error
+            continue
+        sliced = TransformerModel(settled.encoder.sliced(choice.cuts), copy.deepcopy(settled.head)).eval()
+        student = reconstructed(sliced, model, choice.cuts, inputs, width=narrow.width)
+        error = output_error(student, model, inputs)
+        if best is None or error < best.error:
+            best = Shrunk(model=student, choice=choice, width=narrow.width, error=error)
+    if best is None:
+        raise refused or InputError("there is no width to try; name at least one")
+    return best
+
+
+@torch.no_grad()
+def output_error(student: TransformerModel, teacher: TransformerModel, inputs: Inputs) -> float:
+    """The mean squared error of the student's outputs, as a share of the variance of the teacher's."""
+    found, wanted = [], []
+    for indexes in in_batches(teacher.encoder, inputs, JUDGED_TOKENS):
+        batch = inputs.batch(indexes)
+        found.append(student(*batch).float().flatten(0, -2))
+        wanted.append(teacher(*batch).float().flatten(0, -2))
+    ours, theirs = torch.cat(found), torch.cat(wanted)
+    return float((ours - theirs).square().mean() / theirs.var(dim=0).mean())
