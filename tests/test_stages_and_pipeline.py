@@ -619,6 +619,14 @@ def test_patience_ends_training_that_gets_no_better(labelled: Path) -> None:
     assert (once["stopped_early"], once["best_validation"]) == (False, None)
 
 
+def test_patience_ends_the_fitting_of_a_teacher_too(labelled: Path) -> None:
+    fitting = {"learning_rate": 1e-9, "epochs": 30, "batch_tokens": 4096, "patience": 2}
+    made = plan(recipe("classification", labelled, finetune=fitting))
+    found = stages.load_teacher(made, stages.read_texts(made)).findings
+    assert found["stopped_early"]
+    assert found["steps"] < 30
+
+
 def test_patience_without_a_validation_part_is_refused(labelled: Path) -> None:
     split = {"split": {"validation": 0.0}}
     with pytest.raises(InputError, match=r"stages\.distill\.patience .* is empty; raise data\.split\.validation"):

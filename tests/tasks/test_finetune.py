@@ -64,6 +64,21 @@ def test_the_loss_falls_and_unseen_texts_get_their_labels() -> None:
     assert score.of(outputs(model, tiny.tokenizer().encode(score.texts))) > 0.6
 
 
+def test_the_best_epochs_weights_stay_and_patience_ends_the_rest() -> None:
+    model, rows, task = unfitted(), labelled(20), task_of("classification")
+    inputs = TextInputs(tiny.tokenizer().encode([row.text for row in rows.train]))
+    values, states = iter([0.5, 0.9, 0.7, 0.8, 0.6]), []
+
+    def validate() -> float:
+        states.append({name: value.clone() for name, value in model.state_dict().items()})
+        return next(values)
+
+    settings = Finetune(epochs=9, learning_rate=3e-3, batch_tokens=256, patience=3)
+    done = finetune(model, inputs, task.targets(rows), task, settings, validate=validate)
+    assert (done.best_validation, done.stopped_early, len(states)) == (0.9, True, 5)
+    assert all(torch.equal(value, states[1][name]) for name, value in model.state_dict().items())
+
+
 def test_tags_are_learned_from_the_first_piece_of_each_word() -> None:
     things = {word: label for label, words in tiny.THINGS.items() for word in words.split()}
     rows = [Row(text, tags=tuple(things.get(word, "O") for word in text.split())) for text, _ in texts(60, 0)]
