@@ -348,7 +348,9 @@ class LowRank(_Section):
 class Distill(_Section):
     """Teaching the student; it ends at whichever limit comes first, and at five minutes where none is given.
 
-    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there. The weights say
+    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
+    left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
+    of. The weights say
     how much each part of the loss counts: the teacher's outputs (classes softened by `temperature`), its last hidden
     vectors, the relations in its last attention, the similarities of its embeddings, and, where the data has pairs,
     finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from
@@ -359,6 +361,7 @@ class Distill(_Section):
     enabled: bool = True
     fresh: bool = False
     max_length: Annotated[int, Field(ge=8, le=512)] = 64
+    rest: bool = False
     minutes: Amount | None = None
     epochs: Count | None = None
     tokens: Count | None = None

@@ -23,6 +23,7 @@ PADDING_TOKENS = ("[PAD]", "<pad>")
 SUPPORTED = ("WordPiece (BERT's)", "byte-level BPE (RoBERTa's)")
 NO_WORD = -1
 CHUNK = 4096
+LEAST_REST = 8
 
 # Texts as they stand, or as lists of words.
 Texts: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
@@ -175,6 +176,27 @@ class TextTokenizer:
         if len(strings) == len(texts):
             return self.encode(strings)
         return self.encode_words([list(text) for text in texts])
+
+    def rest(self, texts: Sequence[str]) -> list[str]:
+        """What `encode` leaves out of texts longer than `max_length`, in texts of at most that length.
+
+        Each begins with a whole word. A last bit of fewer than `LEAST_REST` tokens is not worth a text.
+        """
+        found = []
+        for chunk in _chunks(texts):
+            for text, encoding in zip(chunk, self._tokenizer.encode_batch(chunk), strict=True):
+                before = encoding
+                for part in encoding.overflowing:
+                    last = next((word for word in reversed(before.word_ids) if word is not None), None)
+                    spans = [
+                        span
+                        for span, word in zip(part.offsets, part.word_ids, strict=True)
+                        if word is not None and word != last
+                    ]
+                    if len(spans) >= LEAST_REST:
+                        found.append(text[spans[0][0] : spans[-1][1]].strip())
+                    before = part
+        return found
 
     def counts(self, texts: Texts) -> Counter[int]:
         """How often each token stands in these texts, special tokens too, in the order they are first met."""

@@ -34,6 +34,7 @@ from toolchain.tasks.kinds import task_of
 
 RANKED_TEXTS = 800  # that importance is measured on
 FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
+TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
 
 
 def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
@@ -159,13 +160,19 @@ def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
     asked = {
         "tokens": limit,
         "max_length": length,
+        "rest": settings.rest,
         "hidden": settings.hidden_weight > 0,
         "attention": settings.relation_weight > 0,
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        rows = tokenizer_of(plan, teacher).cut_at(length).encode(texts_of(texts).training_texts)
+        tokenizer, taught = tokenizer_of(plan, teacher).cut_at(length), texts_of(texts).training_texts
+        if settings.rest:
+            rest = tokenizer.rest(taught)
+            taught = list(dict.fromkeys([*taught, *random.Random(0).sample(rest, len(rest))]))
+        rows = tokenizer.encode(taught)
         rows = rows[: _count_within(rows, limit)]
+        (folder / TAUGHT).write_text(json.dumps(taught[: len(rows)]), encoding="utf-8")
         recorded = distill.record_targets(
             model_of(teacher),
             TextInputs(rows),
@@ -195,7 +202,7 @@ def teach_student(
             if settings.fresh:
                 model = fresh(model, seed=settings.seed)
             targets = distill.Targets.load(answers.file("targets.safetensors"))
-            taught = examples.training_texts[: len(targets.starts) - 1]
+            taught = json.loads(answers.file(TAUGHT).read_text(encoding="utf-8"))
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
             pairs = examples.training_pairs
             trained = distill.distill(
