@@ -56,8 +56,8 @@ def shrink(
         try:
             settled = reconstructed(narrow.model, model, narrow.cuts, inputs, width=narrow.width)
             choice = choose(levels(settled, inputs, multiple=multiple), limit(settled.encoder.shape.width))
-        except InputError as error:
-            refused = error
+        except InputError as too_dear:
+            refused = too_dear
             continue
         sliced = TransformerModel(settled.encoder.sliced(choice.cuts), copy.deepcopy(settled.head)).eval()
         student = reconstructed(sliced, model, choice.cuts, inputs, width=narrow.width)
