@@ -609,6 +609,20 @@ def test_distilling_says_where_the_student_leaves_its_teacher(paired: Path) -> N
     assert all(-1 <= each["cosine"] <= 1 for each in found)
 
 
+def test_what_is_cut_off_of_long_texts_is_taught_where_the_recipe_says_so(tmp_path: Path) -> None:
+    long = [" ".join(tiny.sentences(4, seed=seed)) for seed in range(60)]
+    path = write(tmp_path / "long.csv", [("text", "pair"), *((text, f"the answer {text}") for text in long)])
+    asked = {}
+    for rest in (False, True):
+        made = plan(recipe("embedding", path, distill={"max_length": 12, "rest": rest}))
+        texts = stages.read_texts(made)
+        asked[rest] = stages.ask_teacher(made, texts, stages.load_teacher(made, texts))
+    taught = {rest: json.loads(done.file("taught.json").read_text()) for rest, done in asked.items()}
+    assert taught[True][: len(taught[False])] == taught[False]
+    assert asked[True].findings["texts"] == len(taught[True]) > 1.5 * len(taught[False])
+    assert len(set(taught[True])) == len(taught[True])
+
+
 def test_patience_ends_training_that_gets_no_better(labelled: Path) -> None:
     lesson = {"epochs": 40, "learning_rate": 1e-9}
     found = student_of(plan(recipe("classification", labelled, distill={**lesson, "patience": 2})))["distill"].findings

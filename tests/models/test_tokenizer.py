@@ -9,7 +9,7 @@ import pytest
 
 from tests import tiny, tiny_bpe
 from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models.tokenizer import NO_WORD, TextTokenizer
+from toolchain.models.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
 
 
 def pieces_of(text: str, tokenizer: TextTokenizer | None = None) -> list[str]:
@@ -57,6 +57,32 @@ def test_a_long_text_is_cut_and_keeps_its_last_special_token() -> None:
 def test_a_word_of_unknown_characters_is_one_unknown_token() -> None:
     assert pieces_of("rain ☃☃") == ["[CLS]", "rain", "[UNK]", "[SEP]"]
     assert tiny.tokenizer().unknown_id == 1
+
+
+def test_what_is_cut_off_of_long_texts_comes_back_as_texts_that_fit() -> None:
+    tokenizer = tiny.tokenizer().cut_at(12)
+    texts = [" ".join(tiny.sentences(6, seed=seed)) for seed in range(20)] + ["the rain"]
+    rest = tokenizer.rest(texts)
+    assert len(rest) > 20
+    assert all(len(row.ids) <= 12 for row in tokenizer.cut_at(200).encode(rest))
+    for text in texts:
+        own = [each for each in rest if each in text]
+        found = " ".join([tokenizer.decode(tokenizer.encode([text])[0].ids), *own])
+        assert text.startswith(found)
+        left = len(tokenizer.cut_at(400).encode([text[len(found) :]])[0].ids) - 2
+        assert left < LEAST_REST
+    assert tokenizer.rest(["the rain"]) == []
+
+
+def test_the_rest_of_a_long_text_begins_with_a_whole_word() -> None:
+    tokenizer = tiny.tokenizer().cut_at(12)
+    word = next(
+        word
+        for word in ("rains", "winds", "snowing", "treeless", "boating", "xylophone")
+        if len(set(tokenizer.encode([word])[0].words)) == 3 and len(tokenizer.encode([word])[0].ids) > 4
+    )
+    text = " ".join(["the"] * 8 + [word] + ["rain"] * 30)  # the word lies across the cut
+    assert {each for text in tokenizer.rest([text]) for each in text.split()} == {"rain"}
 
 
 def test_a_tokenizer_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
