@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from toolchain import cache, places
-from toolchain.cache import StageResult, stage
+from toolchain.cache import stage
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,16 +105,6 @@ def test_a_crash_leaves_nothing_and_the_next_run_makes_it(shelf: Path, fault: Ba
     result = stage("trim", {"size": 3}, writing("whole"))
     assert not result.cached
     assert sorted(path.name for path in result.folder.iterdir()) == ["file", "stage.json"]
-
-
-def test_a_forgotten_result_is_made_again() -> None:
-    result = stage("trim", {}, writing("one"))
-    cache.forget(result)
-    assert not result.folder.exists()
-    again: StageResult = stage("trim", {}, writing("two"))
-    assert (again.cached, (again.folder / "file").read_text()) == (False, "two")
-    cache.forget(again)
-    cache.forget(again)
 
 
 PROCESS = """

@@ -8,7 +8,6 @@ What the folder holds is the stage's business.
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,11 +63,6 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) ->
         seconds=time.perf_counter() - started,
         made_in_seconds=record["seconds"],
     )
-
-
-def forget(result: StageResult) -> None:
-    """Remove a result, so that the next run makes it again."""
-    shutil.rmtree(result.folder, ignore_errors=True)
 
 
 def _key(name: str, inputs: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ Which channels to keep is `compress`'s decision.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
 from toolchain.models.sizes import ModelSizes, sizes
+from toolchain.models.source import call_factory
 from toolchain.quiet import quiet
 
 FAMILIES = ("resnet", "mobilenet_v1", "mobilenet_v2")
@@ -236,14 +236,8 @@ def _rebuilt(origin: Origin) -> nn.Module:
 
 
 def _call(name: str) -> tuple[nn.Module, Any]:
-    module, _, function = name.partition(":")
-    try:
-        with torch.random.fork_rng(devices=[]):
-            made = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"model.factory {name!r} cannot be called: {error}; give an importable 'module:function'"
-        ) from error
+    with torch.random.fork_rng(devices=[]):
+        made = call_factory(name)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module)):
         raise InputError(
             f"model.factory {name!r} returned {type(made).__name__}; "

@@ -115,7 +115,7 @@ def call_factory(name: str) -> Any:
     module, _, function = name.partition(":")
     try:
         return getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: an empty module name
         raise InputError(
             f"model.factory {name!r} cannot be called: {error}; give an importable 'module:function'"
         ) from error
