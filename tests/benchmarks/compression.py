@@ -6,7 +6,8 @@ Without a switch everything is made: about three hours on two cores where nothin
 alone, several make several; `--quick` trains for seconds, to see that it runs. Beside the students stands what one
 would otherwise do: all layers pruned at a uniform ratio by magnitude to as many multiply-accumulates, and a new student
 of the same sizes that was never pruned; both have the same lesson for the same time. Latencies are of int8 artifacts
-on this machine, one thread, real lengths, against the float teacher under the same runtime.
+on this machine, one thread, real lengths, against the float teacher under the same runtime: of questions, which is what
+a device is asked, and beside them of whole answers.
 """
 
 import json
@@ -38,7 +39,7 @@ GOALS: Mapping[str, Mapping[str, float]] = {
 }
 # The sizes of all six layers that take as many multiply-accumulates as the recipe's student.
 UNIFORM: Mapping[str, Mapping[str, Any]] = {
-    "search-aggressive": {"layers": None, "heads": 1, "neurons": 160},
+    "search-aggressive": {"layers": None, "heads": 1, "neurons": 128},
     "packages": {"layers": None, "heads": 1, "neurons": 16},
 }
 OURS = "pruned, refitted, distilled"
@@ -60,7 +61,7 @@ ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "fresh student of the same shape": {"distill": {"fresh": True}},
     SEARCHED: {"prune": {"layers": None, "neurons": None}},
     "uniform magnitude in all layers": {
-        "prune": {"layers": None, "heads": 4, "neurons": 384, "importance": "magnitude", "reconstruct": False},
+        "prune": {"layers": None, "heads": 4, "neurons": 368, "importance": "magnitude", "reconstruct": False},
     },
 }
 SAMPLE_TEXTS = 4000
@@ -112,7 +113,8 @@ def built(
     made = pipeline.run_stages(plan)
     if plan.recipe.task.kind == "embedding":
         found = demo.figures(plan, result, rounds=2 if quick else 4)
-        speedups = {each["runtime"]: _overall(each["latency"]) for each in found["artifacts"]}
+        # A device is asked questions; answers, three times as long, are embedded once, when the index is made.
+        speedups = {each["runtime"]: each["latency"]["questions"]["speedup"] for each in found["artifacts"]}
         near = fidelity(_said(plan, made.student, made.trimmed), _said(plan, made.teacher, made.teacher))
     else:
         manifest = result.bundle.manifest
@@ -218,15 +220,15 @@ def table(found: Mapping[str, Any]) -> str:
     for part in ("search", "classes"):
         if part in found:
             lines += [
-                "| recipe | student | runtime | speed | size | kept | fidelity | trained |",
-                "|---|---|---|---|---|---|---|---|",
+                "| recipe | student | runtime | speed | on long texts | size | kept | fidelity | trained |",
+                "|---|---|---|---|---|---|---|---|---|",
             ]
             for row in found[part]:
                 lines += [_built_row(row, each) for each in row["artifacts"]]
             row = found[part][0]
             base, metric = row["baseline"], row["metric"]
             kept = 100 * base["score"] / row["teacher"]["score"]
-            lines.append(f"| – | {base['name']} | – | – | – | {kept:.1f} % | – | – |")
+            lines.append(f"| – | {base['name']} | – | – | – | – | {kept:.1f} % | – | – |")
             lines += ["", f"Kept are shares of the teacher's {metric}, {row['teacher']['score']:.3f}.", ""]
     if "cut_in_half" in found:
         lines += ["| half cut, not trained | least squares | kept | fidelity |", "|---|---|---|---|"]
@@ -252,10 +254,11 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _built_row(row: Mapping[str, Any], each: Mapping[str, Any]) -> str:
     goals = row["goals"]
+    long = f"{each['latency']['answers']['speedup']:.1f}×" if "latency" in each else "–"
     near = "–" if row["fidelity"] is None else f"{row['fidelity']:.3f}" + _goal(goals, "fidelity")
     return (
         f"| {row['recipe']} | {_bold(row['way'])} | {each['runtime']} | "
-        f"{each['speedup']:.1f}×{_goal(goals, 'speedup')} | "
+        f"{each['speedup']:.1f}×{_goal(goals, 'speedup')} | {long} | "
         f"{each['bytes'] / 1e6:.2f} MB, {each['smaller']:.1f}× smaller{_goal(goals, 'smaller')} | "
         f"{each['kept_percent']:.1f} %{_goal(goals, 'kept_percent')} | {near} | {row['trained_s'] / 60:.0f} min |"
     )
@@ -267,11 +270,6 @@ def _bold(way: str) -> str:
 
 def _goal(goals: Mapping[str, float], name: str) -> str:
     return f" (goal {goals[name]:g})" if name in goals else ""
-
-
-def _overall(latency: Mapping[str, Mapping[str, float]]) -> float:
-    """How much faster a question and an answer are together."""
-    return sum(each["teacher_ms"] for each in latency.values()) / sum(each["int8_ms"] for each in latency.values())
 
 
 def _said(plan: Plan, model: Done, tokenizer: Done) -> Any:
