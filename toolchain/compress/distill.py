@@ -28,6 +28,7 @@ RECORDED_TOKENS = 4096  # of a batch that the teacher is asked at once
 SPREAD_SAMPLE = 1 << 16  # hidden vectors that the scale of the hidden loss is taken from
 BANK = 4096  # of the teacher's answers, that a student's similarities are compared on and a partner is told from
 PAIR_TEMPERATURE = 0.05
+LEAST_SPREAD = 1e-4  # of similarities, below which they are taken to be all the same
 
 Imitation = Callable[[Tensor, Tensor], Tensor]  # outputs and the teacher's → how far they are apart
 
@@ -198,6 +199,8 @@ def _possible(student: nn.Module, targets: Targets, weights: Weights, partners: 
         weights = replace(weights, relation=0.0)
     if student.head.shape.classes:
         weights = replace(weights, similarity=0.0, pair=0.0)
+    if len(targets.outputs) < 2:  # nothing to be similar to
+        weights = replace(weights, similarity=0.0)
     return weights if partners is not None else replace(weights, pair=0.0)
 
 
@@ -263,7 +266,7 @@ class _Lesson:
             self.bank = _Bank(targets.outputs, seed)
         if weights.similarity:
             sample = self.bank.rows[:BANK]
-            self.similarity_spread = (sample @ sample.T).var()
+            self.similarity_spread = (sample @ sample.T).var().clamp(min=LEAST_SPREAD)
 
     def loss_of(self, indexes: Sequence[int]) -> Tensor:
         """The weighted sum over a batch."""
