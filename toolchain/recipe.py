@@ -350,12 +350,11 @@ class Distill(_Section):
 
     `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
     left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
-    of. The weights say
-    how much each part of the loss counts: the teacher's outputs (classes softened by `temperature`), its last hidden
-    vectors, the relations in its last attention, the similarities of its embeddings, and, where the data has pairs,
-    finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from
-    random numbers instead of what pruning left. With `patience` training ends after so many epochs without a better
-    score on the validation part.
+    of. The weights say how much each part of the loss counts: the teacher's outputs (classes softened by
+    `temperature`), its last hidden vectors, the relations in its last attention, the similarities of its embeddings,
+    and, where the data has pairs, finding a text's partner. At a `pair_weight` of 0 the student learns from the
+    teacher alone. `fresh` starts from random numbers instead of what pruning left. With `patience` training ends
+    after so many epochs without a better score on the validation part.
     """
 
     enabled: bool = True

@@ -23,7 +23,7 @@ PADDING_TOKENS = ("[PAD]", "<pad>")
 SUPPORTED = ("WordPiece (BERT's)", "byte-level BPE (RoBERTa's)")
 NO_WORD = -1
 CHUNK = 4096
-LEAST_REST = 8
+LEAST_REST = 8  # tokens of what is left of a long text
 
 # Texts as they stand, or as lists of words.
 Texts: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
