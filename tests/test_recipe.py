@@ -273,6 +273,17 @@ def test_what_is_given_from_python_as_nothing_reads_back_as_nothing(toml_file: C
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
+@pytest.mark.parametrize("prune", ["layers = 3", "speedup = 4", "enabled = false\nlayers = [0, 2]"])
+def test_intermediate_vectors_are_taught_where_the_layers_that_stay_are_listed(
+    toml_file: Callable[[str], Path], prune: str
+) -> None:
+    settings = "[stages.prune]\n{}\n[stages.distill]\nintermediate_weight = 1\n"
+    (what,) = faults(toml_file, MINIMAL + settings.format(prune)).values()
+    assert "where prune.layers lists the layers that stay" in what
+    recipe = load_recipe(toml_file(MINIMAL + settings.format("layers = [0, 2, 5]")))
+    assert recipe.stages.kept_layers == (0, 2, 5)
+
+
 def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]) -> None:
     settings = "[stages.prune]\nsteps = 3\n[stages.distill]\nfresh = true\n"
     (what,) = faults(toml_file, f"{MINIMAL}{settings}").values()

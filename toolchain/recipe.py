@@ -329,12 +329,14 @@ _SIZES = ("layers", "heads", "neurons", "head_width", "width", "keep_macs")
 class LowRank(_Section):
     """Keeping matrices as products of two smaller ones, where that pays; nothing is factorised where nothing is given.
 
-    `token_rank` is that of the token table. The layers' matrices keep the share `energy` of what they do to real
-    activations, or the share `keep_parameters` of their parameters.
+    `token_rank` is that of the token table, in which a token weighs its occurrences to the power of `token_exponent`:
+    less than 1 is better for rare tokens where the student is taught long afterwards. The layers' matrices keep the
+    share `energy` of what they do to real activations, or the share `keep_parameters` of their parameters.
     """
 
     enabled: bool = True
     token_rank: Count | None = None
+    token_exponent: Annotated[float, Field(ge=0, le=1)] = 1.0
     energy: Annotated[float, Field(gt=0, lt=1)] | None = None
     keep_parameters: Annotated[float, Field(gt=0, lt=1)] | None = None
 
@@ -351,10 +353,11 @@ class Distill(_Section):
     `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
     left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
     of. The weights say how much each part of the loss counts: the teacher's outputs (classes softened by
-    `temperature`), its last hidden vectors, the relations in its last attention, the similarities of its embeddings,
-    and, where the data has pairs, finding a text's partner. At a `pair_weight` of 0 the student learns from the
-    teacher alone. `fresh` starts from random numbers instead of what pruning left. With `patience` training ends
-    after so many epochs without a better score on the validation part.
+    `temperature`), its last hidden vectors, the intermediate ones that enter the layers which stay (`prune.layers` must
+    list them), the relations in its last attention, the similarities of its embeddings, and, where the data has pairs,
+    finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from
+    random numbers instead of what pruning left. With `patience` training ends after so many epochs without a better
+    score on the validation part.
     """
 
     enabled: bool = True
@@ -369,6 +372,7 @@ class Distill(_Section):
     temperature: Amount = 2.0
     output_weight: Weight = 10.0
     hidden_weight: Weight = 3.0
+    intermediate_weight: Weight = 0.0
     relation_weight: Weight = 0.0
     similarity_weight: Weight = 1.0
     pair_weight: Weight = 1.0
@@ -424,6 +428,20 @@ class Stages(_Section):
                 "each step what it learned at the one before"
             )
         return self
+
+    @model_validator(mode="after")
+    def _intermediate_layers_are_known(self) -> Stages:
+        if self.distill.enabled and self.distill.intermediate_weight and not self.kept_layers:
+            raise ValueError(
+                "takes distill.intermediate_weight where prune.layers lists the layers that stay, like [0, 2, 5]: what "
+                "enters them is recorded before anything is cut"
+            )
+        return self
+
+    @property
+    def kept_layers(self) -> tuple[int, ...]:
+        """The indexes of the teacher's layers that stay, where the recipe lists them."""
+        return self.prune.layers if self.prune.enabled and isinstance(self.prune.layers, tuple) else ()
 
 
 class Recipe(_Section):

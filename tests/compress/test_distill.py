@@ -24,6 +24,8 @@ from toolchain.models.vision import VisionEncoder, VisionShape
 
 TEXTS = tiny.sentences(150)
 HIDDEN_ALONE = Weights(output=0.0, hidden=1.0)
+PARTS = ("output", "hidden", "intermediate", "relation", "similarity")
+STUDENTS_LAYERS = (0, 2)  # of the teacher's three
 
 
 def by_cosine(found: Tensor, wanted: Tensor) -> Tensor:
@@ -37,7 +39,7 @@ def by_shares(found: Tensor, wanted: Tensor) -> Tensor:
 def student() -> TransformerModel:
     """The teacher with one of its layers gone, a head of each of the others, and half of their neurons."""
     teacher = tiny.model_copy()
-    cuts = [LayerCut(layer=layer, heads=(0, 1, 2), neurons=tuple(range(0, 64, 2))) for layer in (0, 2)]
+    cuts = [LayerCut(layer=layer, heads=(0, 1, 2), neurons=tuple(range(0, 64, 2))) for layer in STUDENTS_LAYERS]
     return TransformerModel(teacher.encoder.sliced(cuts), teacher.head).eval()
 
 
@@ -73,9 +75,16 @@ def taught(
     )
 
 
-def loss_before_training(model: TransformerModel, targets: Targets, rows: list[Encoded], weights: Weights) -> float:
+def loss_before_training(
+    model: TransformerModel, targets: Targets, rows: list[Encoded], weights: Weights, **more: Any
+) -> float:
     """The first step's loss on one batch of everything."""
-    return taught(model, targets, rows, schedule(epochs=1, batch_tokens=10_000), weights=weights).losses[0]
+    return taught(model, targets, rows, schedule(epochs=1, batch_tokens=10_000), weights=weights, **more).losses[0]
+
+
+def only(part: str) -> Weights:
+    """A loss of one part."""
+    return Weights(**{**dict.fromkeys(PARTS, 0.0), part: 1.0})
 
 
 def cosine(model: TransformerModel, rows: list[Encoded], targets: Tensor) -> float:
@@ -89,7 +98,7 @@ def rows() -> list[Encoded]:
 
 @pytest.fixture(scope="module")
 def targets(rows: list[Encoded]) -> Targets:
-    return record_targets(tiny.teacher().model, TextInputs(rows), attention=True)
+    return record_targets(tiny.teacher().model, TextInputs(rows), entered=(2,), attention=True)
 
 
 def test_targets_are_the_teachers_outputs_and_the_mean_of_each_words_vectors() -> None:
@@ -132,27 +141,43 @@ def test_the_loss_falls_and_unseen_texts_come_closer_to_the_teacher(rows: list[E
     assert not learner.training
 
 
-@pytest.mark.parametrize("part", ["output", "hidden", "relation", "similarity"])
+@pytest.mark.parametrize("part", PARTS)
 def test_every_part_of_the_loss_alone_brings_a_student_closer(part: str, rows: list[Encoded], targets: Targets) -> None:
     learner = student()
     unseen = tiny.rows(30, seed=1)
     wanted = outputs(tiny.teacher().model, unseen)
     before = cosine(learner, unseen, wanted)
-    nothing = dict.fromkeys(("output", "hidden", "relation", "similarity"), 0.0)
-    done = taught(learner, targets, rows, weights=Weights(**{**nothing, part: 1.0}))
+    done = taught(learner, targets, rows, weights=only(part), layers=STUDENTS_LAYERS)
     assert done.losses[-1] < 0.8 * done.losses[0]
     if part != "relation":  # it says nothing of what follows the last attention
         assert cosine(learner, unseen, wanted) > before
 
 
-@pytest.mark.parametrize("part", ["output", "hidden", "relation", "similarity"])
+@pytest.mark.parametrize("part", PARTS)
 def test_no_part_of_the_loss_finds_fault_with_the_teacher_itself(
     part: str, rows: list[Encoded], targets: Targets
 ) -> None:
-    nothing = dict.fromkeys(("output", "hidden", "relation", "similarity"), 0.0)
-    weights = Weights(**{**nothing, part: 1.0})
-    own = loss_before_training(tiny.model_copy(), targets, rows, weights)
-    assert own < 0.05 * loss_before_training(student(), targets, rows, weights)
+    own = loss_before_training(tiny.model_copy(), targets, rows, only(part), layers=(0, 1, 2))
+    assert own < 0.05 * loss_before_training(student(), targets, rows, only(part), layers=STUDENTS_LAYERS)
+
+
+def test_what_enters_the_teachers_layers_is_recorded_word_by_word() -> None:
+    rows = tiny.tokenizer().encode(["rain", "walking in the storms"])
+    targets = record_targets(tiny.teacher().model, TextInputs(rows), entered=(1, 2))
+    with torch.inference_mode():
+        states = tiny.encoder().all_hidden(torch.tensor(rows[1].ids))
+    assert targets.entered.tolist() == [1, 2]
+    for recorded, state in zip(targets.intermediate, states[1:3], strict=True):
+        found = recorded[targets.starts[1] : targets.starts[2]]
+        assert torch.allclose(found[1].float(), state[1:3].mean(0), atol=0.05)
+        assert torch.allclose(found[2].float(), state[3], atol=0.05)
+
+
+def test_layers_whose_successors_input_was_not_recorded_are_left_alone(rows: list[Encoded], targets: Targets) -> None:
+    weights = only("intermediate")
+    with_another = loss_before_training(student(), targets, rows, weights, layers=(0, 1))
+    without_any = loss_before_training(student(), targets, rows, weights)
+    assert with_another == without_any == 0
 
 
 def test_a_student_of_another_width_learns_from_outputs_and_relations(rows: list[Encoded], targets: Targets) -> None:

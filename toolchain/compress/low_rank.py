@@ -75,6 +75,7 @@ def factorise(
     keep_parameters: float | None = None,
     multiple: int = 8,
     pays: Pays | None = None,
+    token_exponent: float = 1.0,
 ) -> Factorised:
     """Factorise these `parts`: "tokens", or one of `LINEARS` in every layer that has it. `model` is left as it is.
 
@@ -82,8 +83,9 @@ def factorise(
     out (the closed form of Chen et al. 2021, DRONE, and Wang et al. 2024, SVD-LLM), and the bias makes the mean output
     what it was. D has how much the model's output depends on each output of the matrix (the Fisher weights of Hsu et
     al. 2022, FWSVD, by rows and without labels): a residual dimension with a large variance that the next norm scales
-    down would otherwise take all the rank. The token table is weighted by how often each token occurs, plus once.
-    Just one of these says how far:
+    down would otherwise take all the rank. The token table is weighted by how often each token occurs, plus once, to
+    the power of `token_exponent`: below 1 rare tokens count more, of which a training afterwards sees too little to
+    mend. Just one of these says how far:
 
     - `energy`: each matrix has the smallest rank that keeps this share of that weighted variance.
     - `ranks`: by part, or for one matrix by its name as in the report ("layers.0.up").
@@ -96,7 +98,7 @@ def factorise(
     """
     _check(model.encoder, inputs, parts, energy, ranks, keep_parameters)
     places = _places(model.encoder, parts)
-    spectra = _spectra(model, inputs, places)
+    spectra = _spectra(model, inputs, places, token_exponent)
     sizes = [_Matrix(spectrum, multiple, pays) for spectrum in spectra]
     if energy is not None:
         choices = [matrix.with_energy(energy) for matrix in sizes]
@@ -202,7 +204,9 @@ def _places(encoder: Transformer, parts: Collection[str]) -> dict[str, nn.Module
     return found
 
 
-def _spectra(model: TransformerModel, inputs: Inputs, places: Mapping[str, nn.Module]) -> list[_Spectrum]:
+def _spectra(
+    model: TransformerModel, inputs: Inputs, places: Mapping[str, nn.Module], token_exponent: float
+) -> list[_Spectrum]:
     if not places:
         return []
     encoder = model.encoder
@@ -229,7 +233,7 @@ def _spectra(model: TransformerModel, inputs: Inputs, places: Mapping[str, nn.Mo
             )
     with torch.no_grad():
         return [
-            _token_spectrum(cast(Encoder, encoder), occurrences, slopes[name])
+            _token_spectrum(cast(Encoder, encoder), occurrences**token_exponent, slopes[name])
             if name == TOKENS
             else _linear_spectrum(name, module, moments[name], slopes[name])
             for name, module in places.items()
@@ -319,12 +323,12 @@ def _linear_spectrum(name: str, module: nn.Module, moments: _Moments, slopes: Te
     )
 
 
-def _token_spectrum(encoder: Encoder, occurrences: Tensor, slopes: Tensor) -> _Spectrum:
+def _token_spectrum(encoder: Encoder, weights: Tensor, slopes: Tensor) -> _Spectrum:
     """The table as the matrix that a one-hot token is multiplied by; its bias lies in the positions."""
     table = encoder.tokens.weight.cpu().double()
     if encoder.shape.token_rank:
         table = table @ encoder.token_projection.weight.cpu().double().T
-    shares = occurrences / occurrences.sum()
+    shares = weights / weights.sum()
     mean = shares @ table
     scale, strength = _scale(slopes)
     scaled = (table - mean) * scale

@@ -132,7 +132,14 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
         report: list[dict[str, Any]] = []
         if settings.enabled and settings.token_rank is not None:
             ranks = {"tokens": settings.token_rank}
-            made = low_rank.factorise(model, sample, parts=("tokens",), ranks=ranks, multiple=multiple)
+            made = low_rank.factorise(
+                model,
+                sample,
+                parts=("tokens",),
+                ranks=ranks,
+                multiple=multiple,
+                token_exponent=settings.token_exponent,
+            )
             model, report = made.model, [*report, *map(asdict, made.report)]
         if settings.enabled and (settings.energy is not None or settings.keep_parameters is not None):
             made = low_rank.factorise(
@@ -157,11 +164,13 @@ def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
     """Record the teacher's answers on the training texts, once."""
     settings = plan.recipe.stages.distill
     length, limit = _taught_length(plan), settings.tokens
+    entered = list(plan.recipe.stages.kept_layers[1:]) if settings.intermediate_weight else []
     asked = {
         "tokens": limit,
         "max_length": length,
         "rest": settings.rest,
         "hidden": settings.hidden_weight > 0,
+        "entered": entered,
         "attention": settings.relation_weight > 0,
     }
 
@@ -177,6 +186,7 @@ def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
             model_of(teacher),
             TextInputs(rows),
             hidden=bool(asked["hidden"]),
+            entered=entered,
             attention=bool(asked["attention"]),
             told=plan.progress.update,
         )
@@ -212,6 +222,7 @@ def teach_student(
                 _schedule(plan, share),
                 imitation=_imitation(plan),
                 weights=_weights(plan),
+                layers=[each["from_layer"] for each in student.findings["layers"]],
                 partners=distill.partners_of(taught, pairs) if pairs else None,
                 validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
                 checkpoints=unfinished,
@@ -329,6 +340,7 @@ def _weights(plan: Plan) -> distill.Weights:
     return distill.Weights(
         output=settings.output_weight,
         hidden=settings.hidden_weight,
+        intermediate=settings.intermediate_weight,
         relation=settings.relation_weight,
         similarity=settings.similarity_weight,
         pair=settings.pair_weight,
