@@ -5,7 +5,8 @@
 Without a switch everything is made: about three hours on two cores where nothing is cached. A switch makes its part
 alone, several make several; `--quick` trains for seconds, to see that it runs. Beside the students stands what one
 would otherwise do: all layers pruned at a uniform ratio by magnitude to as many multiply-accumulates, and a new student
-of the same sizes that was never pruned; both have the same lesson for the same time. Latencies are of int8 artifacts
+of the same sizes that was never pruned; both have the same lesson for the same time, but that the first is not taught
+what passes between layers, which would have to be recorded for all of them. Latencies are of int8 artifacts
 on this machine, one thread, real lengths, against the float teacher under the same runtime: of questions, which is what
 a device is asked, and beside them of whole answers.
 """
@@ -51,17 +52,22 @@ SEARCHED = "layers, heads and neurons by the search"
 ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "everything": {},
     "no least-squares reconstruction": {"prune": {"reconstruct": False}},
-    "no hidden vectors": {"distill": {"hidden_weight": 0}},
+    "no vectors between layers": {"distill": {"intermediate_weight": 0}},
+    "no last hidden vectors": {"distill": {"hidden_weight": 0}},
     "no similarities": {"distill": {"similarity_weight": 0}},
     "no pairs": {"distill": {"pair_weight": 0}},
-    "relations instead of hidden vectors": {"distill": {"hidden_weight": 0, "relation_weight": 1}},
+    "relations instead of all hidden vectors": {
+        "distill": {"hidden_weight": 0, "intermediate_weight": 0, "relation_weight": 1},
+    },
     "magnitude instead of activations": {"prune": {"importance": "magnitude"}},
     "whole vocabulary": {"vocabulary": {"enabled": False}},
     "whole token table": {"low_rank": {"enabled": False}},
+    "tokens weighed by how often they occur": {"low_rank": {"token_exponent": 1}},
     "fresh student of the same shape": {"distill": {"fresh": True}},
-    SEARCHED: {"prune": {"layers": None, "neurons": None}},
+    SEARCHED: {"prune": {"layers": None, "neurons": None}, "distill": {"intermediate_weight": 0}},
     "uniform magnitude in all layers": {
         "prune": {"layers": None, "heads": 4, "neurons": 368, "importance": "magnitude", "reconstruct": False},
+        "distill": {"intermediate_weight": 0},
     },
 }
 SAMPLE_TEXTS = 4000
@@ -97,8 +103,9 @@ def main() -> None:
 def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
     """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
     magnitude = {"importance": "magnitude", "reconstruct": False}
+    uniform = {"prune": {**UNIFORM[name], **magnitude}, "distill": {"intermediate_weight": 0}}
     return [
-        built(name, "uniform magnitude, distilled", {"prune": {**UNIFORM[name], **magnitude}}, quick),
+        built(name, "uniform magnitude, distilled", uniform, quick),
         built(name, "fresh student, distilled", {"prune": magnitude, "distill": {"fresh": True}}, quick),
     ]
 
