@@ -423,6 +423,17 @@ def test_distilling_brings_the_student_closer_to_its_teacher(paired: Path) -> No
     assert (first, second) == (LayerShape(heads=3, head_width=8, neurons=32),) * 2
 
 
+def test_what_enters_the_layers_that_stay_is_recorded_and_followed_where_it_has_a_weight(paired: Path) -> None:
+    drifts = []
+    for weight in (0.0, 10.0):
+        lesson = {"epochs": 6, "intermediate_weight": weight}
+        made = student_of(plan(recipe("embedding", paired, prune={"layers": [0, 2]}, distill=lesson)))
+        assert made["teach"].settings["entered"] == ([2] if weight else [])
+        drifts.append(made["distill"].findings["drift"][0]["cosine"])
+    without, following = drifts
+    assert following > without
+
+
 def test_a_limit_of_tokens_takes_the_first_texts_only(paired: Path) -> None:
     all_of_it = student_of(plan(recipe("embedding", paired)))["teach"].findings
     limited = student_of(plan(recipe("embedding", paired, distill={"tokens": 100})))["teach"].findings
