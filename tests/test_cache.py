@@ -1,10 +1,11 @@
 """Stage results: made once, whole or not at all, whatever happens in between."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -59,27 +60,62 @@ def test_other_inputs_or_another_stage_are_made_anew(name: str, inputs: dict[str
 
 def test_other_code_makes_other_results(monkeypatch: pytest.MonkeyPatch) -> None:
     before = stage("trim", {}, writing("one"))
-    monkeypatch.setattr(cache, "_code_digest", lambda: "of another version")
+    monkeypatch.setattr(cache, "_digest", lambda code: "of another version")
     after = stage("trim", {}, writing("two"))
     assert not after.cached
     assert after.key != before.key
 
 
-def test_another_version_of_an_exporter_makes_other_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    cache._code_digest.cache_clear()
-    before = cache._code_digest()
-    installed = metadata.version
+@pytest.fixture
+def fresh_digests() -> Iterator[None]:
+    cache._digest.cache_clear()
+    yield
+    cache._digest.cache_clear()
+
+
+def digests() -> tuple[str, str]:
+    """Of the code that makes models, and of all."""
+    cache._digest.cache_clear()
+    return cache._digest(cache.MODEL_CODE), cache._digest(cache.ALL_CODE)
+
+
+@pytest.mark.usefixtures("fresh_digests")
+def test_another_version_of_an_exporter_makes_other_artifacts_from_the_same_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, installed = digests(), metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "99" if name == "executorch" else installed(name))
-    cache._code_digest.cache_clear()
-    assert cache._code_digest() != before
-    cache._code_digest.cache_clear()
+    after = digests()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+@pytest.mark.usefixtures("fresh_digests")
+@pytest.mark.parametrize(
+    ("changed", "others"),
+    [
+        ("export/executorch.py", (False, True)),
+        ("stages/artifacts.py", (False, True)),
+        ("compress/distill.py", (True, True)),
+        ("stages/student.py", (True, True)),
+    ],
+)
+def test_a_change_in_our_code_makes_anew_what_it_can_have_changed(
+    changed: str, others: tuple[bool, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "toolchain"
+    shutil.copytree(ROOT / "toolchain", package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
+    before = digests()
+    (package / changed).write_text("# other code\n")
+    assert tuple(now != then for now, then in zip(digests(), before, strict=True)) == others
 
 
 def test_the_code_that_makes_results_is_part_of_their_key() -> None:
     package = Path(cache.__file__).parent
-    for source in cache._SOURCES:
+    for source in cache.ALL_CODE.sources:
         assert (package / source).exists(), source
-    assert {"stages", "models", "compress", "quantize", "export", "data", "tasks"} <= set(cache._SOURCES)
+    assert {"stages", "models", "compress", "quantize", "export", "data", "tasks"} <= set(cache.ALL_CODE.sources)
 
 
 def test_a_result_records_its_inputs_and_seconds(shelf: Path) -> None:

@@ -284,6 +284,35 @@ def test_intermediate_vectors_are_taught_where_the_layers_that_stay_are_listed(
     assert recipe.stages.kept_layers == (0, 2, 5)
 
 
+def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
+    toml_file: Callable[[str], Path],
+) -> None:
+    settings = (
+        "[stages.prune]\nlayers = [0, 2]\n[stages.distill]\nminutes = 3\ntokens = 1000\nfresh = true\n"
+        "pair_weight = 0.5\nintermediate_weight = 2\n{}"
+    )
+    without = load_recipe(toml_file(MINIMAL + settings.format(""))).stages.distill
+    assert without.lessons == (without,)
+    finish = "[stages.distill.finish]\nminutes = 0.5\nhidden_weight = 0\n"
+    first, last = load_recipe(toml_file(MINIMAL + settings.format(finish))).stages.distill.lessons
+    assert first == without
+    changed = {"minutes": 0.5, "max_length": 512, "tokens": None, "fresh": False, "hidden_weight": 0.0}
+    assert last.model_dump() == without.model_dump() | changed
+
+
+def test_a_last_lesson_that_follows_intermediate_vectors_needs_the_list_of_layers_too(
+    toml_file: Callable[[str], Path],
+) -> None:
+    settings = "[stages.distill]\n[stages.distill.finish]\nminutes = 1\nintermediate_weight = 1\n"
+    (what,) = faults(toml_file, MINIMAL + settings).values()
+    assert "where prune.layers lists the layers that stay" in what
+
+
+def test_a_last_lesson_says_how_long_it_is(toml_file: Callable[[str], Path]) -> None:
+    found = faults(toml_file, MINIMAL + "[stages.distill.finish]\nlearning_rate = 1e-4\n")
+    assert [place for place in found if "finish" in place and "minutes" in place]
+
+
 def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]) -> None:
     settings = "[stages.prune]\nsteps = 3\n[stages.distill]\nfresh = true\n"
     (what,) = faults(toml_file, f"{MINIMAL}{settings}").values()

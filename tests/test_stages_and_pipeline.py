@@ -119,7 +119,7 @@ def made_of(given: Plan) -> list[Done]:
     teacher = stages.load_teacher(given, texts)
     trimmed = stages.trim_vocabulary(given, texts, teacher)
     answers = stages.ask_teacher(given, texts, teacher)
-    return [texts, teacher, trimmed, answers, *pipeline.shrink(given, texts, teacher, trimmed, answers)]
+    return [texts, teacher, trimmed, *answers, *pipeline.shrink(given, texts, teacher, trimmed, answers)]
 
 
 def student_of(given: Plan) -> dict[str, Done]:
@@ -627,11 +627,38 @@ def test_what_is_cut_off_of_long_texts_is_taught_where_the_recipe_says_so(tmp_pa
     for rest in (False, True):
         made = plan(recipe("embedding", path, distill={"max_length": 12, "rest": rest}))
         texts = stages.read_texts(made)
-        asked[rest] = stages.ask_teacher(made, texts, stages.load_teacher(made, texts))
+        (asked[rest],) = stages.ask_teacher(made, texts, stages.load_teacher(made, texts))
     taught = {rest: json.loads(done.file("taught.json").read_text()) for rest, done in asked.items()}
     assert taught[True][: len(taught[False])] == taught[False]
     assert asked[True].findings["texts"] == len(taught[True]) > 1.5 * len(taught[False])
     assert len(set(taught[True])) == len(taught[True])
+
+
+def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp_path: Path) -> None:
+    long = [" ".join(tiny.sentences(3, seed=seed)) for seed in range(60)]
+    path = write(tmp_path / "long.csv", [("text", "pair"), *((text, f"the answer {text}") for text in long)])
+    lesson = {"max_length": 12, "epochs": 2}
+    before = made_of(plan(recipe("embedding", path, distill=lesson)))
+    finish = {"minutes": 0.02, "learning_rate": 1e-3, "hidden_weight": 0, "tokens": 600}
+    heard = Listener()
+    made = made_of(plan(recipe("embedding", path, distill={**lesson, "finish": finish}), progress=heard))
+    assert [done.name for done in made] == [*BEFORE_EXPORT[:4], "teach finish", *SHRINKING, "finish"]
+    by_name = {done.name: done for done in made}
+    assert by_name["distill"].key == before[-1].key
+    assert by_name["distill"].result.cached
+    short, whole = (by_name[name].findings for name in ("teach", "teach finish"))
+    assert whole["tokens"] / whole["texts"] > 1.5 * short["tokens"] / short["texts"]
+    assert whole["tokens"] <= 600 < short["tokens"]
+    first, last = (encoder_of(by_name[name]).tokens.weight for name in ("distill", "finish"))
+    assert not torch.equal(first, last)
+    assert by_name["finish"].findings["layers"] == by_name["distill"].findings["layers"]
+    assert [note for stage, _, note in heard.notes if stage == "finish" and note.startswith("loss")]
+
+
+def test_a_student_that_is_not_distilled_is_not_taught_a_last_lesson(paired: Path) -> None:
+    off = {"enabled": False, "finish": {"minutes": 1}}
+    made = made_of(plan(recipe("embedding", paired, distill=off)))
+    assert [done.name for done in made] == [*BEFORE_EXPORT[:4], *SHRINKING]
 
 
 def test_patience_ends_training_that_gets_no_better(labelled: Path) -> None:

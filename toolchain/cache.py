@@ -19,9 +19,29 @@ from typing import Any
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 
-# What makes the results, besides their inputs: our own code, and the packages that shape a model or an artifact.
-_SOURCES = ("models", "tasks", "data", "compress", "quantize", "export", "hardware", "host_latency.py", "stages")
 PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """What makes a stage's results besides its inputs: files and folders of our own, and packages."""
+
+    sources: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+# A student that took half an hour outlives a change in how it is exported.
+MODEL_CODE = Code(
+    sources=(
+        *("models", "tasks", "data", "compress", "hardware"),
+        *("stages/plan.py", "stages/teacher.py", "stages/student.py", "stages/prices.py"),
+    ),
+    packages=("torch", "transformers"),
+)
+ALL_CODE = Code(
+    sources=(*MODEL_CODE.sources, "quantize", "export", "host_latency.py", "stages"),
+    packages=PACKAGES,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +56,14 @@ class StageResult:
     made_in_seconds: float
 
 
-def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> StageResult:
-    """The folder of a stage, made now unless it has been made before from the same inputs by the same code.
+def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *, code: Code = ALL_CODE) -> StageResult:
+    """The folder of a stage, made now unless it has been made before from the same inputs by the same `code`.
 
     `inputs` must survive JSON; the keys of earlier stages belong in it. Two processes that ask for the same result
     at once make it once.
     """
     started = time.perf_counter()
-    key = _key(name, inputs)
+    key = _key(name, inputs, code)
     seconds: list[float] = []
 
     def make_and_record(folder: Path) -> None:
@@ -65,17 +85,17 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) ->
     )
 
 
-def _key(name: str, inputs: Mapping[str, Any]) -> str:
-    stated = json.dumps([name, _code_digest(), inputs], sort_keys=True, default=str)
+def _key(name: str, inputs: Mapping[str, Any], code: Code) -> str:
+    stated = json.dumps([name, _digest(code), inputs], sort_keys=True, default=str)
     return hashlib.sha256(stated.encode()).hexdigest()[:32]
 
 
 @cache
-def _code_digest() -> str:
-    """A digest of the code that makes the results: another version of it makes other results."""
+def _digest(code: Code) -> str:
+    """Of the code that makes the results: another version of it makes other results."""
     here = Path(__file__).parent
-    digest = hashlib.sha256(json.dumps([metadata.version(name) for name in PACKAGES]).encode())
-    for source in _SOURCES:
+    digest = hashlib.sha256(json.dumps([metadata.version(name) for name in code.packages]).encode())
+    for source in code.sources:
         path = here / source
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
             digest.update(file.relative_to(here).as_posix().encode() + b"\0" + file.read_bytes())

@@ -92,7 +92,7 @@ class Stages:
     texts: Done
     teacher: Done
     trimmed: Done
-    answers: Done
+    answers: tuple[Done, ...]
     shrinking: tuple[Done, ...]
     index: Done | None
     exported: tuple[Exported, ...]
@@ -105,7 +105,7 @@ class Stages:
     def all(self) -> tuple[Done, ...]:
         """One after another, as they were called."""
         return (
-            *(self.texts, self.teacher, self.trimmed, self.answers, *self.shrinking),
+            *(self.texts, self.teacher, self.trimmed, *self.answers, *self.shrinking),
             *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
@@ -143,8 +143,11 @@ def run_stages(plan: Plan) -> Stages:
     )
 
 
-def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Done) -> tuple[Done, ...]:
-    """From the teacher to the student that is exported: cut, factorised and taught, at once or a step at a time."""
+def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Sequence[Done]) -> tuple[Done, ...]:
+    """From the teacher to the student that is exported: cut, factorised and taught, at once or a step at a time.
+
+    `answers` has a recording of the teacher for each lesson.
+    """
     steps = plan.recipe.stages.prune.steps
     done: list[Done] = []
     whole = teacher
@@ -155,9 +158,9 @@ def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Done)
         if step == steps - 1:
             small = stages.factorise(plan, texts, trimmed, small)
             done.append(small)
-        whole = stages.teach_student(plan, texts, teacher, trimmed, small, answers, share=1 / steps)
+        whole = stages.teach_student(plan, texts, teacher, trimmed, small, answers[0], share=1 / steps)
         done.append(whole)
-    return tuple(done)
+    return *done, *stages.finish_student(plan, texts, teacher, trimmed, whole, answers)
 
 
 def contenders(plan: Plan, made: Stages, asked: Sequence[str]) -> list[Contender]:

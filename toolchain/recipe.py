@@ -347,6 +347,25 @@ class LowRank(_Section):
         return self
 
 
+class Finish(_Section):
+    """A short last lesson: by default of whole texts, after a long one of texts that were cut, which go faster.
+
+    Training on short texts first and on long ones last is how BERT was made (Devlin et al. 2018). What is not given is
+    as in the lesson before, but `max_length`, which is then the task's.
+    """
+
+    minutes: Amount
+    max_length: Annotated[int, Field(ge=8, le=512)] | None = None
+    tokens: Count | None = None
+    learning_rate: Amount | None = None
+    output_weight: Weight | None = None
+    hidden_weight: Weight | None = None
+    intermediate_weight: Weight | None = None
+    relation_weight: Weight | None = None
+    similarity_weight: Weight | None = None
+    pair_weight: Weight | None = None
+
+
 class Distill(_Section):
     """Teaching the student; it ends at whichever limit comes first, and at five minutes where none is given.
 
@@ -357,7 +376,7 @@ class Distill(_Section):
     list them), the relations in its last attention, the similarities of its embeddings, and, where the data has pairs,
     finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from
     random numbers instead of what pruning left. With `patience` training ends after so many epochs without a better
-    score on the validation part.
+    score on the validation part. `finish` adds a lesson.
     """
 
     enabled: bool = True
@@ -379,6 +398,17 @@ class Distill(_Section):
     patience: Count | None = None
     trackers: Annotated[tuple[Tracker, ...], BeforeValidator(_tuple), AfterValidator(_each_once)] = ()
     seed: int = 0
+    finish: Finish | None = None
+
+    @property
+    def lessons(self) -> tuple[Distill, ...]:
+        """One after another, none of which has a `finish`."""
+        first = self.model_copy(update={"finish": None})
+        if self.finish is None or not self.enabled:
+            return (first,)
+        given = {"max_length": 512, **self.finish.model_dump(exclude_none=True)}  # a longer text the task does not have
+        last = first.model_copy(update={**given, "tokens": self.finish.tokens, "epochs": None, "fresh": False})
+        return first, last
 
     @model_validator(mode="before")
     @classmethod
@@ -431,7 +461,8 @@ class Stages(_Section):
 
     @model_validator(mode="after")
     def _intermediate_layers_are_known(self) -> Stages:
-        if self.distill.enabled and self.distill.intermediate_weight and not self.kept_layers:
+        follows = any(lesson.intermediate_weight for lesson in self.distill.lessons)
+        if self.distill.enabled and follows and not self.kept_layers:
             raise ValueError(
                 "takes distill.intermediate_weight where prune.layers lists the layers that stay, like [0, 2, 5]: what "
                 "enters them is recorded before anything is cut"

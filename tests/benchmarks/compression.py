@@ -5,8 +5,7 @@
 Without a switch everything is made: about three hours on two cores where nothing is cached. A switch makes its part
 alone, several make several; `--quick` trains for seconds, to see that it runs. Beside the students stands what one
 would otherwise do: all layers pruned at a uniform ratio by magnitude to as many multiply-accumulates, and a new student
-of the same sizes that was never pruned; both have the same lesson for the same time, but that the first is not taught
-what passes between layers, which would have to be recorded for all of them. Latencies are of int8 artifacts
+of the same sizes that was never pruned; both have the same lesson for the same time. Latencies are of int8 artifacts
 on this machine, one thread, real lengths, against the float teacher under the same runtime: of questions, which is what
 a device is asked, and beside them of whole answers.
 """
@@ -38,10 +37,11 @@ GOALS: Mapping[str, Mapping[str, float]] = {
     "search-aggressive": {"speedup": 25, "smaller": 40, "kept_percent": 93},
     "packages": {"speedup": 40, "kept_percent": 99},
 }
+ALL_LAYERS = [0, 1, 2, 3, 4, 5]
 # The sizes of all six layers that take as many multiply-accumulates as the recipe's student.
 UNIFORM: Mapping[str, Mapping[str, Any]] = {
-    "search-aggressive": {"layers": None, "heads": 1, "neurons": 128},
-    "packages": {"layers": None, "heads": 1, "neurons": 16},
+    "search-aggressive": {"layers": ALL_LAYERS, "heads": 1, "neurons": 128},
+    "packages": {"layers": ALL_LAYERS, "heads": 1, "neurons": 16},
 }
 OURS = "pruned, refitted, distilled"
 ABLATED_MINUTES = 1.0
@@ -66,8 +66,7 @@ ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "fresh student of the same shape": {"distill": {"fresh": True}},
     SEARCHED: {"prune": {"layers": None, "neurons": None}, "distill": {"intermediate_weight": 0}},
     "uniform magnitude in all layers": {
-        "prune": {"layers": None, "heads": 4, "neurons": 368, "importance": "magnitude", "reconstruct": False},
-        "distill": {"intermediate_weight": 0},
+        "prune": {"layers": ALL_LAYERS, "heads": 4, "neurons": 368, "importance": "magnitude", "reconstruct": False},
     },
 }
 SAMPLE_TEXTS = 4000
@@ -87,6 +86,7 @@ def main() -> None:
     if "search" in chosen:
         found["search"] = [
             built("search-balanced", quick=quick),
+            built("search-balanced", "without the last lesson", {"distill": {"finish": None}}, quick),
             built("search-aggressive", quick=quick),
             *rivals("search-aggressive", quick=quick),
         ]
@@ -103,7 +103,7 @@ def main() -> None:
 def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
     """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
     magnitude = {"importance": "magnitude", "reconstruct": False}
-    uniform = {"prune": {**UNIFORM[name], **magnitude}, "distill": {"intermediate_weight": 0}}
+    uniform = {"prune": {**UNIFORM[name], **magnitude}}
     return [
         built(name, "uniform magnitude, distilled", uniform, quick),
         built(name, "fresh student, distilled", {"prune": magnitude, "distill": {"fresh": True}}, quick),
@@ -141,7 +141,7 @@ def built(
         near = None
     for each in found["artifacts"]:
         each["speedup"] = speedups[each["runtime"]]
-    lesson = made.student.result.made_in_seconds
+    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in ("distill", "finish"))
     goals = GOALS[name] if way == OURS else {}
     return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
 
@@ -152,7 +152,7 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
     speedup = 0.0
     for name, changes in ABLATION.items():
         settings = {stage: dict(values) for stage, values in changes.items()}
-        settings["distill"] = {"tokens": ABLATED_TOKENS, **settings.get("distill", {})}
+        settings["distill"] = {"tokens": ABLATED_TOKENS, "finish": None, **settings.get("distill", {})}
         if name == SEARCHED:  # the same price by the profile
             settings["prune"]["speedup"] = speedup
         plan = planned(load_recipe("search-balanced"), settings, QUICK_MINUTES if quick else ABLATED_MINUTES)
@@ -216,7 +216,10 @@ def planned(recipe: Recipe, changes: Mapping[str, Mapping[str, Any]], minutes: f
     for stage, settings in changes.items():
         values["stages"].setdefault(stage, {}).update(settings)
     if minutes is not None:
-        values["stages"]["distill"]["minutes"] = minutes
+        first = values["stages"]["distill"]
+        if last := first.get("finish"):
+            first["finish"] = {**last, "minutes": last["minutes"] * minutes / first["minutes"]}
+        first["minutes"] = minutes
     changed = Recipe.model_validate(values)
     return Plan(recipe=changed, profile=load_profile(PROFILE), progress=Silent())
 

@@ -1,6 +1,8 @@
 """A student learns its teacher's answers, unit by unit, also where it splits words otherwise or is of another width."""
 
 import copy
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +118,33 @@ def test_targets_are_the_teachers_outputs_and_the_mean_of_each_words_vectors() -
     assert torch.allclose(found.float(), expected, atol=0.05)
 
 
-def test_targets_come_back_from_disk_as_they_were(targets: Targets, tmp_path: Path) -> None:
-    targets.save(tmp_path / "targets.safetensors")
-    back = Targets.load(tmp_path / "targets.safetensors")
+def test_targets_recorded_into_a_folder_are_read_back_the_same(
+    rows: list[Encoded], targets: Targets, tmp_path: Path
+) -> None:
+    record_targets(tiny.teacher().model, TextInputs(rows), entered=(2,), attention=True, folder=tmp_path)
+    back = Targets.load(tmp_path)
     for name, tensor in vars(targets).items():
         assert torch.equal(getattr(back, name), tensor), name
+
+
+def test_a_module_that_has_outputs_alone_is_recorded_into_a_folder_too(tmp_path: Path) -> None:
+    images = ImageInputs(torch.zeros((5, 4, 4, 1), dtype=torch.uint8), mean=(0.5,), std=(0.5,))
+    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).eval()
+    recorded = record_targets(teacher, images, folder=tmp_path)
+    assert torch.equal(Targets.load(tmp_path).outputs, recorded.outputs)
+
+
+def test_a_disk_without_room_for_the_vectors_is_an_error_before_the_teacher_runs(
+    rows: list[Encoded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    told: list[tuple[int, int]] = []
+    with pytest.raises(OSError, match="No space left"):
+        record_targets(tiny.teacher().model, TextInputs(rows), folder=tmp_path, told=lambda *heard: told.append(heard))
+    assert told == []
 
 
 def test_what_nothing_asks_for_is_not_recorded(rows: list[Encoded]) -> None:

@@ -151,6 +151,13 @@ def test_the_cut_and_least_squares_have_the_same_sizes_and_each_its_score() -> N
     assert (cut.score, refitted.score) == (0.1, 0.3)
 
 
+def test_a_last_lesson_has_a_row_of_its_own() -> None:
+    stages = whole_build()
+    stages.insert(7, stage("finish", DISTILL | {"score": 0.495}, enabled=True))
+    found = compression_of(manifest(stages))
+    assert [row.stage for row in found.stages][-4:] == ["distill", "finish", "int8 executorch", "int8 litert"]
+
+
 def test_a_cut_that_was_not_refitted_has_one_row() -> None:
     stages = whole_build()
     stages[4] = stage("prune", PRUNE, enabled=True, reconstruct=False)

@@ -7,13 +7,15 @@ The teacher runs once; its answers are kept on disk. Batches are of like size an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,6 +31,8 @@ SPREAD_SAMPLE = 1 << 16  # hidden vectors that the scale of the hidden loss is t
 BANK = 4096  # of the teacher's answers, that a student's similarities are compared on and a partner is told from
 PAIR_TEMPERATURE = 0.05
 LEAST_SPREAD = 1e-4  # of similarities, below which they are taken to be all the same
+
+_MAPPED = ("hidden", "intermediate", "attention")  # parts of the targets that are large
 
 Imitation = Callable[[Tensor, Tensor], Tensor]  # outputs and the teacher's → how far they are apart
 
@@ -63,14 +67,16 @@ class Targets:
     attention: Tensor
     starts: Tensor
 
-    def save(self, path: Path) -> None:
-        """Write as one safetensors file."""
-        save_file({name: tensor.contiguous() for name, tensor in vars(self).items()}, path)
+    def write(self, folder: Path, names: Iterable[str]) -> None:
+        """These parts, each as a file that `load` reads."""
+        for name in names:
+            np.save(folder / f"{name}.npy", getattr(self, name).numpy())
 
     @classmethod
-    def load(cls, path: Path) -> Targets:
-        """Read what `save` wrote, mapped from disk."""
-        return cls(**load_file(path))
+    def load(cls, folder: Path) -> Targets:
+        """Those that were recorded into `folder`, mapped from disk."""
+        files = {each.name: folder / f"{each.name}.npy" for each in fields(cls)}
+        return cls(**{name: torch.from_numpy(np.load(file, mmap_mode="c")) for name, file in files.items()})
 
     def counts(self) -> Tensor:
         """How many units each example has, (examples,)."""
@@ -84,16 +90,21 @@ def record_targets(
     hidden: bool = True,
     entered: Sequence[int] = (),
     attention: bool = False,
+    folder: Path | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> Targets:
     """Run the teacher once over `inputs`; `told` hears (examples done, examples).
 
     Of the layers `entered` the hidden vectors that come in are recorded too. A model that is no `TransformerModel` has
-    outputs alone.
+    outputs alone. With a `folder` everything goes into files of it, which `Targets.load` reads; vectors as they come,
+    so that memory need not hold them: three states of a million words are 2.3 GB at a width of 384.
     """
     if not isinstance(teacher, TransformerModel):
-        return _outputs_alone(teacher, inputs, told)
-    record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention)
+        targets = _outputs_alone(teacher, inputs, told)
+        if folder is not None:
+            targets.write(folder, [each.name for each in fields(targets)])
+        return targets
+    record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention, folder=folder)
     done = 0
     with torch.inference_mode(), fast_arithmetic():
         for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
@@ -101,14 +112,24 @@ def record_targets(
             done += len(indexes)
             if told:
                 told(done, len(inputs))
-    return record.targets()
+    targets = record.targets()
+    if folder is not None:
+        targets.write(folder, [each.name for each in fields(targets) if each.name not in _MAPPED])
+    return targets
 
 
 class _Record:
     """A transformer's answers as they come, batch by batch and in any order."""
 
     def __init__(
-        self, teacher: TransformerModel, inputs: Inputs, *, hidden: bool, entered: Sequence[int], attention: bool
+        self,
+        teacher: TransformerModel,
+        inputs: Inputs,
+        *,
+        hidden: bool,
+        entered: Sequence[int],
+        attention: bool,
+        folder: Path | None,
     ) -> None:
         self.teacher, self.inputs = teacher, inputs
         self.units = units_of(teacher.encoder, inputs)
@@ -117,10 +138,11 @@ class _Record:
         width, last = teacher.encoder.shape.width, teacher.encoder.shape.layers[-1]
         inner = 3 * last.heads * last.head_width
         rows = int(self.starts[-1])
-        self.hidden = torch.empty(rows if hidden else 0, width, dtype=torch.float16)
         self.entered = torch.tensor(entered, dtype=torch.long)
-        self.intermediate = torch.empty(len(entered), rows, width, dtype=torch.float16)
-        self.attention = torch.empty(rows if attention else 0, inner, dtype=torch.float16)
+
+        self.hidden = _room(folder, "hidden", rows if hidden else 0, width)
+        self.intermediate = _room(folder, "intermediate", len(entered), rows, width)
+        self.attention = _room(folder, "attention", rows if attention else 0, inner)
         self.each = teacher.head.shape.pooling == "each"
         self.outputs: list[Tensor] = [torch.empty(0)] * len(inputs)
 
@@ -152,6 +174,21 @@ class _Record:
             attention=self.attention,
             starts=self.starts,
         )
+
+
+def _room(folder: Path | None, name: str, *shape: int) -> Tensor:
+    """An empty half-precision tensor: in memory, or mapped to a file that `Targets.load` reads.
+
+    Raises `OSError` when the disk has no room for it, rather than be killed while the file fills.
+    """
+    if folder is None:
+        return torch.empty(shape, dtype=torch.float16)
+    path = folder / f"{name}.npy"
+    mapped = open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return torch.from_numpy(mapped)
 
 
 def _outputs_alone(teacher: nn.Module, inputs: Inputs, told: Callable[[int, int], None] | None) -> Targets:
@@ -284,9 +321,20 @@ class _Shared(NamedTuple):
     counts: Tensor
 
 
-def _spread(recorded: Tensor) -> Tensor:
-    """The mean variance of hidden vectors, (units, width)."""
-    return recorded[:SPREAD_SAMPLE].float().var(dim=0).mean()
+class _Vectors(NamedTuple):
+    """Hidden vectors to be learned: of which of the student's states, and how much each unit of spread counts.
+
+    `recorded` is (all units, width), `spread` the mean variance of a sample of it.
+    """
+
+    state: int
+    recorded: Tensor
+    spread: Tensor
+    weight: float
+
+    @classmethod
+    def of(cls, state: int, recorded: Tensor, weight: float) -> _Vectors:
+        return cls(state, recorded, recorded[:SPREAD_SAMPLE].float().var(dim=0).mean(), weight)
 
 
 class _Lesson:
@@ -306,15 +354,16 @@ class _Lesson:
     ) -> None:
         self.student, self.targets, self.inputs = student, targets, inputs
         self.imitation, self.weights, self.partners = imitation, weights, partners
-        self.followed = followed
         self.units: Units | None = None
         if isinstance(student, TransformerModel):
             self.units = units_of(student.encoder, inputs)
             self.each = student.head.shape.pooling == "each"
+        self.vectors: list[_Vectors] = []
         if weights.hidden:
-            self.spread = _spread(targets.hidden)
+            self.vectors.append(_Vectors.of(-1, targets.hidden, weights.hidden))
         if weights.intermediate:
-            self.spreads = [_spread(recorded) for recorded in targets.intermediate]
+            each_weight = weights.intermediate / len(followed)
+            self.vectors += [_Vectors.of(state, targets.intermediate[place], each_weight) for state, place in followed]
         if weights.similarity or weights.pair:
             self.bank = _Bank(targets.outputs, seed)
         if weights.similarity:
@@ -333,16 +382,14 @@ class _Lesson:
         with fast_arithmetic():
             states = student.encoder.all_hidden(*batch)
             queries = relations.joined(student.encoder, states[-2]).float() if self.weights.relation else None
-            hidden = states[-1].float()
-            output = student.head(hidden, student.encoder.mask(*batch)).float()
+            output = student.head(states[-1].float(), student.encoder.mask(*batch)).float()
         weights = self.weights
-        by_unit = weights.hidden or weights.intermediate or weights.relation or self.each
+        by_unit = self.vectors or weights.relation or self.each
         shared = self._shared(self.units, indexes) if by_unit else None
         loss = weights.output * self._output_error(output, shared, indexes)
-        if shared and weights.hidden:
-            loss = loss + weights.hidden * self._hidden_error(hidden, self.targets.hidden, self.spread, shared)
-        if shared and weights.intermediate:
-            loss = loss + weights.intermediate * self._intermediate_error(states, shared)
+        if shared:
+            for each in self.vectors:
+                loss = loss + each.weight * self._vectors_error(states[each.state].float(), each, shared)
         if shared and queries is not None:
             loss = loss + weights.relation * self._relation_error(queries, shared)
         if weights.similarity or weights.pair:
@@ -355,18 +402,10 @@ class _Lesson:
         wanted = self.targets.outputs[shared.theirs].to(output.device)
         return self.imitation(shared.joined.firsts(output)[shared.ours.to(output.device)], wanted)
 
-    def _hidden_error(self, hidden: Tensor, recorded: Tensor, spread: Tensor, shared: _Shared) -> Tensor:
+    def _vectors_error(self, found: Tensor, wanted: _Vectors, shared: _Shared) -> Tensor:
         """The mean squared error of hidden vectors, in units of their spread."""
-        found, wanted = self._side_by_side(hidden, recorded, shared)
-        return functional.mse_loss(found, wanted) / spread.to(hidden.device)
-
-    def _intermediate_error(self, states: Sequence[Tensor], shared: _Shared) -> Tensor:
-        """The same of what passes from layer to layer, the mean over the layers."""
-        errors = [
-            self._hidden_error(states[state].float(), self.targets.intermediate[place], self.spreads[place], shared)
-            for state, place in self.followed
-        ]
-        return torch.stack(errors).mean()
+        ours, theirs = self._side_by_side(found, wanted.recorded, shared)
+        return functional.mse_loss(ours, theirs) / wanted.spread.to(ours.device)
 
     def _relation_error(self, queries: Tensor, shared: _Shared) -> Tensor:
         found, wanted = self._side_by_side(queries, self.targets.attention, shared)

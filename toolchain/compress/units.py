@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import torch
@@ -31,12 +32,16 @@ class Joined:
     numbers: Tensor
     counts: Tensor
 
+    @cached_property
+    def sizes(self) -> Tensor:
+        """How many tokens each unit has, (units,)."""
+        return self.numbers.bincount(minlength=int(self.counts.sum()))
+
     def means(self, vectors: Tensor) -> Tensor:
         """The mean vector of each unit's tokens: (examples, longest, width) → (units, width)."""
         tokens = vectors.flatten(0, 1)[self.places.to(vectors.device)]
-        numbers, count = self.numbers.to(vectors.device), int(self.counts.sum())
-        sums = tokens.new_zeros(count, tokens.shape[-1]).index_add(0, numbers, tokens)
-        sizes = tokens.new_zeros(count).index_add(0, numbers, tokens.new_ones(len(numbers)))
+        sizes = self.sizes.to(vectors.device)
+        sums = tokens.new_zeros(len(sizes), tokens.shape[-1]).index_add(0, self.numbers.to(vectors.device), tokens)
         return sums / sizes[:, None]
 
     def firsts(self, vectors: Tensor) -> Tensor:

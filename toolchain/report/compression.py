@@ -14,7 +14,7 @@ from typing import Any
 
 from toolchain.bundle import Manifest, StageFacts
 
-STUDENT_STAGES = ("prune", "low rank", "distill")
+STUDENT_STAGES = ("prune", "low rank", "distill", "finish")
 LARGEST = 1e30  # beyond it no finding is a number; infinity is, and what is not a number, too
 LEAST_DROP = 0.001  # of a cosine; less is no place to look for a fault
 
@@ -132,7 +132,7 @@ def _student_rows(manifest: Manifest) -> Iterator[StageRow]:
         if stage.name not in STUDENT_STAGES:
             continue
         step += stage.name == "prune"
-        of = f" {step}/{steps}" if steps > 1 and stage.name != "low rank" else ""
+        of = f" {step}/{steps}" if steps > 1 and stage.name in ("prune", "distill") else ""
         if stage.name == "prune":
             found = list(_pruned(stage, of, trimmed=trimmed and step == 1))
         else:

@@ -66,15 +66,17 @@ def stage(
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
     make: Callable[[Path], Mapping[str, Any]],
+    *,
+    code: cache.Code = cache.ALL_CODE,
 ) -> Done:
-    """Run a stage, or take it from the cache; `make` fills a folder and returns what it found."""
+    """Run a stage, or take it from the cache; `make` fills a folder and returns what it found, by this `code` alone."""
 
     def make_and_note(folder: Path) -> None:
         findings = make(folder)
         (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
 
     with plan.progress.stage(name):
-        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note)
+        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note, code=code)
     findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
     return Done(result=result, settings=settings, findings=findings)
 

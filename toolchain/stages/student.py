@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
+from toolchain.cache import ALL_CODE, MODEL_CODE
 from toolchain.compress import distill, importance, low_rank, prune, search, vocabulary
 from toolchain.compress.drift import drift
 from toolchain.compress.reconstruct import levels, reconstructed
@@ -27,6 +28,7 @@ from toolchain.models.tokenizer import Encoded
 from toolchain.models.training import Schedule
 from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
 from toolchain.places import cache_dir
+from toolchain.recipe import Distill
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import price_parts
 from toolchain.stages.teacher import lesson_of, priced, score_of, scored, sizes_of, validation
@@ -34,6 +36,7 @@ from toolchain.tasks.kinds import task_of
 
 RANKED_TEXTS = 800  # that importance is measured on
 FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
+RECORDINGS = ("teach", "teach finish")  # the stages that ask the teacher, one for each lesson
 TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
 
 
@@ -59,7 +62,9 @@ def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
             "held_out_tokens_affected": vocabulary.affected(tokenizer, trimmed, score_of(plan, texts).texts),
         }
 
-    return stage(plan, "vocabulary", settings.model_dump(), {"teacher": teacher.key, "texts": texts.key}, make)
+    return stage(
+        plan, "vocabulary", settings.model_dump(), {"teacher": teacher.key, "texts": texts.key}, make, code=MODEL_CODE
+    )
 
 
 def rank_parts(plan: Plan, texts: Done, trimmed: Done, whole: Done) -> Done:
@@ -75,7 +80,7 @@ def rank_parts(plan: Plan, texts: Done, trimmed: Done, whole: Done) -> Done:
         return {"layers": [float(layer.layer) for layer in found.layers]}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "model": whole.key}
-    return stage(plan, "importance", settings, inputs, make)
+    return stage(plan, "importance", settings, inputs, make, code=MODEL_CODE)
 
 
 def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, ranked: Done, *, step: int = 0) -> Done:
@@ -118,7 +123,9 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
         ]
         return {**found, "score": scored(plan, student, tokenizer, score), **sizes_of(student), "layers": layers}
 
-    return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make))
+    timed = settings.speedup is not None and settings.prices != "profile"  # of exported models
+    code = ALL_CODE if timed else MODEL_CODE
+    return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, code=code))
 
 
 def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
@@ -157,13 +164,17 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
         return {"score": score, **sizes_of(model), **kept, "matrices": report}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "student": student.key, "multiple": multiple}
-    return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make))
+    return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make, code=MODEL_CODE))
 
 
-def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
-    """Record the teacher's answers on the training texts, once."""
-    settings = plan.recipe.stages.distill
-    length, limit = _taught_length(plan), settings.tokens
+def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> tuple[Done, ...]:
+    """Record the teacher's answers on the training texts, once for each lesson."""
+    lessons = plan.recipe.stages.distill.lessons
+    return tuple(_ask(plan, texts, teacher, lesson, name) for lesson, name in zip(lessons, RECORDINGS, strict=False))
+
+
+def _ask(plan: Plan, texts: Done, teacher: Done, settings: Distill, name: str) -> Done:
+    length, limit = min(settings.max_length, plan.max_length), settings.tokens
     entered = list(plan.recipe.stages.kept_layers[1:]) if settings.intermediate_weight else []
     asked = {
         "tokens": limit,
@@ -182,25 +193,51 @@ def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> Done:
         rows = tokenizer.encode(taught)
         rows = rows[: _count_within(rows, limit)]
         (folder / TAUGHT).write_text(json.dumps(taught[: len(rows)]), encoding="utf-8")
-        recorded = distill.record_targets(
+        distill.record_targets(
             model_of(teacher),
             TextInputs(rows),
             hidden=bool(asked["hidden"]),
             entered=entered,
             attention=bool(asked["attention"]),
+            folder=folder,
             told=plan.progress.update,
         )
-        recorded.save(folder / "targets.safetensors")
         return {"texts": len(rows), "tokens": sum(len(row.ids) for row in rows)}
 
-    return stage(plan, "teach", asked, {"teacher": teacher.key, "texts": texts.key}, make)
+    return stage(plan, name, asked, {"teacher": teacher.key, "texts": texts.key}, make, code=MODEL_CODE)
 
 
 def teach_student(
     plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, answers: Done, *, share: float = 1.0
 ) -> Done:
     """Distil: train the student on the teacher's answers, for this share of the recipe's time."""
-    settings = plan.recipe.stages.distill
+    return _teach(
+        plan, texts, teacher, trimmed, student, answers, plan.recipe.stages.distill.lessons[0], "distill", share=share
+    )
+
+
+def finish_student(
+    plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, answers: Sequence[Done]
+) -> tuple[Done, ...]:
+    """Teach a student that was distilled the last lesson; nothing where the recipe has only one."""
+    last = zip(plan.recipe.stages.distill.lessons[1:], answers[1:], strict=True)
+    return tuple(
+        _teach(plan, texts, teacher, trimmed, student, each, lesson, "finish", share=1.0) for lesson, each in last
+    )
+
+
+def _teach(
+    plan: Plan,
+    texts: Done,
+    teacher: Done,
+    trimmed: Done,
+    student: Done,
+    answers: Done,
+    settings: Distill,
+    name: str,
+    *,
+    share: float,
+) -> Done:
     inputs = {"vocabulary": trimmed.key, "student": student.key, "answers": answers.key, "share": share}
     key = json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str)
     unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -211,7 +248,7 @@ def teach_student(
         if settings.enabled:
             if settings.fresh:
                 model = fresh(model, seed=settings.seed)
-            targets = distill.Targets.load(answers.file("targets.safetensors"))
+            targets = distill.Targets.load(answers.result.folder)
             taught = json.loads(answers.file(TAUGHT).read_text(encoding="utf-8"))
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
             pairs = examples.training_pairs
@@ -219,9 +256,9 @@ def teach_student(
                 model,
                 targets,
                 TextInputs(rows),
-                _schedule(plan, share),
+                _schedule(settings, share),
                 imitation=_imitation(plan),
-                weights=_weights(plan),
+                weights=_weights(settings),
                 layers=[each["from_layer"] for each in student.findings["layers"]],
                 partners=distill.partners_of(taught, pairs) if pairs else None,
                 validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
@@ -241,7 +278,7 @@ def teach_student(
             "drift": _drift(plan, texts, teacher, trimmed, student, model),
         }
 
-    done = stage(plan, "distill", settings.model_dump(), inputs, make)
+    done = stage(plan, name, settings.model_dump(), inputs, make, code=MODEL_CODE)
     shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
     return priced(plan, done)
 
@@ -323,8 +360,7 @@ def _drift(
     )
 
 
-def _schedule(plan: Plan, share: float) -> Schedule:
-    settings = plan.recipe.stages.distill
+def _schedule(settings: Distill, share: float) -> Schedule:
     return Schedule(
         learning_rate=settings.learning_rate,
         batch_tokens=settings.batch_tokens,
@@ -335,8 +371,7 @@ def _schedule(plan: Plan, share: float) -> Schedule:
     )
 
 
-def _weights(plan: Plan) -> distill.Weights:
-    settings = plan.recipe.stages.distill
+def _weights(settings: Distill) -> distill.Weights:
     return distill.Weights(
         output=settings.output_weight,
         hidden=settings.hidden_weight,

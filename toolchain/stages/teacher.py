@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from toolchain.cache import MODEL_CODE
 from toolchain.data import texts as data
 from toolchain.errors import InputError
 from toolchain.hardware import costs
@@ -47,7 +48,9 @@ def read_texts(plan: Plan) -> Done:
             f"a bundle cannot be built for {plan.recipe.task.kind} yet, only for {', '.join(BUILT)}; its models are "
             "compressed from Python: see toolchain.compress"
         )
-    return stage(plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make)
+    return stage(
+        plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, code=MODEL_CODE
+    )
 
 
 def load_teacher(plan: Plan, texts: Done) -> Done:
@@ -92,7 +95,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
             "baseline": {"name": baseline.name, "score": baseline.score},
         }
 
-    return priced(plan, stage(plan, "teacher", settings, inputs, make))
+    return priced(plan, stage(plan, "teacher", settings, inputs, make, code=MODEL_CODE))
 
 
 def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
