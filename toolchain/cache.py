@@ -30,18 +30,13 @@ class Code:
     packages: tuple[str, ...]
 
 
+_MODEL_ROOMS = ("models", "tasks", "data", "compress", "hardware")
 # A student that took half an hour outlives a change in how it is exported.
 MODEL_CODE = Code(
-    sources=(
-        *("models", "tasks", "data", "compress", "hardware"),
-        *("stages/plan.py", "stages/teacher.py", "stages/student.py", "stages/prices.py"),
-    ),
+    sources=(*_MODEL_ROOMS, *(f"stages/{name}.py" for name in ("plan", "teacher", "student", "prices"))),
     packages=("torch", "transformers"),
 )
-ALL_CODE = Code(
-    sources=(*MODEL_CODE.sources, "quantize", "export", "host_latency.py", "stages"),
-    packages=PACKAGES,
-)
+ALL_CODE = Code(sources=(*_MODEL_ROOMS, "quantize", "export", "host_latency.py", "stages"), packages=PACKAGES)
 
 
 @dataclass(frozen=True, kw_only=True)

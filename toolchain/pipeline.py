@@ -160,7 +160,10 @@ def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Seque
             done.append(small)
         whole = stages.teach_student(plan, texts, teacher, trimmed, small, answers[0], share=1 / steps)
         done.append(whole)
-    return *done, *stages.finish_student(plan, texts, teacher, trimmed, whole, answers)
+    for lesson, each in enumerate(answers[1:], start=1):
+        whole = stages.teach_student(plan, texts, teacher, trimmed, whole, each, lesson=lesson)
+        done.append(whole)
+    return tuple(done)
 
 
 def contenders(plan: Plan, made: Stages, asked: Sequence[str]) -> list[Contender]:

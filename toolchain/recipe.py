@@ -350,12 +350,13 @@ class LowRank(_Section):
 class Finish(_Section):
     """A short last lesson: by default of whole texts, after a long one of texts that were cut, which go faster.
 
-    Training on short texts first and on long ones last is how BERT was made (Devlin et al. 2018). What is not given is
-    as in the lesson before, but `max_length`, which is then the task's.
+    Training on short texts first and on long ones last is how BERT was made (Devlin et al. 2018). A rate or a weight
+    that is not given is that of the lesson before; without `tokens` all training text is read. Texts are never longer
+    than the task's.
     """
 
     minutes: Amount
-    max_length: Annotated[int, Field(ge=8, le=512)] | None = None
+    max_length: Annotated[int, Field(ge=8, le=512)] = 512
     tokens: Count | None = None
     learning_rate: Amount | None = None
     output_weight: Weight | None = None
@@ -406,9 +407,8 @@ class Distill(_Section):
         first = self.model_copy(update={"finish": None})
         if self.finish is None or not self.enabled:
             return (first,)
-        given = {"max_length": 512, **self.finish.model_dump(exclude_none=True)}  # a longer text the task does not have
-        last = first.model_copy(update={**given, "tokens": self.finish.tokens, "epochs": None, "fresh": False})
-        return first, last
+        own = {"tokens": None, "epochs": None, "fresh": False, **self.finish.model_dump(exclude_none=True)}
+        return first, first.model_copy(update=own)
 
     @model_validator(mode="before")
     @classmethod

@@ -103,9 +103,8 @@ def main() -> None:
 def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
     """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
     magnitude = {"importance": "magnitude", "reconstruct": False}
-    uniform = {"prune": {**UNIFORM[name], **magnitude}}
     return [
-        built(name, "uniform magnitude, distilled", uniform, quick),
+        built(name, "uniform magnitude, distilled", {"prune": {**UNIFORM[name], **magnitude}}, quick),
         built(name, "fresh student, distilled", {"prune": magnitude, "distill": {"fresh": True}}, quick),
     ]
 
@@ -141,7 +140,7 @@ def built(
         near = None
     for each in found["artifacts"]:
         each["speedup"] = speedups[each["runtime"]]
-    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in ("distill", "finish"))
+    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in stages.LESSONS)
     goals = GOALS[name] if way == OURS else {}
     return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
 

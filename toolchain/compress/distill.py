@@ -32,8 +32,6 @@ BANK = 4096  # of the teacher's answers, that a student's similarities are compa
 PAIR_TEMPERATURE = 0.05
 LEAST_SPREAD = 1e-4  # of similarities, below which they are taken to be all the same
 
-_MAPPED = ("hidden", "intermediate", "attention")  # parts of the targets that are large
-
 Imitation = Callable[[Tensor, Tensor], Tensor]  # outputs and the teacher's → how far they are apart
 
 
@@ -67,9 +65,9 @@ class Targets:
     attention: Tensor
     starts: Tensor
 
-    def write(self, folder: Path, names: Iterable[str]) -> None:
-        """These parts, each as a file that `load` reads."""
-        for name in names:
+    def write_small(self, folder: Path) -> None:
+        """The parts that are not mapped to files of `folder` from the start, each as a file that `load` reads."""
+        for name in ("outputs", "entered", "starts"):
             np.save(folder / f"{name}.npy", getattr(self, name).numpy())
 
     @classmethod
@@ -100,21 +98,19 @@ def record_targets(
     so that memory need not hold them: three states of a million words are 2.3 GB at a width of 384.
     """
     if not isinstance(teacher, TransformerModel):
-        targets = _outputs_alone(teacher, inputs, told)
-        if folder is not None:
-            targets.write(folder, [each.name for each in fields(targets)])
-        return targets
-    record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention, folder=folder)
-    done = 0
-    with torch.inference_mode(), fast_arithmetic():
-        for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
-            record.add(indexes)
-            done += len(indexes)
-            if told:
-                told(done, len(inputs))
-    targets = record.targets()
+        targets = _outputs_alone(teacher, inputs, folder, told)
+    else:
+        record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention, folder=folder)
+        done = 0
+        with torch.inference_mode(), fast_arithmetic():
+            for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
+                record.add(indexes)
+                done += len(indexes)
+                if told:
+                    told(done, len(inputs))
+        targets = record.targets()
     if folder is not None:
-        targets.write(folder, [each.name for each in fields(targets) if each.name not in _MAPPED])
+        targets.write_small(folder)
     return targets
 
 
@@ -139,7 +135,6 @@ class _Record:
         inner = 3 * last.heads * last.head_width
         rows = int(self.starts[-1])
         self.entered = torch.tensor(entered, dtype=torch.long)
-
         self.hidden = _room(folder, "hidden", rows if hidden else 0, width)
         self.intermediate = _room(folder, "intermediate", len(entered), rows, width)
         self.attention = _room(folder, "attention", rows if attention else 0, inner)
@@ -191,7 +186,9 @@ def _room(folder: Path | None, name: str, *shape: int) -> Tensor:
     return torch.from_numpy(mapped)
 
 
-def _outputs_alone(teacher: nn.Module, inputs: Inputs, told: Callable[[int, int], None] | None) -> Targets:
+def _outputs_alone(
+    teacher: nn.Module, inputs: Inputs, folder: Path | None, told: Callable[[int, int], None] | None
+) -> Targets:
     found: list[Tensor] = [torch.empty(0)] * len(inputs)
     done = 0
     with torch.inference_mode():
@@ -203,10 +200,10 @@ def _outputs_alone(teacher: nn.Module, inputs: Inputs, told: Callable[[int, int]
                 told(done, len(inputs))
     return Targets(
         outputs=torch.stack(found),
-        hidden=torch.empty(0, 0),
-        intermediate=torch.empty(0, 0, 0),
+        hidden=_room(folder, "hidden", 0, 0),
+        intermediate=_room(folder, "intermediate", 0, 0, 0),
         entered=torch.empty(0, dtype=torch.long),
-        attention=torch.empty(0, 0),
+        attention=_room(folder, "attention", 0, 0),
         starts=torch.zeros(len(inputs) + 1, dtype=torch.long),
     )
 

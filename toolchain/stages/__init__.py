@@ -10,18 +10,11 @@ from toolchain.stages.artifacts import (
     time_on_host,
 )
 from toolchain.stages.plan import Done, Plan, model_of, texts_of, tokenizer_of
-from toolchain.stages.student import (
-    ask_teacher,
-    cut,
-    factorise,
-    finish_student,
-    rank_parts,
-    teach_student,
-    trim_vocabulary,
-)
+from toolchain.stages.student import LESSONS, ask_teacher, cut, factorise, rank_parts, teach_student, trim_vocabulary
 from toolchain.stages.teacher import load_teacher, read_texts, score_of
 
 __all__ = [
+    "LESSONS",
     "SUFFIXES",
     "Done",
     "Plan",
@@ -32,7 +25,6 @@ __all__ = [
     "export_float",
     "export_int8",
     "factorise",
-    "finish_student",
     "index_corpus",
     "load_teacher",
     "model_of",

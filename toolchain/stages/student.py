@@ -36,7 +36,8 @@ from toolchain.tasks.kinds import task_of
 
 RANKED_TEXTS = 800  # that importance is measured on
 FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
-RECORDINGS = ("teach", "teach finish")  # the stages that ask the teacher, one for each lesson
+LESSONS = ("distill", "finish")  # the stages that train, one for each of the recipe's lessons
+RECORDINGS = ("teach", "teach finish")  # those that ask the teacher for them
 TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
 
 
@@ -174,7 +175,7 @@ def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> tuple[Done, ...]:
 
 
 def _ask(plan: Plan, texts: Done, teacher: Done, settings: Distill, name: str) -> Done:
-    length, limit = min(settings.max_length, plan.max_length), settings.tokens
+    length, limit = _taught_length(plan, settings), settings.tokens
     entered = list(plan.recipe.stages.kept_layers[1:]) if settings.intermediate_weight else []
     asked = {
         "tokens": limit,
@@ -208,36 +209,18 @@ def _ask(plan: Plan, texts: Done, teacher: Done, settings: Distill, name: str) -
 
 
 def teach_student(
-    plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, answers: Done, *, share: float = 1.0
-) -> Done:
-    """Distil: train the student on the teacher's answers, for this share of the recipe's time."""
-    return _teach(
-        plan, texts, teacher, trimmed, student, answers, plan.recipe.stages.distill.lessons[0], "distill", share=share
-    )
-
-
-def finish_student(
-    plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, answers: Sequence[Done]
-) -> tuple[Done, ...]:
-    """Teach a student that was distilled the last lesson; nothing where the recipe has only one."""
-    last = zip(plan.recipe.stages.distill.lessons[1:], answers[1:], strict=True)
-    return tuple(
-        _teach(plan, texts, teacher, trimmed, student, each, lesson, "finish", share=1.0) for lesson, each in last
-    )
-
-
-def _teach(
     plan: Plan,
     texts: Done,
     teacher: Done,
     trimmed: Done,
     student: Done,
     answers: Done,
-    settings: Distill,
-    name: str,
     *,
-    share: float,
+    lesson: int = 0,
+    share: float = 1.0,
 ) -> Done:
+    """Distil: train the student on the teacher's answers to a lesson, for this share of its time."""
+    settings, name = plan.recipe.stages.distill.lessons[lesson], LESSONS[lesson]
     inputs = {"vocabulary": trimmed.key, "student": student.key, "answers": answers.key, "share": share}
     key = json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str)
     unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -342,12 +325,13 @@ def _sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
     """A seeded sample of the training texts, in the student's tokens."""
     taught = texts_of(texts).training_texts
     chosen = random.Random(0).sample(taught, min(count, len(taught)))
-    return TextInputs(tokenizer_of(plan, trimmed).cut_at(_taught_length(plan)).encode(chosen))
+    length = _taught_length(plan, plan.recipe.stages.distill)
+    return TextInputs(tokenizer_of(plan, trimmed).cut_at(length).encode(chosen))
 
 
-def _taught_length(plan: Plan) -> int:
+def _taught_length(plan: Plan, settings: Distill) -> int:
     """Where a text is cut that the student is made or taught with, in tokens; the task may be of shorter ones."""
-    return min(plan.recipe.stages.distill.max_length, plan.max_length)
+    return min(settings.max_length, plan.max_length)
 
 
 def _drift(
