@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -443,11 +444,31 @@ def test_a_limit_of_tokens_takes_the_first_texts_only(paired: Path) -> None:
     assert least["texts"] == 1
 
 
-def test_training_that_diverges_is_told_and_leaves_no_student(paired: Path) -> None:
-    given = plan(recipe("embedding", paired, distill={"learning_rate": 1e30}))
+@pytest.mark.parametrize(
+    ("lessons", "setting"),
+    [
+        ({"learning_rate": 1e30}, "stages.distill.learning_rate"),
+        ({"finish": {"minutes": 1, "learning_rate": 1e30}}, "stages.distill.finish.learning_rate"),
+    ],
+)
+def test_training_that_diverges_is_told_and_leaves_no_student(
+    paired: Path, lessons: dict[str, Any], setting: str
+) -> None:
+    given = plan(recipe("embedding", paired, distill=lessons))
     for _ in range(2):  # the second time, too: nothing half-made was kept
-        with pytest.raises(TrainingError, match=r"lower stages\.distill\.learning_rate"):
+        with pytest.raises(TrainingError, match=f"lower {re.escape(setting)};"):
             student_of(given)
+
+
+def test_more_text_to_distil_on_leaves_the_fitted_teacher_as_it_is(labelled: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("\n".join(tiny.sentences(20, seed=7)))
+    alone = plan(recipe("classification", labelled))
+    joined = plan(recipe("classification", labelled, more_data={"extra_text": more}))
+    before, after = (stages.read_texts(each) for each in (alone, joined))
+    assert before.key != after.key
+    teacher = stages.load_teacher(alone, before)
+    assert stages.load_teacher(joined, after).key == teacher.key
 
 
 def test_a_device_without_any_of_the_recipes_runtimes_is_told_before_anything_is_made(

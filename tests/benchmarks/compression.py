@@ -40,7 +40,7 @@ GOALS: Mapping[str, Mapping[str, float]] = {
 ALL_LAYERS = [0, 1, 2, 3, 4, 5]
 # The sizes of all six layers that take as many multiply-accumulates as the recipe's student.
 UNIFORM: Mapping[str, Mapping[str, Any]] = {
-    "search-aggressive": {"layers": ALL_LAYERS, "heads": 1, "neurons": 128},
+    "search-aggressive": {"layers": ALL_LAYERS, "heads": 1, "neurons": 80},
     "packages": {"layers": ALL_LAYERS, "heads": 1, "neurons": 16},
 }
 OURS = "pruned, refitted, distilled"

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,21 @@ def test_further_text_is_taken_without_what_is_held_out(tmp_path: Path) -> None:
     more.write_text("new text\nheld out answer\nheld out question\nnew text\n")
     texts = load_texts(Data(train=train, test=test, columns=PAIRED, extra_text=more))
     assert texts.extra == (Example(text="new text"),)
+
+
+def test_a_digest_of_what_is_labelled_changes_with_every_part_but_the_extra_text() -> None:
+    texts = Texts(
+        train=(Example(text="a", label="x"),),
+        validation=(Example(text="b", label="y"),),
+        test=(Example(text="c", label="x"),),
+    )
+    assert replace(texts, extra=(Example(text="more"),)).labelled_digest == texts.labelled_digest
+    changed = [
+        replace(texts, **{part: (Example(text="a", label="z"),)})  # type: ignore[arg-type]
+        for part in ("train", "validation", "test")
+    ]
+    changed.append(replace(texts, configured=("y", "x")))
+    assert len({each.labelled_digest for each in (texts, *changed)}) == 5
 
 
 @pytest.mark.parametrize("missing", ["train", "test"])

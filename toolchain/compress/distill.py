@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolchain.compress import relations
-from toolchain.compress.units import Joined, Units, ranges, units_of
+from toolchain.compress.units import Joined, Units, ranges, rows_at, units_of
 from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches, fast_arithmetic
@@ -218,6 +218,7 @@ def distill(
     weights: Weights,
     layers: Sequence[int] = (),
     partners: Tensor | None = None,
+    setting: str = "stages.distill.learning_rate",
     **training: Any,
 ) -> Trained:
     """Train `student` in place; `inputs` are the examples the targets were recorded on, as the student takes them.
@@ -234,12 +235,13 @@ def distill(
     - where pairs are known, `partners` (examples,) has the index of each example's partner or -1, and the student
       also learns to put an example next to its partner, as the teacher sees that one, rather than next to others: the
       contrastive loss of van den Oord et al. 2018 against the teacher's answers.
-    Further arguments are `train`'s. Raises `TrainingError` when the loss is no longer a number.
+    `setting` is what an error asks to lower; further arguments are `train`'s. Raises `TrainingError` when the loss is
+    no longer a number.
     """
     followed = _followed(targets, layers)
     possible = _possible(student, targets, weights, followed, partners)
     lesson = _Lesson(student, targets, inputs, imitation, possible, followed, partners=partners, seed=schedule.seed)
-    return train(student, inputs.sizes, lesson.loss_of, schedule, setting="stages.distill.learning_rate", **training)
+    return train(student, inputs.sizes, lesson.loss_of, schedule, setting=setting, **training)
 
 
 def partners_of(texts: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Tensor:
@@ -396,8 +398,8 @@ class _Lesson:
     def _output_error(self, output: Tensor, shared: _Shared | None, indexes: Sequence[int]) -> Tensor:
         if shared is None or not self.each:
             return self.imitation(output, self.targets.outputs[list(indexes)].to(output.device))
-        wanted = self.targets.outputs[shared.theirs].to(output.device)
-        return self.imitation(shared.joined.firsts(output)[shared.ours.to(output.device)], wanted)
+        wanted = rows_at(self.targets.outputs, shared.theirs).to(output.device)
+        return self.imitation(rows_at(shared.joined.firsts(output), shared.ours), wanted)
 
     def _vectors_error(self, found: Tensor, wanted: _Vectors, shared: _Shared) -> Tensor:
         """The mean squared error of hidden vectors, in units of their spread."""
@@ -447,8 +449,8 @@ class _Lesson:
 
     def _side_by_side(self, vectors: Tensor, recorded: Tensor, shared: _Shared) -> tuple[Tensor, Tensor]:
         """The student's and the teacher's vectors of the units that both see, (units, width) each."""
-        found = shared.joined.means(vectors)[shared.ours.to(vectors.device)]
-        return found, recorded[shared.theirs].to(vectors.device).float()
+        found = rows_at(shared.joined.means(vectors), shared.ours)
+        return found, rows_at(recorded, shared.theirs).to(vectors.device).float()
 
     def _shared(self, units: Units, indexes: Sequence[int]) -> _Shared:
         joined, starts, chosen = units.joined(indexes), self.targets.starts, torch.tensor(indexes)

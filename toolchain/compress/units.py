@@ -39,7 +39,7 @@ class Joined:
 
     def means(self, vectors: Tensor) -> Tensor:
         """The mean vector of each unit's tokens: (examples, longest, width) → (units, width)."""
-        tokens = vectors.flatten(0, 1)[self.places.to(vectors.device)]
+        tokens = rows_at(vectors.flatten(0, 1), self.places)
         sizes = self.sizes.to(vectors.device)
         sums = tokens.new_zeros(len(sizes), tokens.shape[-1]).index_add(0, self.numbers.to(vectors.device), tokens)
         return sums / sizes[:, None]
@@ -48,7 +48,7 @@ class Joined:
         """The vector of each unit's first token: (examples, longest, width) → (units, width)."""
         starts = torch.ones_like(self.numbers, dtype=torch.bool)
         starts[1:] = self.numbers[1:] != self.numbers[:-1]
-        return vectors.flatten(0, 1)[self.places[starts].to(vectors.device)]
+        return rows_at(vectors.flatten(0, 1), self.places[starts])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,11 @@ def units_of(encoder: Transformer, inputs: Inputs) -> Units:
     if isinstance(encoder, VisionEncoder):
         return Units(numbers=torch.arange(encoder.shape.starts + encoder.shape.patches))
     raise TypeError(f"{type(inputs).__name__} has no units that {type(encoder).__name__} could be compared by")
+
+
+def rows_at(rows: Tensor, places: Tensor) -> Tensor:
+    """`rows[places]` on the device of `rows`; indexing with brackets takes ten times as long to go back through."""
+    return rows.index_select(0, places.to(rows.device))
 
 
 def ranges(starts: Tensor, counts: Tensor) -> Tensor:

@@ -70,6 +70,11 @@ class Texts:
         """The labels or tags in the order of the model's classes: as configured, or the training part's, sorted."""
         return self.configured or tuple(sorted(_labels_of(self.train)))
 
+    @property
+    def labelled_digest(self) -> str:
+        """Of all but the extra text, which no teacher is fitted to and no score is taken on."""
+        return hashlib.sha256(json.dumps(asdict(replace(self, extra=()))).encode()).hexdigest()
+
     def save(self, path: Path) -> None:
         """Write as one JSON document."""
         path.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")

@@ -244,6 +244,7 @@ def teach_student(
                 weights=_weights(settings),
                 layers=[each["from_layer"] for each in student.findings["layers"]],
                 partners=distill.partners_of(taught, pairs) if pairs else None,
+                setting=f"stages.distill.{'finish.' if lesson else ''}learning_rate",
                 validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
                 checkpoints=unfinished,
                 key=key,

@@ -41,7 +41,7 @@ def read_texts(plan: Plan) -> Done:
         texts = data.load_texts(plan.recipe.data, plan.recipe.task)
         texts.save(folder / "texts.json")
         counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
-        return {"examples": counts}
+        return {"examples": counts, "labelled_digest": texts.labelled_digest}
 
     if plan.recipe.task.kind not in BUILT:
         raise InputError(
@@ -61,7 +61,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
     inputs = {
         "model": sources.fingerprint(plan.recipe.model),
         "task": plan.recipe.task.model_dump(),
-        "texts": texts.key,
+        "texts": texts.findings["labelled_digest"],  # more text to distil on leaves the teacher as it is
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
