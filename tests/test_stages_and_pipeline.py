@@ -655,6 +655,17 @@ def test_what_is_cut_off_of_long_texts_is_taught_where_the_recipe_says_so(tmp_pa
     assert len(set(taught[True])) == len(taught[True])
 
 
+def test_altered_copies_are_asked_and_taught_where_the_recipe_says_so(labelled: Path) -> None:
+    made = {
+        copies: student_of(plan(recipe("classification", labelled, distill={"augment": copies, "epochs": 1})))
+        for copies in (0, 3)
+    }
+    plain, more = (json.loads(made[copies]["teach"].file("taught.json").read_text()) for copies in (0, 3))
+    assert more[: len(plain)] == plain
+    assert len(more) > 2.5 * len(plain)
+    assert made[3]["distill"].findings["tokens_seen"] > 2 * made[0]["distill"].findings["tokens_seen"]
+
+
 def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp_path: Path) -> None:
     long = [" ".join(tiny.sentences(3, seed=seed)) for seed in range(60)]
     path = write(tmp_path / "long.csv", [("text", "pair"), *((text, f"the answer {text}") for text in long)])

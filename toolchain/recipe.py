@@ -372,18 +372,21 @@ class Distill(_Section):
 
     `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
     left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
-    of. The weights say how much each part of the loss counts: the teacher's outputs (classes softened by
-    `temperature`), its last hidden vectors, the intermediate ones that enter the layers which stay (`prune.layers` must
-    list them), the relations in its last attention, the similarities of its embeddings, and, where the data has pairs,
-    finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from
-    random numbers instead of what pruning left. With `patience` training ends after so many epochs without a better
-    score on the validation part. `finish` adds a lesson.
+    of. With `augment` the teacher is asked so many altered copies of each text of the training part too (pieces of it,
+    thinned, or joined to another's): of a few thousand texts alone a student learns the answers by heart. The weights
+    say how much each part of the loss counts: the teacher's outputs (classes softened by `temperature`), its last
+    hidden vectors, the intermediate ones that enter the layers which stay (`prune.layers` must list them), the
+    relations in its last attention, the similarities of its embeddings, and, where the data has pairs, finding a text's
+    partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from random numbers
+    instead of what pruning left. With `patience` training ends after so many epochs without a better score on the
+    validation part. `finish` adds a lesson.
     """
 
     enabled: bool = True
     fresh: bool = False
     max_length: Annotated[int, Field(ge=8, le=512)] = 64
     rest: bool = False
+    augment: Annotated[int, Field(ge=0, le=100)] = 0
     minutes: Amount | None = None
     epochs: Count | None = None
     tokens: Count | None = None

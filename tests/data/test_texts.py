@@ -148,6 +148,22 @@ def test_a_digest_of_what_is_labelled_changes_with_every_part_but_the_extra_text
     assert len({each.labelled_digest for each in (texts, *changed)}) == 5
 
 
+def test_altered_copies_come_after_the_tasks_own_texts_and_none_is_held_out() -> None:
+    texts = Texts(
+        train=tuple(Example(text=f"one two three number {n}") for n in range(4)),
+        validation=(Example(text="two three"),),
+        test=(Example(text="three number"), Example(text="one two")),
+        extra=(Example(text="more"), Example(text="one two three number 0")),
+    )
+    own = [row.text for row in texts.train]
+    assert texts.taught_texts(copies=0, max_words=8) == texts.training_texts == [*own, "more"]
+    taught = texts.taught_texts(copies=100, max_words=8)
+    assert taught[:4] == own
+    assert taught[-1] == "more"
+    assert len(taught) > 50
+    assert set(taught).isdisjoint({"two three", "three number", "one two"})
+
+
 @pytest.mark.parametrize("missing", ["train", "test"])
 def test_an_empty_part_is_told_by_its_name(tmp_path: Path, missing: str) -> None:
     files = {name: write(tmp_path / f"{name}.csv", [("text", "label"), (name, "x")]) for name in ("train", "test")}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.data import docstrings, readers
+from toolchain.data.augment import altered_copies
 from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
 from toolchain.data.tagged import read_tagged
 from toolchain.errors import BadDataError
@@ -59,6 +60,13 @@ class Texts:
     def training_texts(self) -> list[str]:
         """All text a student may see: of the training part, then the extra text, each once."""
         return list(dict.fromkeys(_texts_of((*self.train, *self.extra))))
+
+    def taught_texts(self, *, copies: int, max_words: int) -> list[str]:
+        """`training_texts` with altered copies of the training part's own right after those; none is held out."""
+        own = list(dict.fromkeys(_texts_of(self.train)))
+        held_out = set(_texts_of((*self.validation, *self.test)))
+        altered = altered_copies(own, copies=copies, max_words=max_words)
+        return list(dict.fromkeys([*own, *(text for text in altered if text not in held_out), *self.training_texts]))
 
     @property
     def training_pairs(self) -> list[tuple[str, str]]:

@@ -181,13 +181,15 @@ def _ask(plan: Plan, texts: Done, teacher: Done, settings: Distill, name: str) -
         "tokens": limit,
         "max_length": length,
         "rest": settings.rest,
+        "augment": settings.augment,
         "hidden": settings.hidden_weight > 0,
         "entered": entered,
         "attention": settings.relation_weight > 0,
     }
 
     def make(folder: Path) -> Mapping[str, Any]:
-        tokenizer, taught = tokenizer_of(plan, teacher).cut_at(length), texts_of(texts).training_texts
+        tokenizer = tokenizer_of(plan, teacher).cut_at(length)
+        taught = texts_of(texts).taught_texts(copies=settings.augment, max_words=length)
         if settings.rest:
             rest = tokenizer.rest(taught)
             taught = list(dict.fromkeys([*taught, *random.Random(0).sample(rest, len(rest))]))
