@@ -38,11 +38,8 @@ GOALS: Mapping[str, Mapping[str, float]] = {
     "packages": {"speedup": 40, "kept_percent": 99},
 }
 ALL_LAYERS = [0, 1, 2, 3, 4, 5]
-# The sizes of all six layers that take as many multiply-accumulates as the recipe's student.
-UNIFORM: Mapping[str, Mapping[str, Any]] = {
-    "search-aggressive": {"layers": ALL_LAYERS, "heads": 1, "neurons": 80},
-    "packages": {"layers": ALL_LAYERS, "heads": 1, "neurons": 16},
-}
+UNIFORM_HEADS: Mapping[str, int] = {"search-balanced": 4, "search-aggressive": 1, "packages": 1}
+HEAD_NEURONS = 64  # neurons that take as many multiply-accumulates as a head: four matrices of width 32 against two
 OURS = "pruned, refitted, distilled"
 ABLATED_MINUTES = 1.0
 ABLATED_TOKENS = 600_000
@@ -65,10 +62,9 @@ ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tokens weighed by how often they occur": {"low_rank": {"token_exponent": 1}},
     "fresh student of the same shape": {"distill": {"fresh": True}},
     SEARCHED: {"prune": {"layers": None, "neurons": None}, "distill": {"intermediate_weight": 0}},
-    "uniform magnitude in all layers": {
-        "prune": {"layers": ALL_LAYERS, "heads": 4, "neurons": 368, "importance": "magnitude", "reconstruct": False},
-    },
 }
+UNIFORM = "uniform magnitude in all layers"
+MAGNITUDE: Mapping[str, Any] = {"importance": "magnitude", "reconstruct": False}
 SAMPLE_TEXTS = 4000
 
 
@@ -102,11 +98,20 @@ def main() -> None:
 
 def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
     """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
-    magnitude = {"importance": "magnitude", "reconstruct": False}
     return [
-        built(name, "uniform magnitude, distilled", {"prune": {**UNIFORM[name], **magnitude}}, quick),
-        built(name, "fresh student, distilled", {"prune": magnitude, "distill": {"fresh": True}}, quick),
+        built(name, "uniform magnitude, distilled", {"prune": uniform(name)}, quick),
+        built(name, "fresh student, distilled", {"prune": MAGNITUDE, "distill": {"fresh": True}}, quick),
     ]
+
+
+def uniform(name: str) -> dict[str, Any]:
+    """The cut of all layers alike, by magnitude, to about as many multiply-accumulates as the recipe's student has."""
+    kept, heads = load_recipe(name).stages, UNIFORM_HEADS[name]
+    multiple = load_profile(PROFILE).preferences.int8_channel_multiple.value
+    layer = (kept.prune.heads or 0) * HEAD_NEURONS + (kept.prune.neurons or 0)
+    neurons = layer * len(kept.kept_layers) / len(ALL_LAYERS) - heads * HEAD_NEURONS
+    rounded = max(round(neurons / multiple), 1) * multiple
+    return {"layers": ALL_LAYERS, "heads": heads, "neurons": rounded, **MAGNITUDE}
 
 
 def built(
@@ -149,7 +154,7 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
     """The balanced student with one thing changed at a time, all trained for the same short time."""
     rows: list[dict[str, Any]] = []
     speedup = 0.0
-    for name, changes in ABLATION.items():
+    for name, changes in {**ABLATION, UNIFORM: {"prune": uniform("search-balanced")}}.items():
         settings = {stage: dict(values) for stage, values in changes.items()}
         settings["distill"] = {"tokens": ABLATED_TOKENS, "finish": None, **settings.get("distill", {})}
         if name == SEARCHED:  # the same price by the profile
