@@ -7,6 +7,7 @@ import torch
 
 from tests import tiny
 from toolchain.export import executorch, litert
+from toolchain.export.compact import compact
 from toolchain.models.text import OneText, outputs
 from toolchain.models.tokenizer import Encoded
 from toolchain.quantize import flatbuffer, xnnpack
@@ -54,4 +55,5 @@ def float_tflite() -> Path:
 def int8_tflite() -> Path:
     path = tiny.scratch() / "int8.tflite"
     flatbuffer.with_dynamic_int8_weights(float_tflite(), path)
+    compact(path)
     return path

@@ -9,6 +9,7 @@ from torch import nn
 from tests import artifacts, tiny
 from toolchain.errors import ExportError
 from toolchain.export import executorch, litert
+from toolchain.export.compact import compact
 from toolchain.export.parity import compare
 from toolchain.quantize import flatbuffer, xnnpack
 
@@ -78,6 +79,7 @@ def test_a_quantised_file_replaces_an_older_one(tmp_path: Path) -> None:
     place = tmp_path / "model.tflite"
     place.write_bytes(b"older")
     flatbuffer.with_dynamic_int8_weights(artifacts.float_tflite(), place)
+    compact(place)
     assert place.read_bytes() == artifacts.int8_tflite().read_bytes()
 
 

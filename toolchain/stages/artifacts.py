@@ -18,6 +18,7 @@ from torch import Tensor
 
 from toolchain.bundle import CORPUS, INDEX
 from toolchain.export import executorch, litert
+from toolchain.export.compact import compact
 from toolchain.export.parity import compare
 from toolchain.host_latency import Contender, compare_on_host
 from toolchain.models import text as text_models
@@ -72,6 +73,7 @@ def export_int8(plan: Plan, runtime: str, student: Done, twin: Done) -> Done:
             delegation = {"delegated": found.delegated, "fallbacks": found.fallbacks}
         else:
             flatbuffer.with_dynamic_int8_weights(twin.file(file_name), file)
+            compact(file)
         return {"bytes": file.stat().st_size, **delegation}
 
     return stage(plan, f"int8 {runtime}", settings, {"student": student.key, "twin": twin.key}, make)
