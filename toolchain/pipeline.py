@@ -31,6 +31,7 @@ from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
+from toolchain.report.int8 import int8_of
 from toolchain.stages import SUFFIXES, Done, Plan
 from toolchain.tasks.kinds import Regression, task_of
 from toolchain.tasks.scores import Scale
@@ -57,6 +58,7 @@ class BuildResult:
             "artifacts": [artifact.model_dump(include=shown) for artifact in manifest.artifacts],
             "best": manifest.best,
             "stages": [stage.model_dump(include={"name", "seconds", "cached"}) for stage in manifest.stages],
+            "int8": [row.document() for row in int8_of(manifest)],
             **compression_of(manifest).summary(),
             "budget": self.verdict.summary(),
         }

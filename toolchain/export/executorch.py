@@ -94,5 +94,6 @@ def _delegation(graph: torch.fx.GraphModule) -> Delegation:
         if node.op == "call_function"
     )
     delegated = calls.pop("executorch_call_delegate", 0)
-    calls.pop("getitem", None)
+    for name in ("getitem", "alloc"):  # no kernels
+        calls.pop(name, None)
     return Delegation(delegated=delegated, fallbacks=dict(sorted(calls.items())))

@@ -30,7 +30,7 @@ CLOCK_NOTES = {
 def build_report(summary: Mapping[str, Any]) -> RenderableType:
     """What was built: models, artifacts, stages, what each won and lost, and the budget."""
     title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
-    parts = (_models(summary), _artifacts(summary), _stages(summary), compression_report(summary))
+    parts = (_models(summary), _artifacts(summary), _int8(summary), _stages(summary), compression_report(summary))
     return Group(title, *parts, _verdict(summary["budget"]))
 
 
@@ -133,6 +133,12 @@ def _artifacts(summary: Mapping[str, Any]) -> Table:
             _parity(artifact.get("parity")),
         )
     return table
+
+
+def _int8(summary: Mapping[str, Any]) -> RenderableType:
+    """Whether int8 was worth it: a sentence for each artifact."""
+    rows = summary.get("int8") or ()
+    return Group(*(Text(row["verdict"], style="" if row["faster"] else "yellow") for row in rows))
 
 
 def _compression(rows: Sequence[Mapping[str, Any]]) -> Table:

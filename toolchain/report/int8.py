@@ -1,0 +1,93 @@
+"""Whether int8 was worth it: each artifact against its float twin, and what ran outside the fast kernels.
+
+In:  a bundle's manifest.
+Out: `Int8Row` for each artifact, with a verdict in a sentence: an int8 artifact that measured no faster than the float
+     student is never called better.
+Both were timed in turn on the machine that built; how it looks on a terminal is `terminal`'s concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from toolchain.bundle import ArtifactFacts, Manifest
+
+LEAST_MS = 1e-6  # below what any clock here tells
+LEAST_GAIN = 1.02  # of two medians of one run; less is no difference
+# Operators whose place outside the delegate says that int8 did not go where it is fast.
+QUANTISING = ("quantize", "choose_qparams")
+PRODUCTS = ("linear", "mm", "matmul", "convolution")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Row:
+    """One artifact; `speedup` is the float student's latency over its own, `fallbacks` how often each operator runs in
+    the runtime's own kernels, as far as that is known.
+    """
+
+    runtime: str
+    latency_ms: float
+    float_latency_ms: float
+    speedup: float
+    delegated: int | None
+    fallbacks: Mapping[str, int]
+
+    @property
+    def faster(self) -> bool:
+        """By more than two medians of one run differ anyway."""
+        return self.speedup >= LEAST_GAIN
+
+    @property
+    def verdict(self) -> str:
+        """One sentence, and what is known of the reason where int8 bought no speed."""
+        times = f"{self.latency_ms:.3g} ms against {self.float_latency_ms:.3g}"
+        if self.faster:
+            return f"int8 {self.runtime} is {self.speedup:.2f}× as fast as the float student ({times})."
+        found = "slower" if self.speedup < 1 else "no faster"
+        return (
+            f"int8 {self.runtime} is {found} than the float student ({times}): it saves space, not time. {self.reason}"
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why int8 is not faster, from the operators that were not delegated."""
+        if self.delegated is None:
+            return f"Which operators left the fast path is not known for {self.runtime}."
+        slow = {name: count for name, count in self.fallbacks.items() if any(part in name for part in PRODUCTS)}
+        if slow:
+            return f"Matrix products run outside XNNPACK: {_counted(slow)}."
+        outside = {name: count for name, count in self.fallbacks.items() if any(part in name for part in QUANTISING)}
+        if outside:
+            return f"Activations are quantised outside XNNPACK: {_counted(outside)}."
+        return (
+            "All matrix products run in XNNPACK, so they are too small for int8 to win back what it costs to quantise "
+            "activations as they come; larger layers would, or fewer of them."
+        )
+
+    def document(self) -> dict[str, Any]:
+        """As `edgewright build --json` prints it."""
+        return {**asdict(self), "faster": self.faster, "verdict": self.verdict}
+
+
+def int8_of(manifest: Manifest) -> tuple[Int8Row, ...]:
+    """A row for each artifact. Raises nothing: delegation that an earlier version did not record is unknown."""
+    exports = {stage.name: stage.findings for stage in manifest.stages}
+    return tuple(_row(each, exports.get(f"int8 {each.runtime}", {})) for each in manifest.artifacts)
+
+
+def _row(artifact: ArtifactFacts, findings: Mapping[str, Any]) -> Int8Row:
+    delegated, fallbacks = findings.get("delegated"), findings.get("fallbacks")
+    return Int8Row(
+        runtime=artifact.runtime,
+        latency_ms=artifact.latency_ms,
+        float_latency_ms=artifact.float_latency_ms,
+        speedup=artifact.float_latency_ms / max(artifact.latency_ms, LEAST_MS),
+        delegated=delegated if isinstance(delegated, int) else None,
+        fallbacks=dict(fallbacks) if isinstance(fallbacks, Mapping) else {},
+    )
+
+
+def _counted(operators: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count}×)" for name, count in operators.items())
