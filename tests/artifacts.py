@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 
 from tests import tiny
-from toolchain.export import executorch, litert
+from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
 from toolchain.models.text import OneText, outputs
 from toolchain.models.tokenizer import Encoded
 from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.quantize import onnx as onnx_int8
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)
 
@@ -56,4 +57,18 @@ def int8_tflite() -> Path:
     path = tiny.scratch() / "int8.tflite"
     flatbuffer.with_dynamic_int8_weights(float_tflite(), path)
     compact(path)
+    return path
+
+
+@cache
+def float_onnx() -> Path:
+    path = tiny.scratch() / "float.onnx"
+    onnx.export(OneText(tiny.teacher().model, padded=False), path, max_length=tiny.MAX_LENGTH)
+    return path
+
+
+@cache
+def int8_onnx() -> Path:
+    path = tiny.scratch() / "int8.onnx"
+    onnx_int8.with_dynamic_int8_weights(float_onnx(), path)
     return path

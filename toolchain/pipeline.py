@@ -32,7 +32,7 @@ from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of
-from toolchain.stages import SUFFIXES, Done, Plan
+from toolchain.stages import Done, Plan
 from toolchain.tasks.kinds import Regression, task_of
 from toolchain.tasks.scores import Scale
 
@@ -81,7 +81,7 @@ class Exported:
 
     def file(self, stage: Done) -> Path:
         """The model file of one of its stages."""
-        return stage.file(f"model{SUFFIXES[self.runtime]}")
+        return stage.file(stages.artifact_name(self.runtime))
 
 
 @dataclass(frozen=True, kw_only=True)

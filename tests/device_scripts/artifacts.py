@@ -1,4 +1,4 @@
-"""A tiny text model as both artifacts, a job for each, and the runners to run them: made once for all tests.
+"""A tiny text model as an artifact of each runtime, a job for each, and the runners: made once for all tests.
 
 Token 0 is padding and is left out of the mean; token 99's embedding is not a number, so that an input can ask for one.
 """
@@ -53,7 +53,7 @@ def tiny_model() -> Any:
 
 @cache
 def folder() -> Path:
-    """Holds model.pte, model.tflite and vectors.json; the process's last act removes it."""
+    """Holds the models and vectors.json; the process's last act removes it."""
     import atexit
 
     place = Path(tempfile.mkdtemp(prefix="edgewright-tests-"))
@@ -108,8 +108,17 @@ def litert_artifact() -> Artifact:
     return Artifact(runtime="litert", path=path, lengths=tuple(LENGTHS))
 
 
+@cache
+def onnx_artifact() -> Artifact:
+    from toolchain.export import onnx
+
+    path = folder() / "model.onnx"
+    onnx.export(tiny_model(), path, max_length=16)
+    return Artifact(runtime="onnx", path=path, lengths=())
+
+
 def artifact_for(runtime: str) -> Artifact:
-    return executorch_artifact() if runtime == "executorch" else litert_artifact()
+    return {"executorch": executorch_artifact, "litert": litert_artifact, "onnx": onnx_artifact}[runtime]()
 
 
 def write_job(place: Path, model: Artifact, /, inputs: Any = None, **changes: Any) -> Path:

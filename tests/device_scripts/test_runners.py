@@ -1,8 +1,10 @@
-"""Both runners, built and run for real on this machine, must answer the same jobs in the same way."""
+"""All runners, built and run for real on this machine, must answer the same jobs in the same way."""
 
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,46 @@ def test_a_litert_artifact_without_the_signature_says_which_it_has(
     ran = run(write_job(tmp_path, artifact, lengths=[4, 8, 16]))
     assert ran.document["error"]["kind"] == "bad-artifact"
     assert "length_16" in ran.document["error"]["message"]
+
+
+@pytest.mark.parametrize("artifact", ["onnx"], indirect=True)
+def test_an_onnx_artifact_that_does_not_say_how_long_a_text_may_be_is_refused(
+    tmp_path: Path, artifact: Artifact, run: Run
+) -> None:
+    import onnx
+
+    model = onnx.load(artifact.path)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "model")
+    sha256 = hashlib.sha256((tmp_path / "model").read_bytes()).hexdigest()
+    ran = run(write_job(tmp_path, artifact, artifact="model", sha256=sha256))
+    assert ran.document["error"] == {"kind": "bad-artifact", "message": 'the model\'s metadata give no "max_length"'}
+
+
+@pytest.mark.parametrize("artifact", ["onnx"], indirect=True)
+def test_an_onnx_artifact_of_another_interface_is_refused_with_what_it_takes(
+    tmp_path: Path, artifact: Artifact, run: Run
+) -> None:
+    import onnx
+
+    model = onnx.load(artifact.path)
+    for node in model.graph.node:
+        node.output[:] = ["vector" if name == "output" else name for name in node.output]
+    model.graph.output[0].name = "vector"
+    onnx.save(model, tmp_path / "model")
+    sha256 = hashlib.sha256((tmp_path / "model").read_bytes()).hexdigest()
+    ran = run(write_job(tmp_path, artifact, artifact="model", sha256=sha256))
+    assert ran.document["error"]["kind"] == "bad-artifact"
+    assert "('vector', 'tensor(float)')" in ran.document["error"]["message"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["litert"], ["tensorrt", "job.json"], ["job.json", "onnx"]])
+def test_the_python_runner_without_a_runtime_it_knows_and_a_job_is_refused(arguments: list[str]) -> None:
+    script = Path(__file__).parents[2] / "device_scripts" / "python_runner.py"
+    ended = subprocess.run(
+        [sys.executable, script, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert (
+        json.loads(ended.stdout)["error"]["message"] == "give two arguments: litert or onnx, and the path of a job file"
+    )

@@ -17,6 +17,8 @@ MADE = {
     "int8 .pte": lambda: artifacts.int8_pte()[0],
     "float .tflite": artifacts.float_tflite,
     "int8 .tflite": artifacts.int8_tflite,
+    "float .onnx": artifacts.float_onnx,
+    "int8 .onnx": artifacts.int8_onnx,
 }
 
 

@@ -10,12 +10,12 @@ from tests.measure.examples import ThisMachine
 from toolchain.errors import CommandTimeoutError, TransferError
 from toolchain.measure import protocol as protocol_module
 from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, infer, job_document, measure
-from toolchain.measure.runtimes import DeviceRuntime, runtime_for
+from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
 
 BRIEF = Protocol(restarts=3, warmup_runs=2, warmup_s=0.0, samples=4, min_seconds=0.0, max_seconds=5.0)
 
 
-@pytest.fixture(scope="module", params=["executorch", "litert"])
+@pytest.fixture(scope="module", params=RUNTIMES)
 def artifact(request: pytest.FixtureRequest) -> Artifact:
     return artifact_for(request.param)
 

@@ -13,7 +13,7 @@ import pytest
 from tests.device_scripts.artifacts import artifact_for, expected, lay_out, run_job, write_job
 from toolchain.errors import EnvironmentFaultError, TargetError, UnsupportedModelError
 from toolchain.measure import native, runtimes
-from toolchain.measure.runtimes import device_litert, runtime_for
+from toolchain.measure.runtimes import WHEELS, device_python, runtime_for
 from toolchain.measure.wheels import extract
 from toolchain.once import made_once
 
@@ -92,17 +92,18 @@ def test_a_source_that_does_not_compile_is_told_and_leaves_nothing_in_the_cache(
 
 
 def test_litert_for_a_device_is_trimmed_to_what_it_opens() -> None:
-    made = device_litert("aarch64", "3.11")
+    made = device_python("litert", "aarch64", "3.11")
     assert made.size_bytes < 60e6
     assert len(made.files) < 150
-    assert "litert_runner.py" in made.files
+    assert "python_runner.py" in made.files
     assert any(name.endswith("libpywrap_litert_common.so") for name in made.files)
     assert not any("WebGpu" in name or "/tests/" in name or name.endswith(".pyi") for name in made.files)
     assert all(b"aarch64" in path.read_bytes() for name, path in made.files.items() if "wrapper" in name)
 
 
-def test_the_trimmed_wheels_run_a_model_without_anything_else_installed(tmp_path: Path) -> None:
-    made, artifact = device_litert(HERE, runtimes.running_python()), artifact_for("litert")
+@pytest.mark.parametrize("runtime", WHEELS)
+def test_the_trimmed_wheels_run_a_model_without_anything_else_installed(tmp_path: Path, runtime: str) -> None:
+    made, artifact = device_python(runtime, HERE, runtimes.running_python()), artifact_for(runtime)
     place, job = lay_out(made, tmp_path / "runtime"), write_job(tmp_path, artifact)
     command = list(made.command(PurePosixPath(place), PurePosixPath(job)))
     # The interpreter behind the virtual environment knows none of its packages.
@@ -110,21 +111,27 @@ def test_the_trimmed_wheels_run_a_model_without_anything_else_installed(tmp_path
     command[command.index("python3") : command.index("python3") + 1] = [str(python), "-S"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env={}, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert '"runtime_version": "2.' in ended.stdout
+    assert f'"runtime_version": "{made.version}"' in ended.stdout
 
 
-def test_litert_on_this_machine_uses_its_own_packages() -> None:
-    made = runtime_for("litert", machine=HERE)
-    assert list(made.files) == ["litert_runner.py"]
+@pytest.mark.parametrize("runtime", WHEELS)
+def test_a_runtime_in_python_uses_the_packages_of_this_machine_here(runtime: str) -> None:
+    made = runtime_for(runtime, machine=HERE)
+    assert list(made.files) == ["python_runner.py"]
     assert sys.executable in made.argv
 
 
 def test_the_command_names_the_places_on_the_device() -> None:
-    made = device_litert("aarch64", "3.11")
+    made = device_python("litert", "aarch64", "3.11")
     command = made.command(PurePosixPath("/home/pi/runtime"), PurePosixPath("/home/pi/job {runtime}.json"))
     assert command[0] == "env"
     assert "PYTHONPATH=/home/pi/runtime/site" in command
-    assert command[-3:] == ("python3", "/home/pi/runtime/litert_runner.py", "/home/pi/job {runtime}.json")
+    assert command[-4:] == (
+        "python3",
+        "/home/pi/runtime/python_runner.py",
+        "litert",
+        "/home/pi/job {runtime}.json",
+    )
 
 
 @pytest.mark.parametrize("machine", ["riscv64", "armv7l", "", "../x86_64"])
@@ -134,14 +141,14 @@ def test_a_machine_without_a_runtime_is_refused_with_those_that_have_one(machine
 
 
 def test_an_unknown_runtime_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnsupportedModelError, match="executorch, litert"):
+    with pytest.raises(UnsupportedModelError, match="executorch, litert, onnx"):
         runtime_for("tensorrt", machine="aarch64")
 
 
 @pytest.mark.parametrize("python", ["2.7", "3", "3.11; rm"])
 def test_a_device_with_no_fitting_python_is_refused(python: str) -> None:
     with pytest.raises(TargetError, match="needs Python 3"):
-        device_litert("aarch64", python)
+        device_python("litert", "aarch64", python)
 
 
 def test_a_wheel_that_does_not_exist_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ from torch import nn
 
 from tests import artifacts, tiny
 from toolchain.errors import ExportError
-from toolchain.export import executorch, litert
+from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
 from toolchain.export.parity import compare
 from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.quantize import onnx as onnx_int8
 
 pytestmark = pytest.mark.slow
 
@@ -32,13 +33,29 @@ def test_an_int8_tflite_says_what_the_float_model_says_at_every_length() -> None
     assert parity.passed
 
 
-@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_an_int8_onnx_says_what_the_float_model_says_at_every_length() -> None:
+    session = onnx.Session(artifacts.int8_onnx())
+    found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
+    parity = compare(found, artifacts.expected())
+    assert 0.99 < parity.cosine_min < 1
+    assert parity.passed
+
+
+def test_every_linear_layer_of_an_int8_onnx_multiplies_int8() -> None:
+    import onnx as onnx_format
+
+    kinds = [node.op_type for node in onnx_format.load(artifacts.int8_onnx()).graph.node]
+    assert kinds.count("MatMulInteger") == 4 * len(tiny.encoder().shape.layers)
+    assert "Gemm" not in kinds
+
+
+@pytest.mark.parametrize("runtime", ["executorch", "litert", "onnx"])
 def test_int8_saves_more_than_a_byte_and_a_half_of_four_for_each_parameter(runtime: str) -> None:
-    files = (
-        (artifacts.float_pte(), artifacts.int8_pte()[0])
-        if runtime == "executorch"
-        else (artifacts.float_tflite(), artifacts.int8_tflite())
-    )
+    files = {
+        "executorch": (artifacts.float_pte(), artifacts.int8_pte()[0]),
+        "litert": (artifacts.float_tflite(), artifacts.int8_tflite()),
+        "onnx": (artifacts.float_onnx(), artifacts.int8_onnx()),
+    }[runtime]
     before, after = (file.stat().st_size for file in files)
     assert before - after > 1.5 * tiny.teacher().model.parameters_count
 
@@ -89,3 +106,11 @@ def test_a_file_that_is_no_model_is_an_export_error(tmp_path: Path, content: byt
     with pytest.raises(ExportError, match="LiteRT"):
         flatbuffer.with_dynamic_int8_weights(tmp_path / "float.tflite", tmp_path / "int8.tflite")
     assert not (tmp_path / "int8.tflite").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no protocol buffer" * 100])
+def test_a_file_that_is_no_onnx_model_is_an_export_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "float.onnx").write_bytes(content)
+    with pytest.raises(ExportError, match="ONNX"):
+        onnx_int8.with_dynamic_int8_weights(tmp_path / "float.onnx", tmp_path / "int8.onnx")
+    assert not (tmp_path / "int8.onnx").exists()

@@ -11,5 +11,7 @@ TargetAddress = Annotated[
 ]
 RuntimeName = Annotated[
     str | None,
-    typer.Option("--runtime", metavar="executorch|litert", help="Which artifact to run; the faster one by default."),
+    typer.Option(
+        "--runtime", metavar="executorch|litert|onnx", help="Which artifact to run; the faster one by default."
+    ),
 ]

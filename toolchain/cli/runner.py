@@ -21,7 +21,7 @@ def build_runner(
         str, typer.Option("--machine", metavar="x86_64|aarch64", help="The processor the runner is for.")
     ] = "aarch64",
     runtime: Annotated[
-        str, typer.Option("--runtime", metavar="executorch|litert", help="The runtime to make ready.")
+        str, typer.Option("--runtime", metavar="executorch|litert|onnx", help="The runtime to make ready.")
     ] = "executorch",
     as_json: AsJson = False,
 ) -> int:

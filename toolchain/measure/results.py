@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from targets.base import Completed
 from toolchain.errors import RunnerError, TransferError
+from toolchain.profiles import Runtime
 
 LARGEST_RESULT = 64 << 20
 SHOWN = 300
@@ -29,7 +30,7 @@ class RunnerResult(_Read):
     """One process of a runner: it loaded an artifact, ran each input once, then sampled. Times in ms."""
 
     schema_: Literal[1] = Field(alias="schema")
-    runtime: Literal["executorch", "litert"]
+    runtime: Runtime
     runtime_version: Annotated[str, Field(max_length=100)]
     sha256: str
     threads: int

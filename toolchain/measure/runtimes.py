@@ -1,6 +1,6 @@
 """What a machine needs to run an artifact: files to push, and the command that reads a job.
 
-In:  a runtime's name ("executorch" or "litert"), the machine's processor, its Python.
+In:  a runtime's name ("executorch", "litert" or "onnx"), the machine's processor, its Python.
 Out: `DeviceRuntime`. Everything is made or fetched once and cached; pushing it is `targets.push`'s concern.
 """
 
@@ -20,9 +20,8 @@ from toolchain.measure.wheels import extract, fetch_wheel, installed_folder, ins
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 
-RUNTIMES = ("executorch", "litert")
 MACHINES = ("x86_64", "aarch64")
-RUNNER_SCRIPT = "litert_runner.py"
+RUNNER_SCRIPT = "python_runner.py"
 SITE = "site"
 DEFAULT_PYTHON = "3.11"
 # NumPy leaves old Pythons behind; for those, the last version that still has wheels.
@@ -30,6 +29,44 @@ OLDER_NUMPY = {"3.9": "2.0.2", "3.10": "2.2.6"}
 LAYOUT = 1  # raise it when what is kept of the wheels changes
 # One thread and no user packages: nothing but the interpreter under test shall take memory or processor time.
 ENVIRONMENT = ("PYTHONNOUSERSITE=1", "OPENBLAS_NUM_THREADS=1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """The Python package that runs a kind of artifact, and which of its files that needs."""
+
+    package: str
+    kept: re.Pattern[str]
+    purpose: str
+
+    def keeps(self, member: str) -> bool:
+        """Whether running a model needs this member of the wheel."""
+        return self.kept.fullmatch(member) is not None
+
+
+WHEELS: Mapping[str, Wheel] = {
+    # `ai_edge_litert.interpreter` imports two modules of its own package, its wrapper and NumPy; the rest of the wheel
+    # (a GPU accelerator, the newer LiteRT library, converters, vendors' tools) is 25 MB that it never opens.
+    "litert": Wheel(
+        package="ai-edge-litert",
+        purpose="run LiteRT artifacts",
+        kept=re.compile(
+            r"ai_edge_litert/(__init__|interpreter|metrics_interface|metrics_portable)\.py"
+            r"|ai_edge_litert/(_pywrap_litert_interpreter_wrapper|libpywrap_litert_common)[^/]*\.so"
+            r"|ai_edge_litert-[^/]*\.dist-info/METADATA"
+        ),
+    ),
+    # Its Python module has the whole runtime in it; the library beside it is for programs in C.
+    "onnx": Wheel(
+        package="onnxruntime",
+        purpose="run ONNX artifacts",
+        kept=re.compile(
+            r"onnxruntime/__init__\.py|onnxruntime/capi/[^/]*\.py|onnxruntime/capi/onnxruntime_pybind11_state[^/]*\.so"
+            r"|onnxruntime-[^/]*\.dist-info/METADATA"
+        ),
+    ),
+}
+RUNTIMES = ("executorch", *WHEELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +104,8 @@ def runtime_for(runtime: str, *, machine: str, python: str | None = None) -> Dev
             name=runtime, version=version, files=MappingProxyType(dict(files)), argv=(f"{{runtime}}/{PROGRAM}", "{job}")
         )
     if machine == platform.machine() and python in (None, running_python()):
-        return host_litert()
-    return device_litert(machine, python or DEFAULT_PYTHON)
+        return host_python(runtime)
+    return device_python(runtime, machine, python or DEFAULT_PYTHON)
 
 
 def running_python() -> str:
@@ -76,45 +113,42 @@ def running_python() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def host_litert() -> DeviceRuntime:
-    """LiteRT for this machine: its own interpreter and packages, so the script is all that is pushed."""
-    version = installed_version("ai-edge-litert", "run LiteRT artifacts")
-    argv = ("env", *ENVIRONMENT, sys.executable, f"{{runtime}}/{RUNNER_SCRIPT}", "{job}")
-    files = MappingProxyType({RUNNER_SCRIPT: _runner_script()})
-    return DeviceRuntime(name="litert", version=version, files=files, argv=argv)
+def host_python(runtime: str) -> DeviceRuntime:
+    """A runtime in Python for this machine: its own interpreter and packages, so the script is all that is pushed."""
+    wheel = WHEELS[runtime]
+    version = installed_version(wheel.package, wheel.purpose)
+    argv = ("env", *ENVIRONMENT, sys.executable, f"{{runtime}}/{RUNNER_SCRIPT}", runtime, "{job}")
+    files = MappingProxyType({RUNNER_SCRIPT: _runner_script(wheel.purpose)})
+    return DeviceRuntime(name=runtime, version=version, files=files, argv=argv)
 
 
-def device_litert(machine: str, python: str) -> DeviceRuntime:
-    """LiteRT for a device that has `python3` and nothing else: NumPy and the interpreter come along."""
+def device_python(runtime: str, machine: str, python: str) -> DeviceRuntime:
+    """A runtime for a device that has `python3` and nothing else: NumPy and the interpreter come along."""
+    wheel = WHEELS[runtime]
     if re.fullmatch(r"3\.\d{1,2}", python) is None:
-        raise TargetError(f"the LiteRT runner needs Python 3 on the device, and it has {python}")
-    litert = installed_version("ai-edge-litert", "run LiteRT artifacts")
-    numpy = OLDER_NUMPY.get(python) or installed_version("numpy", "run LiteRT artifacts")
+        raise TargetError(f"the {runtime} runner needs Python 3 on the device, and it has {python}")
+    version = installed_version(wheel.package, wheel.purpose)
+    numpy = OLDER_NUMPY.get(python) or installed_version("numpy", wheel.purpose)
     # Only bytecode of the same Python can be made here; it saves a small board seconds at every start.
     compiled = python == running_python()
-    name = f"litert-{litert}-numpy-{numpy}-{machine}-py{python}-{'pyc' if compiled else 'py'}-{LAYOUT}"
+    name = f"{runtime}-{version}-numpy-{numpy}-{machine}-py{python}-{'pyc' if compiled else 'py'}-{LAYOUT}"
 
     def make(into: Path) -> None:
-        for requirement, keep in ((f"ai-edge-litert=={litert}", keep_of_litert), (f"numpy=={numpy}", keep_of_numpy)):
+        for requirement, keep in (
+            (f"{wheel.package}=={version}", wheel.keeps),
+            (f"numpy=={numpy}", keep_of_numpy),
+        ):
             extract(fetch_wheel(requirement, machine=machine, python=python), into, keep)
         if compiled:
             leave_only_bytecode(into)
 
     site = made_once(cache_dir("runtimes") / name, make)
     files = {f"{SITE}/{path.relative_to(site).as_posix()}": path for path in sorted(site.rglob("*")) if path.is_file()}
-    files[RUNNER_SCRIPT] = _runner_script()
+    files[RUNNER_SCRIPT] = _runner_script(wheel.purpose)
     paths = (f"PYTHONPATH={{runtime}}/{SITE}", "PYTHONDONTWRITEBYTECODE=1")
-    argv = ("env", *ENVIRONMENT, *paths, "python3", f"{{runtime}}/{RUNNER_SCRIPT}", "{job}")
-    return DeviceRuntime(name="litert", version=litert, files=MappingProxyType(files), argv=argv)
+    argv = ("env", *ENVIRONMENT, *paths, "python3", f"{{runtime}}/{RUNNER_SCRIPT}", runtime, "{job}")
+    return DeviceRuntime(name=runtime, version=version, files=MappingProxyType(files), argv=argv)
 
-
-# `ai_edge_litert.interpreter` imports two modules of its own package, its wrapper and NumPy; the rest of the wheel
-# (a GPU accelerator, the newer LiteRT library, converters, vendors' tools) is 25 MB that it never opens.
-_LITERT_KEPT = re.compile(
-    r"ai_edge_litert/(__init__|interpreter|metrics_interface|metrics_portable)\.py"
-    r"|ai_edge_litert/(_pywrap_litert_interpreter_wrapper|libpywrap_litert_common)[^/]*\.so"
-    r"|ai_edge_litert-[^/]*\.dist-info/METADATA"
-)
 
 # Parts that `import numpy` leaves alone until they are named, and what only developers use.
 _NUMPY_DROPPED = re.compile(
@@ -122,11 +156,6 @@ _NUMPY_DROPPED = re.compile(
     r"|^numpy/(random|f2py|fft|polynomial|ma|testing|typing|distutils|ctypeslib|doc|_pyinstaller|core|char|rec|strings)/"
     r"|^numpy/_core/(include|lib)/|_core/(_simd|_[a-z_]*tests)\.[^/]*so$|dist-info/(?!METADATA$)"
 )
-
-
-def keep_of_litert(member: str) -> bool:
-    """Whether running a model needs this member of the ai-edge-litert wheel."""
-    return _LITERT_KEPT.fullmatch(member) is not None
 
 
 def keep_of_numpy(member: str) -> bool:
@@ -139,15 +168,14 @@ def leave_only_bytecode(folder: Path) -> None:
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     if not compileall.compile_dir(folder, quiet=2, legacy=True, invalidation_mode=unchecked, stripdir=folder):
         raise EnvironmentFaultError(
-            "sound Python source in the wheels", "prepare LiteRT for a device", "run this again"
+            "sound Python source in the wheels", "prepare a runtime in Python for a device", "run this again"
         )
     for source in folder.rglob("*.py"):
         source.unlink()
 
 
-def _runner_script() -> Path:
+def _runner_script(purpose: str) -> Path:
     package = installed_folder("device_scripts")
     if package is None or not (package / RUNNER_SCRIPT).is_file():
-        remedy = "install edgewright again"
-        raise EnvironmentFaultError("device_scripts/litert_runner.py", "run LiteRT artifacts", remedy)
+        raise EnvironmentFaultError(f"device_scripts/{RUNNER_SCRIPT}", purpose, "install edgewright again")
     return package / RUNNER_SCRIPT

@@ -1,7 +1,7 @@
 """The stages of a build, each a function from earlier results to one cached result; `pipeline` tells their order."""
 
 from toolchain.stages.artifacts import (
-    SUFFIXES,
+    artifact_name,
     asked_texts,
     check,
     export_float,
@@ -15,9 +15,9 @@ from toolchain.stages.teacher import load_teacher, read_texts, score_of
 
 __all__ = [
     "LESSONS",
-    "SUFFIXES",
     "Done",
     "Plan",
+    "artifact_name",
     "ask_teacher",
     "asked_texts",
     "check",

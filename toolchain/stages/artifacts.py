@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import platform
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from toolchain.bundle import CORPUS, INDEX
-from toolchain.export import executorch, litert
-from toolchain.export.compact import compact
 from toolchain.export.parity import compare
 from toolchain.host_latency import Contender, compare_on_host
 from toolchain.models import text as text_models
-from toolchain.models.model import TransformerModel
-from toolchain.models.text import OneText
-from toolchain.quantize import flatbuffer
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
-from toolchain.stages.prices import executorch_int8
+from toolchain.stages.runtimes import RUNTIMES, Limits
 from toolchain.stages.teacher import score_of
 from toolchain.tasks.search_index import SearchIndex
 
 VECTORS = 16
-SUFFIXES = {"executorch": ".pte", "litert": ".tflite"}
+
+
+def artifact_name(runtime: str) -> str:
+    """The model file's name in a stage's folder and in a bundle."""
+    return f"model{RUNTIMES[runtime].suffix}"
 
 
 def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
@@ -53,28 +51,22 @@ def export_float(plan: Plan, runtime: str, source: Done, name: str) -> Done:
     """A float artifact, made to be compared with: of the teacher, or of the student before int8."""
 
     def make(folder: Path) -> Mapping[str, Any]:
-        file = folder / f"model{SUFFIXES[runtime]}"
-        _write_float(plan, runtime, model_of(source), file)
+        file = folder / artifact_name(runtime)
+        RUNTIMES[runtime].write_float(model_of(source), file, _limits(plan))
         return {"bytes": file.stat().st_size}
 
     return stage(plan, name, _export_settings(plan, runtime), {"model": source.key}, make)
 
 
 def export_int8(plan: Plan, runtime: str, student: Done, twin: Done) -> Done:
-    """The int8 artifact; LiteRT's is made from its float twin's file, ExecuTorch's from the model."""
+    """The int8 artifact, made from the model or from its float twin's file."""
     settings = {**_export_settings(plan, runtime), **plan.recipe.stages.quantize.model_dump()}
-    file_name = f"model{SUFFIXES[runtime]}"
+    name = artifact_name(runtime)
 
     def make(folder: Path) -> Mapping[str, Any]:
-        file = folder / file_name
-        delegation: Mapping[str, Any] = {}
-        if runtime == "executorch":
-            found = executorch_int8(model_of(student), file, max_length=plan.max_length)
-            delegation = {"delegated": found.delegated, "fallbacks": found.fallbacks}
-        else:
-            flatbuffer.with_dynamic_int8_weights(twin.file(file_name), file)
-            compact(file)
-        return {"bytes": file.stat().st_size, **delegation}
+        file = folder / name
+        found = RUNTIMES[runtime].write_int8(model_of(student), twin.file(name), file, _limits(plan))
+        return {"bytes": file.stat().st_size, **found}
 
     return stage(plan, f"int8 {runtime}", settings, {"student": student.key, "twin": twin.key}, make)
 
@@ -85,9 +77,7 @@ def check(plan: Plan, runtime: str, texts: Done, trimmed: Done, student: Done, a
     def make(folder: Path) -> Mapping[str, Any]:
         score = score_of(plan, texts)
         rows = tokenizer_of(plan, trimmed).encode(score.texts)
-        file = artifact.file(f"model{SUFFIXES[runtime]}")
-        run: Callable[[Sequence[int]], Tensor]
-        run = executorch.Session(file) if runtime == "executorch" else litert.Session(file, plan.recipe.lengths)
+        run = RUNTIMES[runtime].session(artifact.file(artifact_name(runtime)), _limits(plan))
         found = []
         for index, row in enumerate(rows):
             found.append(run(row.ids))
@@ -117,13 +107,12 @@ def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
     return stage(plan, "time", {"threads": 1}, identity, make)
 
 
+def _limits(plan: Plan) -> Limits:
+    return Limits(max_length=plan.max_length, lengths=plan.recipe.lengths)
+
+
 def _export_settings(plan: Plan, runtime: str) -> dict[str, Any]:
-    lengths = list(plan.recipe.lengths) if runtime == "litert" else []
-    return {"runtime": runtime, "max_length": plan.max_length, "lengths": lengths}
-
-
-def _write_float(plan: Plan, runtime: str, model: TransformerModel, file: Path) -> None:
-    if runtime == "executorch":
-        executorch.export(OneText(model, padded=False), file, max_length=plan.max_length)
-    else:
-        litert.export(OneText(model, padded=True), file, lengths=plan.recipe.lengths)
+    made_for = RUNTIMES[runtime]
+    lengths = list(plan.recipe.lengths) if made_for.fixed_lengths else []
+    versions = {"packages": versions} if (versions := made_for.versions()) else {}
+    return {"runtime": runtime, "max_length": plan.max_length, "lengths": lengths, **versions}

@@ -1,12 +1,15 @@
-"""Run one LiteRT artifact as a job file says and print one JSON document: times, memory, outputs.
+"""Run one LiteRT or ONNX artifact as a job file says and print one JSON document: times, memory, outputs.
 
-In:  argv[1], a job file, the same as the native runner's (device_scripts/runner/job.hpp); its "lengths" name the
-     artifact's signatures: "length_16" takes int32 "ids" (1, 16) and gives float "output".
+In:  argv[1], the runtime, "litert" or "onnx"; argv[2], a job file, the same as the native runner's
+     (device_scripts/runner/job.hpp). For LiteRT its "lengths" name the artifact's signatures: "length_16" takes int32
+     "ids" (1, 16) and gives float "output". An ONNX artifact takes int64 "ids" (1, n) up to the "max_length" of its
+     metadata and gives float "output".
 Out: the result on standard output and exit status 0, or {"schema": 1, "error": {"kind", "message"}} and 1.
-One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. An input is padded with 0 to
-the smallest length that fits, outside the timed part. Memory is VmRSS before the model is loaded, then with it, and
-after the last sample, and VmHWM, the highest it has ever been; both include the Python interpreter.
-Needs Python 3.9, NumPy and one of ai-edge-litert and tflite-runtime. Imports nothing of Edgewright: it runs on devices.
+One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
+with 0 to the smallest length that fits, outside the timed part. Memory is VmRSS before the model is loaded, then with
+it, and after the last sample, and VmHWM, the highest it has ever been; all include the Python interpreter.
+Needs Python 3.9, NumPy and ai-edge-litert, tflite-runtime or onnxruntime. Imports nothing of Edgewright: it runs on
+devices.
 """
 
 import hashlib
@@ -64,7 +67,7 @@ def is_seconds(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 86400
 
 
-def read_job(path):
+def read_job(path, needs_lengths):
     """The job with every field checked; its paths become relative to where this process runs."""
     job = read_json(path)
     for name in sorted(FIELDS - {"min_seconds"} - set(job)):
@@ -86,7 +89,9 @@ def read_job(path):
     if not re.fullmatch("[0-9a-f]{64}", job["sha256"]):
         raise bad_job("sha256", "must be 64 lower-case hexadecimal digits")
     lengths = job["lengths"]
-    if not isinstance(lengths, list) or not lengths or not all(is_integer(item, 1, 1 << 20) for item in lengths):
+    if not isinstance(lengths, list) or not all(is_integer(item, 1, 1 << 20) for item in lengths):
+        raise bad_job("lengths", "must be a list of lengths")
+    if needs_lengths and not lengths:
         raise bad_job("lengths", "must list the length of each signature of a LiteRT artifact")
     for name in ("artifact", "vectors"):
         job[name] = path.parent / job[name]
@@ -140,36 +145,63 @@ def runtime_version(package, module):
         return getattr(module, "__version__", "unknown")
 
 
-def import_runtime():
-    """The interpreter class, and the version of the package it comes from."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread a core, which nothing here uses
-    try:
-        import ai_edge_litert
-        from ai_edge_litert.interpreter import Interpreter
-
-        return Interpreter, runtime_version("ai-edge-litert", ai_edge_litert)
-    except ImportError as first:
-        try:
-            import tflite_runtime
-            from tflite_runtime.interpreter import Interpreter
-
-            return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
-        except ImportError:
-            raise Fault("run-failed", f"no LiteRT interpreter can be imported: {first}") from None
+def one_line(error):
+    """The message of an error without line breaks."""
+    return " ".join(str(error).split())
 
 
-class Model:
+class LiteRt:
     """An artifact with one signature a length; only the lengths that are asked for take memory."""
 
-    def __init__(self, interpreter_class, job, needed):
+    name = "litert"
+    needs_lengths = True
+
+    def __init__(self, job, inputs):
+        self.job = job
+        self.interpreter_class, self.version = self.imported()
+        self.calls = [self.padded(place, ids) for place, ids in enumerate(inputs)]
+
+    @staticmethod
+    def imported():
+        """The interpreter class, and the version of the package it comes from."""
+        try:
+            import ai_edge_litert
+            from ai_edge_litert.interpreter import Interpreter
+
+            return Interpreter, runtime_version("ai-edge-litert", ai_edge_litert)
+        except ImportError as first:
+            try:
+                import tflite_runtime
+                from tflite_runtime.interpreter import Interpreter
+
+                return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
+            except ImportError:
+                raise Fault("run-failed", f"no LiteRT interpreter can be imported: {first}") from None
+
+    def padded(self, place, ids):
+        """(length, ids) of an input: an int32 array of the smallest length that fits."""
+        import numpy
+
+        lengths = self.job["lengths"]
+        length = min((item for item in lengths if item >= len(ids)), default=None)
+        if length is None:
+            raise too_long(place, ids, max(lengths))
+        array = numpy.zeros((1, length), dtype=numpy.int32)
+        array[0, : len(ids)] = ids
+        return length, array
+
+    def load(self):
+        """The model, and a runner for each length that an input has."""
         try:
             # A path rather than bytes: the interpreter maps the file instead of copying it.
-            self.interpreter = interpreter_class(model_path=str(job["artifact"]), num_threads=job["threads"])
+            self.interpreter = self.interpreter_class(
+                model_path=str(self.job["artifact"]), num_threads=self.job["threads"]
+            )
             signatures = self.interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
-            raise Fault("bad-artifact", f"the model cannot be loaded: {one_line(error)}") from None
+            raise cannot_load(error) from None
         self.runners = {}
-        for length in needed:
+        for length in sorted({length for length, _ in self.calls}):
             name = f"length_{length}"
             if name not in signatures:
                 raise Fault("bad-artifact", f"there is no signature {name!r}; there are {sorted(signatures)}")
@@ -193,85 +225,127 @@ class Model:
             raise Fault("bad-artifact", f"signature {name!r} cannot be prepared: {one_line(error)}") from None
         return runner
 
-    def run(self, length, ids):
+    def run(self, call):
         """What is timed: handing over the ids, running, and copying the output out."""
+        length, ids = call
         return self.runners[length](ids=ids)["output"]
 
 
-def one_line(error):
-    """The message of an error without line breaks."""
-    return " ".join(str(error).split())
+class OnnxRuntime:
+    """An artifact that takes a text of any length up to the one in its metadata."""
+
+    name = "onnx"
+    needs_lengths = False
+
+    def __init__(self, job, inputs):
+        try:
+            import numpy
+            import onnxruntime
+        except ImportError as error:
+            raise Fault("run-failed", f"ONNX Runtime cannot be imported: {error}") from None
+        onnxruntime.set_default_logger_severity(4)  # what it finds odd about a board is no part of a result
+        self.job, self.onnxruntime = job, onnxruntime
+        self.version = runtime_version("onnxruntime", onnxruntime)
+        self.calls = [{"ids": numpy.array([ids], dtype=numpy.int64)} for ids in inputs]
+
+    def load(self):
+        """The model, checked: one input, one output, and long enough for every text."""
+        options = self.onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self.job["threads"], 1
+        try:
+            self.session = self.onnxruntime.InferenceSession(
+                str(self.job["artifact"]), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors share no base of their own
+            raise cannot_load(error) from None
+        taken = [(each.name, each.type) for each in self.session.get_inputs()]
+        given = [(each.name, each.type) for each in self.session.get_outputs()]
+        if taken != [("ids", "tensor(int64)")] or given != [("output", "tensor(float)")]:
+            raise Fault(
+                "bad-artifact", f'the model must take int64 "ids" and give float "output", not {taken}, {given}'
+            )
+        longest = self.session.get_modelmeta().custom_metadata_map.get("max_length", "")
+        if not longest.isdecimal():
+            raise Fault("bad-artifact", 'the model\'s metadata give no "max_length"')
+        for place, call in enumerate(self.calls):
+            if call["ids"].shape[1] > int(longest):
+                raise too_long(place, call["ids"][0], int(longest))
+
+    def run(self, call):
+        """What is timed: handing over the ids, running, and copying the output out."""
+        try:
+            return self.session.run(["output"], call)[0]
+        except Exception as error:  # its errors share no base of their own
+            raise RuntimeError(one_line(error)) from None
 
 
-def padded_inputs(inputs, lengths):
-    """(length, ids) of each input: an int32 array of the smallest length that fits."""
-    import numpy
+BACKENDS = {backend.name: backend for backend in (LiteRt, OnnxRuntime)}
 
-    pairs = []
-    for place, ids in enumerate(inputs):
-        length = min((item for item in lengths if item >= len(ids)), default=None)
-        if length is None:
-            raise Fault("bad-job", f"input {place} has {len(ids)} ids; the artifact takes at most {max(lengths)}")
-        array = numpy.zeros((1, length), dtype=numpy.int32)
-        array[0, : len(ids)] = ids
-        pairs.append((length, array))
-    return pairs
+
+def too_long(place, ids, longest):
+    """A fault of an input that no artifact of this length takes."""
+    return Fault("bad-job", f"input {place} has {len(ids)} ids; the artifact takes at most {longest}")
+
+
+def cannot_load(error):
+    """A fault of a file that is no model."""
+    return Fault("bad-artifact", f"the model cannot be loaded: {one_line(error)}")
 
 
 class Session:
-    """The measurement of one loaded model."""
+    """The measurement of one backend's model."""
 
-    def __init__(self, job, pairs):
-        self.job, self.pairs, self.result = job, pairs, {}
+    def __init__(self, job, backend):
+        self.job, self.backend, self.result = job, backend, {}
 
-    def measure(self, interpreter_class):
+    def measure(self):
         """Load the model, run each input once, then sample."""
         job, result = self.job, self.result
         result["rss_start_bytes"] = status_bytes("VmRSS")
         start = time.monotonic()
-        model = Model(interpreter_class, job, sorted({length for length, _ in self.pairs}))
+        self.backend.load()
         result["load_ms"] = (time.monotonic() - start) * 1e3
         result["rss_loaded_bytes"] = status_bytes("VmRSS")
         try:
-            self.collect_outputs(model)
-            result["latency_ms"] = self.sampled_ms(model) if job["samples"] else []
+            self.collect_outputs()
+            result["latency_ms"] = self.sampled_ms() if job["samples"] else []
         except (ValueError, RuntimeError) as error:
             raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
         result["rss_steady_bytes"] = status_bytes("VmRSS")
         return result
 
-    def collect_outputs(self, model):
+    def collect_outputs(self):
         """Run each input once; the first run is the first inference."""
         self.result["outputs"] = []
-        for place, (length, ids) in enumerate(self.pairs):
+        for place, call in enumerate(self.backend.calls):
             start = time.monotonic()
-            output = model.run(length, ids)
+            output = self.backend.run(call)
             if place == 0:
                 self.result["first_inference_ms"] = (time.monotonic() - start) * 1e3
             values = output.ravel().tolist()
             check_finite(values, place)
             self.result["outputs"].append([nine_digits(value) for value in values])
 
-    def sampled_ms(self, model):
+    def sampled_ms(self):
         """Whole passes over the inputs until `samples` and `min_seconds` are both reached; less once `max_seconds` end.
 
         Whole passes, because inputs of unlike lengths take unlike times, and each shall weigh the same.
         """
-        job, pairs, count = self.job, self.pairs, 0
+        job, run, calls, count = self.job, self.backend.run, self.backend.calls, 0
         start = time.monotonic()
         while count < job["warmup_runs"] or time.monotonic() - start < job["warmup_s"]:
-            model.run(*pairs[count % len(pairs)])
+            run(calls[count % len(calls)])
             count += 1
         samples = []
         start = time.monotonic()
         while len(samples) < MOST_SAMPLES:
             elapsed = time.monotonic() - start
-            enough = len(samples) >= job["samples"] and elapsed >= job["min_seconds"] and len(samples) % len(pairs) == 0
+            enough = len(samples) >= job["samples"] and elapsed >= job["min_seconds"] and len(samples) % len(calls) == 0
             if samples and (enough or elapsed >= job["max_seconds"]):
                 break
-            length, ids = pairs[len(samples) % len(pairs)]
+            call = calls[len(samples) % len(calls)]
             before = time.monotonic()
-            model.run(length, ids)
+            run(call)
             samples.append(nine_digits((time.monotonic() - before) * 1e3))
         return samples
 
@@ -290,16 +364,18 @@ def nine_digits(value):
 
 
 def main(arguments):
-    """Print the result of the job named by the only argument; the exit status."""
+    """Print the result of the job for the runtime that the arguments name; the exit status."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread a core, which nothing here uses
     try:
-        if len(arguments) != 1:
-            raise Fault("bad-job", "give one argument: the path of a job file")
-        job = read_job(Path(arguments[0]))
+        if len(arguments) != 2 or arguments[0] not in BACKENDS:
+            raise Fault("bad-job", f"give two arguments: {' or '.join(BACKENDS)}, and the path of a job file")
+        kind = BACKENDS[arguments[0]]
+        job = read_job(Path(arguments[1]), kind.needs_lengths)
         inputs = read_inputs(job["vectors"])
         check_hash(job)
-        interpreter_class, version = import_runtime()
-        measured = Session(job, padded_inputs(inputs, job["lengths"])).measure(interpreter_class)
-        result = {"schema": 1, "runtime": "litert", "runtime_version": version, "sha256": job["sha256"]}
+        backend = kind(job, inputs)
+        measured = Session(job, backend).measure()
+        result = {"schema": 1, "runtime": kind.name, "runtime_version": backend.version, "sha256": job["sha256"]}
         result.update(threads=job["threads"], **measured)
         # The kernel updates its high-water mark lazily; it may lie a page below what was just seen.
         peaks = [status_bytes("VmHWM"), *(value for name, value in measured.items() if name.startswith("rss_"))]
