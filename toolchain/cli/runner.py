@@ -25,7 +25,7 @@ def build_runner(
     ] = "executorch",
     as_json: AsJson = False,
 ) -> int:
-    """Build the native runner, or gather LiteRT for a device; done once, then cached.
+    """Build the native runner, or gather LiteRT or ONNX Runtime for a device; done once, then cached.
 
     \b
     Examples:
