@@ -1,0 +1,307 @@
+"""What int8 buys the whole teacher, unpruned, under every runtime, beside what one has without this project.
+
+    python -m tests.benchmarks.quantisation [--json] [--quick]
+
+One run, one thread, on this machine: latencies at 64 tokens and at the real lengths of questions, files, cosines with
+the float teacher on held-out sentences, memory, and how much of the runtime's own int8 peak the linear layers reach.
+That peak is measured beside them: eight int8 layers of 1024 × 1024 on 64 tokens. `--quick` times fewer rounds.
+"""
+
+import itertools
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests.benchmarks.options import parsed
+from toolchain import stages
+from toolchain.bundle import sha256_of
+from toolchain.export import executorch, litert, onnx
+from toolchain.export.compact import compact
+from toolchain.host_latency import Contender, HostLatency, compare_on_host
+from toolchain.models.model import TransformerModel
+from toolchain.models.sizes import sizes
+from toolchain.models.text import OneText, outputs
+from toolchain.models.tokenizer import Encoded
+from toolchain.profiles import load_profile
+from toolchain.progress import Silent
+from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.quantize import onnx as onnx_int8
+from toolchain.quiet import quiet
+from toolchain.recipe import load_recipe
+from toolchain.stages import Plan
+
+LONGEST = 64
+LENGTHS = (16, 32, LONGEST)
+ASKED = 48  # questions that are timed at their real lengths
+LONG = 8  # texts of 64 tokens
+COMPARED = 500
+PEAK_WIDTH, PEAK_LAYERS = 1024, 8
+EAGER = "PyTorch eager, float"
+BY_ITSELF = "ai_edge_quantizer {}, one signature of 64"
+GOALS = {
+    "executorch int8": {"against_float": 2.5, "mb": 25.0, "cosine": 0.995},
+    "litert int8": {"cosine": 0.998},
+}
+BEYOND_FILE_MB = 12.0  # of the native runner's memory
+REAL_AGAINST_LONG = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One file of the teacher; `float_name` is the variant it is to be faster than."""
+
+    name: str
+    runtime: str
+    file: Path
+    lengths: tuple[int, ...]
+    float_name: str
+
+
+class Peak(nn.Module):
+    """Almost nothing but large matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(128, PEAK_WIDTH)
+        self.layers = nn.ModuleList(nn.Linear(PEAK_WIDTH, PEAK_WIDTH) for _ in range(PEAK_LAYERS))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden = self.tokens(ids)
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return hidden.mean(dim=1)
+
+    @staticmethod
+    def macs() -> int:
+        """Of 64 tokens."""
+        return LONGEST * PEAK_LAYERS * PEAK_WIDTH * PEAK_WIDTH
+
+
+def main() -> None:
+    options = parsed(__doc__)
+    found = figures(quick=options.quick)
+    print(json.dumps(found, indent=2) if options.json else table(found))
+
+
+def figures(*, quick: bool) -> dict[str, Any]:
+    """Every variant of the demo's teacher."""
+    plan = Plan(recipe=load_recipe("demo"), profile=load_profile("raspberry-pi-4"), progress=Silent())
+    texts = stages.read_texts(plan)
+    teacher = stages.load_teacher(plan, texts)
+    model, tokenizer = stages.model_of(teacher), stages.tokenizer_of(plan, teacher).cut_at(LONGEST)
+    rows = stages.texts_of(texts).test
+    sample = random.Random(0).sample(sorted({text for row in rows for text in (row.text, str(row.pair))}), COMPARED)
+    compared = tokenizer.encode(sample)
+    asked = [row.ids for row in tokenizer.encode([row.text for row in random.Random(1).sample(rows, ASKED)])]
+    long = [row.ids for row in compared if len(row.ids) == LONGEST][:LONG]
+    expected = outputs(model, compared)
+    linear_macs = linear_macs_of(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        made, peaks = variants(model, Path(scratch)), peak_variants(Path(scratch))
+        timed = {
+            "long": race([*made, *peaks], long, rounds=2 if quick else 5),
+            "real": race(made, asked, rounds=2 if quick else 5),
+        }
+        cosines = {each.name: cosines_of(each, compared, expected) for each in made}
+        bytes_of = {each.name: each.file.stat().st_size for each in made}
+    eager = {kind: eager_ms(model, ids) for kind, ids in (("long", long), ("real", asked))}
+    found = [{"name": EAGER, "ms": eager, "bytes": 4 * model.parameters_count, "cosine": {"mean": 1.0, "least": 1.0}}]
+    peak = {each.runtime: Peak.macs() / timed["long"][each.name].p50_ms for each in peaks}
+    for each in made:
+        ms = {kind: results[each.name].p50_ms for kind, results in timed.items()}
+        twin = {kind: results[each.float_name].p50_ms for kind, results in timed.items()}
+        entry: dict[str, Any] = {
+            "name": each.name,
+            "ms": ms,
+            "against_float": {kind: twin[kind] / ms[kind] for kind in ms},
+            "bytes": bytes_of[each.name],
+            "cosine": cosines[each.name],
+            "peak_rss_bytes": timed["real"][each.name].peak_rss_bytes,
+        }
+        if each.name != each.float_name:
+            entry["utilisation"] = linear_macs / ms["long"] / peak[each.runtime]
+        found.append(entry)
+    return {
+        "variants": found,
+        "peak_int8_gops": {runtime: 2e-6 * per_ms for runtime, per_ms in peak.items()},
+        "linear_macs_at_64": linear_macs,
+        "mean_tokens": statistics.fmean(map(len, asked)),
+        "compared": COMPARED,
+        "goals": {"variants": GOALS, "beyond_file_mb": BEYOND_FILE_MB, "real_against_long": REAL_AGAINST_LONG},
+    }
+
+
+def variants(model: TransformerModel, folder: Path) -> list[Variant]:
+    """The teacher's files, ours first."""
+    free, padded = OneText(model, padded=False), OneText(model, padded=True)
+    made: list[Variant] = []
+
+    def add(name: str, runtime: str, suffix: str, write: Callable[[Path], Any], float_name: str) -> Path:
+        file = folder / f"{len(made)}{suffix}"
+        write(file)
+        lengths = () if suffix != ".tflite" else (LONGEST,) if "one signature" in name else LENGTHS
+        made.append(Variant(name=name, runtime=runtime, file=file, lengths=lengths, float_name=float_name))
+        return file
+
+    def lite_int8(source: Path) -> Callable[[Path], None]:
+        def write(file: Path) -> None:
+            flatbuffer.with_dynamic_int8_weights(source, file)
+            compact(file)
+
+        return write
+
+    add(
+        "executorch float",
+        "executorch",
+        ".pte",
+        lambda file: executorch.export(free, file, max_length=LONGEST),
+        "executorch float",
+    )
+    add("executorch int8", "executorch", ".pte", lambda file: int8_pte(free, file), "executorch float")
+    lite = add(
+        "litert float", "litert", ".tflite", lambda file: litert.export(padded, file, lengths=LENGTHS), "litert float"
+    )
+    add("litert int8", "litert", ".tflite", lite_int8(lite), "litert float")
+    whole = add("onnx float", "onnx", ".onnx", lambda file: onnx.export(free, file, max_length=LONGEST), "onnx float")
+    add("onnx int8", "onnx", ".onnx", lambda file: onnx_int8.with_dynamic_int8_weights(whole, file), "onnx float")
+    alone = folder / "alone.tflite"
+    litert.export(padded, alone, lengths=(LONGEST,))
+    for recipe in ("dynamic_wi8_afp32", "weight_only_wi8_afp32"):
+        name = BY_ITSELF.format(recipe)
+        add(name, "litert", ".tflite", lambda file, recipe=recipe: as_it_comes(alone, recipe, file), "litert float")
+    return made
+
+
+def peak_variants(folder: Path) -> list[Variant]:
+    """The large products as int8 under each runtime."""
+    torch.manual_seed(0)
+    module = Peak().eval()
+    int8_pte(module, folder / "peak.pte")
+    litert.export(module, folder / "peak.float.tflite", lengths=(LONGEST,))
+    flatbuffer.with_dynamic_int8_weights(folder / "peak.float.tflite", folder / "peak.tflite")
+    onnx.export(module, folder / "peak.float.onnx", max_length=LONGEST)
+    onnx_int8.with_dynamic_int8_weights(folder / "peak.float.onnx", folder / "peak.onnx")
+    return [
+        Variant(name=f"{runtime} peak", runtime=runtime, file=folder / file, lengths=lengths, float_name="")
+        for runtime, file, lengths in (
+            ("executorch", "peak.pte", ()),
+            ("litert", "peak.tflite", (LONGEST,)),
+            ("onnx", "peak.onnx", ()),
+        )
+    ]
+
+
+def int8_pte(module: nn.Module, file: Path) -> None:
+    """As the pipeline makes one."""
+    executorch.export(
+        xnnpack.with_quantized_embeddings(module),
+        file,
+        max_length=LONGEST,
+        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, executorch.example_ids()),
+    )
+
+
+def as_it_comes(source: Path, recipe_name: str, destination: Path) -> None:
+    """A quantiser's own recipe, with nothing of ours."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    with quiet():
+        worker = quantizer.Quantizer(str(source))
+        worker.load_quantization_recipe(getattr(recipe, recipe_name)())
+        worker.quantize().export_model(str(destination))
+
+
+def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: int) -> Mapping[str, HostLatency]:
+    """All in turn, given the same texts."""
+    contenders = [
+        Contender(
+            name=each.name,
+            runtime=each.runtime,
+            file=each.file,
+            sha256=sha256_of(each.file),
+            lengths=each.lengths,
+            # The peak's table is small; which tokens it reads does not matter.
+            inputs=tuple(tuple(1 + token % 100 if not each.float_name else token for token in ids) for ids in inputs),
+        )
+        for each in made
+    ]
+    return compare_on_host(contenders, progress=Silent(), rounds=rounds)
+
+
+def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
+    """With the float teacher: the mean and the least of all sentences."""
+    run: Callable[[Sequence[int]], Tensor]
+    if variant.runtime == "litert":
+        run = litert.Session(variant.file, variant.lengths)
+    else:
+        run = {"executorch": executorch.Session, "onnx": onnx.Session}[variant.runtime](variant.file)
+    found = functional.cosine_similarity(torch.stack([run(row.ids) for row in rows]), expected, dim=-1)
+    return {"mean": float(found.mean()), "least": float(found.min())}
+
+
+def eager_ms(model: TransformerModel, inputs: Sequence[Sequence[int]]) -> float:
+    """The median of PyTorch itself on one thread."""
+    module, threads = OneText(model, padded=False), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        taken = []
+        with torch.inference_mode():
+            for ids in itertools.islice(itertools.cycle(inputs), 10 + 2 * len(inputs)):
+                row = torch.tensor([ids])
+                started = time.perf_counter()
+                module(row)
+                taken.append(1e3 * (time.perf_counter() - started))
+    finally:
+        torch.set_num_threads(threads)
+    return statistics.median(taken[10:])
+
+
+def linear_macs_of(model: TransformerModel) -> int:
+    """Of the linear layers, for one text of 64 tokens."""
+    counted = sizes(model, (torch.ones(1, LONGEST, dtype=torch.long), None))
+    return sum(layer.macs for layer in counted.layers if layer.kind == "Linear")
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| whole teacher | 64 tokens, ms | × its float | real lengths, ms | × its float | size | cosine, mean (least) "
+        "| peak memory | of int8 peak |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in found["variants"]:
+        goal = found["goals"]["variants"].get(each["name"], {})
+        ratios = each.get("against_float", {})
+        shown = {kind: f"{ratios[kind]:.2f}×" if kind in ratios else "–" for kind in ("long", "real")}
+        wanted = {name: f" (goal {goal[name]:g})" if name in goal else "" for name in ("against_float", "mb", "cosine")}
+        memory = f"{each['peak_rss_bytes'] / 1e6:.1f} MB" if "peak_rss_bytes" in each else "–"
+        used = f"{100 * each['utilisation']:.0f} %" if "utilisation" in each else "–"
+        lines.append(
+            f"| {each['name']} | {each['ms']['long']:.2f} | {shown['long']}{wanted['against_float']} | "
+            f"{each['ms']['real']:.2f} | {shown['real']} | {each['bytes'] / 1e6:.1f} MB{wanted['mb']} | "
+            f"{each['cosine']['mean']:.4f} ({each['cosine']['least']:.4f}){wanted['cosine']} | {memory} | {used} |"
+        )
+    peaks = ", ".join(f"{runtime} {gops:.0f}" for runtime, gops in found["peak_int8_gops"].items())
+    lines += [
+        "",
+        f"One thread, batch 1; questions have {found['mean_tokens']:.0f} tokens on average; cosines on "
+        f"{found['compared']} held-out sentences of at most 64 tokens; times are medians of one run on one machine. "
+        f"Peaks of int8 in giga-operations a second: {peaks}. Goals: the native runner takes no more memory than the "
+        f"file and {found['goals']['beyond_file_mb']:g} MB; real lengths are {found['goals']['real_against_long']:g}× "
+        "faster than 64.",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
