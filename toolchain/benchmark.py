@@ -1,12 +1,14 @@
 """Measure a bundle on a target: push, check every hash and the outputs there, time, and judge the budget.
 
 In:  a bundle's path, a target's address.
-Out: `BenchResult`: the measurement, the parity found on that machine's own core, and the verdict.
+Out: `BenchResult`: the measurement, the parity found on that machine's own core, and the verdict; on request also how
+     much faster than its float twin the artifact is there.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +18,23 @@ from targets.base import Target
 from toolchain.budget import Verdict, judge
 from toolchain.bundle import VECTORS, ArtifactFacts, Bundle
 from toolchain.deploy import deploy_from
-from toolchain.errors import ParityError
+from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
 from toolchain.measure.measurement import Clock, Measurement, clock_of
-from toolchain.measure.protocol import Protocol, measure
+from toolchain.measure.protocol import Protocol, measure_in_turn
 from toolchain.progress import Progress, Silent
+from toolchain.report.int8 import Int8Row, int8_measured
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """One artifact of a bundle on one target."""
+    """One artifact of a bundle on one target; `int8` says what int8 bought there, where that was asked for."""
 
     bundle: Bundle
     measurement: Measurement
     parity: Parity
     verdict: Verdict
+    int8: Int8Row | None = None
 
     def summary(self) -> dict[str, Any]:
         """What `edgewright bench --json` prints."""
@@ -38,6 +42,7 @@ class BenchResult:
             "bundle": str(self.bundle.path),
             **self.measurement.document(),
             "parity": self.parity.document(),
+            **({"against_float": self.int8.document()} if self.int8 else {}),
             "budget": self.verdict.summary(),
         }
 
@@ -49,9 +54,10 @@ def bench(
     runtime: str | None = None,
     quick: bool = False,
     threads: int = 1,
+    against_float: bool = False,
     progress: Progress | None = None,
 ) -> BenchResult:
-    """Measure the bundle's best artifact, or that of one runtime.
+    """Measure the bundle's best artifact, or that of one runtime; with `against_float` its float twin in turn with it.
 
     An emulated target is given a clock that counts instructions. Raises `InputError` for the bundle, `TargetError`
     for the machine, `ParityError` when the outputs there are not the student's.
@@ -59,42 +65,65 @@ def bench(
     told = progress or Silent()
     opened = Bundle.open(bundle)
     artifact = opened.artifact(runtime)
+    files = (artifact.file, _float_of(opened, artifact)) if against_float else (artifact.file,)
     clock = clock_of(address)
     with told.stage(f"connect to {address}"):
         target = open_target(address, instruction_clock=clock == "instructions")
     try:
-        measurement, parity = _measured(opened, artifact, target, clock, quick=quick, threads=threads, told=told)
+        found = _measured(opened, artifact, files, target, clock, quick=quick, threads=threads, told=told)
     finally:
         target.close()
-    if not parity.passed:
-        raise ParityError(
-            f"{artifact.file} gives other outputs on {address} than the student it was made from: the worst cosine is "
-            f"{parity.cosine_min:.3f}, below {parity.cosine_limit:g}; no speed counts until that is understood "
-            "(another runtime version or an emulated core with other kernels are the usual causes)"
-        )
+    for file, (_, parity) in zip(files, found, strict=True):
+        if not parity.passed:
+            raise ParityError(
+                f"{file} gives other outputs on {address} than the student it was made from: the worst cosine is "
+                f"{parity.cosine_min:.3f}, below {parity.cosine_limit:g}; no speed counts until that is understood "
+                "(another runtime version or an emulated core with other kernels are the usual causes)"
+            )
+    (measurement, parity), *twin = found
     return BenchResult(
-        bundle=opened, measurement=measurement, parity=parity, verdict=_verdict(opened, artifact, measurement)
+        bundle=opened,
+        measurement=measurement,
+        parity=parity,
+        verdict=_verdict(opened, artifact, measurement),
+        int8=int8_measured(opened.manifest, artifact, measurement, twin[0][0]) if twin else None,
     )
 
 
+def _float_of(bundle: Bundle, artifact: ArtifactFacts) -> str:
+    if artifact.float_file is None:
+        raise InputError(
+            f"{bundle.path} has no float twin of {artifact.file} to measure against; "
+            "build it with `stages.export.keep_float = true`"
+        )
+    return artifact.float_file
+
+
 def _measured(
-    bundle: Bundle, artifact: ArtifactFacts, target: Target, clock: Clock, *, quick: bool, threads: int, told: Progress
-) -> tuple[Measurement, Parity]:
+    bundle: Bundle,
+    artifact: ArtifactFacts,
+    files: Sequence[str],
+    target: Target,
+    clock: Clock,
+    *,
+    quick: bool,
+    threads: int,
+    told: Progress,
+) -> list[tuple[Measurement, Parity]]:
     vectors = json.loads(bundle.file(VECTORS).read_text(encoding="utf-8"))
     with told.stage("push"):
-        place = deploy_from(bundle, artifact, target)
+        places = [deploy_from(bundle, artifact, target, file=file) for file in files]
     with told.stage("measure"):
-        measurement = measure(
+        measurements = measure_in_turn(
             target,
-            place.artifact,
-            place.runtime,
+            [(place.artifact, place.runtime) for place in places],
             vectors["inputs"],
             protocol=Protocol.for_clock(clock, quick=quick),
             threads=threads,
             clock=clock,
             note=told.update,
         )
-    return measurement, compare(measurement.outputs, vectors["outputs"])
+    return [(each, compare(each.outputs, vectors["outputs"])) for each in measurements]
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:

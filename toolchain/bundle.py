@@ -70,7 +70,10 @@ class ParityFacts(_Part):
 
 
 class ArtifactFacts(_Part):
-    """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length."""
+    """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length.
+
+    `float_file` is its float twin, where the bundle has that too.
+    """
 
     runtime: Runtime
     runtime_version: str
@@ -85,6 +88,7 @@ class ArtifactFacts(_Part):
     teacher_latency_ms: float
     speedup: float
     peak_rss_bytes: int
+    float_file: str | None = None
 
 
 class StageFacts(_Part):
@@ -229,7 +233,8 @@ def _verify(folder: Path, manifest: Manifest, *, shown: Path) -> None:
             raise BundleError(f"{shown} lacks {name}; {again}")
         if (found := sha256_of(path)) != expected:
             raise BundleError(f"{shown}/{name} was altered: its sha256 is {found[:12]}…, not {expected[:12]}…; {again}")
-    named = {artifact.file for artifact in manifest.artifacts} | {TOKENIZER, VECTORS}
+    twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
+    named = {artifact.file for artifact in manifest.artifacts} | twins | {TOKENIZER, VECTORS}
     if unlisted := sorted(named - set(manifest.files)):
         raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {again}")
 

@@ -26,13 +26,14 @@ class Deployed:
     runtime: RemoteRuntime
 
 
-def deploy_from(bundle: Bundle, artifact: ArtifactFacts, target: Target) -> Deployed:
-    """Push one of a bundle's artifacts, as `deploy` does."""
+def deploy_from(bundle: Bundle, artifact: ArtifactFacts, target: Target, *, file: str | None = None) -> Deployed:
+    """Push one of a bundle's artifacts, or another `file` of the same interface, as `deploy` does."""
+    name = file or artifact.file
     return deploy(
         target,
-        bundle.file(artifact.file),
+        bundle.file(name),
         runtime=artifact.runtime,
-        sha256=artifact.sha256,
+        sha256=bundle.manifest.files[name],
         lengths=artifact.lengths,
     )
 

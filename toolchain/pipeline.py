@@ -83,6 +83,11 @@ class Exported:
         """The model file of one of its stages."""
         return stage.file(stages.artifact_name(self.runtime))
 
+    @property
+    def float_name(self) -> str:
+        """The float twin's name in a bundle."""
+        return f"float-{stages.artifact_name(self.runtime)}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
@@ -224,7 +229,7 @@ def _export(plan: Plan, runtime: str, texts: Done, teacher: Done, trimmed: Done,
 
 def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
     texts, teacher, trimmed, student = made.texts, made.teacher, made.trimmed, made.student
-    artifacts = tuple(_artifact(each, timed) for each in made.exported)
+    artifacts = tuple(_artifact(plan, each, timed) for each in made.exported)
     verdicts = {artifact.runtime: _verdict(plan, teacher, artifact) for artifact in artifacts}
     best = min(artifacts, key=lambda artifact: _rank(plan, artifact, verdicts[artifact.runtime]))
 
@@ -252,6 +257,8 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
     def fill(folder: Path) -> None:
         for each in made.exported:
             shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
+            if plan.recipe.stages.export.keep_float:
+                shutil.copyfile(each.file(each.twin), folder / each.float_name)
         shutil.copyfile(trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
         _write_vectors(plan, folder, texts, trimmed, student)
         if made.index:
@@ -263,7 +270,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
     return BuildResult(bundle=bundle, verdict=verdicts[best.runtime])
 
 
-def _artifact(each: Exported, timed: Done) -> ArtifactFacts:
+def _artifact(plan: Plan, each: Exported, timed: Done) -> ArtifactFacts:
     teacher, twin, int8 = (timed.findings[f"{each.runtime} {role}"] for role in ("teacher", "float", "int8"))
     file = each.file(each.int8)
     return ArtifactFacts(
@@ -280,6 +287,7 @@ def _artifact(each: Exported, timed: Done) -> ArtifactFacts:
         teacher_latency_ms=teacher["p50_ms"],
         speedup=teacher["p50_ms"] / int8["p50_ms"],
         peak_rss_bytes=int8["peak_rss_bytes"],
+        float_file=each.float_name if plan.recipe.stages.export.keep_float else None,
     )
 
 

@@ -434,12 +434,16 @@ def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Export(_Section):
-    """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given."""
+    """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given.
+
+    With `keep_float` the bundle also holds each artifact's float twin, to be measured against on a device.
+    """
 
     runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1), AfterValidator(_each_once)] = ("executorch", "litert")
     lengths: Annotated[
         tuple[Annotated[int, Field(gt=0, le=512)], ...], Field(min_length=1), AfterValidator(_rising)
     ] = DEFAULT_LENGTHS
+    keep_float: bool = False
 
 
 class Stages(_Section):

@@ -224,6 +224,7 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         "runtime": None,
         "quick": True,
         "threads": 2,
+        "against_float": False,
     }
 
 

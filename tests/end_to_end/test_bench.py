@@ -10,6 +10,7 @@ import pytest
 from tests.targets.conftest import Server, new_key
 from toolchain import Bundle
 from toolchain.cli.main import main
+from toolchain.errors import BundleError
 
 BOARD = "emulated://raspberry-pi-4"
 PROMISED = {
@@ -74,6 +75,60 @@ def test_a_bundle_is_measured_on_an_emulated_board_by_its_instructions(
     assert document["machine"]["cpu_parts"] == ["0xd08"]
     assert main(["bench", str(bundle), "--target", BOARD, "--runtime", runtime]) == 0
     assert "not a board's milliseconds" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.fixture(scope="module")
+def with_floats(recipe: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle with its float twins; all else is in the cache."""
+    folder = tmp_path_factory.mktemp("floats")
+    shutil.copytree(recipe.parent, folder / "recipe")
+    path = folder / "recipe" / recipe.name
+    path.write_text(path.read_text() + "keep_float = true\n")
+    assert main(["build", str(path), "--profile", "raspberry-pi-4", "-o", str(folder / "bundle")]) == 0
+    return folder / "bundle"
+
+
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_int8_is_measured_in_turn_with_its_float_twin_and_said_to_be_faster_only_where_it_is(
+    with_floats: Path, runtime: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = benched(capsys, with_floats, "local:", "--runtime", runtime, "--against-float")["against_float"]
+    assert found["runtime"] == runtime
+    assert found["low"] <= found["speedup"] <= found["high"]
+    assert found["speedup"] == pytest.approx(found["float_latency_ms"] / found["latency_ms"])
+    assert found["faster"] == (found["low"] > 1 and found["speedup"] >= 1.02)
+    assert ("as fast as the float student" in found["verdict"]) == found["faster"]
+    assert ("it saves space, not time" in found["verdict"]) != found["faster"]
+
+
+@pytest.mark.emulated
+def test_by_instructions_the_ratio_to_the_float_twin_repeats(
+    with_floats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [
+        benched(capsys, with_floats, BOARD, "--runtime", "executorch", "--against-float")["against_float"]["speedup"]
+        for _ in range(2)
+    ]
+    assert runs[0] == pytest.approx(runs[1], rel=0.005)
+    assert main(["bench", str(with_floats), "--target", BOARD, "--runtime", "executorch", "--against-float"]) == 0
+    assert "the float student" in " ".join(capsys.readouterr().out.split())
+
+
+def test_float_twins_are_in_the_manifest_like_every_other_file(with_floats: Path) -> None:
+    manifest = Bundle.open(with_floats).manifest
+    assert {each.float_file for each in manifest.artifacts} == {"float-model.pte", "float-model.tflite"}
+    (with_floats / "float-model.pte").rename(with_floats / "aside")
+    try:
+        with pytest.raises(BundleError, match=r"lacks float-model\.pte"):
+            Bundle.open(with_floats)
+    finally:
+        (with_floats / "aside").rename(with_floats / "float-model.pte")
+
+
+def test_a_bundle_without_its_float_twin_says_how_to_get_one(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, line = refused(capsys, "bench", str(bundle), "--target", "local:", "--against-float")
+    assert status == 2
+    assert "stages.export.keep_float = true" in line
 
 
 @pytest.mark.emulated

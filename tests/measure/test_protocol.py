@@ -1,6 +1,7 @@
 """Measuring goes through a real target, a real runner and a real artifact, all on this machine."""
 
 import platform
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -9,7 +10,15 @@ from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expec
 from tests.measure.examples import ThisMachine
 from toolchain.errors import CommandTimeoutError, TransferError
 from toolchain.measure import protocol as protocol_module
-from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, infer, job_document, measure
+from toolchain.measure.protocol import (
+    Protocol,
+    RemoteArtifact,
+    RemoteRuntime,
+    infer,
+    job_document,
+    measure,
+    measure_in_turn,
+)
 from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
 
 BRIEF = Protocol(restarts=3, warmup_runs=2, warmup_s=0.0, samples=4, min_seconds=0.0, max_seconds=5.0)
@@ -56,6 +65,29 @@ def test_a_measurement_pools_every_process_and_keeps_the_outputs(
     assert seen.latency.p50 > 0
     assert (seen.runtime, seen.target, seen.emulated) == (artifact.runtime, "here:", False)
     assert seen.machine_after == {"throttling": {"raw": "0x0"}}
+
+
+def test_artifacts_that_are_compared_run_in_turn(tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime) -> None:
+    target, heard = ThisMachine(tmp_path), []
+    altered = tmp_path / "copy"
+    altered.write_bytes(artifact.path.read_bytes())
+    second = replace(placed(artifact), path=PurePosixPath(altered))
+    first, other = measure_in_turn(
+        target,
+        [(placed(artifact), runtime), (second, runtime)],
+        INPUTS,
+        protocol=BRIEF,
+        facts=lambda _: {},
+        note=lambda done, of: heard.append((done, of)),
+    )
+    jobs = [command[-1] for command in target.commands if command[0] != "rm"]
+    assert len(set(jobs)) == 2
+    assert jobs == jobs[:2] * 3
+    assert heard == [(done, 6) for done in range(1, 7)]
+    assert (first.artifact, other.artifact) == (artifact.path.name, "copy")
+    assert len(first.runs) == len(other.runs) == 3
+    assert first.outputs == other.outputs
+    assert list((tmp_path / "jobs").iterdir()) == []
 
 
 def test_inference_alone_gives_outputs_and_leaves_nothing_behind(

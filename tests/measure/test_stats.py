@@ -46,6 +46,20 @@ def test_the_interval_covers_the_true_median_about_as_often_as_it_says() -> None
     assert 0.90 <= hits / 300 <= 0.99
 
 
+def test_the_interval_of_a_ratio_covers_the_true_ratio_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(4)
+    hits = 0
+    for _ in range(300):
+        low, high = stats.ratio_interval(random.normal(20, 1, 41).tolist(), random.normal(10, 1, 60).tolist())
+        hits += low <= 2 <= high
+    assert 0.90 <= hits / 300 <= 0.99
+
+
+def test_samples_that_do_not_vary_have_one_ratio_and_none_have_none() -> None:
+    assert stats.ratio_interval([6.0] * 9, [3.0] * 5) == (2.0, 2.0)
+    assert all(math.isnan(bound) for bound in stats.ratio_interval([], [1.0]))
+
+
 def test_a_large_number_of_samples_is_no_burden() -> None:
     low, high = stats.median_interval([float(index % 100) for index in range(300_000)])
     assert 48 <= low <= high <= 51

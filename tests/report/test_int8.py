@@ -1,6 +1,7 @@
 """Whether int8 was worth it, told from constructed manifests."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,13 @@ def test_int8_that_is_not_measurably_faster_is_never_called_better(latency_ms: f
     assert said in found.verdict
     assert "it saves space, not time" in found.verdict
     assert "as fast as" not in found.verdict
+
+
+def test_where_all_samples_are_known_the_whole_interval_must_be_faster() -> None:
+    close = replace(row(latency_ms=0.9), low=0.97, high=1.2)
+    assert not close.faster
+    assert "no faster than the float student (0.9 ms against 1, 95 % interval 0.97 to 1.20×)" in close.verdict
+    assert replace(close, low=1.05).faster
 
 
 def test_the_reason_names_the_matrix_products_that_left_the_fast_path() -> None:

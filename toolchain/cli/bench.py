@@ -16,25 +16,39 @@ def bench(
     address: TargetAddress,
     runtime: RuntimeName = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of one inference.")] = 1,
+    against_float: Annotated[
+        bool, typer.Option("--against-float", help="Also measure the float twin, in turn with the artifact.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Push a bundle to a target, check its files and outputs there, measure it, and judge its budget.
 
-    On an emulated target the clock counts instructions: good to compare variants, never a board's milliseconds.
+    --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
+    stages.export.keep_float does. On an emulated target the clock counts instructions: good to compare variants,
+    never a board's milliseconds.
 
     \b
     Examples:
       edgewright bench build/demo --target emulated://raspberry-pi-4
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4
       edgewright bench build/demo --target local: --runtime litert --quick --json
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float
     """
     with output.work_on_stderr():
         from toolchain.benchmark import bench as run_bench
         from toolchain.cli.progress import shown_progress
 
         with shown_progress() as progress:
-            result = run_bench(bundle, address, runtime=runtime, quick=quick, threads=threads, progress=progress)
+            result = run_bench(
+                bundle,
+                address,
+                runtime=runtime,
+                quick=quick,
+                threads=threads,
+                against_float=against_float,
+                progress=progress,
+            )
     summary = result.summary()
     if as_json:
         output.emit(summary)

@@ -10,7 +10,7 @@ import posixpath
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -106,29 +106,57 @@ def measure(
     `note` hears (processes done, of how many). Raises `RunnerError` when the runner fails, `TransferError` when the
     artifact there has another hash, and what the target raises.
     """
+    (measurement,) = measure_in_turn(
+        target, [(artifact, runtime)], inputs, protocol=protocol, threads=threads, clock=clock, facts=facts, note=note
+    )
+    return measurement
+
+
+def measure_in_turn(
+    target: Target,
+    contenders: Sequence[tuple[RemoteArtifact, RemoteRuntime]],
+    inputs: Sequence[Sequence[int]],
+    *,
+    protocol: Protocol | None = None,
+    threads: int = 1,
+    clock: Clock = "wall",
+    facts: Facts | None = None,
+    note: Note | None = None,
+) -> tuple[Measurement, ...]:
+    """Measure artifacts to be compared: a process of each, then the next of each, and so on.
+
+    A machine that grows warm or busy on the way does so for all of them. Otherwise as `measure`.
+    """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
     before = dict(read(target))
-    results = []
-    with job_on(target, artifact, inputs, protocol, threads) as job:
-        for done in range(protocol.restarts):
-            results.append(_run(target, job, artifact, runtime, len(inputs), protocol))
+    results: list[list[RunnerResult]] = [[] for _ in contenders]
+    turns = [place for _ in range(protocol.restarts) for place in range(len(contenders))]
+    with ExitStack() as jobs:
+        placed = [jobs.enter_context(job_on(target, each, inputs, protocol, threads)) for each, _ in contenders]
+        for done, place in enumerate(turns, start=1):
+            artifact, runtime = contenders[place]
+            results[place].append(_run(target, placed[place], artifact, runtime, len(inputs), protocol))
             if note is not None:
-                note(done + 1, protocol.restarts)
-    return Measurement(
-        artifact=artifact.path.name,
-        artifact_bytes=artifact.size_bytes,
-        runtime=runtime.runtime.name,
-        runtime_version=results[0].runtime_version,
-        sha256=artifact.sha256,
-        target=target.address,
-        emulated=target.emulated,
-        clock=clock,
-        threads=threads,
-        input_lengths=tuple(len(ids) for ids in inputs),
-        runs=tuple(results),
-        machine_before=before,
-        machine_after=dict(read(target)),
+                note(done, len(turns))
+    after = dict(read(target))
+    return tuple(
+        Measurement(
+            artifact=artifact.path.name,
+            artifact_bytes=artifact.size_bytes,
+            runtime=runtime.runtime.name,
+            runtime_version=runs[0].runtime_version,
+            sha256=artifact.sha256,
+            target=target.address,
+            emulated=target.emulated,
+            clock=clock,
+            threads=threads,
+            input_lengths=tuple(len(ids) for ids in inputs),
+            runs=tuple(runs),
+            machine_before=before,
+            machine_after=after,
+        )
+        for (artifact, runtime), runs in zip(contenders, results, strict=True)
     )
 
 

@@ -1,18 +1,20 @@
 """Whether int8 was worth it: each artifact against its float twin, and what ran outside the fast kernels.
 
-In:  a bundle's manifest.
+In:  a bundle's manifest, and for another machine the measurements of an artifact and its twin there.
 Out: `Int8Row` for each artifact, with a verdict in a sentence: an int8 artifact that measured no faster than the float
      student is never called better.
-Both were timed in turn on the machine that built; how it looks on a terminal is `terminal`'s concern.
+Both were timed in turn on one machine; how it looks on a terminal is `terminal`'s concern.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from toolchain.bundle import ArtifactFacts, Manifest
+from toolchain.measure.measurement import Measurement
+from toolchain.measure.stats import percentile, ratio_interval
 
 LEAST_MS = 1e-6  # below what any clock here tells
 LEAST_GAIN = 1.02  # of two medians of one run; less is no difference
@@ -23,7 +25,9 @@ PRODUCTS = ("linear", "mm", "matmul", "convolution")
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Row:
-    """One artifact; `speedup` is the float student's latency over its own, `fallbacks` how often each operator runs in
+    """One artifact; `speedup` is the float student's latency over its own.
+
+    It lies between `low` and `high` at 95 % where all samples are known. `fallbacks` is how often each operator runs in
     the runtime's own kernels, as far as that is known.
     """
 
@@ -31,18 +35,22 @@ class Int8Row:
     latency_ms: float
     float_latency_ms: float
     speedup: float
-    delegated: int | None
-    fallbacks: Mapping[str, int]
+    low: float | None = None
+    high: float | None = None
+    delegated: int | None = None
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def faster(self) -> bool:
-        """By more than two medians of one run differ anyway."""
-        return self.speedup >= LEAST_GAIN
+        """By more than two medians of one run differ anyway, and by all of the interval where there is one."""
+        return self.speedup >= LEAST_GAIN and (self.low is None or self.low > 1)
 
     @property
     def verdict(self) -> str:
         """One sentence, and what is known of the reason where int8 bought no speed."""
         times = f"{self.latency_ms:.3g} ms against {self.float_latency_ms:.3g}"
+        if self.low is not None and self.high is not None:
+            times += f", 95 % interval {self.low:.2f} to {self.high:.2f}×"
         if self.faster:
             return f"int8 {self.runtime} is {self.speedup:.2f}× as fast as the float student ({times})."
         found = "slower" if self.speedup < 1 else "no faster"
@@ -75,6 +83,17 @@ def int8_of(manifest: Manifest) -> tuple[Int8Row, ...]:
     """A row for each artifact. Raises nothing: delegation that an earlier version did not record is unknown."""
     exports = {stage.name: stage.findings for stage in manifest.stages}
     return tuple(_row(each, exports.get(f"int8 {each.runtime}", {})) for each in manifest.artifacts)
+
+
+def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measurement, twin: Measurement) -> Int8Row:
+    """An artifact and its float twin as they were measured in turn on a target."""
+    exports = {stage.name: stage.findings for stage in manifest.stages}
+    ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, twin))
+    low, high = ratio_interval(twin.latency_ms, measured.latency_ms)
+    row = _row(artifact, exports.get(f"int8 {artifact.runtime}", {}))
+    return replace(
+        row, latency_ms=ours, float_latency_ms=theirs, speedup=theirs / max(ours, LEAST_MS), low=low, high=high
+    )
 
 
 def _row(artifact: ArtifactFacts, findings: Mapping[str, Any]) -> Int8Row:

@@ -62,6 +62,8 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
             ("stable", _plain(summary.get("stable"))),
         ),
     ]
+    if against := summary.get("against_float"):
+        parts.append(_int8_verdict(against))
     if summary["emulated"]:
         parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
     parts.append(_verdict(summary["budget"]))
@@ -137,8 +139,11 @@ def _artifacts(summary: Mapping[str, Any]) -> Table:
 
 def _int8(summary: Mapping[str, Any]) -> RenderableType:
     """Whether int8 was worth it: a sentence for each artifact."""
-    rows = summary.get("int8") or ()
-    return Group(*(Text(row["verdict"], style="" if row["faster"] else "yellow") for row in rows))
+    return Group(*(_int8_verdict(row) for row in summary.get("int8") or ()))
+
+
+def _int8_verdict(row: Mapping[str, Any]) -> Text:
+    return Text(row["verdict"], style="" if row["faster"] else "yellow")
 
 
 def _compression(rows: Sequence[Mapping[str, Any]]) -> Table:
