@@ -7,7 +7,8 @@ In:  argv[1], the runtime, "litert" or "onnx"; argv[2], a job file, the same as 
 Out: the result on standard output and exit status 0, or {"schema": 1, "error": {"kind", "message"}} and 1.
 One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
 with 0 to the smallest length that fits, outside the timed part. Memory is VmRSS before the model is loaded, then with
-it, and after the last sample, and VmHWM, the highest it has ever been; all include the Python interpreter.
+it, and after the last sample, and VmHWM, the highest it has ever been; all include the Python interpreter. With
+"profile" a second copy of an ONNX model then says how long each kind of operator takes.
 Needs Python 3.9, NumPy and ai-edge-litert, tflite-runtime or onnxruntime. Imports nothing of Edgewright: it runs on
 devices.
 """
@@ -18,6 +19,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,7 +28,9 @@ MOST_SAMPLES = 100_000
 INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES)}
 SECONDS = ("warmup_s", "max_seconds")
 TEXTS = ("artifact", "sha256", "vectors")
-FIELDS = {"schema", "lengths", "min_seconds", *INTEGERS, *SECONDS, *TEXTS}
+OPTIONAL = {"min_seconds": 0, "profile": False}
+PROFILED_RUNS = 50
+FIELDS = {"schema", "lengths", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS}
 
 
 class Fault(Exception):
@@ -70,19 +74,21 @@ def is_seconds(value):
 def read_job(path, needs_lengths):
     """The job with every field checked; its paths become relative to where this process runs."""
     job = read_json(path)
-    for name in sorted(FIELDS - {"min_seconds"} - set(job)):
+    for name in sorted(FIELDS - set(OPTIONAL) - set(job)):
         raise bad_job(name, "is missing")
     for name in sorted(set(job) - FIELDS):
         raise bad_job(name, "is not a field of a job")
     if job["schema"] != 1:
         raise bad_job("schema", "must be 1")
-    job.setdefault("min_seconds", 0)
+    job = {**OPTIONAL, **job}
     for name, (least, most) in INTEGERS.items():
         if not is_integer(job[name], least, most):
             raise bad_job(name, f"must be an integer from {least} to {most}")
     for name in (*SECONDS, "min_seconds"):
         if not is_seconds(job[name]):
             raise bad_job(name, "must be a number of seconds from 0 to 86400")
+    if not isinstance(job["profile"], bool):
+        raise bad_job("profile", "must be true or false")
     for name in TEXTS:
         if not isinstance(job[name], str) or not job[name]:
             raise bad_job(name, "must be a text that is not empty")
@@ -230,6 +236,10 @@ class LiteRt:
         length, ids = call
         return self.runners[length](ids=ids)["output"]
 
+    def profile(self):
+        """Nothing: the interpreter's Python interface does not tell the time of an operator."""
+        return {}
+
 
 class OnnxRuntime:
     """An artifact that takes a text of any length up to the one in its metadata."""
@@ -248,14 +258,15 @@ class OnnxRuntime:
         self.version = runtime_version("onnxruntime", onnxruntime)
         self.calls = [{"ids": numpy.array([ids], dtype=numpy.int64)} for ids in inputs]
 
+    def opened(self, options):
+        """A session of the artifact on the processor alone."""
+        options.intra_op_num_threads, options.inter_op_num_threads = self.job["threads"], 1
+        return self.onnxruntime.InferenceSession(str(self.job["artifact"]), options, providers=["CPUExecutionProvider"])
+
     def load(self):
         """The model, checked: one input, one output, and long enough for every text."""
-        options = self.onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self.job["threads"], 1
         try:
-            self.session = self.onnxruntime.InferenceSession(
-                str(self.job["artifact"]), options, providers=["CPUExecutionProvider"]
-            )
+            self.session = self.opened(self.onnxruntime.SessionOptions())
         except Exception as error:  # its errors share no base of their own
             raise cannot_load(error) from None
         taken = [(each.name, each.type) for each in self.session.get_inputs()]
@@ -277,6 +288,37 @@ class OnnxRuntime:
             return self.session.run(["output"], call)[0]
         except Exception as error:  # its errors share no base of their own
             raise RuntimeError(one_line(error)) from None
+
+    def profile(self):
+        """How long each kind of node takes in one inference, by a second session: a mean of whole passes."""
+        options = self.onnxruntime.SessionOptions()
+        options.enable_profiling = True
+        with tempfile.TemporaryDirectory() as place:
+            options.profile_file_prefix = str(Path(place) / "profile")
+            session = self.opened(options)
+            passes = 1 + max(2, math.ceil(PROFILED_RUNS / len(self.calls)))  # the first one does not count
+            for _ in range(passes):
+                for call in self.calls:
+                    session.run(["output"], call)
+            events = json.loads(Path(session.end_profiling()).read_bytes())
+        runs = sorted((each["ts"], each["dur"]) for each in events if each.get("name") == "model_run")
+        counted = runs[len(self.calls) :]
+        totals = {}
+        for each in events:
+            if each.get("cat") == "Node" and "op_name" in each.get("args", {}) and each["ts"] >= counted[0][0]:
+                total = totals.setdefault(each["args"]["op_name"], [0, 0])
+                total[0] += 1
+                total[1] += each["dur"]
+        operators = [
+            {
+                "name": name,
+                "delegated": False,
+                "calls": round(calls / len(counted)),
+                "ms": microseconds / len(counted) / 1e3,
+            }
+            for name, (calls, microseconds) in totals.items()
+        ]
+        return {"profiled_ms": sum(took for _, took in counted) / len(counted) / 1e3, "operators": operators}
 
 
 BACKENDS = {backend.name: backend for backend in (LiteRt, OnnxRuntime)}
@@ -312,6 +354,11 @@ class Session:
         except (ValueError, RuntimeError) as error:
             raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
         result["rss_steady_bytes"] = status_bytes("VmRSS")
+        # The kernel updates its high-water mark lazily; it may lie a page below what was just seen.
+        peaks = [status_bytes("VmHWM"), *(value for name, value in result.items() if name.startswith("rss_"))]
+        result["peak_rss_bytes"] = max(peaks)
+        if job["profile"]:
+            result.update(self.backend.profile())
         return result
 
     def collect_outputs(self):
@@ -377,9 +424,6 @@ def main(arguments):
         measured = Session(job, backend).measure()
         result = {"schema": 1, "runtime": kind.name, "runtime_version": backend.version, "sha256": job["sha256"]}
         result.update(threads=job["threads"], **measured)
-        # The kernel updates its high-water mark lazily; it may lie a page below what was just seen.
-        peaks = [status_bytes("VmHWM"), *(value for name, value in measured.items() if name.startswith("rss_"))]
-        result["peak_rss_bytes"] = max(peaks)
     except Fault as fault:
         result = {"schema": 1, "error": {"kind": fault.kind, "message": str(fault)}}
     except MemoryError:

@@ -20,10 +20,11 @@ from toolchain.bundle import VECTORS, ArtifactFacts, Bundle
 from toolchain.deploy import deploy_from
 from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
-from toolchain.measure.measurement import Clock, Measurement, clock_of
+from toolchain.measure.measurement import Measurement, clock_of
 from toolchain.measure.protocol import Protocol, measure_in_turn
 from toolchain.progress import Progress, Silent
 from toolchain.report.int8 import Int8Row, int8_measured
+from toolchain.report.operators import operators_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class BenchResult:
             **self.measurement.document(),
             "parity": self.parity.document(),
             **({"against_float": self.int8.document()} if self.int8 else {}),
+            **({"operators": found.document()} if (found := operators_of(self.measurement)) else {}),
             "budget": self.verdict.summary(),
         }
 
@@ -55,12 +57,14 @@ def bench(
     quick: bool = False,
     threads: int = 1,
     against_float: bool = False,
+    operators: bool = False,
     progress: Progress | None = None,
 ) -> BenchResult:
     """Measure the bundle's best artifact, or that of one runtime; with `against_float` its float twin in turn with it.
 
-    An emulated target is given a clock that counts instructions. Raises `InputError` for the bundle, `TargetError`
-    for the machine, `ParityError` when the outputs there are not the student's.
+    With `operators` it is then run again to see what each kind of operator takes. An emulated target is given a clock
+    that counts instructions. Raises `InputError` for the bundle, `TargetError` for the machine, `ParityError` when the
+    outputs there are not the student's.
     """
     told = progress or Silent()
     opened = Bundle.open(bundle)
@@ -70,7 +74,10 @@ def bench(
     with told.stage(f"connect to {address}"):
         target = open_target(address, instruction_clock=clock == "instructions")
     try:
-        found = _measured(opened, artifact, files, target, clock, quick=quick, threads=threads, told=told)
+        protocol = Protocol.for_clock(clock, quick=quick)
+        found = _measured(
+            opened, artifact, files, target, protocol, told, threads=threads, clock=clock, profile=operators
+        )
     finally:
         target.close()
     for file, (_, parity) in zip(files, found, strict=True):
@@ -104,11 +111,9 @@ def _measured(
     artifact: ArtifactFacts,
     files: Sequence[str],
     target: Target,
-    clock: Clock,
-    *,
-    quick: bool,
-    threads: int,
+    protocol: Protocol,
     told: Progress,
+    **how: Any,
 ) -> list[tuple[Measurement, Parity]]:
     vectors = json.loads(bundle.file(VECTORS).read_text(encoding="utf-8"))
     with told.stage("push"):
@@ -118,10 +123,9 @@ def _measured(
             target,
             [(place.artifact, place.runtime) for place in places],
             vectors["inputs"],
-            protocol=Protocol.for_clock(clock, quick=quick),
-            threads=threads,
-            clock=clock,
+            protocol=protocol,
             note=told.update,
+            **how,
         )
     return [(each, compare(each.outputs, vectors["outputs"])) for each in measurements]
 

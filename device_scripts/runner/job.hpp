@@ -27,6 +27,7 @@ struct Job {
   int64_t samples = 0;
   double min_seconds = 0;
   double max_seconds = 0;
+  bool profile = false;  // also run a copy of the model that tells the time of each operator
 };
 
 constexpr int64_t kLargestFile = 256ll << 20;
@@ -80,6 +81,14 @@ class Fields {
     return value.get<double>();
   }
 
+  // False where it is not given.
+  bool flag(const char* name) const {
+    const auto found = document_.find(name);
+    if (found == document_.end()) return false;
+    if (!found->is_boolean()) bad(name, "must be true or false");
+    return found->get<bool>();
+  }
+
   const Json& required(const char* name) const {
     const auto found = document_.find(name);
     if (found == document_.end()) bad(name, "is missing");
@@ -112,7 +121,7 @@ inline Job read_job(const std::string& path) {
   const Fields fields(document);
   if (fields.required("schema") != 1) Fields::bad("schema", "must be 1");
   fields.refuse_others({"schema", "artifact", "sha256", "vectors", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "lengths"});
+                        "min_seconds", "max_seconds", "profile", "lengths"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
@@ -123,6 +132,7 @@ inline Job read_job(const std::string& path) {
   job.samples = fields.integer("samples", 0, kMostSamples);
   job.min_seconds = fields.seconds("min_seconds", /*optional=*/true);
   job.max_seconds = fields.seconds("max_seconds");
+  job.profile = fields.flag("profile");
   if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <executorch/extension/module/module.h>
@@ -42,8 +43,10 @@ inline void set_threads(int threads) {
 
 class Model {
  public:
-  // Memory-maps the file, then loads "forward", which is when XNNPACK packs its weights.
-  explicit Model(const std::string& path) : module_(path, et::Module::LoadMode::Mmap) {
+  // Memory-maps the file, then loads "forward", which is when XNNPACK packs its weights. A `tracer` hears of every
+  // operator.
+  explicit Model(const std::string& path, std::unique_ptr<rt::EventTracer> tracer = nullptr)
+      : module_(path, et::Module::LoadMode::Mmap, std::move(tracer)) {
     expect(module_.load(rt::Program::Verification::InternalConsistency), "the program cannot be loaded");
     auto methods = module_.method_names();
     if (!methods.ok() || methods->count("forward") == 0) throw Fault(kBadArtifact, "there is no method \"forward\"");

@@ -4,19 +4,23 @@
 //      or {"schema": 1, "error": {"kind", "message"}} and exit status 1. Logs go to standard error.
 // One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC.
 // Memory is VmRSS before the model is loaded, with it, and after the last sample; and VmHWM, the highest ever.
+// With "profile" a second copy of the model then says how long each operator takes, a mean of some passes.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fault.hpp"
 #include "job.hpp"
 #include "memory.hpp"
 #include "model.hpp"
+#include "profile.hpp"
 #include "sha256.hpp"
 
 namespace edgewright {
@@ -36,7 +40,11 @@ struct Result {
   double first_inference_ms = 0;
   std::vector<float> latency_ms;
   std::vector<std::vector<float>> outputs;
+  double profiled_ms = 0;
+  std::vector<OperatorTime> operators;  // of one inference
 };
+
+constexpr size_t kProfiledRuns = 50;
 
 void check_hash(const Job& job) {
   const std::string found = sha256_of_file(job.artifact);
@@ -60,6 +68,13 @@ class Session {
   Session(const Job& job, std::vector<Ids>& inputs) : job_(job), inputs_(inputs) {}
 
   Result measure() {
+    run_plain();
+    if (job_.profile) run_profiled();
+    return std::move(result_);
+  }
+
+ private:
+  void run_plain() {
     result_.rss_start_bytes = resident_bytes();
     const double start = now_s();
     Model model(job_.artifact);
@@ -75,10 +90,29 @@ class Session {
     // The kernel updates its high-water mark lazily; it may lie a page below what was just seen.
     result_.peak_rss_bytes = std::max(
         {peak_resident_bytes(), result_.rss_start_bytes, result_.rss_loaded_bytes, result_.rss_steady_bytes});
-    return std::move(result_);
   }
 
- private:
+  // At least two whole passes over the inputs, after one that does not count.
+  void run_profiled() {
+    auto tracer = std::make_unique<Profile>();
+    Profile& profile = *tracer;
+    Model model(job_.artifact, std::move(tracer));
+    const std::vector<et::TensorPtr> tensors = as_tensors(inputs_, model.longest_input());
+    for (const et::TensorPtr& ids : tensors) timed_ms(model, ids);
+    profile.reset();
+    const size_t passes = std::max<size_t>(2, (kProfiledRuns + tensors.size() - 1) / tensors.size());
+    for (size_t pass = 0; pass < passes; ++pass) {
+      for (const et::TensorPtr& ids : tensors) result_.profiled_ms += timed_ms(model, ids);
+    }
+    const double runs = static_cast<double>(passes * tensors.size());
+    result_.profiled_ms /= runs;
+    result_.operators = profile.operators();
+    for (OperatorTime& each : result_.operators) {
+      each.calls = std::llround(static_cast<double>(each.calls) / runs);
+      each.ms /= runs;
+    }
+  }
+
   double timed_ms(Model& model, const et::TensorPtr& ids) {
     const double start = now_s();
     model.run(ids, scratch_);
@@ -128,6 +162,15 @@ void print_floats(const std::vector<float>& values) {
   std::putchar(']');
 }
 
+void print_profile(const Result& result) {
+  Json operators = Json::array();
+  for (const OperatorTime& each : result.operators) {
+    operators.push_back({{"name", each.name}, {"delegated", each.delegated}, {"calls", each.calls}, {"ms", each.ms}});
+  }
+  std::printf(", \"profiled_ms\": %.6f, \"operators\": %s", result.profiled_ms,
+              operators.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
+}
+
 void print_result(const Job& job, const Result& result) {
   std::printf("{\"schema\": 1, \"runtime\": \"executorch\", \"runtime_version\": \"%s\", \"sha256\": \"%s\", "
               "\"threads\": %d, \"load_ms\": %.6f, \"first_inference_ms\": %.6f, \"latency_ms\": ",
@@ -139,7 +182,9 @@ void print_result(const Job& job, const Result& result) {
     if (i > 0) std::printf(", ");
     print_floats(result.outputs[i]);
   }
-  std::printf("], \"peak_rss_bytes\": %lld, \"rss_start_bytes\": %lld, \"rss_loaded_bytes\": %lld, "
+  std::printf("]");
+  if (job.profile) print_profile(result);
+  std::printf(", \"peak_rss_bytes\": %lld, \"rss_start_bytes\": %lld, \"rss_loaded_bytes\": %lld, "
               "\"rss_steady_bytes\": %lld}\n",
               static_cast<long long>(result.peak_rss_bytes), static_cast<long long>(result.rss_start_bytes),
               static_cast<long long>(result.rss_loaded_bytes), static_cast<long long>(result.rss_steady_bytes));

@@ -133,6 +133,8 @@ def test_an_input_longer_than_the_artifact_takes_is_refused_with_both_numbers(
         ({"lengths": None}, "lengths"),
         ({"lengths": "all"}, "lengths"),
         ({"sampels": 10}, "sampels"),
+        ({"profile": "yes"}, "profile"),
+        ({"profile": 1}, "profile"),
     ],
 )
 def test_a_job_with_a_fault_names_the_field(
@@ -172,6 +174,37 @@ def test_vectors_may_carry_large_outputs_that_the_runner_does_not_need(
     assert ran.status == 0
     if artifact.runtime == "executorch":
         assert ran.document["peak_rss_bytes"] < 16 << 20
+
+
+@pytest.mark.parametrize("artifact", ["executorch", "onnx"], indirect=True)
+def test_a_profile_tells_each_operator_and_adds_up_to_no_more_than_the_whole(
+    tmp_path: Path, artifact: Artifact, run: Run
+) -> None:
+    result = run(write_job(tmp_path, artifact, profile=True)).document
+    operators = {(each["name"], each["delegated"]): each for each in result["operators"]}
+    assert len(operators) == len(result["operators"])
+    assert all(each["ms"] >= 0 and each["calls"] >= 0 for each in operators.values())
+    own = sum(each["ms"] for each in operators.values() if not each["delegated"])
+    assert 0 < own <= result["profiled_ms"] * 1.001
+    if artifact.runtime == "executorch":
+        inside = sum(each["ms"] for each in operators.values() if each["delegated"])
+        whole = operators["DELEGATE_CALL", False]
+        assert whole["calls"] >= 1
+        assert inside <= whole["ms"] * 1.01
+        assert ("embedding.out", False) in operators
+    else:
+        assert {name for name, _ in operators} >= {"Gather"}
+    assert len(result["outputs"]) == len(INPUTS)
+    assert result["latency_ms"]
+
+
+@pytest.mark.parametrize("artifact", ["litert"], indirect=True)
+def test_a_runtime_that_does_not_tell_its_operators_gives_the_rest(
+    tmp_path: Path, artifact: Artifact, run: Run
+) -> None:
+    result = run(write_job(tmp_path, artifact, profile=True)).document
+    assert "operators" not in result
+    assert result["latency_ms"]
 
 
 @pytest.mark.parametrize("artifact", ["litert"], indirect=True)

@@ -77,6 +77,29 @@ def test_a_bundle_is_measured_on_an_emulated_board_by_its_instructions(
     assert "not a board's milliseconds" in " ".join(capsys.readouterr().out.split())
 
 
+def test_where_the_time_goes_is_told_on_this_machine(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = benched(capsys, bundle, "local:", "--runtime", "executorch", "--operators")["operators"]
+    assert found["delegated_share"] + found["own_share"] + found["between_share"] == pytest.approx(1)
+    assert 0.1 < found["delegated_share"] < 1
+    names = {row["name"] for row in found["rows"]}
+    assert {"native_layer_norm.out", "embedding_byte.out"} <= names
+    assert "DELEGATE_CALL" not in names
+    assert main(["bench", str(bundle), "--target", "local:", "--quick", "--runtime", "executorch", "--operators"]) == 0
+    assert "native_layer_norm.out" in capsys.readouterr().out
+
+
+def test_a_runtime_that_does_not_tell_its_operators_says_so(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", str(bundle), "--target", "local:", "--quick", "--runtime", "litert", "--operators"]) == 0
+    assert "the litert runtime does not tell the time of its operators" in capsys.readouterr().err
+
+
+@pytest.mark.emulated
+def test_where_the_time_goes_is_told_on_an_emulated_board(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = benched(capsys, bundle, BOARD, "--runtime", "executorch", "--operators")["operators"]
+    assert 0.1 < found["delegated_share"] < 1
+    assert {"native_layer_norm.out", "embedding_byte.out"} <= {row["name"] for row in found["rows"]}
+
+
 @pytest.fixture(scope="module")
 def with_floats(recipe: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same bundle with its float twins; all else is in the cache."""

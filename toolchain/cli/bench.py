@@ -19,6 +19,9 @@ def bench(
     against_float: Annotated[
         bool, typer.Option("--against-float", help="Also measure the float twin, in turn with the artifact.")
     ] = False,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -33,7 +36,7 @@ def bench(
       edgewright bench build/demo --target emulated://raspberry-pi-4
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4
       edgewright bench build/demo --target local: --runtime litert --quick --json
-      edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float --operators
     """
     with output.work_on_stderr():
         from toolchain.benchmark import bench as run_bench
@@ -47,6 +50,7 @@ def bench(
                 quick=quick,
                 threads=threads,
                 against_float=against_float,
+                operators=operators,
                 progress=progress,
             )
     summary = result.summary()
@@ -56,4 +60,6 @@ def bench(
         from toolchain.report.terminal import bench_report
 
         output.show(bench_report(summary))
+        if operators and "operators" not in summary:
+            output.tell(f"the {summary['artifact']['runtime']} runtime does not tell the time of its operators")
     return 0 if result.verdict.met else MISSED

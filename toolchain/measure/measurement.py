@@ -12,7 +12,7 @@ from itertools import chain
 from statistics import median
 from typing import Any, Literal
 
-from toolchain.measure.results import RunnerResult
+from toolchain.measure.results import OperatorTime, RunnerResult
 from toolchain.measure.stats import Summary, by_input, summarize, variation_within
 
 Clock = Literal["wall", "instructions"]
@@ -96,6 +96,23 @@ class Measurement:
     def outputs(self) -> tuple[tuple[float, ...], ...]:
         """The first run's outputs, one for each input."""
         return self.runs[0].outputs
+
+    @property
+    def operators(self) -> tuple[OperatorTime, ...]:
+        """What each kind takes of an inference, a mean over runs, the longest first; empty where it was not asked for."""
+        kinds: dict[tuple[str, bool], list[OperatorTime]] = {}
+        for each in chain.from_iterable(run.operators for run in self.runs):
+            kinds.setdefault((each.name, each.delegated), []).append(each)
+        means = [
+            each[0].model_copy(update={"ms": sum(one.ms for one in each) / len(self.runs)}) for each in kinds.values()
+        ]
+        return tuple(sorted(means, key=lambda each: -each.ms))
+
+    @property
+    def profiled_ms(self) -> float | None:
+        """A whole inference while its operators are timed, a mean over runs; None where they were not."""
+        found = [run.profiled_ms for run in self.runs if run.profiled_ms is not None]
+        return sum(found) / len(found) if found else None
 
     @property
     def stability(self) -> Stability:

@@ -120,12 +120,14 @@ def measure_in_turn(
     protocol: Protocol | None = None,
     threads: int = 1,
     clock: Clock = "wall",
+    profile: bool = False,
     facts: Facts | None = None,
     note: Note | None = None,
 ) -> tuple[Measurement, ...]:
     """Measure artifacts to be compared: a process of each, then the next of each, and so on.
 
-    A machine that grows warm or busy on the way does so for all of them. Otherwise as `measure`.
+    A machine that grows warm or busy on the way does so for all of them. With `profile` each process then also tells
+    the time of its operators. Otherwise as `measure`.
     """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
@@ -133,7 +135,10 @@ def measure_in_turn(
     results: list[list[RunnerResult]] = [[] for _ in contenders]
     turns = [place for _ in range(protocol.restarts) for place in range(len(contenders))]
     with ExitStack() as jobs:
-        placed = [jobs.enter_context(job_on(target, each, inputs, protocol, threads)) for each, _ in contenders]
+        placed = [
+            jobs.enter_context(job_on(target, each, inputs, protocol, threads, profile=profile))
+            for each, _ in contenders
+        ]
         for done, place in enumerate(turns, start=1):
             artifact, runtime = contenders[place]
             results[place].append(_run(target, placed[place], artifact, runtime, len(inputs), protocol))
@@ -176,12 +181,18 @@ def infer(
 
 @contextmanager
 def job_on(
-    target: Target, artifact: RemoteArtifact, inputs: Sequence[Sequence[int]], protocol: Protocol, threads: int
+    target: Target,
+    artifact: RemoteArtifact,
+    inputs: Sequence[Sequence[int]],
+    protocol: Protocol,
+    threads: int,
+    *,
+    profile: bool = False,
 ) -> Iterator[PurePosixPath]:
     """Put a job and its inputs into a directory of their own on the target, which goes when the context ends."""
     directory = target.home / "jobs" / uuid.uuid4().hex
     documents = {
-        "job.json": job_document(artifact, directory, protocol, threads, len(inputs)),
+        "job.json": job_document(artifact, directory, protocol, threads, len(inputs), profile=profile),
         "vectors.json": {"inputs": [[int(item) for item in ids] for ids in inputs]},
     }
     try:
@@ -197,7 +208,13 @@ def job_on(
 
 
 def job_document(
-    artifact: RemoteArtifact, directory: PurePosixPath, protocol: Protocol, threads: int, inputs: int
+    artifact: RemoteArtifact,
+    directory: PurePosixPath,
+    protocol: Protocol,
+    threads: int,
+    inputs: int,
+    *,
+    profile: bool = False,
 ) -> dict[str, Any]:
     """The job for a runner whose job file lies in that directory of the target."""
     path = artifact.path
@@ -214,6 +231,7 @@ def job_document(
         "min_seconds": protocol.min_seconds,
         "max_seconds": protocol.max_seconds,
         "lengths": list(artifact.lengths),
+        "profile": profile,
     }
 
 

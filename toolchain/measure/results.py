@@ -26,8 +26,21 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
+class OperatorTime(_Read):
+    """What one kind of operator takes of an inference: calls and ms. `delegated` is a part of a delegate."""
+
+    name: Annotated[str, Field(max_length=400)]
+    delegated: bool
+    calls: Annotated[int, Field(ge=0)]
+    ms: Milliseconds
+
+
 class RunnerResult(_Read):
-    """One process of a runner: it loaded an artifact, ran each input once, then sampled. Times in ms."""
+    """One process of a runner: it loaded an artifact, ran each input once, then sampled. Times in ms.
+
+    `operators` and `profiled_ms`, the whole inference while one looks, are there where a profile was asked for and the
+    runtime tells.
+    """
 
     schema_: Literal[1] = Field(alias="schema")
     runtime: Runtime
@@ -42,6 +55,8 @@ class RunnerResult(_Read):
     rss_start_bytes: Bytes
     rss_loaded_bytes: Bytes
     rss_steady_bytes: Bytes
+    operators: tuple[OperatorTime, ...] = ()
+    profiled_ms: Milliseconds | None = None
 
 
 class _Error(_Read):

@@ -15,6 +15,7 @@ from rich.text import Text
 
 NOTHING = "–"
 SHOWN_CHARACTERS = 240
+SHOWN_OPERATORS = 12
 ESTIMATE_NOTE = (
     "est. ms: an estimate from the profile's facts, of the layers alone, in int8. "
     "ms: measured where this was built, not on the device. change: of the score, against the row before; of int8, "
@@ -64,10 +65,26 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
     ]
     if against := summary.get("against_float"):
         parts.append(_int8_verdict(against))
+    if operators := summary.get("operators"):
+        parts.append(_operators(operators))
     if summary["emulated"]:
         parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
     parts.append(_verdict(summary["budget"]))
     return Group(*parts)
+
+
+def _operators(found: Mapping[str, Any]) -> RenderableType:
+    """The longest ones; `--json` has all."""
+    table = _table("operator", "runs in", "calls", "ms", "share", numbers_from=2)
+    for row in found["rows"][:SHOWN_OPERATORS]:
+        where = "delegate" if row["delegated"] else "own kernel"
+        cells = (str(row["calls"]), _rounded(row["ms"]), f"{100 * row['share']:.1f} %")
+        table.add_row(Text(_short(row["name"])), where, *cells)
+    shares = {name: f"{100 * found[f'{name}_share']:.0f} %" for name in ("delegated", "own", "between")}
+    told = (
+        f"{shares['delegated']} in delegates, {shares['own']} in the runtime's own kernels, {shares['between']} between"
+    )
+    return Group(table, Text(f"Of an inference: {told}."))
 
 
 def answer_report(found: Mapping[str, Any]) -> RenderableType:
