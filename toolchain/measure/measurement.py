@@ -99,7 +99,7 @@ class Measurement:
 
     @property
     def operators(self) -> tuple[OperatorTime, ...]:
-        """What each kind takes of an inference, a mean over runs, the longest first; empty where it was not asked for."""
+        """What each kind takes of an inference, a mean over runs, the longest first; empty where not asked for."""
         kinds: dict[tuple[str, bool], list[OperatorTime]] = {}
         for each in chain.from_iterable(run.operators for run in self.runs):
             kinds.setdefault((each.name, each.delegated), []).append(each)
