@@ -40,7 +40,8 @@ def test_layers_are_timed_on_a_target_and_asked_once(tmp_path: Path, monkeypatch
     large = replace(wide, layers=(replace(wide.layers[0], heads=4, head_width=32, neurons=2048),))
     table = price_parts(plan("local:"), large, 16)  # type: ignore[arg-type]
     assert table.source == "timed on local:"
-    assert 0 < table.feed_forward(128) < table.feed_forward(2048)
+    # Between sizes that were timed: below the smallest one a busy machine may leave nothing.
+    assert 0 < table.feed_forward(700) < table.feed_forward(2048)
     assert table.fixed > 0
     made = sorted(tmp_path.rglob("costs.json"))
     assert len(made) == 1
