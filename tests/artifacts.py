@@ -10,8 +10,9 @@ from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
 from toolchain.models.text import OneText, outputs
 from toolchain.models.tokenizer import Encoded
-from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
+from toolchain.stages.prices import executorch_int8
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)
 
@@ -36,12 +37,7 @@ def float_pte() -> Path:
 @cache
 def int8_pte() -> tuple[Path, executorch.Delegation]:
     path = tiny.scratch() / "int8.pte"
-    found = executorch.export(
-        xnnpack.with_quantized_embeddings(OneText(tiny.teacher().model, padded=False)),
-        path,
-        max_length=tiny.MAX_LENGTH,
-        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, executorch.example_ids()),
-    )
+    found = executorch_int8(OneText(tiny.teacher().model, padded=False), path, max_length=tiny.MAX_LENGTH)
     return path, found
 
 

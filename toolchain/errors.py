@@ -152,10 +152,13 @@ class TrainingError(ModelError):
 
 
 class ExportError(ModelError):
-    """A runtime's exporter refused the model."""
+    """A runtime's exporter refused the model; of its own reason one line is told, and no more than `SHOWN` of it."""
 
-    def __init__(self, runtime: str, reason: str) -> None:
-        super().__init__(f"the model could not be exported for {runtime}: {reason}")
+    SHOWN = 300
+
+    def __init__(self, runtime: str, reason: object) -> None:
+        told = " ".join(str(reason).split())[: self.SHOWN]
+        super().__init__(f"the model could not be exported for {runtime}: {told}")
         self.runtime = runtime
 
 

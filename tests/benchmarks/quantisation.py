@@ -13,8 +13,8 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,7 @@ from torch.nn import functional
 from tests.benchmarks.options import parsed
 from toolchain import stages
 from toolchain.bundle import sha256_of
-from toolchain.export import executorch, litert, onnx
-from toolchain.export.compact import compact
+from toolchain.export import litert, onnx
 from toolchain.host_latency import Contender, HostLatency, compare_on_host
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
@@ -34,11 +33,13 @@ from toolchain.models.text import OneText, outputs
 from toolchain.models.tokenizer import Encoded
 from toolchain.profiles import load_profile
 from toolchain.progress import Silent
-from toolchain.quantize import flatbuffer, xnnpack
+from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
 from toolchain.quiet import quiet
 from toolchain.recipe import load_recipe
 from toolchain.stages import Plan
+from toolchain.stages.prices import executorch_int8
+from toolchain.stages.runtimes import RUNTIMES, Limits
 
 LONGEST = 64
 LENGTHS = (16, 32, LONGEST)
@@ -143,42 +144,24 @@ def figures(*, quick: bool) -> dict[str, Any]:
 
 def variants(model: TransformerModel, folder: Path) -> list[Variant]:
     """The teacher's files, ours first."""
-    free, padded = OneText(model, padded=False), OneText(model, padded=True)
     made: list[Variant] = []
-
-    def add(name: str, runtime: str, suffix: str, write: Callable[[Path], Any], float_name: str) -> Path:
-        file = folder / f"{len(made)}{suffix}"
-        write(file)
-        lengths = () if suffix != ".tflite" else (LONGEST,) if "one signature" in name else LENGTHS
-        made.append(Variant(name=name, runtime=runtime, file=file, lengths=lengths, float_name=float_name))
-        return file
-
-    def lite_int8(source: Path) -> Callable[[Path], None]:
-        def write(file: Path) -> None:
-            flatbuffer.with_dynamic_int8_weights(source, file)
-            compact(file)
-
-        return write
-
-    add(
-        "executorch float",
-        "executorch",
-        ".pte",
-        lambda file: executorch.export(free, file, max_length=LONGEST),
-        "executorch float",
-    )
-    add("executorch int8", "executorch", ".pte", lambda file: int8_pte(free, file), "executorch float")
-    lite = add(
-        "litert float", "litert", ".tflite", lambda file: litert.export(padded, file, lengths=LENGTHS), "litert float"
-    )
-    add("litert int8", "litert", ".tflite", lite_int8(lite), "litert float")
-    whole = add("onnx float", "onnx", ".onnx", lambda file: onnx.export(free, file, max_length=LONGEST), "onnx float")
-    add("onnx int8", "onnx", ".onnx", lambda file: onnx_int8.with_dynamic_int8_weights(whole, file), "onnx float")
+    limits = Limits(max_length=LONGEST, lengths=LENGTHS)
+    for name, runtime in RUNTIMES.items():
+        lengths = LENGTHS if runtime.fixed_lengths else ()
+        twin, small = (folder / f"{kind}{runtime.suffix}" for kind in ("float", "int8"))
+        runtime.write_float(model, twin, limits)
+        runtime.write_int8(model, twin, small, limits)
+        for kind, file in (("float", twin), ("int8", small)):
+            made.append(
+                Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")
+            )
     alone = folder / "alone.tflite"
-    litert.export(padded, alone, lengths=(LONGEST,))
+    RUNTIMES["litert"].write_float(model, alone, replace(limits, lengths=(LONGEST,)))
     for recipe in ("dynamic_wi8_afp32", "weight_only_wi8_afp32"):
+        file = folder / f"{recipe}.tflite"
+        as_it_comes(alone, recipe, file)
         name = BY_ITSELF.format(recipe)
-        add(name, "litert", ".tflite", lambda file, recipe=recipe: as_it_comes(alone, recipe, file), "litert float")
+        made.append(Variant(name=name, runtime="litert", file=file, lengths=(LONGEST,), float_name="litert float"))
     return made
 
 
@@ -186,29 +169,21 @@ def peak_variants(folder: Path) -> list[Variant]:
     """The large products as int8 under each runtime."""
     torch.manual_seed(0)
     module = Peak().eval()
-    int8_pte(module, folder / "peak.pte")
+    executorch_int8(module, folder / "peak.pte", max_length=LONGEST)
     litert.export(module, folder / "peak.float.tflite", lengths=(LONGEST,))
     flatbuffer.with_dynamic_int8_weights(folder / "peak.float.tflite", folder / "peak.tflite")
     onnx.export(module, folder / "peak.float.onnx", max_length=LONGEST)
     onnx_int8.with_dynamic_int8_weights(folder / "peak.float.onnx", folder / "peak.onnx")
     return [
-        Variant(name=f"{runtime} peak", runtime=runtime, file=folder / file, lengths=lengths, float_name="")
-        for runtime, file, lengths in (
-            ("executorch", "peak.pte", ()),
-            ("litert", "peak.tflite", (LONGEST,)),
-            ("onnx", "peak.onnx", ()),
+        Variant(
+            name=f"{name} peak",
+            runtime=name,
+            file=folder / f"peak{runtime.suffix}",
+            lengths=(LONGEST,) if runtime.fixed_lengths else (),
+            float_name="",
         )
+        for name, runtime in RUNTIMES.items()
     ]
-
-
-def int8_pte(module: nn.Module, file: Path) -> None:
-    """As the pipeline makes one."""
-    executorch.export(
-        xnnpack.with_quantized_embeddings(module),
-        file,
-        max_length=LONGEST,
-        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, executorch.example_ids()),
-    )
 
 
 def as_it_comes(source: Path, recipe_name: str, destination: Path) -> None:
@@ -240,11 +215,7 @@ def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: in
 
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
-    run: Callable[[Sequence[int]], Tensor]
-    if variant.runtime == "litert":
-        run = litert.Session(variant.file, variant.lengths)
-    else:
-        run = {"executorch": executorch.Session, "onnx": onnx.Session}[variant.runtime](variant.file)
+    run = RUNTIMES[variant.runtime].session(variant.file, Limits(max_length=LONGEST, lengths=variant.lengths))
     found = functional.cosine_similarity(torch.stack([run(row.ids) for row in rows]), expected, dim=-1)
     return {"mean": float(found.mean()), "least": float(found.min())}
 

@@ -19,38 +19,9 @@ def session() -> executorch.Session:
     return executorch.Session(artifacts.float_pte())
 
 
-def test_a_float_artifact_gives_what_torch_gives_at_every_length(session: executorch.Session) -> None:
-    rows = artifacts.rows_of_every_length()
-    assert len({len(row.ids) for row in rows}) > 5
-    found = torch.stack([session(row.ids) for row in rows])
-    assert torch.allclose(found, artifacts.expected(), atol=1e-4)
-
-
-def test_an_output_is_not_overwritten_by_the_next_inference(session: executorch.Session) -> None:
-    first, second, *_ = artifacts.rows_of_every_length()
-    kept = session(first.ids)
-    before = kept.clone()
-    assert not torch.allclose(session(second.ids), before, atol=1e-3)
-    assert torch.equal(kept, before)
-
-
 def test_a_text_longer_than_exported_for_is_refused(session: executorch.Session) -> None:
     with pytest.raises(RuntimeError):
         session([1] * (tiny.MAX_LENGTH + 1))
-
-
-class DependsOnData(nn.Module):
-    def forward(self, ids: Tensor) -> Tensor:
-        return ids.float() if ids.sum() > 3 else ids.float() * 2
-
-
-def test_a_model_that_cannot_be_exported_is_told_in_one_line_with_the_runtime(tmp_path: Path) -> None:
-    place = tmp_path / "model.pte"
-    with pytest.raises(ExportError, match=r"could not be exported for ExecuTorch: \w") as caught:
-        executorch.export(DependsOnData(), place, max_length=16)
-    assert "\n" not in str(caught.value)
-    assert caught.value.runtime == "ExecuTorch"
-    assert not place.exists()
 
 
 def test_a_folder_that_is_not_there_is_told_as_an_export_error(tmp_path: Path) -> None:

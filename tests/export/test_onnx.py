@@ -4,24 +4,13 @@ from pathlib import Path
 
 import onnx as onnx_format
 import pytest
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tests import artifacts, tiny
-from toolchain.errors import EnvironmentFaultError, ExportError
+from toolchain.errors import EnvironmentFaultError
 from toolchain.export import onnx
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def session() -> onnx.Session:
-    return onnx.Session(artifacts.float_onnx())
-
-
-def test_a_float_artifact_gives_what_torch_gives_at_every_length(session: onnx.Session) -> None:
-    found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
-    assert torch.allclose(found, artifacts.expected(), atol=1e-4)
 
 
 def test_the_file_says_what_it_takes_and_how_long_a_text_may_be() -> None:
@@ -45,27 +34,6 @@ def test_weights_are_in_the_file_itself(tmp_path: Path) -> None:
     alone.write_bytes(artifacts.float_onnx().read_bytes())
     onnx.Session(alone)([2, 3])
     assert not list(artifacts.float_onnx().parent.glob("*.onnx.data"))
-
-
-def test_an_output_is_not_overwritten_by_the_next_inference(session: onnx.Session) -> None:
-    first, second, *_ = artifacts.rows_of_every_length()
-    kept = session(first.ids)
-    before = kept.clone()
-    assert not torch.allclose(session(second.ids), before, atol=1e-3)
-    assert torch.equal(kept, before)
-
-
-class DependsOnData(nn.Module):
-    def forward(self, ids: Tensor) -> Tensor:
-        return ids.float() if ids.sum() > 3 else ids.float() * 2
-
-
-def test_a_model_that_cannot_be_exported_is_told_in_one_line_with_the_runtime(tmp_path: Path) -> None:
-    place = tmp_path / "model.onnx"
-    with pytest.raises(ExportError, match=r"could not be exported for ONNX: \w") as caught:
-        onnx.export(DependsOnData(), place, max_length=8)
-    assert "\n" not in str(caught.value)
-    assert not place.exists()
 
 
 def test_without_its_packages_the_extra_to_install_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+RUNTIMES = "executorch|litert|onnx"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 TargetAddress = Annotated[
     str,
@@ -11,7 +12,5 @@ TargetAddress = Annotated[
 ]
 RuntimeName = Annotated[
     str | None,
-    typer.Option(
-        "--runtime", metavar="executorch|litert|onnx", help="Which artifact to run; the faster one by default."
-    ),
+    typer.Option("--runtime", metavar=RUNTIMES, help="Which artifact to run; the faster one by default."),
 ]

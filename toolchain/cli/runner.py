@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson
+from toolchain.cli.options import RUNTIMES, AsJson
 
 app = typer.Typer(help="The programs that run artifacts on a device.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,7 +21,7 @@ def build_runner(
         str, typer.Option("--machine", metavar="x86_64|aarch64", help="The processor the runner is for.")
     ] = "aarch64",
     runtime: Annotated[
-        str, typer.Option("--runtime", metavar="executorch|litert|onnx", help="The runtime to make ready.")
+        str, typer.Option("--runtime", metavar=RUNTIMES, help="The runtime to make ready.")
     ] = "executorch",
     as_json: AsJson = False,
 ) -> int:

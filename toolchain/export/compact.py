@@ -35,7 +35,7 @@ def compact(file: Path) -> None:
             model = flatbuffer_utils.read_model(str(file))
         packed = _packed(model)
     except Exception as error:  # reading a damaged flatbuffer raises errors of many unrelated kinds
-        raise ExportError("LiteRT", " ".join(str(error).split())[:300]) from error
+        raise ExportError("LiteRT", error) from error
     smaller = file.with_name(f"{file.name}.part")
     smaller.write_bytes(packed)
     os.replace(smaller, file)

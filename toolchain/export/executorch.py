@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ExportError
+from toolchain.export.lengths import example_ids, free_length
 from toolchain.quiet import quiet
 
-SHORTEST = 2  # a first and a last token are always there
-EXAMPLE_LENGTH = 16
 METHOD = "forward"
 
 
@@ -29,11 +28,6 @@ class Delegation:
 
     delegated: int
     fallbacks: dict[str, int]
-
-
-def example_ids(length: int = EXAMPLE_LENGTH) -> Tensor:
-    """A text of token 1 only, (1, length) int64: its values do not matter to an export."""
-    return torch.ones(1, length, dtype=torch.long)
 
 
 def export(
@@ -51,7 +45,7 @@ def export(
             lowered = _lowered(program)
             destination.write_bytes(lowered.to_executorch().buffer)
     except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
-        raise ExportError("ExecuTorch", " ".join(str(error).split())[:300]) from error
+        raise ExportError("ExecuTorch", error) from error
     return _delegation(lowered.exported_program().graph_module)
 
 
@@ -72,8 +66,7 @@ class Session:
 
 
 def _exported(module: nn.Module, max_length: int) -> Any:
-    length = torch.export.Dim("length", min=SHORTEST, max=max_length)
-    return torch.export.export(module, (example_ids(),), dynamic_shapes=({1: length},), strict=False)
+    return torch.export.export(module, (example_ids(),), dynamic_shapes=free_length(max_length), strict=False)
 
 
 def _lowered(program: Any) -> Any:

@@ -39,7 +39,7 @@ def export(module: nn.Module, destination: Path, *, lengths: Sequence[int]) -> N
                 converter = converter.signature(signature_name(length), _Named(module), sample_kwargs=example)
             converter.convert().export(str(destination))
     except Exception as error:  # the converter raises errors of many unrelated kinds
-        raise ExportError("LiteRT", " ".join(str(error).split())[:300]) from error
+        raise ExportError("LiteRT", error) from error
 
 
 class _Named(nn.Module):

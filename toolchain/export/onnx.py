@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import EnvironmentFaultError, ExportError
+from toolchain.export.lengths import example_ids, free_length
 from toolchain.quiet import quiet
 
 INPUT, OUTPUT = "ids", "output"
 MAX_LENGTH = "max_length"  # in the file's metadata: a graph of free length does not say where it ends
-SHORTEST = 2  # a first and a last token are always there
-EXAMPLE_LENGTH = 16
 PURPOSE = "make ONNX artifacts"
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
@@ -32,15 +31,13 @@ def export(module: nn.Module, destination: Path, *, max_length: int) -> None:
     Raises `ExportError` with the exporter's own reason, `EnvironmentFaultError` without the extra "onnx".
     """
     needs_onnx()
-    length = torch.export.Dim("length", min=SHORTEST, max=max_length)
-    example = torch.ones(1, EXAMPLE_LENGTH, dtype=torch.long)
     try:
         with quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
                 module.eval(),
-                (example,),
+                (example_ids(),),
                 dynamo=True,
-                dynamic_shapes=({1: length},),
+                dynamic_shapes=free_length(max_length),
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 verbose=False,
@@ -48,7 +45,7 @@ def export(module: nn.Module, destination: Path, *, max_length: int) -> None:
             program.model.metadata_props[MAX_LENGTH] = str(max_length)
             program.save(str(destination), external_data=False)
     except Exception as error:  # torch.export and onnxscript raise errors of many unrelated kinds
-        raise ExportError("ONNX", " ".join(str(error).split())[:300]) from error
+        raise ExportError("ONNX", error) from error
 
 
 def needs_onnx() -> None:

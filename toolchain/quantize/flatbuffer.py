@@ -22,4 +22,4 @@ def with_dynamic_int8_weights(source: Path, destination: Path) -> None:
             worker.load_quantization_recipe(recipe.dynamic_wi8_afp32())
             worker.quantize().export_model(str(destination))
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
-        raise ExportError("LiteRT", " ".join(str(error).split())[:300]) from error
+        raise ExportError("LiteRT", error) from error

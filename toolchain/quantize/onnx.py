@@ -21,4 +21,4 @@ def with_dynamic_int8_weights(source: Path, destination: Path) -> None:
             quantize_dynamic(str(source), str(destination), per_channel=True, weight_type=QuantType.QInt8)
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
         destination.unlink(missing_ok=True)
-        raise ExportError("ONNX", " ".join(str(error).split())[:300]) from error
+        raise ExportError("ONNX", error) from error

@@ -63,12 +63,9 @@ class Int8Row:
         """Why int8 is not faster, from the operators that were not delegated."""
         if self.delegated is None:
             return f"Which operators left the fast path is not known for {self.runtime}."
-        slow = {name: count for name, count in self.fallbacks.items() if any(part in name for part in PRODUCTS)}
-        if slow:
-            return f"Matrix products run outside XNNPACK: {_counted(slow)}."
-        outside = {name: count for name, count in self.fallbacks.items() if any(part in name for part in QUANTISING)}
-        if outside:
-            return f"Activations are quantised outside XNNPACK: {_counted(outside)}."
+        for what, parts in (("Matrix products run", PRODUCTS), ("Activations are quantised", QUANTISING)):
+            if outside := {name: n for name, n in self.fallbacks.items() if any(part in name for part in parts)}:
+                return f"{what} outside XNNPACK: {_counted(outside)}."
         return (
             "All matrix products run in XNNPACK, so they are too small for int8 to win back what it costs to quantise "
             "activations as they come; larger layers would, or fewer of them."
@@ -81,28 +78,25 @@ class Int8Row:
 
 def int8_of(manifest: Manifest) -> tuple[Int8Row, ...]:
     """A row for each artifact. Raises nothing: delegation that an earlier version did not record is unknown."""
-    exports = {stage.name: stage.findings for stage in manifest.stages}
-    return tuple(_row(each, exports.get(f"int8 {each.runtime}", {})) for each in manifest.artifacts)
+    return tuple(_row(manifest, each, each.latency_ms, each.float_latency_ms) for each in manifest.artifacts)
 
 
 def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measurement, twin: Measurement) -> Int8Row:
     """An artifact and its float twin as they were measured in turn on a target."""
-    exports = {stage.name: stage.findings for stage in manifest.stages}
     ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, twin))
     low, high = ratio_interval(twin.latency_ms, measured.latency_ms)
-    row = _row(artifact, exports.get(f"int8 {artifact.runtime}", {}))
-    return replace(
-        row, latency_ms=ours, float_latency_ms=theirs, speedup=theirs / max(ours, LEAST_MS), low=low, high=high
-    )
+    return replace(_row(manifest, artifact, ours, theirs), low=low, high=high)
 
 
-def _row(artifact: ArtifactFacts, findings: Mapping[str, Any]) -> Int8Row:
+def _row(manifest: Manifest, artifact: ArtifactFacts, latency_ms: float, float_latency_ms: float) -> Int8Row:
+    exports = {stage.name: stage.findings for stage in manifest.stages}
+    findings = exports.get(f"int8 {artifact.runtime}", {})
     delegated, fallbacks = findings.get("delegated"), findings.get("fallbacks")
     return Int8Row(
         runtime=artifact.runtime,
-        latency_ms=artifact.latency_ms,
-        float_latency_ms=artifact.float_latency_ms,
-        speedup=artifact.float_latency_ms / max(artifact.latency_ms, LEAST_MS),
+        latency_ms=latency_ms,
+        float_latency_ms=float_latency_ms,
+        speedup=float_latency_ms / max(latency_ms, LEAST_MS),
         delegated=delegated if isinstance(delegated, int) else None,
         fallbacks=dict(fallbacks) if isinstance(fallbacks, Mapping) else {},
     )

@@ -14,11 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from targets import open_target
 from targets.base import Target
 from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import executorch
+from toolchain.export.lengths import example_ids
 from toolchain.hardware import costs
 from toolchain.hardware.costs import CostTable, OneLayer
 from toolchain.measure.measurement import Clock, clock_of
@@ -99,16 +102,15 @@ class _Timer:
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
-        executorch_int8(model, file, max_length=shape.positions)
+        executorch_int8(OneText(model, padded=False), file, max_length=shape.positions)
         return deploy(self.target, file, runtime=RUNTIME, sha256=sha256_of(file), lengths=())
 
 
-def executorch_int8(model: TransformerModel, file: Path, *, max_length: int) -> executorch.Delegation:
-    """Export a text model for ExecuTorch with int8 weights and an int8 token table."""
-    example = executorch.example_ids()
+def executorch_int8(module: nn.Module, file: Path, *, max_length: int) -> executorch.Delegation:
+    """Export a module of one text for ExecuTorch with int8 weights and an int8 token table."""
     return executorch.export(
-        xnnpack.with_quantized_embeddings(OneText(model, padded=False)),
+        xnnpack.with_quantized_embeddings(module),
         file,
         max_length=max_length,
-        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example),
+        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example_ids()),
     )

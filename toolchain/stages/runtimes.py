@@ -64,7 +64,7 @@ def _executorch_float(model: TransformerModel, file: Path, limits: Limits) -> No
 
 
 def _executorch_int8(model: TransformerModel, _twin: Path, file: Path, limits: Limits) -> Mapping[str, Any]:
-    found = executorch_int8(model, file, max_length=limits.max_length)
+    found = executorch_int8(OneText(model, padded=False), file, max_length=limits.max_length)
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
 
