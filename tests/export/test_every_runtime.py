@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests import artifacts
+from tests import artifacts, tiny
 from toolchain.errors import ExportError
 from toolchain.export import executorch, litert, onnx
+from toolchain.models.model import Head, HeadShape, TransformerModel
+from toolchain.models.text import OneText, outputs
 
 pytestmark = pytest.mark.slow
 
@@ -20,28 +22,32 @@ Session = Callable[[Sequence[int]], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One runtime: a session of its float artifact, and how it is exported for."""
+    """One runtime: its float artifact of the tiny model, how another module is exported for it, and how one is run."""
 
     name: str
-    session: Callable[[], Session]
+    artifact: Callable[[], Path]
     export: Callable[[nn.Module, Path], Any]
+    run: Callable[[Path], Session]
 
 
 WAYS = (
     Way(
         name="ExecuTorch",
-        session=lambda: executorch.Session(artifacts.float_pte()),
+        artifact=artifacts.float_pte,
         export=lambda module, place: executorch.export(module, place, max_length=16),
+        run=executorch.Session,
     ),
     Way(
         name="LiteRT",
-        session=lambda: litert.Session(artifacts.float_tflite(), artifacts.LENGTHS),
-        export=lambda module, place: litert.export(module, place, lengths=(8,)),
+        artifact=artifacts.float_tflite,
+        export=lambda module, place: litert.export(module, place, lengths=artifacts.LENGTHS),
+        run=lambda file: litert.Session(file, artifacts.LENGTHS),
     ),
     Way(
         name="ONNX",
-        session=lambda: onnx.Session(artifacts.float_onnx()),
-        export=lambda module, place: onnx.export(module, place, max_length=8),
+        artifact=artifacts.float_onnx,
+        export=lambda module, place: onnx.export(module, place, max_length=16),
+        run=onnx.Session,
     ),
 )
 
@@ -53,7 +59,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @pytest.fixture(scope="module")
 def session(way: Way) -> Session:
-    return way.session()
+    return way.run(way.artifact())
 
 
 def test_a_float_artifact_gives_what_torch_gives_at_every_length(session: Session) -> None:
@@ -69,6 +75,17 @@ def test_an_output_is_not_overwritten_by_the_next_inference(session: Session) ->
     before = kept.clone()
     assert not torch.allclose(session(second.ids), before, atol=1e-3)
     assert torch.equal(kept, before)
+
+
+def test_a_model_whose_first_token_alone_is_read_says_in_its_file_what_the_whole_model_says(
+    tmp_path: Path, way: Way
+) -> None:
+    model = TransformerModel(tiny.encoder(), Head(HeadShape(pooling="first", classes=3, inner=7), 32)).eval()
+    way.export(OneText(model, padded=way.name == "LiteRT"), tmp_path / "model")
+    run = way.run(tmp_path / "model")
+    rows = [row for row in artifacts.rows_of_every_length() if len(row.ids) <= 16]
+    assert len({len(row.ids) for row in rows}) > 5
+    assert torch.allclose(torch.stack([run(row.ids) for row in rows]), outputs(model, rows), atol=1e-4)
 
 
 class DependsOnData(nn.Module):

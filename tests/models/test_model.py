@@ -12,9 +12,11 @@ from tests import tiny
 from toolchain.errors import BadModelError, UnsupportedModelError
 from toolchain.models import model as models
 from toolchain.models.encoder import Encoder
+from toolchain.models.encoder import from_transformers as encoder_from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
+from toolchain.models.sizes import sizes
 from toolchain.models.text import padded
-from toolchain.models.transformer import LayerCut
+from toolchain.models.transformer import LINEARS, LayerCut, TransformerLayer
 from toolchain.models.vision import from_transformers
 
 WIDTH = 32
@@ -126,6 +128,53 @@ def test_a_model_of_images_comes_back_as_its_own_family(tmp_path: Path, family: 
     assert back.encoder.shape == made.encoder.shape
     pixels = torch.randn(2, 3, 8, 12)
     assert torch.equal(back(pixels), made(pixels))
+
+
+CUTS = {
+    "whole": (),
+    "no heads": (LayerCut(layer=2, heads=(), neurons=(1, 2, 3)),),
+    "no neurons": (LayerCut(layer=0, heads=(0, 3), neurons=(4, 5)), LayerCut(layer=1, heads=(2,), neurons=())),
+    "neither": (LayerCut(layer=1, heads=(), neurons=()),),
+}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("family", ["bert", "deit"])
+@pytest.mark.parametrize("shape", HEADS)
+def test_a_copy_to_be_run_says_the_same_and_computes_what_the_head_reads(
+    shape: HeadShape, family: str, cut: str
+) -> None:
+    images = family in tiny.IMAGE_CLASSES
+    encoder = (from_transformers if images else encoder_from_transformers)(tiny.family_model(family))
+    made = TransformerModel(encoder.sliced(CUTS[cut]) if CUTS[cut] else encoder, head(shape)).eval()
+    example = (torch.randn(2, 3, 8, 12),) if images else padded(tiny.rows(4))
+    before = {name: values.clone() for name, values in made.state_dict().items()}
+    ready = models.reading(made)
+    assert torch.allclose(ready(*example), made(*example), atol=1e-5)
+    assert type(made.encoder.layers[-1]) is TransformerLayer
+    assert all(torch.equal(values, before[name]) for name, values in made.state_dict().items())
+    spared = sizes(made, example).macs - sizes(ready, example).macs
+    if shape.pooling in ("mean", "each") or cut == "neither":
+        assert spared == 0
+    else:
+        assert spared > 0
+
+
+@torch.inference_mode()
+def test_a_copy_to_be_run_has_matrices_of_low_rank_where_the_model_has_them() -> None:
+    shape = tiny.encoder().shape
+    layers = tuple(replace(layer, ranks=dict.fromkeys(LINEARS, 4)) for layer in shape.layers)
+    made = TransformerModel(Encoder(replace(shape, layers=layers)), head(HEADS[5])).eval()
+    ready = models.reading(made)
+    assert torch.allclose(ready(*padded(tiny.rows(4))), made(*padded(tiny.rows(4))), atol=1e-5)
+    assert ready.parameters_count == made.parameters_count  # the matrix that all three come from is shared
+
+
+@torch.inference_mode()
+def test_a_copy_to_be_run_of_a_model_without_layers_is_the_model() -> None:
+    made = TransformerModel(tiny.encoder().sliced([]), head(HEADS[5])).eval()
+    assert torch.equal(models.reading(made)(*padded(tiny.rows(2))), made(*padded(tiny.rows(2))))
 
 
 FILES = ["shape.json", "head.json", "encoder.safetensors", "head.safetensors"]

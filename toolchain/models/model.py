@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from toolchain.errors import BadModelError, UnsupportedModelError
 from toolchain.models.encoder import Encoder, EncoderShape
-from toolchain.models.transformer import Transformer, TransformerShape
+from toolchain.models.transformer import ReadingLayer, Transformer, TransformerShape
 from toolchain.models.vision import VisionEncoder, VisionShape
 
 # One line a family: the class and its shape, by the name that is written beside the weights.
@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[type[Transformer], type[TransformerShape]]] = {
     "vision": (VisionEncoder, VisionShape),
 }
 INITIAL_DEVIATION = 0.02
+POOLED_TOKENS = {"first": 1, "first-two": 2}  # how many tokens such a head reads; others read all
 INNER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": functional.relu,
@@ -130,6 +131,19 @@ class TransformerModel(nn.Module):
     def parameters_count(self) -> int:
         """How many numbers the model holds."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def reading(model: TransformerModel) -> TransformerModel:
+    """A copy to be run: where the head reads the first tokens alone, the last layer computes no others.
+
+    Its outputs are the model's; such a copy cannot be cut, taught or saved.
+    """
+    ready = copy.deepcopy(model)
+    read = POOLED_TOKENS.get(model.head.shape.pooling)
+    layers = ready.encoder.layers
+    if read and len(layers):
+        layers[-1] = ReadingLayer(ready.encoder.layer(-1), read)
+    return ready
 
 
 def fresh(model: TransformerModel, *, seed: int) -> TransformerModel:

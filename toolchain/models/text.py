@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from toolchain.models.model import TransformerModel
+from toolchain.models.model import TransformerModel, reading
 from toolchain.models.tokenizer import Encoded
 
 INFERENCE_BATCH_TOKENS = 4096
@@ -76,12 +76,12 @@ class OneText(nn.Module):
     """What is exported: token ids of one text, (1, length), to its output, (1, outputs).
 
     With `padded`, ids of 0 are padding and change nothing; without, the text is given at its own length and no mask
-    is computed at all.
+    is computed at all. Of the last layer no more is computed than the head reads.
     """
 
     def __init__(self, model: TransformerModel, *, padded: bool) -> None:
         super().__init__()
-        self.model, self.padded = model, padded
+        self.model, self.padded = reading(model), padded
 
     def forward(self, ids: Tensor) -> Tensor:
         """(1, length) integers → (1, outputs)."""

@@ -137,23 +137,27 @@ class TransformerLayer(nn.Module):
         """
         if not self.shape.heads:
             return hidden
-        *batch, length, _ = hidden.shape
+        *batch, _, _ = hidden.shape
         query, key, value = self.queries_keys_values(hidden)
         product = torch.matmul if batch else torch.bmm
         scores = product(query * self.shape.head_width**-0.5, key.transpose(-2, -1))
         if bias is not None:
             scores = scores + bias
         mixed = product(scores.softmax(dim=-1), value)
-        return mixed.transpose(-3, -2).reshape(*batch, length, self.shape.heads * self.shape.head_width)
+        return mixed.transpose(-3, -2).reshape(*batch, -1, self.shape.heads * self.shape.head_width)
 
     def queries_keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Three times (…, heads, length, head_width), of a layer's input."""
-        *batch, length, _ = hidden.shape
-        heads, head_width = self.shape.heads, self.shape.head_width
-        projected = self.query_key_value(self.attention_input(hidden))
-        joined = projected.view(*batch, length, 3 * heads, head_width).transpose(-3, -2)
-        query, key, value = joined.split(heads, dim=-3)
+        query, key, value = self.by_head(self.query_key_value(self.attention_input(hidden)))
         return query, key, value
+
+    def by_head(self, projected: Tensor) -> tuple[Tensor, ...]:
+        """(…, length, n × heads × head_width) → n times (…, heads, length, head_width)."""
+        *batch, _, inner = projected.shape
+        # The length is left to be found, because XNNPACK takes no reshape to a size that has a name.
+        each = projected.view(*batch, -1, inner // self.shape.head_width, self.shape.head_width).transpose(-3, -2)
+        # LiteRT's converter knows no split that leaves one part.
+        return (each,) if each.shape[-3] == self.shape.heads else each.split(self.shape.heads, dim=-3)
 
     def with_attention(self, hidden: Tensor, attended: Tensor) -> Tensor:
         """The residual stream after attention."""
@@ -181,6 +185,49 @@ class TransformerLayer(nn.Module):
     def feed_forward_input(self, hidden: Tensor) -> Tensor:
         """What `up` reads."""
         return cast(Tensor, self.feed_forward_norm(hidden)) if self.norm_first else hidden
+
+
+class ReadingLayer(TransformerLayer):
+    """A last layer of which only the first `read` tokens are read: it says the same of those, and computes no others.
+
+    All tokens are looked at, as keys and values, but only those that are read ask, and go on from there. It is made
+    to be run, from a whole layer whose parts it shares; it cannot be cut or saved.
+    """
+
+    def __init__(self, whole: TransformerLayer, read: int) -> None:
+        nn.Module.__init__(self)
+        self.shape, self.norm_first, self.approximation, self.read = (
+            whole.shape,
+            whole.norm_first,
+            whole.approximation,
+            read,
+        )
+        for name, part in whole.named_children():
+            if name != "query_key_value":
+                self.add_module(name, part)
+        inner = whole.shape.heads * whole.shape.head_width
+        if inner:
+            self.queries = _rows_of(whole.query_key_value, slice(0, inner))
+            self.keys_values = _rows_of(whole.query_key_value, slice(inner, 3 * inner))
+
+    def forward(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+        """(…, length, width) → (…, read, width)."""
+        read = self.with_attention(self._first(hidden), self.attended(hidden, bias))
+        return self.with_feed_forward(read, self.activated(read))
+
+    def attended(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+        """As a whole layer's, (…, read, heads × head_width)."""
+        return super().attended(hidden if self.shape.heads else self._first(hidden), bias)
+
+    def queries_keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As a whole layer's, with queries of the first tokens alone."""
+        normed = self.attention_input(hidden)
+        (query,) = self.by_head(self.queries(self._first(normed)))
+        key, value = self.by_head(self.keys_values(normed))
+        return query, key, value
+
+    def _first(self, hidden: Tensor) -> Tensor:
+        return hidden[..., : self.read, :]
 
 
 class Transformer(nn.Module):
@@ -269,6 +316,18 @@ def copy_linear(
     cast(Tensor, target.weight).copy_(rows if inputs is None else rows[:, inputs])
     if source.bias is not None:
         cast(Tensor, target.bias).copy_(taken(cast(Tensor, source.bias), outputs))
+
+
+def _rows_of(source: nn.Module, rows: slice) -> nn.Module:
+    """A linear map, of the same form, that makes only these outputs of another."""
+    if isinstance(source, LowRankLinear):
+        return nn.Sequential(source.first, _rows_of(source.second, rows))
+    weight, bias = cast(Tensor, source.weight)[rows], cast(Tensor, source.bias)[rows]
+    target = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        target.weight.copy_(weight)
+        target.bias.copy_(bias)
+    return target
 
 
 def matrix(module: nn.Module) -> Tensor:
