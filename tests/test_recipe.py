@@ -350,6 +350,15 @@ def test_finetuning_an_embedding_is_refused_with_its_line(toml_file: Callable[[s
     assert "line 10, stages.finetune" in faults(toml_file, MINIMAL + "[stages.finetune]\nepochs = 1\n")
 
 
+def test_a_projection_of_what_is_no_embedding_is_refused_with_its_line(toml_file: Callable[[str], Path]) -> None:
+    text = MINIMAL + "[stages.distill]\nprojection = true\n"
+    assert load_recipe(toml_file(text)).stages.distill.projection
+    found = faults(toml_file, text.replace('"embedding"', '"classification"').replace("search", "packages"))
+    assert found == {
+        "line 11, stages.distill.projection": "is for embeddings; the head of classification has a matrix of its own"
+    }
+
+
 def test_a_syntax_fault_is_told_with_line_and_column(toml_file: Callable[[str], Path]) -> None:
     assert faults(toml_file, '[recipe]\nname = "x\n') == {"line 2, column 10": "is not TOML: Illegal character '\\n'"}
     (place,) = faults(toml_file, "[recipe]\nname = [1,")

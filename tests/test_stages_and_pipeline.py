@@ -34,9 +34,10 @@ BOARD = load_profile("raspberry-pi-4")
 FINE = BOARD.preferences.int8_channel_multiple.model_copy(update={"value": 8})
 PROFILE = BOARD.model_copy(update={"preferences": BOARD.preferences.model_copy(update={"int8_channel_multiple": FINE})})
 SHRINKING = ["importance", "prune", "low rank", "distill"]
-BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING]
+BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING, "sensitivity"]
 EXPORTS = ["float", "int8", "teacher", "check"]
 WHOLE: dict[str, Any] = {"layers": None, "heads": None, "neurons": None}
+OFF: dict[str, Any] = {"sensitivity": False}
 WIDTH = 32  # of the tiny teacher
 
 
@@ -621,6 +622,38 @@ def test_a_fresh_student_has_the_sizes_that_pruning_left_and_none_of_its_weights
     assert float(before.tokens.weight.detach().std()) > 0.1
     off = student_of(plan(recipe("embedding", paired, distill={"fresh": True, "enabled": False})))
     assert torch.equal(encoder_of(off["distill"]).tokens.weight, encoder_of(off["low rank"]).tokens.weight)
+
+
+def test_a_projection_starts_as_nothing_and_is_taught_with_the_student(paired: Path) -> None:
+    made = student_of(plan(recipe("embedding", paired, distill={"projection": True})))
+    assert not stages.model_of(made["low rank"]).head.shape.projected
+    moved = stages.model_of(made["distill"]).head.projection.weight.detach() - torch.eye(WIDTH)
+    assert 0.001 < float(moved.abs().max()) < 0.5
+
+
+def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(paired: Path) -> None:
+    sensitivities = {}
+    for name, asked in (("plain", {}), ("named", {"keep_float": ["encoder.layers.0.up"]}), ("off", OFF)):
+        given = plan(recipe("embedding", paired, quantize=asked))
+        texts, _, trimmed, *_, student = made_of(given)
+        sensitivities[name] = stages.measure_sensitivity(given, texts, trimmed, student).findings
+    plain, named, off = sensitivities.values()
+    assert plain["kept_float"] == off["kept_float"] == []
+    assert named["kept_float"] == ["encoder.layers.0.up"]
+    assert 0 < named["left"] < named["error"] == plain["error"] < 0.1
+    assert "encoder.positions" in {part["name"] for part in plain["parts"]}
+
+
+@pytest.mark.slow
+def test_an_artifact_is_larger_by_the_parts_that_the_recipe_keeps_float(paired: Path) -> None:
+    sizes = {}
+    for kept in ((), ("encoder.tokens",)):
+        made = pipeline.run_stages(plan(recipe("embedding", paired, quantize={"keep_float": kept})))
+        assert all(each.check.findings["parity"]["passed"] for each in made.exported)
+        sizes[kept] = {each.runtime: each.int8.findings["bytes"] for each in made.exported}
+    table = encoder_of(made.student).tokens.weight.numel()
+    for runtime, plain in sizes[()].items():
+        assert sizes["encoder.tokens",][runtime] - plain == pytest.approx(3 * table, rel=0.2)
 
 
 def test_refitting_what_is_left_brings_the_student_nearer_before_any_training(paired: Path) -> None:

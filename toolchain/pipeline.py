@@ -31,7 +31,7 @@ from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
-from toolchain.report.int8 import int8_of
+from toolchain.report.int8 import int8_of, precision_of
 from toolchain.stages import Done, Plan
 from toolchain.tasks.kinds import Regression, task_of
 from toolchain.tasks.scores import Scale
@@ -59,6 +59,7 @@ class BuildResult:
             "best": manifest.best,
             "stages": [stage.model_dump(include={"name", "seconds", "cached"}) for stage in manifest.stages],
             "int8": [row.document() for row in int8_of(manifest)],
+            "precision": precision_of(manifest),
             **compression_of(manifest).summary(),
             "budget": self.verdict.summary(),
         }
@@ -101,6 +102,7 @@ class Stages:
     trimmed: Done
     answers: tuple[Done, ...]
     shrinking: tuple[Done, ...]
+    sensitivity: Done
     index: Done | None
     exported: tuple[Exported, ...]
 
@@ -112,7 +114,7 @@ class Stages:
     def all(self) -> tuple[Done, ...]:
         """One after another, as they were called."""
         return (
-            *(self.texts, self.teacher, self.trimmed, *self.answers, *self.shrinking),
+            *(self.texts, self.teacher, self.trimmed, *self.answers, *self.shrinking, self.sensitivity),
             *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
@@ -138,6 +140,7 @@ def run_stages(plan: Plan) -> Stages:
     answers = stages.ask_teacher(plan, texts, teacher)
     shrinking = shrink(plan, texts, teacher, trimmed, answers)
     student = shrinking[-1]
+    sensitivity = stages.measure_sensitivity(plan, texts, trimmed, student)
     index = stages.index_corpus(plan, texts, trimmed, student) if plan.recipe.task.kind == "embedding" else None
     return Stages(
         texts=texts,
@@ -145,8 +148,9 @@ def run_stages(plan: Plan) -> Stages:
         trimmed=trimmed,
         answers=answers,
         shrinking=shrinking,
+        sensitivity=sensitivity,
         index=index,
-        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student) for runtime in runtimes),
+        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student, sensitivity) for runtime in runtimes),
     )
 
 
@@ -214,10 +218,12 @@ def _runtimes(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _export(plan: Plan, runtime: str, texts: Done, teacher: Done, trimmed: Done, student: Done) -> Exported:
+def _export(
+    plan: Plan, runtime: str, texts: Done, teacher: Done, trimmed: Done, student: Done, sensitivity: Done
+) -> Exported:
     """The student as int8 for one runtime, checked; with it the float files it is compared with."""
     twin = stages.export_float(plan, runtime, student, f"float {runtime}")
-    int8 = stages.export_int8(plan, runtime, student, twin)
+    int8 = stages.export_int8(plan, runtime, student, twin, sensitivity.findings["kept_float"])
     return Exported(
         runtime=runtime,
         teacher=stages.export_float(plan, runtime, teacher, f"teacher {runtime}"),

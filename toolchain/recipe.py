@@ -378,12 +378,14 @@ class Distill(_Section):
     hidden vectors, the intermediate ones that enter the layers which stay (`prune.layers` must list them), the
     relations in its last attention, the similarities of its embeddings, and, where the data has pairs, finding a text's
     partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from random numbers
-    instead of what pruning left. With `patience` training ends after so many epochs without a better score on the
-    validation part. `finish` adds a lesson.
+    instead of what pruning left. `projection` puts a square matrix behind an embedding's pooled vectors, to turn them
+    to the teacher's: it takes as many bytes as the width squared, and next to no time. With `patience` training ends
+    after so many epochs without a better score on the validation part. `finish` adds a lesson.
     """
 
     enabled: bool = True
     fresh: bool = False
+    projection: bool = False
     max_length: Annotated[int, Field(ge=8, le=512)] = 64
     rest: bool = False
     augment: Annotated[int, Field(ge=0, le=100)] = 0
@@ -422,9 +424,17 @@ class Distill(_Section):
 
 
 class Quantize(_Section):
-    """Number formats: int8 weights per channel, activations scaled as they come."""
+    """Number formats: int8 weights per channel, activations scaled as they come.
+
+    With `sensitivity` it is measured on training texts how far each part puts the outputs off, and where all together
+    put them further off than `max_error_percent` (a ratio of root mean squares), the parts that are to blame stay
+    float. Those that `keep_float` names do in any case.
+    """
 
     scheme: Literal["dynamic-int8"] = "dynamic-int8"
+    sensitivity: bool = True
+    max_error_percent: Amount = 10.0
+    keep_float: Annotated[tuple[str, ...], BeforeValidator(_tuple), AfterValidator(_each_once)] = ()
 
 
 def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
@@ -527,8 +537,12 @@ def disagreements(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
     elif builtin is not None and task.get("labels"):
         found.append((("task", "labels"), "is for files of yours; a built-in set has its own"))
     found.extend(_data_faults(kind, data))
-    if kind == "embedding" and _section(values, "stages").get("finetune") is not None:
+    made = _section(values, "stages")
+    if kind == "embedding" and made.get("finetune") is not None:
         found.append((("stages", "finetune"), "is for labels and values; an embedding teacher is used as it is"))
+    if kind != "embedding" and _section(made, "distill").get("projection"):
+        place = ("stages", "distill", "projection")
+        found.append((place, f"is for embeddings; the head of {kind} has a matrix of its own"))
     return found
 
 

@@ -150,7 +150,7 @@ def variants(model: TransformerModel, folder: Path) -> list[Variant]:
         lengths = LENGTHS if runtime.fixed_lengths else ()
         twin, small = (folder / f"{kind}{runtime.suffix}" for kind in ("float", "int8"))
         runtime.write_float(model, twin, limits)
-        runtime.write_int8(model, twin, small, limits)
+        runtime.write_int8(model, twin, small, limits, ())
         for kind, file in (("float", twin), ("int8", small)):
             made.append(
                 Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")

@@ -130,6 +130,23 @@ def test_a_model_of_images_comes_back_as_its_own_family(tmp_path: Path, family: 
     assert torch.equal(back(pixels), made(pixels))
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("shape", [each for each in HEADS if not each.classes])
+def test_a_projection_of_an_embedding_changes_nothing_until_it_is_taught(shape: HeadShape) -> None:
+    made = TransformerModel(tiny.encoder(), head(shape)).eval()
+    through = models.projected(made)
+    assert torch.allclose(through(*padded(tiny.rows(4))), made(*padded(tiny.rows(4))), atol=1e-6)
+    pooled = 2 * WIDTH if shape.pooling == "first-two" else WIDTH
+    assert through.head.projection.weight.shape == (shape.projected or pooled, pooled)
+    assert models.projected(through) is through
+    assert not through.training
+
+
+def test_a_projection_before_classes_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="a projection before classes"):
+        models.projected(TransformerModel(tiny.encoder(), head(HEADS[5])))
+
+
 CUTS = {
     "whole": (),
     "no heads": (LayerCut(layer=2, heads=(), neurons=(1, 2, 3)),),

@@ -67,6 +67,21 @@ def test_every_linear_layer_goes_to_the_delegate_and_embeddings_to_their_own_ker
     assert not [name for name in found.fallbacks if "linear" in name or "addmm" in name or "quantize_per" in name]
 
 
+def test_both_tables_of_an_int8_pte_are_looked_up_in_int8() -> None:
+    assert artifacts.int8_pte()[1].fallbacks["embedding_byte.out"] == 2  # tokens and positions
+    content = artifacts.int8_pte()[0].read_bytes()
+    encoder = tiny.teacher().model.encoder
+    for table in (encoder.tokens, encoder.positions):
+        assert table.weight[1].detach().numpy().tobytes() not in content
+        assert xnnpack.QuantizedEmbedding(table).rows[1].numpy().tobytes() in content
+
+
+def test_both_tables_of_an_int8_tflite_are_int8() -> None:
+    content = artifacts.int8_tflite().read_bytes()
+    for table in (tiny.teacher().model.encoder.tokens, tiny.teacher().model.encoder.positions):
+        assert table.weight[1].detach().numpy().tobytes() not in content
+
+
 def test_an_int8_table_is_within_half_a_step_of_the_float_one() -> None:
     torch.manual_seed(0)
     table = nn.Embedding(50, 16)

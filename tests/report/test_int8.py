@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.report.test_compression import manifest, stage
-from toolchain.report.int8 import Int8Row, int8_of
+from toolchain.report.int8 import Int8Row, int8_of, precision_of
 from toolchain.report.terminal import build_report
 
 
@@ -88,3 +88,29 @@ def test_a_build_report_says_it_below_the_artifacts() -> None:
     console = Console(width=200, record=True)
     console.print(build_report(summary))
     assert "int8 executorch is slower than the float student" in console.export_text()
+
+
+MEASURED = {
+    "parts": [{"name": "encoder.layers.1.down", "float_bytes": 300, "error": 0.021}],
+    "error": 0.042,
+    "kept_float": [],
+    "left": 0.042,
+}
+
+
+def test_what_int8_does_to_the_outputs_is_told_with_the_part_that_does_most() -> None:
+    found = precision_of(manifest([stage("sensitivity", MEASURED)]))
+    assert found == "int8 puts outputs 4.2 % off; alone encoder.layers.1.down does 2.1 %."
+
+
+def test_parts_that_were_kept_in_float_are_named_with_the_reason() -> None:
+    kept = {**MEASURED, "error": 0.31, "kept_float": ["encoder.layers.1.down"]}
+    found = precision_of(manifest([stage("sensitivity", kept)]))
+    assert found is not None
+    assert found.startswith("Kept in float: encoder.layers.1.down; with them in int8 outputs would be 31 % off")
+    assert found.endswith("so they are 4.2 %.")
+
+
+@pytest.mark.parametrize("findings", [None, {}, {"error": "much"}, {"error": float("nan"), "left": 0.1}])
+def test_a_build_that_did_not_measure_says_nothing_of_precision(findings: dict[str, Any] | None) -> None:
+    assert precision_of(manifest([stage("sensitivity", findings)] if findings is not None else [])) is None

@@ -67,7 +67,9 @@ class Encoder(Transformer):
         tokens = self.tokens(ids)
         if self.shape.token_rank:
             tokens = self.token_projection(tokens)
-        embedded: Tensor = self.embedding_norm(tokens + self.positions.weight[: ids.shape[-1]])
+        # Looked up, not sliced: so the table is int8 wherever look-ups are.
+        places = torch.arange(ids.shape[-1], device=ids.device)
+        embedded: Tensor = self.embedding_norm(tokens + self.positions(places))
         if self.shape.embedding_width:
             embedded = self.embedding_projection(embedded)
         return embedded

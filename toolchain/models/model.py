@@ -133,6 +133,22 @@ class TransformerModel(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
+def projected(model: TransformerModel) -> TransformerModel:
+    """The same embedding through a square matrix that changes nothing yet, for training to use.
+
+    What is left of a teacher puts its outputs nearly where the teacher has them, and often a matrix is all that lies
+    between. A model that has such a matrix comes back as it is. Raises `UnsupportedModelError` for a model of classes,
+    which has a matrix there.
+    """
+    shape = model.head.shape
+    if shape.classes:
+        raise UnsupportedModelError("a projection before classes", supported=("embeddings",))
+    if shape.projected:
+        return model
+    width = model.encoder.shape.width
+    return TransformerModel(model.encoder, model.head.sliced(range(width), width)).train(model.training)
+
+
 def reading(model: TransformerModel) -> TransformerModel:
     """A copy to be run: where the head reads the first tokens alone, the last layer computes no others.
 

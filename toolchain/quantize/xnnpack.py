@@ -9,6 +9,7 @@ Turning the graph into a file is `export`'s concern.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,26 +38,32 @@ class QuantizedEmbedding(nn.Module):
         return rows
 
 
-def with_quantized_embeddings(module: nn.Module) -> nn.Module:
-    """A copy whose embedding tables that are looked up (not sliced) are int8."""
+def with_quantized_embeddings(module: nn.Module, *, kept_float: Sequence[str] = ()) -> nn.Module:
+    """A copy whose embedding tables are int8, but for those at the places `kept_float`."""
     smaller = copy.deepcopy(module)
-    for parent in list(smaller.modules()):
-        table = getattr(parent, "tokens", None)
-        if isinstance(table, nn.Embedding):
-            parent.tokens = QuantizedEmbedding(table)
+    tables = {name: part for name, part in smaller.named_modules() if isinstance(part, nn.Embedding)}
+    for name, table in tables.items():
+        if name not in kept_float:
+            smaller.set_submodule(name, QuantizedEmbedding(table))
     return smaller
 
 
-def with_dynamic_int8_linears(graph: nn.Module, example: Tensor) -> nn.Module:
-    """An exported graph module (`ExportedProgram.module()`) with its linear layers rewritten to int8."""
+def with_dynamic_int8_linears(graph: nn.Module, example: Tensor, *, kept_float: Sequence[str] = ()) -> nn.Module:
+    """An exported graph module (`ExportedProgram.module()`) with its linear layers rewritten to int8.
+
+    Those stay float that came from the places `kept_float` of the module that was exported.
+    """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer.utils import get_module_name_filter
 
     quantizer = XNNPACKQuantizer()
     quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True))
+    spared = [get_module_name_filter(name) for name in kept_float]
+    quantizer.set_filter_function(lambda node: not any(comes_from(node) for comes_from in spared))
     observed = prepare_pt2e(graph, quantizer)
     with torch.no_grad():
         observed(example)

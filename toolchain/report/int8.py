@@ -8,6 +8,7 @@ Both were timed in turn on one machine; how it looks on a terminal is `terminal`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -86,6 +87,26 @@ def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measure
     ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, twin))
     low, high = ratio_interval(twin.latency_ms, measured.latency_ms)
     return replace(_row(manifest, artifact, ours, theirs), low=low, high=high)
+
+
+def precision_of(manifest: Manifest) -> str | None:
+    """What int8 does to the student's outputs, and which parts were kept float for it; None of an earlier version."""
+    findings = next((stage.findings for stage in manifest.stages if stage.name == "sensitivity"), {})
+    error, left = _share(findings.get("error")), _share(findings.get("left"))
+    if error is None or left is None:
+        return None
+    kept = findings.get("kept_float")
+    if isinstance(kept, list) and kept:
+        named = ", ".join(map(str, kept))
+        return f"Kept in float: {named}; with them in int8 outputs would be {error} off, so they are {left}."
+    parts = findings.get("parts")
+    worst = next((part for part in parts if isinstance(part, Mapping)), {}) if isinstance(parts, list) else {}
+    alone = _share(worst.get("error"))
+    return f"int8 puts outputs {error} off" + (f"; alone {worst.get('name')} does {alone}." if alone else ".")
+
+
+def _share(value: Any) -> str | None:
+    return f"{100 * value:.2g} %" if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _row(manifest: Manifest, artifact: ArtifactFacts, latency_ms: float, float_latency_ms: float) -> Int8Row:

@@ -155,8 +155,9 @@ def _artifacts(summary: Mapping[str, Any]) -> Table:
 
 
 def _int8(summary: Mapping[str, Any]) -> RenderableType:
-    """Whether int8 was worth it: a sentence for each artifact."""
-    return Group(*(_int8_verdict(row) for row in summary.get("int8") or ()))
+    """Whether int8 was worth it: a sentence for each artifact, and what it does to the outputs."""
+    verdicts = [_int8_verdict(row) for row in summary.get("int8") or ()]
+    return Group(*verdicts, *([Text(said)] if (said := summary.get("precision")) else []))
 
 
 def _int8_verdict(row: Mapping[str, Any]) -> Text:

@@ -7,6 +7,7 @@ from toolchain.stages.artifacts import (
     export_float,
     export_int8,
     index_corpus,
+    measure_sensitivity,
     time_on_host,
 )
 from toolchain.stages.plan import Done, Plan, model_of, texts_of, tokenizer_of
@@ -27,6 +28,7 @@ __all__ = [
     "factorise",
     "index_corpus",
     "load_teacher",
+    "measure_sensitivity",
     "model_of",
     "rank_parts",
     "read_texts",

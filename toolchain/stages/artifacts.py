@@ -19,12 +19,16 @@ from toolchain.bundle import CORPUS, INDEX
 from toolchain.export.parity import compare
 from toolchain.host_latency import Contender, compare_on_host
 from toolchain.models import text as text_models
+from toolchain.models.model import reading
+from toolchain.quantize.sensitivity import sensitivity
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from toolchain.stages.runtimes import RUNTIMES, Limits
+from toolchain.stages.student import training_sample
 from toolchain.stages.teacher import score_of
 from toolchain.tasks.search_index import SearchIndex
 
 VECTORS = 16
+JUDGED_TEXTS = 256  # that sensitivity is measured on
 
 
 def artifact_name(runtime: str) -> str:
@@ -58,14 +62,38 @@ def export_float(plan: Plan, runtime: str, source: Done, name: str) -> Done:
     return stage(plan, name, _export_settings(plan, runtime), {"model": source.key}, make)
 
 
-def export_int8(plan: Plan, runtime: str, student: Done, twin: Done) -> Done:
-    """The int8 artifact, made from the model or from its float twin's file."""
-    settings = {**_export_settings(plan, runtime), **plan.recipe.stages.quantize.model_dump()}
+def measure_sensitivity(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
+    """What int8 does to each part of the student, and which parts are better left float."""
+    settings = plan.recipe.stages.quantize
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model = reading(model_of(student))
+        rows = training_sample(plan, texts, trimmed, JUDGED_TEXTS).rows
+        found = sensitivity(
+            model,
+            lambda trial: text_models.outputs(trial, rows),
+            limit=settings.max_error_percent / 100 if settings.sensitivity else None,
+            kept_float=settings.keep_float,
+            told=plan.progress.update,
+        )
+        return {**found.document(), "texts": len(rows)}
+
+    inputs = {"student": student.key, "texts": texts.key, "vocabulary": trimmed.key}
+    return stage(plan, "sensitivity", settings.model_dump(), inputs, make)
+
+
+def export_int8(plan: Plan, runtime: str, student: Done, twin: Done, kept_float: Sequence[str]) -> Done:
+    """The int8 artifact, made from the model or from its float twin's file; the parts `kept_float` stay float."""
+    settings = {
+        **_export_settings(plan, runtime),
+        "scheme": plan.recipe.stages.quantize.scheme,
+        "kept_float": list(kept_float),
+    }
     name = artifact_name(runtime)
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / name
-        found = RUNTIMES[runtime].write_int8(model_of(student), twin.file(name), file, _limits(plan))
+        found = RUNTIMES[runtime].write_int8(model_of(student), twin.file(name), file, _limits(plan), kept_float)
         return {"bytes": file.stat().st_size, **found}
 
     return stage(plan, f"int8 {runtime}", settings, {"student": student.key, "twin": twin.key}, make)

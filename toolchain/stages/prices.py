@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -106,11 +106,13 @@ class _Timer:
         return deploy(self.target, file, runtime=RUNTIME, sha256=sha256_of(file), lengths=())
 
 
-def executorch_int8(module: nn.Module, file: Path, *, max_length: int) -> executorch.Delegation:
-    """Export a module of one text for ExecuTorch with int8 weights and an int8 token table."""
+def executorch_int8(
+    module: nn.Module, file: Path, *, max_length: int, kept_float: Sequence[str] = ()
+) -> executorch.Delegation:
+    """Export a module of one text for ExecuTorch with int8 weights and tables, but for the parts `kept_float`."""
     return executorch.export(
-        xnnpack.with_quantized_embeddings(module),
+        xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
         file,
         max_length=max_length,
-        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example_ids()),
+        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example_ids(), kept_float=kept_float),
     )

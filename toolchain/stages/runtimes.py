@@ -16,10 +16,11 @@ from torch import Tensor
 
 from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
-from toolchain.models.model import TransformerModel
+from toolchain.models.model import TransformerModel, reading
 from toolchain.models.text import OneText
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
+from toolchain.quantize.sensitivity import parts_of
 from toolchain.stages.prices import executorch_int8
 
 Run = Callable[[Sequence[int]], Tensor]
@@ -37,14 +38,14 @@ class Limits:
 class Runtime:
     """One runtime's verbs.
 
-    `write_int8` gets the model and its float twin's file, and says what it found; `packages` shape an artifact and are
-    not among those every build has.
+    `write_int8` gets the model, its float twin's file and the places of the parts that stay float, and says what it
+    found; `packages` shape an artifact and are not among those every build has.
     """
 
     suffix: str
     fixed_lengths: bool
     write_float: Callable[[TransformerModel, Path, Limits], None]
-    write_int8: Callable[[TransformerModel, Path, Path, Limits], Mapping[str, Any]]
+    write_int8: Callable[[TransformerModel, Path, Path, Limits, Sequence[str]], Mapping[str, Any]]
     session: Callable[[Path, Limits], Run]
     packages: tuple[str, ...] = ()
 
@@ -63,8 +64,11 @@ def _executorch_float(model: TransformerModel, file: Path, limits: Limits) -> No
     executorch.export(OneText(model, padded=False), file, max_length=limits.max_length)
 
 
-def _executorch_int8(model: TransformerModel, _twin: Path, file: Path, limits: Limits) -> Mapping[str, Any]:
-    found = executorch_int8(OneText(model, padded=False), file, max_length=limits.max_length)
+def _executorch_int8(
+    model: TransformerModel, _twin: Path, file: Path, limits: Limits, kept_float: Sequence[str]
+) -> Mapping[str, Any]:
+    places = [f"model.{name}" for name in kept_float]
+    found = executorch_int8(OneText(model, padded=False), file, max_length=limits.max_length, kept_float=places)
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
 
@@ -72,8 +76,10 @@ def _litert_float(model: TransformerModel, file: Path, limits: Limits) -> None:
     litert.export(OneText(model, padded=True), file, lengths=limits.lengths)
 
 
-def _litert_int8(_model: TransformerModel, twin: Path, file: Path, _limits: Limits) -> Mapping[str, Any]:
-    flatbuffer.with_dynamic_int8_weights(twin, file)
+def _litert_int8(
+    model: TransformerModel, twin: Path, file: Path, _limits: Limits, kept_float: Sequence[str]
+) -> Mapping[str, Any]:
+    flatbuffer.with_dynamic_int8_weights(twin, file, kept_float=_weights(model, kept_float))
     compact(file)
     return {}
 
@@ -82,9 +88,17 @@ def _onnx_float(model: TransformerModel, file: Path, limits: Limits) -> None:
     onnx.export(OneText(model, padded=False), file, max_length=limits.max_length)
 
 
-def _onnx_int8(_model: TransformerModel, twin: Path, file: Path, _limits: Limits) -> Mapping[str, Any]:
-    onnx_int8.with_dynamic_int8_weights(twin, file)
+def _onnx_int8(
+    model: TransformerModel, twin: Path, file: Path, _limits: Limits, kept_float: Sequence[str]
+) -> Mapping[str, Any]:
+    onnx_int8.with_dynamic_int8_weights(twin, file, kept_float=_weights(model, kept_float))
     return {}
+
+
+def _weights(model: TransformerModel, places: Sequence[str]) -> set[bytes]:
+    """By which a part is found in a finished file, where places have other names."""
+    parts = parts_of(reading(model)) if places else {}
+    return {parts[place].weight.detach().numpy().tobytes() for place in places}
 
 
 RUNTIMES: Mapping[str, Runtime] = {

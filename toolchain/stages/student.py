@@ -75,7 +75,10 @@ def rank_parts(plan: Plan, texts: Done, trimmed: Done, whole: Done) -> Done:
     def make(folder: Path) -> Mapping[str, Any]:
         model = _whole_of(whole, trimmed)
         found = importance.importance(
-            model, _sample(plan, texts, trimmed, RANKED_TEXTS), kind=settings["importance"], told=plan.progress.update
+            model,
+            training_sample(plan, texts, trimmed, RANKED_TEXTS),
+            kind=settings["importance"],
+            told=plan.progress.update,
         )
         found.save(folder / "importance.safetensors")
         return {"layers": [float(layer.layer) for layer in found.layers]}
@@ -103,7 +106,7 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
         pruned = prune.Pruned(model=model, cuts=_everything(model), width=None)
         student = model
         if settings.enabled:
-            sample = _sample(plan, texts, trimmed, FITTED_TEXTS)
+            sample = training_sample(plan, texts, trimmed, FITTED_TEXTS)
             if settings.speedup is None:
                 pruned = _pruned(plan, model, original, ranked, multiple, step)
             else:
@@ -136,7 +139,7 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
 
     def make(folder: Path) -> Mapping[str, Any]:
         model = model_of(student)
-        sample = _sample(plan, texts, trimmed, FITTED_TEXTS)
+        sample = training_sample(plan, texts, trimmed, FITTED_TEXTS)
         report: list[dict[str, Any]] = []
         if settings.enabled and settings.token_rank is not None:
             ranks = {"tokens": settings.token_rank}
@@ -233,6 +236,8 @@ def teach_student(
         if settings.enabled:
             if settings.fresh:
                 model = fresh(model, seed=settings.seed)
+            if settings.projection:
+                model = models.projected(model)
             targets = distill.Targets.load(answers.result.folder)
             taught = json.loads(answers.file(TAUGHT).read_text(encoding="utf-8"))
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
@@ -324,7 +329,7 @@ def _searched(
     return prune.Pruned(model=student, cuts=found.cuts, width=None), told
 
 
-def _sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
+def training_sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextInputs:
     """A seeded sample of the training texts, in the student's tokens."""
     taught = texts_of(texts).training_texts
     chosen = random.Random(0).sample(taught, min(count, len(taught)))
@@ -341,7 +346,7 @@ def _drift(
     plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done, model: TransformerModel
 ) -> list[dict[str, Any]]:
     """How far each layer's output is from the teacher's at the same place."""
-    sample = _sample(plan, texts, trimmed, RANKED_TEXTS)
+    sample = training_sample(plan, texts, trimmed, RANKED_TEXTS)
     return drift(
         model, _whole_of(teacher, trimmed), [each["from_layer"] for each in student.findings["layers"]], sample
     )

@@ -1,0 +1,152 @@
+"""Parts that int8 harms are found by simulating it, and left float by every runtime's real quantiser."""
+
+import copy
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests import artifacts, tiny
+from toolchain.errors import UnknownNameError
+from toolchain.export.parity import compare
+from toolchain.models import text as texts
+from toolchain.models.model import TransformerModel, reading
+from toolchain.quantize.sensitivity import as_int8, parts_of, rounded_rows, rounded_tokens, sensitivity
+from toolchain.stages.runtimes import RUNTIMES, Limits
+
+HARMED = "encoder.layers.1.attention_output"
+INNER = 32  # heads × head width of the tiny model
+
+
+def with_an_outlier() -> TransformerModel:
+    """The tiny model, saying the same: one channel that an attention output reads is a thousand times larger."""
+    model = copy.deepcopy(tiny.teacher().model)
+    layer = model.encoder.layer(1)
+    with torch.no_grad():
+        for values in (layer.query_key_value.weight, layer.query_key_value.bias):
+            values[2 * INNER + 5] *= 1000
+        layer.attention_output.weight[:, 5] /= 1000
+    return model
+
+
+def run(model: TransformerModel) -> Tensor:
+    return texts.outputs(model, artifacts.rows_of_every_length())
+
+
+def test_weights_are_rounded_to_127ths_of_each_rows_largest() -> None:
+    weights = torch.randn(5, 40, generator=torch.Generator().manual_seed(0))
+    weights[3] = 0
+    steps = weights.abs().amax(dim=1, keepdim=True) / 127
+    found = rounded_rows(weights)
+    assert ((found - weights).abs() <= 0.501 * steps + 1e-9).all()
+    whole = (found / steps.clamp_min(1e-9)).abs()
+    assert torch.allclose(whole, whole.round(), atol=1e-3)
+    assert not found[3].any()
+
+
+def test_activations_are_rounded_to_256_steps_of_each_token_that_hold_zero() -> None:
+    hidden = torch.randn(3, 4, 60, generator=torch.Generator().manual_seed(0)) + 3
+    hidden[0, 0, :7] = 0
+    hidden[1, 1] = 0
+    found = rounded_tokens(hidden)
+    spans = hidden.amax(dim=-1, keepdim=True).clamp_min(0) - hidden.amin(dim=-1, keepdim=True).clamp_max(0)
+    assert ((found - hidden).abs() <= 1.01 * spans / 255 + 1e-9).all()
+    assert not found[0, 0, :7].any()
+    assert not found[1, 1].any()
+    assert max(len(token.unique()) for token in found.flatten(0, 1)) <= 256
+
+
+def test_within_it_parts_are_int8_and_after_it_as_they_were() -> None:
+    model = copy.deepcopy(tiny.teacher().model)
+    before, named = run(model), dict(model.named_modules())
+    with suppress(KeyError), as_int8(model, list(parts_of(model))):
+        within = run(model)
+        raise KeyError
+    assert not torch.equal(within, before)
+    assert dict(model.named_modules()) == named
+    assert torch.equal(run(model), before)
+
+
+def test_of_an_ordinary_model_every_part_is_measured_and_none_is_kept() -> None:
+    model = reading(tiny.teacher().model)
+    told: list[tuple[int, int]] = []
+    found = sensitivity(model, run, limit=0.1, told=lambda done, of: told.append((done, of)))
+    assert {part.name for part in found.parts} == set(parts_of(model))
+    assert [part.error for part in found.parts] == sorted((part.error for part in found.parts), reverse=True)
+    assert 0 < found.parts[0].error < found.error < 0.1
+    assert found.kept_float == ()
+    assert found.left == found.error
+    assert told[-1][0] <= told[-1][1]
+    # Independent errors add up as squares do.
+    assert sum(part.error**2 for part in found.parts) == pytest.approx(found.error**2, rel=0.5)
+
+
+def test_the_part_that_an_outlier_spoils_is_kept_float_and_no_other() -> None:
+    model = with_an_outlier()
+    assert torch.allclose(run(model), run(tiny.teacher().model), atol=1e-3)
+    found = sensitivity(model, run, limit=0.1)
+    assert found.parts[0].name == HARMED
+    assert found.error > 0.1
+    assert found.kept_float == (HARMED,)
+    assert found.left < 0.1
+
+
+def test_without_a_limit_only_what_was_asked_for_stays_float() -> None:
+    found = sensitivity(with_an_outlier(), run, limit=None, kept_float=["encoder.tokens"])
+    assert found.kept_float == ("encoder.tokens",)
+    assert found.left > 0.1
+
+
+def test_what_is_kept_is_no_more_than_the_limit_asks_for() -> None:
+    model = with_an_outlier()
+    parts = list(parts_of(model))
+    wanted = run(model)
+
+    def error(kept: Sequence[str]) -> float:
+        with as_int8(model, [name for name in parts if name not in kept]):
+            return float((run(model) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
+
+    limit = 0.6 * error([HARMED])
+    found = sensitivity(model, run, limit=limit)
+    assert found.left == pytest.approx(error(found.kept_float))
+    assert found.left <= limit
+    assert len(found.kept_float) > 1
+    for name in found.kept_float:
+        assert error([each for each in found.kept_float if each != name]) > limit
+
+
+def test_a_limit_that_int8_cannot_meet_leaves_everything_float() -> None:
+    model = reading(tiny.teacher().model)
+    found = sensitivity(model, run, limit=1e-9)
+    assert set(found.kept_float) == set(parts_of(model))
+    assert found.left == 0
+
+
+def test_a_name_that_is_no_part_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"encoder\.layers\.1\.attention_output"):
+        sensitivity(tiny.teacher().model, run, limit=None, kept_float=["encoder.layers.1.atention_output"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: str, tmp_path: Path) -> None:
+    model, made_for = with_an_outlier(), RUNTIMES[runtime]
+    limits = Limits(max_length=tiny.MAX_LENGTH, lengths=artifacts.LENGTHS)
+    twin = tmp_path / f"float{made_for.suffix}"
+    made_for.write_float(model, twin, limits)
+    cosines, sizes = {}, {}
+    for name, kept in (("spoilt", ()), ("kept", (HARMED, "encoder.tokens"))):
+        file = tmp_path / f"{name}{made_for.suffix}"
+        made_for.write_int8(model, twin, file, limits, kept)
+        session = made_for.session(file, limits)
+        found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
+        cosines[name], sizes[name] = compare(found, run(model)).cosine_min, file.stat().st_size
+    assert cosines["spoilt"] < 0.98
+    assert cosines["kept"] > 0.99
+    parts = parts_of(model)
+    more = 3 * (parts[HARMED].weight.numel() + parts["encoder.tokens"].weight.numel())
+    assert sizes["kept"] - sizes["spoilt"] == pytest.approx(more, rel=0.25)
+    assert isinstance(parts["encoder.tokens"], nn.Embedding)
