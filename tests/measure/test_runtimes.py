@@ -10,8 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.device_scripts.artifacts import artifact_for, expected, lay_out, run_job, write_job
+from tests import artifacts
+from tests.device_scripts.artifacts import Artifact, artifact_for, expected, lay_out, run_job, write_job
 from toolchain.errors import EnvironmentFaultError, TargetError, UnsupportedModelError
+from toolchain.export.parity import compare
 from toolchain.measure import native, runtimes
 from toolchain.measure.runtimes import WHEELS, device_python, runtime_for
 from toolchain.measure.wheels import extract
@@ -20,6 +22,12 @@ from toolchain.once import made_once
 CROSS = shutil.which("aarch64-linux-gnu-g++") is not None
 needs_cross = pytest.mark.skipif(not CROSS, reason="g++-aarch64-linux-gnu is not installed")
 HERE = platform.machine()
+EMULATOR = "qemu-aarch64-static"
+needs_qemu = pytest.mark.skipif(shutil.which(EMULATOR) is None, reason="qemu-user-static is not installed")
+
+
+def emulator(core: str) -> tuple[str, ...]:
+    return (EMULATOR, "-cpu", core, "-L", "/usr/aarch64-linux-gnu")
 
 
 def dynamic_needs(file: Path, option: str) -> str:
@@ -45,17 +53,31 @@ def test_the_native_runner_for_a_device_needs_no_c_library_newer_than_debian_12(
 
 
 @needs_cross
-@pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-user-static is not installed")
+@needs_qemu
 @pytest.mark.parametrize("core", ["cortex-a53", "cortex-a72", "cortex-a76"])
 def test_the_cross_built_runner_gives_torchs_outputs_on_the_instructions_of_each_core(
     tmp_path: Path, core: str
 ) -> None:
     made, artifact = runtime_for("executorch", machine="aarch64"), artifact_for("executorch")
-    emulator = ("qemu-aarch64-static", "-cpu", core, "-L", "/usr/aarch64-linux-gnu")
-    ran = run_job(made, lay_out(made, tmp_path / "runtime"), write_job(tmp_path, artifact), through=emulator)
+    ran = run_job(made, lay_out(made, tmp_path / "runtime"), write_job(tmp_path, artifact), through=emulator(core))
     assert ran.status == 0
     for found, meant in zip(ran.document["outputs"], expected(), strict=True):
         assert found == pytest.approx(meant, abs=1e-5)
+
+
+@needs_cross
+@needs_qemu
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("core", "right"), [("cortex-a53", True), ("cortex-a72", True), ("cortex-a76", True), ("max", False)]
+)
+def test_the_check_tells_a_core_whose_int8_kernels_give_wrong_numbers(tmp_path: Path, core: str, right: bool) -> None:
+    made, file = runtime_for("executorch", machine="aarch64"), artifacts.int8_pte()[0]
+    ids = [row.ids for row in artifacts.rows_of_every_length()]
+    job = write_job(tmp_path, Artifact(runtime="executorch", path=file, lengths=()), inputs=ids, samples=0)
+    ran = run_job(made, lay_out(made, tmp_path / "runtime"), job, through=emulator(core))
+    assert ran.status == 0
+    assert compare(ran.document["outputs"], artifacts.expected()).passed is right
 
 
 def test_the_runner_is_built_once_and_the_same_source_gives_the_same_bytes(
