@@ -13,6 +13,14 @@ settings.register_profile("untimed", deadline=None)  # nor on how busy the machi
 settings.load_profile("untimed")
 
 
+@pytest.fixture(autouse=True)
+def own_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a test's builds and measurements are kept: not among the user's."""
+    file = tmp_path / "history" / "history.sqlite"
+    monkeypatch.setenv("EDGEWRIGHT_HISTORY", str(file))
+    return file
+
+
 @pytest.fixture
 def toml_file(tmp_path: Path) -> Callable[[str], Path]:
     """Write a TOML file and give its path."""

@@ -41,6 +41,7 @@ LAYERS = (
         "toolchain.host_latency",
         "toolchain.report",
         "toolchain.store",
+        "toolchain.migrations",
     ),
     ("toolchain.cli",),
 )

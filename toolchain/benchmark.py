@@ -39,8 +39,13 @@ class BenchResult:
 
     def summary(self) -> dict[str, Any]:
         """What `edgewright bench --json` prints."""
+        manifest = self.bundle.manifest
         return {
             "bundle": str(self.bundle.path),
+            "name": manifest.name,
+            "profile": manifest.profile,
+            "metric": manifest.task.metric,
+            "score": self.bundle.artifact(self.measurement.runtime).score,
             **self.measurement.document(),
             "parity": self.parity.document(),
             **({"against_float": self.int8.document()} if self.int8 else {}),

@@ -47,9 +47,10 @@ class BuildResult:
     def summary(self) -> dict[str, Any]:
         """What `edgewright build --json` prints."""
         manifest = self.bundle.manifest
-        shown = {"runtime", "file", "bytes", "score", "latency_ms", "speedup", "parity", "float_latency_ms"}
+        shown = {"runtime", "file", "bytes", "sha256", "score", "latency_ms", "speedup", "parity", "float_latency_ms"}
         return {
             "bundle": str(self.bundle.path),
+            "name": manifest.name,
             "profile": manifest.profile,
             "metric": manifest.task.metric,
             "teacher": manifest.teacher.model_dump(),

@@ -16,6 +16,7 @@ from toolchain.budget import Budget, Verdict, judge
 from toolchain.cli.main import main
 from toolchain.errors import ParityError, ToolchainError, UnreachableError
 from toolchain.progress import Progress
+from toolchain.store import History
 
 ROOT = Path(__file__).parent.parent.parent
 BUILD = ["build", "demo", "--profile", "raspberry-pi-4", "-o"]
@@ -229,6 +230,35 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
     }
 
 
+def test_what_was_built_and_measured_is_in_the_history_unless_told_otherwise(
+    builds: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    builds(Verdict(met=True))
+    stand_in(monkeypatch, "benchmark", lambda *_, **__: Result(Verdict(met=True), bench_document()))
+    for line in (
+        [*BUILD, str(tmp_path / "out")],
+        ["bench", "out", "--target", "local:"],
+        ["bench", "out", "--target", "local:", "--no-history"],
+    ):
+        assert main(line) == 0
+    with History() as history:
+        assert [each.kind for each in history.find()] == ["bench", "build"]
+        assert history.document(2)["target"] == bench_document()["target"]
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_a_history_that_cannot_be_written_is_a_warning_and_the_result_stands(
+    monkeypatch: pytest.MonkeyPatch, own_history: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own_history.parent.mkdir()
+    own_history.write_text("no database")
+    stand_in(monkeypatch, "benchmark", lambda *_, **__: Result(Verdict(met=True), bench_document()))
+    assert main(["bench", "out", "--target", "local:", "--json"]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["bundle"] == bench_document()["bundle"]
+    assert "warning: this bench is not in the history" in said.err
+
+
 def test_a_bench_on_a_real_board_has_no_such_note(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,7 +327,7 @@ def test_a_wrong_command_line_is_wrong_input(line: list[str], capfd: pytest.Capt
     assert capfd.readouterr().err.startswith("error: ")
 
 
-@pytest.mark.parametrize("line", [[], ["recipes"], ["profiles"], ["runner"]])
+@pytest.mark.parametrize("line", [[], ["recipes"], ["profiles"], ["runner"], ["history"]])
 def test_a_group_without_its_verb_shows_its_help(line: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(line) == 2
     assert capfd.readouterr().err.startswith("Usage: edgewright")
@@ -305,7 +335,10 @@ def test_a_group_without_its_verb_shows_its_help(line: list[str], capfd: pytest.
 
 @pytest.mark.parametrize(
     "verb",
-    ["build", "bench", "run", "recipes list", "recipes show", "profiles list", "profiles show", "runner build"],
+    [
+        *("build", "bench", "run", "compare", "gate", "recipes list", "recipes show", "profiles list", "profiles show"),
+        *("runner build", "history list", "history show", "history export"),
+    ],
 )
 def test_every_verbs_help_has_an_example(verb: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*verb.split(), "--help"]) == 0

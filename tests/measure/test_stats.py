@@ -50,14 +50,26 @@ def test_the_interval_of_a_ratio_covers_the_true_ratio_about_as_often_as_it_says
     random = np.random.default_rng(4)
     hits = 0
     for _ in range(300):
-        low, high = stats.ratio_interval(random.normal(20, 1, 41).tolist(), random.normal(10, 1, 60).tolist())
-        hits += low <= 2 <= high
+        found = stats.ratio([random.normal(20, 1, 41).tolist()], [random.normal(10, 1, 60).tolist()])
+        assert found is not None
+        hits += found.low <= 2 <= found.high
     assert 0.90 <= hits / 300 <= 0.99
 
 
+def test_inputs_of_unlike_lengths_make_the_interval_of_a_ratio_no_wider() -> None:
+    random = np.random.default_rng(5)
+    before = [random.normal(middle, 0.01 * middle, 40).tolist() for middle in (1, 5, 20)]
+    after = [[1.03 * sample for sample in group] for group in before]
+    found = stats.ratio(after, before)
+    assert found is not None
+    assert found.value == pytest.approx(1.03)
+    assert 1.02 < found.low < 1.03 < found.high < 1.04
+
+
 def test_samples_that_do_not_vary_have_one_ratio_and_none_have_none() -> None:
-    assert stats.ratio_interval([6.0] * 9, [3.0] * 5) == (2.0, 2.0)
-    assert all(math.isnan(bound) for bound in stats.ratio_interval([], [1.0]))
+    assert stats.ratio([[6.0] * 9, [2.0]], [[3.0] * 5, [1.0]]) == stats.Ratio(value=2.0, low=2.0, high=2.0)
+    assert stats.ratio([], [[1.0]]) is None
+    assert stats.ratio([[1.0], []], [[1.0], [1.0]]) is None
 
 
 def test_a_large_number_of_samples_is_no_burden() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
+from toolchain.cli.history import Keep, keep
 from toolchain.cli.options import AsJson, RuntimeName, TargetAddress
 
 MISSED = 1
@@ -23,6 +24,7 @@ def bench(
         bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
+    history: Keep = True,
     as_json: AsJson = False,
 ) -> int:
     """Push a bundle to a target, check its files and outputs there, measure it, and judge its budget.
@@ -54,6 +56,8 @@ def bench(
                 progress=progress,
             )
     summary = result.summary()
+    if history:
+        keep("bench", summary)
     if as_json:
         output.emit(summary)
     else:

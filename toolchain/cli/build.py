@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
+from toolchain.cli.history import Keep, keep
 from toolchain.cli.options import AsJson
 from toolchain.errors import InputError
 
@@ -21,6 +22,7 @@ def build(
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the bundle is written: a folder, or NAME.zip.")
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace DIR even if it is not a bundle.")] = False,
+    history: Keep = True,
     as_json: AsJson = False,
 ) -> int:
     """Build a bundle: teach a small student, quantise and export it, and check every artifact.
@@ -44,6 +46,8 @@ def build(
         with shown_progress() as progress:
             result = run_build(plan, device, bundle, progress=progress)
     summary = result.summary()
+    if history:
+        keep("build", summary)
     if as_json:
         output.emit(summary)
     else:

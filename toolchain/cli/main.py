@@ -1,7 +1,7 @@
 """The command's door: verbs by name, and every way a verb can end turned into an exit code and one line.
 
 In:  the command line.
-Out: an exit code: 0 done, 1 a budget was missed, 2 the input is wrong, 3 a target failed, 4 the model failed,
+Out: an exit code: 0 done, 1 a budget or gate was missed, 2 the input is wrong, 3 a target failed, 4 the model failed,
      130 interrupted.
 Each verb lives in its own file; nothing heavy is imported before a verb runs.
 """
@@ -20,7 +20,7 @@ import typer
 import typer.main
 
 from toolchain import __version__
-from toolchain.cli import bench, build, output, profiles, recipes, run, runner
+from toolchain.cli import bench, build, compare, history, output, profiles, recipes, run, runner
 from toolchain.errors import InputError, ToolchainError
 
 INTERRUPTED = 130
@@ -37,7 +37,7 @@ app = typer.Typer(
         '  edgewright run build/demo --input "how do I read a zip file"\n\n'
         "Every verb takes --json: one JSON document on standard output, all else on standard error.\n\n"
         "\b\n"
-        "Exit codes: 0 done, 1 a budget was missed, 2 the input is wrong, 3 a target failed,\n"
+        "Exit codes: 0 done, 1 a budget or gate was missed, 2 the input is wrong, 3 a target failed,\n"
         "4 the model could not be compressed, exported or run correctly."
     ),
     no_args_is_help=True,
@@ -48,6 +48,9 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
+app.command("compare")(compare.compare)
+app.command("gate")(compare.gate)
+app.add_typer(history.app, name="history")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(runner.app, name="runner")

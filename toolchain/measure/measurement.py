@@ -64,6 +64,11 @@ class Measurement:
         return tuple(chain.from_iterable(run.latency_ms for run in self.runs))
 
     @property
+    def latency_by_input(self) -> list[list[float]]:
+        """The samples of each input, of every run."""
+        return by_input([run.latency_ms for run in self.runs], len(self.input_lengths))
+
+    @property
     def latency(self) -> Summary | None:
         """The statistics of all samples; None when none were asked for."""
         return summarize(self.latency_ms)
@@ -140,6 +145,7 @@ class Measurement:
                 "sha256": self.sha256,
             },
             "threads": self.threads,
+            "input_lengths": list(self.input_lengths),
             "latency_ms": {**shown, "samples": list(self.latency_ms)},
             "load_ms": self.load_ms,
             "first_inference_ms": self.first_inference_ms,

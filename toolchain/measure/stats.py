@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 4000
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,21 +53,35 @@ def median_absolute_deviation(samples: Sequence[float]) -> float:
     return float(np.median(np.abs(values - np.median(values))))
 
 
-def median_interval(samples: Sequence[float], *, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def median_interval(samples: Sequence[float], *, confidence: float = CONFIDENCE, seed: int = 0) -> tuple[float, float]:
     """The percentile bootstrap interval of the median (Efron, 1979); (nan, nan) of no samples."""
     if not samples:
         return float("nan"), float("nan")
     return _middle(_medians(samples, np.random.default_rng(seed)), confidence)
 
 
-def ratio_interval(
-    above: Sequence[float], below: Sequence[float], *, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """That of the ratio of two medians, each resampled by itself; (nan, nan) where either has no samples."""
-    if not above or not below:
-        return float("nan"), float("nan")
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """One quantity as so many times another; `low` and `high` bound it at 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio(above: Sequence[Sequence[float]], below: Sequence[Sequence[float]], *, seed: int = 0) -> Ratio | None:
+    """The ratio of what two things take for the same inputs, whose samples come in groups, one for each input.
+
+    What a thing takes is the mean over inputs of each one's median, and a resample takes samples of each input from
+    its own: how far inputs lie apart makes no interval wider. None where a group has no samples.
+    """
+    if not above or not below or not all(map(len, (*above, *below))):
+        return None
     draw = np.random.default_rng(seed)
-    return _middle(_medians(above, draw) / _medians(below, draw), confidence)
+    value = np.mean([np.median(group) for group in above]) / np.mean([np.median(group) for group in below])
+    resampled = [np.mean([_medians(group, draw) for group in groups], axis=0) for groups in (above, below)]
+    low, high = _middle(resampled[0] / resampled[1], CONFIDENCE)
+    return Ratio(value=float(value), low=low, high=high)
 
 
 def _medians(samples: Sequence[float], draw: np.random.Generator) -> NDArray[np.float64]:

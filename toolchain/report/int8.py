@@ -15,7 +15,7 @@ from typing import Any
 
 from toolchain.bundle import ArtifactFacts, Manifest
 from toolchain.measure.measurement import Measurement
-from toolchain.measure.stats import percentile, ratio_interval
+from toolchain.measure.stats import percentile, ratio
 
 LEAST_MS = 1e-6  # below what any clock here tells
 LEAST_GAIN = 1.02  # of two medians of one run; less is no difference
@@ -85,8 +85,9 @@ def int8_of(manifest: Manifest) -> tuple[Int8Row, ...]:
 def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measurement, twin: Measurement) -> Int8Row:
     """An artifact and its float twin as they were measured in turn on a target."""
     ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, twin))
-    low, high = ratio_interval(twin.latency_ms, measured.latency_ms)
-    return replace(_row(manifest, artifact, ours, theirs), low=low, high=high)
+    row = _row(manifest, artifact, ours, theirs)
+    found = ratio(twin.latency_by_input, measured.latency_by_input)
+    return replace(row, speedup=found.value, low=found.low, high=found.high) if found else row
 
 
 def precision_of(manifest: Manifest) -> str | None:

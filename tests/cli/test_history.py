@@ -1,0 +1,131 @@
+"""The verbs around the history: what is listed, shown, exported, compared and let through."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from pyarrow import parquet
+
+from tests.report.documents import bench
+from toolchain.cli.main import main
+from toolchain.store import History
+
+
+@pytest.fixture
+def three() -> None:
+    """A baseline, the same once more, and one that is a tenth slower and has lost a point."""
+    with History() as history:
+        history.add("bench", bench(), commit="aaa111")
+        history.add("bench", bench(seed=1), commit="bbb222")
+        history.add("bench", bench(slower=1.1, seed=2, score=0.9), commit="ccc333")
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> dict[str, Any]:
+    assert main([*arguments, "--json"]) == status
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.usefixtures("three")
+def test_entries_are_listed_filtered_and_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [each["id"] for each in printed(capsys, "history", "list")["entries"]] == [3, 2, 1]
+    assert [each["id"] for each in printed(capsys, "history", "list", "--limit", "1")["entries"]] == [3]
+    assert [each["id"] for each in printed(capsys, "history", "list", "--commit", "bbb")["entries"]] == [2]
+    assert printed(capsys, "history", "list", "--runtime", "litert")["entries"] == []
+    assert printed(capsys, "history", "show", "1") == bench()
+    assert main(["history", "list"]) == main(["history", "show", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "ccc333" in shown
+    assert "executorch" in shown
+    assert "latency p50 / p90 / p99" in shown
+
+
+@pytest.mark.usefixtures("three")
+def test_entries_are_exported_in_three_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in ("json", "csv", "parquet"):
+        file = tmp_path / f"all.{suffix}"
+        assert printed(capsys, "history", "export", str(file)) == {"file": str(file), "entries": 3}
+    entries = json.loads((tmp_path / "all.json").read_text())["entries"]
+    assert [each["document"] for each in entries][-1] == bench()
+    with (tmp_path / "all.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    table = parquet.read_table(tmp_path / "all.parquet").to_pylist()
+    for row, cells, entry in zip(rows, table, entries, strict=True):
+        assert row["name"] == cells["name"] == entry["name"] == "demo"
+        assert float(row["p50_ms"]) == cells["p50_ms"] == entry["p50_ms"]
+    assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == ["all.csv", "all.json", "all.parquet"]
+    assert main(["history", "export", str(tmp_path / "all.xlsx")]) == 2
+    assert "no format of a history '.xlsx'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("three")
+def test_two_entries_are_compared_and_so_are_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "new.json"
+    file.write_text(json.dumps(bench(slower=1.1, seed=2)))
+    for after in ("3", "latest", "commit:ccc", str(file)):
+        latency = printed(capsys, "compare", "1", after)["differences"][0]
+        assert latency["low_percent"] < 10 < latency["high_percent"]
+        assert latency["low_percent"] > 9
+    assert main(["compare", "1", "3"]) == 0
+    assert "peak memory" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("three")
+def test_a_gate_lets_through_what_is_no_worse_and_stops_what_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = ["--max-slowdown", "3%", "--max-score-drop", "0.5"]
+    assert printed(capsys, "gate", "2", "--baseline", "1", *limits)["passed"] is True
+    files = ["--junit", str(tmp_path / "gate.xml"), "--markdown", str(tmp_path / "gate.md")]
+    stopped = printed(capsys, "gate", "--baseline", "commit:aaa111", *limits, *files, status=1)
+    assert [each["outcome"] for each in stopped["findings"]] == ["failed", "failed"]
+    assert ElementTree.parse(tmp_path / "gate.xml").getroot().get("failures") == "2"
+    assert (tmp_path / "gate.md").read_text().startswith("### edgewright gate: failed")
+    assert main(["gate", "--baseline", "1", *limits]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Latency went from" in shown
+    assert "gate failed" in shown
+
+
+@pytest.mark.usefixtures("three")
+def test_what_should_not_be_compared_needs_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps(bench(threads=4)))
+    assert main(["gate", str(file), "--baseline", "1", "--max-slowdown", "3"]) == 2
+    told = capsys.readouterr().err
+    assert "other numbers of threads: 1 and 4" in told
+    assert "--force" in told
+    assert main(["gate", str(file), "--baseline", "1", "--max-slowdown", "3", "--force"]) == 0
+    assert "compared by force" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gate", "--baseline", "1", "--max-slowdown", "3"], "the history has no entry 1"),
+        (["compare", "latest", "latest"], "no measurement for 'latest'"),
+        (["compare", "commit:abc", "latest"], "no measurement for 'commit:abc'"),
+        (["compare", "nowhere.json", "latest"], "there is no measurement 'nowhere.json'; give an entry's number"),
+        (["gate", "--baseline", "1"], "needs at least one limit"),
+        (["gate", "--baseline", "1", "--max-slowdown", "fast"], "--max-slowdown is 'fast'; give a number"),
+        (["gate", "--baseline", "1", "--max-slowdown", "nan"], "--max-slowdown is 'nan'"),
+        (["gate", "--baseline", "1", "--max-score-drop", "-1"], "--max-score-drop is '-1'"),
+        (["history", "list", "--kind", "run"], "no kind of entry 'run'"),
+        (["history", "show", "9"], "the history has no entry 9"),
+    ],
+)
+def test_a_reference_or_limit_that_means_nothing_is_told(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_build_entry_is_no_measurement(capsys: pytest.CaptureFixture[str]) -> None:
+    with History() as history:
+        history.add("build", {"bundle": "x", "name": "x", "artifacts": []})
+    assert main(["compare", "1", "1"]) == 2
+    assert "the measurement 1 has" in capsys.readouterr().err

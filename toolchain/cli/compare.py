@@ -1,0 +1,149 @@
+"""The verbs `compare` and `gate`: two measurements side by side, and whether a change may go in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolchain.cli import output
+from toolchain.cli.options import AsJson
+from toolchain.errors import InputError
+
+if TYPE_CHECKING:
+    from toolchain.report.compare import Comparison, Measured
+    from toolchain.store import History
+
+FAILED = 1
+LATEST, COMMIT = "latest", "commit:"
+WHAT = "an entry's number, latest, commit:HASH, or a file of `edgewright bench --json`"
+Force = Annotated[bool, typer.Option("--force", help="Compare what should not be compared, and say so.")]
+
+
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=f"A measurement: {WHAT}.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Another.")],
+    force: Force = False,
+    as_json: AsJson = False,
+) -> int:
+    """Compare two measurements: latency with its interval, memory, size, score, and where operators' time went.
+
+    Measurements of unlike machines, runtimes, clocks or inputs, and unstable ones, are compared only with --force.
+
+    \b
+    Examples:
+      edgewright compare 11 12
+      edgewright compare before.json latest --json
+    """
+    comparison = compared(before, after, force=force)
+    if as_json:
+        output.emit(comparison.document())
+    else:
+        from toolchain.report.changes import comparison_report
+
+        output.show(comparison_report(comparison))
+    return 0
+
+
+def gate(
+    baseline: Annotated[str, typer.Option("--baseline", metavar="REF", help=f"What it was before: {WHAT}.")],
+    measurement: Annotated[str, typer.Argument(metavar="[MEASUREMENT]", help="What it is now.")] = LATEST,
+    max_slowdown: Annotated[
+        str | None, typer.Option("--max-slowdown", metavar="PERCENT", help="How much slower it may be.")
+    ] = None,
+    max_score_drop: Annotated[
+        str | None, typer.Option("--max-score-drop", metavar="POINTS", help="How many points of a hundred may be lost.")
+    ] = None,
+    max_memory_growth: Annotated[
+        str | None, typer.Option("--max-memory-growth", metavar="PERCENT", help="How much more memory it may take.")
+    ] = None,
+    max_size_growth: Annotated[
+        str | None, typer.Option("--max-size-growth", metavar="PERCENT", help="How much larger the artifact may be.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit's XML.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Also write a summary for a pull request.")
+    ] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> int:
+    """Decide whether a change may go in: exit code 1 if a measurement is worse than its baseline by more than allowed.
+
+    A slowdown counts only where its whole 95 % interval lies beyond the limit: noise alone fails nothing.
+
+    \b
+    Examples:
+      edgewright gate --baseline main.json --max-slowdown 3% --max-score-drop 0.5
+      edgewright gate new.json --baseline commit:3f2a91c --max-slowdown 0.5% --junit gate.xml --markdown gate.md
+    """
+    from toolchain.report.gate import Limits, decide
+
+    limits = Limits(
+        slowdown_percent=number_of("--max-slowdown", max_slowdown),
+        score_drop=number_of("--max-score-drop", max_score_drop),
+        memory_growth_percent=number_of("--max-memory-growth", max_memory_growth),
+        size_growth_percent=number_of("--max-size-growth", max_size_growth),
+    )
+    if limits == Limits():
+        raise InputError("a gate needs at least one limit: give --max-slowdown 3%, say")
+    decision = decide(compared(baseline, measurement, force=force), limits)
+    for file, text in ((junit, decision.junit()), (markdown, decision.markdown())):
+        if file is not None:
+            file.write_text(text, encoding="utf-8")
+    if as_json:
+        output.emit(decision.document())
+    else:
+        from toolchain.report.changes import decision_report
+
+        output.show(decision_report(decision))
+    return 0 if decision.passed else FAILED
+
+
+def compared(before: str, after: str, *, force: bool) -> Comparison:
+    """Both measurements found and compared. Raises `InputError` where one is none, or they should not be compared."""
+    from toolchain.report.compare import compare as compare_measured
+    from toolchain.store import History
+
+    with History() as history:
+        comparison = compare_measured(measured(before, history), measured(after, history))
+    if comparison.obstacles and not force:
+        raise InputError(
+            f"{before} and {after} should not be compared: {'; '.join(comparison.obstacles)}; "
+            "measure again under the same conditions, or compare them all the same with --force"
+        )
+    return comparison
+
+
+def measured(reference: str, history: History) -> Measured:
+    """The measurement that a reference names: in the history, or a file. Raises `InputError` where there is none."""
+    from toolchain.report.compare import measured_of, read_measured
+    from toolchain.store import Filter
+
+    if reference.isdecimal():
+        return measured_of(history.document(int(reference)), reference)
+    if reference == LATEST or reference.startswith(COMMIT):
+        commit = reference.removeprefix(COMMIT) if reference != LATEST else None
+        found = history.find(Filter(kind="bench", commit=commit), limit=1)
+        if not found:
+            raise InputError(
+                f"the history has no measurement for {reference!r}; `edgewright history list` shows those it has"
+            )
+        return measured_of(history.document(found[0].id), reference)
+    file = Path(reference)
+    if not file.is_file():
+        raise InputError(f"there is no measurement {reference!r}; give {WHAT}")
+    return read_measured(file)
+
+
+def number_of(flag: str, text: str | None) -> float | None:
+    """A limit such as "3", "3%" or "0.5". Raises `InputError` for anything else."""
+    if text is None:
+        return None
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise InputError(f"{flag} is {text!r}; give a number such as 3 or 0.5, and where it is a share, 3%")
+    return value

@@ -1,0 +1,263 @@
+"""Two measurements side by side: what changed, how surely, and whether they may be compared at all.
+
+In:  two documents of `edgewright bench --json`.
+Out: `Comparison`: obstacles, differences with their intervals, and for each kind of operator where the time went.
+Whether a change is one too many is `gate`'s decision; where documents are kept is `store`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from toolchain.errors import InputError, InvalidFileError
+from toolchain.measure.measurement import Clock
+from toolchain.measure.stats import by_input, percentile, ratio
+
+# What of a machine must be the same, as its facts call it.
+MACHINE = ("board", "cpu_model", "cpu_parts", "arch", "cores")
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LARGEST_DOCUMENT_BYTES = 64_000_000
+
+
+class _Read(BaseModel):
+    """Of a document that a newer version may have more in."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class MeasuredArtifact(_Read):
+    """The file that ran, and by what."""
+
+    runtime: str
+    runtime_version: str
+    file: str
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: str
+
+
+class MeasuredLatency(_Read):
+    """Every sample, in ms."""
+
+    samples: tuple[Amount, ...]
+
+
+class MeasuredOperator(_Read):
+    """One kind of operator in one inference."""
+
+    name: str
+    delegated: bool
+    ms: Amount
+
+
+class MeasuredOperators(_Read):
+    """All kinds."""
+
+    rows: tuple[MeasuredOperator, ...]
+
+
+class Measured(_Read):
+    """A document of `edgewright bench --json`, as far as a comparison reads it."""
+
+    name: str = ""
+    bundle: str
+    target: str
+    emulated: bool
+    clock: Clock
+    artifact: MeasuredArtifact
+    threads: Annotated[int, Field(gt=0)]
+    input_lengths: tuple[int, ...] = ()
+    latency_ms: MeasuredLatency
+    runs: tuple[Annotated[int, Field(ge=0)], ...]
+    peak_rss_bytes: Annotated[int, Field(ge=0)]
+    score: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    metric: str = "score"
+    stable: bool
+    reasons: tuple[str, ...] = ()
+    machine: Mapping[str, Any] = {}
+    operators: MeasuredOperators | None = None
+
+    @model_validator(mode="after")
+    def _runs_have_the_samples(self) -> Measured:
+        if sum(self.runs) != len(self.latency_ms.samples):
+            raise ValueError(f"the runs have {sum(self.runs)} samples, latency_ms has {len(self.latency_ms.samples)}")
+        return self
+
+    @property
+    def latency_by_input(self) -> list[list[float]]:
+        """The samples of each input; all in one group where an earlier version did not say how many inputs."""
+        rest = iter(self.latency_ms.samples)
+        runs = [[next(rest) for _ in range(count)] for count in self.runs]
+        return by_input(runs, len(self.input_lengths)) if self.input_lengths else [list(chain.from_iterable(runs))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One quantity before and after; changes are in percent of the former, with their interval where one is known."""
+
+    name: str
+    unit: str
+    before: float
+    after: float
+    change_percent: float
+    low_percent: float | None = None
+    high_percent: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorDifference:
+    """What one kind of operator takes of an inference, in ms."""
+
+    name: str
+    delegated: bool
+    before_ms: float
+    after_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """`obstacles` say why the two should not be compared; `score_change` is in points of a hundred."""
+
+    before: Measured
+    after: Measured
+    obstacles: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    score_change: float | None
+    operators: tuple[OperatorDifference, ...]
+
+    @property
+    def latency(self) -> Difference | None:
+        """That of the latency; None where one of the two has no samples."""
+        return next((each for each in self.differences if each.name == "latency"), None)
+
+    def document(self) -> dict[str, Any]:
+        """As `edgewright compare --json` prints it."""
+        return {
+            "before": _named(self.before),
+            "after": _named(self.after),
+            "obstacles": list(self.obstacles),
+            "differences": [asdict(each) for each in self.differences],
+            "score_change_points": self.score_change,
+            "operators": [asdict(each) for each in self.operators],
+        }
+
+
+def measured_of(document: Any, place: str) -> Measured:
+    """Check a document. Raises `InvalidFileError` with every fault; `place` is where it came from."""
+    try:
+        return Measured.model_validate(document)
+    except ValidationError as error:
+        faults = [(".".join(map(str, each["loc"])) or "document", each["msg"]) for each in error.errors()]
+        raise InvalidFileError(f"the measurement {place}", faults) from error
+
+
+def read_measured(file: Path) -> Measured:
+    """A document from a file. Raises `InputError` when it is none."""
+    try:
+        if file.stat().st_size > LARGEST_DOCUMENT_BYTES:
+            raise InputError(f"{file} is too large to be a measurement; give what `edgewright bench --json` printed")
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{file} cannot be read as a measurement: {error}; give what `edgewright bench --json` printed"
+        ) from error
+    return measured_of(document, str(file))
+
+
+def compare(before: Measured, after: Measured) -> Comparison:
+    """What `after` is against `before`. Raises nothing: where they should not be compared, `obstacles` say why."""
+    differences = [
+        _difference("peak memory", "bytes", before.peak_rss_bytes, after.peak_rss_bytes),
+        _difference("artifact", "bytes", before.artifact.bytes, after.artifact.bytes),
+    ]
+    if latency := _latency(before, after):
+        differences.insert(0, latency)
+    known = before.score is not None and after.score is not None and before.metric == after.metric
+    return Comparison(
+        before=before,
+        after=after,
+        obstacles=tuple(_obstacles(before, after)),
+        differences=tuple(differences),
+        score_change=100 * (after.score - before.score) if known else None,  # type: ignore[operator]
+        operators=_operators(before, after),
+    )
+
+
+def _latency(before: Measured, after: Measured) -> Difference | None:
+    groups = [each.latency_by_input for each in (after, before)]
+    if len(groups[0]) != len(groups[1]):  # other inputs, which is an obstacle; forced, the whole is compared
+        groups = [[list(chain.from_iterable(each))] for each in groups]
+    if (found := ratio(*groups)) is None:
+        return None
+    return Difference(
+        name="latency",
+        unit="ms",
+        before=percentile(before.latency_ms.samples, 50),
+        after=percentile(after.latency_ms.samples, 50),
+        change_percent=100 * (found.value - 1),
+        low_percent=100 * (found.low - 1),
+        high_percent=100 * (found.high - 1),
+    )
+
+
+def _difference(name: str, unit: str, before: float, after: float) -> Difference:
+    change = 100 * (after - before) / before if before else 0.0
+    return Difference(name=name, unit=unit, before=before, after=after, change_percent=change)
+
+
+def _obstacles(before: Measured, after: Measured) -> Iterator[str]:
+    for what, one, other in (
+        ("clocks", before.clock, after.clock),
+        ("runtimes", _runtime(before), _runtime(after)),
+        ("numbers of threads", before.threads, after.threads),
+    ):
+        if one != other:
+            yield f"they have other {what}: {one} and {other}"
+    if before.input_lengths and after.input_lengths and before.input_lengths != after.input_lengths:
+        yield "they were given other inputs, whose lengths in tokens differ"
+    for fact in MACHINE:
+        one, other = before.machine.get(fact), after.machine.get(fact)
+        if one is not None and other is not None and one != other:
+            yield f"they ran on other machines: {fact} is {one} and {other}"
+    for name, each in (("first", before), ("second", after)):
+        if not each.stable:
+            yield f"the {name} is not stable: {'; '.join(each.reasons) or 'it does not say why'}"
+
+
+def _runtime(measured: Measured) -> str:
+    return f"{measured.artifact.runtime} {measured.artifact.runtime_version}"
+
+
+def _operators(before: Measured, after: Measured) -> tuple[OperatorDifference, ...]:
+    """The largest changes first; nothing where either was measured without them."""
+    if before.operators is None or after.operators is None:
+        return ()
+    taken: dict[tuple[str, bool], list[float]] = {}
+    for place, measured in enumerate((before.operators, after.operators)):
+        for row in measured.rows:
+            taken.setdefault((row.name, row.delegated), [0.0, 0.0])[place] += row.ms
+    rows = (
+        OperatorDifference(name=name, delegated=delegated, before_ms=times[0], after_ms=times[1])
+        for (name, delegated), times in taken.items()
+    )
+    return tuple(sorted(rows, key=lambda row: -abs(row.after_ms - row.before_ms)))
+
+
+def _named(measured: Measured) -> dict[str, Any]:
+    artifact = measured.artifact
+    return {
+        "bundle": measured.name or measured.bundle,
+        "target": measured.target,
+        "clock": measured.clock,
+        "runtime": artifact.runtime,
+        "runtime_version": artifact.runtime_version,
+        "sha256": artifact.sha256,
+        "stable": measured.stable,
+        "score": measured.score,
+    }

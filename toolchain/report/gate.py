@@ -1,0 +1,149 @@
+"""May this change go in? Limits on a comparison, decided by intervals, told as a reviewer wants to read it.
+
+In:  a `Comparison` and `Limits`.
+Out: `Decision`: a finding for each limit; as a document, as Markdown for a pull request and as JUnit's XML.
+A slowdown fails only where the whole interval lies beyond the limit, so that noise alone fails nothing; where the
+interval reaches beyond it, the finding is "unsure", passes, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+from toolchain.report.compare import Comparison, Difference
+
+Outcome = Literal["passed", "failed", "unsure", "unknown"]
+SIGNS: dict[Outcome, str] = {"passed": "✅", "failed": "❌", "unsure": "⚠️", "unknown": "❔"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that may change for the worse; None is no limit. A score's drop is in points of a hundred."""
+
+    slowdown_percent: float | None = None
+    score_drop: float | None = None
+    memory_growth_percent: float | None = None
+    size_growth_percent: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One limit and what was found."""
+
+    name: str
+    outcome: Outcome
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """All findings; `passed` unless one failed or could not be judged."""
+
+    comparison: Comparison
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the change may go in."""
+        return not any(each.outcome in ("failed", "unknown") for each in self.findings)
+
+    def document(self) -> dict[str, Any]:
+        """As `edgewright gate --json` prints it."""
+        findings = [asdict(each) for each in self.findings]
+        return {"passed": self.passed, "findings": findings, "comparison": self.comparison.document()}
+
+    def markdown(self) -> str:
+        """For a pull request."""
+        after = self.comparison.after
+        head = f"### edgewright gate: {'passed' if self.passed else 'failed'}"
+        about = f"{_code(after.name or after.bundle)} ({after.artifact.runtime}) on {_code(after.target)}"
+        if after.clock == "instructions":
+            about += ", by a clock that counts instructions"
+        rows = [f"- {SIGNS[each.outcome]} {_escaped(each.sentence)}" for each in self.findings]
+        notes = [f"- ⚠️ compared by force: {_escaped(each)}" for each in self.comparison.obstacles]
+        return "\n".join([head, "", about, "", *rows, *notes, ""])
+
+    def junit(self) -> str:
+        """As test reports are read by continuous integration: a case for each limit."""
+        failures = [each for each in self.findings if each.outcome in ("failed", "unknown")]
+        suite = ElementTree.Element(
+            "testsuite", name="edgewright gate", tests=str(len(self.findings)), failures=str(len(failures)), errors="0"
+        )
+        after = self.comparison.after
+        for each in self.findings:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=_printable(f"edgewright.{after.name or after.bundle}"), name=each.name
+            )
+            if each in failures:
+                ElementTree.SubElement(case, "failure", message=_printable(each.sentence))
+            else:
+                ElementTree.SubElement(case, "system-out").text = _printable(each.sentence)
+        text: str = ElementTree.tostring(suite, encoding="unicode")
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
+
+
+def decide(comparison: Comparison, limits: Limits) -> Decision:
+    """Judge each limit that is set."""
+    found = []
+    if limits.slowdown_percent is not None:
+        found.append(_slowdown(comparison, limits.slowdown_percent))
+    if limits.score_drop is not None:
+        found.append(_score(comparison, limits.score_drop))
+    for name, limit in (("peak memory", limits.memory_growth_percent), ("artifact", limits.size_growth_percent)):
+        if limit is not None:
+            found.append(_growth(next(each for each in comparison.differences if each.name == name), limit))
+    return Decision(comparison=comparison, findings=tuple(found))
+
+
+def _slowdown(comparison: Comparison, limit: float) -> Finding:
+    latency = comparison.latency
+    if latency is None or latency.low_percent is None or latency.high_percent is None:
+        return Finding(name="slowdown", outcome="unknown", sentence="Latency was not measured, so it cannot be judged.")
+    low, high = latency.low_percent, latency.high_percent
+    change = (
+        f"Latency went from {latency.before:.4g} to {latency.after:.4g} ms: {latency.change_percent:+.2f} %, "
+        f"95 % interval {low:+.2f} to {high:+.2f} %"
+    )
+    if low > limit:
+        return Finding(name="slowdown", outcome="failed", sentence=f"{change}; {limit:g} % is allowed.")
+    if high > limit:
+        told = f"{change}; {limit:g} % is allowed, and these samples cannot tell; take more of them."
+        return Finding(name="slowdown", outcome="unsure", sentence=told)
+    return Finding(name="slowdown", outcome="passed", sentence=f"{change}; {limit:g} % is allowed.")
+
+
+def _score(comparison: Comparison, limit: float) -> Finding:
+    before, after, change = comparison.before, comparison.after, comparison.score_change
+    if change is None or before.score is None or after.score is None:
+        told = "The score of one of the two is not known, or not the same metric, so it cannot be judged."
+        return Finding(name="score drop", outcome="unknown", sentence=told)
+    told = (
+        f"The {after.metric} went from {100 * before.score:.2f} to {100 * after.score:.2f}: {change:+.2f} points; "
+        f"{limit:g} may be lost."
+    )
+    return Finding(name="score drop", outcome="passed" if -change <= limit else "failed", sentence=told)
+
+
+def _growth(difference: Difference, limit: float) -> Finding:
+    told = (
+        f"The {difference.name} went from {difference.before / 1e6:.3f} to {difference.after / 1e6:.3f} MB: "
+        f"{difference.change_percent:+.2f} %; {limit:g} % is allowed."
+    )
+    outcome: Outcome = "passed" if difference.change_percent <= limit else "failed"
+    return Finding(name=f"{difference.name} growth", outcome=outcome, sentence=told)
+
+
+def _printable(text: str) -> str:
+    """XML has no place for control characters."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _escaped(text: str) -> str:
+    """Nothing of it is Markdown or HTML."""
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>#|~" else sign for sign in _printable(text))
+
+
+def _code(text: str) -> str:
+    return f"`{_printable(text).replace('`', ' ')}`"
