@@ -82,7 +82,7 @@ $(VENV)/torch.stamp: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/install.stamp: $(VENV)/torch.stamp
-	$(BIN)/pip install -e '.[demo,onnx,parquet,dev]'
+	$(BIN)/pip install -e '.[demo,onnx,parquet,report,dev]'
 	@touch $@
 
 install: system $(VENV)/install.stamp

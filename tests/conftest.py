@@ -1,7 +1,7 @@
 """What every test may use, and the quiet every test runs in."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a network
 settings.register_profile("untimed", deadline=None)  # nor on how busy the machine is
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def history_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For what is built once for several tests: the user's history is not for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_HISTORY", str(tmp_path_factory.mktemp("history") / "history.sqlite"))
+        yield
 
 
 @pytest.fixture(autouse=True)

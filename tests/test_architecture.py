@@ -43,7 +43,7 @@ LAYERS = (
         "toolchain.store",
         "toolchain.migrations",
     ),
-    ("toolchain.cli",),
+    ("toolchain.cli", "toolchain.pytest_plugin"),
 )
 # A task and a compression work on a model of a family: they may know what a model is, not how another stage works.
 ALSO_ALLOWED = {

@@ -8,7 +8,6 @@ Out: `BenchResult`: the measurement, the parity found on that machine's own core
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from toolchain.bundle import VECTORS, ArtifactFacts, Bundle
 from toolchain.deploy import deploy_from
 from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
-from toolchain.measure.measurement import Measurement, clock_of
+from toolchain.measure.measurement import Clock, Measurement, clock_of
 from toolchain.measure.protocol import Protocol, measure_in_turn
 from toolchain.progress import Progress, Silent
 from toolchain.report.int8 import Int8Row, int8_measured
@@ -72,20 +71,56 @@ def bench(
     outputs there are not the student's.
     """
     told = progress or Silent()
+    contest = _contest(bundle, runtime, against_float=against_float)  # its faults are told before a board is booted
+    with told.stage(f"connect to {address}"):
+        target = open_target(address, instruction_clock=clock_of(address) == "instructions")
+    try:
+        return _benched(contest, target, address, told, quick=quick, threads=threads, operators=operators)
+    finally:
+        target.close()
+
+
+def bench_on(
+    bundle: str | Path,
+    target: Target,
+    address: str,
+    *,
+    runtime: str | None = None,
+    quick: bool = False,
+    threads: int = 1,
+    against_float: bool = False,
+    operators: bool = False,
+    progress: Progress | None = None,
+) -> BenchResult:
+    """The same on a target that is open, and stays so; `address` is what it was opened by."""
+    contest = _contest(bundle, runtime, against_float=against_float)
+    return _benched(contest, target, address, progress or Silent(), quick=quick, threads=threads, operators=operators)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contest:
+    """What is measured of a bundle: an artifact, and of its files the one or, in turn with it, its float twin too."""
+
+    bundle: Bundle
+    artifact: ArtifactFacts
+    files: tuple[str, ...]
+
+
+def _contest(bundle: str | Path, runtime: str | None, *, against_float: bool) -> _Contest:
     opened = Bundle.open(bundle)
     artifact = opened.artifact(runtime)
     files = (artifact.file, _float_of(opened, artifact)) if against_float else (artifact.file,)
+    return _Contest(bundle=opened, artifact=artifact, files=files)
+
+
+def _benched(
+    contest: _Contest, target: Target, address: str, told: Progress, *, quick: bool, threads: int, operators: bool
+) -> BenchResult:
+    opened, artifact = contest.bundle, contest.artifact
     clock = clock_of(address)
-    with told.stage(f"connect to {address}"):
-        target = open_target(address, instruction_clock=clock == "instructions")
-    try:
-        protocol = Protocol.for_clock(clock, quick=quick)
-        found = _measured(
-            opened, artifact, files, target, protocol, told, threads=threads, clock=clock, profile=operators
-        )
-    finally:
-        target.close()
-    for file, (_, parity) in zip(files, found, strict=True):
+    protocol = Protocol.for_clock(clock, quick=quick)
+    found = _measured(contest, target, protocol, told, threads=threads, clock=clock, profile=operators)
+    for file, (_, parity) in zip(contest.files, found, strict=True):
         if not parity.passed:
             raise ParityError(
                 f"{file} gives other outputs on {address} than the student it was made from: the worst cosine is "
@@ -112,25 +147,28 @@ def _float_of(bundle: Bundle, artifact: ArtifactFacts) -> str:
 
 
 def _measured(
-    bundle: Bundle,
-    artifact: ArtifactFacts,
-    files: Sequence[str],
+    contest: _Contest,
     target: Target,
     protocol: Protocol,
     told: Progress,
-    **how: Any,
+    *,
+    threads: int,
+    clock: Clock,
+    profile: bool,
 ) -> list[tuple[Measurement, Parity]]:
-    vectors = json.loads(bundle.file(VECTORS).read_text(encoding="utf-8"))
+    vectors = json.loads(contest.bundle.file(VECTORS).read_text(encoding="utf-8"))
     with told.stage("push"):
-        places = [deploy_from(bundle, artifact, target, file=file) for file in files]
+        places = [deploy_from(contest.bundle, contest.artifact, target, file=file) for file in contest.files]
     with told.stage("measure"):
         measurements = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],
             vectors["inputs"],
             protocol=protocol,
+            threads=threads,
+            clock=clock,
+            profile=profile,
             note=told.update,
-            **how,
         )
     return [(each, compare(each.outputs, vectors["outputs"])) for each in measurements]
 

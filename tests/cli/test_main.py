@@ -336,8 +336,9 @@ def test_a_group_without_its_verb_shows_its_help(line: list[str], capfd: pytest.
 @pytest.mark.parametrize(
     "verb",
     [
-        *("build", "bench", "run", "compare", "gate", "recipes list", "recipes show", "profiles list", "profiles show"),
-        *("runner build", "history list", "history show", "history export"),
+        *("build", "bench", "run", "compare", "gate", "report", "runner build"),
+        *("recipes list", "recipes show", "profiles list", "profiles show"),
+        *("history list", "history show", "history export"),
     ],
 )
 def test_every_verbs_help_has_an_example(verb: str, capfd: pytest.CaptureFixture[str]) -> None:

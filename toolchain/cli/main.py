@@ -20,7 +20,7 @@ import typer
 import typer.main
 
 from toolchain import __version__
-from toolchain.cli import bench, build, compare, history, output, profiles, recipes, run, runner
+from toolchain.cli import bench, build, compare, history, output, profiles, recipes, report, run, runner
 from toolchain.errors import InputError, ToolchainError
 
 INTERRUPTED = 130
@@ -50,6 +50,7 @@ app.command("bench")(bench.bench)
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
 app.command("gate")(compare.gate)
+app.command("report")(report.report)
 app.add_typer(history.app, name="history")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(profiles.app, name="profiles")

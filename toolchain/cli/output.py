@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 def emit(document: Mapping[str, Any]) -> None:
     """Print one JSON document on standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    print(as_text(document))
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """A JSON document as it is printed."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def show(renderable: "RenderableType") -> None:

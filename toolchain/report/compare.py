@@ -63,7 +63,7 @@ class MeasuredOperators(_Read):
 
 
 class Measured(_Read):
-    """A document of `edgewright bench --json`, as far as a comparison reads it."""
+    """A document of `edgewright bench --json`, as far as comparisons and reports read it."""
 
     name: str = ""
     bundle: str
@@ -80,7 +80,9 @@ class Measured(_Read):
     metric: str = "score"
     stable: bool
     reasons: tuple[str, ...] = ()
+    rss_bytes: Mapping[str, Annotated[int, Field(ge=0)]] = {}
     machine: Mapping[str, Any] = {}
+    machine_after: Mapping[str, Any] = {}
     operators: MeasuredOperators | None = None
 
     @model_validator(mode="after")

@@ -1,0 +1,157 @@
+"""The report is one file that needs nothing from outside, shows what is known, and runs nothing that data say."""
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from tests.report.documents import bench
+from tests.report.test_compression import manifest, whole_build
+from toolchain.bundle import Manifest
+from toolchain.errors import EnvironmentFaultError
+from toolchain.report import figures, page
+from toolchain.report.compare import Measured, measured_of
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+OPERATORS = {
+    "rows": [
+        {"name": HOSTILE, "delegated": True, "calls": 6, "ms": 1.0, "share": 0.5},
+        {"name": "layer_norm", "delegated": False, "calls": 3, "ms": 0.4, "share": 0.2},
+    ]
+}
+SENSITIVITY = {
+    "name": "sensitivity",
+    "seconds": 0.1,
+    "made_in_seconds": 0.1,
+    "cached": False,
+    "settings": {},
+    "findings": {
+        "parts": [{"name": "encoder.layers.1.down", "float_bytes": 300, "error": 0.02}],
+        "error": 0.05,
+        "kept_float": ["encoder.layers.1.down"],
+        "left": 0.01,
+    },
+}
+
+
+class Page(HTMLParser):
+    """What a browser would find: the tags with their attributes, and the text that is shown."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.shown: list[str] = []
+        self.scripts = 0
+        self.within: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.scripts += tag == "script"
+        self.within.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.within and self.within.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.within):
+            self.shown.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.shown).split())
+
+
+def built() -> Manifest:
+    return manifest([*whole_build(), SENSITIVITY])
+
+
+def measured(**changes: Any) -> Measured:
+    return measured_of(bench(rss_bytes={"start": 1_000_000, "loaded": 9_000_000}, **changes), "here")
+
+
+def test_the_page_shows_verdict_models_stages_precision_measurements_and_provenance() -> None:
+    emulated = measured(emulated=True, clock="instructions")
+    shown = Page(page.page(built(), [measured(operators=OPERATORS), emulated])).text
+    for part in (
+        "Budget met",
+        "int8 executorch is 2.50× as fast as the float student",
+        "Kept in float: encoder.layers.1.down",
+        "Measured on ssh://pi@raspberrypi.local",
+        "these are not a board's milliseconds",
+        "100 of 5 processes",
+        "Raspberry Pi 4 Model B",
+        "Provenance",
+    ):
+        assert part in shown, part
+
+
+def test_it_is_one_file_below_six_megabytes_that_asks_for_nothing_from_outside() -> None:
+    text = page.page(built(), [measured(operators=OPERATORS)])
+    assert len(text.encode()) < 6_000_000
+    found = Page(text)
+    assert not [name for name, attributes in found.tags for key in ("src", "href", "action") if attributes.get(key)]
+    assert ("meta", "default-src 'none'") in [(n, (a.get("content") or "").partition(";")[0]) for n, a in found.tags]
+    drawn = [attributes for name, attributes in found.tags if "plotly-graph-div" in (attributes.get("class") or "")]
+    assert len(drawn) == 7  # trade, stages, network, sensitivity, samples, memory, operators
+
+
+def test_hostile_names_are_text_wherever_they_stand() -> None:
+    document = manifest([*whole_build(), SENSITIVITY]).model_dump(mode="json")
+    document["name"] = document["task"]["metric"] = document["baseline"]["name"] = HOSTILE
+    document["stages"][-1]["findings"]["parts"][0]["name"] = HOSTILE
+    hostile = Manifest.model_validate(document)
+    device = measured(operators=OPERATORS, target=HOSTILE, machine={"board": HOSTILE}, stable=False, reasons=[HOSTILE])
+    plain = Page(page.page(built(), [measured(operators=OPERATORS)]))
+    text = page.page(hostile, [device])
+    found = Page(text)
+    assert found.scripts == plain.scripts
+    assert "img" not in [name for name, _ in found.tags]
+    assert not [key for _, attributes in found.tags for key in attributes if key.startswith("on")]
+    assert HOSTILE in found.text
+    for script in re.findall(r"<script[^>]*>(.*?)</script>", text, re.S)[1:]:
+        assert "<img" not in script  # plotly would read it as HTML in a label
+
+
+def test_a_missed_budget_stands_at_the_top_with_its_sentences() -> None:
+    document = built().model_dump(mode="json")
+    document["verdict"] = {"met": False, "missed": [{"sentence": "artifact_mb is 5.4 MB"}], "undecided": ["latency_ms"]}
+    shown = Page(page.page(Manifest.model_validate(document), [])).text
+    assert shown.index("Budget missed") < shown.index("artifact_mb is 5.4 MB") < shown.index("What was made")
+    assert "Only a device can decide latency_ms." in shown
+
+
+def test_a_bundle_of_an_earlier_version_shows_what_it_has() -> None:
+    shown = Page(page.page(manifest([]), [])).text
+    assert "What was made" in shown
+    assert "Precision" not in shown
+
+
+def test_markdown_has_the_same_sections_and_no_markup_of_the_datas() -> None:
+    document = built().model_dump(mode="json")
+    document["name"] = "*x* <b>|"
+    text = page.markdown(Manifest.model_validate(document), [measured()])
+    assert text.startswith("# \\*x\\* \\<b\\>\\|\n")
+    assert re.findall(r"^## (.*)$", text, re.M)[:3] == ["Verdict", "What was made", "How it was made smaller"]
+    tables = [line for line in text.splitlines() if line.startswith("| ---")]
+    assert len(tables) >= 6
+
+
+def test_the_document_is_everything_the_page_is_made_from() -> None:
+    found = page.document(built(), [measured()])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert {"manifest", "compression", "int8", "precision", "measurements"} <= set(found)
+    assert found["measurements"][0]["latency_ms"]["samples"] == bench()["latency_ms"]["samples"]
+
+
+def test_the_pareto_front_is_what_nothing_beats_in_both() -> None:
+    assert figures._front([(1, 0.5), (2, 0.4), (3, 0.9), (1, 0.3), (4, 0.9)]) == [(1, 0.5), (3, 0.9)]
+
+
+def test_without_the_extra_the_package_to_install_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    with pytest.raises(EnvironmentFaultError, match=r"edgewright\[report\]"):
+        page.page(built(), [])

@@ -1,0 +1,80 @@
+"""The verb `report`: a bundle and its measurements as a page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolchain.cli import output
+from toolchain.cli.compare import WHAT, measured
+from toolchain.errors import InputError, UnknownNameError
+
+FORMATS = {"html": ".html", "md": ".md", "json": ".json"}
+
+
+def report(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
+    measurements: Annotated[
+        list[str] | None, typer.Argument(metavar="[MEASUREMENT]...", help=f"Measurements of it: {WHAT}.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it is written; - is standard output.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--format", metavar="html|md|json", help="By FILE's ending where it is not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json -o -.")] = False,
+) -> int:
+    """Make a page of a bundle: verdict, models, stages, precision, and every measurement with all its samples.
+
+    The page holds all it needs and asks for nothing from outside.
+
+    \b
+    Examples:
+      edgewright report build/demo -o report.html
+      edgewright report build/demo latest pi.json -o report.html
+      edgewright report build/demo 12 --format md -o -
+    """
+    from toolchain.bundle import Bundle
+    from toolchain.report import page
+    from toolchain.store import History
+
+    kind, file = ("json", Path("-")) if as_json else (_format(kind, file), file or Path("-"))
+    manifest = Bundle.open(bundle).manifest
+    with History() as history:
+        found = [measured(each, history) for each in measurements or ()]
+    if kind == "json":
+        if str(file) == "-":
+            output.emit(page.document(manifest, found))
+            return 0
+        text = output.as_text(page.document(manifest, found))
+    else:
+        text = (page.page if kind == "html" else page.markdown)(manifest, found)
+    if str(file) == "-":
+        print(text, end="")
+        return 0
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    output.tell(f"{file} holds the report, {len(text.encode()) / 1e6:.1f} MB")
+    return 0
+
+
+def _format(kind: str | None, file: Path | None) -> str:
+    """Raises `UnknownNameError` for one there is not, `InputError` where it is not clear."""
+    if kind is not None:
+        if kind not in FORMATS:
+            raise UnknownNameError("format of a report", kind, FORMATS)
+        return kind
+    if file is None:
+        raise InputError("say where the report goes: -o report.html, or --format md -o - for standard output")
+    for name, suffix in FORMATS.items():
+        if file.suffix == suffix:
+            return name
+    raise UnknownNameError("format of a report", file.suffix or str(file), FORMATS.values())

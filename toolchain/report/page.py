@@ -1,0 +1,256 @@
+"""A bundle and its measurements as one page that opens anywhere, or as Markdown, or as one document.
+
+In:  a bundle's manifest, and measurements of it.
+Out: HTML with everything in it, which asks for nothing from outside; Markdown; or a mapping for JSON.
+What is drawn is `figures`' concern. Whatever comes from data is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from toolchain.bundle import Manifest
+from toolchain.errors import EnvironmentFaultError
+from toolchain.measure.stats import summarize
+from toolchain.report import figures
+from toolchain.report.compare import Measured
+from toolchain.report.compression import compression_of
+from toolchain.report.int8 import int8_of, precision_of
+from toolchain.report.terminal import CLOCK_NOTES
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+TEMPLATE = "page.html.jinja"
+PURPOSE = "make a report"
+PACKAGES = ("jinja2", "plotly")
+MACHINE = ("board", "cpu_model", "cores", "arch", "ram_bytes", "kernel", "os", "libc", "python", "governor")
+STATE = ("clock_mhz", "temperature_c", "load_1min", "ram_available_bytes", "swap_used_bytes", "throttling")
+UNKNOWN = "–"
+Cells = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of text under heads."""
+
+    heads: Cells
+    rows: tuple[Cells, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading, sentences, tables and pictures under it."""
+
+    title: str
+    sentences: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Figure, ...] = ()
+
+
+def document(manifest: Manifest, measured: Sequence[Measured]) -> dict[str, Any]:
+    """All that the page is made from."""
+    return {
+        "manifest": manifest.model_dump(mode="json"),
+        **compression_of(manifest).summary(),
+        "int8": [row.document() for row in int8_of(manifest)],
+        "precision": precision_of(manifest),
+        "measurements": [each.model_dump(mode="json") for each in measured],
+    }
+
+
+def page(manifest: Manifest, measured: Sequence[Measured]) -> str:
+    """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
+    for name in PACKAGES:
+        if find_spec(name) is None:
+            raise EnvironmentFaultError(f"the package {name}", PURPOSE, "pip install 'edgewright[report]'")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("toolchain.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    options = {"displaylogo": False, "responsive": True}
+
+    def drawn(figure: Figure) -> Markup:
+        return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=options))
+
+    return environment.get_template(TEMPLATE).render(
+        name=manifest.name,
+        met=not manifest.verdict.get("missed"),
+        sections=list(sections(manifest, measured, pictures=True)),
+        drawn=drawn,
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def markdown(manifest: Manifest, measured: Sequence[Measured]) -> str:
+    """The same without pictures."""
+    lines = [f"# {_escaped(manifest.name)}"]
+    for section in sections(manifest, measured, pictures=False):
+        lines += ["", f"## {_escaped(section.title)}", ""]
+        lines += [f"{_escaped(each)}\n" for each in section.sentences]
+        for table in section.tables:
+            lines += [_row(table.heads), _row(["---"] * len(table.heads)), *map(_row, table.rows), ""]
+    return "\n".join(lines) + "\n"
+
+
+def sections(manifest: Manifest, measured: Sequence[Measured], *, pictures: bool) -> Iterator[Section]:
+    """The page from top to bottom."""
+    compression = compression_of(manifest)
+    findings = {stage.name: stage.findings for stage in manifest.stages}
+
+    def drawn(*found: Figure | None) -> tuple[Figure, ...]:
+        return tuple(each for each in found if each is not None)
+
+    yield Section(title="Verdict", sentences=tuple(_verdict(manifest)), tables=(_limits(manifest),))
+    yield Section(
+        title="What was made",
+        sentences=tuple(row.verdict for row in int8_of(manifest)),
+        tables=(_models(manifest),),
+        pictures=drawn(figures.trade(manifest)) if pictures else (),
+    )
+    whole = findings.get("importance", {}).get("layers")  # of the teacher, one score a layer
+    teacher_layers = len(whole) if isinstance(whole, list) else None
+    yield Section(
+        title="How it was made smaller",
+        sentences=compression.where_lost,
+        tables=(_stages(manifest),),
+        pictures=drawn(figures.stages(compression), figures.network(compression, teacher_layers)) if pictures else (),
+    )
+    if (said := precision_of(manifest)) is not None:
+        shown = drawn(figures.sensitivity(findings["sensitivity"])) if pictures else ()
+        yield Section(title="Precision", sentences=(said,), pictures=shown)
+    for each in measured:
+        yield _measurement(each, pictures=pictures)
+    yield Section(title="Provenance", tables=(_provenance(manifest), _files(manifest)))
+
+
+def _verdict(manifest: Manifest) -> Iterator[str]:
+    missed = [each for each in manifest.verdict.get("missed") or () if isinstance(each, Mapping)]
+    undecided = [str(each) for each in manifest.verdict.get("undecided") or ()]
+    yield "Budget missed." if missed else "Budget met, as far as it can be judged before a device is at hand."
+    yield from (str(each.get("sentence", "")) for each in missed)
+    if undecided:
+        yield f"Only a device can decide {', '.join(undecided)}."
+
+
+def _limits(manifest: Manifest) -> Table:
+    set_limits = manifest.budget.model_dump(exclude_none=True)
+    rows = tuple((name, f"{limit:g}") for name, limit in set_limits.items())
+    return Table(heads=("limit", "at most"), rows=rows or (("none", UNKNOWN),))
+
+
+def _models(manifest: Manifest) -> Table:
+    teacher, student = manifest.teacher, manifest.student
+
+    def row(name: str, score: float, size: int | None, latency_ms: float | None, faster: str = UNKNOWN) -> Cells:
+        kept = f"{100 * score / teacher.score:.1f} %" if teacher.score else UNKNOWN
+        return (name, f"{score:.4f}", kept, _megabytes(size), _milliseconds(latency_ms), faster)
+
+    rows = [
+        row(manifest.baseline.name, manifest.baseline.score, None, None),
+        row("teacher, float", teacher.score, teacher.bytes, teacher.latency_ms),
+        row("student, float", student.score, student.bytes, student.latency_ms),
+    ]
+    for each in manifest.artifacts:
+        faster = f"{each.speedup:.1f}×"
+        rows.append(row(f"{each.file} ({each.runtime})", each.score, each.bytes, each.latency_ms, faster))
+    heads = ("", manifest.task.metric, "kept", "size", "latency where it was built", "faster than the teacher")
+    return Table(heads=heads, rows=tuple(rows))
+
+
+def _stages(manifest: Manifest) -> Table:
+    rows = tuple(
+        (
+            row.stage,
+            UNKNOWN if row.parameters is None else f"{row.parameters:,}",
+            UNKNOWN if row.macs is None else f"{row.macs:,}",
+            UNKNOWN if row.score is None else f"{row.score:.4f}",
+            UNKNOWN if row.score_change is None else f"{row.score_change:+.4f}",
+        )
+        for row in compression_of(manifest).stages
+    )
+    return Table(heads=("after", "parameters", "multiply-accumulates", "score", "change"), rows=rows)
+
+
+def _measurement(measured: Measured, *, pictures: bool) -> Section:
+    notes = []
+    if measured.emulated:
+        notes.append(CLOCK_NOTES[measured.clock])
+    if not measured.stable:
+        notes.append(f"Not stable: {'; '.join(measured.reasons) or 'it does not say why'}.")
+    summary = summarize(measured.latency_ms.samples)
+    artifact = measured.artifact
+    facts = [
+        ("artifact", f"{artifact.file}, {_megabytes(artifact.bytes)}"),
+        ("runtime", f"{artifact.runtime} {artifact.runtime_version}"),
+        ("threads", str(measured.threads)),
+    ]
+    if summary:
+        facts += [
+            ("median (95 % interval)", f"{summary.p50:.4g} ms ({summary.low:.4g} to {summary.high:.4g})"),
+            ("p90, p99", f"{summary.p90:.4g} ms, {summary.p99:.4g} ms"),
+            ("samples", f"{summary.count} of {len(measured.runs)} processes"),
+        ]
+    facts.append(("peak memory", _megabytes(measured.peak_rss_bytes)))
+    machine = tuple(
+        (name, _fact(measured.machine.get(name)), _fact(measured.machine_after.get(name)))
+        for name in (*MACHINE, *STATE)
+        if measured.machine.get(name) is not None
+    )
+    found = (figures.latency(measured), figures.memory(measured), figures.operators(measured)) if pictures else ()
+    return Section(
+        title=f"Measured on {measured.target}",
+        sentences=tuple(notes),
+        tables=(
+            Table(heads=("", "measured"), rows=tuple(facts)),
+            Table(heads=("machine", "before", "after"), rows=machine),
+        ),
+        pictures=tuple(each for each in found if each is not None),
+    )
+
+
+def _provenance(manifest: Manifest) -> Table:
+    rows = [
+        ("made", manifest.created),
+        ("for", manifest.profile),
+        ("by", f"edgewright {manifest.edgewright}"),
+        *((f"package {name}", version) for name, version in manifest.packages.items()),
+        *((f"machine, {name}", str(value)) for name, value in manifest.machine.items()),
+    ]
+    return Table(heads=("", "provenance"), rows=tuple(rows))
+
+
+def _files(manifest: Manifest) -> Table:
+    return Table(heads=("file", "sha256"), rows=tuple(manifest.files.items()))
+
+
+def _megabytes(size: int | None) -> str:
+    return UNKNOWN if size is None else f"{size / 1e6:.2f} MB"
+
+
+def _milliseconds(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.3g} ms"
+
+
+def _fact(value: Any) -> str:
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell if set(cell) == {'-'} else _escaped(cell) for cell in cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """Nothing of it is Markdown or HTML, and it is one line."""
+    flat = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>#|~" else sign for sign in flat)
