@@ -34,7 +34,7 @@ BOARD = load_profile("raspberry-pi-4")
 FINE = BOARD.preferences.int8_channel_multiple.model_copy(update={"value": 8})
 PROFILE = BOARD.model_copy(update={"preferences": BOARD.preferences.model_copy(update={"int8_channel_multiple": FINE})})
 SHRINKING = ["importance", "prune", "low rank", "distill"]
-BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING, "sensitivity"]
+BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING, "account", "sensitivity"]
 EXPORTS = ["float", "int8", "teacher", "check"]
 WHOLE: dict[str, Any] = {"layers": None, "heads": None, "neurons": None}
 OFF: dict[str, Any] = {"sensitivity": False}

@@ -103,6 +103,7 @@ class Stages:
     trimmed: Done
     answers: tuple[Done, ...]
     shrinking: tuple[Done, ...]
+    account: Done
     sensitivity: Done
     index: Done | None
     exported: tuple[Exported, ...]
@@ -115,7 +116,7 @@ class Stages:
     def all(self) -> tuple[Done, ...]:
         """One after another, as they were called."""
         return (
-            *(self.texts, self.teacher, self.trimmed, *self.answers, *self.shrinking, self.sensitivity),
+            *(self.texts, self.teacher, self.trimmed, *self.answers, *self.shrinking, self.account, self.sensitivity),
             *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
@@ -141,6 +142,7 @@ def run_stages(plan: Plan) -> Stages:
     answers = stages.ask_teacher(plan, texts, teacher)
     shrinking = shrink(plan, texts, teacher, trimmed, answers)
     student = shrinking[-1]
+    account = stages.account(plan, texts, teacher, trimmed, student)
     sensitivity = stages.measure_sensitivity(plan, texts, trimmed, student)
     index = stages.index_corpus(plan, texts, trimmed, student) if plan.recipe.task.kind == "embedding" else None
     return Stages(
@@ -149,6 +151,7 @@ def run_stages(plan: Plan) -> Stages:
         trimmed=trimmed,
         answers=answers,
         shrinking=shrinking,
+        account=account,
         sensitivity=sensitivity,
         index=index,
         exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student, sensitivity) for runtime in runtimes),

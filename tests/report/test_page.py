@@ -65,8 +65,21 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.shown).split())
 
 
+ACCOUNT = {
+    **SENSITIVITY,
+    "name": "account",
+    "findings": {
+        "count": 300,
+        "lost": 7,
+        "won": 2,
+        "groups": [{"name": "asyncio", "count": 20, "teacher": 0.9, "student": 0.75}],
+        "flips": [{"text": "Run a loop.", "expected": "asyncio", "teacher": "asyncio", "student": "email"}],
+    },
+}
+
+
 def built() -> Manifest:
-    return manifest([*whole_build(), SENSITIVITY])
+    return manifest([*whole_build(), ACCOUNT, SENSITIVITY])
 
 
 def measured(**changes: Any) -> Measured:
@@ -80,6 +93,9 @@ def test_the_page_shows_verdict_models_stages_precision_measurements_and_provena
         "Budget met",
         "int8 executorch is 2.50× as fast as the float student",
         "Kept in float: encoder.layers.1.down",
+        "the student answers 7 worse than its teacher and 2 better",
+        "asyncio 20 90.0 % 75.0 % -15.0",
+        "Run a loop. asyncio asyncio email",
         "Measured on ssh://pi@raspberrypi.local",
         "these are not a board's milliseconds",
         "100 of 5 processes",

@@ -125,6 +125,8 @@ def sections(manifest: Manifest, measured: Sequence[Measured], *, pictures: bool
     if (said := precision_of(manifest)) is not None:
         shown = drawn(figures.sensitivity(findings["sensitivity"])) if pictures else ()
         yield Section(title="Precision", sentences=(said,), pictures=shown)
+    if (changed := findings.get("account", {})).get("count"):
+        yield _account(changed)
     for each in measured:
         yield _measurement(each, pictures=pictures)
     yield Section(title="Provenance", tables=(_provenance(manifest), _files(manifest)))
@@ -176,6 +178,35 @@ def _stages(manifest: Manifest) -> Table:
         for row in compression_of(manifest).stages
     )
     return Table(heads=("after", "parameters", "multiply-accumulates", "score", "change"), rows=rows)
+
+
+def _account(found: Mapping[str, Any]) -> Section:
+    """Which classes lost, and the examples that teacher and student answer otherwise."""
+    groups = [each for each in found.get("groups") or () if isinstance(each, Mapping)]
+    flips = [each for each in found.get("flips") or () if isinstance(each, Mapping)]
+    rows = tuple(
+        (
+            str(each.get("name")),
+            str(each.get("count")),
+            *(f"{100 * float(each.get(who, 0)):.1f} %" for who in ("teacher", "student")),
+            f"{100 * (float(each.get('student', 0)) - float(each.get('teacher', 0))):+.1f}",
+        )
+        for each in groups
+    )
+    examples = tuple(
+        tuple(str(each.get(name)) for name in ("text", "expected", "teacher", "student")) for each in flips
+    )
+    return Section(
+        title="What compression changed",
+        sentences=(
+            f"Of {found.get('count')} held-out examples the student answers {found.get('lost')} worse than its teacher "
+            f"and {found.get('won')} better.",
+        ),
+        tables=(
+            Table(heads=("class", "examples", "teacher right", "student right", "points"), rows=rows),
+            Table(heads=("answered worse", "right is", "the teacher says", "the student says"), rows=examples),
+        ),
+    )
 
 
 def _measurement(measured: Measured, *, pictures: bool) -> Section:

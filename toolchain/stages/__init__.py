@@ -1,6 +1,7 @@
 """The stages of a build, each a function from earlier results to one cached result; `pipeline` tells their order."""
 
 from toolchain.stages.artifacts import (
+    account,
     artifact_name,
     asked_texts,
     check,
@@ -18,6 +19,7 @@ __all__ = [
     "LESSONS",
     "Done",
     "Plan",
+    "account",
     "artifact_name",
     "ask_teacher",
     "asked_texts",

@@ -25,6 +25,7 @@ from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokeniz
 from toolchain.stages.runtimes import RUNTIMES, Limits
 from toolchain.stages.student import training_sample
 from toolchain.stages.teacher import score_of
+from toolchain.tasks.account import account_of
 from toolchain.tasks.search_index import SearchIndex
 
 VECTORS = 16
@@ -115,6 +116,22 @@ def check(plan: Plan, runtime: str, texts: Done, trimmed: Done, student: Done, a
         return {"score": score.of(outputs), "parity": parity.document()}
 
     return stage(plan, f"check {runtime}", {}, {"artifact": artifact.key, "texts": texts.key}, make)
+
+
+def account(plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done) -> Done:
+    """Which held-out examples the student answers worse than its teacher, and which classes lost."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        score = score_of(plan, texts)
+        said = [
+            text_models.outputs(model_of(model), tokenizer_of(plan, tokenizer).encode(score.texts))
+            for model, tokenizer in ((teacher, teacher), (student, trimmed))
+        ]
+        found = account_of(score, *said)
+        return found.document() if found else {}
+
+    inputs = {"teacher": teacher.key, "student": student.key, "texts": texts.key, "vocabulary": trimmed.key}
+    return stage(plan, "account", {}, inputs, make)
 
 
 def asked_texts(texts: Done) -> list[str]:

@@ -60,8 +60,12 @@ class SearchScore:
 
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The share of queries whose right answer is among the first 1 and 10."""
-        ranks = self._ranks(self._similarities(outputs))
+        ranks = self.ranks(outputs)
         return {f"recall at {count}": float((ranks <= count).float().mean()) for count in (1, 10)}
+
+    def ranks(self, outputs: Tensor) -> Tensor:
+        """Embeddings as `of` takes them → each query's rank of its right answer, (queries,), 1 where it is first."""
+        return self._ranks(self._similarities(outputs))
 
     def _similarities(self, outputs: Tensor) -> Tensor:
         vectors = torch.nn.functional.normalize(outputs.float(), dim=-1)
@@ -87,7 +91,11 @@ class LabelScore:
 
     def of(self, outputs: Tensor) -> float:
         """Class scores (examples, classes) → the score."""
-        return float((_chosen(outputs) == self.right).float().mean())
+        return float((self.chosen(outputs) == self.right).float().mean())
+
+    def chosen(self, outputs: Tensor) -> Tensor:
+        """Class scores → the class that is said of each example, (examples,); -1 where a score is not a number."""
+        return _chosen(outputs)
 
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The mean of the classes' own F1, each counting the same however rare it is."""
