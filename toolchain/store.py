@@ -117,7 +117,8 @@ class History:
         values = {"created": created, "kind": kind, "commit": commit, **_columns(kind, document)}
         content = json.dumps(document, ensure_ascii=False)
         with _told(self.url), self._engine.begin() as connection:
-            (number,) = connection.execute(sql.insert(_entries).values(values)).inserted_primary_key
+            made = connection.execute(sql.insert(_entries).values(values).returning(_entries.c.id))
+            number = int(made.scalar_one())
             connection.execute(sql.insert(_documents).values(entry_id=number, content=content))
         return Entry(id=number, **values)
 

@@ -47,7 +47,7 @@ def test_questions_whose_answer_fell_furthest_come_first() -> None:
 
 
 def test_values_that_are_further_off_are_told_in_their_own_units() -> None:
-    score = ValueScore([10.0, 20.0, 30.0], ["x", "y", "z"], Scale(mean=20, std=10))
+    score = ValueScore(values=[10.0, 20.0, 30.0], texts=["x", "y", "z"], scale=Scale(mean=20, std=10))
     found = account_of(score, torch.tensor([-1.0, 0.0, 1.0]), torch.tensor([-1.0, 0.5, 3.0]))
     assert found is not None
     assert (found.lost, found.won) == (2, 0)

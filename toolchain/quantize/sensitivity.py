@@ -142,7 +142,8 @@ def _within(
 @contextmanager
 def as_int8(model: nn.Module, names: Sequence[str]) -> Iterator[None]:
     """Within it these parts of `model` compute as int8 does."""
-    originals = {name: model.get_submodule(name) for name in names}
+    parts = parts_of(model)
+    originals = {name: parts[name] for name in names}
     try:
         for name, part in originals.items():
             model.set_submodule(name, _Int8Table(part) if isinstance(part, nn.Embedding) else _Int8Linear(part))
@@ -155,9 +156,9 @@ def as_int8(model: nn.Module, names: Sequence[str]) -> Iterator[None]:
 class _Int8Linear(nn.Module):
     """A linear layer with rounded weights, whose inputs are rounded as they come."""
 
-    def __init__(self, whole: nn.Module) -> None:
+    def __init__(self, whole: nn.Linear) -> None:
         super().__init__()
-        self.weight, self.bias = rounded_rows(whole.weight.detach()), whole.bias  # type: ignore[operator, union-attr]
+        self.weight, self.bias = rounded_rows(whole.weight.detach()), whole.bias
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(…, inputs) → (…, outputs)."""
@@ -167,9 +168,9 @@ class _Int8Linear(nn.Module):
 class _Int8Table(nn.Module):
     """A table of rounded rows."""
 
-    def __init__(self, whole: nn.Module) -> None:
+    def __init__(self, whole: nn.Embedding) -> None:
         super().__init__()
-        self.weight = rounded_rows(whole.weight.detach())  # type: ignore[operator, union-attr]
+        self.weight = rounded_rows(whole.weight.detach())
 
     def forward(self, ids: Tensor) -> Tensor:
         """(…,) ids → (…, width)."""

@@ -224,9 +224,9 @@ def _obstacles(before: Measured, after: Measured) -> Iterator[str]:
     if before.input_lengths and after.input_lengths and before.input_lengths != after.input_lengths:
         yield "they were given other inputs, whose lengths in tokens differ"
     for fact in MACHINE:
-        one, other = before.machine.get(fact), after.machine.get(fact)
-        if one is not None and other is not None and one != other:
-            yield f"they ran on other machines: {fact} is {one} and {other}"
+        here, there = before.machine.get(fact), after.machine.get(fact)
+        if here is not None and there is not None and here != there:
+            yield f"they ran on other machines: {fact} is {here} and {there}"
     for name, each in (("first", before), ("second", after)):
         if not each.stable:
             yield f"the {name} is not stable: {'; '.join(each.reasons) or 'it does not say why'}"
