@@ -37,7 +37,6 @@ SHRINKING = ["importance", "prune", "low rank", "distill"]
 BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING, "account", "sensitivity"]
 EXPORTS = ["float", "int8", "teacher", "check"]
 WHOLE: dict[str, Any] = {"layers": None, "heads": None, "neurons": None}
-OFF: dict[str, Any] = {"sensitivity": False}
 WIDTH = 32  # of the tiny teacher
 
 
@@ -633,14 +632,17 @@ def test_a_projection_starts_as_nothing_and_is_taught_with_the_student(paired: P
 
 def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(paired: Path) -> None:
     sensitivities = {}
-    for name, asked in (("plain", {}), ("named", {"keep_float": ["encoder.layers.0.up"]}), ("off", OFF)):
+    kept = {"keep_float": ["encoder.layers.0.up"]}
+    for name, asked in (("plain", {}), ("named", kept), ("off", {**kept, "sensitivity": False})):
         given = plan(recipe("embedding", paired, quantize=asked))
         texts, _, trimmed, *_, student = made_of(given)
         sensitivities[name] = stages.measure_sensitivity(given, texts, trimmed, student).findings
     plain, named, off = sensitivities.values()
-    assert plain["kept_float"] == off["kept_float"] == []
-    assert named["kept_float"] == ["encoder.layers.0.up"]
-    assert 0 < named["left"] < named["error"] == plain["error"] < 0.1
+    assert plain["kept_float"] == []
+    assert named["kept_float"] == off["kept_float"] == ["encoder.layers.0.up"]
+    assert set(off) == {"kept_float"}
+    assert 0 < plain["left"] == plain["error"] == named["error"] < 0.1
+    assert named["left"] != named["error"]
     assert "encoder.positions" in {part["name"] for part in plain["parts"]}
 
 

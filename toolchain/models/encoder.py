@@ -67,7 +67,7 @@ class Encoder(Transformer):
         tokens = self.tokens(ids)
         if self.shape.token_rank:
             tokens = self.token_projection(tokens)
-        # Looked up, not sliced: so the table is int8 wherever look-ups are.
+        # Looked up, not sliced, so that ExecuTorch can hold it in int8; other exporters make constants of it.
         places = torch.arange(ids.shape[-1], device=ids.device)
         embedded: Tensor = self.embedding_norm(tokens + self.positions(places))
         if self.shape.embedding_width:

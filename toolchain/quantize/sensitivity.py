@@ -67,6 +67,15 @@ def parts_of(model: nn.Module) -> dict[str, nn.Linear | nn.Embedding]:
     return {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear | nn.Embedding)}
 
 
+def checked(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear | nn.Embedding]:
+    """All parts, if these names are of some. Raises `UnknownNameError` for one that is not."""
+    parts = parts_of(model)
+    for name in names:
+        if name not in parts:
+            raise UnknownNameError("part of the model", name, tuple(parts))
+    return parts
+
+
 def sensitivity(
     model: Model,
     run: Callable[[Model], Tensor],
@@ -81,10 +90,7 @@ def sensitivity(
     any case; without a limit no others do. `told` hears (models run, at least so many). The model stays as it was.
     Raises `UnknownNameError` for a name that is no part's.
     """
-    parts = parts_of(model)
-    for name in kept_float:
-        if name not in parts:
-            raise UnknownNameError("part of the model", name, tuple(parts))
+    parts = checked(model, kept_float)
     trial = copy.deepcopy(model).eval()
     wanted = run(trial)
     seen = 0

@@ -20,7 +20,7 @@ from toolchain.export.parity import compare
 from toolchain.host_latency import Contender, compare_on_host
 from toolchain.models import text as text_models
 from toolchain.models.model import reading
-from toolchain.quantize.sensitivity import sensitivity
+from toolchain.quantize.sensitivity import checked, sensitivity
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from toolchain.stages.runtimes import RUNTIMES, Limits
 from toolchain.stages.student import training_sample
@@ -69,11 +69,14 @@ def measure_sensitivity(plan: Plan, texts: Done, trimmed: Done, student: Done) -
 
     def make(folder: Path) -> Mapping[str, Any]:
         model = reading(model_of(student))
+        if not settings.sensitivity:
+            checked(model, settings.keep_float)
+            return {"kept_float": list(settings.keep_float)}
         rows = training_sample(plan, texts, trimmed, JUDGED_TEXTS).rows
         found = sensitivity(
             model,
             lambda trial: text_models.outputs(trial, rows),
-            limit=settings.max_error_percent / 100 if settings.sensitivity else None,
+            limit=settings.max_error_percent / 100,
             kept_float=settings.keep_float,
             told=plan.progress.update,
         )
