@@ -89,6 +89,7 @@ def network(compression: Compression, teacher_layers: int | None) -> Figure | No
     neurons = [kept[place].neurons if place in kept else 0 for place in layers]
     figure.add_bar(x=list(layers), y=heads, name="heads", marker={"color": BLUE}, offsetgroup=0)
     figure.add_bar(x=list(layers), y=neurons, name="neurons", marker={"color": ORANGE}, yaxis="y2", offsetgroup=1)
+    figure.update_xaxes(dtick=1)
     figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "title": "neurons", "showgrid": False})
     return figure
 
@@ -169,7 +170,7 @@ def _figure(title: str, x: str | None, y: str | None) -> Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": INK},
-        legend={"orientation": "h", "y": -0.25},
+        legend={"orientation": "h", "y": -0.35},
     )
     figure.update_xaxes(
         title=x, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.4)", automargin=True

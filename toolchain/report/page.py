@@ -74,7 +74,7 @@ def page(manifest: Manifest, measured: Sequence[Measured]) -> str:
     environment = Environment(
         loader=PackageLoader("toolchain.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    options = {"displaylogo": False, "responsive": True}
+    options = {"displayModeBar": False, "responsive": True}
 
     def drawn(figure: Figure) -> Markup:
         return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=options))
