@@ -118,7 +118,8 @@ def test_int8_is_measured_in_turn_with_its_float_twin_and_said_to_be_faster_only
     found = benched(capsys, with_floats, "local:", "--runtime", runtime, "--against-float")["against_float"]
     assert found["runtime"] == runtime
     assert found["low"] <= found["speedup"] <= found["high"]
-    assert found["speedup"] == pytest.approx(found["float_latency_ms"] / found["latency_ms"])
+    # Taken input by input, so that it is near the ratio of the medians over all inputs, and seldom equal to it.
+    assert found["speedup"] == pytest.approx(found["float_latency_ms"] / found["latency_ms"], rel=0.2)
     assert found["faster"] == (found["low"] > 1 and found["speedup"] >= 1.02)
     assert ("as fast as the float student" in found["verdict"]) == found["faster"]
     assert ("it saves space, not time" in found["verdict"]) != found["faster"]
