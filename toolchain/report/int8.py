@@ -26,10 +26,10 @@ PRODUCTS = ("linear", "mm", "matmul", "convolution")
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Row:
-    """One artifact; `speedup` is the float student's latency over its own, taken input by input where samples are known.
+    """One artifact; `speedup` is the float student's latency over its own.
 
-    It then lies between `low` and `high` at 95 %. `fallbacks` is how often each operator runs in
-    the runtime's own kernels, as far as that is known.
+    It is taken input by input where all samples are known, and then lies between `low` and `high` at 95 %. `fallbacks`
+    is how often each operator runs in the runtime's own kernels, as far as that is known.
     """
 
     runtime: str
