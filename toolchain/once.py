@@ -1,12 +1,15 @@
-"""Make something once for every process on this machine, whole or not at all.
+"""Make something whole or not at all: a folder once for every process on this machine, or a file.
 
-In:  where it shall lie, and a function that makes it in an empty folder.
-Out: the folder. Whoever comes second while it is being made waits; a crash leaves nothing under the final name.
+In:  where it shall lie, and what makes it.
+Out: the folder or file. A crash leaves nothing under the final name; whoever comes second while a folder is being made
+     waits.
 """
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -31,3 +34,14 @@ def made_once(place: Path, make: Callable[[Path], None], *, mode: int = 0o755) -
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return place
+
+
+@contextmanager
+def written_whole(file: Path) -> Iterator[Path]:
+    """A path beside `file` to write to; it takes the place of `file` at the end, and is gone after an error."""
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        yield unfinished
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,6 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 from toolchain.errors import InputError
 
 Kind = Literal["build", "bench"]
-LATEST = "latest"
 BUSY_S = 60  # that a writer waits for others
 GIT_LIMIT_S = 5.0
 COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")  # GitHub's and GitLab's, where there may be no .git
@@ -142,11 +141,6 @@ class History:
             raise InputError(f"the history has no entry {number}; `edgewright history list` shows those it has")
         found: dict[str, Any] = json.loads(content)
         return found
-
-    def documents(self, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(number, document) of each of these entries."""
-        for number in numbers:
-            yield number, self.document(number)
 
 
 def default_url() -> str:

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from toolchain.cli import output
 from toolchain.cli.options import AsJson
-from toolchain.errors import InputError, UnknownNameError
+from toolchain.errors import EnvironmentFaultError, InputError, UnknownNameError
+from toolchain.once import written_whole
 
 if TYPE_CHECKING:
     from toolchain.store import Entry, Filter, Kind
 
 FORMATS = (".json", ".csv", ".parquet")
-KINDS = ("build", "bench")
 
 app = typer.Typer(help="Every build and measurement that was made.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -113,19 +112,13 @@ def export_history(
     if file.suffix not in FORMATS:
         raise UnknownNameError("format of a history", file.suffix, FORMATS)
     wanted = filter_of(kind=kind, bundle=bundle, target=target, runtime=runtime, commit=commit)
-    unfinished = file.with_name(f"{file.name}.part")
-    with History() as history:
+    with History() as history, written_whole(file) as unfinished:
         entries = history.find(wanted)
-        try:
-            if file.suffix == ".json":
-                documents = dict(history.documents([entry.id for entry in entries]))
-                rows = [{**entry.document(), "document": documents[entry.id]} for entry in entries]
-                unfinished.write_text(json.dumps({"entries": rows}, ensure_ascii=False), encoding="utf-8")
-            else:
-                _write_table(unfinished, file.suffix, entries)
-            os.replace(unfinished, file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        if file.suffix == ".json":
+            rows = [{**entry.document(), "document": history.document(entry.id)} for entry in entries]
+            unfinished.write_text(json.dumps({"entries": rows}, ensure_ascii=False), encoding="utf-8")
+        else:
+            _write_table(unfinished, file.suffix, entries)
     if as_json:
         output.emit({"file": str(file), "entries": len(entries)})
     else:
@@ -150,8 +143,6 @@ def _write_table(file: Path, suffix: str, entries: Sequence[Entry]) -> None:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        from toolchain.errors import EnvironmentFaultError
-
         remedy = "pip install 'edgewright[parquet]'"
         raise EnvironmentFaultError("the package pyarrow", "write .parquet", remedy) from error
     parquet.write_table(pyarrow.Table.from_pydict({name: [row[name] for row in rows] for name in columns}), file)
@@ -161,10 +152,10 @@ def filter_of(
     *, kind: str | None, bundle: str | None, target: str | None, runtime: str | None, commit: str | None
 ) -> Filter:
     """What the flags ask for. Raises `UnknownNameError` for another kind."""
-    from toolchain.store import Filter
+    from toolchain.store import Filter, Kind
 
-    if kind not in (None, *KINDS):
-        raise UnknownNameError("kind of entry", str(kind), KINDS)
+    if kind not in (None, *get_args(Kind)):
+        raise UnknownNameError("kind of entry", str(kind), get_args(Kind))
     return Filter(kind=kind, name=bundle, target=target, runtime=runtime, commit=commit)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from toolchain.errors import InvalidFileError
+from toolchain.report.plain import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,11 +55,6 @@ def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> No
 def trace(error: Exception) -> None:
     """Print an error's traceback on standard error."""
     traceback.print_exception(error, file=sys.stderr)
-
-
-def one_line(text: str) -> str:
-    """Text from anywhere, fit for a terminal: one line, without control characters."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 @contextmanager

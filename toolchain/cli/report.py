@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from toolchain.cli import output
 from toolchain.cli.compare import WHAT, measured
 from toolchain.errors import InputError, UnknownNameError
+from toolchain.once import written_whole
 
 FORMATS = {"html": ".html", "md": ".md", "json": ".json"}
 
@@ -56,12 +56,8 @@ def report(
     if str(file) == "-":
         print(text, end="")
         return 0
-    unfinished = file.with_name(f"{file.name}.part")
-    try:
+    with written_whole(file) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
     output.tell(f"{file} holds the report, {len(text.encode()) / 1e6:.1f} MB")
     return 0
 

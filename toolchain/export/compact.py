@@ -9,7 +9,6 @@ of a small student's file it is a third.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from flatbuffers import Builder
 from numpy.typing import NDArray
 
 from toolchain.errors import ExportError
+from toolchain.once import written_whole
 from toolchain.quiet import quiet
 
 IDENTIFIER = b"TFL3"
@@ -36,9 +36,8 @@ def compact(file: Path) -> None:
         packed = _packed(model)
     except Exception as error:  # reading a damaged flatbuffer raises errors of many unrelated kinds
         raise ExportError("LiteRT", error) from error
-    smaller = file.with_name(f"{file.name}.part")
-    smaller.write_bytes(packed)
-    os.replace(smaller, file)
+    with written_whole(file) as smaller:
+        smaller.write_bytes(packed)
 
 
 def short_name(name: bytes) -> bytes:

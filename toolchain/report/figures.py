@@ -73,7 +73,7 @@ def stages(compression: Compression) -> Figure | None:
         mode="lines+markers",
         line={"color": ORANGE},
     )
-    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "title": "parameters", "showgrid": False})
+    _second_axis(figure, "parameters")
     return figure
 
 
@@ -90,7 +90,7 @@ def network(compression: Compression, teacher_layers: int | None) -> Figure | No
     figure.add_bar(x=list(layers), y=heads, name="heads", marker={"color": BLUE}, offsetgroup=0)
     figure.add_bar(x=list(layers), y=neurons, name="neurons", marker={"color": ORANGE}, yaxis="y2", offsetgroup=1)
     figure.update_xaxes(dtick=1)
-    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "title": "neurons", "showgrid": False})
+    _second_axis(figure, "neurons")
     return figure
 
 
@@ -179,6 +179,11 @@ def _figure(title: str, x: str | None, y: str | None) -> Figure:
         title=y, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.4)", automargin=True
     )
     return figure
+
+
+def _second_axis(figure: Figure, title: str) -> None:
+    """What is drawn on "y2" gets a scale of its own, on the right."""
+    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "title": title, "showgrid": False})
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

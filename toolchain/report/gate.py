@@ -13,6 +13,7 @@ from typing import Any, Literal
 from xml.etree import ElementTree
 
 from toolchain.report.compare import Comparison, Difference
+from toolchain.report.plain import escaped, printable
 
 Outcome = Literal["passed", "failed", "unsure", "unknown"]
 SIGNS: dict[Outcome, str] = {"passed": "✅", "failed": "❌", "unsure": "⚠️", "unknown": "❔"}
@@ -61,8 +62,8 @@ class Decision:
         about = f"{_code(after.name or after.bundle)} ({after.artifact.runtime}) on {_code(after.target)}"
         if after.clock == "instructions":
             about += ", by a clock that counts instructions"
-        rows = [f"- {SIGNS[each.outcome]} {_escaped(each.sentence)}" for each in self.findings]
-        notes = [f"- ⚠️ compared by force: {_escaped(each)}" for each in self.comparison.obstacles]
+        rows = [f"- {SIGNS[each.outcome]} {escaped(each.sentence)}" for each in self.findings]
+        notes = [f"- ⚠️ compared by force: {escaped(each)}" for each in self.comparison.obstacles]
         return "\n".join([head, "", about, "", *rows, *notes, ""])
 
     def junit(self) -> str:
@@ -74,12 +75,12 @@ class Decision:
         after = self.comparison.after
         for each in self.findings:
             case = ElementTree.SubElement(
-                suite, "testcase", classname=_printable(f"edgewright.{after.name or after.bundle}"), name=each.name
+                suite, "testcase", classname=printable(f"edgewright.{after.name or after.bundle}"), name=each.name
             )
             if each in failures:
-                ElementTree.SubElement(case, "failure", message=_printable(each.sentence))
+                ElementTree.SubElement(case, "failure", message=printable(each.sentence))
             else:
-                ElementTree.SubElement(case, "system-out").text = _printable(each.sentence)
+                ElementTree.SubElement(case, "system-out").text = printable(each.sentence)
         text: str = ElementTree.tostring(suite, encoding="unicode")
         return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
@@ -135,15 +136,5 @@ def _growth(difference: Difference, limit: float) -> Finding:
     return Finding(name=f"{difference.name} growth", outcome=outcome, sentence=told)
 
 
-def _printable(text: str) -> str:
-    """XML has no place for control characters."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
-def _escaped(text: str) -> str:
-    """Nothing of it is Markdown or HTML."""
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>#|~" else sign for sign in _printable(text))
-
-
 def _code(text: str) -> str:
-    return f"`{_printable(text).replace('`', ' ')}`"
+    return f"`{printable(text).replace('`', ' ')}`"

@@ -17,8 +17,9 @@ from toolchain.errors import EnvironmentFaultError
 from toolchain.measure.stats import summarize
 from toolchain.report import figures
 from toolchain.report.compare import Measured
-from toolchain.report.compression import compression_of
+from toolchain.report.compression import Compression, compression_of
 from toolchain.report.int8 import int8_of, precision_of
+from toolchain.report.plain import escaped
 from toolchain.report.terminal import CLOCK_NOTES
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ def page(manifest: Manifest, measured: Sequence[Measured]) -> str:
 
 def markdown(manifest: Manifest, measured: Sequence[Measured]) -> str:
     """The same without pictures."""
-    lines = [f"# {_escaped(manifest.name)}"]
+    lines = [f"# {escaped(manifest.name)}"]
     for section in sections(manifest, measured, pictures=False):
-        lines += ["", f"## {_escaped(section.title)}", ""]
-        lines += [f"{_escaped(each)}\n" for each in section.sentences]
+        lines += ["", f"## {escaped(section.title)}", ""]
+        lines += [f"{escaped(each)}\n" for each in section.sentences]
         for table in section.tables:
             lines += [_row(table.heads), _row(["---"] * len(table.heads)), *map(_row, table.rows), ""]
     return "\n".join(lines) + "\n"
@@ -119,7 +120,7 @@ def sections(manifest: Manifest, measured: Sequence[Measured], *, pictures: bool
     yield Section(
         title="How it was made smaller",
         sentences=compression.where_lost,
-        tables=(_stages(manifest),),
+        tables=(_stages(compression),),
         pictures=drawn(figures.stages(compression), figures.network(compression, teacher_layers)) if pictures else (),
     )
     if (said := precision_of(manifest)) is not None:
@@ -166,7 +167,7 @@ def _models(manifest: Manifest) -> Table:
     return Table(heads=heads, rows=tuple(rows))
 
 
-def _stages(manifest: Manifest) -> Table:
+def _stages(compression: Compression) -> Table:
     rows = tuple(
         (
             row.stage,
@@ -175,7 +176,7 @@ def _stages(manifest: Manifest) -> Table:
             UNKNOWN if row.score is None else f"{row.score:.4f}",
             UNKNOWN if row.score_change is None else f"{row.score_change:+.4f}",
         )
-        for row in compression_of(manifest).stages
+        for row in compression.stages
     )
     return Table(heads=("after", "parameters", "multiply-accumulates", "score", "change"), rows=rows)
 
@@ -278,10 +279,4 @@ def _fact(value: Any) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell if set(cell) == {'-'} else _escaped(cell) for cell in cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """Nothing of it is Markdown or HTML, and it is one line."""
-    flat = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>#|~" else sign for sign in flat)
+    return f"| {' | '.join(cell if set(cell) == {'-'} else escaped(cell) for cell in cells)} |"

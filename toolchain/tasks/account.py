@@ -85,7 +85,7 @@ def _of_labels(score: LabelScore, teacher: Tensor, student: Tensor) -> Account:
     def flips() -> Iterator[Flip]:
         for index in (was_right & ~is_right).nonzero().flatten().tolist():
             yield Flip(
-                text=_cut(score.texts[index]) if score.texts else f"example {index + 1}",
+                text=_shown(score.texts, index),
                 expected=score.known[int(score.right[index])],
                 teacher=_name(score.known, theirs[index]),
                 student=_name(score.known, ours[index]),
@@ -105,9 +105,7 @@ def _of_search(score: SearchScore, teacher: Tensor, student: Tensor) -> Account:
     loss = 1 / before - 1 / after
 
     def flips() -> Iterator[Flip]:
-        for index in loss.argsort(descending=True, stable=True).tolist():
-            if loss[index] <= 0:
-                return
+        for index in _worst(loss):
             yield Flip(
                 text=_cut(score.queries[index]),
                 expected=_cut(score.candidates[int(score.right[index])]),
@@ -125,17 +123,26 @@ def _of_values(score: ValueScore, teacher: Tensor, student: Tensor) -> Account:
     worse = ours - theirs
 
     def flips() -> Iterator[Flip]:
-        for index in worse.argsort(descending=True, stable=True).tolist():
-            if worse[index] <= 0:
-                return
+        for index in _worst(worse):
             yield Flip(
-                text=_cut(score.texts[index]) if score.texts else f"example {index + 1}",
+                text=_shown(score.texts, index),
                 expected=f"{right[index]:.4g}",
                 teacher=f"{said[0][index]:.4g}",
                 student=f"{said[1][index]:.4g}",
             )
 
     return Account(count=len(right), lost=int((worse > 0).sum()), won=int((worse < 0).sum()), flips=_first(flips()))
+
+
+def _worst(loss: Tensor) -> list[int]:
+    """The examples that lost anything, the one that lost most first; what is no number is lost."""
+    order = loss.argsort(descending=True, stable=True)
+    found: list[int] = order[~(loss[order] <= 0)].tolist()
+    return found
+
+
+def _shown(texts: Sequence[str], index: int) -> str:
+    return _cut(texts[index]) if texts else f"example {index + 1}"
 
 
 def _first(flips: Iterator[Flip]) -> tuple[Flip, ...]:
