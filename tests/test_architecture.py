@@ -25,7 +25,14 @@ STAGES = (
     "toolchain.measure",
 )
 LAYERS = (
-    ("toolchain.errors", "toolchain.places", "toolchain.progress", "toolchain.quiet", "toolchain.once"),
+    (
+        "toolchain.errors",
+        "toolchain.places",
+        "toolchain.progress",
+        "toolchain.quiet",
+        "toolchain.once",
+        "toolchain.extras",
+    ),
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),
     ("targets",),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build
+from toolchain import extras
 from toolchain.bundle import Manifest
 from toolchain.errors import EnvironmentFaultError
 from toolchain.report import figures, page
@@ -168,6 +169,6 @@ def test_the_pareto_front_is_what_nothing_beats_in_both() -> None:
 
 
 def test_without_the_extra_the_package_to_install_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(EnvironmentFaultError, match=r"edgewright\[report\]"):
         page.page(built(), [])

@@ -16,7 +16,8 @@ import typer
 
 from toolchain.cli import output
 from toolchain.cli.options import AsJson
-from toolchain.errors import EnvironmentFaultError, InputError, UnknownNameError
+from toolchain.errors import InputError, UnknownNameError
+from toolchain.extras import need
 from toolchain.once import written_whole
 
 if TYPE_CHECKING:
@@ -139,12 +140,10 @@ def _write_table(file: Path, suffix: str, entries: Sequence[Entry]) -> None:
             writer.writeheader()
             writer.writerows(rows)
         return
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        remedy = "pip install 'edgewright[parquet]'"
-        raise EnvironmentFaultError("the package pyarrow", "write .parquet", remedy) from error
+    need(("pyarrow",), purpose="write .parquet", extra="parquet")
+    import pyarrow
+    from pyarrow import parquet
+
     parquet.write_table(pyarrow.Table.from_pydict({name: [row[name] for row in rows] for name in columns}), file)
 
 

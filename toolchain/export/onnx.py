@@ -8,15 +8,15 @@ What makes and runs such files comes with the extra "onnx".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import EnvironmentFaultError, ExportError
+from toolchain.errors import ExportError
 from toolchain.export.lengths import example_ids, free_length
+from toolchain.extras import need
 from toolchain.quiet import quiet
 
 INPUT, OUTPUT = "ids", "output"
@@ -50,9 +50,7 @@ def export(module: nn.Module, destination: Path, *, max_length: int) -> None:
 
 def needs_onnx() -> None:
     """Raises `EnvironmentFaultError` where a package of the extra is not installed."""
-    for name in PACKAGES:
-        if find_spec(name) is None:
-            raise EnvironmentFaultError(f"the package {name}", PURPOSE, "pip install 'edgewright[onnx]'")
+    need(PACKAGES, purpose=PURPOSE, extra="onnx")
 
 
 class Session:

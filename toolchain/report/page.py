@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
-from toolchain.errors import EnvironmentFaultError
+from toolchain.extras import need
 from toolchain.measure.stats import summarize
 from toolchain.report import figures
 from toolchain.report.compare import Measured
@@ -65,9 +64,7 @@ def document(manifest: Manifest, measured: Sequence[Measured]) -> dict[str, Any]
 
 def page(manifest: Manifest, measured: Sequence[Measured]) -> str:
     """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
-    for name in PACKAGES:
-        if find_spec(name) is None:
-            raise EnvironmentFaultError(f"the package {name}", PURPOSE, "pip install 'edgewright[report]'")
+    need(PACKAGES, purpose=PURPOSE, extra="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
