@@ -4,7 +4,7 @@ In:  `--edge-target ADDRESS`, the fixtures `edge_target` and `edge_bench`, the m
 Out: tests that fail with what was measured and by how much it is too much.
 
     @pytest.mark.edge_budget(p50_ms=40, peak_rss_mb=32)
-    def test_the_tickets_is_quick_enough(edge_bench):
+    def test_the_tickets_are_quick_enough(edge_bench):
         edge_bench("build/tickets")
 
 A test takes part where it asks for a fixture; nothing heavy is imported before one does.

@@ -416,7 +416,7 @@ CONTESTS = (
         name="ViT",
         side=NATIVE_SIDE,
         share=1 / 8,
-        work=Work(teacher_epochs=12, teacher_rate=2e-3, student_epochs=(3, 7), student_rate=2e-3),
+        work=Work(teacher_epochs=12, teacher_rate=2e-3, student_epochs=(6, 14), student_rate=2e-3),
         uniform_name="uniform magnitude",
         teacher=new_vit,
         cut=cut_transformer,
