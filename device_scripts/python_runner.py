@@ -3,7 +3,8 @@
 In:  argv[1], the runtime, "litert" or "onnx"; argv[2], a job file, the same as the native runner's
      (device_scripts/runner/job.hpp). For LiteRT its "lengths" name the artifact's signatures: "length_16" takes int32
      "ids" (1, 16) and gives float "output". An ONNX artifact takes int64 "ids" (1, n) up to the "max_length" of its
-     metadata and gives float "output".
+     metadata and gives float "output". Where the inputs are images the signature is "image", and both take uint8
+     "pixels" (1, height, width, channels).
 Out: the result on standard output and exit status 0, or {"schema": 1, "error": {"kind", "message"}} and 1.
 One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
 with 0 to the smallest length that fits, outside the timed part. Memory is VmRSS before the model is loaded, then with
@@ -71,7 +72,7 @@ def is_seconds(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 86400
 
 
-def read_job(path, needs_lengths):
+def read_job(path):
     """The job with every field checked; its paths become relative to where this process runs."""
     job = read_json(path)
     for name in sorted(FIELDS - set(OPTIONAL) - set(job)):
@@ -97,22 +98,56 @@ def read_job(path, needs_lengths):
     lengths = job["lengths"]
     if not isinstance(lengths, list) or not all(is_integer(item, 1, 1 << 20) for item in lengths):
         raise bad_job("lengths", "must be a list of lengths")
-    if needs_lengths and not lengths:
-        raise bad_job("lengths", "must list the length of each signature of a LiteRT artifact")
     for name in ("artifact", "vectors"):
         job[name] = path.parent / job[name]
     return job
 
 
 def read_inputs(path):
-    """The ids of each input; the outputs beside them are for whoever compares."""
-    inputs = read_json(path).get("inputs")
+    """The ids of each text, or the bytes of each image; the outputs beside them are for whoever compares."""
+    document = read_json(path)
+    if "images" in document:
+        return read_images(path, document["images"])
+    inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise bad_job("inputs", "must be a list that is not empty")
     for place, ids in enumerate(inputs):
         if not isinstance(ids, list) or not ids or not all(is_integer(item, 0, 2**31 - 1) for item in ids):
             raise bad_job("inputs", f"[{place}] must be a list of ids from 0 to 2147483647")
     return inputs
+
+
+def read_images(path, images):
+    """Images lie in a file of their own, all of one size, one after another."""
+    if not isinstance(images, dict) or not isinstance(images.get("file"), str) or not images["file"]:
+        raise bad_job("images", "must be an object with a file and a count")
+    count = images.get("count")
+    if not is_integer(count, 1, MOST_SAMPLES):
+        raise bad_job("count", f"must be an integer from 1 to {MOST_SAMPLES}")
+    file = path.parent / images["file"]
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            raise Fault("bad-job", f"{file} is larger than 256 MB")
+        content = file.read_bytes()
+    except OSError:
+        raise Fault("bad-job", f"cannot read {file}") from None
+    size = len(content) // count
+    if not size or len(content) != size * count:
+        raise Fault("bad-job", f"{file} cannot be split into {count} images")
+    return [content[place : place + size] for place in range(0, len(content), size)]
+
+
+def as_image(content, shape, dtype):
+    """The bytes of one image in the shape that the artifact takes, (1, height, width, channels)."""
+    import numpy
+
+    shape = [int(size) for size in shape]
+    wanted = math.prod(shape)
+    if dtype != "uint8" or len(shape) != 4 or shape[0] != 1:
+        raise Fault("bad-artifact", f"it must take uint8 (1, height, width, channels), not {dtype} {shape}")
+    if len(content) != wanted:
+        raise Fault("bad-job", f"an image has {len(content)} bytes; the artifact takes {wanted}")
+    return numpy.frombuffer(content, dtype=numpy.uint8).reshape(shape)
 
 
 def check_hash(job):
@@ -160,12 +195,14 @@ class LiteRt:
     """An artifact with one signature a length; only the lengths that are asked for take memory."""
 
     name = "litert"
-    needs_lengths = True
 
     def __init__(self, job, inputs):
         self.job = job
         self.interpreter_class, self.version = self.imported()
-        self.calls = [self.padded(place, ids) for place, ids in enumerate(inputs)]
+        self.images = inputs if isinstance(inputs[0], bytes) else []
+        if not self.images and not job["lengths"]:
+            raise bad_job("lengths", "must list the length of each signature of a LiteRT artifact")
+        self.calls = [] if self.images else [self.padded(place, ids) for place, ids in enumerate(inputs)]
 
     @staticmethod
     def imported():
@@ -185,7 +222,7 @@ class LiteRt:
                 raise Fault("run-failed", f"no LiteRT interpreter can be imported: {first}") from None
 
     def padded(self, place, ids):
-        """(length, ids) of an input: an int32 array of the smallest length that fits."""
+        """(signature, ids) of a text: an int32 array of the smallest length that fits."""
         import numpy
 
         lengths = self.job["lengths"]
@@ -194,10 +231,10 @@ class LiteRt:
             raise too_long(place, ids, max(lengths))
         array = numpy.zeros((1, length), dtype=numpy.int32)
         array[0, : len(ids)] = ids
-        return length, array
+        return f"length_{length}", {"ids": array}
 
     def load(self):
-        """The model, and a runner for each length that an input has."""
+        """The model, and a runner for each signature that an input has."""
         try:
             # A path rather than bytes: the interpreter maps the file instead of copying it.
             self.interpreter = self.interpreter_class(
@@ -207,20 +244,27 @@ class LiteRt:
         except (ValueError, RuntimeError) as error:
             raise cannot_load(error) from None
         self.runners = {}
-        for length in sorted({length for length, _ in self.calls}):
-            name = f"length_{length}"
+        given = {name: call["ids"].shape for name, call in self.calls} or {"image": None}
+        for name, shape in sorted(given.items()):
             if name not in signatures:
                 raise Fault("bad-artifact", f"there is no signature {name!r}; there are {sorted(signatures)}")
-            self.runners[length] = self.prepared(name, length)
+            self.runners[name] = self.prepared(name, shape)
 
-    def prepared(self, name, length):
-        """The runner of one signature, its tensors allocated."""
+    def prepared(self, name, shape):
+        """The runner of one signature, its tensors allocated; images get the shape that it takes."""
         runner = self.interpreter.get_signature_runner(name)
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        if set(inputs) != {"ids"} or list(inputs["ids"]["shape"]) != [1, length] or set(outputs) != {"output"}:
-            raise Fault("bad-artifact", f'signature {name!r} must take "ids" of shape (1, {length}) and give "output"')
-        if inputs["ids"]["dtype"].__name__ != "int32" or outputs["output"]["dtype"].__name__ != "float32":
-            raise Fault("bad-artifact", f"signature {name!r} must take int32 and give float32")
+        what = "pixels" if self.images else "ids"
+        if set(inputs) != {what} or set(outputs) != {"output"}:
+            raise Fault("bad-artifact", f'signature {name!r} must take "{what}" and give "output"')
+        taken = inputs[what]
+        if self.images:
+            dtype = taken["dtype"].__name__
+            self.calls = [(name, {what: as_image(each, taken["shape"], dtype)}) for each in self.images]
+        elif list(taken["shape"]) != list(shape) or taken["dtype"].__name__ != "int32":
+            raise Fault("bad-artifact", f"signature {name!r} must take int32 of shape {shape}")
+        if outputs["output"]["dtype"].__name__ != "float32":
+            raise Fault("bad-artifact", f"signature {name!r} must give float32")
         wrapper = self.interpreter._interpreter
         try:
             # Loading ends once the kernels have packed their weights, which the public interface does on first use.
@@ -232,9 +276,9 @@ class LiteRt:
         return runner
 
     def run(self, call):
-        """What is timed: handing over the ids, running, and copying the output out."""
-        length, ids = call
-        return self.runners[length](ids=ids)["output"]
+        """What is timed: handing over the input, running, and copying the output out."""
+        name, given = call
+        return self.runners[name](**given)["output"]
 
     def profile(self):
         """Nothing: the interpreter's Python interface does not tell the time of an operator."""
@@ -245,7 +289,6 @@ class OnnxRuntime:
     """An artifact that takes a text of any length up to the one in its metadata."""
 
     name = "onnx"
-    needs_lengths = False
 
     def __init__(self, job, inputs):
         try:
@@ -256,12 +299,20 @@ class OnnxRuntime:
         onnxruntime.set_default_logger_severity(4)  # what it finds odd about a board is no part of a result
         self.job, self.onnxruntime = job, onnxruntime
         self.version = runtime_version("onnxruntime", onnxruntime)
-        self.calls = [{"ids": numpy.array([ids], dtype=numpy.int64)} for ids in inputs]
+        self.images = inputs if isinstance(inputs[0], bytes) else []
+        texts = [] if self.images else inputs
+        self.calls = [{"ids": numpy.array([ids], dtype=numpy.int64)} for ids in texts]
 
     def opened(self, options):
         """A session of the artifact on the processor alone."""
         options.intra_op_num_threads, options.inter_op_num_threads = self.job["threads"], 1
-        return self.onnxruntime.InferenceSession(str(self.job["artifact"]), options, providers=["CPUExecutionProvider"])
+        # By itself it makes int8 of parts that were left float because int8 spoils them.
+        return self.onnxruntime.InferenceSession(
+            str(self.job["artifact"]),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["WeightBiasQuantization"],
+        )
 
     def load(self):
         """The model, checked: one input, one output, and long enough for every text."""
@@ -269,12 +320,15 @@ class OnnxRuntime:
             self.session = self.opened(self.onnxruntime.SessionOptions())
         except Exception as error:  # its errors share no base of their own
             raise cannot_load(error) from None
-        taken = [(each.name, each.type) for each in self.session.get_inputs()]
+        inputs = self.session.get_inputs()
+        taken = [(each.name, each.type) for each in inputs]
         given = [(each.name, each.type) for each in self.session.get_outputs()]
-        if taken != [("ids", "tensor(int64)")] or given != [("output", "tensor(float)")]:
-            raise Fault(
-                "bad-artifact", f'the model must take int64 "ids" and give float "output", not {taken}, {given}'
-            )
+        wanted = ("pixels", "tensor(uint8)") if self.images else ("ids", "tensor(int64)")
+        if taken != [wanted] or given != [("output", "tensor(float)")]:
+            raise Fault("bad-artifact", f'the model must take {wanted} and give float "output", not {taken}, {given}')
+        if self.images:
+            self.calls = [{"pixels": as_image(each, inputs[0].shape, "uint8")} for each in self.images]
+            return
         longest = self.session.get_modelmeta().custom_metadata_map.get("max_length", "")
         if not longest.isdecimal():
             raise Fault("bad-artifact", 'the model\'s metadata give no "max_length"')
@@ -283,7 +337,7 @@ class OnnxRuntime:
                 raise too_long(place, call["ids"][0], int(longest))
 
     def run(self, call):
-        """What is timed: handing over the ids, running, and copying the output out."""
+        """What is timed: handing over the input, running, and copying the output out."""
         try:
             return self.session.run(["output"], call)[0]
         except Exception as error:  # its errors share no base of their own
@@ -417,7 +471,7 @@ def main(arguments):
         if len(arguments) != 2 or arguments[0] not in BACKENDS:
             raise Fault("bad-job", f"give two arguments: {' or '.join(BACKENDS)}, and the path of a job file")
         kind = BACKENDS[arguments[0]]
-        job = read_job(Path(arguments[1]), kind.needs_lengths)
+        job = read_job(Path(arguments[1]))
         inputs = read_inputs(job["vectors"])
         check_hash(job)
         backend = kind(job, inputs)

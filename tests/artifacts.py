@@ -8,6 +8,7 @@ import torch
 from tests import tiny
 from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
+from toolchain.export.forms import TextForm
 from toolchain.models.text import OneText, outputs
 from toolchain.models.tokenizer import Encoded
 from toolchain.quantize import flatbuffer
@@ -15,6 +16,7 @@ from toolchain.quantize import onnx as onnx_int8
 from toolchain.stages.prices import executorch_int8
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)
+FORM = TextForm(max_length=tiny.MAX_LENGTH, lengths=LENGTHS)
 
 
 def rows_of_every_length() -> list[Encoded]:
@@ -30,28 +32,28 @@ def expected() -> torch.Tensor:
 @cache
 def float_pte() -> Path:
     path = tiny.scratch() / "float.pte"
-    executorch.export(OneText(tiny.teacher().model, padded=False), path, max_length=tiny.MAX_LENGTH)
+    executorch.export(OneText(tiny.teacher().model, padded=False), path, form=FORM)
     return path
 
 
 @cache
 def int8_pte() -> tuple[Path, executorch.Delegation]:
     path = tiny.scratch() / "int8.pte"
-    found = executorch_int8(OneText(tiny.teacher().model, padded=False), path, max_length=tiny.MAX_LENGTH)
+    found = executorch_int8(OneText(tiny.teacher().model, padded=False), path, form=FORM)
     return path, found
 
 
 @cache
 def float_tflite() -> Path:
     path = tiny.scratch() / "float.tflite"
-    litert.export(OneText(tiny.teacher().model, padded=True), path, lengths=LENGTHS)
+    litert.export(OneText(tiny.teacher().model, padded=True), path, form=FORM)
     return path
 
 
 @cache
 def int8_tflite() -> Path:
     path = tiny.scratch() / "int8.tflite"
-    flatbuffer.with_dynamic_int8_weights(float_tflite(), path)
+    flatbuffer.with_int8(float_tflite(), path)
     compact(path)
     return path
 
@@ -59,12 +61,12 @@ def int8_tflite() -> Path:
 @cache
 def float_onnx() -> Path:
     path = tiny.scratch() / "float.onnx"
-    onnx.export(OneText(tiny.teacher().model, padded=False), path, max_length=tiny.MAX_LENGTH)
+    onnx.export(OneText(tiny.teacher().model, padded=False), path, form=FORM)
     return path
 
 
 @cache
 def int8_onnx() -> Path:
     path = tiny.scratch() / "int8.onnx"
-    onnx_int8.with_dynamic_int8_weights(float_onnx(), path)
+    onnx_int8.with_int8(float_onnx(), path)
     return path

@@ -49,7 +49,7 @@ def test_a_minimal_recipe_has_good_defaults(toml_file: Callable[[str], Path]) ->
     recipe = load_recipe(toml_file(MINIMAL))
     assert recipe.stages.distill.minutes == 5
     assert recipe.stages.export.runtimes == ("executorch", "litert")
-    assert recipe.stages.quantize.scheme == "dynamic-int8"
+    assert recipe.stages.quantize.scheme is None
     assert recipe.budget.latency_ms is None
 
 

@@ -27,7 +27,7 @@ from toolchain.places import cache_dir
 from toolchain.profiles import Profile, load_profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
-from toolchain.stages import Done, Plan, artifacts
+from toolchain.stages import Done, Plan, TextSide, sides
 
 BOARD = load_profile("raspberry-pi-4")
 # Its kernels like more channels than the tiny teacher has heads to give.
@@ -267,7 +267,7 @@ def test_the_test_vectors_are_held_out_texts_with_the_float_students_outputs(cla
     made = student_of(plan(classifier.recipe))
     assert made["distill"].result.cached
     asked = stages.asked_texts(made["texts"])
-    assert 0 < len(asked) == len(vectors["inputs"]) <= artifacts.VECTORS
+    assert 0 < len(asked) == len(vectors["inputs"]) <= sides.VECTORS
     assert set(asked) <= {row.text for row in stages.texts_of(made["texts"]).test}
     rows = stages.tokenizer_of(plan(classifier.recipe), made["vocabulary"]).encode(asked)
     assert [list(row.ids) for row in rows] == vectors["inputs"]
@@ -486,7 +486,7 @@ def test_what_is_asked_of_a_device_is_the_same_in_every_build(paired: Path) -> N
     texts = stages.read_texts(plan(recipe("embedding", paired)))
     asked = stages.asked_texts(texts)
     assert asked == stages.asked_texts(texts)
-    assert len(set(asked)) == len(asked) == min(artifacts.VECTORS, len(stages.texts_of(texts).test))
+    assert len(set(asked)) == len(asked) == min(sides.VECTORS, len(stages.texts_of(texts).test))
 
 
 def test_kinds_of_task_without_an_exporter_are_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -500,7 +500,8 @@ def test_kinds_of_task_without_an_exporter_are_refused_before_anything_is_read(t
     )
     with pytest.raises(
         InputError,
-        match="cannot be built for token-classification yet, only for embedding, classification, regression; "
+        match="cannot be built for token-classification yet, only for embedding, classification, regression, "
+        r"image-classification; "
         "its models are compressed from Python",
     ):
         stages.read_texts(plan(given))
@@ -636,14 +637,31 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
     for name, asked in (("plain", {}), ("named", kept), ("off", {**kept, "sensitivity": False})):
         given = plan(recipe("embedding", paired, quantize=asked))
         texts, _, trimmed, *_, student = made_of(given)
-        sensitivities[name] = stages.measure_sensitivity(given, texts, trimmed, student).findings
+        side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+        sensitivities[name] = stages.measure_sensitivity(given, side).findings
     plain, named, off = sensitivities.values()
     assert plain["kept_float"] == []
     assert named["kept_float"] == off["kept_float"] == ["encoder.layers.0.up"]
-    assert set(off) == {"kept_float"}
+    assert set(off) == {"kept_float", "static"}
     assert 0 < plain["left"] == plain["error"] == named["error"] < 0.1
     assert named["left"] != named["error"]
     assert "encoder.positions" in {part["name"] for part in plain["parts"]}
+
+
+@pytest.mark.slow
+def test_texts_too_are_taught_and_exported_on_scales_of_their_own(labelled: Path, tmp_path: Path) -> None:
+    quantize = {"scheme": "static-int8", "aware": {"epochs": 4, "learning_rate": 1e-3}, "max_error_percent": 30}
+    runtimes = {"runtimes": ["executorch", "litert", "onnx"]}
+    given = recipe("classification", labelled, quantize=quantize, export=runtimes)
+    manifest = pipeline.build(given, PROFILE, tmp_path / "bundle").bundle.manifest
+    names = [stage.name for stage in manifest.stages]
+    assert names.index("aware") == names.index("distill") + 1
+    findings = {stage.name: stage.findings for stage in manifest.stages}
+    assert findings["aware"]["steps"] > 0
+    assert findings["sensitivity"]["static"] is True
+    for artifact in manifest.artifacts:
+        assert artifact.parity.cosine_min > 0.9, artifact
+        assert artifact.score == pytest.approx(manifest.student.score, abs=0.1)
 
 
 @pytest.mark.slow
@@ -653,7 +671,7 @@ def test_an_artifact_is_larger_by_the_parts_that_the_recipe_keeps_float(paired: 
         made = pipeline.run_stages(plan(recipe("embedding", paired, quantize={"keep_float": kept})))
         assert all(each.check.findings["parity"]["passed"] for each in made.exported)
         sizes[kept] = {each.runtime: each.int8.findings["bytes"] for each in made.exported}
-    table = encoder_of(made.student).tokens.weight.numel()
+    table = encoder_of(made.student.stage).tokens.weight.numel()
     for runtime, plain in sizes[()].items():
         assert sizes["encoder.tokens",][runtime] - plain == pytest.approx(3 * table, rel=0.2)
 
@@ -802,4 +820,4 @@ def test_a_student_narrow_of_low_rank_and_with_ragged_layers_is_exported_and_agr
     made = pipeline.run_stages(plan(recipe("embedding", paired, prune=sizes, low_rank=low_rank)))
     for each in made.exported:
         assert each.check.findings["parity"]["passed"], each.check.findings
-        assert each.check.findings["score"] == pytest.approx(made.student.findings["score"], abs=0.1)
+        assert each.check.findings["score"] == pytest.approx(made.student.stage.findings["score"], abs=0.1)

@@ -1,6 +1,6 @@
 """Ask a bundle's model, so that a person can see that it works.
 
-In:  a bundle and a text; optionally a target to run on.
+In:  a bundle, and a text or an image's file; optionally a target to run on.
 Out: the best matches of a search bundle's corpus, labels with their probabilities, or a value.
 """
 
@@ -11,34 +11,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from targets import open_target
-from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle
+from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts
+from toolchain.data.image_files import ImageFile, decode
 from toolchain.deploy import HERE, deploy_from
 from toolchain.errors import InputError
-from toolchain.measure.protocol import infer
+from toolchain.measure.protocol import Inputs, infer
+from toolchain.models.image import with_channels
 from toolchain.models.tokenizer import TextTokenizer
 from toolchain.tasks.search_index import SearchIndex
 
 
 def answer(
-    bundle: str | Path, text: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+    bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
 ) -> dict[str, Any]:
     """Open a bundle and ask it; raises what `Bundle.open` and a target raise."""
-    return answer_of(Bundle.open(bundle), text, address=address, runtime=runtime, top=top)
+    return answer_of(Bundle.open(bundle), given, address=address, runtime=runtime, top=top)
 
 
 def answer_of(
-    bundle: Bundle, text: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+    bundle: Bundle, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
 ) -> dict[str, Any]:
     """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default."""
-    if not text.strip():
-        raise InputError("the input is empty; give a text with --input")
     task, artifact = bundle.manifest.task, bundle.artifact(runtime)
-    tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
-    (encoded,) = tokenizer.encode([text])
-    output = _output(bundle, artifact, encoded.ids, address or HERE)
-    asked = {"input": text, "runtime": artifact.runtime, "target": address or HERE}
+    inputs: Inputs
+    if task.image:
+        inputs = _pixels(Path(given), task.image)
+    else:
+        if not given.strip():
+            raise InputError("the input is empty; give a text with --input")
+        tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
+        inputs = [row.ids for row in tokenizer.encode([given])]
+    output = _output(bundle, artifact, inputs, address or HERE)
+    asked = {"input": given, "runtime": artifact.runtime, "target": address or HERE}
     if task.kind == "embedding":
         index = SearchIndex.load(bundle.file(CORPUS), bundle.file(INDEX))
         return {"kind": "search", **asked, "matches": index.best(output, top=top)}
@@ -47,11 +54,19 @@ def answer_of(
     return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
 
 
-def _output(bundle: Bundle, artifact: ArtifactFacts, ids: Sequence[int], address: str) -> tuple[float, ...]:
+def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
+    """The picture in a file as the model takes it, (1, height, width, channels)."""
+    if not file.is_file():
+        raise InputError(f"there is no file {file}; the bundle's model takes images: give one's path with --input")
+    decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width))
+    return with_channels(decoded.pixels, image.channels)
+
+
+def _output(bundle: Bundle, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
     target = open_target(address)
     try:
         place = deploy_from(bundle, artifact, target)
-        (output,) = infer(target, place.artifact, place.runtime, [ids])
+        (output,) = infer(target, place.artifact, place.runtime, inputs)
     finally:
         target.close()
     return output

@@ -7,7 +7,6 @@ Out: `BenchResult`: the measurement, the parity found on that machine's own core
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from targets import open_target
 from targets.base import Target
 from toolchain.budget import Verdict, judge
-from toolchain.bundle import VECTORS, ArtifactFacts, Bundle
+from toolchain.bundle import ArtifactFacts, Bundle
 from toolchain.deploy import deploy_from
 from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
@@ -156,21 +155,21 @@ def _measured(
     clock: Clock,
     profile: bool,
 ) -> list[tuple[Measurement, Parity]]:
-    vectors = json.loads(contest.bundle.file(VECTORS).read_text(encoding="utf-8"))
+    vectors = contest.bundle.vectors()
     with told.stage("push"):
         places = [deploy_from(contest.bundle, contest.artifact, target, file=file) for file in contest.files]
     with told.stage("measure"):
         measurements = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],
-            vectors["inputs"],
+            vectors.inputs,
             protocol=protocol,
             threads=threads,
             clock=clock,
             profile=profile,
             note=told.update,
         )
-    return [(each, compare(each.outputs, vectors["outputs"])) for each in measurements]
+    return [(each, compare(each.outputs, vectors.outputs)) for each in measurements]
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:

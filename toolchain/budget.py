@@ -68,9 +68,17 @@ class _Rule:
 
 
 _RULES = {
-    "latency_ms": _Rule(unit="ms", stage="prune", remedy="lower stages.prune.layers or stages.prune.neurons"),
-    "artifact_mb": _Rule(unit="MB", stage="vocabulary", remedy="lower stages.vocabulary.size or stages.prune.neurons"),
-    "peak_memory_mb": _Rule(unit="MB", stage="prune", remedy="lower stages.prune.neurons or stages.vocabulary.size"),
+    "latency_ms": _Rule(
+        unit="ms", stage="prune", remedy="lower stages.prune.layers or stages.prune.neurons (of images keep_macs)"
+    ),
+    "artifact_mb": _Rule(
+        unit="MB",
+        stage="vocabulary",
+        remedy="lower stages.vocabulary.size or stages.prune.neurons (of images keep_macs)",
+    ),
+    "peak_memory_mb": _Rule(
+        unit="MB", stage="prune", remedy="lower stages.prune.neurons (of images keep_macs) or stages.vocabulary.size"
+    ),
     "max_score_loss_percent": _Rule(
         unit="%", stage="distill", remedy="raise stages.distill.minutes or keep more layers in stages.prune.layers"
     ),

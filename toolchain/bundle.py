@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from toolchain.budget import Budget
@@ -31,6 +33,7 @@ from toolchain.reading import validated
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 VECTORS = "vectors.json"
+IMAGES = "images.bin"
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
 LARGEST_ARCHIVE_BYTES = 4 << 30
@@ -102,12 +105,24 @@ class StageFacts(_Part):
     findings: dict[str, Any] = {}
 
 
-class TaskFacts(_Part):
-    """What the model is for; a regression's value is its one output times `value_std`, plus `value_mean`."""
+class ImageFacts(_Part):
+    """What an artifact takes of an image, in pixels."""
 
-    kind: Literal["embedding", "classification", "regression"]
+    height: Annotated[int, Field(gt=0)]
+    width: Annotated[int, Field(gt=0)]
+    channels: Literal[1, 3]
+
+
+class TaskFacts(_Part):
+    """What the model is for; a regression's value is its one output times `value_std`, plus `value_mean`.
+
+    Texts have at most `max_length` tokens; of images `image` says what the artifacts take.
+    """
+
+    kind: Literal["embedding", "classification", "regression", "image-classification"]
     metric: str
     max_length: int
+    image: ImageFacts | None = None
     labels: tuple[str, ...] = ()
     value_mean: float = 0.0
     value_std: float = 1.0
@@ -176,11 +191,39 @@ class Bundle:
         """The path of one of the bundle's files."""
         return self.folder / name
 
-    def answer(self, text: str, *, top: int = 5) -> dict[str, Any]:
-        """What the model says of a text, on this machine: see `toolchain.answer`."""
+    def answer(self, given: str, *, top: int = 5) -> dict[str, Any]:
+        """What the model says of a text, or of an image's file, on this machine: see `toolchain.answer`."""
         from toolchain.answer import answer_of
 
-        return answer_of(self, text, top=top)
+        return answer_of(self, given, top=top)
+
+    def vectors(self) -> Vectors:
+        """What the artifacts are timed and checked on."""
+        document = json.loads(self.file(VECTORS).read_text(encoding="utf-8"))
+        image = self.manifest.task.image
+        if image is None:
+            return Vectors(inputs=document["inputs"], outputs=document["outputs"])
+        pixels = np.frombuffer(self.file(IMAGES).read_bytes(), dtype=np.uint8)
+        return Vectors(
+            inputs=pixels.reshape(-1, image.height, image.width, image.channels), outputs=document["outputs"]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """Inputs (ids of texts, or images) with the float student's outputs."""
+
+    inputs: list[list[int]] | NDArray[np.uint8]
+    outputs: list[list[float]]
+
+    def write(self, folder: Path) -> None:
+        """Put them into a bundle that is being made."""
+        document: dict[str, Any] = {"outputs": self.outputs}
+        if isinstance(self.inputs, np.ndarray):
+            (folder / IMAGES).write_bytes(np.ascontiguousarray(self.inputs).tobytes())
+        else:
+            document = {"inputs": self.inputs, **document}
+        (folder / VECTORS).write_text(json.dumps(document), encoding="utf-8")
 
 
 def write(output: Path, manifest: Callable[[dict[str, str]], Manifest], fill: Callable[[Path], None]) -> Bundle:
@@ -234,7 +277,8 @@ def _verify(folder: Path, manifest: Manifest, *, shown: Path) -> None:
         if (found := sha256_of(path)) != expected:
             raise BundleError(f"{shown}/{name} was altered: its sha256 is {found[:12]}…, not {expected[:12]}…; {again}")
     twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
-    named = {artifact.file for artifact in manifest.artifacts} | twins | {TOKENIZER, VECTORS}
+    asked = {IMAGES} if manifest.task.image else {TOKENIZER}
+    named = {artifact.file for artifact in manifest.artifacts} | twins | asked | {VECTORS}
     if unlisted := sorted(named - set(manifest.files)):
         raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {again}")
 

@@ -33,7 +33,7 @@ class Code:
 _MODEL_ROOMS = ("models", "tasks", "data", "compress", "hardware")
 # A student that took half an hour outlives a change in how it is exported.
 MODEL_CODE = Code(
-    sources=(*_MODEL_ROOMS, *(f"stages/{name}.py" for name in ("plan", "teacher", "student", "prices"))),
+    sources=(*_MODEL_ROOMS, *(f"stages/{name}.py" for name in ("plan", "teacher", "student", "prices", "images"))),
     packages=("torch", "transformers"),
 )
 ALL_CODE = Code(sources=(*_MODEL_ROOMS, "quantize", "export", "host_latency.py", "stages"), packages=PACKAGES)

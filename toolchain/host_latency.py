@@ -7,15 +7,19 @@ Out: `HostLatency` of each. All are timed in turn, round after round, so that a 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from targets import open_target
 from targets.base import Target
 from toolchain.deploy import HERE, Deployed, deploy
 from toolchain.measure.measurement import Measurement
-from toolchain.measure.protocol import Protocol, measure
+from toolchain.measure.protocol import Inputs, Protocol, measure
 from toolchain.measure.stats import percentile
 from toolchain.progress import Progress
 
@@ -25,14 +29,14 @@ PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.2, samples=64, min_sec
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One file in the race; `inputs` are ids, one text each, at their real lengths."""
+    """One file in the race; texts are given at their real lengths."""
 
     name: str
     runtime: str
     file: Path
     sha256: str
     lengths: tuple[int, ...]
-    inputs: tuple[tuple[int, ...], ...]
+    inputs: Inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,13 @@ def compare_on_host(
     finally:
         target.close()
     return {name: _joined(measurements) for name, measurements in found.items()}
+
+
+def digest_of(inputs: Inputs) -> str:
+    """What tells inputs from others."""
+    if isinstance(inputs, np.ndarray):
+        return hashlib.sha256(repr(inputs.shape).encode() + np.ascontiguousarray(inputs).tobytes()).hexdigest()
+    return hashlib.sha256(json.dumps([list(ids) for ids in inputs]).encode()).hexdigest()
 
 
 def _deployed(target: Target, contender: Contender) -> Deployed:

@@ -8,31 +8,45 @@ on where it stopped. What a stage does is told in `stages`; how long an inferenc
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import toolchain
 from toolchain import bundle as bundles
 from toolchain import stages
 from toolchain.budget import BYTES_PER_MB, Verdict, judge
-from toolchain.bundle import ArtifactFacts, Bundle, Manifest, ModelFacts, ParityFacts, StageFacts, TaskFacts
+from toolchain.bundle import (
+    ArtifactFacts,
+    Bundle,
+    ImageFacts,
+    Manifest,
+    ModelFacts,
+    ParityFacts,
+    StageFacts,
+    TaskFacts,
+    Vectors,
+)
 from toolchain.cache import PACKAGES
 from toolchain.errors import InputError
+from toolchain.export.forms import Given, ImageForm
 from toolchain.host_latency import Contender
-from toolchain.models.text import outputs
+from toolchain.models.inputs import Inputs
 from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
-from toolchain.stages import Done, Plan
+from toolchain.stages import Done, ImageSide, Plan, Side, TextSide
 from toolchain.tasks.kinds import Regression, task_of
 from toolchain.tasks.scores import Scale
 
@@ -92,32 +106,35 @@ class Exported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stages:
-    """Every stage of a build up to the checked artifacts, in order.
+class Students:
+    """The stages up to the float student, in order.
 
-    `shrinking` are those that make the student from the teacher: once, or again for each step of a gradual pruning.
+    `examples` are the texts or images. `shrinking` are those that make the student from the teacher: once, or again for
+    each step of a gradual pruning. Only texts have a vocabulary that was `trimmed`.
     """
 
-    texts: Done
-    teacher: Done
-    trimmed: Done
+    examples: Done
+    teacher: Side
+    student: Side
+    trimmed: Done | None
     answers: tuple[Done, ...]
     shrinking: tuple[Done, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages(Students):
+    """Those, and what follows up to the checked artifacts; only a search has an `index`."""
+
     account: Done
     sensitivity: Done
     index: Done | None
     exported: tuple[Exported, ...]
 
-    @property
-    def student(self) -> Done:
-        """The last one taught."""
-        return self.shrinking[-1]
-
     def all(self) -> tuple[Done, ...]:
         """One after another, as they were called."""
         return (
-            *(self.texts, self.teacher, self.trimmed, *self.answers, *self.shrinking, self.account, self.sensitivity),
-            *((self.index,) if self.index else ()),
+            *(self.examples, self.teacher.stage, *((self.trimmed,) if self.trimmed else ()), *self.answers),
+            *(*self.shrinking, self.account, self.sensitivity, *((self.index,) if self.index else ())),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
 
@@ -129,32 +146,55 @@ def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress 
     """
     plan = Plan(recipe=recipe, profile=profile, progress=progress or Silent())
     made = run_stages(plan)
-    timed = stages.time_on_host(plan, contenders(plan, made, stages.asked_texts(made.texts)))
+    timed = stages.time_on_host(plan, contenders(made))
     return _bundle(plan, output, made, timed)
 
 
 def run_stages(plan: Plan) -> Stages:
-    """The story: from texts and a teacher to int8 artifacts that were checked on every held-out text."""
+    """The story: from examples and a teacher to int8 artifacts that were checked on every held-out example."""
     runtimes = _runtimes(plan)  # told before anything is made
+    made = _from_images(plan) if plan.recipe.task.kind == "image-classification" else _from_texts(plan)
+    sensitivity = stages.measure_sensitivity(plan, made.student)
+    index = None
+    if plan.recipe.task.kind == "embedding" and made.trimmed:
+        index = stages.index_corpus(plan, made.examples, made.trimmed, made.student.stage)
+    return Stages(
+        **vars(made),
+        account=stages.account(plan, made.teacher, made.student),
+        sensitivity=sensitivity,
+        index=index,
+        exported=tuple(_export(plan, runtime, made.teacher, made.student, sensitivity) for runtime in runtimes),
+    )
+
+
+def _from_texts(plan: Plan) -> Students:
     texts = stages.read_texts(plan)
     teacher = stages.load_teacher(plan, texts)
     trimmed = stages.trim_vocabulary(plan, texts, teacher)
     answers = stages.ask_teacher(plan, texts, teacher)
     shrinking = shrink(plan, texts, teacher, trimmed, answers)
-    student = shrinking[-1]
-    account = stages.account(plan, texts, teacher, trimmed, student)
-    sensitivity = stages.measure_sensitivity(plan, texts, trimmed, student)
-    index = stages.index_corpus(plan, texts, trimmed, student) if plan.recipe.task.kind == "embedding" else None
-    return Stages(
-        texts=texts,
-        teacher=teacher,
+    return Students(
+        examples=texts,
+        teacher=TextSide(plan=plan, texts=texts, tokens=teacher, stage=teacher),
+        student=TextSide(plan=plan, texts=texts, tokens=trimmed, stage=shrinking[-1]),
         trimmed=trimmed,
         answers=answers,
         shrinking=shrinking,
-        account=account,
-        sensitivity=sensitivity,
-        index=index,
-        exported=tuple(_export(plan, runtime, texts, teacher, trimmed, student, sensitivity) for runtime in runtimes),
+    )
+
+
+def _from_images(plan: Plan) -> Students:
+    images = stages.read_images(plan)
+    teacher = stages.load_image_teacher(plan, images)
+    answers = stages.ask_image_teacher(plan, images, teacher)
+    shrinking = shrink_image_model(plan, images, teacher, answers)
+    return Students(
+        examples=images,
+        teacher=ImageSide(plan=plan, images=images, teacher=teacher, stage=teacher),
+        student=ImageSide(plan=plan, images=images, teacher=teacher, stage=shrinking[-1]),
+        trimmed=None,
+        answers=(answers,),
+        shrinking=shrinking,
     )
 
 
@@ -178,18 +218,35 @@ def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Seque
     for lesson, each in enumerate(answers[1:], start=1):
         whole = stages.teach_student(plan, texts, teacher, trimmed, whole, each, lesson=lesson)
         done.append(whole)
+    if aware := plan.recipe.stages.aware_lesson:
+        done.append(stages.teach_student(plan, texts, teacher, trimmed, whole, answers[-1], aware=aware))
     return tuple(done)
 
 
-def contenders(plan: Plan, made: Stages, asked: Sequence[str]) -> list[Contender]:
-    """For each runtime the float teacher, the float student and the int8 student, given the same texts.
+def shrink_image_model(plan: Plan, images: Done, teacher: Done, answers: Done) -> tuple[Done, ...]:
+    """The same of a model of images: cut and taught, at once or a step at a time."""
+    steps = plan.recipe.stages.prune.steps
+    done: list[Done] = []
+    whole = teacher
+    for step in range(steps):
+        whole = stages.cut_image_model(plan, images, teacher, whole, step=step)
+        done.append(whole)
+        if step == steps - 1 and (thinner := stages.factorise_image_model(plan, images, teacher, whole)):
+            whole = thinner
+            done.append(whole)
+        whole = stages.teach_image_student(plan, images, teacher, whole, answers, step=step)
+        done.append(whole)
+    if aware := plan.recipe.stages.aware_lesson:
+        done.append(stages.teach_image_student(plan, images, teacher, whole, answers, aware=aware))
+    return tuple(done)
 
-    Each reads them with its own tokenizer and at their real lengths.
+
+def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("asked")) -> list[Contender]:
+    """For each runtime the float teacher, the float student and the int8 student, given the same examples.
+
+    Each reads texts with its own tokenizer and at their real lengths.
     """
-    full, small = (
-        tuple(row.ids for row in stages.tokenizer_of(plan, stage).encode(asked))
-        for stage in (made.teacher, made.trimmed)
-    )
+    full, small = (side.given(asked(side)) for side in (made.teacher, made.student))
     entered = []
     for each in made.exported:
         for role, stage, inputs in (
@@ -222,23 +279,21 @@ def _runtimes(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _export(
-    plan: Plan, runtime: str, texts: Done, teacher: Done, trimmed: Done, student: Done, sensitivity: Done
-) -> Exported:
+def _export(plan: Plan, runtime: str, teacher: Side, student: Side, sensitivity: Done) -> Exported:
     """The student as int8 for one runtime, checked; with it the float files it is compared with."""
     twin = stages.export_float(plan, runtime, student, f"float {runtime}")
-    int8 = stages.export_int8(plan, runtime, student, twin, sensitivity.findings["kept_float"])
+    int8 = stages.export_int8(plan, runtime, student, twin, sensitivity)
     return Exported(
         runtime=runtime,
         teacher=stages.export_float(plan, runtime, teacher, f"teacher {runtime}"),
         twin=twin,
         int8=int8,
-        check=stages.check(plan, runtime, texts, trimmed, student, int8),
+        check=stages.check(plan, runtime, student, int8),
     )
 
 
 def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
-    texts, teacher, trimmed, student = made.texts, made.teacher, made.trimmed, made.student
+    teacher, student = made.teacher.stage, made.student
     artifacts = tuple(_artifact(plan, each, timed) for each in made.exported)
     verdicts = {artifact.runtime: _verdict(plan, teacher, artifact) for artifact in artifacts}
     best = min(artifacts, key=lambda artifact: _rank(plan, artifact, verdicts[artifact.runtime]))
@@ -250,9 +305,9 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             profile=plan.profile.name,
             recipe=plan.recipe.model_dump(mode="json"),  # with its nulls: one may stand against a default
-            task=_task(plan, texts, teacher),
+            task=_task(plan, made),
             teacher=_model(teacher.findings, teacher.findings["parameters"], best.teacher_latency_ms),
-            student=_model(student.findings, stages.model_of(student).parameters_count, best.float_latency_ms),
+            student=_model(student.stage.findings, student.subject().parameters_count, best.float_latency_ms),
             baseline=teacher.findings["baseline"],
             artifacts=artifacts,
             best=best.runtime,
@@ -269,8 +324,10 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
             shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
             if plan.recipe.stages.export.keep_float:
                 shutil.copyfile(each.file(each.twin), folder / each.float_name)
-        shutil.copyfile(trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
-        _write_vectors(plan, folder, texts, trimmed, student)
+        if made.trimmed:
+            shutil.copyfile(made.trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
+        asked = student.asked()
+        Vectors(inputs=_listed(student.given(asked)), outputs=student.outputs(asked).tolist()).write(folder)
         if made.index:
             for name in (bundles.CORPUS, bundles.INDEX):
                 shutil.copyfile(made.index.file(name), folder / name)
@@ -315,12 +372,19 @@ def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, 
     return (not artifact.parity.passed, len(verdict.missed), too_much, artifact.latency_ms)
 
 
-def _task(plan: Plan, texts: Done, teacher: Done) -> TaskFacts:
-    examples, task = stages.texts_of(texts), task_of(plan.recipe.task.kind)
+def _task(plan: Plan, made: Stages) -> TaskFacts:
+    kind, task = plan.recipe.task.kind, task_of(plan.recipe.task.kind)
+    form = made.student.subject().form
+    metric = made.teacher.stage.findings["metric"]
+    if isinstance(form, ImageForm):
+        image = ImageFacts(height=form.height, width=form.width, channels=form.channels)
+        labels = stages.images_of(made.examples).labels
+        return TaskFacts(kind=kind, metric=metric, max_length=plan.max_length, image=image, labels=labels)
+    examples = stages.texts_of(made.examples)
     scale = task.scale(examples) if isinstance(task, Regression) else Scale()
     return TaskFacts(
-        kind=plan.recipe.task.kind,
-        metric=teacher.findings["metric"],
+        kind=kind,
+        metric=metric,
         max_length=plan.max_length,
         labels=examples.labels,
         value_mean=scale.mean,
@@ -344,9 +408,6 @@ def _stage_facts(stage: Done) -> StageFacts:
     )
 
 
-def _write_vectors(plan: Plan, folder: Path, texts: Done, trimmed: Done, student: Done) -> None:
-    """The test vectors: the inputs that a device is timed and checked on, with the float student's outputs."""
-    rows = stages.tokenizer_of(plan, trimmed).encode(stages.asked_texts(texts))
-    expected = outputs(stages.model_of(student), rows)
-    document = {"inputs": [row.ids for row in rows], "outputs": expected.tolist()}
-    (folder / bundles.VECTORS).write_text(json.dumps(document), encoding="utf-8")
+def _listed(given: Given) -> list[list[int]] | NDArray[np.uint8]:
+    """Images stay an array; texts are lists of ids."""
+    return given if isinstance(given, np.ndarray) else [[int(each) for each in ids] for ids in given]

@@ -252,13 +252,17 @@ class Data(_Section):
 class Finetune(_Section):
     """Fitting the teacher to the labels or values.
 
-    With `patience` training ends after so many epochs without a better score on the validation part, and the best
-    epoch's weights are kept.
+    A model that comes with classes for them is taken as it is, unless it is to be fitted `again`. With `patience`
+    training ends after so many epochs without a better score on the validation part, and the best epoch's weights are
+    kept. A batch is of so many tokens, or images. With `augment` so many moved copies of each image are learned, too.
     """
 
+    again: bool = False
     epochs: Count = 3
     learning_rate: Amount = 5e-5
     batch_tokens: Count = 4096
+    batch_images: Count = 64
+    augment: Annotated[int, Field(ge=0, le=100)] = 0
     patience: Count | None = None
     seed: int = 0
 
@@ -373,7 +377,8 @@ class Distill(_Section):
     `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
     left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
     of. With `augment` the teacher is asked so many altered copies of each text of the training part too (pieces of it,
-    thinned, or joined to another's): of a few thousand texts alone a student learns the answers by heart. The weights
+    thinned, or joined to another's; of an image moved ones): of a few thousand texts alone a student learns the answers
+    by heart. A batch is of so many tokens, or images. The weights
     say how much each part of the loss counts: the teacher's outputs (classes softened by `temperature`), its last
     hidden vectors, the intermediate ones that enter the layers which stay (`prune.layers` must list them), the
     relations in its last attention, the similarities of its embeddings, and, where the data has pairs, finding a text's
@@ -394,6 +399,7 @@ class Distill(_Section):
     tokens: Count | None = None
     learning_rate: Amount = 5e-4
     batch_tokens: Count = 4096
+    batch_images: Count = 64
     temperature: Amount = 2.0
     output_weight: Weight = 10.0
     hidden_weight: Weight = 3.0
@@ -423,15 +429,39 @@ class Distill(_Section):
         return values
 
 
+class Aware(_Section):
+    """Quantisation-aware training: a last lesson in which the student already computes in int8, as far as it will.
+
+    It ends at whichever limit comes first; what is not said here is as in the lesson before.
+    """
+
+    minutes: Amount | None = None
+    epochs: Count | None = None
+    learning_rate: Amount = 1e-4
+
+    @model_validator(mode="after")
+    def _ends_some_time(self) -> Aware:
+        if self.minutes is None and self.epochs is None:
+            raise ValueError("needs minutes or epochs, to know when to end")
+        return self
+
+
 class Quantize(_Section):
-    """Number formats: int8 weights per channel, activations scaled as they come.
+    """Number formats: int8 weights per channel, and activations scaled as they come or on scales of their own.
+
+    `scheme` is "dynamic-int8", in which each layer's inputs are scaled as they come: right for transformers, whose
+    activations have outliers. Or "static-int8", in which scales are fixed by `examples` of the training part, so that
+    nothing between two layers is float: right for convolutions. Where none is given the model's family decides.
+    `aware` adds a lesson in int8.
 
     With `sensitivity` it is measured on training texts how far each part puts the outputs off, and where all together
     put them further off than `max_error_percent` (a ratio of root mean squares), the parts that are to blame stay
     float. Those that `keep_float` names do in any case.
     """
 
-    scheme: Literal["dynamic-int8"] = "dynamic-int8"
+    scheme: Literal["dynamic-int8", "static-int8"] | None = None
+    examples: Annotated[int, Field(ge=8, le=10_000)] = 256
+    aware: Aware | None = None
     sensitivity: bool = True
     max_error_percent: Amount = 10.0
     keep_float: Annotated[tuple[str, ...], BeforeValidator(_tuple), AfterValidator(_each_once)] = ()
@@ -485,6 +515,14 @@ class Stages(_Section):
                 "enters them is recorded before anything is cut"
             )
         return self
+
+    @property
+    def aware_lesson(self) -> Distill | None:
+        """The lesson in int8, where there is one: as the last one is, but for what `quantize.aware` says."""
+        aware = self.quantize.aware
+        if aware is None or not self.distill.enabled:
+            return None
+        return self.distill.lessons[-1].model_copy(update={"tokens": None, "fresh": False, **aware.model_dump()})
 
     @property
     def kept_layers(self) -> tuple[int, ...]:

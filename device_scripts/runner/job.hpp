@@ -16,6 +16,15 @@ namespace edgewright {
 
 using Json = nlohmann::json;
 using Ids = std::vector<int64_t>;
+using Bytes = std::vector<uint8_t>;
+
+// What the model is fed: texts as ids, or images as bytes. One of the two is empty.
+struct Inputs {
+  std::vector<Ids> texts;
+  std::vector<Bytes> images;
+
+  size_t size() const { return texts.size() + images.size(); }
+};
 
 struct Job {
   std::string artifact;
@@ -143,9 +152,33 @@ inline Job read_job(const std::string& path) {
   return job;
 }
 
-// The ids of each input; the outputs kept beside them are for whoever compares, not for the runner.
-inline std::vector<Ids> read_inputs(const std::string& path) {
+// Images lie in a file of their own, all of one size, one after another.
+inline std::vector<Bytes> read_images(const std::string& path, const Json& images) {
+  if (!images.is_object()) Fields::bad("images", "must be an object with a file and a count");
+  const Fields fields(images);
+  const std::string file_path = beside(path, fields.text("file"));
+  const size_t count = static_cast<size_t>(fields.integer("count", 1, kMostSamples));
+  std::ifstream file(file_path, std::ios::binary | std::ios::ate);
+  if (!file) throw Fault(kBadJob, "cannot read " + file_path);
+  const std::streamoff size = file.tellg();
+  if (size > kLargestFile) throw Fault(kBadJob, file_path + " is larger than 256 MB");
+  if (size <= 0 || static_cast<size_t>(size) % count != 0) {
+    throw Fault(kBadJob, file_path + " cannot be split into " + std::to_string(count) + " images");
+  }
+  file.seekg(0);
+  std::vector<Bytes> all(count, Bytes(static_cast<size_t>(size) / count));
+  for (Bytes& image : all) {
+    file.read(reinterpret_cast<char*>(image.data()), static_cast<std::streamsize>(image.size()));
+  }
+  if (!file) throw Fault(kBadJob, "cannot read " + file_path);
+  return all;
+}
+
+// What to feed; the outputs kept beside it are for whoever compares, not for the runner.
+inline Inputs read_inputs(const std::string& path) {
   const Json document = read_json(path, "outputs");
+  const auto images = document.find("images");
+  if (images != document.end()) return {{}, read_images(path, *images)};
   const Json& inputs = Fields(document).required("inputs");
   if (!inputs.is_array() || inputs.empty()) Fields::bad("inputs", "must be a list that is not empty");
   std::vector<Ids> all;
@@ -161,7 +194,7 @@ inline std::vector<Ids> read_inputs(const std::string& path) {
     }
     all.push_back(std::move(ids));
   }
-  return all;
+  return {std::move(all), {}};
 }
 
 }  // namespace edgewright

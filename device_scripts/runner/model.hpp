@@ -1,4 +1,5 @@
-// An ExecuTorch program with one method "forward": int64 ids (1, n) in, one float tensor out.
+// An ExecuTorch program with one method "forward": int64 ids (1, n) in, or the bytes of an image (1, height, width,
+// channels); one float tensor out.
 #pragma once
 
 #include <cstdint>
@@ -54,11 +55,14 @@ class Model {
     expect(module_.load_forward(), "its method \"forward\" cannot be loaded");
   }
 
-  int64_t longest_input() const { return longest_input_; }
+  // Tensors that look at the inputs without copying them; `inputs` must outlive them.
+  std::vector<et::TensorPtr> as_tensors(Inputs& inputs) const {
+    return takes_images_ ? of_images(inputs.images) : of_texts(inputs.texts);
+  }
 
-  // What is timed: handing over the ids, running, and copying the output out.
-  void run(const et::TensorPtr& ids, std::vector<float>& output) {
-    auto result = module_.forward(ids);
+  // What is timed: handing over the input, running, and copying the output out.
+  void run(const et::TensorPtr& input, std::vector<float>& output) {
+    auto result = module_.forward(input);
     if (!result.ok()) throw Fault(kRunFailed, "the model stopped with " + described(result.error()));
     const auto& tensor = result->at(0).toTensor();
     const float* values = tensor.const_data_ptr<float>();
@@ -76,33 +80,53 @@ class Model {
       throw Fault(kBadArtifact, "its method \"forward\" must take one tensor and give one");
     }
     const auto input = meta->input_tensor_meta(0), output = meta->output_tensor_meta(0);
-    if (!input.ok() || input->scalar_type() != executorch::aten::ScalarType::Long || input->sizes().size() != 2 ||
-        input->sizes()[0] != 1) {
-      throw Fault(kBadArtifact, "its method \"forward\" must take int64 ids of shape (1, n)");
+    if (!input.ok()) throw Fault(kBadArtifact, "its method \"forward\" does not say what it takes");
+    sizes_.assign(input->sizes().begin(), input->sizes().end());
+    takes_images_ = input->scalar_type() == executorch::aten::ScalarType::Byte && sizes_.size() == 4;
+    const bool takes_texts = input->scalar_type() == executorch::aten::ScalarType::Long && sizes_.size() == 2;
+    if (!(takes_images_ || takes_texts) || sizes_[0] != 1) {
+      throw Fault(kBadArtifact,
+                  "its method \"forward\" must take int64 ids of shape (1, n) or bytes (1, height, width, channels)");
     }
     if (!output.ok() || output->scalar_type() != executorch::aten::ScalarType::Float) {
       throw Fault(kBadArtifact, "its method \"forward\" must give floats");
     }
-    longest_input_ = input->sizes()[1];
+  }
+
+  std::vector<et::TensorPtr> of_texts(std::vector<Ids>& texts) const {
+    if (texts.empty()) throw Fault(kBadJob, "the inputs are images, but the artifact takes ids");
+    std::vector<et::TensorPtr> tensors;
+    tensors.reserve(texts.size());
+    for (Ids& ids : texts) {
+      if (static_cast<int64_t>(ids.size()) > sizes_[1]) {
+        throw Fault(kBadJob, "input " + std::to_string(tensors.size()) + " has " + std::to_string(ids.size()) +
+                                 " ids; the artifact takes at most " + std::to_string(sizes_[1]));
+      }
+      const std::vector<executorch::aten::SizesType> sizes = {1, static_cast<executorch::aten::SizesType>(ids.size())};
+      tensors.push_back(et::from_blob(ids.data(), sizes, executorch::aten::ScalarType::Long));
+    }
+    return tensors;
+  }
+
+  std::vector<et::TensorPtr> of_images(std::vector<Bytes>& images) const {
+    if (images.empty()) throw Fault(kBadJob, "the inputs are ids, but the artifact takes images");
+    size_t wanted = 1;
+    for (const auto size : sizes_) wanted *= static_cast<size_t>(size);
+    std::vector<et::TensorPtr> tensors;
+    tensors.reserve(images.size());
+    for (Bytes& image : images) {
+      if (image.size() != wanted) {
+        throw Fault(kBadJob, "an image has " + std::to_string(image.size()) + " bytes; the artifact takes " +
+                                 std::to_string(wanted));
+      }
+      tensors.push_back(et::from_blob(image.data(), sizes_, executorch::aten::ScalarType::Byte));
+    }
+    return tensors;
   }
 
   et::Module module_;
-  int64_t longest_input_ = 0;
+  std::vector<executorch::aten::SizesType> sizes_;
+  bool takes_images_ = false;
 };
-
-// Tensors that look at the ids without copying them; `inputs` must outlive them.
-inline std::vector<et::TensorPtr> as_tensors(std::vector<Ids>& inputs, int64_t longest) {
-  std::vector<et::TensorPtr> tensors;
-  tensors.reserve(inputs.size());
-  for (Ids& ids : inputs) {
-    if (static_cast<int64_t>(ids.size()) > longest) {
-      throw Fault(kBadJob, "input " + std::to_string(tensors.size()) + " has " + std::to_string(ids.size()) +
-                               " ids; the artifact takes at most " + std::to_string(longest));
-    }
-    const std::vector<executorch::aten::SizesType> sizes = {1, static_cast<executorch::aten::SizesType>(ids.size())};
-    tensors.push_back(et::from_blob(ids.data(), sizes, executorch::aten::ScalarType::Long));
-  }
-  return tensors;
-}
 
 }  // namespace edgewright

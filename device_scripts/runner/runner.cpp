@@ -65,7 +65,7 @@ void check_finite(const std::vector<float>& output, size_t input) {
 
 class Session {
  public:
-  Session(const Job& job, std::vector<Ids>& inputs) : job_(job), inputs_(inputs) {}
+  Session(const Job& job, Inputs& inputs) : job_(job), inputs_(inputs) {}
 
   Result measure() {
     run_plain();
@@ -80,7 +80,7 @@ class Session {
     Model model(job_.artifact);
     result_.load_ms = (now_s() - start) * 1e3;
     result_.rss_loaded_bytes = resident_bytes();
-    const std::vector<et::TensorPtr> tensors = as_tensors(inputs_, model.longest_input());
+    const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
     collect_outputs(model, tensors);
     if (job_.samples > 0) {
       warm_up(model, tensors);
@@ -97,12 +97,12 @@ class Session {
     auto tracer = std::make_unique<Profile>();
     Profile& profile = *tracer;
     Model model(job_.artifact, std::move(tracer));
-    const std::vector<et::TensorPtr> tensors = as_tensors(inputs_, model.longest_input());
-    for (const et::TensorPtr& ids : tensors) timed_ms(model, ids);
+    const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
+    for (const et::TensorPtr& input : tensors) timed_ms(model, input);
     profile.reset();
     const size_t passes = std::max<size_t>(2, (kProfiledRuns + tensors.size() - 1) / tensors.size());
     for (size_t pass = 0; pass < passes; ++pass) {
-      for (const et::TensorPtr& ids : tensors) result_.profiled_ms += timed_ms(model, ids);
+      for (const et::TensorPtr& input : tensors) result_.profiled_ms += timed_ms(model, input);
     }
     const double runs = static_cast<double>(passes * tensors.size());
     result_.profiled_ms /= runs;
@@ -113,9 +113,9 @@ class Session {
     }
   }
 
-  double timed_ms(Model& model, const et::TensorPtr& ids) {
+  double timed_ms(Model& model, const et::TensorPtr& input) {
     const double start = now_s();
-    model.run(ids, scratch_);
+    model.run(input, scratch_);
     return (now_s() - start) * 1e3;
   }
 
@@ -150,7 +150,7 @@ class Session {
   }
 
   const Job& job_;
-  std::vector<Ids>& inputs_;
+  Inputs& inputs_;
   std::vector<float> scratch_;
   Result result_;
 };
@@ -200,7 +200,7 @@ int run(int argc, char** argv) {
   try {
     if (argc != 2) throw Fault(kBadJob, "give one argument: the path of a job file");
     const Job job = read_job(argv[1]);
-    std::vector<Ids> inputs = read_inputs(job.vectors);
+    Inputs inputs = read_inputs(job.vectors);
     check_hash(job);
     set_threads(job.threads);
     print_result(job, Session(job, inputs).measure());

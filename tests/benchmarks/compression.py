@@ -126,7 +126,7 @@ def built(
         found = demo.figures(plan, result, rounds=2 if quick else 4)
         # A device is asked questions; answers, three times as long, are embedded once, when the index is made.
         speedups = {each["runtime"]: each["latency"]["questions"]["speedup"] for each in found["artifacts"]}
-        near = fidelity(_said(plan, made.student, made.trimmed), _said(plan, made.teacher, made.teacher))
+        near = fidelity(*(side.outputs(side.held_out()) for side in (made.student, made.teacher)))
     else:
         manifest = result.bundle.manifest
         speedups = {each.runtime: each.speedup for each in manifest.artifacts}
@@ -145,7 +145,7 @@ def built(
         near = None
     for each in found["artifacts"]:
         each["speedup"] = speedups[each["runtime"]]
-    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in stages.LESSONS)
+    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in (*stages.LESSONS, stages.AWARE))
     goals = GOALS[name] if way == OURS else {}
     return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
 

@@ -10,7 +10,9 @@ import json
 import random
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,12 @@ from tests.benchmarks.options import parsed
 from toolchain import pipeline, stages
 from toolchain.benchmark import bench
 from toolchain.host_latency import compare_on_host
+from toolchain.models.inputs import Inputs
 from toolchain.pipeline import BuildResult
 from toolchain.profiles import load_profile
 from toolchain.progress import Silent
 from toolchain.recipe import load_recipe
-from toolchain.stages import Plan
+from toolchain.stages import Plan, Side, TextSide
 
 PROFILE = "raspberry-pi-4"
 BOARD = f"emulated://{PROFILE}"
@@ -51,12 +54,12 @@ def figures(plan: Plan, result: BuildResult, *, rounds: int) -> dict[str, Any]:
     """Sizes and scores as the build found them; latencies measured now, on questions and on whole answers."""
     manifest = result.bundle.manifest
     made = pipeline.run_stages(plan)
-    rows = stages.texts_of(made.texts).test
+    rows = stages.texts_of(made.examples).test
     sample = random.Random(1).sample(rows, TEXTS)
     lengths = {}
     timed = {}
     for kind, texts in (("questions", [row.text for row in sample]), ("answers", [str(row.pair) for row in sample])):
-        contenders = pipeline.contenders(plan, made, texts)
+        contenders = pipeline.contenders(made, partial(_encoded, texts=texts))
         lengths[kind] = sum(map(len, contenders[0].inputs)) / TEXTS
         race = compare_on_host(contenders, progress=Silent(), rounds=rounds)
         timed[kind] = {name: asdict(latency) for name, latency in race.items()}
@@ -142,6 +145,11 @@ def table(found: dict[str, Any]) -> str:
             for name, each in board["artifacts"].items()
         ]
     return "\n".join(lines)
+
+
+def _encoded(side: Side, texts: Sequence[str]) -> Inputs:
+    assert isinstance(side, TextSide)
+    return side.encoded(texts)
 
 
 def _against(timed: dict[str, Any], runtime: str) -> dict[str, float]:

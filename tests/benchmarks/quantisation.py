@@ -26,6 +26,7 @@ from tests.benchmarks.options import parsed
 from toolchain import stages
 from toolchain.bundle import sha256_of
 from toolchain.export import litert, onnx
+from toolchain.export.forms import TextForm
 from toolchain.host_latency import Contender, HostLatency, compare_on_host
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
@@ -39,7 +40,7 @@ from toolchain.quiet import quiet
 from toolchain.recipe import load_recipe
 from toolchain.stages import Plan
 from toolchain.stages.prices import executorch_int8
-from toolchain.stages.runtimes import RUNTIMES, Limits
+from toolchain.stages.runtimes import RUNTIMES, Subject
 
 LONGEST = 64
 LENGTHS = (16, 32, LONGEST)
@@ -55,6 +56,8 @@ GOALS = {
 }
 BEYOND_FILE_MB = 12.0  # of the native runner's memory
 REAL_AGAINST_LONG = 2.0
+
+ONE_LENGTH = TextForm(max_length=LONGEST, lengths=(LONGEST,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,18 +148,18 @@ def figures(*, quick: bool) -> dict[str, Any]:
 def variants(model: TransformerModel, folder: Path) -> list[Variant]:
     """The teacher's files, ours first."""
     made: list[Variant] = []
-    limits = Limits(max_length=LONGEST, lengths=LENGTHS)
+    subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS))
     for name, runtime in RUNTIMES.items():
         lengths = LENGTHS if runtime.fixed_lengths else ()
         twin, small = (folder / f"{kind}{runtime.suffix}" for kind in ("float", "int8"))
-        runtime.write_float(model, twin, limits)
-        runtime.write_int8(model, twin, small, limits, ())
+        runtime.write_float(subject, twin)
+        runtime.write_int8(subject, twin, small, (), ())
         for kind, file in (("float", twin), ("int8", small)):
             made.append(
                 Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")
             )
     alone = folder / "alone.tflite"
-    RUNTIMES["litert"].write_float(model, alone, replace(limits, lengths=(LONGEST,)))
+    RUNTIMES["litert"].write_float(replace(subject, form=ONE_LENGTH), alone)
     for recipe in ("dynamic_wi8_afp32", "weight_only_wi8_afp32"):
         file = folder / f"{recipe}.tflite"
         as_it_comes(alone, recipe, file)
@@ -169,11 +172,11 @@ def peak_variants(folder: Path) -> list[Variant]:
     """The large products as int8 under each runtime."""
     torch.manual_seed(0)
     module = Peak().eval()
-    executorch_int8(module, folder / "peak.pte", max_length=LONGEST)
-    litert.export(module, folder / "peak.float.tflite", lengths=(LONGEST,))
-    flatbuffer.with_dynamic_int8_weights(folder / "peak.float.tflite", folder / "peak.tflite")
-    onnx.export(module, folder / "peak.float.onnx", max_length=LONGEST)
-    onnx_int8.with_dynamic_int8_weights(folder / "peak.float.onnx", folder / "peak.onnx")
+    executorch_int8(module, folder / "peak.pte", form=ONE_LENGTH)
+    litert.export(module, folder / "peak.float.tflite", form=ONE_LENGTH)
+    flatbuffer.with_int8(folder / "peak.float.tflite", folder / "peak.tflite")
+    onnx.export(module, folder / "peak.float.onnx", form=ONE_LENGTH)
+    onnx_int8.with_int8(folder / "peak.float.onnx", folder / "peak.onnx")
     return [
         Variant(
             name=f"{name} peak",
@@ -215,7 +218,8 @@ def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: in
 
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
-    run = RUNTIMES[variant.runtime].session(variant.file, Limits(max_length=LONGEST, lengths=variant.lengths))
+    form = TextForm(max_length=LONGEST, lengths=variant.lengths)
+    run = RUNTIMES[variant.runtime].session(variant.file, form)
     found = functional.cosine_similarity(torch.stack([run(row.ids) for row in rows]), expected, dim=-1)
     return {"mean": float(found.mean()), "least": float(found.min())}
 

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,16 +21,15 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from tests.benchmarks.options import parsed
 from toolchain.compress import channels, refit
 from toolchain.compress.distill import Weights, distill, record_targets
 from toolchain.compress.importance import importance
 from toolchain.compress.prune import Settings, prune
-from toolchain.compress.search import Limit, MacCosts
-from toolchain.compress.shrink import shrink
+from toolchain.compress.shrink import to_share
 from toolchain.data.images import Images, load_images
+from toolchain.data.moved import with_moved
 from toolchain.models import convnet, image_teacher
 from toolchain.models import model as models
 from toolchain.models.convnet import ConvNet
@@ -38,7 +37,6 @@ from toolchain.models.inputs import ImageInputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.training import Schedule
-from toolchain.models.vision import VisionEncoder
 from toolchain.recipe import Data, Finetune, ModelSource, TaskSettings
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.kinds import task_of
@@ -46,8 +44,6 @@ from toolchain.tasks.kinds import task_of
 TASK = task_of("image-classification")
 NATIVE_SIDE = 8  # of a digit, in pixels
 COPIES = 12  # of each training image: itself and so many less one, moved
-LARGEST_SHIFT = 1.0  # in those pixels
-LARGEST_TURN = 12.0  # in degrees: a 6 must not become a 9
 BATCH = 64
 CALIBRATION = 512
 TEMPERATURE = 2.0  # of 1, 2 and 4 the best on the validation digits, by one image of 188
@@ -194,7 +190,7 @@ class Digits:
             Data(builtin="digits"), TaskSettings(kind="image-classification", image_size=(side, side))
         )
         self.score = TASK.score(self.images)
-        pixels = with_moved(self.images.train.pixels, copies=COPIES)
+        pixels = with_moved(self.images.train.pixels, copies=COPIES - 1)
         labels = list(TASK.targets(self.images)) * (len(pixels) // len(self.images.train))
         self.training, self.labels = inputs_of(pixels), labels
         chosen = np.random.default_rng(0).permutation(len(pixels))[:CALIBRATION]
@@ -215,26 +211,6 @@ def digits_of(side: int) -> Digits:
 
 def held_out() -> int:
     return len(digits_of(NATIVE_SIDE).held_out)
-
-
-def with_moved(pixels: Any, *, copies: int) -> Any:
-    """The images (n, height, width, channels) as they are, then so many less one times shifted and turned by chance."""
-    chance = torch.Generator().manual_seed(0)
-    images = torch.from_numpy(np.moveaxis(pixels, -1, 1)).float()
-    moved = [_moved(images, chance).numpy() for _ in range(copies - 1)]
-    return np.concatenate([pixels, *(np.moveaxis(each, 1, -1) for each in moved)])
-
-
-def _moved(images: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
-    """Each of the images (n, channels, height, width) by its own angle and shift, evenly up to the largest."""
-    turn, down, right = 2 * torch.rand(3, len(images), generator=chance) - 1
-    angle = turn * np.deg2rad(LARGEST_TURN)
-    shifts = torch.stack([right, down], dim=1) * (2 * LARGEST_SHIFT / NATIVE_SIDE)  # an image is 2 wide in a grid
-    turned = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
-    grid = functional.affine_grid(
-        torch.cat([turned, shifts[..., None]], dim=2), list(images.shape), align_corners=False
-    )
-    return functional.grid_sample(images, grid, align_corners=False).round().to(torch.uint8)
 
 
 def inputs_of(pixels: Any) -> ImageInputs:
@@ -351,21 +327,7 @@ def new_vit(seed: int, **changes: Any) -> TransformerModel:
 
 def cut_transformer(model: TransformerModel, share: float, digits: Digits) -> TransformerModel:
     """Width, heads and neurons are chosen together by the error once refitted, within the budget of MACs."""
-    assert isinstance(model.encoder, VisionEncoder)
-    shape, whole = model.encoder.shape, macs_of(model, digits)
-    costs = MacCosts(
-        width=shape.width, head_width=shape.layers[0].head_width, length=shape.patches + shape.starts, fixed=0.0
-    )
-    fixed = whole - sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
-
-    def limit(width: int) -> Limit:
-        # Patches in and classes out are as wide as the stream.
-        narrowed = replace(costs, width=width, fixed=fixed * width / shape.width)
-        return Limit(costs=narrowed, budget=share * whole, name="MACs")
-
-    scores = importance(model, digits.calibration, kind="activation")
-    widths = range(shape.width, shape.width // 4, -MULTIPLE)
-    return shrink(model, scores, digits.calibration, limit, widths=widths, multiple=MULTIPLE).model
+    return to_share(model, digits.calibration, share, multiple=MULTIPLE).model
 
 
 def uniform_sizes(model: TransformerModel, share: float, digits: Digits) -> TransformerModel:

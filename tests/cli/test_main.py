@@ -294,7 +294,7 @@ def test_a_classification_shows_labels_and_scores(
     ("line", "document"),
     [
         (["recipes", "list", "--json"], lambda found: found["recipes"][0]["name"] == "demo"),
-        (["recipes", "show", "demo", "--json"], lambda found: found["stages"]["quantize"]["scheme"] == "dynamic-int8"),
+        (["recipes", "show", "demo", "--json"], lambda found: found["stages"]["quantize"]["max_error_percent"] == 10),
         (["profiles", "list", "--json"], lambda found: len(found["profiles"]) == 4),
         (["profiles", "show", "raspberry-pi-5", "--json"], lambda found: found["processor"]["cores"]["value"] == 4),
     ],

@@ -111,10 +111,57 @@ def litert_artifact() -> Artifact:
 @cache
 def onnx_artifact() -> Artifact:
     from toolchain.export import onnx
+    from toolchain.export.forms import TextForm
 
     path = folder() / "model.onnx"
-    onnx.export(tiny_model(), path, max_length=16)
+    onnx.export(tiny_model(), path, form=TextForm(max_length=16))
     return Artifact(runtime="onnx", path=path, lengths=())
+
+
+SHAPE = (6, 4, 3)
+
+
+def tiny_image_model() -> Any:
+    """Bytes of an image → three numbers, channels and rows counting differently."""
+    import torch
+    from torch import nn
+
+    class Weighing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.project = nn.Linear(6 * 4 * 3, 3)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.project(pixels.to(torch.float32).flatten(1) / 255)
+
+    torch.manual_seed(0)
+    return Weighing().eval()
+
+
+def images() -> Any:
+    import numpy as np
+
+    return np.random.default_rng(0).integers(0, 256, (5, *SHAPE), dtype=np.uint8)
+
+
+@cache
+def image_artifact_for(runtime: str) -> Artifact:
+    from toolchain.export import executorch, litert, onnx
+    from toolchain.export.forms import ImageForm
+
+    path = folder() / f"images-{runtime}"
+    form = ImageForm(height=SHAPE[0], width=SHAPE[1], channels=SHAPE[2])
+    {"executorch": executorch, "litert": litert, "onnx": onnx}[runtime].export(tiny_image_model(), path, form=form)
+    return Artifact(runtime=runtime, path=path, lengths=())
+
+
+def write_image_job(place: Path, model: Artifact, /, content: bytes | None = None, **described: Any) -> Path:
+    """A job whose inputs are `images`, or these bytes; `described` replaces what vectors.json says of them."""
+    job = write_job(place, model)
+    (place / "pixels.bin").write_bytes(images().tobytes() if content is None else content)
+    said = {"images": {"file": "pixels.bin", "count": len(images()), **described}}
+    (place / "vectors.json").write_text(json.dumps(said))
+    return job
 
 
 def artifact_for(runtime: str) -> Artifact:

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.device_scripts.artifacts import BROKEN_TOKEN, INPUTS, Artifact, expected, write_job
+from tests.device_scripts.artifacts import (
+    BROKEN_TOKEN,
+    INPUTS,
+    Artifact,
+    expected,
+    image_artifact_for,
+    images,
+    tiny_image_model,
+    write_image_job,
+    write_job,
+)
 from tests.device_scripts.conftest import Run
 
 
@@ -257,3 +267,47 @@ def test_the_python_runner_without_a_runtime_it_knows_and_a_job_is_refused(argum
     assert (
         json.loads(ended.stdout)["error"]["message"] == "give two arguments: litert or onnx, and the path of a job file"
     )
+
+
+def test_images_are_read_from_their_bytes(tmp_path: Path, artifact: Artifact, run: Run) -> None:
+    import torch
+
+    ran = run(write_image_job(tmp_path, image_artifact_for(artifact.runtime)))
+    assert ran.status == 0, ran.document
+    with torch.no_grad():
+        meant = tiny_image_model()(torch.from_numpy(images())).tolist()
+    assert len(ran.document["outputs"]) == len(meant) == 5
+    for found, wanted in zip(ran.document["outputs"], meant, strict=True):
+        assert found == pytest.approx(wanted, abs=1e-5)
+    assert len(ran.document["latency_ms"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "described", "said"),
+    [
+        (None, {"count": 7}, "into 7 images"),
+        (b"", {}, "into 5 images"),
+        (bytes(5 * 71), {}, "71 bytes; the artifact takes 72"),
+        (None, {"count": 0}, '"count" must be an integer from 1'),
+        (None, {"count": True}, '"count" must be an integer from 1'),
+        (None, {"file": "other.bin"}, "cannot read"),
+        (None, {"file": ""}, "file"),
+    ],
+)
+def test_images_that_cannot_be_read_are_a_bad_job(
+    tmp_path: Path, artifact: Artifact, run: Run, content: bytes | None, described: dict[str, Any], said: str
+) -> None:
+    ran = run(write_image_job(tmp_path, image_artifact_for(artifact.runtime), content, **described))
+    assert ran.status == 1
+    assert ran.document["error"]["kind"] == "bad-job"
+    assert said in ran.document["error"]["message"]
+
+
+def test_images_for_texts_and_texts_for_images_are_told(tmp_path: Path, artifact: Artifact, run: Run) -> None:
+    texts, pictures = tmp_path / "texts", tmp_path / "pictures"
+    texts.mkdir()
+    pictures.mkdir()
+    for job in (write_image_job(texts, artifact), write_job(pictures, image_artifact_for(artifact.runtime))):
+        ran = run(job)
+        assert ran.status == 1
+        assert ran.document["error"]["kind"] in ("bad-job", "bad-artifact")

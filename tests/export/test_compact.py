@@ -16,7 +16,7 @@ from toolchain.quantize import flatbuffer
 def loose(tmp_path: Path) -> Path:
     """The int8 file as the quantiser writes it."""
     place = tmp_path / "int8.tflite"
-    flatbuffer.with_dynamic_int8_weights(artifacts.float_tflite(), place)
+    flatbuffer.with_int8(artifacts.float_tflite(), place)
     return place
 
 
@@ -26,7 +26,7 @@ def test_a_compact_file_is_smaller_and_says_exactly_the_same_at_every_length(loo
     smaller.write_bytes(loose.read_bytes())
     compact(smaller)
     assert smaller.stat().st_size < 0.7 * loose.stat().st_size
-    before, after = (litert.Session(file, artifacts.LENGTHS) for file in (loose, smaller))
+    before, after = (litert.Session(file, artifacts.FORM) for file in (loose, smaller))
     for row in artifacts.rows_of_every_length():
         assert torch.equal(before(row.ids), after(row.ids))
 

@@ -34,20 +34,20 @@ WAYS = (
     Way(
         name="ExecuTorch",
         artifact=artifacts.float_pte,
-        export=lambda module, place: executorch.export(module, place, max_length=16),
-        run=executorch.Session,
+        export=lambda module, place: executorch.export(module, place, form=artifacts.FORM),
+        run=lambda file: executorch.Session(file, artifacts.FORM),
     ),
     Way(
         name="LiteRT",
         artifact=artifacts.float_tflite,
-        export=lambda module, place: litert.export(module, place, lengths=artifacts.LENGTHS),
-        run=lambda file: litert.Session(file, artifacts.LENGTHS),
+        export=lambda module, place: litert.export(module, place, form=artifacts.FORM),
+        run=lambda file: litert.Session(file, artifacts.FORM),
     ),
     Way(
         name="ONNX",
         artifact=artifacts.float_onnx,
-        export=lambda module, place: onnx.export(module, place, max_length=16),
-        run=onnx.Session,
+        export=lambda module, place: onnx.export(module, place, form=artifacts.FORM),
+        run=lambda file: onnx.Session(file, artifacts.FORM),
     ),
 )
 

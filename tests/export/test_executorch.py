@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tests import artifacts, tiny
 from toolchain.errors import ExportError
 from toolchain.export import executorch
+from toolchain.export.forms import TextForm
 from toolchain.export.parity import compare
 
 pytestmark = pytest.mark.slow
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def session() -> executorch.Session:
-    return executorch.Session(artifacts.float_pte())
+    return executorch.Session(artifacts.float_pte(), artifacts.FORM)
 
 
 def test_a_text_longer_than_exported_for_is_refused(session: executorch.Session) -> None:
@@ -30,7 +31,7 @@ def test_a_folder_that_is_not_there_is_told_as_an_export_error(tmp_path: Path) -
             return ids.float() * 2
 
     with pytest.raises(ExportError, match="No such file"):
-        executorch.export(Doubled(), tmp_path / "nowhere" / "model.pte", max_length=16)
+        executorch.export(Doubled(), tmp_path / "nowhere" / "model.pte", form=TextForm(max_length=16))
 
 
 def test_parity_of_the_float_artifact_is_all_but_exact(session: executorch.Session) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from tests import artifacts, tiny
 from toolchain.errors import EnvironmentFaultError
 from toolchain.export import onnx
+from toolchain.export.forms import TextForm
 
 pytestmark = pytest.mark.slow
 
@@ -32,11 +33,11 @@ def test_layer_norm_and_gelu_stay_whole_for_runtimes_that_have_kernels_for_them(
 def test_weights_are_in_the_file_itself(tmp_path: Path) -> None:
     alone = tmp_path / "model.onnx"
     alone.write_bytes(artifacts.float_onnx().read_bytes())
-    onnx.Session(alone)([2, 3])
+    onnx.Session(alone, artifacts.FORM)([2, 3])
     assert not list(artifacts.float_onnx().parent.glob("*.onnx.data"))
 
 
 def test_without_its_packages_the_extra_to_install_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx, "PACKAGES", ("onnx", "a_package_nobody_has"))
     with pytest.raises(EnvironmentFaultError, match=r"a_package_nobody_has .*pip install 'edgewright\[onnx\]'"):
-        onnx.export(nn.Identity(), tmp_path / "model.onnx", max_length=8)
+        onnx.export(nn.Identity(), tmp_path / "model.onnx", form=TextForm(max_length=8))

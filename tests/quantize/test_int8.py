@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_an_int8_pte_says_what_the_float_model_says_at_every_length() -> None:
-    session = executorch.Session(artifacts.int8_pte()[0])
+    session = executorch.Session(artifacts.int8_pte()[0], artifacts.FORM)
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
@@ -26,7 +26,7 @@ def test_an_int8_pte_says_what_the_float_model_says_at_every_length() -> None:
 
 
 def test_an_int8_tflite_says_what_the_float_model_says_at_every_length() -> None:
-    session = litert.Session(artifacts.int8_tflite(), artifacts.LENGTHS)
+    session = litert.Session(artifacts.int8_tflite(), artifacts.FORM)
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
@@ -34,7 +34,7 @@ def test_an_int8_tflite_says_what_the_float_model_says_at_every_length() -> None
 
 
 def test_an_int8_onnx_says_what_the_float_model_says_at_every_length() -> None:
-    session = onnx.Session(artifacts.int8_onnx())
+    session = onnx.Session(artifacts.int8_onnx(), artifacts.FORM)
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
@@ -104,7 +104,7 @@ def test_making_embeddings_int8_leaves_the_original_alone() -> None:
 def test_a_quantised_file_replaces_an_older_one(tmp_path: Path) -> None:
     place = tmp_path / "model.tflite"
     place.write_bytes(b"older")
-    flatbuffer.with_dynamic_int8_weights(artifacts.float_tflite(), place)
+    flatbuffer.with_int8(artifacts.float_tflite(), place)
     compact(place)
     assert place.read_bytes() == artifacts.int8_tflite().read_bytes()
 
@@ -113,7 +113,7 @@ def test_a_quantised_file_replaces_an_older_one(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_an_export_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "float.tflite").write_bytes(content)
     with pytest.raises(ExportError, match="LiteRT"):
-        flatbuffer.with_dynamic_int8_weights(tmp_path / "float.tflite", tmp_path / "int8.tflite")
+        flatbuffer.with_int8(tmp_path / "float.tflite", tmp_path / "int8.tflite")
     assert not (tmp_path / "int8.tflite").exists()
 
 
@@ -121,5 +121,5 @@ def test_a_file_that_is_no_model_is_an_export_error(tmp_path: Path, content: byt
 def test_a_file_that_is_no_onnx_model_is_an_export_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "float.onnx").write_bytes(content)
     with pytest.raises(ExportError, match="ONNX"):
-        onnx_int8.with_dynamic_int8_weights(tmp_path / "float.onnx", tmp_path / "int8.onnx")
+        onnx_int8.with_int8(tmp_path / "float.onnx", tmp_path / "int8.onnx")
     assert not (tmp_path / "int8.onnx").exists()

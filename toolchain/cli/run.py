@@ -1,4 +1,4 @@
-"""The verb `run`: a bundle's answer to one text."""
+"""The verb `run`: a bundle's answer to one text or image."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ from toolchain.cli.options import AsJson, RuntimeName
 
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
-    text: Annotated[str, typer.Option("--input", metavar="TEXT", help="What to ask the model.")],
+    given: Annotated[
+        str, typer.Option("--input", metavar="TEXT|FILE", help="What to ask the model: a text, or an image's file.")
+    ],
     address: Annotated[
         str | None, typer.Option("--target", metavar="ADDRESS", help="Where to run; on this machine by default.")
     ] = None,
@@ -24,12 +26,13 @@ def run(
     \b
     Examples:
       edgewright run build/demo --input "how do I read a zip file"
+      edgewright run build/digits --input seven.png
       edgewright run build/demo --input "parse a date" --target emulated://raspberry-pi-4 --top 3 --json
     """
     with output.work_on_stderr():
         from toolchain.answer import answer
 
-        found = answer(bundle, text, address=address, runtime=runtime, top=top)
+        found = answer(bundle, given, address=address, runtime=runtime, top=top)
     if as_json:
         output.emit(found)
     else:

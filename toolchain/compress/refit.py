@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolchain.compress.channels import PrunedChannels, in_order, width
-from toolchain.models.convnet import ConvNet
+from toolchain.models.convnet import ConvNet, run_order
 from toolchain.models.inputs import Inputs
 
 TARGET_BYTES = 256 * 2**20  # what the original's outputs may take while layers are corrected
@@ -66,7 +66,7 @@ def corrected(
     teacher = copy.deepcopy(original).eval()
     channels = {each.name: torch.tensor(each.channels) for each in pruned.kept}
     batches = list(in_order(len(inputs), batch_size))
-    places, norms = _run_order(result, inputs.batch(batches[0][:1]))
+    places, norms = run_order(result, inputs.batch(batches[0][:1]))
     sample = _Sample(inputs=inputs, batches=batches, rows=rows, seed=seed)
     # The first layer reads the image itself: nothing of it is missing.
     for chunk in _chunks(places[1:], result, rows):
@@ -84,36 +84,6 @@ def corrected(
 
 class _Reached(Exception):
     """What was to be seen has been seen; the rest of the run is not needed."""
-
-
-def _run_order(
-    net: ConvNet, example: tuple[Tensor, ...]
-) -> tuple[list[str], dict[str, nn.modules.batchnorm._BatchNorm]]:
-    """Names of the layers that can be refitted, as they are run, and the batch norm that reads each one directly."""
-    names = {module: name for name, module in net.named_modules()}
-    order: list[str] = []
-    outputs: list[tuple[Tensor, str]] = []
-    norms: dict[str, nn.modules.batchnorm._BatchNorm] = {}
-
-    def after(module: nn.Module, given: Any, output: Tensor) -> None:
-        order.append(names[module])
-        outputs.append((output, names[module]))
-
-    def before(module: nn.modules.batchnorm._BatchNorm, given: Any) -> None:
-        for output, name in outputs:
-            if output is given[0] and module.running_mean is not None:
-                norms[name] = module
-
-    hooks = []
-    for module in names:
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            hooks.append(module.register_forward_hook(after))
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
-            hooks.append(module.register_forward_pre_hook(before))
-    net(*example)
-    for hook in hooks:
-        hook.remove()
-    return [name for name in order if order.count(name) == 1], norms
 
 
 def _chunks(names: Sequence[str], net: nn.Module, rows: int) -> Iterator[list[str]]:

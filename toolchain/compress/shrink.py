@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from toolchain.compress.importance import Importance
+from toolchain.compress.importance import Importance, importance
 from toolchain.compress.prune import Settings, prune
 from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.compress.search import Choice, Limit, choose
+from toolchain.compress.search import Choice, Limit, MacCosts, choose
 from toolchain.errors import InputError
 from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
+from toolchain.models.sizes import sizes
 
 JUDGED_TOKENS = 4096  # of a batch that both models are run on
 
@@ -67,6 +68,27 @@ def shrink(
     if best is None:
         raise refused or InputError("there is no width to try; name at least one")
     return best
+
+
+def to_share(model: TransformerModel, inputs: Inputs, share: float, *, multiple: int = 1) -> Shrunk:
+    """The student with at most this share of `model`'s multiply-accumulates for one example.
+
+    Every width down to a quarter is tried; what is important is told by activations. Examples are all of one size.
+    """
+    shape = model.encoder.shape
+    length = model.encoder.tokens_each * inputs.sizes[0]
+    whole = sizes(model, inputs.batch([0])).macs
+    costs = MacCosts(width=shape.width, head_width=shape.layers[0].head_width, length=length, fixed=0.0)
+    fixed = whole - sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
+
+    def limit(width: int) -> Limit:
+        # What comes before and after the layers is as wide as the stream.
+        narrowed = replace(costs, width=width, fixed=fixed * width / shape.width)
+        return Limit(costs=narrowed, budget=share * whole, name="MACs")
+
+    scores = importance(model, inputs, kind="activation")
+    widths = range(shape.width, shape.width // 4, -multiple)
+    return shrink(model, scores, inputs, limit, widths=widths, multiple=multiple)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""ExecuTorch: a module of one text to a `.pte` file whose text length is free, run by XNNPACK.
+"""ExecuTorch: a module of one text or image to a `.pte` file, a text's length being free, run by XNNPACK.
 
 In:  a float module, or one with int8 embeddings and a function that rewrites its graph.
 Out: a file, and how much of the graph XNNPACK took.
@@ -7,7 +7,7 @@ Out: a file, and how much of the graph XNNPACK took.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ExportError
-from toolchain.export.lengths import example_ids, free_length
+from toolchain.export.forms import Form, Input
 from toolchain.quiet import quiet
 
 METHOD = "forward"
@@ -31,17 +31,17 @@ class Delegation:
 
 
 def export(
-    module: nn.Module, destination: Path, *, max_length: int, rewrite: Callable[[nn.Module], nn.Module] | None = None
+    module: nn.Module, destination: Path, *, form: Form, rewrite: Callable[[nn.Module], nn.Module] | None = None
 ) -> Delegation:
-    """Write a `.pte` that takes int64 ids (1, n) for any n from 2 to `max_length`.
+    """Write a `.pte` that takes what the form says.
 
     `rewrite` may replace the exported graph by a quantised one. Raises `ExportError` with the exporter's own reason.
     """
     try:
         with quiet(), torch.no_grad():
-            program = _exported(module, max_length)
+            program = _exported(module, form)
             if rewrite:
-                program = _exported(rewrite(program.module()), max_length)
+                program = _exported(rewrite(program.module()), form)
             lowered = _lowered(program)
             destination.write_bytes(lowered.to_executorch().buffer)
     except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
@@ -52,21 +52,22 @@ def export(
 class Session:
     """A `.pte` loaded in this process, for checking its outputs; `runner` in `device_scripts` is what is timed."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, form: Form) -> None:
         import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
         from executorch.runtime import Runtime
 
         self._program = Runtime.get().load_program(file)
         self._method = self._program.load_method(METHOD)
+        self._form = form
 
-    def __call__(self, ids: Sequence[int]) -> Tensor:
-        """One text's output, (outputs,)."""
-        output: Tensor = self._method.execute([torch.tensor([ids])])[0]
+    def __call__(self, given: Input) -> Tensor:
+        """One example's output, (outputs,)."""
+        output: Tensor = self._method.execute([self._form.tensor(given)])[0]
         return output[0].clone()
 
 
-def _exported(module: nn.Module, max_length: int) -> Any:
-    return torch.export.export(module, (example_ids(),), dynamic_shapes=free_length(max_length), strict=False)
+def _exported(module: nn.Module, form: Form) -> Any:
+    return torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
 
 
 def _lowered(program: Any) -> Any:

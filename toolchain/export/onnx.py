@@ -1,4 +1,4 @@
-"""ONNX: a module of one text to an `.onnx` file whose text length is free.
+"""ONNX: a module of one text or image to an `.onnx` file, a text's length being free.
 
 In:  a float module.
 Out: a file that ONNX Runtime runs and other tools read; making it int8 is `quantize`'s concern.
@@ -7,7 +7,6 @@ What makes and runs such files comes with the extra "onnx".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ExportError
-from toolchain.export.lengths import example_ids, free_length
+from toolchain.export.forms import Form, Input, TextForm
 from toolchain.extras import need
 from toolchain.quiet import quiet
 
-INPUT, OUTPUT = "ids", "output"
+OUTPUT = "output"
 MAX_LENGTH = "max_length"  # in the file's metadata: a graph of free length does not say where it ends
+# It makes int8 of parts that stand in float between quantised ones, which is where int8 would spoil them.
+UNWANTED = ["WeightBiasQuantization"]
 PURPOSE = "make ONNX artifacts"
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
-def export(module: nn.Module, destination: Path, *, max_length: int) -> None:
-    """Write an `.onnx` that takes int64 ids (1, n) for any n from 2 to `max_length`.
+def export(module: nn.Module, destination: Path, *, form: Form) -> None:
+    """Write an `.onnx` that takes what the form says.
 
     Raises `ExportError` with the exporter's own reason, `EnvironmentFaultError` without the extra "onnx".
     """
@@ -35,14 +36,15 @@ def export(module: nn.Module, destination: Path, *, max_length: int) -> None:
         with quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
                 module.eval(),
-                (example_ids(),),
+                (form.example(),),
                 dynamo=True,
-                dynamic_shapes=free_length(max_length),
-                input_names=[INPUT],
+                dynamic_shapes=form.free(),
+                input_names=[form.name],
                 output_names=[OUTPUT],
                 verbose=False,
             )
-            program.model.metadata_props[MAX_LENGTH] = str(max_length)
+            if isinstance(form, TextForm):
+                program.model.metadata_props[MAX_LENGTH] = str(form.max_length)
             program.save(str(destination), external_data=False)
     except Exception as error:  # torch.export and onnxscript raise errors of many unrelated kinds
         raise ExportError("ONNX", error) from error
@@ -56,15 +58,18 @@ def needs_onnx() -> None:
 class Session:
     """An `.onnx` loaded in this process, for checking its outputs; the runner on the device is what is timed."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, form: Form) -> None:
         needs_onnx()
         import onnxruntime
 
+        self._form = form
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED
+        )
 
-    def __call__(self, ids: Sequence[int]) -> Tensor:
-        """One text's output, (outputs,)."""
-        (output,) = self._session.run([OUTPUT], {INPUT: torch.tensor([ids]).numpy()})
+    def __call__(self, given: Input) -> Tensor:
+        """One example's output, (outputs,)."""
+        (output,) = self._session.run([OUTPUT], {self._form.name: self._form.tensor(given).numpy()})
         return torch.from_numpy(output[0].copy())

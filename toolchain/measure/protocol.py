@@ -1,6 +1,6 @@
 """Measure an artifact that lies on a target: warm up, sample, start again; or only ask for its outputs.
 
-In:  a target, the places of an artifact and its runtime on it, inputs as ids, and a `Protocol`.
+In:  a target, the places of an artifact and its runtime on it, inputs (ids of texts, or images), and a `Protocol`.
 Out: a `Measurement`; nothing of it stays on the target.
 Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', reading its result `results`'.
 """
@@ -15,14 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from targets.base import Target
 from toolchain.errors import TargetError
 from toolchain.measure.measurement import Clock, Measurement
 from toolchain.measure.results import RunnerResult, parse_result
 from toolchain.measure.runtimes import DeviceRuntime
 
+PIXELS = "pixels.bin"  # the images of a job, one after another
 START_LIMIT_S = 120.0  # for starting, hashing and loading on a slow card
 EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated machine may take
+
+Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
+"""Ids of one text each, or images (n, height, width, channels)."""
 
 Facts = Callable[[Target], Mapping[str, Any]]
 Note = Callable[[int, int], None]
@@ -93,7 +100,7 @@ def measure(
     target: Target,
     artifact: RemoteArtifact,
     runtime: RemoteRuntime,
-    inputs: Sequence[Sequence[int]],
+    inputs: Inputs,
     *,
     protocol: Protocol | None = None,
     threads: int = 1,
@@ -101,7 +108,7 @@ def measure(
     facts: Facts | None = None,
     note: Note | None = None,
 ) -> Measurement:
-    """Run the inputs (ids of one text each) as the protocol says and keep everything the runner saw.
+    """Run the inputs as the protocol says and keep everything the runner saw.
 
     `note` hears (processes done, of how many). Raises `RunnerError` when the runner fails, `TransferError` when the
     artifact there has another hash, and what the target raises.
@@ -115,7 +122,7 @@ def measure(
 def measure_in_turn(
     target: Target,
     contenders: Sequence[tuple[RemoteArtifact, RemoteRuntime]],
-    inputs: Sequence[Sequence[int]],
+    inputs: Inputs,
     *,
     protocol: Protocol | None = None,
     threads: int = 1,
@@ -156,7 +163,7 @@ def measure_in_turn(
             emulated=target.emulated,
             clock=clock,
             threads=threads,
-            input_lengths=tuple(len(ids) for ids in inputs),
+            input_lengths=tuple(int(np.size(each)) for each in inputs),
             runs=tuple(runs),
             machine_before=before,
             machine_after=after,
@@ -169,7 +176,7 @@ def infer(
     target: Target,
     artifact: RemoteArtifact,
     runtime: RemoteRuntime,
-    inputs: Sequence[Sequence[int]],
+    inputs: Inputs,
     *,
     threads: int = 1,
 ) -> tuple[tuple[float, ...], ...]:
@@ -183,7 +190,7 @@ def infer(
 def job_on(
     target: Target,
     artifact: RemoteArtifact,
-    inputs: Sequence[Sequence[int]],
+    inputs: Inputs,
     protocol: Protocol,
     threads: int,
     *,
@@ -193,10 +200,14 @@ def job_on(
     directory = target.home / "jobs" / uuid.uuid4().hex
     documents = {
         "job.json": job_document(artifact, directory, protocol, threads, len(inputs), profile=profile),
-        "vectors.json": {"inputs": [[int(item) for item in ids] for ids in inputs]},
+        "vectors.json": _vectors(inputs),
     }
     try:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as here:
+            if isinstance(inputs, np.ndarray):
+                local = Path(here, PIXELS)
+                local.write_bytes(np.ascontiguousarray(inputs).tobytes())
+                target.put(local, directory / PIXELS)
             for name, document in documents.items():
                 local = Path(here, name)
                 local.write_text(json.dumps(document), encoding="utf-8")
@@ -205,6 +216,13 @@ def job_on(
     finally:
         with suppress(TargetError):  # a lost machine was reported already
             target.run(["rm", "-rf", str(directory)], timeout_s=60)
+
+
+def _vectors(inputs: Inputs) -> dict[str, Any]:
+    """What the runner reads of the inputs; images lie beside it, as bytes, which JSON would make four times as many."""
+    if isinstance(inputs, np.ndarray):
+        return {"images": {"file": PIXELS, "count": len(inputs)}}
+    return {"inputs": [[int(item) for item in ids] for ids in inputs]}
 
 
 def job_document(

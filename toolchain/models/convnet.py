@@ -8,6 +8,7 @@ Which channels to keep is `compress`'s decision.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from toolchain.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
 from toolchain.models.sizes import ModelSizes, sizes
@@ -26,6 +28,7 @@ from toolchain.quiet import quiet
 FAMILIES = ("resnet", "mobilenet_v1", "mobilenet_v2")
 SUPPORTED = (*FAMILIES, "and any nn.Module of convolutions through model.factory = 'module:function'")
 FACTORY = "factory"
+DESCRIPTION = "convnet.json"
 NEW_PARTS = ("classifier.",)
 USUAL_SIDE = 224
 # What a module that pruning makes smaller keeps of its sizes, beside the tensors themselves.
@@ -168,6 +171,56 @@ def describe(net: ConvNet) -> Description:
     return Description(family=net.origin.family, image=net.origin.image, classes=classes, sizes=sizes(net, inputs))
 
 
+def run_order(
+    net: ConvNet, example: tuple[Tensor, ...]
+) -> tuple[list[str], dict[str, nn.modules.batchnorm._BatchNorm]]:
+    """Names of the layers that are run once, in that order, and the batch norm that reads each one directly."""
+    names = {module: name for name, module in net.named_modules()}
+    order: list[str] = []
+    outputs: list[tuple[Tensor, str]] = []
+    norms: dict[str, nn.modules.batchnorm._BatchNorm] = {}
+
+    def after(module: nn.Module, given: Any, output: Tensor) -> None:
+        order.append(names[module])
+        outputs.append((output, names[module]))
+
+    def before(module: nn.modules.batchnorm._BatchNorm, given: Any) -> None:
+        for output, name in outputs:
+            if output is given[0] and module.running_mean is not None:
+                norms[name] = module
+
+    hooks = []
+    for module in names:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            hooks.append(module.register_forward_hook(after))
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            hooks.append(module.register_forward_pre_hook(before))
+    net(*example)
+    for hook in hooks:
+        hook.remove()
+    return [name for name in order if order.count(name) == 1], norms
+
+
+@torch.no_grad()
+def folded(net: ConvNet) -> ConvNet:
+    """A copy to be run, whose convolutions do the work of the batch norms that read them.
+
+    Its outputs are the net's; such a copy cannot be cut, taught or saved. A net whose convolutions are also read by
+    something else comes back as it is.
+    """
+    ready, inputs = copy.deepcopy(net).eval(), example_inputs(net)
+    wanted = ready(*inputs)
+    _, norms = run_order(ready, inputs)
+    places = {module: name for name, module in ready.named_modules()}
+    for name, norm in norms.items():
+        layer = ready.get_submodule(name)
+        if isinstance(layer, nn.Conv2d):
+            ready.set_submodule(name, fuse_conv_bn_eval(layer, norm))
+            ready.set_submodule(places[norm], nn.Identity())
+    same = torch.allclose(ready(*inputs), wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
+    return ready if same else copy.deepcopy(net).eval()
+
+
 def save(net: ConvNet, folder: Path) -> None:
     """Write `convnet.json` and `convnet.safetensors` into an existing folder.
 
@@ -185,7 +238,7 @@ def save(net: ConvNet, folder: Path) -> None:
     }
     described = {"origin": asdict(net.origin), "sizes": changed}
     state = {name: tensor.detach().clone().contiguous() for name, tensor in net.network.state_dict().items()}
-    (folder / "convnet.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     save_file(state, folder / "convnet.safetensors")
 
 
@@ -195,7 +248,7 @@ def load(folder: Path, *, factory: str = "") -> ConvNet:
     A net that came from a factory needs that `factory` named again: a folder alone never says what code is run.
     """
     try:
-        described = json.loads((folder / "convnet.json").read_text(encoding="utf-8"))
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         given = described["origin"]
         origin = Origin(**{**given, "image": Image(**given["image"])})
         if origin.factory != factory:

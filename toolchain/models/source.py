@@ -99,6 +99,22 @@ def pretrained(source: ModelSource, *, auto: str, wrapped: Callable[[str], str],
     return model.eval(), config
 
 
+def configured(source: ModelSource) -> Any:
+    """The configuration of a folder or a hub id, as transformers has it. Raises `BadModelError` where there is none."""
+    import transformers
+
+    place, options = _place(source)
+    try:
+        return transformers.AutoConfig.from_pretrained(place, **options)
+    except Exception as error:  # hub and JSON errors have no common base
+        raise BadModelError(place, " ".join(str(error).split())[:300]) from error
+
+
+def family_of(source: ModelSource) -> str:
+    """The model type of a folder or a hub id. Raises as `configured` does."""
+    return str(configured(source).model_type)
+
+
 def pretrained_tokenizer(source: ModelSource) -> Any:
     """The tokenizer of a folder or a hub id, as transformers has it. Raises `BadModelError` where there is none."""
     import transformers

@@ -57,15 +57,18 @@ class VisionEncoder(Transformer):
         self.norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
 
     def embedded(self, *inputs: Tensor | None) -> Tensor:
-        """Pixels (batch, channels, height, width) → (batch, starts + patches, width)."""
+        """Pixels (batch, channels, height, width), or one image → (batch, starts + patches, width), or one's."""
         pixels = inputs[0]
         assert pixels is not None
         shape = self.shape
         rows, columns = shape.image_height // shape.patch, shape.image_width // shape.patch
-        cut = pixels.reshape(-1, shape.channels, rows, shape.patch, columns, shape.patch).permute(0, 2, 4, 1, 3, 5)
-        patches = self.patch_projection(cut.reshape(-1, shape.patches, shape.channels * shape.patch**2))
-        starts = self.starts.expand(patches.shape[0], -1, -1)
-        return torch.cat([starts, patches + self.positions], dim=1)
+        batch = pixels.shape[:-3]
+        parts = pixels.reshape(*batch, shape.channels, rows, shape.patch, columns, shape.patch)
+        order = (*range(len(batch)), *(place - 5 for place in (1, 3, 0, 2, 4)))
+        cut = parts.permute(order).reshape(*batch, shape.patches, shape.channels * shape.patch**2)
+        patches = self.patch_projection(cut)
+        starts = self.starts.expand(*batch, -1, -1)
+        return torch.cat([starts, patches + self.positions], dim=-2)
 
     def bias(self, *inputs: Tensor | None) -> None:
         """Every patch counts."""

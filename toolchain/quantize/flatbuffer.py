@@ -1,42 +1,91 @@
 """int8 for LiteRT, applied to a finished float `.tflite` file.
 
 In:  a float model file.
-Out: a model file with int8 weights per channel for linear layers and embeddings, and activations quantised as they
-     come (dynamic). Normalisation, softmax and pooling stay float, and so do parts that are told by their weights.
+Out: a model file with int8 weights per channel for linear layers, convolutions and embeddings; activations are
+     quantised as they come (dynamic), or on scales that examples were seen to need (static). Parts that are told by
+     their weights stay float.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from toolchain.errors import ExportError
 from toolchain.quiet import quiet
 
+PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+Examples = Mapping[str, Sequence[Mapping[str, NDArray[Any]]]]
+"""For each signature some inputs by their names."""
 
-def with_dynamic_int8_weights(source: Path, destination: Path, *, kept_float: Collection[bytes] = ()) -> None:
+
+def with_int8(
+    source: Path,
+    destination: Path,
+    *,
+    examples: Examples | None = None,
+    products_only: bool = False,
+    kept_float: Collection[bytes] = (),
+) -> None:
     """Quantise `source` into `destination`, but for the operators whose weights are among `kept_float`, as bytes.
 
+    With `examples` activations get fixed scales, from the least value seen to the largest; without, as they come. With
+    `products_only` those are what layers with weights read and give: all between them, norms and softmax, stays float.
     Raises `ExportError` when the quantiser refuses the model.
     """
-    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe
+    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
     destination.unlink(missing_ok=True)
     try:
         with quiet():
             worker = quantizer.Quantizer(str(source))
-            worker.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+            worker.load_quantization_recipe(_recipe(static=bool(examples), products_only=products_only))
+            for operator in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):  # as they are told
+                worker.update_quantization_recipe(
+                    regex=".*",
+                    operation_name=operator,
+                    algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
+                )
             for scope in _scopes(source, kept_float) if kept_float else ():
                 worker.update_quantization_recipe(
                     regex=rf"(^|;){re.escape(scope)}(;|$)",
                     operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                     algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
                 )
-            worker.quantize().export_model(str(destination))
+            seen = _ranges(source, examples, worker.get_quantization_recipe()) if examples else None
+            worker.quantize(seen).export_model(str(destination))
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
         raise ExportError("LiteRT", error) from error
+
+
+def _recipe(*, static: bool, products_only: bool) -> list[dict[str, Any]]:
+    """What the quantiser is told."""
+    from ai_edge_quantizer import recipe
+
+    if not static:
+        found: list[dict[str, Any]] = recipe.dynamic_wi8_afp32()
+        return found
+    (whole,) = recipe.static_wi8_ai8()
+    if not products_only:
+        return [whole]
+    (tables,) = recipe.dynamic_wi8_afp32()
+    return [*({**whole, "operation": name} for name in PRODUCTS), {**tables, "operation": "EMBEDDING_LOOKUP"}]
+
+
+def _ranges(source: Path, examples: Examples, chosen: Any) -> Any:
+    """The least and the largest value of each activation; by itself the quantiser averages them and cuts some off."""
+    from ai_edge_quantizer import calibrator, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
+
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(chosen)
+    observer = calibrator.Calibrator(source.read_bytes(), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+    observer.calibrate(examples, manager)
+    return observer.get_model_qsvs()
 
 
 def _scopes(file: Path, weights: Collection[bytes]) -> Iterator[str]:

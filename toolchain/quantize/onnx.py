@@ -1,15 +1,20 @@
 """int8 for ONNX Runtime, applied to a finished float `.onnx` file.
 
 In:  a float model file.
-Out: a model file with int8 weights, of linear layers per output channel and of embeddings per table, and activations
-     quantised as they come (dynamic). Normalisation, softmax and pooling stay float, and so do parts that are told by
-     their weights.
+Out: a model file with int8 weights. Dynamic: of linear layers per output channel and of embeddings per table, with
+     activations quantised as they come. Static: of convolutions and linear layers per output channel, with pairs of
+     QuantizeLinear and DequantizeLinear (Q/DQ) on scales that examples were seen to need, which ONNX Runtime fuses and
+     TensorRT reads. Parts that are told by their weights stay float; ONNX Runtime makes int8 of them all the same
+     unless its optimizer WeightBiasQuantization is switched off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from toolchain.errors import ExportError
 from toolchain.quiet import quiet
@@ -17,23 +22,69 @@ from toolchain.quiet import quiet
 AS_PRODUCT = "_MatMul"  # the quantiser's name of the product that it makes of a Gemm, before it looks what to exclude
 
 
-def with_dynamic_int8_weights(source: Path, destination: Path, *, kept_float: Collection[bytes] = ()) -> None:
+PRODUCTS = ("MatMul", "Gemm", "Conv", "Gather")
+Examples = Sequence[Mapping[str, NDArray[Any]]]
+"""Some inputs, each by its name."""
+
+
+def with_int8(
+    source: Path,
+    destination: Path,
+    *,
+    examples: Examples | None = None,
+    products_only: bool = False,
+    kept_float: Collection[bytes] = (),
+) -> None:
     """Quantise `source` into `destination`, but for the nodes whose weights are among `kept_float`, as bytes.
 
+    With `examples` activations get fixed scales, from the least value seen to the largest; without, as they come. With
+    `products_only` those are what layers with weights read and give: all between them, norms and softmax, stays float.
     Raises `ExportError` when the quantiser refuses the model.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_dynamic,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
+        def __init__(self) -> None:
+            self.left: Iterator[Mapping[str, NDArray[Any]]] = iter(examples or ())
+
+        def get_next(self) -> Mapping[str, NDArray[Any]] | None:
+            return next(self.left, None)
 
     destination.unlink(missing_ok=True)
     try:
         with quiet():
             spared = _nodes(source, kept_float) if kept_float else []
-            quantize_dynamic(
-                str(source), str(destination), per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=spared
-            )
+            places, settings = (str(source), str(destination)), {"per_channel": True, "nodes_to_exclude": spared}
+            if examples:
+                quantize_static(
+                    *places,
+                    Reader(),
+                    quant_format=QuantFormat.QDQ,
+                    weight_type=QuantType.QInt8,
+                    activation_type=QuantType.QInt8,
+                    nodes_to_quantize=_products(source) if products_only else None,
+                    **settings,
+                )
+            else:
+                quantize_dynamic(*places, weight_type=QuantType.QInt8, **settings)
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
         destination.unlink(missing_ok=True)
         raise ExportError("ONNX", error) from error
+
+
+def _products(file: Path) -> list[str]:
+    """The names of the nodes that have weights."""
+    import onnx
+
+    graph = onnx.load(str(file)).graph
+    weights = {each.name for each in graph.initializer if len(each.dims) > 1}
+    return [node.name for node in graph.node if node.op_type in PRODUCTS and weights.intersection(node.input)]
 
 
 def _nodes(file: Path, weights: Collection[bytes]) -> list[str]:

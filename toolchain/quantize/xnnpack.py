@@ -1,8 +1,9 @@
 """int8 for ExecuTorch's XNNPACK delegate, applied to an exported graph.
 
-In:  a float module of one text.
-Out: the same module with int8 weights: linear layers per output channel with activations quantised as they come
-     (dynamic), embedding tables per row. Normalisation, softmax and pooling stay float.
+In:  a float module of one text or image.
+Out: the same module with int8 weights: embedding tables per row; linear layers per output channel with activations
+     quantised as they come (dynamic), or everything XNNPACK has int8 kernels for, convolutions too, with activations
+     on scales that examples were seen to need (static). Normalisation and softmax stay float.
 Turning the graph into a file is `export`'s concern.
 """
 
@@ -48,10 +49,19 @@ def with_quantized_embeddings(module: nn.Module, *, kept_float: Sequence[str] = 
     return smaller
 
 
-def with_dynamic_int8_linears(graph: nn.Module, example: Tensor, *, kept_float: Sequence[str] = ()) -> nn.Module:
-    """An exported graph module (`ExportedProgram.module()`) with its linear layers rewritten to int8.
+def with_int8(
+    graph: nn.Module,
+    examples: Sequence[Tensor],
+    *,
+    static: bool = False,
+    products_only: bool = False,
+    kept_float: Sequence[str] = (),
+) -> nn.Module:
+    """An exported graph module (`ExportedProgram.module()`) rewritten to int8.
 
-    Those stay float that came from the places `kept_float` of the module that was exported.
+    Static scales come from the `examples`, chosen by histogram to leave the least squared error; with `products_only`
+    those are what layers with weights read and give. Dynamic ones need one example, whatever it says. Those parts stay
+    float that came from the places `kept_float` of the module that was exported.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
@@ -61,11 +71,17 @@ def with_dynamic_int8_linears(graph: nn.Module, example: Tensor, *, kept_float: 
     from torchao.quantization.pt2e.quantizer.utils import get_module_name_filter
 
     quantizer = XNNPACKQuantizer()
-    quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True))
+    config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=not static)
+    if products_only:
+        for operator in (torch.ops.aten.linear.default, torch.ops.aten.conv2d.default):
+            quantizer.set_operator_type(operator, config)
+    else:
+        quantizer.set_global(config)
     spared = [get_module_name_filter(name) for name in kept_float]
     quantizer.set_filter_function(lambda node: not any(comes_from(node) for comes_from in spared))
     observed = prepare_pt2e(graph, quantizer)
     with torch.no_grad():
-        observed(example)
+        for example in examples if static else examples[:1]:
+            observed(example)
     converted: nn.Module = convert_pt2e(observed)
     return converted

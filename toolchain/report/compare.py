@@ -222,7 +222,7 @@ def _obstacles(before: Measured, after: Measured) -> Iterator[str]:
         if one != other:
             yield f"they have other {what}: {one} and {other}"
     if before.input_lengths and after.input_lengths and before.input_lengths != after.input_lengths:
-        yield "they were given other inputs, whose lengths in tokens differ"
+        yield "they were given other inputs, whose sizes differ"
     for fact in MACHINE:
         here, there = before.machine.get(fact), after.machine.get(fact)
         if here is not None and there is not None and here != there:

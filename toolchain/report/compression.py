@@ -14,7 +14,7 @@ from typing import Any
 
 from toolchain.bundle import Manifest, StageFacts
 
-STUDENT_STAGES = ("prune", "low rank", "distill", "finish")
+STUDENT_STAGES = ("prune", "low rank", "distill", "finish", "aware")
 LARGEST = 1e30  # beyond it no finding is a number; infinity is, and what is not a number, too
 LEAST_DROP = 0.001  # of a cosine; less is no place to look for a fault
 

@@ -3,7 +3,6 @@
 from toolchain.stages.artifacts import (
     account,
     artifact_name,
-    asked_texts,
     check,
     export_float,
     export_int8,
@@ -11,30 +10,60 @@ from toolchain.stages.artifacts import (
     measure_sensitivity,
     time_on_host,
 )
-from toolchain.stages.plan import Done, Plan, model_of, texts_of, tokenizer_of
-from toolchain.stages.student import LESSONS, ask_teacher, cut, factorise, rank_parts, teach_student, trim_vocabulary
+from toolchain.stages.images import (
+    ask_image_teacher,
+    cut_image_model,
+    factorise_image_model,
+    load_image_teacher,
+    read_images,
+    teach_image_student,
+)
+from toolchain.stages.plan import Done, Plan, image_model_of, images_of, model_of, texts_of, tokenizer_of
+from toolchain.stages.sides import ImageSide, Side, TextSide, asked_texts
+from toolchain.stages.student import (
+    AWARE,
+    LESSONS,
+    ask_teacher,
+    cut,
+    factorise,
+    rank_parts,
+    teach_student,
+    trim_vocabulary,
+)
 from toolchain.stages.teacher import load_teacher, read_texts, score_of
 
 __all__ = [
+    "AWARE",
     "LESSONS",
     "Done",
+    "ImageSide",
     "Plan",
+    "Side",
+    "TextSide",
     "account",
     "artifact_name",
+    "ask_image_teacher",
     "ask_teacher",
     "asked_texts",
     "check",
     "cut",
+    "cut_image_model",
     "export_float",
     "export_int8",
     "factorise",
+    "factorise_image_model",
+    "image_model_of",
+    "images_of",
     "index_corpus",
+    "load_image_teacher",
     "load_teacher",
     "measure_sensitivity",
     "model_of",
     "rank_parts",
+    "read_images",
     "read_texts",
     "score_of",
+    "teach_image_student",
     "teach_student",
     "texts_of",
     "time_on_host",

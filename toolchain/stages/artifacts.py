@@ -1,13 +1,12 @@
 """The stages that make files: exported models, their check on every held-out text, the search index, and timings.
 
-In:  the stages of `teacher` and `student`.
+In:  the two sides of a build.
 Out: `Done` stages that hold artifacts, or say what was found of them.
 """
 
 from __future__ import annotations
 
 import platform
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,19 +16,17 @@ import torch
 
 from toolchain.bundle import CORPUS, INDEX
 from toolchain.export.parity import compare
-from toolchain.host_latency import Contender, compare_on_host
+from toolchain.host_latency import Contender, compare_on_host, digest_of
 from toolchain.models import text as text_models
-from toolchain.models.model import reading
 from toolchain.quantize.sensitivity import checked, sensitivity
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
-from toolchain.stages.runtimes import RUNTIMES, Limits
-from toolchain.stages.student import training_sample
-from toolchain.stages.teacher import score_of
+from toolchain.stages.runtimes import RUNTIMES
+from toolchain.stages.sides import Side
+from toolchain.stages.student import is_static
 from toolchain.tasks.account import account_of
 from toolchain.tasks.search_index import SearchIndex
 
-VECTORS = 16
-JUDGED_TEXTS = 256  # that sensitivity is measured on
+JUDGED = 256  # examples that sensitivity is measured on
 
 
 def artifact_name(runtime: str) -> str:
@@ -52,100 +49,88 @@ def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
     return stage(plan, "index", {}, {"student": student.key, "texts": texts.key}, make)
 
 
-def export_float(plan: Plan, runtime: str, source: Done, name: str) -> Done:
+def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
     """A float artifact, made to be compared with: of the teacher, or of the student before int8."""
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / artifact_name(runtime)
-        RUNTIMES[runtime].write_float(model_of(source), file, _limits(plan))
+        RUNTIMES[runtime].write_float(side.subject(), file)
         return {"bytes": file.stat().st_size}
 
-    return stage(plan, name, _export_settings(plan, runtime), {"model": source.key}, make)
+    return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
 
 
-def measure_sensitivity(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
+def measure_sensitivity(plan: Plan, student: Side) -> Done:
     """What int8 does to each part of the student, and which parts are better left float."""
     settings = plan.recipe.stages.quantize
 
-    def make(folder: Path) -> Mapping[str, Any]:
-        model = reading(model_of(student))
+    def make(_: Path) -> Mapping[str, Any]:
+        model = student.to_run()
+        static = is_static(plan, model)
         if not settings.sensitivity:
             checked(model, settings.keep_float)
-            return {"kept_float": list(settings.keep_float)}
-        rows = training_sample(plan, texts, trimmed, JUDGED_TEXTS).rows
+            return {"kept_float": list(settings.keep_float), "static": static}
+        sample = student.sample(JUDGED)
         found = sensitivity(
             model,
-            lambda trial: text_models.outputs(trial, rows),
+            lambda trial: student.outputs(sample, model=trial),
             limit=settings.max_error_percent / 100,
+            static=static,
             kept_float=settings.keep_float,
             told=plan.progress.update,
         )
-        return {**found.document(), "texts": len(rows)}
+        return {**found.document(), "static": static, "examples": len(sample)}
 
-    inputs = {"student": student.key, "texts": texts.key, "vocabulary": trimmed.key}
-    return stage(plan, "sensitivity", settings.model_dump(), inputs, make)
+    return stage(plan, "sensitivity", settings.model_dump(), student.keys, make)
 
 
-def export_int8(plan: Plan, runtime: str, student: Done, twin: Done, kept_float: Sequence[str]) -> Done:
-    """The int8 artifact, made from the model or from its float twin's file; the parts `kept_float` stay float."""
-    settings = {
-        **_export_settings(plan, runtime),
-        "scheme": plan.recipe.stages.quantize.scheme,
-        "kept_float": list(kept_float),
-    }
+def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Done) -> Done:
+    """The int8 artifact, made from the model or its float twin's file; what was `judged` too sensitive stays float."""
+    kept_float, static = judged.findings["kept_float"], judged.findings["static"]
+    count = plan.recipe.stages.quantize.examples if static else 0
+    scheme = {"scheme": "static-int8" if static else "dynamic-int8", "examples": count}
+    settings = {**_export_settings(plan, runtime, student), **scheme, "kept_float": kept_float}
     name = artifact_name(runtime)
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / name
-        found = RUNTIMES[runtime].write_int8(model_of(student), twin.file(name), file, _limits(plan), kept_float)
+        examples = student.given(student.sample(count)) if count else ()
+        found = RUNTIMES[runtime].write_int8(student.subject(), twin.file(name), file, kept_float, examples)
         return {"bytes": file.stat().st_size, **found}
 
-    return stage(plan, f"int8 {runtime}", settings, {"student": student.key, "twin": twin.key}, make)
+    return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make)
 
 
-def check(plan: Plan, runtime: str, texts: Done, trimmed: Done, student: Done, artifact: Done) -> Done:
-    """Run the artifact on every held-out text here: its score, and its distance from the float student."""
+def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
+    """Run the artifact on every held-out example here: its score, and its distance from the float student."""
 
-    def make(folder: Path) -> Mapping[str, Any]:
-        score = score_of(plan, texts)
-        rows = tokenizer_of(plan, trimmed).encode(score.texts)
-        run = RUNTIMES[runtime].session(artifact.file(artifact_name(runtime)), _limits(plan))
+    def make(_: Path) -> Mapping[str, Any]:
+        held_out = student.held_out()
+        run = RUNTIMES[runtime].session(artifact.file(artifact_name(runtime)), student.subject().form)
         found = []
-        for index, row in enumerate(rows):
-            found.append(run(row.ids))
-            plan.progress.update(index + 1, len(rows))
+        for index, given in enumerate(student.given(held_out)):
+            found.append(run(given))
+            plan.progress.update(index + 1, len(held_out))
         outputs = torch.stack(found)
-        parity = compare(outputs, text_models.outputs(model_of(student), rows))
-        return {"score": score.of(outputs), "parity": parity.document()}
+        parity = compare(outputs, student.outputs(held_out))
+        return {"score": student.score().of(outputs), "parity": parity.document()}
 
-    return stage(plan, f"check {runtime}", {}, {"artifact": artifact.key, "texts": texts.key}, make)
+    return stage(plan, f"check {runtime}", {}, {**student.keys, "artifact": artifact.key}, make)
 
 
-def account(plan: Plan, texts: Done, teacher: Done, trimmed: Done, student: Done) -> Done:
+def account(plan: Plan, teacher: Side, student: Side) -> Done:
     """Which held-out examples the student answers worse than its teacher, and which classes lost."""
 
-    def make(folder: Path) -> Mapping[str, Any]:
-        score = score_of(plan, texts)
-        said = [
-            text_models.outputs(model_of(model), tokenizer_of(plan, tokenizer).encode(score.texts))
-            for model, tokenizer in ((teacher, teacher), (student, trimmed))
-        ]
-        found = account_of(score, *said)
+    def make(_: Path) -> Mapping[str, Any]:
+        found = account_of(student.score(), *(side.outputs(side.held_out()) for side in (teacher, student)))
         return found.document() if found else {}
 
-    inputs = {"teacher": teacher.key, "student": student.key, "texts": texts.key, "vocabulary": trimmed.key}
-    return stage(plan, "account", {}, inputs, make)
-
-
-def asked_texts(texts: Done) -> list[str]:
-    """A seeded sample of what the device will be asked: held-out texts that inferences are timed and checked on."""
-    asked = sorted({row.text for row in texts_of(texts).test})
-    return random.Random(0).sample(asked, min(VECTORS, len(asked)))
+    return stage(plan, "account", {}, {"teacher": teacher.stage.key, **student.keys}, make)
 
 
 def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
     """Time artifacts in turn on this machine; a result is of this machine alone."""
-    entered = [(each.name, each.sha256, each.inputs) for each in contenders]
+    entered = [(each.name, each.sha256, digest_of(each.inputs)) for each in contenders]
     identity = {"node": platform.node(), "machine": platform.machine(), "contenders": entered}
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -155,12 +140,9 @@ def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
     return stage(plan, "time", {"threads": 1}, identity, make)
 
 
-def _limits(plan: Plan) -> Limits:
-    return Limits(max_length=plan.max_length, lengths=plan.recipe.lengths)
-
-
-def _export_settings(plan: Plan, runtime: str) -> dict[str, Any]:
+def _export_settings(plan: Plan, runtime: str, side: Side) -> dict[str, Any]:
     made_for = RUNTIMES[runtime]
-    lengths = list(plan.recipe.lengths) if made_for.fixed_lengths else []
+    form = asdict(side.subject().form)
+    lengths = list(form.pop("lengths")) if made_for.fixed_lengths else []
     versions = {"packages": versions} if (versions := made_for.versions()) else {}
-    return {"runtime": runtime, "max_length": plan.max_length, "lengths": lengths, **versions}
+    return {"runtime": runtime, **form, "lengths": lengths, **versions}

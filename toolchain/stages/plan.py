@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from toolchain import cache
+from toolchain.data.images import Images
 from toolchain.data.texts import Texts
+from toolchain.models import image as image_models
 from toolchain.models import model as models
 from toolchain.models.encoder import Encoder
+from toolchain.models.image import ImageModel, Scaling
+from toolchain.models.inputs import ImageInputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.tokenizer import TextTokenizer
 from toolchain.profiles import Profile
 from toolchain.progress import Progress
 from toolchain.recipe import Recipe
+
+IMAGES = "images.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,28 @@ def texts_of(texts: Done) -> Texts:
 def model_of(stage: Done) -> TransformerModel:
     """The float model a stage saved."""
     return models.load(stage.result.folder)
+
+
+def images_of(images: Done) -> Images:
+    """The images a stage read."""
+    return Images.load(images.file(IMAGES))
+
+
+def scaling_of(teacher: Done) -> Scaling:
+    """How an image is made an input of the teacher, and of every model made from it."""
+    found = teacher.findings["scaling"]
+    return Scaling(**{**found, "mean": tuple(found["mean"]), "deviation": tuple(found["deviation"])})
+
+
+def scaled(pixels: Any, scaling: Scaling) -> ImageInputs:
+    """Images (n, height, width, channels) as the model takes them."""
+    taken = image_models.with_channels(pixels, scaling.channels)
+    return ImageInputs(taken, mean=scaling.mean, std=scaling.deviation)
+
+
+def image_model_of(plan: Plan, stage: Done) -> ImageModel:
+    """The float model of images a stage saved."""
+    return image_models.load(stage.result.folder, factory=plan.recipe.model.factory or "")
 
 
 def tokenizer_of(plan: Plan, stage: Done) -> TextTokenizer:

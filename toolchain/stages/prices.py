@@ -14,14 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from targets import open_target
 from targets.base import Target
 from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import executorch
-from toolchain.export.lengths import example_ids
+from toolchain.export.forms import Form, TextForm
 from toolchain.hardware import costs
 from toolchain.hardware.costs import CostTable, OneLayer
 from toolchain.measure.measurement import Clock, clock_of
@@ -102,17 +102,33 @@ class _Timer:
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
-        executorch_int8(OneText(model, padded=False), file, max_length=shape.positions)
+        executorch_int8(OneText(model, padded=False), file, form=TextForm(max_length=shape.positions))
         return deploy(self.target, file, runtime=RUNTIME, sha256=sha256_of(file), lengths=())
 
 
 def executorch_int8(
-    module: nn.Module, file: Path, *, max_length: int, kept_float: Sequence[str] = ()
+    module: nn.Module,
+    file: Path,
+    *,
+    form: Form,
+    examples: Sequence[Tensor] = (),
+    products_only: bool = False,
+    kept_float: Sequence[str] = (),
 ) -> executorch.Delegation:
-    """Export a module of one text for ExecuTorch with int8 weights and tables, but for the parts `kept_float`."""
+    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float`.
+
+    With `examples` activations have fixed scales, or with `products_only` what layers with weights read and give; else
+    they are quantised as they come.
+    """
     return executorch.export(
         xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
         file,
-        max_length=max_length,
-        rewrite=lambda graph: xnnpack.with_dynamic_int8_linears(graph, example_ids(), kept_float=kept_float),
+        form=form,
+        rewrite=lambda graph: xnnpack.with_int8(
+            graph,
+            examples or [form.example()],
+            static=bool(examples),
+            products_only=products_only,
+            kept_float=kept_float,
+        ),
     )

@@ -6,47 +6,75 @@ Out: a `Runtime` of `RUNTIMES`. A new one is a module in `export`, one in `quant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
-from toolchain.models.model import TransformerModel, reading
+from toolchain.export.forms import Form, Given, Input
+from toolchain.models.convnet import ConvNet
+from toolchain.models.image import OneImage, Scaling
+from toolchain.models.model import TransformerModel
 from toolchain.models.text import OneText
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
-from toolchain.quantize.sensitivity import parts_of
+from toolchain.quantize.simulated import Part, parts_of
 from toolchain.stages.prices import executorch_int8
 
-Run = Callable[[Sequence[int]], Tensor]
+Run = Callable[[Input], Tensor]
+PLACE = "model"  # of the model in the module that is exported
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """The longest text in tokens, and the lengths of the signatures where shapes are fixed."""
+class Subject:
+    """A model, and what an artifact of it takes; `scaling` is how an image is made the model's input."""
 
-    max_length: int
-    lengths: tuple[int, ...]
+    model: TransformerModel | ConvNet
+    form: Form
+    scaling: Scaling | None = None
+
+    def module(self, *, padded: bool = False) -> nn.Module:
+        """What is exported: the model of one example, as it is run. With `padded` ids of 0 are no text."""
+        if self.scaling is not None:
+            return OneImage(self.model, self.scaling).eval()
+        assert isinstance(self.model, TransformerModel)
+        return OneText(self.model, padded=padded).eval()
+
+    @property
+    def products_only(self) -> bool:
+        """Whether fixed scales are for products alone: between a transformer's there are norms and masks."""
+        return isinstance(self.model, TransformerModel)
+
+    @property
+    def parameters_count(self) -> int:
+        """How many numbers the model holds."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def parts(self) -> dict[str, Part]:
+        """All that int8 makes smaller, by its place in the model."""
+        found = self.module().get_submodule(PLACE)
+        return parts_of(found)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """One runtime's verbs.
 
-    `write_int8` gets the model, its float twin's file and the places of the parts that stay float, and says what it
-    found; `packages` shape an artifact and are not among those every build has.
+    `write_int8` gets the subject, its float twin's file, the places of the parts that stay float, and the examples that
+    fixed scales are taken from, none where activations are quantised as they come; it says what it found. `packages`
+    shape an artifact and are not among those every build has.
     """
 
     suffix: str
     fixed_lengths: bool
-    write_float: Callable[[TransformerModel, Path, Limits], None]
-    write_int8: Callable[[TransformerModel, Path, Path, Limits, Sequence[str]], Mapping[str, Any]]
-    session: Callable[[Path, Limits], Run]
+    write_float: Callable[[Subject, Path], None]
+    write_int8: Callable[[Subject, Path, Path, Sequence[str], Given], Mapping[str, Any]]
+    session: Callable[[Path, Form], Run]
     packages: tuple[str, ...] = ()
 
     def versions(self) -> dict[str, str]:
@@ -60,45 +88,68 @@ class Runtime:
         return found
 
 
-def _executorch_float(model: TransformerModel, file: Path, limits: Limits) -> None:
-    executorch.export(OneText(model, padded=False), file, max_length=limits.max_length)
+def _executorch_float(subject: Subject, file: Path) -> None:
+    executorch.export(subject.module(), file, form=subject.form)
 
 
 def _executorch_int8(
-    model: TransformerModel, _twin: Path, file: Path, limits: Limits, kept_float: Sequence[str]
+    subject: Subject, _twin: Path, file: Path, kept_float: Sequence[str], examples: Given
 ) -> Mapping[str, Any]:
-    places = [f"model.{name}" for name in kept_float]
-    found = executorch_int8(OneText(model, padded=False), file, max_length=limits.max_length, kept_float=places)
+    found = executorch_int8(
+        subject.module(),
+        file,
+        form=subject.form,
+        examples=[subject.form.tensor(each) for each in examples],
+        products_only=bool(len(examples)) and subject.products_only,
+        kept_float=[f"{PLACE}.{name}" for name in kept_float],
+    )
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
 
-def _litert_float(model: TransformerModel, file: Path, limits: Limits) -> None:
-    litert.export(OneText(model, padded=True), file, lengths=limits.lengths)
+def _litert_float(subject: Subject, file: Path) -> None:
+    litert.export(subject.module(padded=True), file, form=subject.form)
 
 
 def _litert_int8(
-    model: TransformerModel, twin: Path, file: Path, _limits: Limits, kept_float: Sequence[str]
+    subject: Subject, twin: Path, file: Path, kept_float: Sequence[str], examples: Given
 ) -> Mapping[str, Any]:
-    flatbuffer.with_dynamic_int8_weights(twin, file, kept_float=_weights(model, kept_float))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for example in examples:  # every signature needs scales, also one that no example is as long as
+        for name, given in subject.form.every_fixed(example).items():
+            found.setdefault(name, []).append({subject.form.name: given.numpy()})
+    flatbuffer.with_int8(
+        twin, file, examples=found, products_only=subject.products_only, kept_float=_weights(subject, kept_float)
+    )
     compact(file)
     return {}
 
 
-def _onnx_float(model: TransformerModel, file: Path, limits: Limits) -> None:
-    onnx.export(OneText(model, padded=False), file, max_length=limits.max_length)
+def _onnx_float(subject: Subject, file: Path) -> None:
+    onnx.export(subject.module(), file, form=subject.form)
 
 
 def _onnx_int8(
-    model: TransformerModel, twin: Path, file: Path, _limits: Limits, kept_float: Sequence[str]
+    subject: Subject, twin: Path, file: Path, kept_float: Sequence[str], examples: Given
 ) -> Mapping[str, Any]:
-    onnx_int8.with_dynamic_int8_weights(twin, file, kept_float=_weights(model, kept_float))
+    given = [{subject.form.name: subject.form.tensor(each).numpy()} for each in examples]
+    onnx_int8.with_int8(
+        twin, file, examples=given, products_only=subject.products_only, kept_float=_weights(subject, kept_float)
+    )
     return {}
 
 
-def _weights(model: TransformerModel, places: Sequence[str]) -> set[bytes]:
+def _weights(subject: Subject, places: Sequence[str]) -> set[bytes]:
     """By which a part is found in a finished file, where places have other names."""
-    parts = parts_of(reading(model)) if places else {}
-    return {parts[place].weight.detach().numpy().tobytes() for place in places}
+    parts = subject.parts() if places else {}
+    return {layout.tobytes() for place in places for layout in _layouts(parts[place].weight.detach())}
+
+
+def _layouts(weight: Tensor) -> Iterator[Any]:
+    """A part's weights in each order that a file may have them in: LiteRT has channels last."""
+    yield weight.numpy()
+    if weight.ndim == 4:
+        yield weight.permute(0, 2, 3, 1).contiguous().numpy()
+        yield weight.permute(1, 2, 3, 0).contiguous().numpy()  # of a convolution of each channel by itself
 
 
 RUNTIMES: Mapping[str, Runtime] = {
@@ -107,21 +158,21 @@ RUNTIMES: Mapping[str, Runtime] = {
         fixed_lengths=False,
         write_float=_executorch_float,
         write_int8=_executorch_int8,
-        session=lambda file, _: executorch.Session(file),
+        session=executorch.Session,
     ),
     "litert": Runtime(
         suffix=".tflite",
         fixed_lengths=True,
         write_float=_litert_float,
         write_int8=_litert_int8,
-        session=lambda file, limits: litert.Session(file, limits.lengths),
+        session=litert.Session,
     ),
     "onnx": Runtime(
         suffix=".onnx",
         fixed_lengths=False,
         write_float=_onnx_float,
         write_int8=_onnx_int8,
-        session=lambda file, _: onnx.Session(file),
+        session=onnx.Session,
         packages=onnx.PACKAGES,
     ),
 }

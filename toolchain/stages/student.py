@@ -10,33 +10,39 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolchain.cache import ALL_CODE, MODEL_CODE
 from toolchain.compress import distill, importance, low_rank, prune, search, vocabulary
 from toolchain.compress.drift import drift
 from toolchain.compress.reconstruct import levels, reconstructed
 from toolchain.models import model as models
-from toolchain.models.inputs import TextInputs
+from toolchain.models.inputs import Inputs, TextInputs
 from toolchain.models.model import TransformerModel, fresh
+from toolchain.models.text import batches
 from toolchain.models.tokenizer import Encoded
 from toolchain.models.training import Schedule
 from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
 from toolchain.places import cache_dir
+from toolchain.quantize.sensitivity import checked
+from toolchain.quantize.simulated import as_int8, ranges_of
 from toolchain.recipe import Distill
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import price_parts
 from toolchain.stages.teacher import lesson_of, priced, score_of, scored, sizes_of, validation
 from toolchain.tasks.kinds import task_of
 
+RANGED_BATCH = 16  # examples that are run at once to see what their activations need
 RANKED_TEXTS = 800  # that importance is measured on
 FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
 LESSONS = ("distill", "finish")  # the stages that train, one for each of the recipe's lessons
+AWARE = "aware"  # the one that trains in int8
 RECORDINGS = ("teach", "teach finish")  # those that ask the teacher for them
 TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
 
@@ -223,9 +229,13 @@ def teach_student(
     *,
     lesson: int = 0,
     share: float = 1.0,
+    aware: Distill | None = None,
 ) -> Done:
-    """Distil: train the student on the teacher's answers to a lesson, for this share of its time."""
-    settings, name = plan.recipe.stages.distill.lessons[lesson], LESSONS[lesson]
+    """Distil: train the student on the teacher's answers to a lesson, for this share of its time.
+
+    `aware` are the settings of a lesson in which the student already computes in int8.
+    """
+    settings, name = aware or plan.recipe.stages.distill.lessons[lesson], AWARE if aware else LESSONS[lesson]
     inputs = {"vocabulary": trimmed.key, "student": student.key, "answers": answers.key, "share": share}
     key = json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str)
     unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -242,23 +252,26 @@ def teach_student(
             taught = json.loads(answers.file(TAUGHT).read_text(encoding="utf-8"))
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
             pairs = examples.training_pairs
-            trained = distill.distill(
-                model,
-                targets,
-                TextInputs(rows),
-                _schedule(settings, share),
-                imitation=_imitation(plan),
-                weights=_weights(settings),
-                layers=[each["from_layer"] for each in student.findings["layers"]],
-                partners=distill.partners_of(taught, pairs) if pairs else None,
-                setting=f"stages.distill.{'finish.' if lesson else ''}learning_rate",
-                validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
-                checkpoints=unfinished,
-                key=key,
-                trackers=settings.trackers,
-                tracker_folder=cache_dir("trackers") if settings.trackers else None,
-                told=shares(plan, "loss"),
-            )
+            part = "quantize.aware" if aware else "distill.finish" if lesson else "distill"
+            sample = training_sample(plan, texts, trimmed, plan.recipe.stages.quantize.examples) if aware else None
+            with in_int8(plan, model, sample) if sample else nullcontext():
+                trained = distill.distill(
+                    model,
+                    targets,
+                    TextInputs(rows),
+                    schedule_of(settings, settings.batch_tokens, share),
+                    imitation=imitation_of(plan),
+                    weights=weights_of(settings),
+                    layers=[each["from_layer"] for each in student.findings["layers"]],
+                    partners=distill.partners_of(taught, pairs) if pairs else None,
+                    setting=f"stages.{part}.learning_rate",
+                    validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
+                    checkpoints=unfinished,
+                    key=key,
+                    trackers=settings.trackers,
+                    tracker_folder=cache_dir("trackers") if settings.trackers else None,
+                    told=shares(plan, "loss"),
+                )
             found = lesson_of(trained)
         models.save(model, folder)
         return {
@@ -269,7 +282,8 @@ def teach_student(
             "drift": _drift(plan, texts, teacher, trimmed, student, model),
         }
 
-    done = stage(plan, name, settings.model_dump(), inputs, make, code=MODEL_CODE)
+    code = ALL_CODE if aware else MODEL_CODE
+    done = stage(plan, name, settings.model_dump(), inputs, make, code=code)
     shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
     return priced(plan, done)
 
@@ -352,10 +366,32 @@ def _drift(
     )
 
 
-def _schedule(settings: Distill, share: float) -> Schedule:
+def is_static(plan: Plan, model: nn.Module) -> bool:
+    """Whether activations are to have fixed scales: as the recipe says, or where it is silent a net of convolutions."""
+    scheme = plan.recipe.stages.quantize.scheme
+    return scheme == "static-int8" if scheme else not isinstance(model, TransformerModel)
+
+
+@contextmanager
+def in_int8(plan: Plan, model: nn.Module, sample: Inputs) -> Iterator[None]:
+    """Within it the model computes as its int8 artifact will, on scales that a sample needs."""
+    settings = plan.recipe.stages.quantize
+    names = [name for name in checked(model, settings.keep_float) if name not in settings.keep_float]
+    ranges = ranges_of(model, lambda trial: _run_all(trial, sample)) if is_static(plan, model) else None
+    with as_int8(model, names, ranges=ranges):
+        yield
+
+
+def _run_all(model: nn.Module, inputs: Inputs) -> None:
+    for indexes in batches(inputs.sizes, RANGED_BATCH * max(inputs.sizes)):
+        model(*inputs.batch(indexes))
+
+
+def schedule_of(settings: Distill, batch: int, share: float = 1.0) -> Schedule:
+    """A lesson's length and rate, for this share of its time; a batch is of so many tokens or images."""
     return Schedule(
         learning_rate=settings.learning_rate,
-        batch_tokens=settings.batch_tokens,
+        batch_tokens=batch,
         seed=settings.seed,
         epochs=settings.epochs,
         seconds=settings.minutes * 60 * share if settings.minutes else None,
@@ -363,7 +399,8 @@ def _schedule(settings: Distill, share: float) -> Schedule:
     )
 
 
-def _weights(settings: Distill) -> distill.Weights:
+def weights_of(settings: Distill) -> distill.Weights:
+    """How much each part of a lesson's loss counts."""
     return distill.Weights(
         output=settings.output_weight,
         hidden=settings.hidden_weight,
@@ -374,7 +411,8 @@ def _weights(settings: Distill) -> distill.Weights:
     )
 
 
-def _imitation(plan: Plan) -> distill.Imitation:
+def imitation_of(plan: Plan) -> distill.Imitation:
+    """How far outputs are from the teacher's, as the task has it."""
     task, temperature = task_of(plan.recipe.task.kind), plan.recipe.stages.distill.temperature
 
     def imitation(output: Tensor, wanted: Tensor) -> Tensor:

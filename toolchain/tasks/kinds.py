@@ -280,7 +280,8 @@ TASKS: Mapping[str, Task[Any]] = {
     "regression": Regression(),
     "image-classification": ImageClassification(),
 }
-BUILT = ("embedding", "classification", "regression")  # for these `edgewright build` goes from data to a bundle
+# For these `edgewright build` goes from data to a bundle.
+BUILT = ("embedding", "classification", "regression", "image-classification")
 
 
 def task_of(kind: str) -> Task[Any]:

@@ -1,0 +1,154 @@
+"""What int8 costs in score, and what teaching in int8 wins back: search, classes, digits by a net and by a transformer.
+
+    python -m tests.benchmarks.precision [--json] [--quick] [--search] [--classes] [--digits]
+
+Each student is made once and exported in several ways under every runtime: with activations scaled as they come
+(dynamic), on fixed scales (static), and on fixed scales after a lesson in int8. Beside them stands what LiteRT's own
+quantiser does where everything is given fixed scales, norms and softmax too. The students of texts have a short lesson,
+so many steps and not so many minutes, as what is asked is the difference that int8 makes. Without a switch all is made,
+about forty minutes on two cores where nothing is cached; `--quick` teaches for seconds.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.benchmarks.options import parsed
+from toolchain import pipeline
+from toolchain.profiles import load_profile
+from toolchain.progress import Silent
+from toolchain.quiet import quiet
+from toolchain.recipe import Recipe, load_recipe
+from toolchain.stages import Plan, Side
+from toolchain.stages.runtimes import RUNTIMES
+
+PROFILE = load_profile("raspberry-pi-4")
+LEAST_LOSS_GOAL, TRANSFORMER_GOAL = 0.5, 1.0  # points
+BLIND = "everything static (ai_edge_quantizer as it comes)"
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "dynamic": {"scheme": "dynamic-int8"},
+    "static": {"scheme": "static-int8"},
+    "static, taught in int8": {"scheme": "static-int8", "aware": {"epochs": 1, "learning_rate": 2e-4}},
+}
+TOKENS = 600_000
+QUICK_TOKENS = 20_000
+RUNTIME_NAMES = ("executorch", "litert", "onnx")
+VIT = {
+    "recipe": {"name": "digits-vit"},
+    "model": {"factory": "toolchain.models.factories:digit_vit"},
+    "task": {"kind": "image-classification"},
+    "data": {"builtin": "digits"},
+    "stages": {
+        "finetune": {"again": True, "epochs": 8, "learning_rate": 2e-3, "augment": 11},
+        "prune": {"keep_macs": 0.5},
+        "distill": {"epochs": 4, "learning_rate": 2e-3, "augment": 11, "output_weight": 1, "hidden_weight": 1},
+    },
+}
+
+
+def main() -> None:
+    options = parsed(__doc__, search="search", classes="text classification", digits="digits")
+    parts = ("search", "classes", "digits")
+    chosen = [name for name in parts if getattr(options, name)] or parts
+    rows = [
+        row
+        for name, given, goal in tasks(quick=options.quick)
+        if any(name.startswith(part) for part in chosen)
+        for row in lost(name, given, goal)
+    ]
+    print(json.dumps(rows, indent=2) if options.json else table(rows))
+
+
+def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:
+    """(name, recipe, how many points may be lost)."""
+    short = {"tokens": QUICK_TOKENS if quick else TOKENS, "epochs": 1, "minutes": None, "finish": None}
+    search, classes = (load_recipe(name).model_dump(exclude_unset=True) for name in ("demo", "packages"))
+    search["stages"]["distill"].update(short)
+    classes["stages"]["distill"].update({**short, "epochs": 4})
+    digits, vit = load_recipe("digits").model_dump(exclude_unset=True), json.loads(json.dumps(VIT))
+    if quick:
+        for each in (classes, digits, vit):
+            each["stages"].setdefault("finetune", {}).update({"epochs": 1, "patience": None, "augment": 0})
+        for each in (digits, vit):
+            each["stages"]["distill"].update({"epochs": 1, "augment": 0})
+    return [
+        ("search", search, LEAST_LOSS_GOAL),
+        ("classes", classes, LEAST_LOSS_GOAL),
+        ("digits, ResNet", digits, LEAST_LOSS_GOAL),
+        ("digits, ViT", vit, TRANSFORMER_GOAL),
+    ]
+
+
+def lost(task: str, given: Mapping[str, Any], goal: float) -> list[dict[str, Any]]:
+    """Each way's scores, and the points they are below the float student that was exported."""
+    rows = []
+    for way, quantize in WAYS.items():
+        stages = {**given["stages"], "quantize": quantize, "export": {**given["stages"].get("export", {})}}
+        stages["export"]["runtimes"] = RUNTIME_NAMES
+        plan = Plan(recipe=Recipe.model_validate({**given, "stages": stages}), profile=PROFILE, progress=Silent())
+        made = pipeline.run_stages(plan)
+        whole = made.student.stage.findings["score"]
+        kept = made.sensitivity.findings["kept_float"]
+        for each in made.exported:
+            found = each.check.findings["score"]
+            rows.append(_row(task, way, each.runtime, whole, found, goal, kept))
+        if way == "static":
+            (litert,) = (each for each in made.exported if each.runtime == "litert")
+            blind = blindly(made.student, litert.file(litert.twin))
+            rows.append(_row(task, BLIND, "litert", whole, blind, None, []))
+    return rows
+
+
+def blindly(side: Side, twin: Path) -> float:
+    """The score of a float LiteRT file once its quantiser has given everything fixed scales."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    form = side.subject().form
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for example in side.given(side.sample(256)):
+        for name, tensor in form.every_fixed(example).items():
+            seen.setdefault(name, []).append({form.name: tensor.numpy()})
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        file = Path(folder, "blind.tflite")
+        worker = quantizer.Quantizer(str(twin))
+        worker.load_quantization_recipe(recipe.static_wi8_ai8())
+        worker.quantize(worker.calibrate(seen, num_threads=1)).export_model(str(file))
+        run = RUNTIMES["litert"].session(file, form)
+        said = torch.stack([run(each).float() for each in side.given(side.held_out())])
+    return side.score().of(said)
+
+
+def _row(
+    task: str, way: str, runtime: str, whole: float, found: float, goal: float | None, kept: list[str]
+) -> dict[str, Any]:
+    return {
+        "task": task,
+        "way": way,
+        "runtime": runtime,
+        "float": whole,
+        "int8": found,
+        "points_lost": 100 * (whole - found),
+        "goal": goal,
+        "kept_float": kept,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The figures as Markdown."""
+    lines = ["| task | int8 | runtime | float | int8 | points lost |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        goal = "" if row["goal"] is None else f" (goal {row['goal']:g})"
+        way = f"{row['way']}, {len(row['kept_float'])} parts float" if row["kept_float"] else row["way"]
+        lines.append(
+            f"| {row['task']} | {way} | {row['runtime']} | {row['float']:.3f} | {row['int8']:.3f} | "
+            f"{row['points_lost']:.2f}{goal} |"
+        )
+    return "\n".join([*lines, "", "Points are hundredths of the score; below 0 int8 is the better one."])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""From images to a bundle: nets of convolutions and vision transformers, built, checked, measured and asked."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.models.test_image import net_folder
+from toolchain import answer, host_latency, pipeline, stages
+from toolchain.benchmark import bench
+from toolchain.bundle import Bundle
+from toolchain.errors import BundleError, InputError
+from toolchain.models.convnet import ConvNet
+from toolchain.models.model import TransformerModel
+from toolchain.pipeline import BuildResult
+from toolchain.places import cache_dir
+from toolchain.profiles import load_profile
+from toolchain.progress import Silent
+from toolchain.quantize.simulated import as_int8, parts_of, ranges_of
+from toolchain.recipe import Recipe
+from toolchain.stages import Plan, images
+
+PROFILE = load_profile("raspberry-pi-4")
+SIDE = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache and a home for all of these tests, sharing only the compiled runner; and short measurements."""
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "runners").symlink_to(cache_dir("runners"))
+    quick = replace(host_latency.PROTOCOL, warmup_runs=2, warmup_s=0.0, samples=8, min_seconds=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_CACHE_DIR", str(cache))
+        patch.setenv("EDGEWRIGHT_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setattr(host_latency, "PROTOCOL", quick)
+        yield
+
+
+def recipe(model: Mapping[str, Any], task: Mapping[str, Any] | None = None, **changes: Mapping[str, Any]) -> Recipe:
+    """Digits, built in seconds; `changes` are merged into the sections of stages."""
+    sections: dict[str, dict[str, Any]] = {
+        "finetune": {"again": True, "epochs": 6, "learning_rate": 3e-3},
+        "prune": {"keep_macs": 0.3},
+        "distill": {"epochs": 6, "learning_rate": 3e-3, "output_weight": 1, "hidden_weight": 1},
+        "export": {"runtimes": ["executorch", "litert"]},
+    }
+    for name, values in changes.items():
+        sections[name] = {**sections.get(name, {}), **values}
+    return Recipe.model_validate(
+        {
+            "recipe": {"name": "tiny-digits"},
+            "model": model,
+            "task": {"kind": "image-classification", **(task or {})},
+            "data": {"builtin": "digits"},
+            "budget": {"artifact_mb": 0.5, "max_score_loss_percent": 20},
+            "stages": sections,
+        }
+    )
+
+
+def plan(made_from: Recipe) -> Plan:
+    return Plan(recipe=made_from, profile=PROFILE, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def net() -> Recipe:
+    return recipe({"factory": "tests.tiny_vision:digits_net"}, quantize={"aware": {"epochs": 1}})
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """Cut in two steps, and built for ONNX too."""
+    import transformers
+
+    config = transformers.ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, initializer_range=0.1,
+        image_size=SIDE, patch_size=2, num_channels=1, num_labels=10,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("vit")
+    torch.manual_seed(0)
+    transformers.ViTForImageClassification(config).save_pretrained(folder)
+    runtimes = {"runtimes": ["executorch", "litert", "onnx"]}
+    return recipe({"folder": folder}, prune={"keep_macs": 0.5, "steps": 2}, low_rank={"energy": 0.99}, export=runtimes)
+
+
+@pytest.fixture(scope="module")
+def built(net: Recipe, tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
+    return pipeline.build(net, PROFILE, tmp_path_factory.mktemp("net") / "bundle")
+
+
+def picture(place: Path, digit: int) -> Path:
+    """A digit that was held out, four times as large, as a coloured file."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    pixels = found.images[list(found.target).index(digit)] / 16 * 255
+    path = place / f"{digit}.png"
+    Image.fromarray(pixels.astype(np.uint8)).convert("RGB").resize((32, 32)).save(path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_net_becomes_a_bundle_that_knows_digits_in_int8(built: BuildResult) -> None:
+    manifest = built.bundle.manifest
+    assert (manifest.task.kind, manifest.task.metric) == ("image-classification", "accuracy")
+    assert manifest.task.image is not None
+    assert (manifest.task.image.height, manifest.task.image.width, manifest.task.image.channels) == (SIDE, SIDE, 1)
+    assert manifest.task.labels == tuple("0123456789")
+    assert manifest.teacher.score > 0.9
+    assert manifest.baseline.name == "pixels + logistic regression"
+    for artifact in manifest.artifacts:
+        assert artifact.parity.passed, artifact.parity
+        assert artifact.score == pytest.approx(manifest.student.score, abs=0.03)
+        assert artifact.bytes < 0.5 * manifest.teacher.bytes
+    assert built.verdict.met, built.verdict.summary()
+    findings = {stage.name: stage.findings for stage in manifest.stages}
+    assert findings["prune"]["macs"] <= 0.3 * findings["teacher"]["macs"]
+    assert findings["distill"]["score"] > findings["prune"]["score"]
+    assert findings["sensitivity"]["static"] is True
+    assert findings["account"]["count"] == 1797 - sum(
+        findings["images"]["examples"][p] for p in ("train", "validation")
+    )
+    settings = {stage.name: stage.settings for stage in manifest.stages}
+    assert settings["int8 executorch"]["scheme"] == "static-int8"
+    assert [row["stage"] for row in built.summary()["compression"]][:4] == ["teacher", "prune", "distill", "aware"]
+
+
+@pytest.mark.slow
+def test_its_test_vectors_are_the_bytes_of_held_out_images_with_the_students_outputs(
+    built: BuildResult, net: Recipe
+) -> None:
+    vectors = built.bundle.vectors()
+    made = pipeline.run_stages(plan(net))
+    assert made.student.stage.result.cached
+    assert isinstance(vectors.inputs, np.ndarray)
+    assert vectors.inputs.shape == (16, SIDE, SIDE, 1)
+    held_out = {image.tobytes() for image in stages.images_of(made.examples).test.pixels}
+    assert all(image.tobytes() in held_out for image in vectors.inputs)
+    found = made.student.outputs(made.student.asked())
+    assert torch.allclose(torch.tensor(vectors.outputs), found, atol=1e-5)
+    assert "inputs" not in json.loads(built.bundle.file("vectors.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_it_is_measured_here_and_says_which_digit_a_file_shows(
+    built: BuildResult, runtime: str, tmp_path: Path
+) -> None:
+    found = bench(built.bundle.path, "local:", runtime=runtime, quick=True)
+    assert found.parity.passed
+    assert found.measurement.input_lengths == (SIDE * SIDE,) * 16
+    said = [answer.answer_of(built.bundle, str(picture(tmp_path, digit)), runtime=runtime) for digit in (0, 4, 7)]
+    assert [each["labels"][0]["label"] for each in said] == ["0", "4", "7"]
+    assert all(each["kind"] == "classification" for each in said)
+
+
+@pytest.mark.slow
+def test_an_input_that_is_no_image_is_told(built: BuildResult, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file seven; the bundle's model takes images"):
+        answer.answer_of(built.bundle, "seven")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"broken\.png"):
+        answer.answer_of(built.bundle, str(broken))
+
+
+@pytest.mark.slow
+def test_one_flipped_bit_of_its_images_is_refused(built: BuildResult, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(built.bundle.path, copy)
+    content = bytearray((copy / "images.bin").read_bytes())
+    content[5] ^= 1
+    (copy / "images.bin").write_bytes(content)
+    with pytest.raises(BundleError, match=r"images\.bin was altered"):
+        Bundle.open(copy)
+
+
+@pytest.mark.slow
+def test_a_second_build_takes_everything_from_the_cache(built: BuildResult, net: Recipe, tmp_path: Path) -> None:
+    again = pipeline.build(net, PROFILE, tmp_path / "again.zip")
+    assert all(stage.cached for stage in again.bundle.manifest.stages)
+    assert again.bundle.manifest.artifacts == built.bundle.manifest.artifacts
+
+
+@pytest.mark.slow
+def test_the_lesson_in_int8_is_a_stage_of_its_own_that_int8_does_not_harm(net: Recipe, built: BuildResult) -> None:
+    made = pipeline.run_stages(plan(net))
+    before, after = made.shrinking[-2:]
+    assert (before.name, after.name) == ("distill", "aware")
+    assert after.findings["steps"] > 0
+    assert after.settings["quantize"]["aware"] == {"minutes": None, "epochs": 1, "learning_rate": 1e-4}
+    first, second = (stages.image_model_of(plan(net), stage) for stage in (before, after))
+    assert isinstance(second, ConvNet)
+    assert second.state_dict().keys() == first.state_dict().keys()
+    assert not torch.equal(second.network.stem.weight, first.network.stem.weight)  # type: ignore[union-attr,arg-type]
+    side = made.student
+    sample, asked = side.sample(256), side.held_out()
+    ranges = ranges_of(second, lambda trial: side.outputs(sample, model=trial))
+    with as_int8(second, list(parts_of(second)), ranges=ranges):
+        found = side.outputs(asked, model=second)
+    assert side.score().of(found) >= after.findings["score"] - 0.01
+
+
+@pytest.mark.slow
+def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: Recipe, tmp_path: Path) -> None:
+    result = pipeline.build(transformer, PROFILE, tmp_path / "bundle")
+    manifest = result.bundle.manifest
+    names = [stage.name for stage in manifest.stages]
+    assert names[3:8] == ["prune", "distill", "prune", "low rank", "distill"]
+    assert [artifact.runtime for artifact in manifest.artifacts] == ["executorch", "litert", "onnx"]
+    for artifact in manifest.artifacts:
+        assert artifact.parity.passed, artifact.parity
+        assert artifact.score == pytest.approx(manifest.student.score, abs=0.02)
+    macs = [stage.findings["macs"] for stage in manifest.stages if stage.name in ("teacher", "prune")]
+    assert macs[1] <= macs[0] * 0.5**0.5
+    assert macs[2] <= macs[0] * 0.5
+    findings = {stage.name: stage.findings for stage in manifest.stages}
+    assert findings["sensitivity"]["static"] is False
+    made = pipeline.run_stages(plan(transformer))
+    assert isinstance(made.student.to_run(), TransformerModel)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "said"),
+    [
+        ({"image_size": 12}, {}, None),
+        ({}, {"prune": {"keep_macs": None, "layers": 1}}, "say what share of the products stays"),
+        ({}, {"prune": {"keep_macs": None, "speedup": 2, "layers": None, "neurons": None}}, "prune.speedup is not for"),
+        ({}, {"low_rank": {"energy": 0.9}}, "is for transformers"),
+    ],
+)
+def test_what_a_net_cannot_do_is_told(task: dict[str, Any], changes: dict[str, Any], said: str | None) -> None:
+    given = recipe({"factory": "tests.tiny_vision:digits_net"}, task, finetune={"epochs": 1}, **changes)
+    made = plan(given)
+    found = stages.read_images(made)
+    if said is None:  # a net of convolutions takes any size
+        assert stages.load_image_teacher(made, found).findings["scaling"]["height"] == 12
+        return
+    teacher = stages.load_image_teacher(made, found)
+    with pytest.raises(InputError, match=said):
+        pipeline.shrink_image_model(made, found, teacher, stages.ask_image_teacher(made, found, teacher))
+
+
+def test_images_of_another_size_than_the_models_say_what_to_set(tmp_path: Path) -> None:
+    given = recipe({"folder": net_folder(tmp_path, image_size=32)})
+    made = plan(given)
+    with pytest.raises(
+        InputError, match=r"8 × 8 pixels, but the model takes 32 × 32; set task.image_size = \[32, 32\]"
+    ):
+        stages.load_image_teacher(made, stages.read_images(made))
+
+
+def test_a_teacher_that_is_to_stop_by_itself_needs_images_to_stop_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = recipe({"factory": "tests.tiny_vision:digits_net"}, finetune={"patience": 2, "epochs": 2})
+    made = plan(given)
+    found = stages.read_images(made)
+    assert stages.load_image_teacher(made, found).findings["best_validation"] > 0
+    empty = replace(stages.images_of(found), validation=stages.images_of(found).extra)
+    monkeypatch.setattr(images, "images_of", lambda _: empty)
+    other = plan(recipe({"factory": "tests.tiny_vision:digits_net"}, finetune={"patience": 3, "epochs": 2}))
+    with pytest.raises(InputError, match="validation part, which is empty"):
+        stages.load_image_teacher(other, found)

@@ -1,0 +1,125 @@
+"""Images through a model: outputs of many, and the one image that is exported.
+
+In:  pixels.
+Out: what a vision transformer or a convolutional net says of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from toolchain.errors import BadDataError
+from toolchain.models import convnet
+from toolchain.models import model as models
+from toolchain.models.convnet import ConvNet, folded
+from toolchain.models.inputs import LUMINANCE, Inputs
+from toolchain.models.model import TransformerModel, reading
+
+BRIGHTEST = 255
+INFERENCE_BATCH = 64
+ImageModel = TransformerModel | ConvNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """How an image is made a model's input: resized, then (value − mean) / deviation for each channel.
+
+    Values are 0 to 1; lengths are in pixels.
+    """
+
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def channels(self) -> int:
+        """How many the model takes."""
+        return len(self.mean)
+
+
+class OneImage(nn.Module):
+    """What is exported: the bytes of one image, (1, height, width, channels), to its output, (1, outputs).
+
+    Scaling them is part of it, and a net's batch norms are part of its convolutions.
+    """
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, model: ImageModel, scaling: Scaling) -> None:
+        super().__init__()
+        self.model = to_run(model)
+        mean, deviation = torch.tensor(scaling.mean), torch.tensor(scaling.deviation)
+        self.register_buffer("factor", (1 / (BRIGHTEST * deviation)).view(-1, 1, 1))
+        self.register_buffer("offset", (mean / deviation).view(-1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(1, height, width, channels) uint8 → (1, outputs)."""
+        if isinstance(self.model, TransformerModel):  # without a batch fewer operators leave the delegate
+            output: Tensor = self.model(self._scaled(pixels[0].permute(2, 0, 1)))[None]
+        else:
+            output = self.model(self._scaled(pixels.permute(0, 3, 1, 2)))
+        return output
+
+    def _scaled(self, pixels: Tensor) -> Tensor:
+        return pixels.to(torch.float32) * self.factor - self.offset
+
+
+def with_channels(pixels: Any, channels: int) -> NDArray[np.uint8]:
+    """Bytes (n, height, width, c) with so many channels: grey ones repeated, coloured ones by their luminance.
+
+    Raises `BadDataError` for numbers of channels that are not made into each other.
+    """
+    found: NDArray[np.uint8] = np.asarray(pixels, dtype=np.uint8)
+    has = found.shape[-1]
+    if has == channels:
+        return found
+    if {has, channels} != {1, 3}:
+        raise BadDataError(
+            f"the images have {has} channels, but the model takes {channels}; only grey (1) and coloured (3) are made "
+            "into each other"
+        )
+    if channels == 1:
+        return np.rint(found @ np.array(LUMINANCE, dtype=np.float32)).astype(np.uint8)[..., None]
+    return np.repeat(found, channels, axis=-1)
+
+
+def save(model: ImageModel, folder: Path) -> None:
+    """Write the model in its family's form into an existing folder; raises as its family's `save` does."""
+    if isinstance(model, ConvNet):
+        convnet.save(model, folder)
+    else:
+        models.save(model, folder)
+
+
+def load(folder: Path, *, factory: str = "") -> ImageModel:
+    """Read what `save` wrote; a net that came from a factory needs that named again, as its code is run."""
+    if (folder / convnet.DESCRIPTION).is_file():
+        return convnet.load(folder, factory=factory)
+    return models.load(folder)
+
+
+def to_run(model: ImageModel) -> ImageModel:
+    """A copy that computes no more than its outputs need."""
+    return reading(model) if isinstance(model, TransformerModel) else folded(model)
+
+
+def outputs(model: nn.Module, images: Inputs, *, told: Callable[[int], None] | None = None) -> Tensor:
+    """The model's output for each image in float32, (images, outputs); `told` hears how many are done."""
+    found = []
+    with torch.inference_mode():
+        for first in range(0, len(images), INFERENCE_BATCH):
+            indexes = range(first, min(first + INFERENCE_BATCH, len(images)))
+            found.append(model(*images.batch(indexes)).float())
+            if told:
+                told(indexes.stop)
+    return torch.cat(found)

@@ -1,0 +1,153 @@
+"""int8 as the runtimes compute it, in PyTorch: to see what it does to a model, and to teach a model to bear it.
+
+In:  a float model, the names of the parts that are to be int8, and for static scales the ranges of what they read.
+Out: the model with those parts rounded, for as long as a context lasts.
+Weights are scaled per output channel, tables per row. What a part reads is scaled as it comes (dynamic): per token, or
+per image where it is a convolution; or with the scale of a range that examples were seen to need (static). Where the
+model is trained, gradients pass the rounding as if it were not there (Bengio et al. 2013's straight-through estimator),
+but for values that a static range cuts off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LARGEST = 127
+STEPS = 255
+TINY = 1e-12
+Part = nn.Linear | nn.Conv2d | nn.Embedding
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Range(NamedTuple):
+    """The least and the largest value that a part reads; 0 is always among them."""
+
+    low: float
+    high: float
+
+
+def parts_of(model: nn.Module) -> dict[str, Part]:
+    """All that int8 makes smaller, by its place in the model."""
+    return {name: part for name, part in model.named_modules() if isinstance(part, Part)}
+
+
+@torch.no_grad()
+def ranges_of(model: Model, run: Callable[[Model], Any]) -> dict[str, Range]:
+    """What each linear layer and convolution reads while `run` has the model run on examples."""
+    seen: dict[str, Range] = {}
+
+    def listener(name: str) -> Callable[[nn.Module, Any], None]:
+        def heard(_: nn.Module, given: Any) -> None:
+            before = seen.get(name, Range(0.0, 0.0))
+            seen[name] = Range(min(before.low, float(given[0].min())), max(before.high, float(given[0].max())))
+
+        return heard
+
+    hooks = [
+        part.register_forward_pre_hook(listener(name))
+        for name, part in parts_of(model).items()
+        if not isinstance(part, nn.Embedding)
+    ]
+    try:
+        run(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
+
+
+@contextmanager
+def as_int8(model: nn.Module, names: Sequence[str], *, ranges: Mapping[str, Range] | None = None) -> Iterator[None]:
+    """Within it these parts of `model` compute as int8 does; with `ranges` on static scales.
+
+    What is trained within it are the parts themselves, which are float again afterwards.
+    """
+    parts = parts_of(model)
+    originals = {name: parts[name] for name in names}
+    try:
+        for name, part in originals.items():
+            model.set_submodule(name, _Int8(part, ranges[name] if ranges and name in ranges else None))
+        yield
+    finally:
+        for name, part in originals.items():
+            model.set_submodule(name, part)
+
+
+class _Int8(nn.Module):
+    """A part with rounded weights, whose inputs are rounded on the way in."""
+
+    def __init__(self, whole: Part, span: Range | None) -> None:
+        super().__init__()
+        self.whole, self.span = whole, span
+        self.rounded: Tensor | None = None
+        self.train(whole.training)
+
+    def train(self, mode: bool = True) -> _Int8:
+        """While a model is judged its weights stay, and are rounded once."""
+        super().train(mode)
+        self.rounded = None
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """What a model asks of its part besides the output, such as a convolution's stride."""
+        if name == "whole":  # not there yet
+            return super().__getattr__(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.whole, name)
+
+    def forward(self, given: Tensor) -> Tensor:
+        """As the part's own."""
+        whole, weight = self.whole, self._weight()
+        if isinstance(whole, nn.Embedding):
+            return functional.embedding(given, weight)
+        if isinstance(whole, nn.Linear):
+            return functional.linear(self._read(given, (-1,)), weight, whole.bias)
+        output: Tensor = whole._conv_forward(self._read(given, (-3, -2, -1)), weight, whole.bias)
+        return output
+
+    def _weight(self) -> Tensor:
+        if self.training:
+            return _straight_through(self.whole.weight, rounded_rows(self.whole.weight.detach()))
+        if self.rounded is None:
+            self.rounded = rounded_rows(self.whole.weight.detach())
+        return self.rounded
+
+    def _read(self, given: Tensor, over: tuple[int, ...]) -> Tensor:
+        if self.span is None:
+            low, high = given.detach().amin(dim=over, keepdim=True), given.detach().amax(dim=over, keepdim=True)
+            return _straight_through(given, rounded_between(given.detach(), low, high))
+        low, high = given.new_tensor(self.span.low), given.new_tensor(self.span.high)
+        return _straight_through(given.clamp(low, high), rounded_between(given.detach(), low, high))
+
+
+def rounded_rows(weights: Tensor) -> Tensor:
+    """Weights (rows, …) as int8 has them: whole multiples of a 127th of each row's largest."""
+    largest = weights.abs().flatten(1).amax(dim=1).clamp_min(TINY)
+    scales = (largest / LARGEST).view(-1, *[1] * (weights.ndim - 1))
+    return (weights / scales).round() * scales
+
+
+def rounded_tokens(hidden: Tensor) -> Tensor:
+    """Activations (…, n) as runtimes round them where they come: from a token's smallest to its largest."""
+    return rounded_between(hidden, hidden.amin(dim=-1, keepdim=True), hidden.amax(dim=-1, keepdim=True))
+
+
+def rounded_between(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Values in 256 steps from `low` to `high`, 0 among them; what lies outside is cut off."""
+    low, high = low.clamp_max(0), high.clamp_min(0)
+    scale = ((high - low) / STEPS).clamp_min(TINY)
+    zero = (-low / scale).round()
+    return ((values / scale).round().add(zero).clamp(0, STEPS) - zero) * scale
+
+
+def _straight_through(values: Tensor, rounded: Tensor) -> Tensor:
+    """The rounded values, with the gradient of the whole ones."""
+    return values + (rounded - values).detach()

@@ -1,0 +1,355 @@
+"""The stages of a build from images: reading them, the teacher, its answers, the cut and the lessons.
+
+In:  a `Plan`.
+Out: `Done` stages, as those of `teacher` and `student` are for texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from toolchain.cache import ALL_CODE, MODEL_CODE
+from toolchain.compress import channels, distill, low_rank, prune, refit
+from toolchain.compress.importance import importance
+from toolchain.compress.reconstruct import reconstructed
+from toolchain.compress.shrink import to_share
+from toolchain.data import images as data
+from toolchain.data.moved import with_moved
+from toolchain.errors import InputError
+from toolchain.models import image as image_models
+from toolchain.models import image_teacher as teachers
+from toolchain.models import model as models
+from toolchain.models import source as sources
+from toolchain.models.convnet import ConvNet
+from toolchain.models.image import ImageModel, Scaling
+from toolchain.models.inputs import ImageInputs, Inputs
+from toolchain.models.model import TransformerModel
+from toolchain.models.sizes import sizes
+from toolchain.models.transformer import LINEARS
+from toolchain.places import cache_dir
+from toolchain.recipe import Distill
+from toolchain.stages.plan import IMAGES, Done, Plan, image_model_of, images_of, scaled, scaling_of, shares, stage
+from toolchain.stages.student import AWARE, LESSONS, imitation_of, in_int8, schedule_of, weights_of
+from toolchain.stages.teacher import lesson_of
+from toolchain.tasks.finetune import finetune
+from toolchain.tasks.kinds import task_of
+from toolchain.tasks.scores import Score
+
+LEAST_MULTIPLE = 4  # of channels; fewer is not worth a kernel's while
+FITTED_IMAGES = 512  # that importance is measured on, and least squares are fitted to
+
+Cut = TypeVar("Cut")
+
+
+def read_images(plan: Plan) -> Done:
+    """Read, resize, split and check the images."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        images = data.load_images(plan.recipe.data, plan.recipe.task)
+        images.save(folder / IMAGES)
+        counts = {part: len(getattr(images, part)) for part in ("train", "validation", "test", "extra")}
+        height, width, count = images.train.pixels.shape[1:]
+        return {"examples": counts, "height": height, "width": width, "channels": count}
+
+    fingerprint = data.fingerprint(plan.recipe.data, plan.recipe.task)
+    return stage(plan, "images", {}, {"data": fingerprint}, make, code=MODEL_CODE)
+
+
+def load_image_teacher(plan: Plan, images: Done) -> Done:
+    """Read the teacher, fit it to the labels unless it was, and score it beside a baseline without a network."""
+    settings, task = plan.recipe.stages.finetune, task_of(plan.recipe.task.kind)
+    inputs = {
+        "model": sources.fingerprint(plan.recipe.model),
+        "task": plan.recipe.task.model_dump(),
+        "images": images.key,
+    }
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        examples = images_of(images)
+        torch.manual_seed(settings.seed)  # what did not come with the model is random
+        teacher = teachers.load_images(
+            plan.recipe.model, labels=examples.labels, image_size=plan.recipe.task.image_size
+        )
+        scaling = teacher.scaling
+        _require_size(images, scaling)
+        found: dict[str, Any] = {}
+        if settings.again or not teacher.fitted:
+            pixels = with_moved(examples.train.pixels, copies=settings.augment)
+            trained = finetune(
+                teacher.model,
+                scaled(pixels, scaling),
+                list(task.targets(examples)) * (1 + settings.augment),
+                task,
+                settings.model_copy(update={"batch_tokens": settings.batch_images}),
+                validate=_validation(examples, teacher.model, scaling, task, patience=settings.patience),
+                told=shares(plan, "loss"),
+            )
+            found = lesson_of(trained)
+        image_models.save(teacher.model, folder)
+        score = task.score(examples)
+        baseline = task.baseline(examples, score)
+        return {
+            **found,
+            "score": scored(plan, teacher.model, scaling, examples, score),
+            "metric": score.metric,
+            **sizes_of(teacher.model, scaling),
+            "parameters": teacher.parameters_count,
+            "bytes": teacher.size_bytes,
+            "baseline": {"name": baseline.name, "score": baseline.score},
+            "scaling": asdict(scaling),
+        }
+
+    return stage(plan, "teacher", settings.model_dump(), inputs, make, code=MODEL_CODE)
+
+
+def ask_image_teacher(plan: Plan, images: Done, teacher: Done) -> Done:
+    """Record the teacher's answers on the training images, their moved copies and the extra ones, once."""
+    settings = plan.recipe.stages.distill
+    hidden = settings.hidden_weight > 0
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        inputs = scaled(_taught_pixels(images, settings), scaling_of(teacher))
+        distill.record_targets(
+            image_model_of(plan, teacher), inputs, hidden=hidden, folder=folder, told=plan.progress.update
+        )
+        return {"images": len(inputs)}
+
+    asked = {"augment": settings.augment, "hidden": hidden}
+    return stage(plan, "teach", asked, {"teacher": teacher.key, "images": images.key}, make, code=MODEL_CODE)
+
+
+def cut_image_model(plan: Plan, images: Done, teacher: Done, whole: Done, *, step: int = 0) -> Done:
+    """Cut parts out of a model, and refit what is left to answer as before: the student before training.
+
+    `whole` is the teacher itself, or with gradual pruning the student of the step before.
+    """
+    settings = plan.recipe.stages.prune
+    multiple = plan.profile.preferences.int8_channel_multiple.value
+    inputs = {"images": images.key, "whole": whole.key, "multiple": multiple, "steps": settings.steps}
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model, scaling = image_model_of(plan, whole), scaling_of(teacher)
+        sample = image_sample(images, scaling)
+        student = _cut(plan, model, sample, teacher, scaling, step) if settings.enabled else model
+        image_models.save(student, folder)
+        return _described(plan, student, scaling, images)
+
+    return stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, code=MODEL_CODE)
+
+
+def factorise_image_model(plan: Plan, images: Done, teacher: Done, student: Done) -> Done | None:
+    """Keep a transformer's matrices as products of two smaller ones, where the recipe asks for that."""
+    settings = plan.recipe.stages.low_rank
+    if not settings.enabled or (settings.energy is None and settings.keep_parameters is None):
+        return None
+    multiple = plan.profile.preferences.int8_channel_multiple.value
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model, scaling = image_model_of(plan, student), scaling_of(teacher)
+        if not isinstance(model, TransformerModel):
+            raise InputError("stages.low_rank is for transformers; a net of convolutions is cut by its channels alone")
+        made = low_rank.factorise(
+            model,
+            image_sample(images, scaling),
+            parts=LINEARS,
+            energy=settings.energy,
+            keep_parameters=settings.keep_parameters,
+            multiple=multiple,
+        )
+        image_models.save(made.model, folder)
+        return {**_described(plan, made.model, scaling, images), "matrices": [asdict(each) for each in made.report]}
+
+    inputs = {"images": images.key, "student": student.key, "multiple": multiple}
+    return stage(plan, "low rank", settings.model_dump(), inputs, make, code=MODEL_CODE)
+
+
+def teach_image_student(
+    plan: Plan,
+    images: Done,
+    teacher: Done,
+    student: Done,
+    answers: Done,
+    *,
+    step: int = 0,
+    aware: Distill | None = None,
+) -> Done:
+    """Distil: train the student on the teacher's answers, in a step of a gradual cut for its part of the time.
+
+    `aware` are the settings of a lesson in which the student already computes in int8.
+    """
+    first, steps = plan.recipe.stages.distill, plan.recipe.stages.prune.steps
+    settings, name = aware or _part_of(first, step, steps), AWARE if aware else LESSONS[0]
+    told = {**settings.model_dump(), **({"quantize": plan.recipe.stages.quantize.model_dump()} if aware else {})}
+    inputs = {"student": student.key, "answers": answers.key, "step": step}
+    key = json.dumps([told, inputs], sort_keys=True, default=str)
+    unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model, scaling = image_model_of(plan, student), scaling_of(teacher)
+        found: dict[str, Any] = {}
+        if settings.enabled:
+            if settings.fresh:
+                model = _fresh(model, settings.seed)
+            examples = images_of(images)
+            task = task_of(plan.recipe.task.kind)
+            sample = image_sample(images, scaling, plan.recipe.stages.quantize.examples)
+            with in_int8(plan, model, sample) if aware else nullcontext():
+                trained = distill.distill(
+                    model,
+                    distill.Targets.load(answers.result.folder),
+                    scaled(_taught_pixels(images, first), scaling),
+                    schedule_of(settings, settings.batch_images),
+                    imitation=imitation_of(plan),
+                    weights=weights_of(settings),
+                    setting=f"stages.{'quantize.aware' if aware else 'distill'}.learning_rate",
+                    validate=_validation(examples, model, scaling, task, patience=settings.patience),
+                    checkpoints=unfinished,
+                    key=key,
+                    trackers=settings.trackers,
+                    tracker_folder=cache_dir("trackers") if settings.trackers else None,
+                    told=shares(plan, "loss"),
+                )
+            found = lesson_of(trained)
+        image_models.save(model, folder)
+        return {**found, **_described(plan, model, scaling, images)}
+
+    done = stage(plan, name, told, inputs, make, code=ALL_CODE if aware else MODEL_CODE)
+    shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
+    return done
+
+
+def image_sample(images: Done, scaling: Scaling, count: int = FITTED_IMAGES) -> ImageInputs:
+    """A seeded sample of the training images."""
+    pixels = images_of(images).training_pixels
+    chosen = random.Random(0).sample(range(len(pixels)), min(count, len(pixels)))
+    return scaled(pixels[chosen], scaling)
+
+
+def scored(plan: Plan, model: nn.Module, scaling: Scaling, examples: data.Images, score: Score) -> float:
+    """What the float model is worth on the held-out part."""
+    inputs = scaled(examples.test.pixels, scaling)
+    told = lambda done: plan.progress.update(done, len(inputs), "scoring")  # noqa: E731
+    return score.of(image_models.outputs(model, inputs, told=told))
+
+
+def sizes_of(model: nn.Module, scaling: Scaling) -> dict[str, Any]:
+    """Parameters, and multiply-accumulates of one image."""
+    counted = sizes(model, (torch.zeros(1, scaling.channels, scaling.height, scaling.width),))
+    return {"parameters": counted.parameters, "macs": counted.macs}
+
+
+def _cut(plan: Plan, model: ImageModel, sample: Inputs, teacher: Done, scaling: Scaling, step: int) -> ImageModel:
+    settings = plan.recipe.stages.prune
+    multiple = plan.profile.preferences.int8_channel_multiple.value
+    if settings.speedup is not None:
+        raise InputError("prune.speedup is not for images yet; prune.keep_macs says what share of the products stays")
+    if settings.keep_macs is not None:
+        # Each step takes the same factor off; what is left is measured anew, as sizes are rounded.
+        goal = settings.keep_macs ** ((step + 1) / settings.steps) * teacher.findings["macs"]
+        share = min(1.0, goal / sizes_of(model, scaling)["macs"])
+    if isinstance(model, ConvNet):
+        if settings.keep_macs is None:
+            raise InputError("a net of convolutions is cut by prune.keep_macs: say what share of the products stays")
+        ranking: channels.Ranking = "isomorphic" if settings.ranking == "uniform" else settings.ranking
+        pruned = _finest(
+            multiple,
+            lambda size: channels.prune_channels(
+                model, sample, keep_macs=share, importance=settings.importance, ranking=ranking, multiple=size
+            ),
+        )
+        return refit.corrected(pruned, model, sample) if settings.reconstruct else pruned.model
+    if settings.keep_macs is not None:
+        return _finest(multiple, lambda size: to_share(model, sample, share, multiple=size)).model
+    if settings.steps > 1:
+        raise InputError("prune.steps of a model of images goes with prune.keep_macs")
+    goals = prune.Settings(
+        layers=settings.layers,
+        heads=settings.heads,
+        neurons=settings.neurons,
+        head_width=settings.head_width,
+        width=settings.width,
+        ranking=settings.ranking,
+        multiple=multiple,
+    )
+    small = prune.prune(model, importance(model, sample, kind=settings.importance), goals)
+    if not settings.reconstruct:
+        return small.model
+    return reconstructed(small.model, model, small.cuts, sample, width=small.width)
+
+
+def _finest(multiple: int, cut: Callable[[int], Cut]) -> Cut:
+    """The cut in multiples of what the device's kernels like, or if that is too coarse, of half of it, and so on."""
+    while True:
+        try:
+            return cut(multiple)
+        except InputError:
+            if multiple <= LEAST_MULTIPLE:
+                raise
+            multiple //= 2
+
+
+def _part_of(settings: Distill, step: int, steps: int) -> Distill:
+    """The lesson of one of the steps of a gradual cut: an equal part of the whole, and what is left over at the end."""
+    part: dict[str, Any] = {"finish": None}
+    if settings.minutes is not None:
+        part["minutes"] = settings.minutes / steps
+    if settings.epochs is not None:
+        each = max(settings.epochs // steps, 1)
+        part["epochs"] = max(settings.epochs - each * (steps - 1), 1) if step == steps - 1 else each
+    return settings.model_copy(update=part)
+
+
+def _taught_pixels(images: Done, settings: Distill) -> Any:
+    examples = images_of(images)
+    return np.concatenate([with_moved(examples.train.pixels, copies=settings.augment), examples.extra.pixels])
+
+
+def _described(plan: Plan, model: nn.Module, scaling: Scaling, images: Done) -> dict[str, Any]:
+    examples = images_of(images)
+    score = task_of(plan.recipe.task.kind).score(examples)
+    return {"score": scored(plan, model, scaling, examples, score), **sizes_of(model, scaling)}
+
+
+def _validation(
+    examples: data.Images, model: nn.Module, scaling: Scaling, task: Any, *, patience: int | None
+) -> Callable[[], float] | None:
+    if patience is None:
+        return None
+    if not len(examples.validation):
+        raise InputError(
+            "a patience ends training by the score on the validation part, which is empty; raise "
+            "data.split.validation, give data.validation, or leave patience out"
+        )
+    score, inputs = task.score(examples, "validation"), scaled(examples.validation.pixels, scaling)
+    return lambda: score.of(image_models.outputs(model, inputs))
+
+
+def _fresh(model: ImageModel, seed: int) -> ImageModel:
+    if isinstance(model, TransformerModel):
+        return models.fresh(model, seed=seed)
+    torch.manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.modules.batchnorm._BatchNorm):
+            module.reset_parameters()
+    return model
+
+
+def _require_size(images: Done, scaling: Scaling) -> None:
+    found, wanted = (images.findings["height"], images.findings["width"]), (scaling.height, scaling.width)
+    if found != wanted:
+        raise InputError(
+            f"the images are {found[0]} × {found[1]} pixels, but the model takes {wanted[0]} × {wanted[1]}; set "
+            f"task.image_size = [{wanted[0]}, {wanted[1]}]"
+        )

@@ -1,0 +1,212 @@
+"""The two sides of a build, teacher and student: each a float model, with the examples as it takes them.
+
+In:  the stages that made the model, and those that read the examples.
+Out: a `Side`: what is exported of it, what it is asked, and what it answers.
+The stages that make and judge artifacts work on sides, so that they need not know texts from images.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import override
+
+from toolchain.export.forms import Given, ImageForm, TextForm
+from toolchain.models import image as image_models
+from toolchain.models import text as text_models
+from toolchain.models.image import ImageModel
+from toolchain.models.inputs import ImageInputs, Inputs, TextInputs
+from toolchain.models.model import TransformerModel, reading
+from toolchain.stages.images import image_sample
+from toolchain.stages.plan import (
+    Done,
+    Plan,
+    image_model_of,
+    images_of,
+    model_of,
+    scaled,
+    scaling_of,
+    texts_of,
+    tokenizer_of,
+)
+from toolchain.stages.runtimes import Subject
+from toolchain.stages.student import training_sample
+from toolchain.tasks.kinds import task_of
+from toolchain.tasks.scores import Score
+
+VECTORS = 16  # examples that a device is timed and checked on
+
+Told = Callable[[int], None]
+
+
+class Side(ABC):
+    """A float model and the examples as it takes them."""
+
+    stage: Done  # what made the model
+
+    @property
+    @abstractmethod
+    def keys(self) -> dict[str, str]:
+        """What a result that depends on this side depends on."""
+
+    @abstractmethod
+    def subject(self) -> Subject:
+        """What is exported."""
+
+    @abstractmethod
+    def to_run(self) -> Any:
+        """A copy of the model that computes no more than its outputs need."""
+
+    @abstractmethod
+    def score(self) -> Score:
+        """The judge of the held-out part."""
+
+    @abstractmethod
+    def held_out(self) -> Inputs:
+        """The held-out examples, in the order that the score takes outputs in."""
+
+    @abstractmethod
+    def asked(self) -> Inputs:
+        """A seeded sample of what the device will be asked, of the held-out part: it is timed and checked on that."""
+
+    @abstractmethod
+    def sample(self, count: int) -> Inputs:
+        """A seeded sample of the training examples."""
+
+    @abstractmethod
+    def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
+        """What the model, or another that stands for it, says of each, (examples, outputs)."""
+
+    @abstractmethod
+    def given(self, inputs: Inputs) -> Given:
+        """The examples as an artifact takes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSide(Side):
+    """Texts; `tokens` is the stage that has the model's tokenizer."""
+
+    plan: Plan
+    texts: Done
+    tokens: Done
+    stage: Done
+
+    @property
+    @override
+    def keys(self) -> dict[str, str]:
+        return {"model": self.stage.key, "texts": self.texts.key, "tokens": self.tokens.key}
+
+    def model(self) -> TransformerModel:
+        """The float model."""
+        return model_of(self.stage)
+
+    @override
+    def subject(self) -> Subject:
+        form = TextForm(max_length=self.plan.max_length, lengths=self.plan.recipe.lengths)
+        return Subject(model=self.model(), form=form)
+
+    @override
+    def to_run(self) -> TransformerModel:
+        return reading(self.model())
+
+    @override
+    def score(self) -> Score:
+        return task_of(self.plan.recipe.task.kind).score(texts_of(self.texts), "test")
+
+    @override
+    def held_out(self) -> TextInputs:
+        return self.encoded(self.score().texts)
+
+    @override
+    def asked(self) -> TextInputs:
+        return self.encoded(asked_texts(self.texts))
+
+    @override
+    def sample(self, count: int) -> TextInputs:
+        return training_sample(self.plan, self.texts, self.tokens, count)
+
+    def encoded(self, texts: Sequence[str]) -> TextInputs:
+        """These texts in the model's tokens."""
+        return TextInputs(tokenizer_of(self.plan, self.tokens).encode(texts))
+
+    @override
+    def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
+        assert isinstance(inputs, TextInputs)
+        asked = self.model() if model is None else model
+        assert isinstance(asked, TransformerModel)
+        return text_models.outputs(asked, inputs.rows, told=told)
+
+    @override
+    def given(self, inputs: Inputs) -> Given:
+        assert isinstance(inputs, TextInputs)
+        return [row.ids for row in inputs.rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSide(Side):
+    """Images; `teacher` is the stage that says how they are scaled, for every model alike."""
+
+    plan: Plan
+    images: Done
+    teacher: Done
+    stage: Done
+
+    @property
+    @override
+    def keys(self) -> dict[str, str]:
+        return {"model": self.stage.key, "images": self.images.key}
+
+    def model(self) -> ImageModel:
+        """The float model."""
+        return image_model_of(self.plan, self.stage)
+
+    @override
+    def subject(self) -> Subject:
+        scaling = scaling_of(self.teacher)
+        form = ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels)
+        return Subject(model=self.model(), form=form, scaling=scaling)
+
+    @override
+    def to_run(self) -> ImageModel:
+        return image_models.to_run(self.model())
+
+    @override
+    def score(self) -> Score:
+        return task_of(self.plan.recipe.task.kind).score(images_of(self.images), "test")
+
+    @override
+    def held_out(self) -> ImageInputs:
+        return scaled(images_of(self.images).test.pixels, scaling_of(self.teacher))
+
+    @override
+    def asked(self) -> ImageInputs:
+        pixels = images_of(self.images).test.pixels
+        chosen = random.Random(0).sample(range(len(pixels)), min(VECTORS, len(pixels)))
+        return scaled(pixels[chosen], scaling_of(self.teacher))
+
+    @override
+    def sample(self, count: int) -> ImageInputs:
+        return image_sample(self.images, scaling_of(self.teacher), count)
+
+    @override
+    def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
+        return image_models.outputs(self.model() if model is None else model, inputs, told=told)
+
+    @override
+    def given(self, inputs: Inputs) -> Given:
+        assert isinstance(inputs, ImageInputs)
+        pixels: NDArray[np.uint8] = inputs.pixels.numpy()
+        return pixels
+
+
+def asked_texts(texts: Done) -> list[str]:
+    """A seeded sample of what the device will be asked, of the held-out texts."""
+    asked = sorted({row.text for row in texts_of(texts).test})
+    return random.Random(0).sample(asked, min(VECTORS, len(asked)))
