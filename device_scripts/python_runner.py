@@ -1,6 +1,6 @@
-"""Run one LiteRT or ONNX artifact as a job file says and print one JSON document: times, memory, outputs.
+"""Run one LiteRT, TFLite or ONNX artifact as a job file says and print one JSON document: times, memory, outputs.
 
-In:  argv[1], the runtime, "litert" or "onnx"; argv[2], a job file, the same as the native runner's
+In:  argv[1], the runtime, "litert", "tflite" or "onnx"; argv[2], a job file, the same as the native runner's
      (device_scripts/runner/job.hpp). For LiteRT its "lengths" name the artifact's signatures: "length_16" takes int32
      "ids" (1, 16) and gives float "output". An ONNX artifact takes int64 "ids" (1, n) up to the "max_length" of its
      metadata and gives float "output". Where the inputs are images the signature is "image", and both take uint8
@@ -210,16 +210,9 @@ class LiteRt:
         try:
             import ai_edge_litert
             from ai_edge_litert.interpreter import Interpreter
-
-            return Interpreter, runtime_version("ai-edge-litert", ai_edge_litert)
-        except ImportError as first:
-            try:
-                import tflite_runtime
-                from tflite_runtime.interpreter import Interpreter
-
-                return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
-            except ImportError:
-                raise Fault("run-failed", f"no LiteRT interpreter can be imported: {first}") from None
+        except ImportError as error:
+            raise Fault("run-failed", f"no LiteRT interpreter can be imported: {error}") from None
+        return Interpreter, runtime_version("ai-edge-litert", ai_edge_litert)
 
     def padded(self, place, ids):
         """(signature, ids) of a text: an int32 array of the smallest length that fits."""
@@ -283,6 +276,22 @@ class LiteRt:
     def profile(self):
         """Nothing: the interpreter's Python interface does not tell the time of an operator."""
         return {}
+
+
+class TfLite(LiteRt):
+    """The same under what LiteRT was before."""
+
+    name = "tflite"
+
+    @staticmethod
+    def imported():
+        """The interpreter class, and the version of the package it comes from."""
+        try:
+            import tflite_runtime
+            from tflite_runtime.interpreter import Interpreter
+        except ImportError as error:
+            raise Fault("run-failed", f"tflite-runtime cannot be imported: {error}") from None
+        return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
 
 
 class OnnxRuntime:
@@ -375,7 +384,7 @@ class OnnxRuntime:
         return {"profiled_ms": sum(took for _, took in counted) / len(counted) / 1e3, "operators": operators}
 
 
-BACKENDS = {backend.name: backend for backend in (LiteRt, OnnxRuntime)}
+BACKENDS = {backend.name: backend for backend in (LiteRt, TfLite, OnnxRuntime)}
 
 
 def too_long(place, ids, longest):

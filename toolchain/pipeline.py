@@ -126,7 +126,7 @@ class Stages(Students):
     """Those, and what follows up to the checked artifacts; only a search has an `index`."""
 
     account: Done
-    sensitivity: Done
+    sensitivity: tuple[Done, ...]
     index: Done | None
     exported: tuple[Exported, ...]
 
@@ -134,7 +134,7 @@ class Stages(Students):
         """One after another, as they were called."""
         return (
             *(self.examples, self.teacher.stage, *((self.trimmed,) if self.trimmed else ()), *self.answers),
-            *(*self.shrinking, self.account, self.sensitivity, *((self.index,) if self.index else ())),
+            *(*self.shrinking, self.account, *self.sensitivity, *((self.index,) if self.index else ())),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
 
@@ -154,16 +154,24 @@ def run_stages(plan: Plan) -> Stages:
     """The story: from examples and a teacher to int8 artifacts that were checked on every held-out example."""
     runtimes = _runtimes(plan)  # told before anything is made
     made = _from_images(plan) if plan.recipe.task.kind == "image-classification" else _from_texts(plan)
-    sensitivity = stages.measure_sensitivity(plan, made.student)
+    schemes = stages.schemes(plan, made.student, runtimes)
+    # Runtimes may differ in it; the first one's is what a report shows.
+    sensitivity = {
+        static: stages.measure_sensitivity(plan, made.student, static=static, name=name)
+        for static, name in zip(dict.fromkeys(schemes.values()), ("sensitivity", "second sensitivity"), strict=False)
+    }
     index = None
     if plan.recipe.task.kind == "embedding" and made.trimmed:
         index = stages.index_corpus(plan, made.examples, made.trimmed, made.student.stage)
     return Stages(
         **vars(made),
         account=stages.account(plan, made.teacher, made.student),
-        sensitivity=sensitivity,
+        sensitivity=tuple(sensitivity.values()),
         index=index,
-        exported=tuple(_export(plan, runtime, made.teacher, made.student, sensitivity) for runtime in runtimes),
+        exported=tuple(
+            _export(plan, runtime, made.teacher, made.student, sensitivity[static])
+            for runtime, static in schemes.items()
+        ),
     )
 
 

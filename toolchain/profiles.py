@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Confidence = Literal["R", "E", "C", "U"]
-Runtime = Literal["executorch", "litert", "onnx"]
+Runtime = Literal["executorch", "litert", "onnx", "tflite"]
 
 CONFIDENCE = {
     "R": "read in a primary source",

@@ -92,7 +92,7 @@ def lost(task: str, given: Mapping[str, Any], goal: float) -> list[dict[str, Any
         plan = Plan(recipe=Recipe.model_validate({**given, "stages": stages}), profile=PROFILE, progress=Silent())
         made = pipeline.run_stages(plan)
         whole = made.student.stage.findings["score"]
-        kept = made.sensitivity.findings["kept_float"]
+        kept = made.sensitivity[0].findings["kept_float"]
         for each in made.exported:
             found = each.check.findings["score"]
             rows.append(_row(task, way, each.runtime, whole, found, goal, kept))

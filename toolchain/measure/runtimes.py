@@ -1,6 +1,6 @@
 """What a machine needs to run an artifact: files to push, and the command that reads a job.
 
-In:  a runtime's name ("executorch", "litert" or "onnx"), the machine's processor, its Python.
+In:  a runtime's name ("executorch", "litert", "onnx" or "tflite"), the machine's processor, its Python.
 Out: `DeviceRuntime`. Everything is made or fetched once and cached; pushing it is `targets.push`'s concern.
 """
 
@@ -26,18 +26,30 @@ SITE = "site"
 DEFAULT_PYTHON = "3.11"
 # NumPy leaves old Pythons behind; for those, the last version that still has wheels.
 OLDER_NUMPY = {"3.9": "2.0.2", "3.10": "2.2.6"}
-LAYOUT = 1  # raise it when what is kept of the wheels changes
+LAYOUT = 3  # raise it when what is kept of the wheels changes
 # One thread and no user packages: nothing but the interpreter under test shall take memory or processor time.
 ENVIRONMENT = ("PYTHONNOUSERSITE=1", "OPENBLAS_NUM_THREADS=1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """The Python package that runs a kind of artifact, and which of its files that needs."""
+    """The Python package that runs a kind of artifact, and which of its files that needs.
+
+    Its version and NumPy's are those that are installed here, where none are `pinned`: a package that goes with an
+    older NumPy than ours can only be brought along, also on this machine.
+    """
 
     package: str
     kept: re.Pattern[str]
     purpose: str
+    pinned: tuple[str, str] | None = None
+
+    def versions(self, python: str) -> tuple[str, str]:
+        """The package's and NumPy's, for a device's Python."""
+        if self.pinned:
+            return self.pinned
+        numpy = OLDER_NUMPY.get(python) or installed_version("numpy", self.purpose)
+        return installed_version(self.package, self.purpose), numpy
 
     def keeps(self, member: str) -> bool:
         """Whether running a model needs this member of the wheel."""
@@ -64,6 +76,16 @@ WHEELS: Mapping[str, Wheel] = {
             r"onnxruntime/__init__\.py|onnxruntime/capi/[^/]*\.py|onnxruntime/capi/onnxruntime_pybind11_state[^/]*\.so"
             r"|onnxruntime-[^/]*\.dist-info/METADATA"
         ),
+    ),
+    # The last release of what LiteRT was before: the one for old systems, and for Python 3.9 to 3.11.
+    "tflite": Wheel(
+        package="tflite-runtime",
+        purpose="run TFLite artifacts",
+        kept=re.compile(
+            r"tflite_runtime/(__init__|interpreter|metrics_interface|metrics_portable)\.py"
+            r"|tflite_runtime/_pywrap_tensorflow_interpreter_wrapper[^/]*\.so|tflite_runtime-[^/]*\.dist-info/METADATA"
+        ),
+        pinned=("2.14.0", "1.26.4"),
     ),
 }
 RUNTIMES = ("executorch", *WHEELS)
@@ -104,7 +126,9 @@ def runtime_for(runtime: str, *, machine: str, python: str | None = None) -> Dev
             name=runtime, version=version, files=MappingProxyType(dict(files)), argv=(f"{{runtime}}/{PROGRAM}", "{job}")
         )
     if machine == platform.machine() and python in (None, running_python()):
-        return host_python(runtime)
+        if WHEELS[runtime].pinned is None:
+            return host_python(runtime)
+        return device_python(runtime, machine, running_python(), interpreter=sys.executable)
     return device_python(runtime, machine, python or DEFAULT_PYTHON)
 
 
@@ -122,13 +146,12 @@ def host_python(runtime: str) -> DeviceRuntime:
     return DeviceRuntime(name=runtime, version=version, files=files, argv=argv)
 
 
-def device_python(runtime: str, machine: str, python: str) -> DeviceRuntime:
-    """A runtime for a device that has `python3` and nothing else: NumPy and the interpreter come along."""
+def device_python(runtime: str, machine: str, python: str, *, interpreter: str = "python3") -> DeviceRuntime:
+    """A runtime for a device that has Python and nothing else: NumPy and the package come along."""
     wheel = WHEELS[runtime]
     if re.fullmatch(r"3\.\d{1,2}", python) is None:
         raise TargetError(f"the {runtime} runner needs Python 3 on the device, and it has {python}")
-    version = installed_version(wheel.package, wheel.purpose)
-    numpy = OLDER_NUMPY.get(python) or installed_version("numpy", wheel.purpose)
+    version, numpy = wheel.versions(python)
     # Only bytecode of the same Python can be made here; it saves a small board seconds at every start.
     compiled = python == running_python()
     name = f"{runtime}-{version}-numpy-{numpy}-{machine}-py{python}-{'pyc' if compiled else 'py'}-{LAYOUT}"
@@ -136,7 +159,7 @@ def device_python(runtime: str, machine: str, python: str) -> DeviceRuntime:
     def make(into: Path) -> None:
         for requirement, keep in (
             (f"{wheel.package}=={version}", wheel.keeps),
-            (f"numpy=={numpy}", keep_of_numpy),
+            (f"numpy=={numpy}", keep_of_old_numpy if numpy.startswith("1.") else keep_of_numpy),
         ):
             extract(fetch_wheel(requirement, machine=machine, python=python), into, keep)
         if compiled:
@@ -146,7 +169,7 @@ def device_python(runtime: str, machine: str, python: str) -> DeviceRuntime:
     files = {f"{SITE}/{path.relative_to(site).as_posix()}": path for path in sorted(site.rglob("*")) if path.is_file()}
     files[RUNNER_SCRIPT] = _runner_script(wheel.purpose)
     paths = (f"PYTHONPATH={{runtime}}/{SITE}", "PYTHONDONTWRITEBYTECODE=1")
-    argv = ("env", *ENVIRONMENT, *paths, "python3", f"{{runtime}}/{RUNNER_SCRIPT}", runtime, "{job}")
+    argv = ("env", *ENVIRONMENT, *paths, interpreter, f"{{runtime}}/{RUNNER_SCRIPT}", runtime, "{job}")
     return DeviceRuntime(name=runtime, version=version, files=MappingProxyType(files), argv=argv)
 
 
@@ -161,6 +184,18 @@ _NUMPY_DROPPED = re.compile(
 def keep_of_numpy(member: str) -> bool:
     """Whether `import numpy` and plain arrays need this member of NumPy's wheel."""
     return _NUMPY_DROPPED.search(member) is None
+
+
+# The same of NumPy 1, which imports nearly all of its parts at once.
+_OLD_NUMPY_DROPPED = re.compile(
+    r"(^|/)tests/|\.(pyi|pxd|pyx|a|h|c|typed|ini|build)$|conftest\.py$|^numpy/(f2py|testing|doc|_pyinstaller)/"
+    r"|^numpy/core/include/|dist-info/(?!METADATA$)"
+)
+
+
+def keep_of_old_numpy(member: str) -> bool:
+    """Whether `import numpy` and plain arrays need this member of the wheel of a NumPy before 2."""
+    return _OLD_NUMPY_DROPPED.search(member) is None
 
 
 def leave_only_bytecode(folder: Path) -> None:

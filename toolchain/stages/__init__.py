@@ -8,6 +8,7 @@ from toolchain.stages.artifacts import (
     export_int8,
     index_corpus,
     measure_sensitivity,
+    schemes,
     time_on_host,
 )
 from toolchain.stages.images import (
@@ -60,6 +61,7 @@ __all__ = [
     "measure_sensitivity",
     "model_of",
     "rank_parts",
+    "schemes",
     "read_images",
     "read_texts",
     "score_of",

@@ -12,15 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from toolchain.bundle import CORPUS, INDEX
 from toolchain.export.parity import compare
 from toolchain.host_latency import Contender, compare_on_host, digest_of
 from toolchain.models import text as text_models
 from toolchain.quantize.sensitivity import checked, sensitivity
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
-from toolchain.stages.runtimes import RUNTIMES
+from toolchain.stages.runtimes import RUNTIMES, outputs_of
 from toolchain.stages.sides import Side
 from toolchain.stages.student import is_static
 from toolchain.tasks.account import account_of
@@ -31,7 +29,7 @@ JUDGED = 256  # examples that sensitivity is measured on
 
 def artifact_name(runtime: str) -> str:
     """The model file's name in a stage's folder and in a bundle."""
-    return f"model{RUNTIMES[runtime].suffix}"
+    return f"{RUNTIMES[runtime].stem}{RUNTIMES[runtime].suffix}"
 
 
 def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
@@ -60,13 +58,19 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
     return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
 
 
-def measure_sensitivity(plan: Plan, student: Side) -> Done:
+def schemes(plan: Plan, student: Side, runtimes: Sequence[str]) -> dict[str, bool]:
+    """For each runtime whether its activations have fixed scales: as the recipe says, else as model or runtime ask."""
+    by_model = is_static(plan, student.to_run())
+    asked = plan.recipe.stages.quantize.scheme is not None
+    return {name: by_model or (RUNTIMES[name].static and not asked) for name in runtimes}
+
+
+def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = "sensitivity") -> Done:
     """What int8 does to each part of the student, and which parts are better left float."""
     settings = plan.recipe.stages.quantize
 
     def make(_: Path) -> Mapping[str, Any]:
         model = student.to_run()
-        static = is_static(plan, model)
         if not settings.sensitivity:
             checked(model, settings.keep_float)
             return {"kept_float": list(settings.keep_float), "static": static}
@@ -81,7 +85,7 @@ def measure_sensitivity(plan: Plan, student: Side) -> Done:
         )
         return {**found.document(), "static": static, "examples": len(sample)}
 
-    return stage(plan, "sensitivity", settings.model_dump(), student.keys, make)
+    return stage(plan, name, {**settings.model_dump(), "static": static}, student.keys, make)
 
 
 def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Done) -> Done:
@@ -106,12 +110,13 @@ def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
 
     def make(_: Path) -> Mapping[str, Any]:
         held_out = student.held_out()
-        run = RUNTIMES[runtime].session(artifact.file(artifact_name(runtime)), student.subject().form)
-        found = []
-        for index, given in enumerate(student.given(held_out)):
-            found.append(run(given))
-            plan.progress.update(index + 1, len(held_out))
-        outputs = torch.stack(found)
+        outputs = outputs_of(
+            runtime,
+            artifact.file(artifact_name(runtime)),
+            student.subject().form,
+            student.given(held_out),
+            told=lambda done: plan.progress.update(done, len(held_out)),
+        )
         parity = compare(outputs, student.outputs(held_out))
         return {"score": student.score().of(outputs), "parity": parity.document()}
 

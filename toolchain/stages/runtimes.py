@@ -12,11 +12,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from targets import open_target
+from toolchain.bundle import sha256_of
+from toolchain.deploy import HERE, deploy
 from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
 from toolchain.export.forms import Form, Given, Input
+from toolchain.measure.protocol import infer
 from toolchain.models.convnet import ConvNet
 from toolchain.models.image import OneImage, Scaling
 from toolchain.models.model import TransformerModel
@@ -66,15 +71,18 @@ class Runtime:
     """One runtime's verbs.
 
     `write_int8` gets the subject, its float twin's file, the places of the parts that stay float, and the examples that
-    fixed scales are taken from, none where activations are quantised as they come; it says what it found. `packages`
-    shape an artifact and are not among those every build has.
+    fixed scales are taken from, none where activations are quantised as they come; it says what it found. A runtime
+    that is `static` is slow at the latter. Where there is no `session` an artifact is run by the runner that devices
+    have. `packages` shape an artifact and are not among those every build has.
     """
 
     suffix: str
     fixed_lengths: bool
     write_float: Callable[[Subject, Path], None]
     write_int8: Callable[[Subject, Path, Path, Sequence[str], Given], Mapping[str, Any]]
-    session: Callable[[Path, Form], Run]
+    session: Callable[[Path, Form], Run] | None
+    static: bool = False
+    stem: str = "model"
     packages: tuple[str, ...] = ()
 
     def versions(self) -> dict[str, str]:
@@ -175,4 +183,33 @@ RUNTIMES: Mapping[str, Runtime] = {
         session=onnx.Session,
         packages=onnx.PACKAGES,
     ),
+    # The same file, for an interpreter that has no fast kernels for activations which are quantised as they come.
+    "tflite": Runtime(
+        suffix=".tflite",
+        fixed_lengths=True,
+        write_float=_litert_float,
+        write_int8=_litert_int8,
+        session=None,
+        static=True,
+        stem="model-tflite",  # a bundle may have LiteRT's beside it
+    ),
 }
+
+
+def outputs_of(runtime: str, file: Path, form: Form, given: Given, told: Callable[[int], None]) -> Tensor:
+    """What an artifact says of each input here, (inputs, outputs); `told` hears how many are done."""
+    session = RUNTIMES[runtime].session
+    if session is None:
+        target = open_target(HERE)
+        try:
+            place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=form.lengths)
+            found = torch.tensor(infer(target, place.artifact, place.runtime, given))
+        finally:
+            target.close()
+        told(len(given))
+        return found
+    run, said = session(file, form), []
+    for each in given:
+        said.append(run(each))
+        told(len(said))
+    return torch.stack(said)
