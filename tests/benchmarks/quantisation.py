@@ -26,7 +26,7 @@ from tests.benchmarks.options import parsed
 from toolchain import stages
 from toolchain.bundle import sha256_of
 from toolchain.export import litert, onnx
-from toolchain.export.forms import TextForm
+from toolchain.export.forms import TextForm, length_name
 from toolchain.host_latency import Contender, HostLatency, compare_on_host
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
@@ -40,13 +40,14 @@ from toolchain.quiet import quiet
 from toolchain.recipe import load_recipe
 from toolchain.stages import Plan
 from toolchain.stages.prices import executorch_int8
-from toolchain.stages.runtimes import RUNTIMES, Subject
+from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
 
 LONGEST = 64
 LENGTHS = (16, 32, LONGEST)
 ASKED = 48  # questions that are timed at their real lengths
 LONG = 8  # texts of 64 tokens
 COMPARED = 500
+EXAMPLES = 128
 PEAK_WIDTH, PEAK_LAYERS = 1024, 8
 EAGER = "PyTorch eager, float"
 BY_ITSELF = "ai_edge_quantizer {}, one signature of 64"
@@ -109,9 +110,11 @@ def figures(*, quick: bool) -> dict[str, Any]:
     asked = [row.ids for row in tokenizer.encode([row.text for row in random.Random(1).sample(rows, ASKED)])]
     long = [row.ids for row in compared if len(row.ids) == LONGEST][:LONG]
     expected = outputs(model, compared)
+    seen = random.Random(2).sample(stages.texts_of(texts).training_texts, EXAMPLES)
+    taught = [row.ids for row in tokenizer.encode(seen)]
     linear_macs = linear_macs_of(model)
     with tempfile.TemporaryDirectory() as scratch:
-        made, peaks = variants(model, Path(scratch)), peak_variants(Path(scratch))
+        made, peaks = variants(model, Path(scratch), taught), peak_variants(Path(scratch))
         timed = {
             "long": race([*made, *peaks], long, rounds=2 if quick else 5),
             "real": race(made, asked, rounds=2 if quick else 5),
@@ -145,15 +148,15 @@ def figures(*, quick: bool) -> dict[str, Any]:
     }
 
 
-def variants(model: TransformerModel, folder: Path) -> list[Variant]:
-    """The teacher's files, ours first."""
+def variants(model: TransformerModel, folder: Path, examples: Sequence[Sequence[int]]) -> list[Variant]:
+    """The teacher's files, ours first; `examples` are training texts, for fixed scales where a runtime needs those."""
     made: list[Variant] = []
     subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS))
     for name, runtime in RUNTIMES.items():
         lengths = LENGTHS if runtime.fixed_lengths else ()
-        twin, small = (folder / f"{kind}{runtime.suffix}" for kind in ("float", "int8"))
+        twin, small = (folder / f"{name}-{kind}{runtime.suffix}" for kind in ("float", "int8"))
         runtime.write_float(subject, twin)
-        runtime.write_int8(subject, twin, small, (), ())
+        runtime.write_int8(subject, twin, small, (), examples if runtime.static else ())
         for kind, file in (("float", twin), ("int8", small)):
             made.append(
                 Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")
@@ -172,16 +175,20 @@ def peak_variants(folder: Path) -> list[Variant]:
     """The large products as int8 under each runtime."""
     torch.manual_seed(0)
     module = Peak().eval()
-    executorch_int8(module, folder / "peak.pte", form=ONE_LENGTH)
+    executorch_int8(module, folder / "peak-executorch.pte", form=ONE_LENGTH)
     litert.export(module, folder / "peak.float.tflite", form=ONE_LENGTH)
-    flatbuffer.with_int8(folder / "peak.float.tflite", folder / "peak.tflite")
+    flatbuffer.with_int8(folder / "peak.float.tflite", folder / "peak-litert.tflite")
+    example = {"ids": ONE_LENGTH.fixed([1] * LONGEST)[1].numpy()}
+    flatbuffer.with_int8(
+        folder / "peak.float.tflite", folder / "peak-tflite.tflite", examples={length_name(LONGEST): [example]}
+    )
     onnx.export(module, folder / "peak.float.onnx", form=ONE_LENGTH)
-    onnx_int8.with_int8(folder / "peak.float.onnx", folder / "peak.onnx")
+    onnx_int8.with_int8(folder / "peak.float.onnx", folder / "peak-onnx.onnx")
     return [
         Variant(
             name=f"{name} peak",
             runtime=name,
-            file=folder / f"peak{runtime.suffix}",
+            file=folder / f"peak-{name}{runtime.suffix}",
             lengths=(LONGEST,) if runtime.fixed_lengths else (),
             float_name="",
         )
@@ -219,8 +226,8 @@ def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: in
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
     form = TextForm(max_length=LONGEST, lengths=variant.lengths)
-    run = RUNTIMES[variant.runtime].session(variant.file, form)
-    found = functional.cosine_similarity(torch.stack([run(row.ids) for row in rows]), expected, dim=-1)
+    said = outputs_of(variant.runtime, variant.file, form, [row.ids for row in rows], told=lambda _: None)
+    found = functional.cosine_similarity(said, expected, dim=-1)
     return {"mean": float(found.mean()), "least": float(found.min())}
 
 

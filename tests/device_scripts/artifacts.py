@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -151,7 +151,9 @@ def image_artifact_for(runtime: str) -> Artifact:
 
     path = folder() / f"images-{runtime}"
     form = ImageForm(height=SHAPE[0], width=SHAPE[1], channels=SHAPE[2])
-    {"executorch": executorch, "litert": litert, "onnx": onnx}[runtime].export(tiny_image_model(), path, form=form)
+    {"executorch": executorch, "litert": litert, "onnx": onnx, "tflite": litert}[runtime].export(
+        tiny_image_model(), path, form=form
+    )
     return Artifact(runtime=runtime, path=path, lengths=())
 
 
@@ -165,7 +167,13 @@ def write_image_job(place: Path, model: Artifact, /, content: bytes | None = Non
 
 
 def artifact_for(runtime: str) -> Artifact:
-    return {"executorch": executorch_artifact, "litert": litert_artifact, "onnx": onnx_artifact}[runtime]()
+    made = {
+        "executorch": executorch_artifact,
+        "litert": litert_artifact,
+        "onnx": onnx_artifact,
+        "tflite": litert_artifact,
+    }
+    return replace(made[runtime](), runtime=runtime)
 
 
 def write_job(place: Path, model: Artifact, /, inputs: Any = None, **changes: Any) -> Path:

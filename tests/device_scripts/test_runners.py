@@ -265,7 +265,8 @@ def test_the_python_runner_without_a_runtime_it_knows_and_a_job_is_refused(argum
     )
     assert ended.returncode == 1
     assert (
-        json.loads(ended.stdout)["error"]["message"] == "give two arguments: litert or onnx, and the path of a job file"
+        json.loads(ended.stdout)["error"]["message"]
+        == "give two arguments: litert or tflite or onnx, and the path of a job file"
     )
 
 

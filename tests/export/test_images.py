@@ -16,7 +16,7 @@ from toolchain.models.image import Scaling, outputs
 from toolchain.models.image_teacher import load_images
 from toolchain.models.inputs import ImageInputs
 from toolchain.recipe import ModelSource
-from toolchain.stages.runtimes import RUNTIMES, Subject
+from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +56,7 @@ def said(subject: Subject, pixels: Any) -> torch.Tensor:
 
 
 def run(runtime: str, file: Path, subject: Subject, pixels: Any) -> torch.Tensor:
-    session = RUNTIMES[runtime].session(file, subject.form)
-    return torch.stack([session(each) for each in pixels])
+    return outputs_of(runtime, file, subject.form, pixels, told=lambda _: None)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -72,7 +71,7 @@ def test_float_and_int8_artifacts_say_what_the_model_says(tmp_path: Path, runtim
     expected = said(subject, asked)
     assert torch.allclose(run(runtime, twin, subject, asked), expected, rtol=1e-3, atol=1e-3)
     # A net's layers read what is on scales of their own; a transformer's have outliers, and are scaled as they come.
-    made_for.write_int8(subject, twin, small, (), () if kind == "vit" else examples)
+    made_for.write_int8(subject, twin, small, (), () if kind == "vit" and not made_for.static else examples)
     found = run(runtime, small, subject, asked)
     assert found.dtype == torch.float32
     # Nobody taught these: of a deep net with random weights int8 leaves less than of a real one.
@@ -110,4 +109,4 @@ def test_a_convolution_that_is_named_stays_float_and_one_that_int8_spoils_is_rig
     float_more = 3 * (joined.weight.numel() + hidden.weight.numel())
     first, second = sizes.values()
     assert second - first == pytest.approx(float_more, rel=0.25)
-    assert errors["network.joined", "network.hidden"] < 0.1 < 0.3 < errors[()]
+    assert errors["network.joined", "network.hidden"] < 0.1 < 0.2 < errors[()]

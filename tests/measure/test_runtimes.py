@@ -136,11 +136,19 @@ def test_the_trimmed_wheels_run_a_model_without_anything_else_installed(tmp_path
     assert f'"runtime_version": "{made.version}"' in ended.stdout
 
 
-@pytest.mark.parametrize("runtime", WHEELS)
+@pytest.mark.parametrize("runtime", [name for name, wheel in WHEELS.items() if wheel.pinned is None])
 def test_a_runtime_in_python_uses_the_packages_of_this_machine_here(runtime: str) -> None:
     made = runtime_for(runtime, machine=HERE)
     assert list(made.files) == ["python_runner.py"]
     assert sys.executable in made.argv
+
+
+def test_a_runtime_that_goes_with_an_older_numpy_is_brought_along_here_too() -> None:
+    made = runtime_for("tflite", machine=HERE)
+    assert made.version == "2.14.0"
+    assert sys.executable in made.argv
+    assert any(name.startswith("site/numpy/core/_multiarray_umath.") for name in made.files)
+    assert not any("/tests/" in name or name.endswith((".py", ".h")) for name in made.files if name.startswith("site/"))
 
 
 def test_the_command_names_the_places_on_the_device() -> None:
@@ -163,7 +171,7 @@ def test_a_machine_without_a_runtime_is_refused_with_those_that_have_one(machine
 
 
 def test_an_unknown_runtime_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnsupportedModelError, match="executorch, litert, onnx"):
+    with pytest.raises(UnsupportedModelError, match="executorch, litert, onnx, tflite"):
         runtime_for("tensorrt", machine="aarch64")
 
 

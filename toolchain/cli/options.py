@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-RUNTIMES = "executorch|litert|onnx"
+RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 TargetAddress = Annotated[
     str,

@@ -20,8 +20,8 @@ from toolchain.errors import EnvironmentFaultError
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 
-# Newest first; pip takes a wheel for any of them.
-GLIBC_TAGS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
+# pip takes the first of them that there is a wheel for: newest first, and last what only Debian 12 and later have.
+GLIBC_TAGS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux_2_34")
 DOWNLOAD_LIMIT_S = 900.0
 LARGEST_UNPACKED_BYTES = 1 << 30
 
