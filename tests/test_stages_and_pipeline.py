@@ -651,7 +651,7 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
 @pytest.mark.slow
 def test_texts_too_are_taught_and_exported_on_scales_of_their_own(labelled: Path, tmp_path: Path) -> None:
     quantize = {"scheme": "static-int8", "aware": {"epochs": 4, "learning_rate": 1e-3}, "max_error_percent": 30}
-    runtimes = {"runtimes": ["executorch", "litert", "onnx"]}
+    runtimes = {"runtimes": ["executorch", "litert", "onnx", "tflite"]}
     given = recipe("classification", labelled, quantize=quantize, export=runtimes)
     manifest = pipeline.build(given, PROFILE, tmp_path / "bundle").bundle.manifest
     names = [stage.name for stage in manifest.stages]
@@ -662,6 +662,18 @@ def test_texts_too_are_taught_and_exported_on_scales_of_their_own(labelled: Path
     for artifact in manifest.artifacts:
         assert artifact.parity.cosine_min > 0.9, artifact
         assert artifact.score == pytest.approx(manifest.student.score, abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_runtime_without_dynamic_kernels_gets_fixed_scales_and_its_own_choice_of_parts(paired: Path) -> None:
+    made = pipeline.run_stages(plan(recipe("embedding", paired, export={"runtimes": ["litert", "tflite"]})))
+    assert [stage.name for stage in made.sensitivity] == ["sensitivity", "second sensitivity"]
+    assert [stage.findings["static"] for stage in made.sensitivity] == [False, True]
+    litert, tflite = made.exported
+    assert (litert.file(litert.int8).name, tflite.file(tflite.int8).name) == ("model.tflite", "model-tflite.tflite")
+    assert tflite.int8.settings["scheme"] == "static-int8"
+    assert tflite.check.findings["parity"]["cosine_min"] > 0.95
+    assert litert.check.findings["parity"]["passed"]
 
 
 @pytest.mark.slow

@@ -451,8 +451,8 @@ class Quantize(_Section):
 
     `scheme` is "dynamic-int8", in which each layer's inputs are scaled as they come: right for transformers, whose
     activations have outliers. Or "static-int8", in which scales are fixed by `examples` of the training part, so that
-    nothing between two layers is float: right for convolutions. Where none is given the model's family decides.
-    `aware` adds a lesson in int8.
+    nothing between two layers is float: right for convolutions, and all that tflite-runtime can. Where none is given
+    the model's family decides. `aware` adds a lesson in int8.
 
     With `sensitivity` it is measured on training texts how far each part puts the outputs off, and where all together
     put them further off than `max_error_percent` (a ratio of root mean squares), the parts that are to blame stay

@@ -29,12 +29,14 @@ def with_int8(
     *,
     examples: Examples | None = None,
     products_only: bool = False,
+    one_scale: bool = False,
     kept_float: Collection[bytes] = (),
 ) -> None:
     """Quantise `source` into `destination`, but for the operators whose weights are among `kept_float`, as bytes.
 
     With `examples` activations get fixed scales, from the least value seen to the largest; without, as they come. With
     `products_only` those are what layers with weights read and give: all between them, norms and softmax, stays float.
+    With `one_scale` a table has one scale in all and not one a row: tflite-runtime 2.14 reads no more of them.
     Raises `ExportError` when the quantiser refuses the model.
     """
     from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
@@ -43,7 +45,9 @@ def with_int8(
     try:
         with quiet():
             worker = quantizer.Quantizer(str(source))
-            worker.load_quantization_recipe(_recipe(static=bool(examples), products_only=products_only))
+            worker.load_quantization_recipe(
+                _recipe(static=bool(examples), products_only=products_only, one_scale=one_scale)
+            )
             for operator in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):  # as they are told
                 worker.update_quantization_recipe(
                     regex=".*",
@@ -62,7 +66,7 @@ def with_int8(
         raise ExportError("LiteRT", error) from error
 
 
-def _recipe(*, static: bool, products_only: bool) -> list[dict[str, Any]]:
+def _recipe(*, static: bool, products_only: bool, one_scale: bool) -> list[dict[str, Any]]:
     """What the quantiser is told."""
     from ai_edge_quantizer import recipe
 
@@ -73,6 +77,10 @@ def _recipe(*, static: bool, products_only: bool) -> list[dict[str, Any]]:
     if not products_only:
         return [whole]
     (tables,) = recipe.dynamic_wi8_afp32()
+    if one_scale:
+        settings = tables["op_config"]
+        weights = {**settings["weight_tensor_config"], "granularity": "TENSORWISE"}
+        tables = {**tables, "op_config": {**settings, "weight_tensor_config": weights}}
     return [*({**whole, "operation": name} for name in PRODUCTS), {**tables, "operation": "EMBEDDING_LOOKUP"}]
 
 

@@ -59,10 +59,9 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
 
 
 def schemes(plan: Plan, student: Side, runtimes: Sequence[str]) -> dict[str, bool]:
-    """For each runtime whether its activations have fixed scales: as the recipe says, else as model or runtime ask."""
+    """For each runtime whether its activations have fixed scales: as it needs, or as the recipe or the model asks."""
     by_model = is_static(plan, student.to_run())
-    asked = plan.recipe.stages.quantize.scheme is not None
-    return {name: by_model or (RUNTIMES[name].static and not asked) for name in runtimes}
+    return {name: by_model or RUNTIMES[name].static for name in runtimes}
 
 
 def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = "sensitivity") -> Done:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,8 @@ class Runtime:
 
     `write_int8` gets the subject, its float twin's file, the places of the parts that stay float, and the examples that
     fixed scales are taken from, none where activations are quantised as they come; it says what it found. A runtime
-    that is `static` is slow at the latter. Where there is no `session` an artifact is run by the runner that devices
-    have. `packages` shape an artifact and are not among those every build has.
+    that is `static` has no right or fast kernels for the latter. Where there is no `session` an artifact is run by the
+    runner that devices have. `packages` shape an artifact and are not among those every build has.
     """
 
     suffix: str
@@ -119,14 +120,19 @@ def _litert_float(subject: Subject, file: Path) -> None:
 
 
 def _litert_int8(
-    subject: Subject, twin: Path, file: Path, kept_float: Sequence[str], examples: Given
+    subject: Subject, twin: Path, file: Path, kept_float: Sequence[str], examples: Given, *, one_scale: bool = False
 ) -> Mapping[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {}
     for example in examples:  # every signature needs scales, also one that no example is as long as
         for name, given in subject.form.every_fixed(example).items():
             found.setdefault(name, []).append({subject.form.name: given.numpy()})
     flatbuffer.with_int8(
-        twin, file, examples=found, products_only=subject.products_only, kept_float=_weights(subject, kept_float)
+        twin,
+        file,
+        examples=found,
+        products_only=subject.products_only,
+        one_scale=one_scale,
+        kept_float=_weights(subject, kept_float),
     )
     compact(file)
     return {}
@@ -188,7 +194,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         suffix=".tflite",
         fixed_lengths=True,
         write_float=_litert_float,
-        write_int8=_litert_int8,
+        write_int8=partial(_litert_int8, one_scale=True),
         session=None,
         static=True,
         stem="model-tflite",  # a bundle may have LiteRT's beside it
