@@ -122,9 +122,7 @@ def test_a_net_becomes_a_bundle_that_knows_digits_in_int8(built: BuildResult) ->
     assert built.verdict.met, built.verdict.summary()
     findings = {stage.name: stage.findings for stage in manifest.stages}
     assert findings["prune"]["macs"] <= 0.3 * findings["teacher"]["macs"]
-    assert (
-        findings["distill"]["score"] > 0.95 * findings["teacher"]["score"]
-    )  # what is left after the cut may be as good
+    assert findings["distill"]["score"] > 0.95 * findings["teacher"]["score"]
     assert findings["sensitivity"]["static"] is True
     assert findings["account"]["count"] == 1797 - sum(
         findings["images"]["examples"][p] for p in ("train", "validation")
