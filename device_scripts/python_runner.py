@@ -47,14 +47,20 @@ def bad_job(name, what):
     return Fault("bad-job", f'"{name}" {what}')
 
 
-def read_json(path):
-    """The JSON object in a file."""
+def content_of(path):
+    """The bytes of a file of the job."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise Fault("bad-job", f"{path} is larger than 256 MB")
-        document = json.loads(path.read_bytes())
+        return path.read_bytes()
     except OSError:
         raise Fault("bad-job", f"cannot read {path}") from None
+
+
+def read_json(path):
+    """The JSON object in a file."""
+    try:
+        document = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         raise Fault("bad-job", f"{path} is not valid JSON: {error}") from None
     if not isinstance(document, dict):
@@ -125,12 +131,7 @@ def read_images(path, images):
     if not is_integer(count, 1, MOST_SAMPLES):
         raise bad_job("count", f"must be an integer from 1 to {MOST_SAMPLES}")
     file = path.parent / images["file"]
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise Fault("bad-job", f"{file} is larger than 256 MB")
-        content = file.read_bytes()
-    except OSError:
-        raise Fault("bad-job", f"cannot read {file}") from None
+    content = content_of(file)
     size = len(content) // count
     if not size or len(content) != size * count:
         raise Fault("bad-job", f"{file} cannot be split into {count} images")

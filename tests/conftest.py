@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,19 @@ def toml_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache and a home for all tests of a module, sharing only the compiled runner; and short measurements."""
+    from toolchain import host_latency
+    from toolchain.places import cache_dir
+
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "runners").symlink_to(cache_dir("runners"))
+    quick = replace(host_latency.PROTOCOL, warmup_runs=2, warmup_s=0.0, samples=8, min_seconds=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_CACHE_DIR", str(cache))
+        patch.setenv("EDGEWRIGHT_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setattr(host_latency, "PROTOCOL", quick)
+        yield

@@ -1,7 +1,7 @@
 """From images to a bundle: nets of convolutions and vision transformers, built, checked, measured and asked."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ import torch
 from PIL import Image
 
 from tests.models.test_image import net_folder
-from toolchain import answer, host_latency, pipeline, stages
+from toolchain import answer, pipeline, stages
 from toolchain.benchmark import bench
 from toolchain.bundle import Bundle
 from toolchain.errors import BundleError, InputError
 from toolchain.models.convnet import ConvNet
 from toolchain.models.model import TransformerModel
 from toolchain.pipeline import BuildResult
-from toolchain.places import cache_dir
 from toolchain.profiles import load_profile
 from toolchain.progress import Silent
 from toolchain.quantize.simulated import as_int8, parts_of, ranges_of
@@ -30,17 +29,7 @@ PROFILE = load_profile("raspberry-pi-4")
 SIDE = 8
 
 
-@pytest.fixture(scope="module", autouse=True)
-def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache and a home for all of these tests, sharing only the compiled runner; and short measurements."""
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "runners").symlink_to(cache_dir("runners"))
-    quick = replace(host_latency.PROTOCOL, warmup_runs=2, warmup_s=0.0, samples=8, min_seconds=0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEWRIGHT_CACHE_DIR", str(cache))
-        patch.setenv("EDGEWRIGHT_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setattr(host_latency, "PROTOCOL", quick)
-        yield
+pytestmark = pytest.mark.usefixtures("own_places")
 
 
 def recipe(model: Mapping[str, Any], task: Mapping[str, Any] | None = None, **changes: Mapping[str, Any]) -> Recipe:

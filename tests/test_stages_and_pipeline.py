@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tests import tiny
-from toolchain import host_latency, pipeline, stages
+from toolchain import pipeline, stages
 from toolchain.bundle import Bundle, sha256_of
 from toolchain.cache import PACKAGES
 from toolchain.errors import InputError, TrainingError
@@ -23,7 +23,6 @@ from toolchain.models.encoder import Encoder
 from toolchain.models.text import outputs
 from toolchain.models.transformer import LayerShape
 from toolchain.pipeline import BuildResult
-from toolchain.places import cache_dir
 from toolchain.profiles import Profile, load_profile
 from toolchain.progress import Progress, Silent
 from toolchain.recipe import Recipe
@@ -40,17 +39,7 @@ WHOLE: dict[str, Any] = {"layers": None, "heads": None, "neurons": None}
 WIDTH = 32  # of the tiny teacher
 
 
-@pytest.fixture(scope="module", autouse=True)
-def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache and a home for all of these tests, sharing only the compiled runner; and short measurements."""
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "runners").symlink_to(cache_dir("runners"))
-    quick = replace(host_latency.PROTOCOL, warmup_runs=2, warmup_s=0.0, samples=8, min_seconds=0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEWRIGHT_CACHE_DIR", str(cache))
-        patch.setenv("EDGEWRIGHT_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setattr(host_latency, "PROTOCOL", quick)
-        yield
+pytestmark = pytest.mark.usefixtures("own_places")
 
 
 def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:

@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -213,7 +213,7 @@ class Bundle:
 class Vectors:
     """Inputs (ids of texts, or images) with the float student's outputs."""
 
-    inputs: list[list[int]] | NDArray[np.uint8]
+    inputs: Sequence[Sequence[int]] | NDArray[np.uint8]
     outputs: list[list[float]]
 
     def write(self, folder: Path) -> None:

@@ -18,9 +18,6 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import toolchain
 from toolchain import bundle as bundles
 from toolchain import stages
@@ -38,7 +35,7 @@ from toolchain.bundle import (
 )
 from toolchain.cache import PACKAGES
 from toolchain.errors import InputError
-from toolchain.export.forms import Given, ImageForm
+from toolchain.export.forms import ImageForm
 from toolchain.host_latency import Contender
 from toolchain.models.inputs import Inputs
 from toolchain.profiles import Profile
@@ -335,7 +332,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
         if made.trimmed:
             shutil.copyfile(made.trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
         asked = student.asked()
-        Vectors(inputs=_listed(student.given(asked)), outputs=student.outputs(asked).tolist()).write(folder)
+        Vectors(inputs=student.given(asked), outputs=student.outputs(asked).tolist()).write(folder)
         if made.index:
             for name in (bundles.CORPUS, bundles.INDEX):
                 shutil.copyfile(made.index.file(name), folder / name)
@@ -382,7 +379,7 @@ def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, 
 
 def _task(plan: Plan, made: Stages) -> TaskFacts:
     kind, task = plan.recipe.task.kind, task_of(plan.recipe.task.kind)
-    form = made.student.subject().form
+    form = made.student.form()
     metric = made.teacher.stage.findings["metric"]
     if isinstance(form, ImageForm):
         image = ImageFacts(height=form.height, width=form.width, channels=form.channels)
@@ -414,8 +411,3 @@ def _stage_facts(stage: Done) -> StageFacts:
         settings=dict(stage.settings),
         findings=dict(stage.findings),
     )
-
-
-def _listed(given: Given) -> list[list[int]] | NDArray[np.uint8]:
-    """Images stay an array; texts are lists of ids."""
-    return given if isinstance(given, np.ndarray) else [[int(each) for each in ids] for ids in given]

@@ -378,14 +378,14 @@ class Distill(_Section):
     left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
     of. With `augment` the teacher is asked so many altered copies of each text of the training part too (pieces of it,
     thinned, or joined to another's; of an image moved ones): of a few thousand texts alone a student learns the answers
-    by heart. A batch is of so many tokens, or images. The weights
-    say how much each part of the loss counts: the teacher's outputs (classes softened by `temperature`), its last
-    hidden vectors, the intermediate ones that enter the layers which stay (`prune.layers` must list them), the
-    relations in its last attention, the similarities of its embeddings, and, where the data has pairs, finding a text's
-    partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts from random numbers
-    instead of what pruning left. `projection` puts a square matrix behind an embedding's pooled vectors, to turn them
-    to the teacher's: it takes as many bytes as the width squared, and next to no time. With `patience` training ends
-    after so many epochs without a better score on the validation part. `finish` adds a lesson.
+    by heart. A batch is of so many tokens, or images. The weights say how much each part of the loss counts: the
+    teacher's outputs (classes softened by `temperature`), its last hidden vectors, the intermediate ones that enter the
+    layers which stay (`prune.layers` must list them), the relations in its last attention, the similarities of its
+    embeddings, and, where the data has pairs, finding a text's partner. At a `pair_weight` of 0 the student learns from
+    the teacher alone. `fresh` starts from random numbers instead of what pruning left. `projection` puts a square
+    matrix behind an embedding's pooled vectors, to turn them to the teacher's: it takes as many bytes as the width
+    squared, and next to no time. With `patience` training ends after so many epochs without a better score on the
+    validation part. `finish` adds a lesson.
     """
 
     enabled: bool = True

@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tests.benchmarks.options import parsed
 from toolchain import pipeline
 from toolchain.profiles import load_profile
@@ -24,7 +22,7 @@ from toolchain.progress import Silent
 from toolchain.quiet import quiet
 from toolchain.recipe import Recipe, load_recipe
 from toolchain.stages import Plan, Side
-from toolchain.stages.runtimes import RUNTIMES
+from toolchain.stages.runtimes import by_signature, outputs_of
 
 PROFILE = load_profile("raspberry-pi-4")
 LEAST_LOSS_GOAL, TRANSFORMER_GOAL = 0.5, 1.0  # points
@@ -107,18 +105,14 @@ def blindly(side: Side, twin: Path) -> float:
     """The score of a float LiteRT file once its quantiser has given everything fixed scales."""
     from ai_edge_quantizer import quantizer, recipe
 
-    form = side.subject().form
-    seen: dict[str, list[dict[str, Any]]] = {}
-    for example in side.given(side.sample(256)):
-        for name, tensor in form.every_fixed(example).items():
-            seen.setdefault(name, []).append({form.name: tensor.numpy()})
+    form = side.form()
+    seen = by_signature(form, side.given(side.sample(256)))
     with tempfile.TemporaryDirectory() as folder, quiet():
         file = Path(folder, "blind.tflite")
         worker = quantizer.Quantizer(str(twin))
         worker.load_quantization_recipe(recipe.static_wi8_ai8())
         worker.quantize(worker.calibrate(seen, num_threads=1)).export_model(str(file))
-        run = RUNTIMES["litert"].session(file, form)
-        said = torch.stack([run(each).float() for each in side.given(side.held_out())])
+        said = outputs_of("litert", file, form, side.given(side.held_out()), told=lambda _: None)
     return side.score().of(said)
 
 

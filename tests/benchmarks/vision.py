@@ -33,6 +33,7 @@ from toolchain.data.moved import with_moved
 from toolchain.models import convnet, image_teacher
 from toolchain.models import model as models
 from toolchain.models.convnet import ConvNet
+from toolchain.models.factories import digit_resnet, digit_vit
 from toolchain.models.inputs import ImageInputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
@@ -257,13 +258,9 @@ def _least_pruned(made: Callable[[float], Smaller], most: float, digits: Digits)
 
 def new_resnet(seed: int, **changes: Any) -> ConvNet:
     """As transformers makes one, for grey images."""
-    import transformers
-
-    stated = {"embedding_size": 32, "hidden_sizes": [32, 64, 128], "depths": [2, 2, 2], "layer_type": "basic"}
-    config = transformers.ResNetConfig(num_channels=1, num_labels=10, **{**stated, **changes})
     torch.manual_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
-        _write(transformers.ResNetForImageClassification(config), folder)
+        _write(digit_resnet(**changes)[0], folder)
         return convnet.from_pretrained(Path(folder), side=2 * NATIVE_SIDE)
 
 
@@ -309,18 +306,10 @@ def untaught_net(net: ConvNet, seed: int) -> ConvNet:
 
 
 def new_vit(seed: int, **changes: Any) -> TransformerModel:
-    """As transformers makes one, for grey images in patches of 2 × 2.
-
-    Weights are drawn wider than its 0.02, which is meant for a width of 768.
-    """
-    import transformers
-
-    stated = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
-    images = {"image_size": NATIVE_SIDE, "patch_size": 2, "num_channels": 1, "num_labels": 10}
-    config = transformers.ViTConfig(initializer_range=0.1, **{**stated, **images, **changes})
+    """As transformers makes one, for grey images in patches of 2 × 2."""
     torch.manual_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
-        _write(transformers.ViTForImageClassification(config), folder)
+        _write(digit_vit(**changes), folder)
         labels = [str(digit) for digit in range(10)]
         return image_teacher.load_images(ModelSource(folder=Path(folder)), labels=labels).model
 

@@ -36,9 +36,9 @@ class TextForm:
 
     def example(self) -> Tensor:
         """A text of token 1 only, (1, 16) int64: its values do not matter to an export."""
-        return example_ids()
+        return torch.ones(1, EXAMPLE_LENGTH, dtype=torch.long)
 
-    def free(self) -> tuple[dict[int, Any]] | None:
+    def free(self) -> tuple[dict[int, Any]]:
         """What `torch.export` is told of the one input: its second size is free."""
         return ({1: torch.export.Dim("length", min=SHORTEST, max=self.max_length)},)
 
@@ -52,16 +52,16 @@ class TextForm:
 
     def fixed(self, given: Input) -> tuple[str, Tensor]:
         """The smallest fixed shape that holds a text, and the text filled up with padding to it."""
-        return next(iter(self.every_fixed(given).items()))
+        return self._filled(given, next(length for length in self.lengths if length >= len(given)))
 
     def every_fixed(self, given: Input) -> dict[str, Tensor]:
         """Each fixed shape that holds a text, the smallest first, and the text filled up with padding to it."""
-        found = {}
-        for length in self.lengths:
-            if length >= len(given):
-                found[length_name(length)] = torch.zeros(1, length, dtype=torch.int32)
-                found[length_name(length)][0, : len(given)] = torch.as_tensor(given)
-        return found
+        return dict(self._filled(given, length) for length in self.lengths if length >= len(given))
+
+    def _filled(self, given: Input, length: int) -> tuple[str, Tensor]:
+        filled = torch.zeros(1, length, dtype=torch.int32)
+        filled[0, : len(given)] = torch.as_tensor(given)
+        return length_name(length), filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +104,6 @@ class ImageForm:
 
 
 Form = TextForm | ImageForm
-
-
-def example_ids(length: int = EXAMPLE_LENGTH) -> Tensor:
-    """A text of token 1 only, (1, length) int64."""
-    return torch.ones(1, length, dtype=torch.long)
 
 
 def length_name(length: int) -> str:

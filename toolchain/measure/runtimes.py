@@ -173,11 +173,13 @@ def device_python(runtime: str, machine: str, python: str, *, interpreter: str =
     return DeviceRuntime(name=runtime, version=version, files=MappingProxyType(files), argv=argv)
 
 
-# Parts that `import numpy` leaves alone until they are named, and what only developers use.
+# What only developers use of a NumPy.
+_DEVELOPERS = r"(^|/)tests/|\.(pyi|pxd|pyx|a|h|c|typed|ini|build)$|conftest\.py$|dist-info/(?!METADATA$)"
+# And parts that `import numpy` leaves alone until they are named.
 _NUMPY_DROPPED = re.compile(
-    r"(^|/)tests/|\.(pyi|pxd|pyx|a|h|c|typed|ini|build)$|conftest\.py$"
+    rf"{_DEVELOPERS}"
     r"|^numpy/(random|f2py|fft|polynomial|ma|testing|typing|distutils|ctypeslib|doc|_pyinstaller|core|char|rec|strings)/"
-    r"|^numpy/_core/(include|lib)/|_core/(_simd|_[a-z_]*tests)\.[^/]*so$|dist-info/(?!METADATA$)"
+    r"|^numpy/_core/(include|lib)/|_core/(_simd|_[a-z_]*tests)\.[^/]*so$"
 )
 
 
@@ -187,10 +189,7 @@ def keep_of_numpy(member: str) -> bool:
 
 
 # The same of NumPy 1, which imports nearly all of its parts at once.
-_OLD_NUMPY_DROPPED = re.compile(
-    r"(^|/)tests/|\.(pyi|pxd|pyx|a|h|c|typed|ini|build)$|conftest\.py$|^numpy/(f2py|testing|doc|_pyinstaller)/"
-    r"|^numpy/core/include/|dist-info/(?!METADATA$)"
-)
+_OLD_NUMPY_DROPPED = re.compile(rf"{_DEVELOPERS}|^numpy/(f2py|testing|doc|_pyinstaller|core/include)/")
 
 
 def keep_of_old_numpy(member: str) -> bool:

@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolchain.errors import BadDataError
 from toolchain.models import convnet
 from toolchain.models import model as models
 from toolchain.models.convnet import ConvNet, folded
-from toolchain.models.inputs import LUMINANCE, Inputs
+from toolchain.models.inputs import LUMINANCE, Inputs, require_channels
 from toolchain.models.model import TransformerModel, reading
 
 BRIGHTEST = 255
@@ -81,13 +80,9 @@ def with_channels(pixels: Any, channels: int) -> NDArray[np.uint8]:
     """
     found: NDArray[np.uint8] = np.asarray(pixels, dtype=np.uint8)
     has = found.shape[-1]
+    require_channels(has, channels)
     if has == channels:
         return found
-    if {has, channels} != {1, 3}:
-        raise BadDataError(
-            f"the images have {has} channels, but the model takes {channels}; only grey (1) and coloured (3) are made "
-            "into each other"
-        )
     if channels == 1:
         return np.rint(found @ np.array(LUMINANCE, dtype=np.float32)).astype(np.uint8)[..., None]
     return np.repeat(found, channels, axis=-1)

@@ -77,11 +77,7 @@ class ImageInputs:
             raise BadDataError(f"images must be (images, height, width, channels) in bytes or floats, not {found}")
         has = self.pixels.shape[-1]
         self.channels = channels or has
-        if self.channels != has and {self.channels, has} != {1, 3}:
-            raise BadDataError(
-                f"the images have {has} channels, but the model takes {self.channels}; only grey (1) and coloured (3) "
-                "are made into each other"
-            )
+        require_channels(has, self.channels)
         for name, values in (("mean", mean), ("std", std)):
             if len(values) not in (1, self.channels):
                 raise BadDataError(
@@ -105,6 +101,15 @@ class ImageInputs:
             images = (images * torch.tensor(LUMINANCE)).sum(dim=-1, keepdim=True)
         images = images.expand(*images.shape[:-1], self.channels)
         return (((images - self.mean) / self.std).permute(0, 3, 1, 2).contiguous(),)
+
+
+def require_channels(has: int, wanted: int) -> None:
+    """Raises `BadDataError` for numbers of channels that are not made into each other."""
+    if has != wanted and {has, wanted} != {1, 3}:
+        raise BadDataError(
+            f"the images have {has} channels, but the model takes {wanted}; only grey (1) and coloured (3) are made "
+            "into each other"
+        )
 
 
 def first_places(row: Encoded) -> dict[int, int]:

@@ -122,8 +122,7 @@ class _Int8(nn.Module):
 
     def _read(self, given: Tensor, over: tuple[int, ...]) -> Tensor:
         if self.span is None:
-            low, high = given.detach().amin(dim=over, keepdim=True), given.detach().amax(dim=over, keepdim=True)
-            return _straight_through(given, rounded_between(given.detach(), low, high))
+            return _straight_through(given, rounded_tokens(given.detach(), over))
         low, high = given.new_tensor(self.span.low), given.new_tensor(self.span.high)
         return _straight_through(given.clamp(low, high), rounded_between(given.detach(), low, high))
 
@@ -135,9 +134,9 @@ def rounded_rows(weights: Tensor) -> Tensor:
     return (weights / scales).round() * scales
 
 
-def rounded_tokens(hidden: Tensor) -> Tensor:
-    """Activations (…, n) as runtimes round them where they come: from a token's smallest to its largest."""
-    return rounded_between(hidden, hidden.amin(dim=-1, keepdim=True), hidden.amax(dim=-1, keepdim=True))
+def rounded_tokens(hidden: Tensor, over: tuple[int, ...] = (-1,)) -> Tensor:
+    """Activations as runtimes round them where they come: from the smallest to the largest of a token (or image)."""
+    return rounded_between(hidden, hidden.amin(dim=over, keepdim=True), hidden.amax(dim=over, keepdim=True))
 
 
 def rounded_between(values: Tensor, low: Tensor, high: Tensor) -> Tensor:

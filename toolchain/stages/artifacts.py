@@ -60,7 +60,7 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
 
 def schemes(plan: Plan, student: Side, runtimes: Sequence[str]) -> dict[str, bool]:
     """For each runtime whether its activations have fixed scales: as it needs, or as the recipe or the model asks."""
-    by_model = is_static(plan, student.to_run())
+    by_model = is_static(plan, student.model())
     return {name: by_model or RUNTIMES[name].static for name in runtimes}
 
 
@@ -112,7 +112,7 @@ def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
         outputs = outputs_of(
             runtime,
             artifact.file(artifact_name(runtime)),
-            student.subject().form,
+            student.form(),
             student.given(held_out),
             told=lambda done: plan.progress.update(done, len(held_out)),
         )
@@ -146,7 +146,7 @@ def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
 
 def _export_settings(plan: Plan, runtime: str, side: Side) -> dict[str, Any]:
     made_for = RUNTIMES[runtime]
-    form = asdict(side.subject().form)
+    form = asdict(side.form())
     lengths = list(form.pop("lengths")) if made_for.fixed_lengths else []
     versions = {"packages": versions} if (versions := made_for.versions()) else {}
     return {"runtime": runtime, **form, "lengths": lengths, **versions}

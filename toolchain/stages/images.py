@@ -6,12 +6,8 @@ Out: `Done` stages, as those of `teacher` and `student` are for texts.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
-import shutil
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolchain.cache import ALL_CODE, MODEL_CODE
+from toolchain.cache import MODEL_CODE
 from toolchain.compress import channels, distill, low_rank, prune, refit
 from toolchain.compress.importance import importance
 from toolchain.compress.reconstruct import reconstructed
@@ -38,11 +34,10 @@ from toolchain.models.inputs import ImageInputs, Inputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.transformer import LINEARS
-from toolchain.places import cache_dir
 from toolchain.recipe import Distill
 from toolchain.stages.plan import IMAGES, Done, Plan, image_model_of, images_of, scaled, scaling_of, shares, stage
-from toolchain.stages.student import AWARE, LESSONS, imitation_of, in_int8, schedule_of, weights_of
-from toolchain.stages.teacher import lesson_of
+from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of
+from toolchain.stages.teacher import ends_by_validation, lesson_of
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.kinds import task_of
 from toolchain.tasks.scores import Score
@@ -93,7 +88,7 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
                 list(task.targets(examples)) * (1 + settings.augment),
                 task,
                 settings.model_copy(update={"batch_tokens": settings.batch_images}),
-                validate=_validation(examples, teacher.model, scaling, task, patience=settings.patience),
+                validate=_validation(plan, examples, teacher.model, scaling, stage_name="finetune"),
                 told=shares(plan, "loss"),
             )
             found = lesson_of(trained)
@@ -191,50 +186,37 @@ def teach_image_student(
     """
     first, steps = plan.recipe.stages.distill, plan.recipe.stages.prune.steps
     settings, name = aware or _part_of(first, step, steps), AWARE if aware else LESSONS[0]
-    told = {**settings.model_dump(), **({"quantize": plan.recipe.stages.quantize.model_dump()} if aware else {})}
     inputs = {"student": student.key, "answers": answers.key, "step": step}
-    key = json.dumps([told, inputs], sort_keys=True, default=str)
-    unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
 
-    def make(folder: Path) -> Mapping[str, Any]:
+    def make(folder: Path, teach: Teach) -> Mapping[str, Any]:
         model, scaling = image_model_of(plan, student), scaling_of(teacher)
         found: dict[str, Any] = {}
         if settings.enabled:
             if settings.fresh:
                 model = _fresh(model, settings.seed)
-            examples = images_of(images)
-            task = task_of(plan.recipe.task.kind)
-            sample = image_sample(images, scaling, plan.recipe.stages.quantize.examples)
-            with in_int8(plan, model, sample) if aware else nullcontext():
-                trained = distill.distill(
-                    model,
-                    distill.Targets.load(answers.result.folder),
-                    scaled(_taught_pixels(images, first), scaling),
-                    schedule_of(settings, settings.batch_images),
-                    imitation=imitation_of(plan),
-                    weights=weights_of(settings),
-                    setting=f"stages.{'quantize.aware' if aware else 'distill'}.learning_rate",
-                    validate=_validation(examples, model, scaling, task, patience=settings.patience),
-                    checkpoints=unfinished,
-                    key=key,
-                    trackers=settings.trackers,
-                    tracker_folder=cache_dir("trackers") if settings.trackers else None,
-                    told=shares(plan, "loss"),
-                )
-            found = lesson_of(trained)
+            found = teach(
+                model,
+                answers,
+                scaled(_taught_pixels(images, first), scaling),
+                schedule_of(settings, settings.batch_images),
+                sample=lambda count: image_sample(images, scaling, count),
+                setting=f"stages.{'quantize.aware' if aware else 'distill'}.learning_rate",
+                validate=_validation(plan, images_of(images), model, scaling, stage_name="distill"),
+            )
         image_models.save(model, folder)
         return {**found, **_described(plan, model, scaling, images)}
 
-    done = stage(plan, name, told, inputs, make, code=ALL_CODE if aware else MODEL_CODE)
-    shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
-    return done
+    return lesson_stage(plan, name, settings, inputs, make)
 
 
 def image_sample(images: Done, scaling: Scaling, count: int = FITTED_IMAGES) -> ImageInputs:
     """A seeded sample of the training images."""
-    pixels = images_of(images).training_pixels
-    chosen = random.Random(0).sample(range(len(pixels)), min(count, len(pixels)))
-    return scaled(pixels[chosen], scaling)
+    return scaled(some_of(images_of(images).training_pixels, count), scaling)
+
+
+def some_of(pixels: Any, count: int) -> Any:
+    """So many of the images, or all there are, chosen by a seed."""
+    return pixels[random.Random(0).sample(range(len(pixels)), min(count, len(pixels)))]
 
 
 def scored(plan: Plan, model: nn.Module, scaling: Scaling, examples: data.Images, score: Score) -> float:
@@ -274,16 +256,7 @@ def _cut(plan: Plan, model: ImageModel, sample: Inputs, teacher: Done, scaling: 
         return _finest(multiple, lambda size: to_share(model, sample, share, multiple=size)).model
     if settings.steps > 1:
         raise InputError("prune.steps of a model of images goes with prune.keep_macs")
-    goals = prune.Settings(
-        layers=settings.layers,
-        heads=settings.heads,
-        neurons=settings.neurons,
-        head_width=settings.head_width,
-        width=settings.width,
-        ranking=settings.ranking,
-        multiple=multiple,
-    )
-    small = prune.prune(model, importance(model, sample, kind=settings.importance), goals)
+    small = prune.prune(model, importance(model, sample, kind=settings.importance), goal_of(settings, multiple))
     if not settings.reconstruct:
         return small.model
     return reconstructed(small.model, model, small.cuts, sample, width=small.width)
@@ -323,16 +296,12 @@ def _described(plan: Plan, model: nn.Module, scaling: Scaling, images: Done) -> 
 
 
 def _validation(
-    examples: data.Images, model: nn.Module, scaling: Scaling, task: Any, *, patience: int | None
+    plan: Plan, examples: data.Images, model: nn.Module, scaling: Scaling, *, stage_name: str
 ) -> Callable[[], float] | None:
-    if patience is None:
+    if not ends_by_validation(plan, examples.validation, stage_name):
         return None
-    if not len(examples.validation):
-        raise InputError(
-            "a patience ends training by the score on the validation part, which is empty; raise "
-            "data.split.validation, give data.validation, or leave patience out"
-        )
-    score, inputs = task.score(examples, "validation"), scaled(examples.validation.pixels, scaling)
+    score = task_of(plan.recipe.task.kind).score(examples, "validation")
+    inputs = scaled(examples.validation.pixels, scaling)
     return lambda: score.of(image_models.outputs(model, inputs))
 
 

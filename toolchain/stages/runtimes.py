@@ -122,20 +122,25 @@ def _litert_float(subject: Subject, file: Path) -> None:
 def _litert_int8(
     subject: Subject, twin: Path, file: Path, kept_float: Sequence[str], examples: Given, *, one_scale: bool = False
 ) -> Mapping[str, Any]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for example in examples:  # every signature needs scales, also one that no example is as long as
-        for name, given in subject.form.every_fixed(example).items():
-            found.setdefault(name, []).append({subject.form.name: given.numpy()})
     flatbuffer.with_int8(
         twin,
         file,
-        examples=found,
+        examples=by_signature(subject.form, examples),
         products_only=subject.products_only,
         one_scale=one_scale,
         kept_float=_weights(subject, kept_float),
     )
     compact(file)
     return {}
+
+
+def by_signature(form: Form, examples: Given) -> dict[str, list[dict[str, Any]]]:
+    """The examples as each signature takes them: all need scales, also one that no example is as long as."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for example in examples:
+        for name, given in form.every_fixed(example).items():
+            found.setdefault(name, []).append({form.name: given.numpy()})
+    return found
 
 
 def _onnx_float(subject: Subject, file: Path) -> None:

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from toolchain.export.forms import Given, ImageForm, TextForm
+from toolchain.export.forms import Form, Given, ImageForm, TextForm
 from toolchain.models import image as image_models
 from toolchain.models import text as text_models
 from toolchain.models.image import ImageModel
 from toolchain.models.inputs import ImageInputs, Inputs, TextInputs
 from toolchain.models.model import TransformerModel, reading
-from toolchain.stages.images import image_sample
+from toolchain.stages.images import image_sample, some_of
 from toolchain.stages.plan import (
     Done,
     Plan,
@@ -38,6 +38,7 @@ from toolchain.stages.plan import (
 )
 from toolchain.stages.runtimes import Subject
 from toolchain.stages.student import training_sample
+from toolchain.stages.teacher import score_of
 from toolchain.tasks.kinds import task_of
 from toolchain.tasks.scores import Score
 
@@ -55,6 +56,14 @@ class Side(ABC):
     @abstractmethod
     def keys(self) -> dict[str, str]:
         """What a result that depends on this side depends on."""
+
+    @abstractmethod
+    def model(self) -> Any:
+        """The float model."""
+
+    @abstractmethod
+    def form(self) -> Form:
+        """What an artifact of it takes; no model is read to tell."""
 
     @abstractmethod
     def subject(self) -> Subject:
@@ -103,14 +112,17 @@ class TextSide(Side):
     def keys(self) -> dict[str, str]:
         return {"model": self.stage.key, "texts": self.texts.key, "tokens": self.tokens.key}
 
+    @override
     def model(self) -> TransformerModel:
-        """The float model."""
         return model_of(self.stage)
 
     @override
+    def form(self) -> TextForm:
+        return TextForm(max_length=self.plan.max_length, lengths=self.plan.recipe.lengths)
+
+    @override
     def subject(self) -> Subject:
-        form = TextForm(max_length=self.plan.max_length, lengths=self.plan.recipe.lengths)
-        return Subject(model=self.model(), form=form)
+        return Subject(model=self.model(), form=self.form())
 
     @override
     def to_run(self) -> TransformerModel:
@@ -118,7 +130,7 @@ class TextSide(Side):
 
     @override
     def score(self) -> Score:
-        return task_of(self.plan.recipe.task.kind).score(texts_of(self.texts), "test")
+        return score_of(self.plan, self.texts)
 
     @override
     def held_out(self) -> TextInputs:
@@ -163,15 +175,18 @@ class ImageSide(Side):
     def keys(self) -> dict[str, str]:
         return {"model": self.stage.key, "images": self.images.key}
 
+    @override
     def model(self) -> ImageModel:
-        """The float model."""
         return image_model_of(self.plan, self.stage)
 
     @override
-    def subject(self) -> Subject:
+    def form(self) -> ImageForm:
         scaling = scaling_of(self.teacher)
-        form = ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels)
-        return Subject(model=self.model(), form=form, scaling=scaling)
+        return ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels)
+
+    @override
+    def subject(self) -> Subject:
+        return Subject(model=self.model(), form=self.form(), scaling=scaling_of(self.teacher))
 
     @override
     def to_run(self) -> ImageModel:
@@ -179,7 +194,7 @@ class ImageSide(Side):
 
     @override
     def score(self) -> Score:
-        return task_of(self.plan.recipe.task.kind).score(images_of(self.images), "test")
+        return task_of(self.plan.recipe.task.kind).score(images_of(self.images))
 
     @override
     def held_out(self) -> ImageInputs:
@@ -187,9 +202,7 @@ class ImageSide(Side):
 
     @override
     def asked(self) -> ImageInputs:
-        pixels = images_of(self.images).test.pixels
-        chosen = random.Random(0).sample(range(len(pixels)), min(VECTORS, len(pixels)))
-        return scaled(pixels[chosen], scaling_of(self.teacher))
+        return scaled(some_of(images_of(self.images).test.pixels, VECTORS), scaling_of(self.teacher))
 
     @override
     def sample(self, count: int) -> ImageInputs:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +32,7 @@ from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
 from toolchain.places import cache_dir
 from toolchain.quantize.sensitivity import checked
 from toolchain.quantize.simulated import as_int8, ranges_of
-from toolchain.recipe import Distill
+from toolchain.recipe import Distill, Prune
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import price_parts
 from toolchain.stages.teacher import lesson_of, priced, score_of, scored, sizes_of, validation
@@ -44,6 +44,7 @@ FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
 LESSONS = ("distill", "finish")  # the stages that train, one for each of the recipe's lessons
 AWARE = "aware"  # the one that trains in int8
 RECORDINGS = ("teach", "teach finish")  # those that ask the teacher for them
+Teach = Callable[..., dict[str, Any]]
 TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
 
 
@@ -236,11 +237,10 @@ def teach_student(
     `aware` are the settings of a lesson in which the student already computes in int8.
     """
     settings, name = aware or plan.recipe.stages.distill.lessons[lesson], AWARE if aware else LESSONS[lesson]
+    part = "quantize.aware" if aware else "distill.finish" if lesson else "distill"
     inputs = {"vocabulary": trimmed.key, "student": student.key, "answers": answers.key, "share": share}
-    key = json.dumps([settings.model_dump(), inputs], sort_keys=True, default=str)
-    unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
 
-    def make(folder: Path) -> Mapping[str, Any]:
+    def make(folder: Path, teach: Teach) -> Mapping[str, Any]:
         model, tokenizer, examples = model_of(student), tokenizer_of(plan, trimmed), texts_of(texts)
         found: dict[str, Any] = {}
         if settings.enabled:
@@ -248,31 +248,20 @@ def teach_student(
                 model = fresh(model, seed=settings.seed)
             if settings.projection:
                 model = models.projected(model)
-            targets = distill.Targets.load(answers.result.folder)
             taught = json.loads(answers.file(TAUGHT).read_text(encoding="utf-8"))
             rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
             pairs = examples.training_pairs
-            part = "quantize.aware" if aware else "distill.finish" if lesson else "distill"
-            sample = training_sample(plan, texts, trimmed, plan.recipe.stages.quantize.examples) if aware else None
-            with in_int8(plan, model, sample) if sample else nullcontext():
-                trained = distill.distill(
-                    model,
-                    targets,
-                    TextInputs(rows),
-                    schedule_of(settings, settings.batch_tokens, share),
-                    imitation=imitation_of(plan),
-                    weights=weights_of(settings),
-                    layers=[each["from_layer"] for each in student.findings["layers"]],
-                    partners=distill.partners_of(taught, pairs) if pairs else None,
-                    setting=f"stages.{part}.learning_rate",
-                    validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
-                    checkpoints=unfinished,
-                    key=key,
-                    trackers=settings.trackers,
-                    tracker_folder=cache_dir("trackers") if settings.trackers else None,
-                    told=shares(plan, "loss"),
-                )
-            found = lesson_of(trained)
+            found = teach(
+                model,
+                answers,
+                TextInputs(rows),
+                schedule_of(settings, settings.batch_tokens, share),
+                sample=lambda count: training_sample(plan, texts, trimmed, count),
+                layers=[each["from_layer"] for each in student.findings["layers"]],
+                partners=distill.partners_of(taught, pairs) if pairs else None,
+                setting=f"stages.{part}.learning_rate",
+                validate=validation(plan, texts, model, tokenizer, stage_name="distill"),
+            )
         models.save(model, folder)
         return {
             **found,
@@ -282,10 +271,58 @@ def teach_student(
             "drift": _drift(plan, texts, teacher, trimmed, student, model),
         }
 
+    return priced(plan, lesson_stage(plan, name, settings, inputs, make))
+
+
+def lesson_stage(
+    plan: Plan,
+    name: str,
+    settings: Distill,
+    inputs: Mapping[str, Any],
+    make: Callable[[Path, Teach], Mapping[str, Any]],
+) -> Done:
+    """A stage that trains, of texts or of images, which goes on from a checkpoint where it was cut off.
+
+    `make` is given a `Teach`: (model, the recorded answers, the same examples, a schedule) trains the model in place
+    and gives what a manifest says of it. By name it takes a `sample` of so many training examples, which the scales of
+    a lesson in int8 are taken from, and whatever else `distill.distill` takes.
+    """
+    aware = name == AWARE
+    told = {**settings.model_dump(), **({"quantize": plan.recipe.stages.quantize.model_dump()} if aware else {})}
+    key = json.dumps([told, inputs], sort_keys=True, default=str)
+    unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def teach(
+        model: nn.Module,
+        answers: Done,
+        examples: Inputs,
+        schedule: Schedule,
+        *,
+        sample: Callable[[int], Inputs],
+        **more: Any,
+    ) -> dict[str, Any]:
+        within = in_int8(plan, model, sample(plan.recipe.stages.quantize.examples)) if aware else nullcontext()
+        with within:
+            trained = distill.distill(
+                model,
+                distill.Targets.load(answers.result.folder),
+                examples,
+                schedule,
+                imitation=imitation_of(plan),
+                weights=weights_of(settings),
+                checkpoints=unfinished,
+                key=key,
+                trackers=settings.trackers,
+                tracker_folder=cache_dir("trackers") if settings.trackers else None,
+                told=shares(plan, "loss"),
+                **more,
+            )
+        return lesson_of(trained)
+
     code = ALL_CODE if aware else MODEL_CODE
-    done = stage(plan, name, settings.model_dump(), inputs, make, code=code)
+    done = stage(plan, name, told, inputs, lambda folder: make(folder, teach), code=code)
     shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
-    return priced(plan, done)
+    return done
 
 
 def _whole_of(whole: Done, trimmed: Done) -> TransformerModel:
@@ -311,7 +348,15 @@ def _pruned(
 ) -> prune.Pruned:
     """By the sizes the recipe gives; a step of a gradual cut goes part of the way from the `original` teacher."""
     settings = plan.recipe.stages.prune
-    goal = prune.Settings(
+    goal = goal_of(settings, multiple)
+    if settings.steps > 1:
+        goal = prune.steps(original, goal, settings.steps)[step]
+    return prune.prune(model, importance.Importance.load(ranked.file("importance.safetensors")), goal)
+
+
+def goal_of(settings: Prune, multiple: int) -> prune.Settings:
+    """The sizes that a recipe gives."""
+    return prune.Settings(
         layers=settings.layers,
         heads=settings.heads,
         neurons=settings.neurons,
@@ -321,9 +366,6 @@ def _pruned(
         ranking=settings.ranking,
         multiple=multiple,
     )
-    if settings.steps > 1:
-        goal = prune.steps(original, goal, settings.steps)[step]
-    return prune.prune(model, importance.Importance.load(ranked.file("importance.safetensors")), goal)
 
 
 def _searched(

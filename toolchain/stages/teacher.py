@@ -6,7 +6,7 @@ Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,15 +114,22 @@ def validation(
     plan: Plan, texts: Done, model: TransformerModel, tokenizer: TextTokenizer, *, stage_name: str
 ) -> Callable[[], float] | None:
     """The score on the validation part, where the recipe ends this stage's training by it."""
-    if getattr(plan.recipe.stages, stage_name).patience is None:
+    if not ends_by_validation(plan, texts_of(texts).validation, stage_name):
         return None
-    if not texts_of(texts).validation:
+    score = score_of(plan, texts, "validation")
+    return lambda: scored(plan, model, tokenizer, score)
+
+
+def ends_by_validation(plan: Plan, part: Sized, stage_name: str) -> bool:
+    """Whether the recipe ends this stage's training by the score on the validation part, which must not be empty."""
+    if getattr(plan.recipe.stages, stage_name).patience is None:
+        return False
+    if not len(part):
         raise InputError(
             f"stages.{stage_name}.patience ends training by the score on the validation part, which is empty; raise "
             "data.split.validation, give data.validation, or leave patience out"
         )
-    score = score_of(plan, texts, "validation")
-    return lambda: scored(plan, model, tokenizer, score)
+    return True
 
 
 def lesson_of(trained: Trained) -> dict[str, Any]:
