@@ -343,8 +343,8 @@ def test_training_that_diverges_names_the_step_and_the_setting(rows: list[Encode
 
 def _answers(targets: Targets, rows: list[Encoded], ids: Tensor) -> Tensor:
     """The teacher's vector of its word for every piece of a batch; what stands on padding must not matter."""
-    hidden = torch.full((*ids.shape, 32), 1e6)
-    for place, own in enumerate(ids):
+    hidden = torch.full((*ids.shape, 32), 1e6, device=ids.device)
+    for place, own in enumerate(ids.cpu()):
         (row,) = (n for n, each in enumerate(rows) if list(each.ids) == own[own != 0].tolist())
         for position, unit in enumerate(rows[row].words):
             hidden[place, position] = targets.hidden[int(targets.starts[row]) + unit].float()

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from toolchain.models.devices import device_of
 from toolchain.models.training import Schedule, Trained, train
 
 LENGTHS = [10] * 48
@@ -49,7 +50,8 @@ def trained(
         if frozen_statistics:  # they are each process's own
             model[1].eval()
         noise = random.random() if dropout else 0.0  # Python's generator counts too
-        return (model(inputs[batch]) - wanted[batch]).square().mean() * (1.0 + noise)
+        place = device_of(model)
+        return (model(inputs[batch].to(place)) - wanted[batch].to(place)).square().mean() * (1.0 + noise)
 
     def told(share: float, loss: float) -> None:
         nonlocal heard
@@ -60,7 +62,7 @@ def trained(
 
     def score() -> float:
         with torch.no_grad():
-            return -float((model(inputs) - wanted).square().mean())
+            return -float((model(inputs.to(device_of(model))).cpu() - wanted).square().mean())
 
     random.seed(3)
     schedule = Schedule(learning_rate=0.03, batch_tokens=batch_tokens, seed=0, epochs=epochs, seconds=seconds)

@@ -70,7 +70,7 @@ def test_the_best_epochs_weights_stay_and_patience_ends_the_rest() -> None:
     values, states = iter([0.5, 0.9, 0.7, 0.8, 0.6]), []
 
     def validate() -> float:
-        states.append({name: value.clone() for name, value in model.state_dict().items()})
+        states.append({name: value.cpu().clone() for name, value in model.state_dict().items()})
         return next(values)
 
     settings = Finetune(epochs=9, learning_rate=3e-3, batch_tokens=256, patience=3)

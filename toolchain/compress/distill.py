@@ -21,10 +21,11 @@ from torch.nn import functional
 
 from toolchain.compress import relations
 from toolchain.compress.units import Joined, Units, ranges, rows_at, units_of
+from toolchain.models.devices import device_of, on_accelerator
 from toolchain.models.inputs import Inputs, in_batches
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches, fast_arithmetic
-from toolchain.models.training import Schedule, Trained, device_of, train
+from toolchain.models.training import Schedule, Trained, train
 
 RECORDED_TOKENS = 4096  # of a batch that the teacher is asked at once
 SPREAD_SAMPLE = 1 << 16  # hidden vectors that the scale of the hidden loss is taken from
@@ -93,22 +94,24 @@ def record_targets(
 ) -> Targets:
     """Run the teacher once over `inputs`; `told` hears (examples done, examples).
 
+    The teacher moves to the GPU, where there is one, for as long as it is asked; what it says is in main memory.
     Of the layers `entered` the hidden vectors that come in are recorded too. A model that is no `TransformerModel` has
     outputs alone. With a `folder` everything goes into files of it, which `Targets.load` reads; vectors as they come,
     so that memory need not hold them: three states of a million words are 2.3 GB at a width of 384.
     """
-    if not isinstance(teacher, TransformerModel):
-        targets = _outputs_alone(teacher, inputs, folder, told)
-    else:
-        record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention, folder=folder)
-        done = 0
-        with torch.inference_mode(), fast_arithmetic():
-            for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
-                record.add(indexes)
-                done += len(indexes)
-                if told:
-                    told(done, len(inputs))
-        targets = record.targets()
+    with on_accelerator(teacher), torch.inference_mode():  # what is moved within inference cannot be trained again
+        if not isinstance(teacher, TransformerModel):
+            targets = _outputs_alone(teacher, inputs, folder, told)
+        else:
+            record = _Record(teacher, inputs, hidden=hidden, entered=entered, attention=attention, folder=folder)
+            done = 0
+            with fast_arithmetic():
+                for indexes in in_batches(teacher.encoder, inputs, RECORDED_TOKENS):
+                    record.add(indexes)
+                    done += len(indexes)
+                    if told:
+                        told(done, len(inputs))
+            targets = record.targets()
     if folder is not None:
         targets.write_small(folder)
     return targets
@@ -143,20 +146,21 @@ class _Record:
 
     def add(self, indexes: Sequence[int]) -> None:
         """One batch."""
-        encoder, batch = self.teacher.encoder, self.inputs.batch(indexes)
+        encoder, place = self.teacher.encoder, device_of(self.teacher)
+        batch = tuple(each.to(place) for each in self.inputs.batch(indexes))
         states = encoder.all_hidden(*batch)
         outputs = self.teacher.head(states[-1].float(), encoder.mask(*batch)).float()
         joined = self.units.joined(indexes)
         rows = joined.firsts(outputs).split(joined.counts.tolist()) if self.each else outputs
         for index, row in zip(indexes, rows, strict=True):
-            self.outputs[index] = row
+            self.outputs[index] = row.cpu()
         places = ranges(self.starts[list(indexes)], joined.counts)
         if len(self.hidden):
-            self.hidden[places] = joined.means(states[-1].float()).half()
+            self.hidden[places] = joined.means(states[-1].float()).half().cpu()
         for recorded, layer in zip(self.intermediate, self.entered.tolist(), strict=True):
-            recorded[places] = joined.means(states[layer].float()).half()
+            recorded[places] = joined.means(states[layer].float()).half().cpu()
         if len(self.attention):
-            self.attention[places] = joined.means(relations.joined(encoder, states[-2]).float()).half()
+            self.attention[places] = joined.means(relations.joined(encoder, states[-2]).float()).half().cpu()
 
     def targets(self) -> Targets:
         """All of it."""
@@ -190,14 +194,14 @@ def _outputs_alone(
     teacher: nn.Module, inputs: Inputs, folder: Path | None, told: Callable[[int, int], None] | None
 ) -> Targets:
     found: list[Tensor] = [torch.empty(0)] * len(inputs)
-    done = 0
-    with torch.inference_mode():
-        for indexes in batches(inputs.sizes, 256):
-            for index, row in zip(indexes, teacher(*inputs.batch(indexes)).float(), strict=True):
-                found[index] = row
-            done += len(indexes)
-            if told:
-                told(done, len(inputs))
+    done, place = 0, device_of(teacher)
+    for indexes in batches(inputs.sizes, 256):
+        answers = teacher(*(each.to(place) for each in inputs.batch(indexes))).float().cpu()
+        for index, row in zip(indexes, answers, strict=True):
+            found[index] = row
+        done += len(indexes)
+        if told:
+            told(done, len(inputs))
     return Targets(
         outputs=torch.stack(found),
         hidden=_room(folder, "hidden", 0, 0),

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from toolchain.models import convnet
 from toolchain.models import model as models
 from toolchain.models.convnet import ConvNet, folded
+from toolchain.models.devices import device_of
 from toolchain.models.inputs import LUMINANCE, Inputs, require_channels
 from toolchain.models.model import TransformerModel, reading
 
@@ -109,12 +110,15 @@ def to_run(model: ImageModel) -> ImageModel:
 
 
 def outputs(model: nn.Module, images: Inputs, *, told: Callable[[int], None] | None = None) -> Tensor:
-    """The model's output for each image in float32, (images, outputs); `told` hears how many are done."""
-    found = []
+    """The model's output for each image in float32, (images, outputs), in main memory.
+
+    `told` hears how many are done.
+    """
+    found, place = [], device_of(model)
     with torch.inference_mode():
         for first in range(0, len(images), INFERENCE_BATCH):
             indexes = range(first, min(first + INFERENCE_BATCH, len(images)))
-            found.append(model(*images.batch(indexes)).float())
+            found.append(model(*(each.to(place) for each in images.batch(indexes))).float().cpu())
             if told:
                 told(indexes.stop)
     return torch.cat(found)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import EnvironmentFaultError, InputError, UnknownNameError
+from toolchain.models.devices import only_processor
 
 TRACKERS = ("mlflow", "tensorboard", "wandb")  # accelerate's names, which are the packages' too
-_YES = ("1", "true", "yes", "on")
 
 
 class Processes:
@@ -35,7 +35,7 @@ class Processes:
         from accelerate import Accelerator
         from accelerate.utils import GradientAccumulationPlugin
 
-        on_cpu = _on_cpu()
+        on_cpu = only_processor()
         self._accelerator: Any = Accelerator(
             # Told outright, or processes launched on a machine without a GPU would each train alone.
             cpu=on_cpu,
@@ -132,11 +132,6 @@ def _check(trackers: Sequence[str], folder: Path | None) -> None:
         raise InputError(f"{' and '.join(trackers)} need a folder to log to; give tracker_folder")
     if find_spec("accelerate") is None:
         raise EnvironmentFaultError("the package accelerate", "train", "install it with `pip install accelerate`")
-
-
-def _on_cpu() -> bool:
-    """Whether there is nothing else to train on, or the launcher says so."""
-    return not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in _YES
 
 
 def _precision(on_cpu: bool) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from toolchain.models.devices import device_of
 from toolchain.models.model import TransformerModel, reading
 from toolchain.models.tokenizer import Encoded
 
@@ -47,15 +48,15 @@ def over_batches(
 
 
 def outputs(model: TransformerModel, texts: Sequence[Encoded], *, told: Callable[[int], None] | None = None) -> Tensor:
-    """The model's output for each text in float32, (texts, outputs), in the order given.
+    """The model's output for each text in float32, (texts, outputs), in the order given and in main memory.
 
     `told` hears how many are done.
     """
     results: list[Tensor | None] = [None] * len(texts)
-    done = 0
+    done, place = 0, device_of(model)
     with torch.inference_mode():
         for indexes, ids, mask in over_batches(texts):
-            for index, row in zip(indexes, model(ids, mask), strict=True):
+            for index, row in zip(indexes, model(ids.to(place), mask.to(place)).cpu(), strict=True):
                 results[index] = row
             done += len(indexes)
             if told:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from toolchain.errors import BadDataError, InputError, TrainingError
 from toolchain.models import checkpoints as files
 from toolchain.models.checkpoints import Checkpoints, Place
+from toolchain.models.devices import device_of
 from toolchain.models.processes import Processes
 from toolchain.models.text import batches
 
@@ -65,11 +66,6 @@ class Trained:
     resumed_from_step: int | None = None
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model is: a loss moves its batch and what it compares with there."""
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-
 def train(
     model: nn.Module,
     lengths: Sequence[int],
@@ -104,7 +100,7 @@ def train(
     processes = Processes(trackers, tracker_folder)
     kept = None
     if checkpoints is not None:
-        setup = (schedule, validate is not None, processes.count, key)
+        setup = (schedule, validate is not None, processes.count, processes.device.type, key)
         kept = Checkpoints(checkpoints, files.fingerprint(model, lengths, *setup), checkpoint_seconds)
     home = device_of(model)
     model.to(processes.device).train()

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from toolchain.errors import BadDataError
+from toolchain.models.devices import device_of
 from toolchain.models.inputs import Inputs
 from toolchain.models.text import fast_arithmetic
-from toolchain.models.training import Schedule, Trained, device_of, train
+from toolchain.models.training import Schedule, Trained, train
 from toolchain.recipe import Finetune
 from toolchain.tasks.kinds import IGNORED, Task
 
