@@ -273,17 +273,6 @@ def test_what_is_given_from_python_as_nothing_reads_back_as_nothing(toml_file: C
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
-@pytest.mark.parametrize("prune", ["layers = 3", "speedup = 4", "enabled = false\nlayers = [0, 2]"])
-def test_intermediate_vectors_are_taught_where_the_layers_that_stay_are_listed(
-    toml_file: Callable[[str], Path], prune: str
-) -> None:
-    settings = "[stages.prune]\n{}\n[stages.distill]\nintermediate_weight = 1\n"
-    (what,) = faults(toml_file, MINIMAL + settings.format(prune)).values()
-    assert "where prune.layers lists the layers that stay" in what
-    recipe = load_recipe(toml_file(MINIMAL + settings.format("layers = [0, 2, 5]")))
-    assert recipe.stages.kept_layers == (0, 2, 5)
-
-
 def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
     toml_file: Callable[[str], Path],
 ) -> None:
@@ -298,14 +287,6 @@ def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
     assert first == without
     changed = {"minutes": 0.5, "max_length": 512, "tokens": None, "fresh": False, "hidden_weight": 0.0}
     assert last.model_dump() == without.model_dump() | changed
-
-
-def test_a_last_lesson_that_follows_intermediate_vectors_needs_the_list_of_layers_too(
-    toml_file: Callable[[str], Path],
-) -> None:
-    settings = "[stages.distill]\n[stages.distill.finish]\nminutes = 1\nintermediate_weight = 1\n"
-    (what,) = faults(toml_file, MINIMAL + settings).values()
-    assert "where prune.layers lists the layers that stay" in what
 
 
 def test_a_last_lesson_says_how_long_it_is(toml_file: Callable[[str], Path]) -> None:

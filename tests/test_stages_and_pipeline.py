@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,8 +109,8 @@ def made_of(given: Plan) -> list[Done]:
     texts = stages.read_texts(given)
     teacher = stages.load_teacher(given, texts)
     trimmed = stages.trim_vocabulary(given, texts, teacher)
-    answers = stages.ask_teacher(given, texts, teacher)
-    return [texts, teacher, trimmed, *answers, *pipeline.shrink(given, texts, teacher, trimmed, answers)]
+    answers, shrinking = pipeline.shrink(given, texts, teacher, trimmed)
+    return [texts, teacher, trimmed, *answers, *shrinking]
 
 
 def student_of(given: Plan) -> dict[str, Done]:
@@ -424,6 +425,14 @@ def test_what_enters_the_layers_that_stay_is_recorded_and_followed_where_it_has_
     assert following > without
 
 
+@pytest.mark.parametrize("prune", [{"layers": 2}, {**WHOLE, "speedup": 2.0}])
+def test_layers_that_no_recipe_lists_are_followed_too(paired: Path, prune: dict[str, Any]) -> None:
+    made = student_of(plan(recipe("embedding", paired, prune=prune, distill={"intermediate_weight": 1.0})))
+    kept = [layer["from_layer"] for layer in made["prune"].findings["layers"]]
+    assert made["teach"].settings["entered"] == kept[1:]
+    assert len(np.load(made["teach"].file("intermediate.npy"))) == len(kept) - 1 > 0
+
+
 def test_a_limit_of_tokens_takes_the_first_texts_only(paired: Path) -> None:
     all_of_it = student_of(plan(recipe("embedding", paired)))["teach"].findings
     limited = student_of(plan(recipe("embedding", paired, distill={"tokens": 100})))["teach"].findings
@@ -701,8 +710,7 @@ def test_what_is_cut_off_of_long_texts_is_taught_where_the_recipe_says_so(tmp_pa
     asked = {}
     for rest in (False, True):
         made = plan(recipe("embedding", path, distill={"max_length": 12, "rest": rest}))
-        texts = stages.read_texts(made)
-        (asked[rest],) = stages.ask_teacher(made, texts, stages.load_teacher(made, texts))
+        asked[rest] = student_of(made)["teach"]
     taught = {rest: json.loads(done.file("taught.json").read_text()) for rest, done in asked.items()}
     assert taught[True][: len(taught[False])] == taught[False]
     assert asked[True].findings["texts"] == len(taught[True]) > 1.5 * len(taught[False])

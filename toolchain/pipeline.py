@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from operator import methodcaller
@@ -107,7 +107,8 @@ class Students:
     """The stages up to the float student, in order.
 
     `examples` are the texts or images. `shrinking` are those that make the student from the teacher: once, or again for
-    each step of a gradual pruning. Only texts have a vocabulary that was `trimmed`.
+    each step of a gradual pruning; of the `answers` there is one recording for each lesson. Only texts have a
+    vocabulary that was `trimmed`.
     """
 
     examples: Done
@@ -176,8 +177,7 @@ def _from_texts(plan: Plan) -> Students:
     texts = stages.read_texts(plan)
     teacher = stages.load_teacher(plan, texts)
     trimmed = stages.trim_vocabulary(plan, texts, teacher)
-    answers = stages.ask_teacher(plan, texts, teacher)
-    shrinking = shrink(plan, texts, teacher, trimmed, answers)
+    answers, shrinking = shrink(plan, texts, teacher, trimmed)
     return Students(
         examples=texts,
         teacher=TextSide(plan=plan, texts=texts, tokens=teacher, stage=teacher),
@@ -203,18 +203,21 @@ def _from_images(plan: Plan) -> Students:
     )
 
 
-def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Sequence[Done]) -> tuple[Done, ...]:
+def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done) -> tuple[tuple[Done, ...], tuple[Done, ...]]:
     """From the teacher to the student that is exported: cut, factorised and taught, at once or a step at a time.
 
-    `answers` has a recording of the teacher for each lesson.
+    Gives (the teacher's recorded answers, one for each lesson; the stages that make the student).
     """
     steps = plan.recipe.stages.prune.steps
+    answers: tuple[Done, ...] = ()
     done: list[Done] = []
     whole = teacher
     for step in range(steps):
         ranked = stages.rank_parts(plan, texts, trimmed, whole)
         small = stages.cut(plan, texts, teacher, trimmed, whole, ranked, step=step)
         done += [ranked, small]
+        if not answers:  # what a layer reads is asked for while it is known which ones may stay
+            answers = stages.ask_teacher(plan, texts, teacher, small)
         if step == steps - 1:
             small = stages.factorise(plan, texts, trimmed, small)
             done.append(small)
@@ -225,7 +228,7 @@ def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done, answers: Seque
         done.append(whole)
     if aware := plan.recipe.stages.aware_lesson:
         done.append(stages.teach_student(plan, texts, teacher, trimmed, whole, answers[-1], aware=aware))
-    return tuple(done)
+    return answers, tuple(done)
 
 
 def shrink_image_model(plan: Plan, images: Done, teacher: Done, answers: Done) -> tuple[Done, ...]:

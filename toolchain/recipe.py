@@ -380,12 +380,11 @@ class Distill(_Section):
     thinned, or joined to another's; of an image moved ones): of a few thousand texts alone a student learns the answers
     by heart. A batch is of so many tokens, or images. The weights say how much each part of the loss counts: the
     teacher's outputs (classes softened by `temperature`), its last hidden vectors, the intermediate ones that enter the
-    layers which stay (`prune.layers` must list them), the relations in its last attention, the similarities of its
-    embeddings, and, where the data has pairs, finding a text's partner. At a `pair_weight` of 0 the student learns from
-    the teacher alone. `fresh` starts from random numbers instead of what pruning left. `projection` puts a square
-    matrix behind an embedding's pooled vectors, to turn them to the teacher's: it takes as many bytes as the width
-    squared, and next to no time. With `patience` training ends after so many epochs without a better score on the
-    validation part. `finish` adds a lesson.
+    layers which stay, the relations in its last attention, the similarities of its embeddings, and, where the data has
+    pairs, finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts
+    from random numbers instead of what pruning left. `projection` puts a square matrix behind an embedding's pooled
+    vectors, to turn them to the teacher's: it takes as many bytes as the width squared, and next to no time. With
+    `patience` training ends after so many epochs without a better score on the validation part. `finish` adds a lesson.
     """
 
     enabled: bool = True
@@ -506,16 +505,6 @@ class Stages(_Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _intermediate_layers_are_known(self) -> Stages:
-        follows = any(lesson.intermediate_weight for lesson in self.distill.lessons)
-        if self.distill.enabled and follows and not self.kept_layers:
-            raise ValueError(
-                "takes distill.intermediate_weight where prune.layers lists the layers that stay, like [0, 2, 5]: what "
-                "enters them is recorded before anything is cut"
-            )
-        return self
-
     @property
     def aware_lesson(self) -> Distill | None:
         """The lesson in int8, where there is one: as the last one is, but for what `quantize.aware` says."""
@@ -523,11 +512,6 @@ class Stages(_Section):
         if aware is None or not self.distill.enabled:
             return None
         return self.distill.lessons[-1].model_copy(update={"tokens": None, "fresh": False, **aware.model_dump()})
-
-    @property
-    def kept_layers(self) -> tuple[int, ...]:
-        """The indexes of the teacher's layers that stay, where the recipe lists them."""
-        return self.prune.layers if self.prune.enabled and isinstance(self.prune.layers, tuple) else ()
 
 
 class Recipe(_Section):

@@ -178,15 +178,19 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
     return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make, code=MODEL_CODE))
 
 
-def ask_teacher(plan: Plan, texts: Done, teacher: Done) -> tuple[Done, ...]:
-    """Record the teacher's answers on the training texts, once for each lesson."""
-    lessons = plan.recipe.stages.distill.lessons
-    return tuple(_ask(plan, texts, teacher, lesson, name) for lesson, name in zip(lessons, RECORDINGS, strict=False))
+def ask_teacher(plan: Plan, texts: Done, teacher: Done, small: Done) -> tuple[Done, ...]:
+    """Record the teacher's answers on the training texts, once for each lesson.
+
+    Of what passes between its layers that is recorded which enters those that stay in `small`, the teacher after a cut.
+    """
+    kept = [each["from_layer"] for each in small.findings["layers"]]
+    lessons = zip(plan.recipe.stages.distill.lessons, RECORDINGS, strict=False)
+    return tuple(_ask(plan, texts, teacher, kept, lesson, name) for lesson, name in lessons)
 
 
-def _ask(plan: Plan, texts: Done, teacher: Done, settings: Distill, name: str) -> Done:
+def _ask(plan: Plan, texts: Done, teacher: Done, kept: Sequence[int], settings: Distill, name: str) -> Done:
     length, limit = _taught_length(plan, settings), settings.tokens
-    entered = list(plan.recipe.stages.kept_layers[1:]) if settings.intermediate_weight else []
+    entered = list(kept[1:]) if settings.intermediate_weight else []
     asked = {
         "tokens": limit,
         "max_length": length,
