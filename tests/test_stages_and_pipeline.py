@@ -646,11 +646,25 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
     assert "encoder.positions" in {part["name"] for part in plain["parts"]}
 
 
+def test_a_student_is_smoothed_where_the_recipe_says_so_and_says_what_it_said(paired: Path) -> None:
+    given = plan(recipe("embedding", paired, quantize={"smooth": 0.5}))
+    texts, _, trimmed, *_, student = made_of(given)
+    side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+    found = stages.smooth(given, side)
+    assert found.stage.name == "smooth"
+    assert found.stage.findings == student.findings
+    assert torch.allclose(found.outputs(side.held_out()), side.outputs(side.held_out()), atol=1e-5)
+    before, after = (each.model().encoder.layer(0).attention_output.weight for each in (side, found))
+    assert not torch.allclose(before, after)
+    without = plan(recipe("embedding", paired))
+    assert stages.smooth(without, replace(side, plan=without)).stage is student
+
+
 @pytest.mark.slow
 def test_texts_too_are_taught_and_exported_on_scales_of_their_own(labelled: Path, tmp_path: Path) -> None:
     quantize = {"scheme": "static-int8", "aware": {"epochs": 4, "learning_rate": 1e-3}, "max_error_percent": 30}
     runtimes = {"runtimes": ["executorch", "litert", "onnx", "tflite"]}
-    given = recipe("classification", labelled, quantize=quantize, export=runtimes)
+    given = recipe("classification", labelled, quantize=quantize | {"smooth": 0.5}, export=runtimes)
     manifest = pipeline.build(given, PROFILE, tmp_path / "bundle").bundle.manifest
     names = [stage.name for stage in manifest.stages]
     assert names.index("aware") == names.index("distill") + 1

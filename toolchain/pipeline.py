@@ -129,12 +129,16 @@ class Stages(Students):
     exported: tuple[Exported, ...]
 
     def all(self) -> tuple[Done, ...]:
-        """One after another, as they were called."""
+        """One after another; the answers, asked once it is known which layers stay, before what they are for."""
         return (
             *(self.examples, self.teacher.stage, *((self.trimmed,) if self.trimmed else ()), *self.answers),
-            *(*self.shrinking, self.account, *self.sensitivity, *((self.index,) if self.index else ())),
+            *(*self.shrinking, *self._smoothed(), self.account, *self.sensitivity),
+            *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
+
+    def _smoothed(self) -> tuple[Done, ...]:
+        return () if self.student.stage is self.shrinking[-1] else (self.student.stage,)
 
 
 def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress | None = None) -> BuildResult:
@@ -152,6 +156,7 @@ def run_stages(plan: Plan) -> Stages:
     """The story: from examples and a teacher to int8 artifacts that were checked on every held-out example."""
     runtimes = _runtimes(plan)  # told before anything is made
     made = _from_images(plan) if plan.recipe.task.kind == "image-classification" else _from_texts(plan)
+    made = replace(made, student=stages.smooth(plan, made.student))
     schemes = stages.schemes(plan, made.student, runtimes)
     # Runtimes may differ in it; the first one's is what a report shows.
     sensitivity = {

@@ -61,7 +61,7 @@ ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "whole token table": {"low_rank": {"enabled": False}},
     "tokens weighed by how often they occur": {"low_rank": {"token_exponent": 1}},
     "fresh student of the same shape": {"distill": {"fresh": True}},
-    SEARCHED: {"prune": {"layers": None, "neurons": None}, "distill": {"intermediate_weight": 0}},
+    SEARCHED: {"prune": {"layers": None, "heads": None, "neurons": None}, "distill": {"intermediate_weight": 0}},
 }
 UNIFORM = "uniform magnitude in all layers"
 MAGNITUDE: Mapping[str, Any] = {"importance": "magnitude", "reconstruct": False}
@@ -106,10 +106,11 @@ def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
 
 def uniform(name: str) -> dict[str, Any]:
     """The cut of all layers alike, by magnitude, to about as many multiply-accumulates as the recipe's student has."""
-    kept, heads = load_recipe(name).stages, UNIFORM_HEADS[name]
+    kept, heads = load_recipe(name).stages.prune, UNIFORM_HEADS[name]
+    assert isinstance(kept.layers, tuple), f"{name} lists the layers that stay"
     multiple = load_profile(PROFILE).preferences.int8_channel_multiple.value
-    layer = (kept.prune.heads or 0) * HEAD_NEURONS + (kept.prune.neurons or 0)
-    neurons = layer * len(kept.kept_layers) / len(ALL_LAYERS) - heads * HEAD_NEURONS
+    layer = (kept.heads or 0) * HEAD_NEURONS + (kept.neurons or 0)
+    neurons = layer * len(kept.layers) / len(ALL_LAYERS) - heads * HEAD_NEURONS
     rounded = max(round(neurons / multiple), 1) * multiple
     return {"layers": ALL_LAYERS, "heads": heads, "neurons": rounded, **MAGNITUDE}
 
@@ -165,8 +166,7 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
         texts = stages.read_texts(plan)
         teacher = stages.load_teacher(plan, texts)
         trimmed = stages.trim_vocabulary(plan, texts, teacher)
-        answers = stages.ask_teacher(plan, texts, teacher)
-        shrinking = pipeline.shrink(plan, texts, teacher, trimmed, answers)
+        _, shrinking = pipeline.shrink(plan, texts, teacher, trimmed)
         student = shrinking[-1]
         before = next(each for each in reversed(shrinking) if each.name == "low rank")
         whole_ms, price_ms = (each.findings["predicted_layers_ms"] for each in (teacher, student))

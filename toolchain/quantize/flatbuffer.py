@@ -9,13 +9,17 @@ Out: a model file with int8 weights per channel for linear layers, convolutions 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from toolchain.errors import ExportError
+from toolchain.quantize.calibration import DEFAULT, Calibration, Seen
 from toolchain.quiet import quiet
 
 PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
@@ -28,14 +32,15 @@ def with_int8(
     destination: Path,
     *,
     examples: Examples | None = None,
+    calibration: Calibration = DEFAULT,
     products_only: bool = False,
     one_scale: bool = False,
     kept_float: Collection[bytes] = (),
 ) -> None:
     """Quantise `source` into `destination`, but for the operators whose weights are among `kept_float`, as bytes.
 
-    With `examples` activations get fixed scales, from the least value seen to the largest; without, as they come. With
-    `products_only` those are what layers with weights read and give: all between them, norms and softmax, stays float.
+    With `examples` activations get fixed scales by the `calibration`; without, as they come. With `products_only` those
+    are what layers with weights read and give: all between them, norms and softmax, stays float.
     With `one_scale` a table has one scale in all and not one a row: tflite-runtime 2.14 reads no more of them.
     Raises `ExportError` when the quantiser refuses the model.
     """
@@ -60,7 +65,7 @@ def with_int8(
                     operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                     algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
                 )
-            seen = _ranges(source, examples, worker.get_quantization_recipe()) if examples else None
+            seen = _ranges(source, examples, worker.get_quantization_recipe(), calibration) if examples else None
             worker.quantize(seen).export_model(str(destination))
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
         raise ExportError("LiteRT", error) from error
@@ -84,8 +89,8 @@ def _recipe(*, static: bool, products_only: bool, one_scale: bool) -> list[dict[
     return [*({**whole, "operation": name} for name in PRODUCTS), {**tables, "operation": "EMBEDDING_LOOKUP"}]
 
 
-def _ranges(source: Path, examples: Examples, chosen: Any) -> Any:
-    """The least and the largest value of each activation; by itself the quantiser averages them and cuts some off."""
+def _ranges(source: Path, examples: Examples, chosen: Any, calibration: Calibration) -> Any:
+    """The range of each activation; by itself the quantiser averages the least and largest, and cuts some off."""
     from ai_edge_quantizer import calibrator, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
@@ -93,7 +98,31 @@ def _ranges(source: Path, examples: Examples, chosen: Any) -> Any:
     manager.load_quantization_recipe(chosen)
     observer = calibrator.Calibrator(source.read_bytes(), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
     observer.calibrate(examples, manager)
-    return observer.get_model_qsvs()
+    found = observer.get_model_qsvs()
+    if calibration != "minmax":
+        for name, values in _seen(source, examples, found.keys()).items():
+            limits = zip(("min", "max"), values.range(calibration), strict=True)
+            found[name] |= {key: np.full_like(found[name][key], limit) for key, limit in limits}
+    return found
+
+
+def _seen(source: Path, examples: Examples, names: Collection[str]) -> dict[str, Seen]:
+    """All values of the activations of these names, signature after signature."""
+    from ai_edge_quantizer.utils import tfl_interpreter_utils as interpreters
+
+    content = source.read_bytes()
+    interpreter = interpreters.create_tfl_interpreter(content, num_threads=1)
+    seen: dict[str, Seen] = defaultdict(Seen)
+    for signature, inputs in examples.items():
+        graph = interpreters.get_signature_main_subgraph_index(interpreter, signature)
+        chosen = set(names).difference(interpreters.get_constant_tensor_names(content, graph))
+        tensors = [each for each in interpreter.get_tensor_details(graph) if each["name"] in chosen]
+        for given in inputs:
+            interpreters.invoke_interpreter_signature(interpreter, given, signature)
+            for each in tensors:
+                values = interpreters.get_tensor_data(interpreter, each, graph)
+                seen[each["name"]].add(torch.from_numpy(values))
+    return seen
 
 
 def _scopes(file: Path, weights: Collection[bytes]) -> Iterator[str]:

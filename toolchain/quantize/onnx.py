@@ -10,18 +10,21 @@ Out: a model file with int8 weights. Dynamic: of linear layers per output channe
 
 from __future__ import annotations
 
+import tempfile
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from toolchain.errors import ExportError
+from toolchain.quantize.calibration import DEFAULT, Calibration, Seen
 from toolchain.quiet import quiet
 
 AS_PRODUCT = "_MatMul"  # the quantiser's name of the product that it makes of a Gemm, before it looks what to exclude
-
-
 PRODUCTS = ("MatMul", "Gemm", "Conv", "Gather")
 Examples = Sequence[Mapping[str, NDArray[Any]]]
 """Some inputs, each by its name."""
@@ -32,13 +35,14 @@ def with_int8(
     destination: Path,
     *,
     examples: Examples | None = None,
+    calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Collection[bytes] = (),
 ) -> None:
     """Quantise `source` into `destination`, but for the nodes whose weights are among `kept_float`, as bytes.
 
-    With `examples` activations get fixed scales, from the least value seen to the largest; without, as they come. With
-    `products_only` those are what layers with weights read and give: all between them, norms and softmax, stays float.
+    With `examples` activations get fixed scales by the `calibration`; without, as they come. With `products_only` those
+    are what layers with weights read and give: all between them, norms and softmax, stays float.
     Raises `ExportError` when the quantiser refuses the model.
     """
     from onnxruntime.quantization import (
@@ -69,6 +73,7 @@ def with_int8(
                     weight_type=QuantType.QInt8,
                     activation_type=QuantType.QInt8,
                     nodes_to_quantize=_products(source) if products_only else None,
+                    extra_options={"TensorQuantOverrides": _overrides(source, examples, calibration)},
                     **settings,
                 )
             else:
@@ -76,6 +81,27 @@ def with_int8(
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
         destination.unlink(missing_ok=True)
         raise ExportError("ONNX", error) from error
+
+
+def _overrides(source: Path, examples: Examples, calibration: Calibration) -> dict[str, list[dict[str, Any]]]:
+    """The range of each activation, as the quantiser takes it where it is not to be from the least to the largest."""
+    from onnxruntime.quantization import CalibrationMethod
+    from onnxruntime.quantization.calibrate import create_calibrator
+
+    if calibration == "minmax":
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        # One by histograms, because its model gives every activation as it is.
+        whole = create_calibrator(
+            source, augmented_model_path=str(Path(folder, "whole.onnx")), calibrate_method=CalibrationMethod.Percentile
+        )
+        session, seen = whole.infer_session, defaultdict[str, Seen](Seen)
+        names = [output.name for output in session.get_outputs() if "float" in output.type]
+        for given in examples:
+            for name, values in zip(names, session.run(names, dict(given)), strict=True):
+                seen[name].add(torch.from_numpy(values))
+    ranges = {name: values.range(calibration) for name, values in seen.items()}
+    return {name: [{"rmin": np.float32(low), "rmax": np.float32(high)}] for name, (low, high) in ranges.items()}
 
 
 def _products(file: Path) -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from toolchain.errors import UnknownNameError
+from toolchain.quantize.calibration import DEFAULT, Calibration
 from toolchain.quantize.simulated import TINY, Model, Part, as_int8, parts_of, ranges_of
 
 SAVED_BYTES = 3  # of the four that a number takes in float
@@ -72,19 +73,21 @@ def sensitivity(
     *,
     limit: float | None,
     static: bool = False,
+    calibration: Calibration = DEFAULT,
     kept_float: Sequence[str] = (),
     told: Callable[[int, int], None] | None = None,
 ) -> Sensitivity:
     """Measure each part of `model`, and choose what stays float so that the error is within `limit`.
 
-    `run` gives a model's outputs for the examples, (examples, outputs), of which `static` scales are made, too. The
+    `run` gives a model's outputs for the examples, (examples, outputs), of which `static` scales are made, too, by
+    the `calibration`. The
     parts named in `kept_float` stay float in any case; without a limit no others do. `told` hears (models run, at least
     so many). The model stays as it was. Raises `UnknownNameError` for a name that is no part's.
     """
     parts = checked(model, kept_float)
     trial = copy.deepcopy(model).eval()
     wanted = run(trial)
-    ranges = ranges_of(trial, run) if static else None
+    ranges = ranges_of(trial, run, calibration=calibration) if static else None
     seen = 0
 
     def error_of(names: Sequence[str]) -> float:

@@ -10,13 +10,16 @@ but for values that a static range cuts off.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from toolchain.quantize.calibration import DEFAULT, Calibration, Range, Seen
 
 LARGEST = 127
 STEPS = 255
@@ -25,27 +28,19 @@ Part = nn.Linear | nn.Conv2d | nn.Embedding
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class Range(NamedTuple):
-    """The least and the largest value that a part reads; 0 is always among them."""
-
-    low: float
-    high: float
-
-
 def parts_of(model: nn.Module) -> dict[str, Part]:
     """All that int8 makes smaller, by its place in the model."""
     return {name: part for name, part in model.named_modules() if isinstance(part, Part)}
 
 
 @torch.no_grad()
-def ranges_of(model: Model, run: Callable[[Model], Any]) -> dict[str, Range]:
-    """What each linear layer and convolution reads while `run` has the model run on examples."""
-    seen: dict[str, Range] = {}
+def ranges_of(model: Model, run: Callable[[Model], Any], *, calibration: Calibration = DEFAULT) -> dict[str, Range]:
+    """The range of what each linear layer and convolution reads while `run` has the model run on examples."""
+    seen: dict[str, Seen] = defaultdict(Seen)
 
     def listener(name: str) -> Callable[[nn.Module, Any], None]:
         def heard(_: nn.Module, given: Any) -> None:
-            before = seen.get(name, Range(0.0, 0.0))
-            seen[name] = Range(min(before.low, float(given[0].min())), max(before.high, float(given[0].max())))
+            seen[name].add(given[0])
 
         return heard
 
@@ -59,7 +54,7 @@ def ranges_of(model: Model, run: Callable[[Model], Any]) -> dict[str, Range]:
     finally:
         for hook in hooks:
             hook.remove()
-    return seen
+    return {name: values.range(calibration) for name, values in seen.items()}
 
 
 @contextmanager

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from toolchain.quantize.calibration import DEFAULT, Calibration, Seen
+
 LARGEST = 127
+LEAST_SCALE = 2**-12  # as the quantiser itself has it
 
 
 class QuantizedEmbedding(nn.Module):
@@ -54,14 +59,15 @@ def with_int8(
     examples: Sequence[Tensor],
     *,
     static: bool = False,
+    calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Sequence[str] = (),
 ) -> nn.Module:
     """An exported graph module (`ExportedProgram.module()`) rewritten to int8.
 
-    Static scales come from the `examples`, chosen by histogram to leave the least squared error; with `products_only`
-    those are what layers with weights read and give. Dynamic ones need one example, whatever it says. Those parts stay
-    float that came from the places `kept_float` of the module that was exported.
+    Static scales come from the `examples` by the `calibration`; with `products_only` those are what layers with weights
+    read and give. Dynamic ones need one example, whatever it says. Those parts stay float that came from the places
+    `kept_float` of the module that was exported.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
@@ -72,6 +78,12 @@ def with_int8(
 
     quantizer = XNNPACKQuantizer()
     config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=not static)
+    if static:
+        config = replace(
+            config,
+            input_activation=replace(config.input_activation, observer_or_fake_quant_ctr=_observer(calibration)),
+            output_activation=replace(config.output_activation, observer_or_fake_quant_ctr=_observer(calibration)),
+        )
     if products_only:
         for operator in (torch.ops.aten.linear.default, torch.ops.aten.conv2d.default):
             quantizer.set_operator_type(operator, config)
@@ -85,3 +97,24 @@ def with_int8(
             observed(example)
     converted: nn.Module = convert_pt2e(observed)
     return converted
+
+
+def _observer(calibration: Calibration) -> Any:
+    """What makes the scale of an activation, as torchao takes it."""
+    from torchao.quantization.pt2e.observer import UniformQuantizationObserverBase
+
+    class Observer(UniformQuantizationObserverBase):  # type: ignore[misc]  # torchao is not typed
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.seen = Seen()
+
+        def forward(self, values: Tensor) -> Tensor:
+            self.seen.add(values)
+            return values
+
+        def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+            low, high = self.seen.range(calibration)
+            scale, zero = self._calculate_qparams(torch.tensor(low), torch.tensor(high))
+            return scale, zero
+
+    return Observer.with_args(eps=LEAST_SCALE)

@@ -9,6 +9,7 @@ from toolchain.stages.artifacts import (
     index_corpus,
     measure_sensitivity,
     schemes,
+    smooth,
     time_on_host,
 )
 from toolchain.stages.images import (
@@ -61,10 +62,11 @@ __all__ = [
     "measure_sensitivity",
     "model_of",
     "rank_parts",
-    "schemes",
     "read_images",
     "read_texts",
+    "schemes",
     "score_of",
+    "smooth",
     "teach_image_student",
     "teach_student",
     "texts_of",

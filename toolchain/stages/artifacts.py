@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from toolchain.bundle import CORPUS, INDEX
+from toolchain.errors import InputError
 from toolchain.export.parity import compare
 from toolchain.host_latency import Contender, compare_on_host, digest_of
+from toolchain.models import model as models
 from toolchain.models import text as text_models
+from toolchain.models.model import TransformerModel
 from toolchain.quantize.sensitivity import checked, sensitivity
+from toolchain.quantize.smooth import smoothed
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from toolchain.stages.runtimes import RUNTIMES, outputs_of
 from toolchain.stages.sides import Side
@@ -58,6 +62,27 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
     return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
 
 
+def smooth(plan: Plan, student: Side) -> Side:
+    """The student with the spread of its activations moved into its weights, where the recipe asks for that.
+
+    Raises `InputError` for a model that is no transformer.
+    """
+    strength = plan.recipe.stages.quantize.smooth
+    if strength is None:
+        return student
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        model = student.model()
+        if not isinstance(model, TransformerModel):
+            raise InputError("stages.quantize.smooth is for transformers; leave it out for a net of convolutions")
+        sample = student.sample(JUDGED)
+        moved = smoothed(model, lambda trial: student.outputs(sample, model=trial), strength=strength)
+        models.save(moved, folder)
+        return student.stage.findings
+
+    return replace(student, stage=stage(plan, "smooth", {"strength": strength}, student.keys, make))  # type: ignore[type-var]
+
+
 def schemes(plan: Plan, student: Side, runtimes: Sequence[str]) -> dict[str, bool]:
     """For each runtime whether its activations have fixed scales: as it needs, or as the recipe or the model asks."""
     by_model = is_static(plan, student.model())
@@ -79,6 +104,7 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
             lambda trial: student.outputs(sample, model=trial),
             limit=settings.max_error_percent / 100,
             static=static,
+            calibration=settings.calibration,
             kept_float=settings.keep_float,
             told=plan.progress.update,
         )
@@ -90,15 +116,19 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
 def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Done) -> Done:
     """The int8 artifact, made from the model or its float twin's file; what was `judged` too sensitive stays float."""
     kept_float, static = judged.findings["kept_float"], judged.findings["static"]
-    count = plan.recipe.stages.quantize.examples if static else 0
-    scheme = {"scheme": "static-int8" if static else "dynamic-int8", "examples": count}
+    quantize = plan.recipe.stages.quantize
+    count = quantize.examples if static else 0
+    scheme = {"scheme": "static-int8", "examples": count, "calibration": quantize.calibration}
+    scheme = scheme if static else {"scheme": "dynamic-int8", "examples": 0}
     settings = {**_export_settings(plan, runtime, student), **scheme, "kept_float": kept_float}
     name = artifact_name(runtime)
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / name
         examples = student.given(student.sample(count)) if count else ()
-        found = RUNTIMES[runtime].write_int8(student.subject(), twin.file(name), file, kept_float, examples)
+        found = RUNTIMES[runtime].write_int8(
+            student.subject(), twin.file(name), file, kept_float, examples, quantize.calibration
+        )
         return {"bytes": file.stat().st_size, **found}
 
     return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make)

@@ -31,6 +31,7 @@ from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.text import OneText
 from toolchain.models.transformer import LayerShape
 from toolchain.quantize import xnnpack
+from toolchain.quantize.calibration import DEFAULT, Calibration
 from toolchain.stages.plan import Done, Plan, stage
 
 RUNTIME = "executorch"
@@ -112,13 +113,14 @@ def executorch_int8(
     *,
     form: Form,
     examples: Sequence[Tensor] = (),
+    calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Sequence[str] = (),
 ) -> executorch.Delegation:
     """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float`.
 
-    With `examples` activations have fixed scales, or with `products_only` what layers with weights read and give; else
-    they are quantised as they come.
+    With `examples` activations have fixed scales by the `calibration`, or with `products_only` what layers with weights
+    read and give; else they are quantised as they come.
     """
     return executorch.export(
         xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
@@ -128,6 +130,7 @@ def executorch_int8(
             graph,
             examples or [form.example()],
             static=bool(examples),
+            calibration=calibration,
             products_only=products_only,
             kept_float=kept_float,
         ),

@@ -423,7 +423,9 @@ def in_int8(plan: Plan, model: nn.Module, sample: Inputs) -> Iterator[None]:
     """Within it the model computes as its int8 artifact will, on scales that a sample needs."""
     settings = plan.recipe.stages.quantize
     names = [name for name in checked(model, settings.keep_float) if name not in settings.keep_float]
-    ranges = ranges_of(model, lambda trial: _run_all(trial, sample)) if is_static(plan, model) else None
+    ranges = None
+    if is_static(plan, model):
+        ranges = ranges_of(model, lambda trial: _run_all(trial, sample), calibration=settings.calibration)
     with as_int8(model, names, ranges=ranges):
         yield
 
