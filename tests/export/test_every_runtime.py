@@ -93,10 +93,38 @@ class DependsOnData(nn.Module):
         return ids.float() if ids.sum() > 3 else ids.float() * 2
 
 
-def test_a_model_that_cannot_be_exported_is_told_in_one_line_with_the_runtime(tmp_path: Path, way: Way) -> None:
+class Odd(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.special.bessel_j0(values)
+
+
+class HasAnOddPart(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(nn.Linear(1, 4), Odd())
+
+    def forward(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.blocks(ids.float()[..., None]).mean(dim=1)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (
+            DependsOnData(),
+            r"the values it is given, in DependsOnData at test_every_runtime.py:\d+: return ids",
+        ),
+        (HasAnOddPart(), r"no operator \w*bessel_j0, in blocks.1 \(Odd\) at test_every_runtime.py:\d+: return torch"),
+    ],
+)
+def test_a_model_that_cannot_be_exported_is_told_with_the_part_and_the_line_that_is_to_blame(
+    tmp_path: Path, way: Way, model: nn.Module, told: str
+) -> None:
     place = tmp_path / "model"
-    with pytest.raises(ExportError, match=rf"could not be exported for {way.name}: \w") as caught:
-        way.export(DependsOnData(), place)
+    with pytest.raises(ExportError, match=rf"could not be exported for {way.name}: .*{told}") as caught:
+        way.export(model.eval(), place)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(("by shapes alone", "out of stages.export.runtimes"))
     assert caught.value.runtime == way.name
     assert not place.exists()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ExportError
 from toolchain.export.forms import Form, Input
+from toolchain.export.reasons import NO_KERNEL, explained
 from toolchain.quiet import quiet
 
 METHOD = "forward"
@@ -43,9 +44,11 @@ def export(
             if rewrite:
                 program = _exported(rewrite(program.module()), form)
             lowered = _lowered(program)
-            destination.write_bytes(lowered.to_executorch().buffer)
+            finished = lowered.to_executorch()
+            _require_kernels(finished.exported_program().graph_module)
+            destination.write_bytes(finished.buffer)
     except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
-        raise ExportError("ExecuTorch", error) from error
+        raise ExportError("ExecuTorch", explained(error, module, form)) from error
     return _delegation(lowered.exported_program().graph_module)
 
 
@@ -68,6 +71,17 @@ class Session:
 
 def _exported(module: nn.Module, form: Form) -> Any:
     return torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
+
+
+def _require_kernels(graph: torch.fx.GraphModule) -> None:
+    """Raise for an operator that would only be missed on the device, when the program is loaded."""
+    import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
+    from executorch.runtime import Runtime
+
+    known = set(Runtime.get().operator_registry.operator_names)
+    for node in graph.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload) and node.target.name() not in known:
+            raise NotImplementedError(f"{NO_KERNEL} for {node.target.name()}")
 
 
 def _lowered(program: Any) -> Any:

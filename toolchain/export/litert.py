@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ExportError
 from toolchain.export.forms import Form, Input
+from toolchain.export.reasons import explained
 from toolchain.quiet import quiet
 
 OUTPUT = "output"
@@ -33,7 +34,7 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
                 converter = converter.signature(name, _Named(module), sample_kwargs={form.name: example})
             converter.convert().export(str(destination))
     except Exception as error:  # the converter raises errors of many unrelated kinds
-        raise ExportError("LiteRT", error) from error
+        raise ExportError("LiteRT", explained(error, module, form)) from error
 
 
 class _Named(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ExportError
 from toolchain.export.forms import Form, Input, TextForm
+from toolchain.export.reasons import explained
 from toolchain.extras import need
 from toolchain.quiet import quiet
 
@@ -47,7 +48,7 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
                 program.model.metadata_props[MAX_LENGTH] = str(form.max_length)
             program.save(str(destination), external_data=False)
     except Exception as error:  # torch.export and onnxscript raise errors of many unrelated kinds
-        raise ExportError("ONNX", error) from error
+        raise ExportError("ONNX", explained(error, module, form)) from error
 
 
 def needs_onnx() -> None:
