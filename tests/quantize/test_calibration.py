@@ -78,6 +78,11 @@ def test_values_that_are_all_alike_likely_are_all_kept(method: Calibration) -> N
     assert tuple(found) == pytest.approx((-0.25, 0.75), abs=0.05)
 
 
+def test_what_a_maximum_is_padded_with_is_no_value() -> None:
+    padding = torch.tensor([-torch.inf, torch.finfo(torch.float32).min, torch.inf])
+    assert seen(torch.tensor([1.0, -2.0]), padding).range("minmax") == Range(-2.0, 1.0)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_but_zeros_and_nothing_at_all_have_no_range(method: Calibration) -> None:
     assert seen(torch.zeros(7)).range(method) == Range(0.0, 0.0)

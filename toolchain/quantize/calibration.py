@@ -28,6 +28,7 @@ OUTSIDE = 1e-4
 SHARES = tuple(share / 100 for share in range(5, 101))  # of one side of what was seen, that are tried
 ROUNDS = 2  # one side after the other
 TINY = 1e-12
+NO_VALUE = 1e38
 
 
 class Range(NamedTuple):
@@ -46,8 +47,9 @@ class Seen:
         self.counts = torch.zeros(BINS, dtype=torch.float64)
 
     def add(self, values: Tensor) -> None:
-        """Count a batch's values, of any shape."""
+        """Count a batch's values, of any shape; what a maximum is padded with is none."""
         flat = values.detach().float().flatten().cpu()
+        flat = flat[flat.abs() < NO_VALUE]
         if not len(flat):
             return
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
