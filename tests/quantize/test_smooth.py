@@ -13,6 +13,7 @@ from toolchain.models.encoder import Encoder
 from toolchain.models.image_teacher import load_images
 from toolchain.models.inputs import TextInputs
 from toolchain.models.model import TransformerModel
+from toolchain.models.pairs import pairs_of
 from toolchain.models.text import outputs
 from toolchain.quantize.simulated import as_int8, parts_of, ranges_of
 from toolchain.quantize.smooth import smoothed
@@ -85,7 +86,7 @@ def with_a_large_channel(model: TransformerModel, times: float = 60.0) -> Transf
 def test_a_smoothed_model_says_what_it_said_and_the_given_one_stays(made: Callable[[], TransformerModel]) -> None:
     model = made()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = smoothed(model, texts)
+    found = smoothed(model, pairs_of, texts)
     assert torch.allclose(texts(found), texts(model), atol=1e-5)
     assert not all(torch.equal(value, before[name]) for name, value in found.state_dict().items())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -99,7 +100,7 @@ def test_a_channel_that_is_larger_than_all_others_costs_a_model_of_texts_less(
 ) -> None:
     model = with_a_large_channel(made())
     wanted = texts(model)
-    plain, smooth = (error(each, texts, wanted, static=static) for each in (model, smoothed(model, texts)))
+    plain, smooth = (error(each, texts, wanted, static=static) for each in (model, smoothed(model, pairs_of, texts)))
     assert smooth < plain / 2
 
 
@@ -107,7 +108,7 @@ def test_a_channel_that_is_larger_than_all_others_costs_a_model_of_texts_less(
 def test_and_a_model_of_images_whose_norms_come_first(tmp_path: Path, static: bool) -> None:
     model, run = of_images(tmp_path)
     model = with_a_large_channel(model)
-    wanted, smoother = run(model), smoothed(model, run)
+    wanted, smoother = run(model), smoothed(model, pairs_of, run)
     assert torch.allclose(run(smoother), wanted, rtol=1e-3, atol=1e-4)
     assert error(smoother, run, wanted, static=static) < error(model, run, wanted, static=static) / 2
 
@@ -117,4 +118,4 @@ def test_a_channel_that_nothing_comes_through_stays_as_it_is() -> None:
     layer = model.encoder.layer(0)
     with torch.no_grad():
         layer.attention_output.weight[:, 0] = 0.0
-    assert torch.allclose(texts(smoothed(model, texts)), texts(model), atol=1e-5)
+    assert torch.allclose(texts(smoothed(model, pairs_of, texts)), texts(model), atol=1e-5)

@@ -1,38 +1,39 @@
 """Move the spread of activations into weights, where int8 bears it better; the model says what it said.
 
-In:  a transformer, and examples.
-Out: a copy in which what one layer makes and the next reads is scaled channel by channel, down on one side and up on
-     the other, so that no channel is so large that the steps of a scale are too coarse for all others.
+In:  a model, pairs of what makes channels and what alone reads them, and examples.
+Out: a copy in which each channel is scaled down on one side and up on the other, so that none is so large that the
+     steps of a scale are too coarse for all others.
 The scales are those of Xiao et al. 2023 (SmoothQuant): the largest activation to the power `strength` against the
-largest weight to the rest. Between two linear maps this is the cross-layer equalisation of Nagel et al. 2019. It
-reaches the norms that come before a part, the values that attention mixes, the middle of a product of low rank, and
-such a token table. A norm that comes after a sum is read by the residual stream too, and stays as it is.
+largest weight to the rest. Between two linear maps this is the cross-layer equalisation of Nagel et al. 2019.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.models.encoder import Encoder
-from toolchain.models.model import TransformerModel
-from toolchain.models.transformer import LINEARS, LowRankLinear, Transformer
-
 STRENGTH = 0.5
 TINY = 1e-6
+Model = TypeVar("Model", bound=nn.Module)
+Pair = tuple[Sequence[Tensor], nn.Linear]
+"""The tensors that make each channel, channels first, in place; and the layer that alone reads them."""
 
 
 @torch.no_grad()
 def smoothed(
-    model: TransformerModel, run: Callable[[TransformerModel], Any], *, strength: float = STRENGTH
-) -> TransformerModel:
-    """A smoothed copy of the model; `run` has a model run on examples."""
+    model: Model,
+    pairs_of: Callable[[Model], Iterable[Pair]],
+    run: Callable[[Model], Any],
+    *,
+    strength: float = STRENGTH,
+) -> Model:
+    """A smoothed copy; `pairs_of` tells where a model's channels may be scaled, `run` has one run on examples."""
     smoother = copy.deepcopy(model).eval()
-    pairs = list(_pairs(smoother.encoder))
+    pairs = list(pairs_of(smoother))
     largest = _largest([reader for _, reader in pairs], lambda: run(smoother))
     for writer, reader in pairs:
         if (read := largest.get(reader)) is None:
@@ -44,38 +45,6 @@ def smoothed(
             channels.div_(scales.view(-1, *[1] * (channels.ndim - 1)))
         reader.weight.mul_(scales)
     return smoother
-
-
-def _pairs(encoder: Transformer) -> Iterator[tuple[Sequence[Tensor], nn.Linear]]:
-    """(what makes each channel, channels first; the layer that alone reads them)."""
-    if isinstance(encoder, Encoder) and encoder.shape.token_rank:
-        yield [encoder.tokens.weight.data.T], encoder.token_projection
-    for index in range(len(encoder.layers)):
-        layer = encoder.layer(index)
-        if layer.shape.heads:
-            inner = layer.shape.heads * layer.shape.head_width
-            made = _end(layer.query_key_value)
-            values = slice(2 * inner, 3 * inner)
-            yield [made.weight.data[values], made.bias.data[values]], _start(layer.attention_output)
-            if layer.norm_first:
-                yield _made_by(layer.attention_norm), _start(layer.query_key_value)
-        if layer.shape.neurons and layer.norm_first:
-            yield _made_by(layer.feed_forward_norm), _start(layer.up)
-        for name in LINEARS:
-            if isinstance(part := getattr(layer, name, None), LowRankLinear):
-                yield [part.first.weight.data], part.second
-
-
-def _made_by(norm: nn.LayerNorm) -> Sequence[Tensor]:
-    return [norm.weight.data, norm.bias.data]
-
-
-def _start(part: nn.Module) -> nn.Linear:
-    return part.first if isinstance(part, LowRankLinear) else cast(nn.Linear, part)
-
-
-def _end(part: nn.Module) -> nn.Linear:
-    return part.second if isinstance(part, LowRankLinear) else cast(nn.Linear, part)
 
 
 def _largest(readers: Sequence[nn.Linear], run: Callable[[], Any]) -> dict[nn.Linear, Tensor]:

@@ -19,6 +19,7 @@ from toolchain.host_latency import Contender, compare_on_host, digest_of
 from toolchain.models import model as models
 from toolchain.models import text as text_models
 from toolchain.models.model import TransformerModel
+from toolchain.models.pairs import pairs_of
 from toolchain.quantize.sensitivity import checked, sensitivity
 from toolchain.quantize.smooth import smoothed
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
@@ -76,7 +77,7 @@ def smooth(plan: Plan, student: Side) -> Side:
         if not isinstance(model, TransformerModel):
             raise InputError("stages.quantize.smooth is for transformers; leave it out for a net of convolutions")
         sample = student.sample(JUDGED)
-        moved = smoothed(model, lambda trial: student.outputs(sample, model=trial), strength=strength)
+        moved = smoothed(model, pairs_of, lambda trial: student.outputs(sample, model=trial), strength=strength)
         models.save(moved, folder)
         return student.stage.findings
 
