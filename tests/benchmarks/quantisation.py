@@ -36,12 +36,11 @@ from toolchain.profiles import load_profile
 from toolchain.progress import Silent
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
-from toolchain.quantize.calibration import DEFAULT
 from toolchain.quiet import quiet
 from toolchain.recipe import load_recipe
 from toolchain.stages import Plan
 from toolchain.stages.prices import executorch_int8
-from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
+from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
 LONGEST = 64
 LENGTHS = (16, 32, LONGEST)
@@ -157,7 +156,7 @@ def variants(model: TransformerModel, folder: Path, examples: Sequence[Sequence[
         lengths = LENGTHS if runtime.fixed_lengths else ()
         twin, small = (folder / f"{name}-{kind}{runtime.suffix}" for kind in ("float", "int8"))
         runtime.write_float(subject, twin)
-        runtime.write_int8(subject, twin, small, (), examples if runtime.static else (), DEFAULT)
+        runtime.write_int8(subject, twin, small, Int8(examples=examples if runtime.static else ()))
         for kind, file in (("float", twin), ("int8", small)):
             made.append(
                 Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")

@@ -15,9 +15,8 @@ from toolchain.models import convnet
 from toolchain.models.image import Scaling, outputs
 from toolchain.models.image_teacher import load_images
 from toolchain.models.inputs import ImageInputs
-from toolchain.quantize.calibration import DEFAULT
 from toolchain.recipe import ModelSource
-from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
+from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +79,8 @@ def test_float_and_int8_artifacts_say_what_the_model_says(tmp_path: Path, runtim
     expected = said(subject, asked)
     assert torch.allclose(run(runtime, twin, subject, asked), expected, rtol=1e-3, atol=1e-3)
     # A net's layers read what is on scales of their own; a transformer's have outliers, and are scaled as they come.
-    made_for.write_int8(subject, twin, small, (), () if kind == "vit" and not made_for.static else examples, DEFAULT)
+    asked_for = Int8(examples=() if kind == "vit" and not made_for.static else examples)
+    made_for.write_int8(subject, twin, small, asked_for)
     found = run(runtime, small, subject, asked)
     assert found.dtype == torch.float32
     # Nobody taught these: of a deep net with random weights int8 leaves less than of a real one.
@@ -111,7 +111,7 @@ def test_a_convolution_that_is_named_stays_float_and_one_that_int8_spoils_is_rig
     errors, sizes = {}, {}
     for kept in ((), ("network.joined", "network.hidden")):
         file = tmp_path / f"{len(kept)}{made_for.suffix}"
-        made_for.write_int8(subject, twin, file, kept, seen[:32], DEFAULT)
+        made_for.write_int8(subject, twin, file, Int8(kept_float=kept, examples=seen[:32]))
         found = run(runtime, file, subject, seen[32:])
         errors[kept] = float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())
         sizes[kept] = file.stat().st_size

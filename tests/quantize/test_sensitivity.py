@@ -14,10 +14,9 @@ from toolchain.errors import UnknownNameError
 from toolchain.export.parity import compare
 from toolchain.models import text as texts
 from toolchain.models.model import TransformerModel, reading
-from toolchain.quantize.calibration import DEFAULT
 from toolchain.quantize.sensitivity import sensitivity
 from toolchain.quantize.simulated import as_int8, parts_of, rounded_rows, rounded_tokens
-from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
+from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
 HARMED = "encoder.layers.1.attention_output"
 INNER = 32  # heads × head width of the tiny model
@@ -143,7 +142,7 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
     cosines, sizes = {}, {}
     for name, kept in (("spoilt", ()), ("kept", (HARMED, "encoder.tokens"))):
         file = tmp_path / f"{name}{made_for.suffix}"
-        made_for.write_int8(subject, twin, file, kept, given if made_for.static else (), DEFAULT)
+        made_for.write_int8(subject, twin, file, Int8(kept_float=kept, examples=given if made_for.static else ()))
         found = outputs_of(runtime, file, artifacts.FORM, given, told=lambda _: None)
         cosines[name], sizes[name] = compare(found, run(model)).cosine_min, file.stat().st_size
     assert cosines["spoilt"] < 0.98

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from toolchain.compress import relations
 from toolchain.compress.units import Joined, Units, ranges, rows_at, units_of
-from toolchain.models.devices import device_of, on_accelerator
-from toolchain.models.inputs import Inputs, in_batches
+from toolchain.models.devices import on_accelerator
+from toolchain.models.inputs import Inputs, batch_for, in_batches
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches, fast_arithmetic
 from toolchain.models.training import Schedule, Trained, train
@@ -146,8 +146,7 @@ class _Record:
 
     def add(self, indexes: Sequence[int]) -> None:
         """One batch."""
-        encoder, place = self.teacher.encoder, device_of(self.teacher)
-        batch = tuple(each.to(place) for each in self.inputs.batch(indexes))
+        encoder, batch = self.teacher.encoder, batch_for(self.teacher, self.inputs, indexes)
         states = encoder.all_hidden(*batch)
         outputs = self.teacher.head(states[-1].float(), encoder.mask(*batch)).float()
         joined = self.units.joined(indexes)
@@ -194,9 +193,9 @@ def _outputs_alone(
     teacher: nn.Module, inputs: Inputs, folder: Path | None, told: Callable[[int, int], None] | None
 ) -> Targets:
     found: list[Tensor] = [torch.empty(0)] * len(inputs)
-    done, place = 0, device_of(teacher)
+    done = 0
     for indexes in batches(inputs.sizes, 256):
-        answers = teacher(*(each.to(place) for each in inputs.batch(indexes))).float().cpu()
+        answers = teacher(*batch_for(teacher, inputs, indexes)).float().cpu()
         for index, row in zip(indexes, answers, strict=True):
             found[index] = row
         done += len(indexes)
@@ -376,12 +375,11 @@ class _Lesson:
     def loss_of(self, indexes: Sequence[int]) -> Tensor:
         """The weighted sum over a batch."""
         student = self.student
-        place = device_of(student)  # asked anew each time: the model is moved while it trains
-        batch = tuple(each.to(place) for each in self.inputs.batch(indexes))
+        batch = batch_for(student, self.inputs, indexes)  # the model is moved while it trains
         if not isinstance(student, TransformerModel) or self.units is None:
             with fast_arithmetic():
                 outputs = student(*batch).float()
-            return self.weights.output * self.imitation(outputs, self.targets.outputs[list(indexes)].to(place))
+            return self.weights.output * self.imitation(outputs, self.targets.outputs[list(indexes)].to(outputs.device))
         with fast_arithmetic():
             states = student.encoder.all_hidden(*batch)
             queries = relations.joined(student.encoder, states[-2]).float() if self.weights.relation else None

@@ -32,7 +32,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toolchain.errors import BadDataError, ModelError, UnknownNameError
-from toolchain.models.inputs import Inputs, in_batches
+from toolchain.models.inputs import Inputs, batch_for, in_batches
 from toolchain.models.model import Head, TransformerModel
 from toolchain.models.transformer import TransformerLayer, TransformerShape, matrix
 
@@ -193,10 +193,9 @@ def _over_batches(
     model: TransformerModel, inputs: Inputs, tokens: int, told: Callable[[int, int], None] | None
 ) -> Iterator[tuple[list[int], tuple[Tensor, ...]]]:
     """(indexes, batch on the model's device) until all examples have been."""
-    device = next(model.parameters()).device
     done = 0
     for indexes in in_batches(model.encoder, inputs, tokens):
-        yield indexes, tuple(tensor.to(device) for tensor in inputs.batch(indexes))
+        yield indexes, batch_for(model, inputs, indexes)
         done += len(indexes)
         if told:
             told(done, len(inputs))

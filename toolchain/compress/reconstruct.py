@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import InputError
-from toolchain.models.inputs import Inputs
+from toolchain.models.inputs import Inputs, batch_for
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import batches
 from toolchain.models.transformer import Constant, LayerCut, LowRankLinear, TransformerLayer, copy_norm, matrix
@@ -305,7 +305,7 @@ def _sample(
     held_out = set(chosen[HELD_OUT - 1 :: HELD_OUT] or chosen[-1:])
     for group in batches([sizes[index] for index in chosen], max(1, BATCH_TOKENS // each)):
         indexes = [chosen[place] for place in group]
-        batch = [part.to(device) for part in inputs.batch(indexes)]
+        batch = batch_for(student, inputs, indexes)
         hidden = student.encoder.embedded(*batch)
         mask = student.encoder.mask(*batch)
         counted = torch.ones(hidden.shape[:-1], dtype=torch.bool, device=device) if mask is None else mask > 0

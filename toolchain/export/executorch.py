@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ExportError
-from toolchain.export.forms import Form, Input
+from toolchain.export.forms import Form, Input, exported
 from toolchain.export.reasons import NO_KERNEL, explained
 from toolchain.quiet import quiet
 
@@ -40,9 +40,9 @@ def export(
     """
     try:
         with quiet(), torch.no_grad():
-            program = _exported(module, form)
+            program = exported(module, form)
             if rewrite:
-                program = _exported(rewrite(program.module()), form)
+                program = exported(rewrite(program.module()), form)
             lowered = _lowered(program)
             finished = lowered.to_executorch()
             _require_kernels(finished.exported_program().graph_module)
@@ -56,10 +56,7 @@ class Session:
     """A `.pte` loaded in this process, for checking its outputs; `runner` in `device_scripts` is what is timed."""
 
     def __init__(self, file: Path, form: Form) -> None:
-        import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
-        from executorch.runtime import Runtime
-
-        self._program = Runtime.get().load_program(file)
+        self._program = _runtime().load_program(file)
         self._method = self._program.load_method(METHOD)
         self._form = form
 
@@ -69,16 +66,17 @@ class Session:
         return output[0].clone()
 
 
-def _exported(module: nn.Module, form: Form) -> Any:
-    return torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
+def _runtime() -> Any:
+    """ExecuTorch's own runtime in this process."""
+    import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
+    from executorch.runtime import Runtime
+
+    return Runtime.get()
 
 
 def _require_kernels(graph: torch.fx.GraphModule) -> None:
     """Raise for an operator that would only be missed on the device, when the program is loaded."""
-    import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
-    from executorch.runtime import Runtime
-
-    known = set(Runtime.get().operator_registry.operator_names)
+    known = set(_runtime().operator_registry.operator_names)
     for node in graph.graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload) and node.target.name() not in known:
             raise NotImplementedError(f"{NO_KERNEL} for {node.target.name()}")

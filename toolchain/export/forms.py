@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 SHORTEST = 2  # a first and a last token are always there
 EXAMPLE_LENGTH = 16
@@ -104,6 +104,11 @@ class ImageForm:
 
 
 Form = TextForm | ImageForm
+
+
+def exported(module: nn.Module, form: Form) -> Any:
+    """The module as `torch.export` has it, for what the form says."""
+    return torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
 
 
 def length_name(length: int) -> str:

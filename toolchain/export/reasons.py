@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from toolchain.export.forms import Form
+from toolchain.export.forms import Form, exported
 
 NO_KERNEL = "No kernel"  # how `executorch` itself begins
 LACKING = re.compile(
@@ -70,7 +70,7 @@ def _calling(operator: str, module: nn.Module, form: Form) -> str:
     """Where the model first calls it; nothing where that cannot be found."""
     try:
         with torch.no_grad():
-            program = torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
+            program = exported(module, form)
     except Exception:  # the sentence is as true without the place
         return ""
     for node in program.graph.nodes:

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from toolchain.models import convnet
 from toolchain.models import model as models
 from toolchain.models.convnet import ConvNet, folded
-from toolchain.models.devices import device_of
-from toolchain.models.inputs import LUMINANCE, Inputs, require_channels
+from toolchain.models.inputs import LUMINANCE, Inputs, batch_for, require_channels
 from toolchain.models.model import TransformerModel, reading
 
 BRIGHTEST = 255
@@ -114,11 +113,11 @@ def outputs(model: nn.Module, images: Inputs, *, told: Callable[[int], None] | N
 
     `told` hears how many are done.
     """
-    found, place = [], device_of(model)
+    found = []
     with torch.inference_mode():
         for first in range(0, len(images), INFERENCE_BATCH):
             indexes = range(first, min(first + INFERENCE_BATCH, len(images)))
-            found.append(model(*(each.to(place) for each in images.batch(indexes))).float().cpu())
+            found.append(model(*batch_for(model, images, indexes)).float().cpu())
             if told:
                 told(indexes.stop)
     return torch.cat(found)

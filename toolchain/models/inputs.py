@@ -13,9 +13,10 @@ from typing import Protocol
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolchain.errors import BadDataError
+from toolchain.models.devices import device_of
 from toolchain.models.text import batches, padded
 from toolchain.models.tokenizer import NO_WORD, Encoded
 from toolchain.models.transformer import Transformer
@@ -53,6 +54,12 @@ class TextInputs:
     def batch(self, indexes: Sequence[int]) -> tuple[Tensor, ...]:
         """ids and mask, both (batch, longest)."""
         return padded([self.rows[index] for index in indexes])
+
+
+def batch_for(model: nn.Module, inputs: Inputs, indexes: Sequence[int]) -> tuple[Tensor, ...]:
+    """The tensors of these examples, where the model is."""
+    place = device_of(model)
+    return tuple(each.to(place) for each in inputs.batch(indexes))
 
 
 class ImageInputs:

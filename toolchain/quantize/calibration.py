@@ -9,14 +9,15 @@ distribution (Migacz 2017, 8-bit inference with TensorRT, here for ranges that n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import entropy
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolchain.errors import UnknownNameError
 
@@ -36,6 +37,17 @@ class Range(NamedTuple):
 
     low: float
     high: float
+
+
+@contextmanager
+def listening(parts: Iterable[nn.Module], hear: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
+    """Within it `hear` is told (part, what it reads) each time one of these parts is run."""
+    hooks = [part.register_forward_pre_hook(lambda part, given: hear(part, given[0])) for part in parts]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class Seen:

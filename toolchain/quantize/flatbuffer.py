@@ -97,9 +97,10 @@ def _ranges(source: Path, examples: Examples, chosen: Any, calibration: Calibrat
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(chosen)
     observer = calibrator.Calibrator(source.read_bytes(), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    observer.calibrate(examples, manager)
+    all_itself = calibration == "minmax"  # or one example, which tells the activations that need a range
+    observer.calibrate(examples if all_itself else {name: given[:1] for name, given in examples.items()}, manager)
     found = observer.get_model_qsvs()
-    if calibration != "minmax":
+    if not all_itself:
         for name, values in _seen(source, examples, found.keys()).items():
             limits = zip(("min", "max"), values.range(calibration), strict=True)
             found[name] |= {key: np.full_like(found[name][key], limit) for key, limit in limits}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def with_int8(
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
         def __init__(self) -> None:
-            self.left: Iterator[Mapping[str, NDArray[Any]]] = iter(examples or ())
+            given = examples or ()
+            self.left = iter(given if calibration == "minmax" else given[:1])  # else every range is told
 
         def get_next(self) -> Mapping[str, NDArray[Any]] | None:
             return next(self.left, None)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.quantize.calibration import DEFAULT, Calibration, Range, Seen
+from toolchain.quantize.calibration import DEFAULT, Calibration, Range, Seen, listening
 
 LARGEST = 127
 STEPS = 255
@@ -36,25 +36,13 @@ def parts_of(model: nn.Module) -> dict[str, Part]:
 @torch.no_grad()
 def ranges_of(model: Model, run: Callable[[Model], Any], *, calibration: Calibration = DEFAULT) -> dict[str, Range]:
     """The range of what each linear layer and convolution reads while `run` has the model run on examples."""
-    seen: dict[str, Seen] = defaultdict(Seen)
-
-    def listener(name: str) -> Callable[[nn.Module, Any], None]:
-        def heard(_: nn.Module, given: Any) -> None:
-            seen[name].add(given[0])
-
-        return heard
-
-    hooks = [
-        part.register_forward_pre_hook(listener(name))
-        for name, part in parts_of(model).items()
-        if not isinstance(part, nn.Embedding)
-    ]
-    try:
+    seen: dict[nn.Module, Seen] = defaultdict(Seen)
+    names: dict[nn.Module, str] = {
+        part: name for name, part in parts_of(model).items() if not isinstance(part, nn.Embedding)
+    }
+    with listening(names, lambda part, given: seen[part].add(given)):
         run(model)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: values.range(calibration) for name, values in seen.items()}
+    return {names[part]: values.range(calibration) for part, values in seen.items()}
 
 
 @contextmanager

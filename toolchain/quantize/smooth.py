@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from toolchain.quantize.calibration import listening
+
 STRENGTH = 0.5
 TINY = 1e-6
 Model = TypeVar("Model", bound=nn.Module)
@@ -47,18 +49,14 @@ def smoothed(
     return smoother
 
 
-def _largest(readers: Sequence[nn.Linear], run: Callable[[], Any]) -> dict[nn.Linear, Tensor]:
+def _largest(readers: Sequence[nn.Linear], run: Callable[[], Any]) -> dict[nn.Module, Tensor]:
     """The largest size of each channel that a layer reads while the examples run."""
-    found: dict[nn.Linear, Tensor] = {}
+    found: dict[nn.Module, Tensor] = {}
 
-    def heard(reader: nn.Linear, given: Any) -> None:
-        largest = given[0].abs().flatten(0, -2).amax(dim=0)
+    def hear(reader: nn.Module, given: Tensor) -> None:
+        largest = given.abs().flatten(0, -2).amax(dim=0)
         found[reader] = torch.maximum(found[reader], largest) if reader in found else largest
 
-    hooks = [reader.register_forward_pre_hook(heard) for reader in readers]
-    try:
+    with listening(readers, hear):
         run()
-    finally:
-        for hook in hooks:
-            hook.remove()
     return found

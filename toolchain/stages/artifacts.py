@@ -23,7 +23,7 @@ from toolchain.models.pairs import pairs_of
 from toolchain.quantize.sensitivity import checked, sensitivity
 from toolchain.quantize.smooth import smoothed
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
-from toolchain.stages.runtimes import RUNTIMES, outputs_of
+from toolchain.stages.runtimes import RUNTIMES, Int8, outputs_of
 from toolchain.stages.sides import Side
 from toolchain.stages.student import is_static
 from toolchain.tasks.account import account_of
@@ -119,17 +119,20 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
     kept_float, static = judged.findings["kept_float"], judged.findings["static"]
     quantize = plan.recipe.stages.quantize
     count = quantize.examples if static else 0
-    scheme = {"scheme": "static-int8", "examples": count, "calibration": quantize.calibration}
-    scheme = scheme if static else {"scheme": "dynamic-int8", "examples": 0}
+    scheme = {"scheme": "static-int8" if static else "dynamic-int8", "examples": count}
+    if static:
+        scheme["calibration"] = quantize.calibration
     settings = {**_export_settings(plan, runtime, student), **scheme, "kept_float": kept_float}
     name = artifact_name(runtime)
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / name
-        examples = student.given(student.sample(count)) if count else ()
-        found = RUNTIMES[runtime].write_int8(
-            student.subject(), twin.file(name), file, kept_float, examples, quantize.calibration
+        asked = Int8(
+            kept_float=kept_float,
+            examples=student.given(student.sample(count)) if count else (),
+            calibration=quantize.calibration,
         )
+        found = RUNTIMES[runtime].write_int8(student.subject(), twin.file(name), file, asked)
         return {"bytes": file.stat().st_size, **found}
 
     return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make)

@@ -29,7 +29,7 @@ from toolchain.models.model import TransformerModel
 from toolchain.models.text import OneText
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
-from toolchain.quantize.calibration import Calibration
+from toolchain.quantize.calibration import DEFAULT, Calibration
 from toolchain.quantize.simulated import Part, parts_of
 from toolchain.stages.prices import executorch_int8
 
@@ -69,20 +69,31 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Int8:
+    """What is asked of an int8 artifact.
+
+    Parts at the places `kept_float` stay float. Fixed scales are taken from the `examples` by the `calibration`;
+    without any, activations are quantised as they come.
+    """
+
+    kept_float: Sequence[str] = ()
+    examples: Given = ()
+    calibration: Calibration = DEFAULT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """One runtime's verbs.
 
-    `write_int8` gets the subject, its float twin's file, the places of the parts that stay float, the examples that
-    fixed scales are taken from, none where activations are quantised as they come, and by which calibration; it says
-    what it found. A runtime that is `static` has no right or fast kernels for dynamic ones. Where there is no `session`
-    an artifact is run by the runner that devices have. `packages` shape an artifact and are not among those every build
-    has.
+    `write_int8` gets the subject, its float twin's file and what is asked, and says what it found. A runtime that is
+    `static` has no right or fast kernels for dynamic int8. Where there is no `session` an artifact is run by the runner
+    that devices have. `packages` shape an artifact and are not among those every build has.
     """
 
     suffix: str
     fixed_lengths: bool
     write_float: Callable[[Subject, Path], None]
-    write_int8: Callable[[Subject, Path, Path, Sequence[str], Given, Calibration], Mapping[str, Any]]
+    write_int8: Callable[[Subject, Path, Path, Int8], Mapping[str, Any]]
     session: Callable[[Path, Form], Run] | None
     static: bool = False
     stem: str = "model"
@@ -103,22 +114,15 @@ def _executorch_float(subject: Subject, file: Path) -> None:
     executorch.export(subject.module(), file, form=subject.form)
 
 
-def _executorch_int8(
-    subject: Subject,
-    _twin: Path,
-    file: Path,
-    kept_float: Sequence[str],
-    examples: Given,
-    calibration: Calibration,
-) -> Mapping[str, Any]:
+def _executorch_int8(subject: Subject, _twin: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
     found = executorch_int8(
         subject.module(),
         file,
         form=subject.form,
-        examples=[subject.form.tensor(each) for each in examples],
-        calibration=calibration,
-        products_only=bool(len(examples)) and subject.products_only,
-        kept_float=[f"{PLACE}.{name}" for name in kept_float],
+        examples=[subject.form.tensor(each) for each in asked.examples],
+        calibration=asked.calibration,
+        products_only=bool(len(asked.examples)) and subject.products_only,
+        kept_float=[f"{PLACE}.{name}" for name in asked.kept_float],
     )
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
@@ -128,23 +132,16 @@ def _litert_float(subject: Subject, file: Path) -> None:
 
 
 def _litert_int8(
-    subject: Subject,
-    twin: Path,
-    file: Path,
-    kept_float: Sequence[str],
-    examples: Given,
-    calibration: Calibration,
-    *,
-    one_scale: bool = False,
+    subject: Subject, twin: Path, file: Path, asked: Int8, *, one_scale: bool = False
 ) -> Mapping[str, Any]:
     flatbuffer.with_int8(
         twin,
         file,
-        examples=by_signature(subject.form, examples),
-        calibration=calibration,
+        examples=by_signature(subject.form, asked.examples),
+        calibration=asked.calibration,
         products_only=subject.products_only,
         one_scale=one_scale,
-        kept_float=_weights(subject, kept_float),
+        kept_float=_weights(subject, asked.kept_float),
     )
     compact(file)
     return {}
@@ -163,22 +160,15 @@ def _onnx_float(subject: Subject, file: Path) -> None:
     onnx.export(subject.module(), file, form=subject.form)
 
 
-def _onnx_int8(
-    subject: Subject,
-    twin: Path,
-    file: Path,
-    kept_float: Sequence[str],
-    examples: Given,
-    calibration: Calibration,
-) -> Mapping[str, Any]:
-    given = [{subject.form.name: subject.form.tensor(each).numpy()} for each in examples]
+def _onnx_int8(subject: Subject, twin: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
+    given = [{subject.form.name: subject.form.tensor(each).numpy()} for each in asked.examples]
     onnx_int8.with_int8(
         twin,
         file,
         examples=given,
-        calibration=calibration,
+        calibration=asked.calibration,
         products_only=subject.products_only,
-        kept_float=_weights(subject, kept_float),
+        kept_float=_weights(subject, asked.kept_float),
     )
     return {}
 

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from toolchain.errors import BadDataError
-from toolchain.models.devices import device_of
-from toolchain.models.inputs import Inputs
+from toolchain.models.inputs import Inputs, batch_for
 from toolchain.models.text import fast_arithmetic
 from toolchain.models.training import Schedule, Trained, train
 from toolchain.recipe import Finetune
@@ -40,13 +39,12 @@ def finetune(
         raise BadDataError(f"there are {len(inputs)} examples, but {len(targets)} targets; give one for each")
 
     def loss_of(indexes: list[int]) -> Tensor:
-        device = device_of(model)
         with fast_arithmetic():
-            output = model(*(part.to(device) for part in inputs.batch(indexes))).float()
+            output = model(*batch_for(model, inputs, indexes)).float()
         wanted = [targets[index] for index in indexes]
         if task.per_token:
-            return task.loss(output, pad_sequence(wanted, batch_first=True, padding_value=IGNORED).to(device))
-        return task.loss(output, torch.stack(wanted).to(device))
+            return task.loss(output, pad_sequence(wanted, batch_first=True, padding_value=IGNORED).to(output.device))
+        return task.loss(output, torch.stack(wanted).to(output.device))
 
     schedule = Schedule(
         learning_rate=settings.learning_rate,
