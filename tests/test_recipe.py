@@ -233,8 +233,8 @@ def test_kept_layers_are_a_number_or_a_rising_list(toml_file: Callable[[str], Pa
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ("speedup = 4\nlayers = 3", "takes speedup or layers, not both: speedup chooses what stays"),
-        ("speedup = 4\nheads = 6\nneurons = 384", "takes speedup or heads and neurons, not both"),
+        ("speedup = 4\nlayers = [0, 2]", "takes speedup and a number of layers, the most that may stay"),
+        ("speedup = 4\nheads = 6\nneurons = 384", "takes speedup or heads and neurons, not both: speedup chooses what"),
         ("speedup = 4\nwidth = 256\nhead_width = 16", "takes speedup or head_width and width, not both"),
         ("speedup = 4\nkeep_macs = 0.5", "takes speedup or keep_macs, not both"),
         ("keep_macs = 0.5\nneurons = 384", "takes keep_macs or neurons, not both: keep_macs stands in their place"),
@@ -253,6 +253,7 @@ def test_one_way_of_choosing_what_stays_excludes_the_others(
     [
         ("heads = 6", 3, 384),
         ("speedup = 4", None, None),
+        ("speedup = 4\nlayers = 3", 3, None),
         ("keep_macs = 0.5", None, None),
         ("keep_macs = 0.5\nlayers = 4\nwidth = 256", 4, None),
     ],

@@ -546,6 +546,16 @@ def test_a_speedup_is_searched_for_by_the_prices_of_the_profile(paired: Path) ->
     assert sum(layer["neurons"] for layer in found["layers"]) < sum(layer.neurons for layer in teacher)
 
 
+def test_a_search_keeps_no_more_layers_than_are_asked_for(paired: Path) -> None:
+    every, one = (
+        student_of(plan(recipe("embedding", paired, prune={**WHOLE, "speedup": 1.5, "layers": most})))["prune"].findings
+        for most in (None, 1)
+    )
+    assert len(every["layers"]) > 1
+    assert len(one["layers"]) == 1
+    assert one["searched_ms"] <= one["of_ms"] / 1.5
+
+
 def test_a_search_is_made_anew_for_a_device_with_other_prices(paired: Path) -> None:
     given = recipe("embedding", paired, prune={**WHOLE, "speedup": 2.0})
     student_of(plan(given))

@@ -285,9 +285,9 @@ class Prune(_Section):
     the width of the model. With `ranking` "global" the numbers of heads and neurons are those of an average layer, and
     each layer keeps what its importance deserves. Or the share `keep_macs` of the multiply-accumulates stays, for which
     all heads and neurons compete, or a convolutional net's channels. Or `speedup` is given, and layers, heads and
-    neurons are chosen by search so that the layers cost so many times less. Their `prices` are what the "profile"
-    implies, or what a target says whose address is given: models of one layer are timed there. `layers` and `neurons`
-    have their defaults only where neither of these two is given.
+    neurons are chosen by search so that the layers cost so many times less; a number of `layers` is then the most that
+    may stay. Their `prices` are what the "profile" implies, or what a target says whose address is given: models of one
+    layer are timed there. `layers` and `neurons` have their defaults only where neither of these two is given.
 
     What is left is refitted by least squares to answer as before (`reconstruct`). With more than one of `steps` it is
     cut a little at a time, and taught between for its share of the time.
@@ -317,6 +317,8 @@ class Prune(_Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Prune:
+        if self.speedup is not None and isinstance(self.layers, tuple):
+            raise ValueError("takes speedup and a number of layers, the most that may stay, but not which they are")
         for way, instead, why in (
             ("speedup", _SIZES, "chooses what stays of each layer by itself"),
             ("keep_macs", ("heads", "neurons"), "stands in their place"),
@@ -327,7 +329,7 @@ class Prune(_Section):
         return self
 
 
-_SIZES = ("layers", "heads", "neurons", "head_width", "width", "keep_macs")
+_SIZES = ("heads", "neurons", "head_width", "width", "keep_macs")
 
 
 class LowRank(_Section):

@@ -44,7 +44,12 @@ OURS = "pruned, refitted, distilled"
 ABLATED_TOKENS = 600_000  # all are taught once on these texts: so many steps, whatever else the machine does
 QUICK_TOKENS = 20_000
 QUICK_MINUTES = 0.1
-SEARCHED = "layers, heads and neurons by the search"
+# What each technique is tried on: the search-balanced recipe's student, but of four equal layers.
+TRIED: Mapping[str, Mapping[str, Any]] = {
+    "prune": {"speedup": None, "layers": (0, 2, 4, 5), "heads": 8, "neurons": 416},
+    "low_rank": {"token_rank": 112},
+}
+SEARCHED = "by the search, no vectors between layers"
 # What each variant leaves out or does otherwise, by the stages' settings.
 ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "everything": {},
@@ -98,19 +103,18 @@ def main() -> None:
 
 def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
     """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
+    kept = load_recipe(name).stages.prune.model_dump()
     return [
-        built(name, "uniform magnitude, distilled", {"prune": uniform(name)}, quick),
+        built(name, "uniform magnitude, distilled", {"prune": uniform(kept, UNIFORM_HEADS[name])}, quick),
         built(name, "fresh student, distilled", {"prune": MAGNITUDE, "distill": {"fresh": True}}, quick),
     ]
 
 
-def uniform(name: str) -> dict[str, Any]:
-    """The cut of all layers alike, by magnitude, to about as many multiply-accumulates as the recipe's student has."""
-    kept, heads = load_recipe(name).stages.prune, UNIFORM_HEADS[name]
-    assert isinstance(kept.layers, tuple), f"{name} lists the layers that stay"
+def uniform(kept: Mapping[str, Any], heads: int) -> dict[str, Any]:
+    """The cut of all layers alike, by magnitude, to about as many multiply-accumulates as a cut to equal layers has."""
     multiple = load_profile(PROFILE).preferences.int8_channel_multiple.value
-    layer = (kept.heads or 0) * HEAD_NEURONS + (kept.neurons or 0)
-    neurons = layer * len(kept.layers) / len(ALL_LAYERS) - heads * HEAD_NEURONS
+    layer = kept["heads"] * HEAD_NEURONS + kept["neurons"]
+    neurons = layer * len(kept["layers"]) / len(ALL_LAYERS) - heads * HEAD_NEURONS
     rounded = max(round(neurons / multiple), 1) * multiple
     return {"layers": ALL_LAYERS, "heads": heads, "neurons": rounded, **MAGNITUDE}
 
@@ -152,14 +156,14 @@ def built(
 
 
 def ablation(*, quick: bool) -> list[dict[str, Any]]:
-    """The balanced student with one thing changed at a time, all taught once on the same texts."""
+    """The balanced student, of equal layers, with one thing changed at a time; all taught once on the same texts."""
     rows: list[dict[str, Any]] = []
     speedup = 0.0
-    for name, changes in {**ABLATION, UNIFORM: {"prune": uniform("search-balanced")}}.items():
-        settings = {stage: dict(values) for stage, values in changes.items()}
-        tokens = QUICK_TOKENS if quick else ABLATED_TOKENS
-        lesson = {"tokens": tokens, "epochs": 1, "minutes": None, "finish": None}
-        settings["distill"] = {**lesson, **settings.get("distill", {})}
+    tokens = QUICK_TOKENS if quick else ABLATED_TOKENS
+    tried = {**TRIED, "distill": {"tokens": tokens, "epochs": 1, "minutes": None, "finish": None}}
+    alike = {"prune": uniform(TRIED["prune"], UNIFORM_HEADS["search-balanced"])}
+    for name, changes in {**ABLATION, UNIFORM: alike}.items():
+        settings = {part: {**tried.get(part, {}), **changes.get(part, {})} for part in {**tried, **changes}}
         if name == SEARCHED:  # the same price by the profile
             settings["prune"]["speedup"] = speedup
         plan = planned(load_recipe("search-balanced"), settings)

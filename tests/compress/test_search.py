@@ -79,6 +79,25 @@ def test_a_layer_that_keeps_nothing_is_left_out() -> None:
     assert found.error == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_layer_too_many_is_the_one_without_which_the_others_lose_least(seed: int) -> None:
+    levels = made(layers=3, seed=seed)
+    limit = Limit(costs=COSTS, budget=COSTS.fixed + 0.5 * (whole_cost(3) - COSTS.fixed))
+    assert len(choose(levels, limit).cuts) == 3
+    fewer = choose(levels, limit, layers=2)
+    assert len(fewer.cuts) == 2
+    assert fewer.cost <= limit.budget
+    pairs = [
+        [
+            each if index != gone else LayerLevels(heads=each.heads[-1:], neurons=each.neurons[-1:])
+            for index, each in enumerate(levels)
+        ]
+        for gone in range(3)
+    ]
+    assert fewer.error == pytest.approx(min(least_error(tuple(each), [limit]) for each in pairs))
+    assert len(choose(levels, limit, layers=3).cuts) == 3
+
+
 def test_the_budget_is_met_exactly_where_only_the_cheapest_fits() -> None:
     found = choose(made(), Limit(costs=COSTS, budget=COSTS.fixed))
     assert found.cuts == ()

@@ -55,7 +55,7 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerLevels:
-    """The choices there are for one layer, from everything down to nothing."""
+    """The choices there are for one layer, each from everything down to nothing."""
 
     heads: tuple[Level, ...]
     neurons: tuple[Level, ...]

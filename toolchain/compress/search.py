@@ -100,15 +100,37 @@ class Choice:
 
 
 def choose(
-    levels: Sequence[LayerLevels], limit: Limit, also: Limit | None = None, *, weights: Sequence[float] | None = None
+    levels: Sequence[LayerLevels],
+    limit: Limit,
+    also: Limit | None = None,
+    *,
+    weights: Sequence[float] | None = None,
+    layers: int | None = None,
 ) -> Choice:
     """The levels with the least sum of errors whose cost is within `limit`, and within `also`.
 
     `weights` multiply the errors of each layer's attention and feed-forward block in turn, two for each layer. The
     first limit is met by dynamic programming over its cost, cut into `BINS` (Frantar and Alistarh 2022, SPDP); the
-    second through a Lagrange multiplier, so that near it a slightly better choice may be missed.
+    second through a Lagrange multiplier, so that near it a slightly better choice may be missed. At most so many
+    `layers` stay, where a number is given: one after another goes whose loss makes the others' choice the least worse.
     Raises `InputError` with the cheapest there is, where that is beyond a limit.
     """
+    found = _chosen(levels, limit, also, weights)
+    while layers is not None and len(found.cuts) > max(layers, 0):
+        fewer = [_without(levels, cut.layer) for cut in found.cuts]
+        levels, found = min(
+            ((each, _chosen(each, limit, also, weights)) for each in fewer), key=lambda way: way[1].error
+        )
+    return found
+
+
+def _without(levels: Sequence[LayerLevels], layer: int) -> tuple[LayerLevels, ...]:
+    """The same, but that nothing of this layer can stay."""
+    gone = LayerLevels(heads=levels[layer].heads[-1:], neurons=levels[layer].neurons[-1:])
+    return tuple(gone if index == layer else each for index, each in enumerate(levels))
+
+
+def _chosen(levels: Sequence[LayerLevels], limit: Limit, also: Limit | None, weights: Sequence[float] | None) -> Choice:
     parts = _parts(levels, weights)
     first = [_prices(limit.costs, number, part) for number, (part, _) in enumerate(parts)]
     errors = [torch.tensor([level.error for level in part], dtype=torch.float64) * weight for part, weight in parts]

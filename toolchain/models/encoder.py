@@ -67,8 +67,11 @@ class Encoder(Transformer):
         tokens = self.tokens(ids)
         if self.shape.token_rank:
             tokens = self.token_projection(tokens)
-        # Looked up, not sliced, so that ExecuTorch can hold it in int8; other exporters make constants of it.
+        # Looked up, not sliced, so that the table can be held in int8. Of fixed lengths a converter would make a float
+        # constant for each; that an id might be below 0, which none is, keeps it from that.
         places = torch.arange(ids.shape[-1], device=ids.device)
+        if torch.compiler.is_exporting() and self.mask(*inputs) is not None:
+            places = places + ids.clamp(max=0)
         embedded: Tensor = self.embedding_norm(tokens + self.positions(places))
         if self.shape.embedding_width:
             embedded = self.embedding_projection(embedded)

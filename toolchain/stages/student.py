@@ -117,7 +117,7 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
             if settings.speedup is None:
                 pruned = _pruned(plan, model, original, ranked, multiple, step)
             else:
-                pruned, found = _searched(plan, model, sample, multiple, settings.speedup)
+                pruned, found = _searched(plan, model, sample, multiple)
             student = pruned.model
             found["score_before_reconstruction"] = scored(plan, student, tokenizer, score)
             if settings.reconstruct:
@@ -373,17 +373,19 @@ def goal_of(settings: Prune, multiple: int) -> prune.Settings:
 
 
 def _searched(
-    plan: Plan, model: TransformerModel, sample: TextInputs, multiple: int, speedup: float
+    plan: Plan, model: TransformerModel, sample: TextInputs, multiple: int
 ) -> tuple[prune.Pruned, dict[str, Any]]:
     """What loses least of all that makes the layers so much faster; and what the search found."""
-    shape = model.encoder.shape
+    settings, shape = plan.recipe.stages.prune, model.encoder.shape
+    assert settings.speedup is not None
+    assert not isinstance(settings.layers, tuple), "the recipe refuses it"
     length = round(sum(sample.sizes) / len(sample))
     table = price_parts(plan, encoder_of(model).shape, length)
     whole_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
-    budget_ms = whole_ms / speedup ** (1 / plan.recipe.stages.prune.steps)
+    budget_ms = whole_ms / settings.speedup ** (1 / settings.steps)
     limit = search.Limit(costs=table, budget=budget_ms, name="layers' ms")
-    found = search.choose(levels(model, sample, multiple=multiple), limit)
+    found = search.choose(levels(model, sample, multiple=multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(found.cuts), model.head).eval()
     told = {"searched_ms": found.cost, "of_ms": whole_ms, "prices": table.source, "length": length}
     return prune.Pruned(model=student, cuts=found.cuts, width=None), told
