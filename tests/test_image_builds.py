@@ -60,7 +60,8 @@ def plan(made_from: Recipe) -> Plan:
 
 @pytest.fixture(scope="module")
 def net() -> Recipe:
-    return recipe({"factory": "tests.tiny_vision:digits_net"}, quantize={"aware": {"epochs": 1}})
+    quantize = {"aware": {"epochs": 1}, "max_points_lost": 5}
+    return recipe({"factory": "tests.tiny_vision:digits_net"}, quantize=quantize)
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +198,9 @@ def test_the_lesson_in_int8_is_a_stage_of_its_own_that_int8_does_not_harm(net: R
     with as_int8(second, list(parts_of(second)), ranges=ranges):
         found = side.outputs(asked, model=second)
     assert side.score().of(found) >= after.findings["score"] - 0.01
+    (judged,) = made.sensitivity
+    assert judged.findings["left_points"] <= 5
+    assert len(side.held_out("validation")) != len(asked)
 
 
 @pytest.mark.slow

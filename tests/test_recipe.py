@@ -249,6 +249,29 @@ def test_one_way_of_choosing_what_stays_excludes_the_others(
 
 
 @pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ('[stages.quantize]\nweights = "int4"\nscheme = "static-int8"', "not both: no runtime has kernels for it"),
+        (
+            '[stages.quantize]\nweights = "int4"\n[stages.export]\nruntimes = ["litert", "onnx", "tflite"]',
+            "with the runtimes executorch and litert alone: onnx, tflite has no fast kernels for it",
+        ),
+        ('[stages.quantize]\nweights = "int4"\nscheme = "float16"', 'scheme = "float16", not both'),
+        ('[stages.quantize]\nscheme = "float16"\nkeep_float = ["encoder.tokens"]', "without aware and keep_float"),
+        (
+            '[stages.quantize]\nscheme = "float16"\n[stages.export]\nruntimes = ["executorch", "litert"]',
+            'with export.runtimes = ["executorch"] alone, not with executorch, litert',
+        ),
+    ],
+)
+def test_number_formats_are_refused_where_nothing_runs_them_fast(
+    toml_file: Callable[[str], Path], settings: str, sentence: str
+) -> None:
+    (what,) = faults(toml_file, f"{MINIMAL}{settings}\n").values()
+    assert sentence in what
+
+
+@pytest.mark.parametrize(
     ("settings", "layers", "neurons"),
     [
         ("heads = 6", 3, 384),

@@ -26,7 +26,9 @@ from toolchain.models.transformer import LayerShape
 from toolchain.pipeline import BuildResult
 from toolchain.profiles import Profile, load_profile
 from toolchain.progress import Progress, Silent
+from toolchain.quantize.simulated import linear_parts, parts_of
 from toolchain.recipe import Recipe
+from toolchain.report.int8 import int8_of
 from toolchain.stages import Done, Plan, TextSide, sides
 
 BOARD = load_profile("raspberry-pi-4")
@@ -650,10 +652,75 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
     plain, named, off = sensitivities.values()
     assert plain["kept_float"] == []
     assert named["kept_float"] == off["kept_float"] == ["encoder.layers.0.up"]
-    assert set(off) == {"kept_float", "static"}
+    assert set(off) == {"kept_float", "int4", "static"}
+    assert plain["int4"] == off["int4"] == []
     assert 0 < plain["left"] == plain["error"] == named["error"] < 0.1
     assert named["left"] != named["error"]
     assert "encoder.positions" in {part["name"] for part in plain["parts"]}
+
+
+def test_what_int8_costs_of_the_validation_score_is_measured_where_a_limit_is_given(paired: Path) -> None:
+    for split, validated in ({}, True), ({"split": {"validation": 0.0}}, False):
+        given = plan(recipe("embedding", paired, quantize={"max_points_lost": 20}, more_data=split))
+        texts, _, trimmed, *_, student = made_of(given)
+        side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+        if validated:
+            found = stages.measure_sensitivity(given, side, static=False).findings
+            assert found["points"] == found["left_points"] < 20
+            assert all(isinstance(part["points"], float) for part in found["parts"])
+            assert len(side.held_out("validation")) == len(side.score("validation").texts) > 0
+        else:
+            with pytest.raises(InputError, match=r"stages\.quantize\.max_points_lost .* is empty; raise data\.split"):
+                stages.measure_sensitivity(given, side, static=False)
+
+
+def test_weights_are_int4_where_the_recipe_says_so_and_the_outputs_bear_it(paired: Path) -> None:
+    found = {}
+    for most_percent in (1, 100):
+        asked = {"weights": "int4", "max_error_percent": most_percent}
+        given = plan(recipe("embedding", paired, quantize=asked))
+        texts, _, trimmed, *_, student = made_of(given)
+        side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+        found[most_percent] = stages.measure_sensitivity(given, side, static=False).findings
+        with pytest.raises(InputError, match=r"stages\.quantize\.scheme to \"dynamic-int8\""):
+            stages.measure_sensitivity(given, side, static=True)
+    assert found[1]["int4"] == []
+    assert len(found[100]["int4"]) == len(found[100]["int4_parts"]) > 4
+    assert found[1]["left"] < found[100]["left"]
+    off = plan(recipe("embedding", paired, quantize={"weights": "int4", "sensitivity": False}))
+    assert (
+        stages.measure_sensitivity(off, replace(side, plan=off), static=False).findings["int4"] == (found[100]["int4"])
+    )
+
+
+@pytest.mark.slow
+def test_a_student_is_float16_on_a_device_that_computes_in_it_and_on_no_other(paired: Path, tmp_path: Path) -> None:
+    asked = {"quantize": {"scheme": "float16"}, "export": {"runtimes": ["executorch"]}}
+    given = recipe("embedding", paired, **asked)
+    with pytest.raises(InputError, match="raspberry-pi-4 has no arithmetic for float16"):
+        pipeline.build(given, PROFILE, tmp_path / "slower")
+    result = pipeline.build(given, load_profile("raspberry-pi-5"), tmp_path / "bundle")
+    (artifact,) = result.bundle.manifest.artifacts
+    assert artifact.parity.cosine_min > 0.999
+    assert artifact.score == pytest.approx(result.bundle.manifest.student.score, abs=0.02)
+    (row,) = int8_of(result.bundle.manifest)
+    assert row.verdict.startswith("float16 executorch is ")
+
+
+@pytest.mark.slow
+def test_a_student_taught_in_int4_bears_it_and_its_linear_layers_take_half_the_bytes(paired: Path) -> None:
+    narrow = {"weights": "int4", "max_error_percent": 100}
+    asked = {"int8": {}, "int4": narrow, "taught": {**narrow, "aware": {"epochs": 6, "learning_rate": 1e-3}}}
+    made = {
+        name: pipeline.run_stages(plan(recipe("embedding", paired, quantize=quantize)))
+        for name, quantize in asked.items()
+    }
+    left = {name: each.sensitivity[0].findings["left"] for name, each in made.items()}
+    assert left["int8"] < left["taught"] < 0.95 * left["int4"]
+    student = made["int4"].student.to_run()
+    halved = sum(parts_of(student)[name].weight.numel() for name in linear_parts(student)) / 2
+    for wide, small in zip(made["int8"].exported, made["int4"].exported, strict=True):
+        assert wide.int8.findings["bytes"] - small.int8.findings["bytes"] == pytest.approx(halved, rel=0.3)
 
 
 def test_a_student_is_smoothed_where_the_recipe_says_so_and_says_what_it_said(paired: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from targets import open_target
 from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts
 from toolchain.data.image_files import ImageFile, decode
-from toolchain.deploy import HERE, deploy_from
+from toolchain.deploy import HERE, blamed_on_age, deploy_from
 from toolchain.errors import InputError
 from toolchain.measure.protocol import Inputs, infer
 from toolchain.models.image import with_channels
@@ -66,7 +66,8 @@ def _output(bundle: Bundle, artifact: ArtifactFacts, inputs: Inputs, address: st
     target = open_target(address)
     try:
         place = deploy_from(bundle, artifact, target)
-        (output,) = infer(target, place.artifact, place.runtime, inputs)
+        with blamed_on_age(artifact, place):
+            (output,) = infer(target, place.artifact, place.runtime, inputs)
     finally:
         target.close()
     return output

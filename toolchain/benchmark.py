@@ -15,7 +15,7 @@ from targets import open_target
 from targets.base import Target
 from toolchain.budget import Verdict, judge
 from toolchain.bundle import ArtifactFacts, Bundle
-from toolchain.deploy import deploy_from
+from toolchain.deploy import blamed_on_age, deploy_from
 from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
 from toolchain.measure.measurement import Clock, Measurement, clock_of
@@ -158,7 +158,7 @@ def _measured(
     vectors = contest.bundle.vectors()
     with told.stage("push"):
         places = [deploy_from(contest.bundle, contest.artifact, target, file=file) for file in contest.files]
-    with told.stage("measure"):
+    with told.stage("measure"), blamed_on_age(contest.artifact, places[0]):
         measurements = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],

@@ -4,14 +4,18 @@ In:  an open target, an artifact's file and facts.
 Out: `Deployed`: where both lie there, ready for `measure`. What is already there is not sent again.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
 
 from targets.base import Target
 from targets.facts import read_facts
 from targets.push import push_files
 from toolchain.bundle import ArtifactFacts, Bundle
-from toolchain.errors import TargetError
+from toolchain.errors import RunnerError, TargetError
 from toolchain.measure.protocol import RemoteArtifact, RemoteRuntime
 from toolchain.measure.runtimes import runtime_for
 
@@ -55,3 +59,25 @@ def deploy(target: Target, file: Path, *, runtime: str, sha256: str, lengths: tu
         artifact=RemoteArtifact(path=place / file.name, sha256=sha256, size_bytes=file.stat().st_size, lengths=lengths),
         runtime=RemoteRuntime(runtime=needed, directory=runtime_place),
     )
+
+
+@contextmanager
+def blamed_on_age(artifact: ArtifactFacts, place: Deployed) -> Iterator[None]:
+    """Within it a runner that fails says, too, where the artifact was made with a newer runtime than the one there."""
+    try:
+        yield
+    except RunnerError as error:
+        there = place.runtime.runtime.version
+        if not _is_newer(artifact.runtime_version, there):
+            raise
+        raise RunnerError(
+            f"{error}; it was made with {artifact.runtime} {artifact.runtime_version}, and what runs it there is "
+            f"{there}: update Edgewright, or build the bundle anew with this one"
+        ) from error
+
+
+def _is_newer(made: str, there: str) -> bool:
+    try:
+        return Version(made) > Version(there)
+    except InvalidVersion:  # a manifest comes from outside
+        return False

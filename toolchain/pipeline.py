@@ -284,6 +284,11 @@ def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("ask
 def _runtimes(plan: Plan) -> tuple[str, ...]:
     """The recipe's runtimes, as far as the device has them. Raises `InputError` when none is left."""
     asked, offered = plan.recipe.stages.export.runtimes, plan.profile.preferences.runtimes
+    if plan.recipe.stages.quantize.scheme == "float16" and not plan.profile.processor.fp16.value:
+        raise InputError(
+            f"{plan.profile.name} has no arithmetic for float16, so it would be slower there than float32; leave "
+            "stages.quantize.scheme out, which gives int8"
+        )
     if common := tuple(name for name in asked if name in offered):
         return common
     raise InputError(

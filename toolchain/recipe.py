@@ -49,6 +49,8 @@ WITH_LABELS = ("classification", "token-classification", "image-classification")
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
 DATA_SUFFIXES = tuple(dict.fromkeys((*TABLE_SUFFIXES, *TAGGED_SUFFIXES)))
+INT4_RUNTIMES = ("executorch", "litert")  # those with fast kernels for such weights
+FLOAT16_RUNTIME = "executorch"
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 DEFAULT_DISTILL_MINUTES = 5.0
 LARGEST_IMAGE_SIDE = 4096
@@ -452,25 +454,40 @@ class Quantize(_Section):
 
     `scheme` is "dynamic-int8", in which each layer's inputs are scaled as they come: right for transformers, whose
     activations have outliers. Or "static-int8", in which scales are fixed by `examples` of the training part, so that
-    nothing between two layers is float: right for convolutions, and all that tflite-runtime can. Where none is given
-    the model's family decides. `calibration` says how: a scale covers all that was seen ("minmax"), all but one value
-    in ten thousand ("percentile"), what leaves the least squared error ("mse"), or what loses the least of the values'
-    distribution ("kl"). `smooth`, from 0 to 1 with 0.5 as a good start, moves so much of the spread of a transformer's
-    activations into its weights. `aware` adds a lesson in int8.
+    nothing between two layers is float: right for convolutions, and all that tflite-runtime can. Or "float16", which
+    harms next to nothing and halves what float32 takes, for ExecuTorch on cores with arithmetic for it. Where none is
+    given the model's family decides. `calibration` says how: a scale covers all that was seen ("minmax"), all but one
+    value in ten thousand ("percentile"), what leaves the least squared error ("mse"), or what loses the least of the
+    values' distribution ("kl"). `smooth`, from 0 to 1 with 0.5 as a good start, moves so much of the spread of a
+    transformer's activations into its weights. `aware` adds a lesson in int8.
 
     With `sensitivity` it is measured on training texts how far each part puts the outputs off, and where all together
     put them further off than `max_error_percent` (a ratio of root mean squares), the parts that are to blame stay
-    float. Those that `keep_float` names do in any case.
+    float; with `max_points_lost` also where they lose more points (hundredths) of the task's score on the validation
+    part. Those that `keep_float` names do in any case. With `weights` "int4" linear layers take half of the bytes,
+    where activations are scaled as they come; those that would do more harm than that stay int8.
     """
 
-    scheme: Literal["dynamic-int8", "static-int8"] | None = None
+    scheme: Literal["dynamic-int8", "static-int8", "float16"] | None = None
+    weights: Literal["int8", "int4"] = "int8"
     examples: Annotated[int, Field(ge=8, le=10_000)] = 256
     calibration: Literal["minmax", "percentile", "mse", "kl"] = "mse"
     smooth: Annotated[float, Field(ge=0, le=1)] | None = None
     aware: Aware | None = None
     sensitivity: bool = True
     max_error_percent: Amount = 10.0
+    max_points_lost: Amount | None = None
     keep_float: Annotated[tuple[str, ...], BeforeValidator(_tuple), AfterValidator(_each_once)] = ()
+
+    @model_validator(mode="after")
+    def _int4_has_kernels(self) -> Quantize:
+        if self.weights == "int4" and self.scheme not in (None, "dynamic-int8"):
+            raise ValueError(
+                f'takes weights = "int4" or scheme = "{self.scheme}", not both: no runtime has kernels for it'
+            )
+        if self.scheme == "float16" and (self.aware or self.keep_float):
+            raise ValueError('takes scheme = "float16" without aware and keep_float, which are about int8')
+        return self
 
 
 def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
@@ -509,6 +526,17 @@ class Stages(_Section):
             raise ValueError(
                 f"takes distill.fresh or prune.steps = {self.prune.steps}, not both: a fresh student would forget at "
                 "each step what it learned at the one before"
+            )
+        without = [name for name in self.export.runtimes if name not in INT4_RUNTIMES]
+        if self.quantize.weights == "int4" and without:
+            raise ValueError(
+                f'takes quantize.weights = "int4" with the runtimes {" and ".join(INT4_RUNTIMES)} alone: '
+                f"{', '.join(without)} has no fast kernels for it"
+            )
+        if self.quantize.scheme == "float16" and self.export.runtimes != (FLOAT16_RUNTIME,):
+            raise ValueError(
+                f'takes quantize.scheme = "float16" with export.runtimes = ["{FLOAT16_RUNTIME}"] alone, not with '
+                f"{', '.join(self.export.runtimes)}"
             )
         return self
 

@@ -1,10 +1,14 @@
-"""What int8 buys the whole teacher, unpruned, under every runtime, beside what one has without this project.
+"""What int8 buys the whole teacher and the demo's student under every runtime, here and on emulated cores.
 
-    python -m tests.benchmarks.quantisation [--json] [--quick]
+    python -m tests.benchmarks.quantisation [--json] [--quick] [--teacher] [--student] [--cores]
 
-One run, one thread, on this machine: latencies at 64 tokens and at the real lengths of questions, files, cosines with
-the float teacher on held-out sentences, memory, and how much of the runtime's own int8 peak the linear layers reach.
-That peak is measured beside them: eight int8 layers of 1024 × 1024 on 64 tokens. `--quick` times fewer rounds.
+Without a switch everything is made; a switch makes its part alone. One run, one thread. Of the teacher, unpruned, and
+beside what one has without this project: latencies at 64 tokens and at the real lengths of questions, files, cosines
+with the float model on held-out sentences, memory, and how much of the runtime's own int8 peak the linear layers reach.
+That peak is measured beside them: eight int8 layers of 1024 × 1024 on 64 tokens. Of the demo's student, which is made
+first where it has not been (minutes), each int8 file against its float twin. On emulated Cortex-A53, A72 and A76 times
+are of a clock that counts instructions: ratios of them compare, but they are no milliseconds of a real board. `--quick`
+times fewer rounds.
 """
 
 import itertools
@@ -13,21 +17,25 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from targets import open_target
+from targets.base import Target
 from tests.benchmarks.options import parsed
-from toolchain import stages
+from toolchain import pipeline, stages
 from toolchain.bundle import sha256_of
+from toolchain.deploy import deploy
 from toolchain.export import litert, onnx
 from toolchain.export.forms import TextForm, length_name
 from toolchain.host_latency import Contender, HostLatency, compare_on_host
+from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.text import OneText, outputs
@@ -38,7 +46,7 @@ from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
 from toolchain.quiet import quiet
 from toolchain.recipe import load_recipe
-from toolchain.stages import Plan
+from toolchain.stages import Done, Plan
 from toolchain.stages.prices import executorch_int8
 from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
@@ -61,9 +69,14 @@ REAL_AGAINST_LONG = 2.0
 ONE_LENGTH = TextForm(max_length=LONGEST, lengths=(LONGEST,))
 
 
+CORES = {"raspberry-pi-zero-2-w": "Cortex-A53", "raspberry-pi-4": "Cortex-A72", "raspberry-pi-5": "Cortex-A76"}
+ON_CORES = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=6, min_seconds=0.0, max_seconds=8.0)
+ASKED_OF_CORES = 2  # questions
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One file of the teacher; `float_name` is the variant it is to be faster than."""
+    """One file of a model; `float_name` is the variant it is to be faster than."""
 
     name: str
     runtime: str
@@ -92,36 +105,137 @@ class Peak(nn.Module):
         return LONGEST * PEAK_LAYERS * PEAK_WIDTH * PEAK_WIDTH
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A model, and texts in its tokens: to be compared on, asked at their real lengths, and to take scales from."""
+
+    model: TransformerModel
+    compared: Sequence[Encoded]
+    questions: Sequence[Sequence[int]]
+    taught: Sequence[Sequence[int]]
+
+    @classmethod
+    def of(cls, plan: Plan, texts: Done, model: Done, tokens: Done) -> Self:
+        """One of the demo's models, with its tokenizer."""
+        tokenizer = stages.tokenizer_of(plan, tokens).cut_at(LONGEST)
+        rows = stages.texts_of(texts).test
+        sample = random.Random(0).sample(sorted({text for row in rows for text in (row.text, str(row.pair))}), COMPARED)
+        asked = tokenizer.encode([row.text for row in random.Random(1).sample(rows, ASKED)])
+        seen = tokenizer.encode(random.Random(2).sample(stages.texts_of(texts).training_texts, EXAMPLES))
+        return cls(
+            model=stages.model_of(model),
+            compared=tokenizer.encode(sample),
+            questions=[row.ids for row in asked],
+            taught=[row.ids for row in seen],
+        )
+
+
 def main() -> None:
-    options = parsed(__doc__)
-    found = figures(quick=options.quick)
+    options = parsed(
+        __doc__, teacher="the whole teacher", student="the demo's student", cores="both by instruction clock"
+    )
+    parts = ("teacher", "student", "cores")
+    found = figures([name for name in parts if getattr(options, name)] or parts, quick=options.quick)
     print(json.dumps(found, indent=2) if options.json else table(found))
 
 
-def figures(*, quick: bool) -> dict[str, Any]:
-    """Every variant of the demo's teacher."""
+def figures(parts: Collection[str], *, quick: bool) -> dict[str, Any]:
+    """Those parts, of the demo's models."""
     plan = Plan(recipe=load_recipe("demo"), profile=load_profile("raspberry-pi-4"), progress=Silent())
     texts = stages.read_texts(plan)
-    teacher = stages.load_teacher(plan, texts)
-    model, tokenizer = stages.model_of(teacher), stages.tokenizer_of(plan, teacher).cut_at(LONGEST)
-    rows = stages.texts_of(texts).test
-    sample = random.Random(0).sample(sorted({text for row in rows for text in (row.text, str(row.pair))}), COMPARED)
-    compared = tokenizer.encode(sample)
-    asked = [row.ids for row in tokenizer.encode([row.text for row in random.Random(1).sample(rows, ASKED)])]
+    whole = stages.load_teacher(plan, texts)
+    teacher, student = Asked.of(plan, texts, whole, whole), None
+    if {"student", "cores"} & set(parts):
+        trimmed = stages.trim_vocabulary(plan, texts, whole)
+        _, shrinking = pipeline.shrink(plan, texts, whole, trimmed)
+        student = Asked.of(plan, texts, shrinking[-1], trimmed)
+    found: dict[str, Any] = {}
+    if "teacher" in parts:
+        found["teacher"] = teacher_figures(teacher, quick=quick)
+    if student and "student" in parts:
+        found["student"] = student_figures(student, quick=quick)
+    if student and "cores" in parts:
+        found["cores"] = core_figures({"teacher": teacher, "student": student}, quick=quick)
+    return found
+
+
+def student_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
+    """Each int8 file of the student against its float twin, asked questions."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = variants(asked.model, Path(scratch), asked.taught)
+        timed = race(made, asked.questions, rounds=2 if quick else 5)
+        expected = outputs(asked.model, asked.compared)
+        return [
+            {
+                "name": each.name,
+                "ms": timed[each.name].p50_ms,
+                "against_float": timed[each.float_name].p50_ms / timed[each.name].p50_ms,
+                "bytes": each.file.stat().st_size,
+                "cosine": cosines_of(each, asked.compared, expected),
+                "peak_rss_bytes": timed[each.name].peak_rss_bytes,
+            }
+            for each in made
+        ]
+
+
+def core_figures(asked: Mapping[str, Asked], *, quick: bool) -> list[dict[str, Any]]:
+    """Float and int8 of both models on emulated cores, asked questions; milliseconds of the instruction clock."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        made: dict[str, list[Variant]] = {}
+        for name, each in asked.items():
+            folder = Path(scratch, name)
+            folder.mkdir()
+            made[name] = variants(each.model, folder, each.taught)
+        for board, core in itertools.islice(CORES.items(), 1 if quick else None):
+            target = open_target(f"emulated://{board}", instruction_clock=True)
+            try:
+                for name, files in made.items():
+                    questions = asked[name].questions[:ASKED_OF_CORES]
+                    ms = {each.name: by_instructions(target, each, questions) for each in files if supported(each)}
+                    found += [
+                        {"core": core, "model": name, "name": each.name, "ms": ms[each.name]}
+                        | {"against_float": ms[each.float_name] / ms[each.name]}
+                        for each in files
+                        if each.name in ms
+                    ]
+            finally:
+                target.close()
+    return found
+
+
+def supported(variant: Variant) -> bool:
+    """Whether the boards' runtimes are compared for it: those that a Raspberry Pi would be given."""
+    return variant.runtime != "onnx"
+
+
+def by_instructions(target: Target, variant: Variant, questions: Sequence[Sequence[int]]) -> float:
+    """The median of one file there."""
+    place = deploy(
+        target, variant.file, runtime=variant.runtime, sha256=sha256_of(variant.file), lengths=variant.lengths
+    )
+    given = [list(ids) for ids in questions]
+    timed = measure(target, place.artifact, place.runtime, given, protocol=ON_CORES, clock="instructions")
+    return statistics.median(timed.latency_ms)
+
+
+def teacher_figures(asked: Asked, *, quick: bool) -> dict[str, Any]:
+    """Every variant of the teacher, at two lengths, beside what others make of it."""
+    model, compared = asked.model, asked.compared
     long = [row.ids for row in compared if len(row.ids) == LONGEST][:LONG]
     expected = outputs(model, compared)
-    seen = random.Random(2).sample(stages.texts_of(texts).training_texts, EXAMPLES)
-    taught = [row.ids for row in tokenizer.encode(seen)]
     linear_macs = linear_macs_of(model)
     with tempfile.TemporaryDirectory() as scratch:
-        made, peaks = variants(model, Path(scratch), taught), peak_variants(Path(scratch))
+        folder = Path(scratch)
+        made = [*variants(model, folder, asked.taught), *others(model, folder)]
+        peaks = peak_variants(folder)
         timed = {
             "long": race([*made, *peaks], long, rounds=2 if quick else 5),
-            "real": race(made, asked, rounds=2 if quick else 5),
+            "real": race(made, asked.questions, rounds=2 if quick else 5),
         }
         cosines = {each.name: cosines_of(each, compared, expected) for each in made}
         bytes_of = {each.name: each.file.stat().st_size for each in made}
-    eager = {kind: eager_ms(model, ids) for kind, ids in (("long", long), ("real", asked))}
+    eager = {kind: eager_ms(model, ids) for kind, ids in (("long", long), ("real", asked.questions))}
     found = [{"name": EAGER, "ms": eager, "bytes": 4 * model.parameters_count, "cosine": {"mean": 1.0, "least": 1.0}}]
     peak = {each.runtime: Peak.macs() / timed["long"][each.name].p50_ms for each in peaks}
     for each in made:
@@ -142,14 +256,14 @@ def figures(*, quick: bool) -> dict[str, Any]:
         "variants": found,
         "peak_int8_gops": {runtime: 2e-6 * per_ms for runtime, per_ms in peak.items()},
         "linear_macs_at_64": linear_macs,
-        "mean_tokens": statistics.fmean(map(len, asked)),
+        "mean_tokens": statistics.fmean(map(len, asked.questions)),
         "compared": COMPARED,
         "goals": {"variants": GOALS, "beyond_file_mb": BEYOND_FILE_MB, "real_against_long": REAL_AGAINST_LONG},
     }
 
 
 def variants(model: TransformerModel, folder: Path, examples: Sequence[Sequence[int]]) -> list[Variant]:
-    """The teacher's files, ours first; `examples` are training texts, for fixed scales where a runtime needs those."""
+    """A model's files for each runtime; `examples` are training texts, for fixed scales where a runtime needs those."""
     made: list[Variant] = []
     subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS))
     for name, runtime in RUNTIMES.items():
@@ -161,8 +275,15 @@ def variants(model: TransformerModel, folder: Path, examples: Sequence[Sequence[
             made.append(
                 Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")
             )
+    return made
+
+
+def others(model: TransformerModel, folder: Path) -> list[Variant]:
+    """What a quantiser makes of it by itself."""
+    made: list[Variant] = []
+    subject = Subject(model=model, form=ONE_LENGTH)
     alone = folder / "alone.tflite"
-    RUNTIMES["litert"].write_float(replace(subject, form=ONE_LENGTH), alone)
+    RUNTIMES["litert"].write_float(subject, alone)
     for recipe in ("dynamic_wi8_afp32", "weight_only_wi8_afp32"):
         file = folder / f"{recipe}.tflite"
         as_it_comes(alone, recipe, file)
@@ -256,6 +377,34 @@ def linear_macs_of(model: TransformerModel) -> int:
 
 def table(found: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
+    tables = []
+    if "teacher" in found:
+        tables.append(teacher_table(found["teacher"]))
+    if "student" in found:
+        lines = ["| demo's student | real lengths, ms | × its float | size | cosine, mean (least) | peak memory |"]
+        lines.append("|---|---|---|---|---|---|")
+        lines += [
+            f"| {each['name']} | {each['ms']:.2f} | {each['against_float']:.2f}× | {each['bytes'] / 1e6:.1f} MB | "
+            f"{each['cosine']['mean']:.4f} ({each['cosine']['least']:.4f}) | {each['peak_rss_bytes'] / 1e6:.1f} MB |"
+            for each in found["student"]
+        ]
+        tables.append("\n".join(lines))
+    if "cores" in found:
+        lines = ["| emulated core | model | file | instruction clock, ms | × its float |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {each['core']} | {each['model']} | {each['name']} | {each['ms']:.1f} | {each['against_float']:.2f}× |"
+            for each in found["cores"]
+        ]
+        lines += [
+            "",
+            "The clock counts instructions: its ratios compare, but no real board takes so many milliseconds.",
+        ]
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
+def teacher_table(found: Mapping[str, Any]) -> str:
+    """The teacher's part of it."""
     lines = [
         "| whole teacher | 64 tokens, ms | × its float | real lengths, ms | × its float | size | cosine, mean (least) "
         "| peak memory | of int8 peak |",

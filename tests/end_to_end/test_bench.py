@@ -9,6 +9,7 @@ import pytest
 
 from tests.targets.conftest import Server, new_key
 from toolchain import Bundle
+from toolchain.bundle import sha256_of
 from toolchain.cli.main import main
 from toolchain.errors import BundleError
 
@@ -212,6 +213,23 @@ def test_one_flipped_bit_stops_a_bench_before_anything_is_sent(
     status, line = refused(capsys, "bench", str(harmed), "--target", "ssh://nobody@127.0.0.1:1")
     assert status == 2
     assert "model.pte" in line
+
+
+def test_an_artifact_that_is_too_new_for_the_runtime_is_told_with_both_versions(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(bundle, newer)
+    content = (newer / "model.pte").read_bytes()
+    (newer / "model.pte").write_bytes(content[:4] + b"ET99" + content[8:])  # the schema's version
+    manifest = json.loads((newer / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"]["model.pte"] = sha256_of(newer / "model.pte")
+    (artifact,) = (each for each in manifest["artifacts"] if each["file"] == "model.pte")
+    made, artifact["runtime_version"] = artifact["runtime_version"], "99.1.0"
+    (newer / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    status, line = refused(capsys, "bench", str(newer), "--target", "local:", "--runtime", "executorch")
+    assert status == 3
+    assert f"made with executorch 99.1.0, and what runs it there is {made}: update Edgewright" in line
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -313,27 +314,41 @@ def test_the_checkpoint_of_another_training_is_left_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("machines", [1, 2])
+def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(machines: int, tmp_path: Path) -> None:
     """The last of an epoch's three batches comes alone: the second process has nothing to add then.
 
-    Started by what `accelerate launch --multi_gpu` calls; on a CPU accelerate's own launcher wants MPI.
+    Started by what `accelerate launch --multi_gpu` calls, on each machine; on a CPU accelerate's own launcher wants
+    MPI. Of two machines each has one process, and both are this one: they share nothing but the folder.
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    launcher = ("-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}")
+    launcher = ("-m", "torch.distributed.run", f"--nproc_per_node={2 // machines}", f"--master_port={port}")
+    several = ("--master_addr=127.0.0.1", f"--nnodes={machines}") if machines > 1 else ()
     settings: dict[str, Any] = {"frozen_statistics": True, "validate": True, "batch_tokens": 200, "epochs": 10}
     settings["checkpoints"] = str(tmp_path / "checkpoints")
-    ended = run_program(tmp_path / "two", *launcher, **settings)
-    assert ended.returncode == 0, ended.stderr
+
+    def run(name: str) -> str:
+        """On all machines at once; what all of them say."""
+        with ThreadPoolExecutor() as pool:
+            ranks = [(f"--node_rank={rank}",) if several else () for rank in range(machines)]
+            started = [
+                pool.submit(run_program, tmp_path / name, *launcher, *several, *rank, **settings) for rank in ranks
+            ]
+        ended = [each.result() for each in started]
+        assert not any(each.returncode for each in ended), ended
+        return "".join(each.stdout for each in ended)
+
+    said = run("two")
     first, second = load_file(tmp_path / "two-0"), load_file(tmp_path / "two-1")
     assert_same(first, second)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
     model, done = training_program.trained(frozen_statistics=True, validate=True, batch_tokens=400, epochs=10)
-    assert f'"steps": {done.steps}, "tokens": {done.tokens}' in ended.stdout
+    assert f'"steps": {done.steps}, "tokens": {done.tokens}' in said
     for name, wanted in model.state_dict().items():
         torch.testing.assert_close(first[name], wanted, rtol=1e-4, atol=1e-5)
-    again = run_program(tmp_path / "again", *launcher, **settings)
-    assert again.stdout.count(f'"resumed": {done.steps}') == 2
+    again = run("again")
+    assert again.count(f'"resumed": {done.steps}') == 2
     assert_same(load_file(tmp_path / "again-1"), second)
 
 
@@ -360,6 +375,23 @@ def test_tensorboard_gets_loss_rate_speed_and_validation(tmp_path: Path) -> None
     assert steps == [10, 20, 30, 40] or (torch.accelerator.is_available() and steps[-1] == 40)  # a GPU is asked less
     assert losses[-1].value < losses[0].value
     assert events.Scalars("tokens_per_second")[0].value > 0
+
+
+@pytest.mark.parametrize("tracker", ["mlflow", "wandb"])
+def test_other_trackers_write_into_the_folder_they_are_given_and_nowhere_else(
+    tracker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is among what tests install: their dependencies do not go with the exporters'."""
+    pytest.importorskip(tracker)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    model, log = Line(), tmp_path / "log"
+    train(model, [10] * 16, loss_of(model), schedule(epochs=2), setting="x", trackers=[tracker], tracker_folder=log)
+    assert any(each.is_file() and each.stat().st_size for each in log.rglob("*"))
+    assert not list(elsewhere.iterdir())
 
 
 def test_a_tracker_that_is_unknown_missing_or_without_a_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from toolchain.errors import UnknownNameError
 from toolchain.export.parity import compare
 from toolchain.models import text as texts
 from toolchain.models.model import TransformerModel, reading
-from toolchain.quantize.sensitivity import sensitivity
-from toolchain.quantize.simulated import as_int8, parts_of, rounded_rows, rounded_tokens
+from toolchain.quantize.sensitivity import Limits, sensitivity
+from toolchain.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
+from toolchain.recipe import INT4_RUNTIMES
 from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
 HARMED = "encoder.layers.1.attention_output"
@@ -35,6 +36,10 @@ def with_an_outlier() -> TransformerModel:
 
 def run(model: TransformerModel) -> Tensor:
     return texts.outputs(model, artifacts.rows_of_every_length())
+
+
+def mean_cosine(found: Tensor, wanted: Tensor) -> float:
+    return float(torch.cosine_similarity(found, wanted).mean())
 
 
 def test_weights_are_rounded_to_127ths_of_each_rows_largest() -> None:
@@ -74,7 +79,7 @@ def test_within_it_parts_are_int8_and_after_it_as_they_were() -> None:
 def test_of_an_ordinary_model_every_part_is_measured_and_none_is_kept() -> None:
     model = reading(tiny.teacher().model)
     told: list[tuple[int, int]] = []
-    found = sensitivity(model, run, limit=0.1, told=lambda done, of: told.append((done, of)))
+    found = sensitivity(model, run, limits=Limits(error=0.1), told=lambda done, of: told.append((done, of)))
     assert {part.name for part in found.parts} == set(parts_of(model))
     assert [part.error for part in found.parts] == sorted((part.error for part in found.parts), reverse=True)
     assert 0 < found.parts[0].error < found.error < 0.1
@@ -88,7 +93,7 @@ def test_of_an_ordinary_model_every_part_is_measured_and_none_is_kept() -> None:
 def test_the_part_that_an_outlier_spoils_is_kept_float_and_no_other() -> None:
     model = with_an_outlier()
     assert torch.allclose(run(model), run(tiny.teacher().model), atol=1e-3)
-    found = sensitivity(model, run, limit=0.1)
+    found = sensitivity(model, run, limits=Limits(error=0.1))
     assert found.parts[0].name == HARMED
     assert found.error > 0.1
     assert found.kept_float == (HARMED,)
@@ -96,7 +101,7 @@ def test_the_part_that_an_outlier_spoils_is_kept_float_and_no_other() -> None:
 
 
 def test_without_a_limit_only_what_was_asked_for_stays_float() -> None:
-    found = sensitivity(with_an_outlier(), run, limit=None, kept_float=["encoder.tokens"])
+    found = sensitivity(with_an_outlier(), run, limits=Limits(error=None), kept_float=["encoder.tokens"])
     assert found.kept_float == ("encoder.tokens",)
     assert found.left > 0.1
 
@@ -111,7 +116,7 @@ def test_what_is_kept_is_no_more_than_the_limit_asks_for() -> None:
             return float((run(model) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
 
     limit = 0.6 * error([HARMED])
-    found = sensitivity(model, run, limit=limit)
+    found = sensitivity(model, run, limits=Limits(error=limit))
     assert found.left == pytest.approx(error(found.kept_float))
     assert found.left <= limit
     assert len(found.kept_float) > 1
@@ -121,14 +126,65 @@ def test_what_is_kept_is_no_more_than_the_limit_asks_for() -> None:
 
 def test_a_limit_that_int8_cannot_meet_leaves_everything_float() -> None:
     model = reading(tiny.teacher().model)
-    found = sensitivity(model, run, limit=1e-9)
+    found = sensitivity(model, run, limits=Limits(error=1e-9))
     assert set(found.kept_float) == set(parts_of(model))
     assert found.left == 0
 
 
+def test_as_many_linear_layers_get_int4_weights_as_the_limit_allows() -> None:
+    model = reading(tiny.teacher().model)
+    linear = linear_parts(model)
+    every = sensitivity(model, run, limits=Limits(error=None), int4=True)
+    assert every.int4 == linear
+    assert {part.name for part in every.int4_parts} == set(linear)
+    assert every.error < every.int4_parts[0].error < every.left
+    limit = (every.error + every.left) / 2
+    told: list[tuple[int, int]] = []
+    some = sensitivity(model, run, limits=Limits(error=limit), int4=True, told=lambda done, of: told.append((done, of)))
+    assert 0 < len(some.int4) < len(linear)
+    assert some.left <= limit
+    with as_int8(model, list(parts_of(model)), int4=some.int4):
+        found = run(model)
+    wanted = run(model)
+    error = float((found - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
+    assert some.left == pytest.approx(error)
+    assert told[-1][0] == told[-1][1]
+    assert sensitivity(model, run, limits=Limits(error=every.error * 1.001), int4=True).int4 == ()
+
+
+def test_parts_stay_float_for_the_points_of_a_score_that_they_cost() -> None:
+    model = with_an_outlier()
+    wanted = run(model)
+
+    def score(trial: TransformerModel) -> float:
+        """The share of texts whose nearest other text is the one it was."""
+        nearest = [(each @ each.T).fill_diagonal_(-1).argmax(dim=1) for each in (run(trial), wanted)]
+        return float((nearest[0] == nearest[1]).float().mean())
+
+    free = sensitivity(model, run, limits=Limits(error=None), score=score)
+    assert free.kept_float == ()
+    assert free.points == free.left_points
+    assert free.points is not None
+    assert free.points > 5
+    assert {part.name: part.points for part in free.parts}[HARMED] == pytest.approx(free.points, abs=20)
+    bound = sensitivity(model, run, limits=Limits(error=None, points=free.points / 2), score=score)
+    assert HARMED in bound.kept_float
+    assert bound.left_points is not None
+    assert bound.left_points <= free.points / 2
+    assert sensitivity(model, run, limits=Limits(error=None)).points is None
+
+
+def test_a_layer_that_stays_float_is_not_made_int4() -> None:
+    found = sensitivity(with_an_outlier(), run, limits=Limits(error=None), kept_float=[HARMED], int4=True)
+    assert HARMED not in found.int4
+    assert HARMED not in {part.name for part in found.int4_parts}
+
+
 def test_a_name_that_is_no_part_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"encoder\.layers\.1\.attention_output"):
-        sensitivity(tiny.teacher().model, run, limit=None, kept_float=["encoder.layers.1.atention_output"])
+        sensitivity(
+            tiny.teacher().model, run, limits=Limits(error=None), kept_float=["encoder.layers.1.atention_output"]
+        )
 
 
 @pytest.mark.slow
@@ -151,3 +207,30 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
     more = 3 * (parts[HARMED].weight.numel() + parts["encoder.tokens"].weight.numel())
     assert sizes["kept"] - sizes["spoilt"] == pytest.approx(more, rel=0.25)
     assert isinstance(parts["encoder.tokens"], nn.Embedding)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", INT4_RUNTIMES)
+def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the_simulation_says(
+    runtime: str, tmp_path: Path
+) -> None:
+    model, made_for = reading(tiny.teacher().model), RUNTIMES[runtime]
+    subject = Subject(model=model, form=artifacts.FORM)
+    twin = tmp_path / f"float{made_for.suffix}"
+    made_for.write_float(subject, twin)
+    given = [row.ids for row in artifacts.rows_of_every_length()]
+    linear = linear_parts(model)
+    cosines, sizes = {}, {}
+    for count in (0, 1, len(linear)):
+        file, narrow = tmp_path / f"{count}{made_for.suffix}", linear[:count]
+        made_for.write_int8(subject, twin, file, Int8(int4=narrow))
+        found = outputs_of(runtime, file, artifacts.FORM, given, told=lambda _: None)
+        with as_int8(model, list(parts_of(model)), int4=narrow):
+            simulated = run(model)
+        cosines[count], sizes[count] = mean_cosine(found, run(model)), file.stat().st_size
+        # LiteRT's steps are coarser: the largest weight is seven of them.
+        assert mean_cosine(found, simulated) > (0.995 if runtime == "executorch" else 0.97)
+    assert cosines[0] > cosines[1] > cosines[len(linear)]
+    saved = [sum(parts_of(model)[name].weight.numel() for name in linear[:count]) / 2 for count in (1, len(linear))]
+    assert sizes[0] - sizes[len(linear)] == pytest.approx(saved[1], rel=0.25)
+    assert sizes[0] - sizes[1] == pytest.approx(saved[0], rel=0.6)

@@ -111,6 +111,14 @@ def test_parts_that_were_kept_in_float_are_named_with_the_reason() -> None:
     assert found.endswith("so they are 4.2 %.")
 
 
+def test_how_many_layers_bear_int4_weights_is_told() -> None:
+    judged = [{"name": f"encoder.layers.{place}.up", "float_bytes": 64, "error": 0.02} for place in range(3)]
+    narrow = {**MEASURED, "left": 0.09, "int4_parts": judged, "int4": ["encoder.layers.0.up", "encoder.layers.2.up"]}
+    found = precision_of(manifest([stage("sensitivity", narrow)]))
+    assert found is not None
+    assert found.endswith("Of 3 linear layers 2 have int4 weights: with them outputs are 9 % off.")
+
+
 @pytest.mark.parametrize("findings", [None, {}, {"error": "much"}, {"error": float("nan"), "left": 0.1}])
 def test_a_build_that_did_not_measure_says_nothing_of_precision(findings: dict[str, Any] | None) -> None:
     assert precision_of(manifest([stage("sensitivity", findings)] if findings is not None else [])) is None

@@ -2,7 +2,7 @@
 
 In:  a `.tflite` file with a signature for each length.
 Out: the same model in fewer bytes: equal scales, zero points, shapes, weights and names are kept once, and a name is a
-     module's place in the model without the classes on the way there.
+     module's place in the model, without the classes on the way there and without a number for each length.
 Every signature is a graph of its own with its own tensors, so a model of three lengths says all of this three times:
 of a small student's file it is a third.
 """
@@ -23,6 +23,7 @@ from toolchain.quiet import quiet
 
 IDENTIFIER = b"TFL3"
 DATA_ALIGNMENT = 16  # the schema's, of a buffer's data
+COUNTER = re.compile(rb"(;|(?<=arith\.constant))\d+$")  # of the tensors that have a place in common
 CLASS_NAME = re.compile(rb"(?:\w+\.)+_?[A-Z][A-Za-z0-9]*(?:_|(?=[/;]|$))")
 
 
@@ -41,8 +42,11 @@ def compact(file: Path) -> None:
 
 
 def short_name(name: bytes) -> bytes:
-    """A tensor's name without classes: `pkg.Encoder_encoder/pkg.Layer_0/torch.nn.Linear_up` → `encoder/0/up`."""
-    places = (CLASS_NAME.sub(b"", each).removeprefix(b"/") for each in name.split(b";;"))
+    """A tensor's name without classes: `pkg.Encoder_encoder/pkg.Layer_0/torch.nn.Linear_up;2` → `encoder/0/up`.
+
+    Names need not differ: what reads a tensor knows it by its index, and a signature's inputs by names of their own.
+    """
+    places = (CLASS_NAME.sub(b"", each).removeprefix(b"/") for each in COUNTER.sub(b"", name).split(b";;"))
     return b";;".join(places)
 
 

@@ -70,7 +70,7 @@ class OneImage(nn.Module):
         return output
 
     def _scaled(self, pixels: Tensor) -> Tensor:
-        return pixels.to(torch.float32) * self.factor - self.offset
+        return pixels.to(self.factor.dtype) * self.factor - self.offset
 
 
 def with_channels(pixels: Any, channels: int) -> NDArray[np.uint8]:

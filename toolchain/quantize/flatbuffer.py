@@ -22,6 +22,8 @@ from toolchain.errors import ExportError
 from toolchain.quantize.calibration import DEFAULT, Calibration, Seen
 from toolchain.quiet import quiet
 
+MATRIX = 2  # dimensions
+SAME_DIRECTION = 1e-4
 PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 Examples = Mapping[str, Sequence[Mapping[str, NDArray[Any]]]]
 """For each signature some inputs by their names."""
@@ -35,9 +37,12 @@ def with_int8(
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
     one_scale: bool = False,
-    kept_float: Collection[bytes] = (),
+    kept_float: Sequence[NDArray[np.float32]] = (),
+    int4: Sequence[NDArray[np.float32]] = (),
 ) -> None:
-    """Quantise `source` into `destination`, but for the operators whose weights are among `kept_float`, as bytes.
+    """Quantise `source` into `destination`, but for the operators whose weights are among `kept_float`.
+
+    Of linear layers whose weights are among `int4` those become int4, where activations are quantised as they come.
 
     With `examples` activations get fixed scales by the `calibration`; without, as they come. With `products_only` those
     are what layers with weights read and give: all between them, norms and softmax, stays float.
@@ -59,11 +64,18 @@ def with_int8(
                     operation_name=operator,
                     algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
                 )
-            for scope in _scopes(source, kept_float) if kept_float else ():
+            for scope in _scopes(source, kept_float):
                 worker.update_quantization_recipe(
-                    regex=rf"(^|;){re.escape(scope)}(;|$)",
+                    regex=scope,
                     operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                     algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
+                )
+            for scope in _scopes(source, int4):
+                worker.update_quantization_recipe(
+                    regex=scope,
+                    operation_name=qtyping.TFLOperationName.FULLY_CONNECTED,
+                    algorithm_key=algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT,
+                    op_config=_int4_config(),
                 )
             seen = _ranges(source, examples, worker.get_quantization_recipe(), calibration) if examples else None
             worker.quantize(seen).export_model(str(destination))
@@ -87,6 +99,14 @@ def _recipe(*, static: bool, products_only: bool, one_scale: bool) -> list[dict[
         weights = {**settings["weight_tensor_config"], "granularity": "TENSORWISE"}
         tables = {**tables, "op_config": {**settings, "weight_tensor_config": weights}}
     return [*({**whole, "operation": name} for name in PRODUCTS), {**tables, "operation": "EMBEDDING_LOOKUP"}]
+
+
+def _int4_config() -> Any:
+    """A linear layer's with int4 weights a channel."""
+    from ai_edge_quantizer import qtyping, recipe
+
+    (narrow,) = recipe.dynamic_wi4c_afp32()
+    return qtyping.OpQuantizationConfig.from_dict(narrow["op_config"])
 
 
 def _ranges(source: Path, examples: Examples, chosen: Any, calibration: Calibration) -> Any:
@@ -126,16 +146,41 @@ def _seen(source: Path, examples: Examples, names: Collection[str]) -> dict[str,
     return seen
 
 
-def _scopes(file: Path, weights: Collection[bytes]) -> Iterator[str]:
-    """The quantiser's names of the operators that read these weights: those of what they make, in every signature."""
+def _scopes(file: Path, weights: Sequence[NDArray[np.float32]]) -> Iterator[str]:
+    """What the quantiser knows the operators by that read these weights: the names of what they make, as patterns."""
     from ai_edge_litert.tools import flatbuffer_utils
 
+    if not weights:
+        return
     model: Any = flatbuffer_utils.read_model(str(file))
-    chosen = {place for place, buffer in enumerate(model.buffers) if _content(buffer) in weights}
+    found: dict[int, bool] = {}  # whether a buffer holds one of them
     for graph in model.subgraphs:
         for operator in graph.operators:
-            if any(place >= 0 and graph.tensors[place].buffer in chosen for place in operator.inputs):
-                yield from (graph.tensors[place].name.decode() for place in operator.outputs)
+            for tensor in (graph.tensors[place] for place in operator.inputs if place >= 0):
+                if tensor.buffer not in found:
+                    content = _content(model.buffers[tensor.buffer])
+                    found[tensor.buffer] = any(_is_same(content, tensor.shape, each) for each in weights)
+            if any(found[graph.tensors[place].buffer] for place in operator.inputs if place >= 0):
+                for place in operator.outputs:
+                    yield rf"(^|;){re.escape(graph.tensors[place].name.decode())}(;|$)"
+
+
+def _is_same(content: bytes, shape: Sequence[int], weights: NDArray[np.float32]) -> bool:
+    """Whether a buffer holds these weights, be it with the scale of the norm before them, which the converter folds."""
+    if len(content) != weights.nbytes or tuple(shape) != weights.shape:
+        return False
+    if content == weights.tobytes():
+        return True
+    stored = np.frombuffer(content, dtype=np.float32).reshape(weights.shape)
+    return weights.ndim == MATRIX and np.allclose(_directions(stored), _directions(weights), atol=SAME_DIRECTION)
+
+
+def _directions(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each input's column without its length and sign."""
+    largest = np.take_along_axis(matrix, np.abs(matrix).argmax(axis=0)[None], axis=0)
+    lengths = np.linalg.norm(matrix, axis=0) * np.where(largest < 0, -1, 1)
+    directions: NDArray[np.float32] = (matrix / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return directions
 
 
 def _content(buffer: Any) -> bytes:

@@ -2,16 +2,16 @@
 
 In:  a float model, the names of the parts that are to be int8, and for static scales the ranges of what they read.
 Out: the model with those parts rounded, for as long as a context lasts.
-Weights are scaled per output channel, tables per row. What a part reads is scaled as it comes (dynamic): per token, or
-per image where it is a convolution; or with the scale of a range that examples were seen to need (static). Where the
-model is trained, gradients pass the rounding as if it were not there (Bengio et al. 2013's straight-through estimator),
-but for values that a static range cuts off.
+Weights are scaled per output channel, tables per row; those of linear layers can be int4. What a part reads is scaled
+as it comes (dynamic): per token, or per image where it is a convolution; or with the scale of a range that examples
+were seen to need (static). Where the model is trained, gradients pass the rounding as if it were not there (the
+straight-through estimator of Bengio et al. 2013), but for values that a static range cuts off.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from torch.nn import functional
 from toolchain.quantize.calibration import DEFAULT, Calibration, Range, Seen, listening
 
 LARGEST = 127
+INT4 = (-8, 7)
 STEPS = 255
 TINY = 1e-12
 Part = nn.Linear | nn.Conv2d | nn.Embedding
@@ -31,6 +32,11 @@ Model = TypeVar("Model", bound=nn.Module)
 def parts_of(model: nn.Module) -> dict[str, Part]:
     """All that int8 makes smaller, by its place in the model."""
     return {name: part for name, part in model.named_modules() if isinstance(part, Part)}
+
+
+def linear_parts(model: nn.Module) -> tuple[str, ...]:
+    """The names of those that can have int4 weights."""
+    return tuple(name for name, part in parts_of(model).items() if isinstance(part, nn.Linear))
 
 
 @torch.no_grad()
@@ -46,16 +52,24 @@ def ranges_of(model: Model, run: Callable[[Model], Any], *, calibration: Calibra
 
 
 @contextmanager
-def as_int8(model: nn.Module, names: Sequence[str], *, ranges: Mapping[str, Range] | None = None) -> Iterator[None]:
+def as_int8(
+    model: nn.Module,
+    names: Sequence[str],
+    *,
+    ranges: Mapping[str, Range] | None = None,
+    int4: Collection[str] = (),
+) -> Iterator[None]:
     """Within it these parts of `model` compute as int8 does; with `ranges` on static scales.
 
-    What is trained within it are the parts themselves, which are float again afterwards.
+    Those among them that are in `int4` have weights in int4. What is trained within it are the parts themselves, which
+    are float again afterwards.
     """
     parts = parts_of(model)
     originals = {name: parts[name] for name in names}
     try:
         for name, part in originals.items():
-            model.set_submodule(name, _Int8(part, ranges[name] if ranges and name in ranges else None))
+            span = ranges[name] if ranges and name in ranges else None
+            model.set_submodule(name, _Int8(part, span, int4=name in int4))
         yield
     finally:
         for name, part in originals.items():
@@ -65,9 +79,9 @@ def as_int8(model: nn.Module, names: Sequence[str], *, ranges: Mapping[str, Rang
 class _Int8(nn.Module):
     """A part with rounded weights, whose inputs are rounded on the way in."""
 
-    def __init__(self, whole: Part, span: Range | None) -> None:
+    def __init__(self, whole: Part, span: Range | None, *, int4: bool) -> None:
         super().__init__()
-        self.whole, self.span = whole, span
+        self.whole, self.span, self.int4 = whole, span, int4
         self.rounded: Tensor | None = None
         self.train(whole.training)
 
@@ -98,9 +112,9 @@ class _Int8(nn.Module):
 
     def _weight(self) -> Tensor:
         if self.training:
-            return _straight_through(self.whole.weight, rounded_rows(self.whole.weight.detach()))
+            return _straight_through(self.whole.weight, rounded_rows(self.whole.weight.detach(), int4=self.int4))
         if self.rounded is None:
-            self.rounded = rounded_rows(self.whole.weight.detach())
+            self.rounded = rounded_rows(self.whole.weight.detach(), int4=self.int4)
         return self.rounded
 
     def _read(self, given: Tensor, over: tuple[int, ...]) -> Tensor:
@@ -110,11 +124,15 @@ class _Int8(nn.Module):
         return _straight_through(given.clamp(low, high), rounded_between(given.detach(), low, high))
 
 
-def rounded_rows(weights: Tensor) -> Tensor:
-    """Weights (rows, …) as int8 has them: whole multiples of a 127th of each row's largest."""
+def rounded_rows(weights: Tensor, *, int4: bool = False) -> Tensor:
+    """Weights (rows, …) as int8 has them: whole multiples of a 127th of each row's largest.
+
+    In int4 there are 15 steps, the largest being seven and a half of them, as ExecuTorch has it; LiteRT's are sevenths.
+    """
+    low, high = INT4 if int4 else (-LARGEST, LARGEST)
     largest = weights.abs().flatten(1).amax(dim=1).clamp_min(TINY)
-    scales = (largest / LARGEST).view(-1, *[1] * (weights.ndim - 1))
-    return (weights / scales).round() * scales
+    scales = (2 * largest / (high - low)).view(-1, *[1] * (weights.ndim - 1))
+    return (weights / scales).round().clamp(low, high) * scales
 
 
 def rounded_tokens(hidden: Tensor, over: tuple[int, ...] = (-1,)) -> Tensor:

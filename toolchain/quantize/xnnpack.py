@@ -1,9 +1,10 @@
 """int8 for ExecuTorch's XNNPACK delegate, applied to an exported graph.
 
 In:  a float module of one text or image.
-Out: the same module with int8 weights: embedding tables per row; linear layers per output channel with activations
-     quantised as they come (dynamic), or everything XNNPACK has int8 kernels for, convolutions too, with activations
-     on scales that examples were seen to need (static). Normalisation and softmax stay float.
+Out: the same module with int8 weights: embedding tables per row; linear layers per output channel, in int4 where that
+     is asked for, with activations quantised as they come (dynamic), or everything XNNPACK has int8 kernels for,
+     convolutions too, with activations on scales that examples were seen to need (static). Normalisation and softmax
+     stay float.
 Turning the graph into a file is `export`'s concern.
 """
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from toolchain.quantize.calibration import DEFAULT, Calibration, Seen
 
 LARGEST = 127
+INT4 = (-8, 7)  # the range that the delegate has kernels for
 LEAST_SCALE = 2**-12  # as the quantiser itself has it
 
 
@@ -62,12 +64,14 @@ def with_int8(
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Sequence[str] = (),
+    int4: Sequence[str] = (),
 ) -> nn.Module:
     """An exported graph module (`ExportedProgram.module()`) rewritten to int8.
 
     Static scales come from the `examples` by the `calibration`; with `products_only` those are what layers with weights
     read and give. Dynamic ones need one example, whatever it says. Those parts stay float that came from the places
-    `kept_float` of the module that was exported.
+    `kept_float` of the module that was exported; linear layers at the places `int4` get such weights, where scales are
+    dynamic.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
@@ -89,6 +93,11 @@ def with_int8(
             quantizer.set_operator_type(operator, config)
     else:
         quantizer.set_global(config)
+    for place in int4:
+        narrow = get_symmetric_quantization_config(
+            is_per_channel=True, is_dynamic=True, weight_qmin=INT4[0], weight_qmax=INT4[1]
+        )
+        quantizer.set_module_name(place, narrow)
     spared = [get_module_name_filter(name) for name in kept_float]
     quantizer.set_filter_function(lambda node: not any(comes_from(node) for comes_from in spared))
     observed = prepare_pt2e(graph, quantizer)

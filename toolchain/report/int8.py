@@ -33,6 +33,7 @@ class Int8Row:
     """
 
     runtime: str
+    format: str = "int8"
     latency_ms: float
     float_latency_ms: float
     speedup: float
@@ -53,11 +54,10 @@ class Int8Row:
         if self.low is not None and self.high is not None:
             times += f", 95 % interval {self.low:.2f} to {self.high:.2f}×"
         if self.faster:
-            return f"int8 {self.runtime} is {self.speedup:.2f}× as fast as the float student ({times})."
+            return f"{self.format} {self.runtime} is {self.speedup:.2f}× as fast as the float student ({times})."
         found = "slower" if self.speedup < 1 else "no faster"
-        return (
-            f"int8 {self.runtime} is {found} than the float student ({times}): it saves space, not time. {self.reason}"
-        )
+        judged = f"{self.format} {self.runtime} is {found} than the float student ({times})"
+        return f"{judged}: it saves space, not time. {self.reason}"
 
     @property
     def reason(self) -> str:
@@ -67,6 +67,8 @@ class Int8Row:
         for what, parts in (("Matrix products run", PRODUCTS), ("Activations are quantised", QUANTISING)):
             if outside := {name: n for name, n in self.fallbacks.items() if any(part in name for part in parts)}:
                 return f"{what} outside XNNPACK: {_counted(outside)}."
+        if self.format != "int8":
+            return "All matrix products run in XNNPACK, so this machine's kernels for it are no faster than float32's."
         return (
             "All matrix products run in XNNPACK, so they are too small for int8 to win back what it costs to quantise "
             "activations as they come; larger layers would, or fewer of them."
@@ -96,14 +98,22 @@ def precision_of(manifest: Manifest) -> str | None:
     error, left = _share(findings.get("error")), _share(findings.get("left"))
     if error is None or left is None:
         return None
-    kept = findings.get("kept_float")
+    kept, narrow = findings.get("kept_float"), _narrow(findings, left)
     if isinstance(kept, list) and kept:
         named = ", ".join(map(str, kept))
-        return f"Kept in float: {named}; with them in int8 outputs would be {error} off, so they are {left}."
+        return f"Kept in float: {named}; with them in int8 outputs would be {error} off, so they are {left}.{narrow}"
     parts = findings.get("parts")
     worst = next((part for part in parts if isinstance(part, Mapping)), {}) if isinstance(parts, list) else {}
     alone = _share(worst.get("error"))
-    return f"int8 puts outputs {error} off" + (f"; alone {worst.get('name')} does {alone}." if alone else ".")
+    return f"int8 puts outputs {error} off" + (f"; alone {worst.get('name')} does {alone}." if alone else ".") + narrow
+
+
+def _narrow(findings: Mapping[str, Any], left: str) -> str:
+    """What is said of int4 weights, where they were asked for."""
+    judged, chosen = findings.get("int4_parts"), findings.get("int4")
+    if not isinstance(judged, list) or not isinstance(chosen, list) or not judged:
+        return ""
+    return f" Of {len(judged)} linear layers {len(chosen)} have int4 weights: with them outputs are {left} off."
 
 
 def _share(value: Any) -> str | None:
@@ -116,6 +126,7 @@ def _row(manifest: Manifest, artifact: ArtifactFacts, latency_ms: float, float_l
     delegated, fallbacks = findings.get("delegated"), findings.get("fallbacks")
     return Int8Row(
         runtime=artifact.runtime,
+        format="float16" if findings.get("format") == "float16" else "int8",
         latency_ms=latency_ms,
         float_latency_ms=float_latency_ms,
         speedup=float_latency_ms / max(latency_ms, LEAST_MS),

@@ -7,7 +7,7 @@ Out: `Done` stages that hold artifacts, or say what was found of them.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from toolchain.models import model as models
 from toolchain.models import text as text_models
 from toolchain.models.model import TransformerModel
 from toolchain.models.pairs import pairs_of
-from toolchain.quantize.sensitivity import checked, sensitivity
+from toolchain.quantize.sensitivity import Limits, checked, sensitivity
+from toolchain.quantize.simulated import linear_parts
 from toolchain.quantize.smooth import smoothed
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from toolchain.stages.runtimes import RUNTIMES, Int8, outputs_of
@@ -29,6 +30,7 @@ from toolchain.stages.student import is_static
 from toolchain.tasks.account import account_of
 from toolchain.tasks.search_index import SearchIndex
 
+FLOAT16 = "float16"
 JUDGED = 256  # examples that sensitivity is measured on
 
 
@@ -95,18 +97,28 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
     settings = plan.recipe.stages.quantize
 
     def make(_: Path) -> Mapping[str, Any]:
-        model = student.to_run()
+        if settings.scheme == FLOAT16:
+            return {"kept_float": [], "int4": [], "static": False}
+        model, int4 = student.to_run(), settings.weights == "int4"
+        if int4 and static:
+            raise InputError(
+                'stages.quantize.weights = "int4" needs activations that are scaled as they come; set '
+                'stages.quantize.scheme to "dynamic-int8", or leave weights out'
+            )
         if not settings.sensitivity:
             checked(model, settings.keep_float)
-            return {"kept_float": list(settings.keep_float), "static": static}
+            narrow = [name for name in linear_parts(model) if int4 and name not in settings.keep_float]
+            return {"kept_float": list(settings.keep_float), "int4": narrow, "static": static}
         sample = student.sample(JUDGED)
         found = sensitivity(
             model,
             lambda trial: student.outputs(sample, model=trial),
-            limit=settings.max_error_percent / 100,
+            limits=Limits(error=settings.max_error_percent / 100, points=settings.max_points_lost),
+            score=_validation(student) if settings.max_points_lost is not None else None,
             static=static,
             calibration=settings.calibration,
             kept_float=settings.keep_float,
+            int4=int4,
             told=plan.progress.update,
         )
         return {**found.document(), "static": static, "examples": len(sample)}
@@ -114,21 +126,39 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
     return stage(plan, name, {**settings.model_dump(), "static": static}, student.keys, make)
 
 
+def _validation(student: Side) -> Callable[[Any], float]:
+    """The score of a model in the student's place on the validation part. Raises `InputError` where that is empty."""
+    inputs = student.held_out("validation")
+    if not len(inputs):
+        raise InputError(
+            "stages.quantize.max_points_lost is of the score on the validation part, which is empty; raise "
+            "data.split.validation, give data.validation, or leave max_points_lost out"
+        )
+    score = student.score("validation")
+    return lambda trial: score.of(student.outputs(inputs, model=trial))
+
+
 def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Done) -> Done:
     """The int8 artifact, made from the model or its float twin's file; what was `judged` too sensitive stays float."""
-    kept_float, static = judged.findings["kept_float"], judged.findings["static"]
+    kept_float, int4, static = (judged.findings[name] for name in ("kept_float", "int4", "static"))
     quantize = plan.recipe.stages.quantize
     count = quantize.examples if static else 0
-    scheme = {"scheme": "static-int8" if static else "dynamic-int8", "examples": count}
+    scheme: dict[str, Any] = {"scheme": "static-int8" if static else "dynamic-int8", "examples": count}
+    write_half = RUNTIMES[runtime].write_half if quantize.scheme == FLOAT16 else None
+    if write_half:
+        scheme = {"scheme": FLOAT16}
     if static:
         scheme["calibration"] = quantize.calibration
-    settings = {**_export_settings(plan, runtime, student), **scheme, "kept_float": kept_float}
+    settings = {**_export_settings(plan, runtime, student), **scheme, "kept_float": kept_float, "int4": int4}
     name = artifact_name(runtime)
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / name
+        if write_half:
+            return {**write_half(student.subject(), file), "format": FLOAT16, "bytes": file.stat().st_size}
         asked = Int8(
             kept_float=kept_float,
+            int4=int4,
             examples=student.given(student.sample(count)) if count else (),
             calibration=quantize.calibration,
         )

@@ -116,8 +116,9 @@ def executorch_int8(
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Sequence[str] = (),
+    int4: Sequence[str] = (),
 ) -> executorch.Delegation:
-    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float`.
+    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float` and `int4`.
 
     With `examples` activations have fixed scales by the `calibration`, or with `products_only` what layers with weights
     read and give; else they are quantised as they come.
@@ -133,5 +134,6 @@ def executorch_int8(
             calibration=calibration,
             products_only=products_only,
             kept_float=kept_float,
+            int4=int4,
         ),
     )

@@ -13,23 +13,28 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from targets import open_target
 from toolchain.bundle import sha256_of
 from toolchain.deploy import HERE, deploy
+from toolchain.errors import InputError
 from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
-from toolchain.export.forms import Form, Given, Input
+from toolchain.export.forms import Form, Given, ImageForm, Input
 from toolchain.measure.protocol import infer
 from toolchain.models.convnet import ConvNet
+from toolchain.models.encoder import Encoder
 from toolchain.models.image import OneImage, Scaling
 from toolchain.models.model import TransformerModel
 from toolchain.models.text import OneText
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
 from toolchain.quantize.calibration import DEFAULT, Calibration
+from toolchain.quantize.half import Half
 from toolchain.quantize.simulated import Part, parts_of
 from toolchain.stages.prices import executorch_int8
 
@@ -62,6 +67,32 @@ class Subject:
         """How many numbers the model holds."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    def checked(self, examples: Given) -> Given:
+        """These examples for fixed scales. Raises `InputError` with the first that is not what the model takes."""
+        if isinstance(self.form, ImageForm):
+            for place, image in enumerate(examples):
+                if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape != self.form.shape:
+                    raise InputError(
+                        f"calibration example {place} is {_described(image)}, but the model takes bytes of "
+                        f"{' × '.join(map(str, self.form.shape))} (height, width, channels)"
+                    )
+            return examples
+        assert isinstance(self.model, TransformerModel)
+        assert isinstance(self.model.encoder, Encoder)
+        pieces = self.model.encoder.shape.vocabulary
+        for place, ids in enumerate(examples):
+            if not 0 < len(ids) <= self.form.max_length:
+                raise InputError(
+                    f"calibration example {place} has {len(ids)} tokens, but the model takes 1 to "
+                    f"{self.form.max_length}; cut it there"
+                )
+            if strangers := [int(each) for each in ids if not 0 <= int(each) < pieces]:
+                raise InputError(
+                    f"calibration example {place} has token {strangers[0]}, but the model's vocabulary has {pieces} "
+                    "pieces, counted from 0; encode texts with its own tokenizer, not the teacher's"
+                )
+        return examples
+
     def parts(self) -> dict[str, Part]:
         """All that int8 makes smaller, by its place in the model."""
         found = self.module().get_submodule(PLACE)
@@ -72,11 +103,12 @@ class Subject:
 class Int8:
     """What is asked of an int8 artifact.
 
-    Parts at the places `kept_float` stay float. Fixed scales are taken from the `examples` by the `calibration`;
-    without any, activations are quantised as they come.
+    Parts at the places `kept_float` stay float, linear layers at the places `int4` have such weights. Fixed scales are
+    taken from the `examples` by the `calibration`; without any, activations are quantised as they come.
     """
 
     kept_float: Sequence[str] = ()
+    int4: Sequence[str] = ()
     examples: Given = ()
     calibration: Calibration = DEFAULT
 
@@ -85,7 +117,8 @@ class Int8:
 class Runtime:
     """One runtime's verbs.
 
-    `write_int8` gets the subject, its float twin's file and what is asked, and says what it found. A runtime that is
+    `write_int8` gets the subject, its float twin's file and what is asked, and says what it found; so does
+    `write_half`, for float16, where there is one. A runtime that is
     `static` has no right or fast kernels for dynamic int8. Where there is no `session` an artifact is run by the runner
     that devices have. `packages` shape an artifact and are not among those every build has.
     """
@@ -95,6 +128,7 @@ class Runtime:
     write_float: Callable[[Subject, Path], None]
     write_int8: Callable[[Subject, Path, Path, Int8], Mapping[str, Any]]
     session: Callable[[Path, Form], Run] | None
+    write_half: Callable[[Subject, Path], Mapping[str, Any]] | None = None
     static: bool = False
     stem: str = "model"
     packages: tuple[str, ...] = ()
@@ -119,11 +153,17 @@ def _executorch_int8(subject: Subject, _twin: Path, file: Path, asked: Int8) -> 
         subject.module(),
         file,
         form=subject.form,
-        examples=[subject.form.tensor(each) for each in asked.examples],
+        examples=[subject.form.tensor(each) for each in subject.checked(asked.examples)],
         calibration=asked.calibration,
         products_only=bool(len(asked.examples)) and subject.products_only,
         kept_float=[f"{PLACE}.{name}" for name in asked.kept_float],
+        int4=[f"{PLACE}.{name}" for name in asked.int4],
     )
+    return {"delegated": found.delegated, "fallbacks": found.fallbacks}
+
+
+def _executorch_half(subject: Subject, file: Path) -> Mapping[str, Any]:
+    found = executorch.export(Half(subject.module()), file, form=subject.form)
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
 
@@ -137,14 +177,21 @@ def _litert_int8(
     flatbuffer.with_int8(
         twin,
         file,
-        examples=by_signature(subject.form, asked.examples),
+        examples=by_signature(subject.form, subject.checked(asked.examples)),
         calibration=asked.calibration,
         products_only=subject.products_only,
         one_scale=one_scale,
         kept_float=_weights(subject, asked.kept_float),
+        int4=_weights(subject, asked.int4),
     )
     compact(file)
     return {}
+
+
+def _described(image: Any) -> str:
+    if not isinstance(image, np.ndarray):
+        return f"a {type(image).__name__}"
+    return f"{image.dtype} of {' × '.join(map(str, image.shape))}"
 
 
 def by_signature(form: Form, examples: Given) -> dict[str, list[dict[str, Any]]]:
@@ -161,25 +208,25 @@ def _onnx_float(subject: Subject, file: Path) -> None:
 
 
 def _onnx_int8(subject: Subject, twin: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
-    given = [{subject.form.name: subject.form.tensor(each).numpy()} for each in asked.examples]
+    given = [{subject.form.name: subject.form.tensor(each).numpy()} for each in subject.checked(asked.examples)]
     onnx_int8.with_int8(
         twin,
         file,
         examples=given,
         calibration=asked.calibration,
         products_only=subject.products_only,
-        kept_float=_weights(subject, asked.kept_float),
+        kept_float={layout.tobytes() for layout in _weights(subject, asked.kept_float)},
     )
     return {}
 
 
-def _weights(subject: Subject, places: Sequence[str]) -> set[bytes]:
+def _weights(subject: Subject, places: Sequence[str]) -> list[NDArray[np.float32]]:
     """By which a part is found in a finished file, where places have other names."""
     parts = subject.parts() if places else {}
-    return {layout.tobytes() for place in places for layout in _layouts(parts[place].weight.detach())}
+    return [layout for place in places for layout in _layouts(parts[place].weight.detach())]
 
 
-def _layouts(weight: Tensor) -> Iterator[Any]:
+def _layouts(weight: Tensor) -> Iterator[NDArray[np.float32]]:
     """A part's weights in each order that a file may have them in: LiteRT has channels last."""
     yield weight.numpy()
     if weight.ndim == 4:
@@ -193,6 +240,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         fixed_lengths=False,
         write_float=_executorch_float,
         write_int8=_executorch_int8,
+        write_half=_executorch_half,
         session=executorch.Session,
     ),
     "litert": Runtime(

@@ -11,7 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ from toolchain.tasks.scores import Score
 VECTORS = 16  # examples that a device is timed and checked on
 
 Told = Callable[[int], None]
+Part = Literal["test", "validation"]
 
 
 class Side(ABC):
@@ -74,12 +75,12 @@ class Side(ABC):
         """A copy of the model that computes no more than its outputs need."""
 
     @abstractmethod
-    def score(self) -> Score:
-        """The judge of the held-out part."""
+    def score(self, part: Part = "test") -> Score:
+        """The judge of a held-out part."""
 
     @abstractmethod
-    def held_out(self) -> Inputs:
-        """The held-out examples, in the order that the score takes outputs in."""
+    def held_out(self, part: Part = "test") -> Inputs:
+        """The examples of a held-out part, in the order that its score takes outputs in."""
 
     @abstractmethod
     def asked(self) -> Inputs:
@@ -129,12 +130,13 @@ class TextSide(Side):
         return reading(self.model())
 
     @override
-    def score(self) -> Score:
-        return score_of(self.plan, self.texts)
+    def score(self, part: Part = "test") -> Score:
+        return score_of(self.plan, self.texts, part)
 
     @override
-    def held_out(self) -> TextInputs:
-        return self.encoded(self.score().texts)
+    def held_out(self, part: Part = "test") -> TextInputs:
+        empty = part == "validation" and not texts_of(self.texts).validation
+        return self.encoded(() if empty else self.score(part).texts)
 
     @override
     def asked(self) -> TextInputs:
@@ -193,12 +195,13 @@ class ImageSide(Side):
         return image_models.to_run(self.model())
 
     @override
-    def score(self) -> Score:
-        return task_of(self.plan.recipe.task.kind).score(images_of(self.images))
+    def score(self, part: Part = "test") -> Score:
+        return task_of(self.plan.recipe.task.kind).score(images_of(self.images), part)
 
     @override
-    def held_out(self) -> ImageInputs:
-        return scaled(images_of(self.images).test.pixels, scaling_of(self.teacher))
+    def held_out(self, part: Part = "test") -> ImageInputs:
+        images = images_of(self.images)
+        return scaled((images.test if part == "test" else images.validation).pixels, scaling_of(self.teacher))
 
     @override
     def asked(self) -> ImageInputs:

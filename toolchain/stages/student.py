@@ -31,7 +31,7 @@ from toolchain.models.training import Schedule
 from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
 from toolchain.places import cache_dir
 from toolchain.quantize.sensitivity import checked
-from toolchain.quantize.simulated import as_int8, ranges_of
+from toolchain.quantize.simulated import as_int8, linear_parts, ranges_of
 from toolchain.recipe import Distill, Prune
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import price_parts
@@ -428,7 +428,8 @@ def in_int8(plan: Plan, model: nn.Module, sample: Inputs) -> Iterator[None]:
     ranges = None
     if is_static(plan, model):
         ranges = ranges_of(model, lambda trial: _run_all(trial, sample), calibration=settings.calibration)
-    with as_int8(model, names, ranges=ranges):
+    int4 = linear_parts(model) if settings.weights == "int4" else ()
+    with as_int8(model, names, ranges=ranges, int4=int4):
         yield
 
 
