@@ -480,7 +480,7 @@ class Quantize(_Section):
     keep_float: Annotated[tuple[str, ...], BeforeValidator(_tuple), AfterValidator(_each_once)] = ()
 
     @model_validator(mode="after")
-    def _int4_has_kernels(self) -> Quantize:
+    def _formats_agree(self) -> Quantize:
         if self.weights == "int4" and self.scheme not in (None, "dynamic-int8"):
             raise ValueError(
                 f'takes weights = "int4" or scheme = "{self.scheme}", not both: no runtime has kernels for it'

@@ -323,17 +323,19 @@ def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(machines
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    launcher = ("-m", "torch.distributed.run", f"--nproc_per_node={2 // machines}", f"--master_port={port}")
-    several = ("--master_addr=127.0.0.1", f"--nnodes={machines}") if machines > 1 else ()
+    launcher = (
+        "-m", "torch.distributed.run", f"--nnodes={machines}", f"--nproc_per_node={2 // machines}",
+        "--master_addr=127.0.0.1", f"--master_port={port}",
+    )  # fmt: skip
     settings: dict[str, Any] = {"frozen_statistics": True, "validate": True, "batch_tokens": 200, "epochs": 10}
     settings["checkpoints"] = str(tmp_path / "checkpoints")
 
     def run(name: str) -> str:
         """On all machines at once; what all of them say."""
         with ThreadPoolExecutor() as pool:
-            ranks = [(f"--node_rank={rank}",) if several else () for rank in range(machines)]
             started = [
-                pool.submit(run_program, tmp_path / name, *launcher, *several, *rank, **settings) for rank in ranks
+                pool.submit(run_program, tmp_path / name, *launcher, f"--node_rank={rank}", **settings)
+                for rank in range(machines)
             ]
         ended = [each.result() for each in started]
         assert not any(each.returncode for each in ended), ended

@@ -54,8 +54,8 @@ class Processes:
         if folder is not None and trackers:
             folder.mkdir(parents=True, exist_ok=True)
             kept = {"wandb": {"dir": str(folder)}, "mlflow": {"logging_dir": str(folder)}}
-            # Where the user has no server of his own, MLflow would begin a database in the working directory.
-            os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{folder.resolve() / 'mlflow.db'}")
+            if "mlflow" in trackers:  # which, told of no server, would begin a database in the working directory
+                os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{folder.resolve() / 'mlflow.db'}")
             self._accelerator.init_trackers("edgewright", init_kwargs=kept)
 
     def optimizer(self, plain: torch.optim.Optimizer) -> Any:

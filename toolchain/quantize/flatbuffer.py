@@ -156,11 +156,12 @@ def _scopes(file: Path, weights: Sequence[NDArray[np.float32]]) -> Iterator[str]
     found: dict[int, bool] = {}  # whether a buffer holds one of them
     for graph in model.subgraphs:
         for operator in graph.operators:
-            for tensor in (graph.tensors[place] for place in operator.inputs if place >= 0):
+            inputs = [graph.tensors[place] for place in operator.inputs if place >= 0]
+            for tensor in inputs:
                 if tensor.buffer not in found:
                     content = _content(model.buffers[tensor.buffer])
                     found[tensor.buffer] = any(_is_same(content, tensor.shape, each) for each in weights)
-            if any(found[graph.tensors[place].buffer] for place in operator.inputs if place >= 0):
+            if any(found[tensor.buffer] for tensor in inputs):
                 for place in operator.outputs:
                     yield rf"(^|;){re.escape(graph.tensors[place].name.decode())}(;|$)"
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from toolchain.quantize.calibration import DEFAULT, Calibration, Range, Seen, listening
 
 LARGEST = 127
-INT4 = (-8, 7)
+INT4 = (-8, 7)  # the range that XNNPACK has kernels for
 STEPS = 255
 TINY = 1e-12
 Part = nn.Linear | nn.Conv2d | nn.Embedding

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.quantize.calibration import DEFAULT, Calibration, Seen
+from toolchain.quantize.simulated import INT4
 
 LARGEST = 127
-INT4 = (-8, 7)  # the range that the delegate has kernels for
 LEAST_SCALE = 2**-12  # as the quantiser itself has it
 
 

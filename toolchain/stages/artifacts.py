@@ -27,6 +27,7 @@ from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokeniz
 from toolchain.stages.runtimes import RUNTIMES, Int8, outputs_of
 from toolchain.stages.sides import Side
 from toolchain.stages.student import is_static
+from toolchain.stages.teacher import require_validation
 from toolchain.tasks.account import account_of
 from toolchain.tasks.search_index import SearchIndex
 
@@ -129,11 +130,7 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
 def _validation(student: Side) -> Callable[[Any], float]:
     """The score of a model in the student's place on the validation part. Raises `InputError` where that is empty."""
     inputs = student.held_out("validation")
-    if not len(inputs):
-        raise InputError(
-            "stages.quantize.max_points_lost is of the score on the validation part, which is empty; raise "
-            "data.split.validation, give data.validation, or leave max_points_lost out"
-        )
+    require_validation(inputs, "stages.quantize", "max_points_lost", "is of")
     score = student.score("validation")
     return lambda trial: score.of(student.outputs(inputs, model=trial))
 

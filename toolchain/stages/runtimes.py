@@ -99,6 +99,12 @@ class Subject:
         return parts_of(found)
 
 
+def _described(image: Any) -> str:
+    if not isinstance(image, np.ndarray):
+        return f"a {type(image).__name__}"
+    return f"{image.dtype} of {' × '.join(map(str, image.shape))}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Int8:
     """What is asked of an int8 artifact.
@@ -118,9 +124,9 @@ class Runtime:
     """One runtime's verbs.
 
     `write_int8` gets the subject, its float twin's file and what is asked, and says what it found; so does
-    `write_half`, for float16, where there is one. A runtime that is
-    `static` has no right or fast kernels for dynamic int8. Where there is no `session` an artifact is run by the runner
-    that devices have. `packages` shape an artifact and are not among those every build has.
+    `write_half`, for float16, where there is one. A runtime that is `static` has no right or fast kernels for dynamic
+    int8. Where there is no `session` an artifact is run by the runner that devices have. `packages` shape an artifact
+    and are not among those every build has.
     """
 
     suffix: str
@@ -186,12 +192,6 @@ def _litert_int8(
     )
     compact(file)
     return {}
-
-
-def _described(image: Any) -> str:
-    if not isinstance(image, np.ndarray):
-        return f"a {type(image).__name__}"
-    return f"{image.dtype} of {' × '.join(map(str, image.shape))}"
 
 
 def by_signature(form: Form, examples: Given) -> dict[str, list[dict[str, Any]]]:

@@ -124,12 +124,17 @@ def ends_by_validation(plan: Plan, part: Sized, stage_name: str) -> bool:
     """Whether the recipe ends this stage's training by the score on the validation part, which must not be empty."""
     if getattr(plan.recipe.stages, stage_name).patience is None:
         return False
+    require_validation(part, f"stages.{stage_name}", "patience", "ends training by")
+    return True
+
+
+def require_validation(part: Sized, section: str, setting: str, does: str) -> None:
+    """Refuse a setting that goes by the score on the validation part where that is empty; `does` says what it does."""
     if not len(part):
         raise InputError(
-            f"stages.{stage_name}.patience ends training by the score on the validation part, which is empty; raise "
-            "data.split.validation, give data.validation, or leave patience out"
+            f"{section}.{setting} {does} the score on the validation part, which is empty; raise "
+            f"data.split.validation, give data.validation, or leave {setting} out"
         )
-    return True
 
 
 def lesson_of(trained: Trained) -> dict[str, Any]:
