@@ -4,7 +4,8 @@ In:  argv[1], the runtime, "litert", "tflite" or "onnx"; argv[2], a job file, th
      (device_scripts/runner/job.hpp). For LiteRT its "lengths" name the artifact's signatures: "length_16" takes int32
      "ids" (1, 16) and gives float "output". An ONNX artifact takes int64 "ids" (1, n) up to the "max_length" of its
      metadata and gives float "output". Where the inputs are images the signature is "image", and both take uint8
-     "pixels" (1, height, width, channels).
+     "pixels" (1, height, width, channels). With a "batch" of n each input holds n examples, one after another, and
+     the signatures are "batch_n_length_16" and "batch_n_image".
 Out: the result on standard output and exit status 0, or {"schema": 1, "error": {"kind", "message"}} and 1.
 One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
 with 0 to the smallest length that fits, outside the timed part. Memory is VmRSS before the model is loaded, then with
@@ -26,10 +27,10 @@ from pathlib import Path
 
 LARGEST_FILE = 256 << 20
 MOST_SAMPLES = 100_000
-INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES)}
+INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES), "batch": (1, 1024)}
 SECONDS = ("warmup_s", "max_seconds")
 TEXTS = ("artifact", "sha256", "vectors")
-OPTIONAL = {"min_seconds": 0, "profile": False}
+OPTIONAL = {"min_seconds": 0, "profile": False, "batch": 1}
 PROFILED_RUNS = 50
 FIELDS = {"schema", "lengths", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS}
 
@@ -138,16 +139,16 @@ def read_images(path, images):
     return [content[place : place + size] for place in range(0, len(content), size)]
 
 
-def as_image(content, shape, dtype):
-    """The bytes of one image in the shape that the artifact takes, (1, height, width, channels)."""
+def as_images(content, shape, dtype, batch):
+    """The bytes of a call's images in the shape that the artifact takes, (batch, height, width, channels)."""
     import numpy
 
     shape = [int(size) for size in shape]
     wanted = math.prod(shape)
-    if dtype != "uint8" or len(shape) != 4 or shape[0] != 1:
-        raise Fault("bad-artifact", f"it must take uint8 (1, height, width, channels), not {dtype} {shape}")
+    if dtype != "uint8" or len(shape) != 4 or shape[0] != batch:
+        raise Fault("bad-artifact", f"it must take uint8 ({batch}, height, width, channels), not {dtype} {shape}")
     if len(content) != wanted:
-        raise Fault("bad-job", f"an image has {len(content)} bytes; the artifact takes {wanted}")
+        raise Fault("bad-job", f"an input has {len(content)} bytes; the artifact takes {wanted}")
     return numpy.frombuffer(content, dtype=numpy.uint8).reshape(shape)
 
 
@@ -193,7 +194,7 @@ def one_line(error):
 
 
 class LiteRt:
-    """An artifact with one signature a length; only the lengths that are asked for take memory."""
+    """An artifact with one signature a length and batch; only those that are asked for take memory."""
 
     name = "litert"
 
@@ -216,16 +217,24 @@ class LiteRt:
         return Interpreter, runtime_version("ai-edge-litert", ai_edge_litert)
 
     def padded(self, place, ids):
-        """(signature, ids) of a text: an int32 array of the smallest length that fits."""
+        """(signature, ids) of a call's texts: an int32 array of the smallest length that fits."""
         import numpy
 
-        lengths = self.job["lengths"]
-        length = min((item for item in lengths if item >= len(ids)), default=None)
+        lengths, batch = self.job["lengths"], self.job["batch"]
+        if len(ids) % batch:
+            raise Fault("bad-job", f"input {place} cannot be split into {batch} texts of one length")
+        longest = len(ids) // batch
+        length = min((item for item in lengths if item >= longest), default=None)
         if length is None:
-            raise too_long(place, ids, max(lengths))
-        array = numpy.zeros((1, length), dtype=numpy.int32)
-        array[0, : len(ids)] = ids
-        return f"length_{length}", {"ids": array}
+            raise too_long(place, longest, max(lengths))
+        array = numpy.zeros((batch, length), dtype=numpy.int32)
+        array[:, :longest] = numpy.reshape(ids, (batch, longest))
+        return self.signature(f"length_{length}"), {"ids": array}
+
+    def signature(self, shape):
+        """The name of the signature for so many examples of that shape."""
+        batch = self.job["batch"]
+        return shape if batch == 1 else f"batch_{batch}_{shape}"
 
     def load(self):
         """The model, and a runner for each signature that an input has."""
@@ -238,7 +247,7 @@ class LiteRt:
         except (ValueError, RuntimeError) as error:
             raise cannot_load(error) from None
         self.runners = {}
-        given = {name: call["ids"].shape for name, call in self.calls} or {"image": None}
+        given = {name: call["ids"].shape for name, call in self.calls} or {self.signature("image"): None}
         for name, shape in sorted(given.items()):
             if name not in signatures:
                 raise Fault("bad-artifact", f"there is no signature {name!r}; there are {sorted(signatures)}")
@@ -254,7 +263,9 @@ class LiteRt:
         taken = inputs[what]
         if self.images:
             dtype = taken["dtype"].__name__
-            self.calls = [(name, {what: as_image(each, taken["shape"], dtype)}) for each in self.images]
+            self.calls = [
+                (name, {what: as_images(each, taken["shape"], dtype, self.job["batch"])}) for each in self.images
+            ]
         elif list(taken["shape"]) != list(shape) or taken["dtype"].__name__ != "int32":
             raise Fault("bad-artifact", f"signature {name!r} must take int32 of shape {shape}")
         if outputs["output"]["dtype"].__name__ != "float32":
@@ -306,6 +317,8 @@ class OnnxRuntime:
             import onnxruntime
         except ImportError as error:
             raise Fault("run-failed", f"ONNX Runtime cannot be imported: {error}") from None
+        if job["batch"] != 1:
+            raise bad_job("batch", "must be 1: an ONNX artifact takes one example at a time")
         onnxruntime.set_default_logger_severity(4)  # what it finds odd about a board is no part of a result
         self.job, self.onnxruntime = job, onnxruntime
         self.version = runtime_version("onnxruntime", onnxruntime)
@@ -337,14 +350,14 @@ class OnnxRuntime:
         if taken != [wanted] or given != [("output", "tensor(float)")]:
             raise Fault("bad-artifact", f'the model must take {wanted} and give float "output", not {taken}, {given}')
         if self.images:
-            self.calls = [{"pixels": as_image(each, inputs[0].shape, "uint8")} for each in self.images]
+            self.calls = [{"pixels": as_images(each, inputs[0].shape, "uint8", 1)} for each in self.images]
             return
         longest = self.session.get_modelmeta().custom_metadata_map.get("max_length", "")
         if not longest.isdecimal():
             raise Fault("bad-artifact", 'the model\'s metadata give no "max_length"')
         for place, call in enumerate(self.calls):
             if call["ids"].shape[1] > int(longest):
-                raise too_long(place, call["ids"][0], int(longest))
+                raise too_long(place, call["ids"].shape[1], int(longest))
 
     def run(self, call):
         """What is timed: handing over the input, running, and copying the output out."""
@@ -388,9 +401,9 @@ class OnnxRuntime:
 BACKENDS = {backend.name: backend for backend in (LiteRt, TfLite, OnnxRuntime)}
 
 
-def too_long(place, ids, longest):
+def too_long(place, length, longest):
     """A fault of an input that no artifact of this length takes."""
-    return Fault("bad-job", f"input {place} has {len(ids)} ids; the artifact takes at most {longest}")
+    return Fault("bad-job", f"input {place} has {length} ids; the artifact takes at most {longest}")
 
 
 def cannot_load(error):

@@ -259,9 +259,10 @@ def test_one_way_of_choosing_what_stays_excludes_the_others(
         ('[stages.quantize]\nweights = "int4"\nscheme = "float16"', 'scheme = "float16", not both'),
         ('[stages.quantize]\nscheme = "float16"\nkeep_float = ["encoder.tokens"]', "without aware and keep_float"),
         (
-            '[stages.quantize]\nscheme = "float16"\n[stages.export]\nruntimes = ["executorch", "litert"]',
-            'with export.runtimes = ["executorch"] alone, not with executorch, litert',
+            '[stages.quantize]\nscheme = "float16"\n[stages.export]\nruntimes = ["executorch", "tflite"]',
+            "with the runtimes executorch and litert alone: tflite does not compute in it",
         ),
+        ('[stages.export]\nbatch = 8\nruntimes = ["onnx"]', "takes batch = 8 with other runtimes than onnx"),
     ],
 )
 def test_number_formats_are_refused_where_nothing_runs_them_fast(

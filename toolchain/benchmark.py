@@ -59,18 +59,21 @@ def bench(
     runtime: str | None = None,
     quick: bool = False,
     threads: int = 1,
+    batched: bool = False,
     against_float: bool = False,
     operators: bool = False,
     progress: Progress | None = None,
 ) -> BenchResult:
     """Measure the bundle's best artifact, or that of one runtime; with `against_float` its float twin in turn with it.
 
-    With `operators` it is then run again to see what each kind of operator takes. An emulated target is given a clock
+    When `batched` it is given as many examples at once as it was built for, and a sample is of so many. With
+    `operators` it is then run again to see what each kind of operator takes. An emulated target is given a clock
     that counts instructions. Raises `InputError` for the bundle, `TargetError` for the machine, `ParityError` when the
     outputs there are not the student's.
     """
     told = progress or Silent()
-    contest = _contest(bundle, runtime, against_float=against_float)  # its faults are told before a board is booted
+    # Its faults are told before a board is booted.
+    contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
     with told.stage(f"connect to {address}"):
         target = open_target(address, instruction_clock=clock_of(address) == "instructions")
     try:
@@ -87,29 +90,39 @@ def bench_on(
     runtime: str | None = None,
     quick: bool = False,
     threads: int = 1,
+    batched: bool = False,
     against_float: bool = False,
     operators: bool = False,
     progress: Progress | None = None,
 ) -> BenchResult:
     """The same on a target that is open, and stays so; `address` is what it was opened by."""
-    contest = _contest(bundle, runtime, against_float=against_float)
+    contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
     return _benched(contest, target, address, progress or Silent(), quick=quick, threads=threads, operators=operators)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Contest:
-    """What is measured of a bundle: an artifact, and of its files the one or, in turn with it, its float twin too."""
+    """What is measured of a bundle: an artifact, and of its files the one or, in turn with it, its float twin too.
+
+    They are given `batch` examples at once.
+    """
 
     bundle: Bundle
     artifact: ArtifactFacts
     files: tuple[str, ...]
+    batch: int
 
 
-def _contest(bundle: str | Path, runtime: str | None, *, against_float: bool) -> _Contest:
+def _contest(bundle: str | Path, runtime: str | None, *, against_float: bool, batched: bool) -> _Contest:
     opened = Bundle.open(bundle)
     artifact = opened.artifact(runtime)
+    if batched and artifact.batch == 1:
+        raise InputError(
+            f"{artifact.file} of {opened.path} takes one example at a time; build it with `stages.export.batch = 8`, "
+            "or as many as you want to give at once"
+        )
     files = (artifact.file, _float_of(opened, artifact)) if against_float else (artifact.file,)
-    return _Contest(bundle=opened, artifact=artifact, files=files)
+    return _Contest(bundle=opened, artifact=artifact, files=files, batch=artifact.batch if batched else 1)
 
 
 def _benched(
@@ -165,6 +178,7 @@ def _measured(
             vectors.inputs,
             protocol=protocol,
             threads=threads,
+            batch=contest.batch,
             clock=clock,
             profile=profile,
             note=told.update,
@@ -173,11 +187,11 @@ def _measured(
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:
-    """All limits; only an emulated machine's latency stays undecided, because it is no board's."""
-    latency = measurement.latency
+    """All limits; only the latency stays undecided where it is no board's, or is of several examples at once."""
+    latency = None if measurement.emulated or measurement.batch > 1 else measurement.latency
     return judge(
         bundle.manifest.budget,
-        latency_ms=None if measurement.emulated or latency is None else latency.p50,
+        latency_ms=None if latency is None else latency.p50,
         artifact_bytes=artifact.bytes,
         peak_rss_bytes=measurement.peak_rss_bytes,
         score_loss_percent=100 * (1 - artifact.score / bundle.manifest.teacher.score),

@@ -75,7 +75,8 @@ class ParityFacts(_Part):
 class ArtifactFacts(_Part):
     """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length.
 
-    `float_file` is its float twin, where the bundle has that too.
+    It takes one example at a time and, where that is not 1, also `batch` at once, by the same weights. `float_file` is
+    its float twin, where the bundle has that too.
     """
 
     runtime: Runtime
@@ -92,6 +93,7 @@ class ArtifactFacts(_Part):
     speedup: float
     peak_rss_bytes: int
     float_file: str | None = None
+    batch: Annotated[int, Field(ge=1)] = 1
 
 
 class StageFacts(_Part):

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -29,7 +30,7 @@ PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.2, samples=64, min_sec
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One file in the race; texts are given at their real lengths."""
+    """One file in the race; texts are given at their real lengths, `batch` of them at once."""
 
     name: str
     runtime: str
@@ -37,14 +38,16 @@ class Contender:
     sha256: str
     lengths: tuple[int, ...]
     inputs: Inputs
+    batch: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostLatency:
-    """One contender's result; the latency is the median of all rounds, on one thread."""
+    """One contender's result on one thread: of all rounds the median, and the mean, which throughput goes by."""
 
     runtime_version: str
     p50_ms: float
+    mean_ms: float
     samples: int
     peak_rss_bytes: int
 
@@ -62,7 +65,14 @@ def compare_on_host(
                 progress.update(number * len(contenders) + position, rounds * len(contenders), contender.name)
                 place = places[contender.name]
                 found[contender.name].append(
-                    measure(target, place.artifact, place.runtime, contender.inputs, protocol=PROTOCOL)
+                    measure(
+                        target,
+                        place.artifact,
+                        place.runtime,
+                        contender.inputs,
+                        protocol=PROTOCOL,
+                        batch=contender.batch,
+                    )
                 )
     finally:
         target.close()
@@ -85,6 +95,7 @@ def _joined(measurements: Sequence[Measurement]) -> HostLatency:
     return HostLatency(
         runtime_version=measurements[0].runtime_version,
         p50_ms=percentile(samples, 50),
+        mean_ms=fmean(samples),
         samples=len(samples),
         peak_rss_bytes=max(measurement.peak_rss_bytes for measurement in measurements),
     )

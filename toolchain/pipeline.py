@@ -373,6 +373,7 @@ def _artifact(plan: Plan, each: Exported, timed: Done) -> ArtifactFacts:
         speedup=teacher["p50_ms"] / int8["p50_ms"],
         peak_rss_bytes=int8["peak_rss_bytes"],
         float_file=each.float_name if plan.recipe.stages.export.keep_float else None,
+        batch=plan.recipe.stages.export.batch,
     )
 
 

@@ -50,7 +50,8 @@ TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
 DATA_SUFFIXES = tuple(dict.fromkeys((*TABLE_SUFFIXES, *TAGGED_SUFFIXES)))
 INT4_RUNTIMES = ("executorch", "litert")  # those with fast kernels for such weights
-FLOAT16_RUNTIME = "executorch"
+FLOAT16_RUNTIMES = ("executorch", "litert")  # those that compute in it where the core does
+ONE_AT_A_TIME = "onnx"  # the runtime whose file takes no batch
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 DEFAULT_DISTILL_MINUTES = 5.0
 LARGEST_IMAGE_SIDE = 4096
@@ -499,14 +500,25 @@ def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
 class Export(_Section):
     """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given.
 
-    With `keep_float` the bundle also holds each artifact's float twin, to be measured against on a device.
+    With a `batch` an artifact also takes so many examples at once, by the same weights. With `keep_float` the bundle
+    also holds each artifact's float twin, to be measured against on a device.
     """
 
     runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1), AfterValidator(_each_once)] = ("executorch", "litert")
     lengths: Annotated[
         tuple[Annotated[int, Field(gt=0, le=512)], ...], Field(min_length=1), AfterValidator(_rising)
     ] = DEFAULT_LENGTHS
+    batch: Annotated[int, Field(ge=1, le=64)] = 1
     keep_float: bool = False
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> Export:
+        if self.batch > 1 and ONE_AT_A_TIME in self.runtimes:
+            raise ValueError(
+                f"takes batch = {self.batch} with other runtimes than {ONE_AT_A_TIME}, whose file is for one example "
+                "at a time"
+            )
+        return self
 
 
 class Stages(_Section):
@@ -533,11 +545,13 @@ class Stages(_Section):
                 f'takes quantize.weights = "int4" with the runtimes {" and ".join(INT4_RUNTIMES)} alone: '
                 f"{', '.join(without)} has no fast kernels for it"
             )
-        if self.quantize.scheme == "float16" and self.export.runtimes != (FLOAT16_RUNTIME,):
-            raise ValueError(
-                f'takes quantize.scheme = "float16" with export.runtimes = ["{FLOAT16_RUNTIME}"] alone, not with '
-                f"{', '.join(self.export.runtimes)}"
-            )
+        if self.quantize.scheme == "float16":
+            without = [name for name in self.export.runtimes if name not in FLOAT16_RUNTIMES]
+            if without:
+                raise ValueError(
+                    f'takes quantize.scheme = "float16" with the runtimes {" and ".join(FLOAT16_RUNTIMES)} alone: '
+                    f"{', '.join(without)} does not compute in it"
+                )
         return self
 
     @property

@@ -36,6 +36,7 @@ struct Job {
   int64_t samples = 0;
   double min_seconds = 0;
   double max_seconds = 0;
+  int batch = 1;  // of how many examples each input consists, one after another
   bool profile = false;  // also run a copy of the model that tells the time of each operator
 };
 
@@ -79,6 +80,10 @@ class Fields {
                                : value.get<int64_t>();
     if (number < least || number > most) bad(name, range);
     return number;
+  }
+
+  int64_t integer_or(int64_t otherwise, const char* name, int64_t least, int64_t most) const {
+    return document_.contains(name) ? integer(name, least, most) : otherwise;
   }
 
   double seconds(const char* name, bool optional = false) const {
@@ -130,7 +135,7 @@ inline Job read_job(const std::string& path) {
   const Fields fields(document);
   if (fields.required("schema") != 1) Fields::bad("schema", "must be 1");
   fields.refuse_others({"schema", "artifact", "sha256", "vectors", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "profile", "lengths"});
+                        "min_seconds", "max_seconds", "profile", "lengths", "batch"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
@@ -141,6 +146,7 @@ inline Job read_job(const std::string& path) {
   job.samples = fields.integer("samples", 0, kMostSamples);
   job.min_seconds = fields.seconds("min_seconds", /*optional=*/true);
   job.max_seconds = fields.seconds("max_seconds");
+  job.batch = static_cast<int>(fields.integer_or(1, "batch", 1, 1024));
   job.profile = fields.flag("profile");
   if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");

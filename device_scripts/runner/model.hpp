@@ -1,5 +1,5 @@
-// An ExecuTorch program with one method "forward": int64 ids (1, n) in, or the bytes of an image (1, height, width,
-// channels); one float tensor out.
+// An ExecuTorch program with a method "forward" for one example and perhaps "batch" for several at once: int64 ids
+// (batch, n) in, or the bytes of images (batch, height, width, channels); one float tensor out.
 #pragma once
 
 #include <cstdint>
@@ -44,15 +44,17 @@ inline void set_threads(int threads) {
 
 class Model {
  public:
-  // Memory-maps the file, then loads "forward", which is when XNNPACK packs its weights. A `tracer` hears of every
-  // operator.
-  explicit Model(const std::string& path, std::unique_ptr<rt::EventTracer> tracer = nullptr)
-      : module_(path, et::Module::LoadMode::Mmap, std::move(tracer)) {
+  // Memory-maps the file, then loads the method for so many examples, which is when XNNPACK packs its weights. A
+  // `tracer` hears of every operator.
+  Model(const std::string& path, int batch, std::unique_ptr<rt::EventTracer> tracer = nullptr)
+      : module_(path, et::Module::LoadMode::Mmap, std::move(tracer)), method_(batch == 1 ? "forward" : "batch") {
     expect(module_.load(rt::Program::Verification::InternalConsistency), "the program cannot be loaded");
     auto methods = module_.method_names();
-    if (!methods.ok() || methods->count("forward") == 0) throw Fault(kBadArtifact, "there is no method \"forward\"");
-    check_signature();
-    expect(module_.load_forward(), "its method \"forward\" cannot be loaded");
+    if (!methods.ok() || methods->count(method_) == 0) {
+      throw Fault(kBadArtifact, "there is no method \"" + method_ + "\"");
+    }
+    check_signature(batch);
+    expect(module_.load_method(method_), "its method cannot be loaded");
   }
 
   // Tensors that look at the inputs without copying them; `inputs` must outlive them.
@@ -62,7 +64,7 @@ class Model {
 
   // What is timed: handing over the input, running, and copying the output out.
   void run(const et::TensorPtr& input, std::vector<float>& output) {
-    auto result = module_.forward(input);
+    auto result = module_.execute(method_, input);
     if (!result.ok()) throw Fault(kRunFailed, "the model stopped with " + described(result.error()));
     const auto& tensor = result->at(0).toTensor();
     const float* values = tensor.const_data_ptr<float>();
@@ -74,22 +76,24 @@ class Model {
     if (error != rt::Error::Ok) throw Fault(kBadArtifact, std::string(otherwise) + ": " + described(error));
   }
 
-  void check_signature() {
-    const auto meta = module_.method_meta("forward");
+  void check_signature(int batch) {
+    const std::string its = "its method \"" + method_ + "\" ";
+    const auto meta = module_.method_meta(method_);
     if (!meta.ok() || meta->num_inputs() != 1 || meta->num_outputs() != 1) {
-      throw Fault(kBadArtifact, "its method \"forward\" must take one tensor and give one");
+      throw Fault(kBadArtifact, its + "must take one tensor and give one");
     }
     const auto input = meta->input_tensor_meta(0), output = meta->output_tensor_meta(0);
-    if (!input.ok()) throw Fault(kBadArtifact, "its method \"forward\" does not say what it takes");
+    if (!input.ok()) throw Fault(kBadArtifact, its + "does not say what it takes");
     sizes_.assign(input->sizes().begin(), input->sizes().end());
     takes_images_ = input->scalar_type() == executorch::aten::ScalarType::Byte && sizes_.size() == 4;
     const bool takes_texts = input->scalar_type() == executorch::aten::ScalarType::Long && sizes_.size() == 2;
-    if (!(takes_images_ || takes_texts) || sizes_[0] != 1) {
-      throw Fault(kBadArtifact,
-                  "its method \"forward\" must take int64 ids of shape (1, n) or bytes (1, height, width, channels)");
+    if (!(takes_images_ || takes_texts) || sizes_[0] != batch) {
+      const std::string many = std::to_string(batch);
+      throw Fault(kBadArtifact, its + "must take int64 ids of shape (" + many + ", n) or bytes (" + many +
+                                    ", height, width, channels)");
     }
     if (!output.ok() || output->scalar_type() != executorch::aten::ScalarType::Float) {
-      throw Fault(kBadArtifact, "its method \"forward\" must give floats");
+      throw Fault(kBadArtifact, its + "must give floats");
     }
   }
 
@@ -97,12 +101,19 @@ class Model {
     if (texts.empty()) throw Fault(kBadJob, "the inputs are images, but the artifact takes ids");
     std::vector<et::TensorPtr> tensors;
     tensors.reserve(texts.size());
+    const size_t batch = static_cast<size_t>(sizes_[0]);
     for (Ids& ids : texts) {
-      if (static_cast<int64_t>(ids.size()) > sizes_[1]) {
-        throw Fault(kBadJob, "input " + std::to_string(tensors.size()) + " has " + std::to_string(ids.size()) +
-                                 " ids; the artifact takes at most " + std::to_string(sizes_[1]));
+      const size_t length = ids.size() / batch;
+      const std::string which = "input " + std::to_string(tensors.size());
+      if (length * batch != ids.size()) {
+        throw Fault(kBadJob, which + " cannot be split into " + std::to_string(batch) + " texts of one length");
       }
-      const std::vector<executorch::aten::SizesType> sizes = {1, static_cast<executorch::aten::SizesType>(ids.size())};
+      if (length > static_cast<size_t>(sizes_[1])) {
+        throw Fault(kBadJob, which + " has " + std::to_string(length) + " ids; the artifact takes at most " +
+                                 std::to_string(sizes_[1]));
+      }
+      const std::vector<executorch::aten::SizesType> sizes = {sizes_[0],
+                                                              static_cast<executorch::aten::SizesType>(length)};
       tensors.push_back(et::from_blob(ids.data(), sizes, executorch::aten::ScalarType::Long));
     }
     return tensors;
@@ -116,7 +127,7 @@ class Model {
     tensors.reserve(images.size());
     for (Bytes& image : images) {
       if (image.size() != wanted) {
-        throw Fault(kBadJob, "an image has " + std::to_string(image.size()) + " bytes; the artifact takes " +
+        throw Fault(kBadJob, "an input has " + std::to_string(image.size()) + " bytes; the artifact takes " +
                                  std::to_string(wanted));
       }
       tensors.push_back(et::from_blob(image.data(), sizes_, executorch::aten::ScalarType::Byte));
@@ -125,6 +136,7 @@ class Model {
   }
 
   et::Module module_;
+  std::string method_;
   std::vector<executorch::aten::SizesType> sizes_;
   bool takes_images_ = false;
 };

@@ -77,7 +77,7 @@ class Session {
   void run_plain() {
     result_.rss_start_bytes = resident_bytes();
     const double start = now_s();
-    Model model(job_.artifact);
+    Model model(job_.artifact, job_.batch);
     result_.load_ms = (now_s() - start) * 1e3;
     result_.rss_loaded_bytes = resident_bytes();
     const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
@@ -96,7 +96,7 @@ class Session {
   void run_profiled() {
     auto tracer = std::make_unique<Profile>();
     Profile& profile = *tracer;
-    Model model(job_.artifact, std::move(tracer));
+    Model model(job_.artifact, job_.batch, std::move(tracer));
     const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
     for (const et::TensorPtr& input : tensors) timed_ms(model, input);
     profile.reset();

@@ -1,14 +1,14 @@
 """What int8 buys the whole teacher and the demo's student under every runtime, here and on emulated cores.
 
-    python -m tests.benchmarks.quantisation [--json] [--quick] [--teacher] [--student] [--cores]
+    python -m tests.benchmarks.quantisation [--json] [--quick] [--teacher] [--student] [--batches] [--cores]
 
 Without a switch everything is made; a switch makes its part alone. One run, one thread. Of the teacher, unpruned, and
 beside what one has without this project: latencies at 64 tokens and at the real lengths of questions, files, cosines
 with the float model on held-out sentences, memory, and how much of the runtime's own int8 peak the linear layers reach.
 That peak is measured beside them: eight int8 layers of 1024 × 1024 on 64 tokens. Of the demo's student, which is made
-first where it has not been (minutes), each int8 file against its float twin. On emulated Cortex-A53, A72 and A76 times
-are of a clock that counts instructions: ratios of them compare, but they are no milliseconds of a real board. `--quick`
-times fewer rounds.
+first where it has not been (minutes), each int8 file against its float twin; and questions of like length one at a time
+and several at once. On emulated Cortex-A53, A72 and A76 times are of a clock that counts instructions: ratios of them
+compare, but they are no milliseconds of a real board. `--quick` times fewer rounds.
 """
 
 import itertools
@@ -73,6 +73,9 @@ CORES = {"raspberry-pi-zero-2-w": "Cortex-A53", "raspberry-pi-4": "Cortex-A72", 
 ON_CORES = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=6, min_seconds=0.0, max_seconds=8.0)
 ASKED_OF_CORES = 2  # questions
 
+BATCH = 8
+BATCHED = ("executorch", "litert")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
@@ -132,9 +135,13 @@ class Asked:
 
 def main() -> None:
     options = parsed(
-        __doc__, teacher="the whole teacher", student="the demo's student", cores="both by instruction clock"
+        __doc__,
+        teacher="the whole teacher",
+        student="the demo's student",
+        batches="the demo's student asked several questions at once",
+        cores="both by instruction clock",
     )
-    parts = ("teacher", "student", "cores")
+    parts = ("teacher", "student", "batches", "cores")
     found = figures([name for name in parts if getattr(options, name)] or parts, quick=options.quick)
     print(json.dumps(found, indent=2) if options.json else table(found))
 
@@ -145,7 +152,7 @@ def figures(parts: Collection[str], *, quick: bool) -> dict[str, Any]:
     texts = stages.read_texts(plan)
     whole = stages.load_teacher(plan, texts)
     teacher, student = Asked.of(plan, texts, whole, whole), None
-    if {"student", "cores"} & set(parts):
+    if {"student", "batches", "cores"} & set(parts):
         trimmed = stages.trim_vocabulary(plan, texts, whole)
         _, shrinking = pipeline.shrink(plan, texts, whole, trimmed)
         student = Asked.of(plan, texts, shrinking[-1], trimmed)
@@ -154,6 +161,8 @@ def figures(parts: Collection[str], *, quick: bool) -> dict[str, Any]:
         found["teacher"] = teacher_figures(teacher, quick=quick)
     if student and "student" in parts:
         found["student"] = student_figures(student, quick=quick)
+    if student and "batches" in parts:
+        found["batches"] = batch_figures(student, quick=quick)
     if student and "cores" in parts:
         found["cores"] = core_figures({"teacher": teacher, "student": student}, quick=quick)
     return found
@@ -176,6 +185,40 @@ def student_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
             }
             for each in made
         ]
+
+
+def batch_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
+    """int8 files of the student that also take several questions at once, sorted by length so that few are padded."""
+    questions, found = sorted(asked.questions, key=len), []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in BATCHED:
+            runtime = RUNTIMES[name]
+            lengths = LENGTHS if runtime.fixed_lengths else ()
+            form = TextForm(max_length=LONGEST, lengths=LENGTHS, batch=BATCH)
+            subject = Subject(model=asked.model, form=form)
+            twin, small = (Path(scratch, f"{name}-{kind}{runtime.suffix}") for kind in ("float", "int8"))
+            runtime.write_float(subject, twin)
+            runtime.write_int8(subject, twin, small, Int8())
+            entered = [
+                Contender(
+                    name=str(batch),
+                    runtime=name,
+                    file=small,
+                    sha256=sha256_of(small),
+                    lengths=lengths,
+                    inputs=questions,
+                    batch=batch,
+                )
+                for batch in (1, BATCH)
+            ]
+            timed = compare_on_host(entered, progress=Silent(), rounds=2 if quick else 5)
+            each_ms = {batch: timed[str(batch)].mean_ms / batch for batch in (1, BATCH)}
+            found.append(
+                {"runtime": name, "batch": BATCH, "bytes": small.stat().st_size}
+                | {"alone_per_second": 1e3 / each_ms[1], "batch_per_second": 1e3 / each_ms[BATCH]}
+                | {"gain": each_ms[1] / each_ms[BATCH]}
+            )
+    return found
 
 
 def core_figures(asked: Mapping[str, Asked], *, quick: bool) -> list[dict[str, Any]]:
@@ -387,6 +430,15 @@ def table(found: Mapping[str, Any]) -> str:
             f"| {each['name']} | {each['ms']:.2f} | {each['against_float']:.2f}× | {each['bytes'] / 1e6:.1f} MB | "
             f"{each['cosine']['mean']:.4f} ({each['cosine']['least']:.4f}) | {each['peak_rss_bytes'] / 1e6:.1f} MB |"
             for each in found["student"]
+        ]
+        tables.append("\n".join(lines))
+    if "batches" in found:
+        lines = ["| demo's student, int8 | one at a time | several at once | gain | size |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {each['runtime']} | {each['alone_per_second']:.0f} a second | "
+            f"{each['batch_per_second']:.0f} a second, {each['batch']} at once | {each['gain']:.2f}× | "
+            f"{each['bytes'] / 1e6:.2f} MB |"
+            for each in found["batches"]
         ]
         tables.append("\n".join(lines))
     if "cores" in found:

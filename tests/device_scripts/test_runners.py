@@ -145,6 +145,8 @@ def test_an_input_longer_than_the_artifact_takes_is_refused_with_both_numbers(
         ({"sampels": 10}, "sampels"),
         ({"profile": "yes"}, "profile"),
         ({"profile": 1}, "profile"),
+        ({"batch": 0}, "batch"),
+        ({"batch": "2"}, "batch"),
     ],
 )
 def test_a_job_with_a_fault_names_the_field(

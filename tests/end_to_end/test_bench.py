@@ -103,11 +103,11 @@ def test_where_the_time_goes_is_told_on_an_emulated_board(bundle: Path, capsys: 
 
 @pytest.fixture(scope="module")
 def with_floats(recipe: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same bundle with its float twins; all else is in the cache."""
+    """The same bundle with its float twins and for four at once; the student is in the cache."""
     folder = tmp_path_factory.mktemp("floats")
     shutil.copytree(recipe.parent, folder / "recipe")
     path = folder / "recipe" / recipe.name
-    path.write_text(path.read_text() + "keep_float = true\n")
+    path.write_text(path.read_text() + "keep_float = true\nbatch = 4\n")
     assert main(["build", str(path), "--profile", "raspberry-pi-4", "-o", str(folder / "bundle")]) == 0
     return folder / "bundle"
 
@@ -124,6 +124,29 @@ def test_int8_is_measured_in_turn_with_its_float_twin_and_said_to_be_faster_only
     assert found["faster"] == (found["low"] > 1 and found["speedup"] >= 1.02)
     assert ("as fast as the float student" in found["verdict"]) == found["faster"]
     assert ("it saves space, not time" in found["verdict"]) != found["faster"]
+
+
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_several_examples_are_measured_at_once(
+    with_floats: Path, runtime: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone, together = (
+        benched(capsys, with_floats, "local:", "--runtime", runtime, *more) for more in ((), ("--batch",))
+    )
+    assert (alone["batch"], together["batch"]) == (1, 4)
+    assert len(alone["input_lengths"]) == 4 * len(together["input_lengths"])
+    for document in (alone, together):
+        expected = 1e3 * document["batch"] / document["latency_ms"]["p50"]
+        assert document["examples_per_second"] == pytest.approx(expected)
+    # Of several the time is no latency of the budget's.
+    assert main(["bench", str(with_floats), "--target", "local:", "--runtime", runtime, "--quick", "--batch"]) == 0
+    assert "of 4 at once" in capsys.readouterr().out
+
+
+def test_a_bundle_for_one_at_a_time_says_how_to_get_a_batch(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, line = refused(capsys, "bench", str(bundle), "--target", "local:", "--batch")
+    assert status == 2
+    assert "stages.export.batch = 8" in line
 
 
 @pytest.mark.emulated

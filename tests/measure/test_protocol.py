@@ -4,12 +4,14 @@ import platform
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 
-from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, lay_out
+from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, images, lay_out
 from tests.measure.examples import ThisMachine
-from toolchain.errors import CommandTimeoutError, TransferError
+from toolchain.errors import CommandTimeoutError, RunnerError, TransferError
 from toolchain.measure import protocol as protocol_module
+from toolchain.measure.measurement import apart
 from toolchain.measure.protocol import (
     Protocol,
     RemoteArtifact,
@@ -18,6 +20,7 @@ from toolchain.measure.protocol import (
     job_document,
     measure,
     measure_in_turn,
+    together,
 )
 from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
 
@@ -136,3 +139,23 @@ def test_an_instruction_clock_needs_one_process_and_no_settling_time() -> None:
     assert (protocol.restarts, protocol.warmup_s) == (1, 0.0)
     assert Protocol.for_clock("wall").restarts == 3
     assert protocol.limit_s(emulated=True) > protocol.limit_s(emulated=False)
+
+
+def test_examples_are_put_together_padded_and_filled_up_and_their_outputs_taken_apart() -> None:
+    texts = [[1, 2, 3], [4], [5, 6]]
+    assert together(texts, 1) == texts
+    assert together(texts, 2) == [[1, 2, 3, 4, 0, 0], [5, 6, 5, 6]]
+    pixels = images()
+    calls = together(pixels, 2)
+    assert [np.size(call) for call in calls] == [2 * pixels[0].size] * 3
+    assert np.array_equal(np.reshape(calls[2], (2, *pixels.shape[1:])), pixels[[4, 4]])
+    assert apart([(1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 5.0, 6.0)], 2, 3) == ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))
+
+
+def test_a_call_that_is_not_as_many_texts_of_one_length_is_refused(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol_module, "together", lambda inputs, _: inputs)
+    said = "takes one example at a time" if artifact.runtime == "onnx" else "of one length|no method"
+    with pytest.raises(RunnerError, match=said):
+        infer(ThisMachine(tmp_path), placed(artifact), runtime, [[1, 2, 3]], batch=2)

@@ -1,13 +1,22 @@
-"""float16 as ExecuTorch computes it: half of the bytes, and next to nothing else changed."""
+"""float16 as the runtimes compute it: half of the bytes, and next to nothing else changed."""
 
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
 
+from targets import open_target
 from tests import artifacts, tiny
+from toolchain.bundle import sha256_of
+from toolchain.deploy import deploy
+from toolchain.export.forms import TextForm
 from toolchain.export.parity import compare
+from toolchain.measure.protocol import measure_in_turn
 from toolchain.models import text as texts
+from toolchain.models.encoder import Encoder, EncoderShape
+from toolchain.models.model import Head, HeadShape, TransformerModel
+from toolchain.models.transformer import LayerShape
 from toolchain.quantize.half import Half
 from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
 
@@ -24,16 +33,52 @@ def test_a_module_in_float16_answers_in_float32_and_is_a_copy() -> None:
 
 
 @pytest.mark.slow
-def test_an_artifact_in_float16_takes_half_of_the_bytes_and_says_what_the_model_says(tmp_path: Path) -> None:
-    model, made_for = tiny.teacher().model, RUNTIMES["executorch"]
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_an_artifact_in_float16_takes_half_of_the_bytes_and_says_what_the_model_says(
+    tmp_path: Path, runtime: str
+) -> None:
+    model, made_for = tiny.teacher().model, RUNTIMES[runtime]
     subject = Subject(model=model, form=artifacts.FORM)
     assert made_for.write_half is not None
-    told = made_for.write_half(subject, tmp_path / "half.pte")
-    made_for.write_float(subject, tmp_path / "float.pte")
-    assert told["delegated"] > 0
-    assert not [name for name in told["fallbacks"] if "linear" in name or "addmm" in name]
-    sizes = {name: (tmp_path / f"{name}.pte").stat().st_size for name in ("half", "float")}
-    assert sizes["float"] - sizes["half"] == pytest.approx(2 * model.parameters_count, rel=0.1)
+    half, whole = (tmp_path / f"{name}{made_for.suffix}" for name in ("half", "float"))
+    made_for.write_float(subject, whole)
+    told = made_for.write_half(subject, whole, half)
+    assert not [name for name in told.get("fallbacks", {}) if "linear" in name or "addmm" in name]
+    assert whole.stat().st_size - half.stat().st_size > 0.9 * 2 * model.parameters_count
     rows = artifacts.rows_of_every_length()
-    found = outputs_of("executorch", tmp_path / "half.pte", artifacts.FORM, [row.ids for row in rows], lambda _: None)
-    assert compare(found, texts.outputs(model, rows)).cosine_min > 0.9999
+    found = outputs_of(runtime, half, artifacts.FORM, [row.ids for row in rows], lambda _: None)
+    assert 0.9999 < compare(found, texts.outputs(model, rows)).cosine_min < 1 - 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.emulated
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runtime: str) -> None:
+    """On a Cortex-A76 fewer instructions are counted than for float32."""
+    model, made_for = _wide(), RUNTIMES[runtime]
+    subject = Subject(model=model, form=TextForm(max_length=16, lengths=(16,)))
+    half, whole = (tmp_path / f"{name}{made_for.suffix}" for name in ("half", "float"))
+    assert made_for.write_half is not None
+    made_for.write_float(subject, whole)
+    made_for.write_half(subject, whole, half)
+    lengths = (16,) if made_for.fixed_lengths else ()
+    target = open_target("emulated://raspberry-pi-5", instruction_clock=True)
+    try:
+        places = [
+            deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=lengths) for file in (half, whole)
+        ]
+        narrow, wide = measure_in_turn(
+            target, [(place.artifact, place.runtime) for place in places], [[5] * 16], clock="instructions"
+        )
+    finally:
+        target.close()
+    assert compare(narrow.outputs, wide.outputs).cosine_min > 0.999
+    assert median(narrow.latency_ms) < 0.8 * median(wide.latency_ms)
+
+
+def _wide() -> TransformerModel:
+    """Layers wide enough for products to be what takes the time."""
+    layer = LayerShape(heads=4, head_width=32, neurons=512)
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderShape(vocabulary=50, positions=16, width=128, layers=(layer,) * 2))
+    return TransformerModel(encoder, Head(HeadShape(pooling="mean"), 128)).eval()

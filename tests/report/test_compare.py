@@ -60,6 +60,7 @@ def test_scores_of_other_metrics_are_not_compared() -> None:
     [
         ({"clock": "instructions"}, "other clocks: wall and instructions"),
         ({"threads": 4}, "other numbers of threads: 1 and 4"),
+        ({"batch": 8}, "other batches: 1 and 8"),
         ({"input_lengths": [1, 2, 3, 4]}, "other inputs"),
         ({"machine": {**MACHINE, "cpu_model": "Cortex-A76"}}, "other machines: cpu_model is Cortex-A72 and Cortex-A76"),
         (

@@ -17,6 +17,9 @@ def bench(
     address: TargetAddress,
     runtime: RuntimeName = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of one inference.")] = 1,
+    batched: Annotated[
+        bool, typer.Option("--batch", help="Give it as many examples at once as it was built for.")
+    ] = False,
     against_float: Annotated[
         bool, typer.Option("--against-float", help="Also measure the float twin, in turn with the artifact.")
     ] = False,
@@ -30,8 +33,9 @@ def bench(
     """Push a bundle to a target, check its files and outputs there, measure it, and judge its budget.
 
     --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
-    stages.export.keep_float does. On an emulated target the clock counts instructions: good to compare variants,
-    never a board's milliseconds.
+    stages.export.keep_float does. --batch says how many examples a second are answered when they come several at once,
+    for a bundle built with stages.export.batch. On an emulated target the clock counts instructions: good to compare
+    variants, never a board's milliseconds.
 
     \b
     Examples:
@@ -51,6 +55,7 @@ def bench(
                 runtime=runtime,
                 quick=quick,
                 threads=threads,
+                batched=batched,
                 against_float=against_float,
                 operators=operators,
                 progress=progress,

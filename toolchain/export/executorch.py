@@ -1,13 +1,14 @@
-"""ExecuTorch: a module of one text or image to a `.pte` file, a text's length being free, run by XNNPACK.
+"""ExecuTorch: a module of texts or images to a `.pte` file, a text's length being free, run by XNNPACK.
 
 In:  a float module, or one with int8 embeddings and a function that rewrites its graph.
-Out: a file, and how much of the graph XNNPACK took.
+Out: a file with a method for one input and, where the form has a batch, one for so many; and how much of the graph
+     of one XNNPACK took.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ExportError
-from toolchain.export.forms import Form, Input, exported
+from toolchain.export.forms import METHOD, Form, Input, exported
 from toolchain.export.reasons import NO_KERNEL, explained
 from toolchain.quiet import quiet
-
-METHOD = "forward"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,24 +31,29 @@ class Delegation:
 
 
 def export(
-    module: nn.Module, destination: Path, *, form: Form, rewrite: Callable[[nn.Module], nn.Module] | None = None
+    module: nn.Module, destination: Path, *, form: Form, rewrite: Callable[[nn.Module, Form], nn.Module] | None = None
 ) -> Delegation:
     """Write a `.pte` that takes what the form says.
 
-    `rewrite` may replace the exported graph by a quantised one. Raises `ExportError` with the exporter's own reason.
+    `rewrite` may replace the exported graph of a call by a quantised one. Raises `ExportError` with the exporter's own
+    reason.
     """
     try:
         with quiet(), torch.no_grad():
-            program = exported(module, form)
-            if rewrite:
-                program = exported(rewrite(program.module()), form)
-            lowered = _lowered(program)
+            programs = {}
+            for call in form.calls():
+                program = exported(module, call)
+                if rewrite:
+                    program = exported(rewrite(program.module(), call), call)
+                programs[call.method] = program
+            lowered = _lowered(programs)
             finished = lowered.to_executorch()
-            _require_kernels(finished.exported_program().graph_module)
+            for name in programs:
+                _require_kernels(finished.exported_program(name).graph_module)
             destination.write_bytes(finished.buffer)
     except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
         raise ExportError("ExecuTorch", explained(error, module, form)) from error
-    return _delegation(lowered.exported_program().graph_module)
+    return _delegation(lowered.exported_program(METHOD).graph_module)
 
 
 class Session:
@@ -58,7 +62,7 @@ class Session:
     def __init__(self, file: Path, form: Form) -> None:
         self._program = _runtime().load_program(file)
         self._method = self._program.load_method(METHOD)
-        self._form = form
+        self._form = form.one
 
     def __call__(self, given: Input) -> Tensor:
         """One example's output, (outputs,)."""
@@ -82,12 +86,12 @@ def _require_kernels(graph: torch.fx.GraphModule) -> None:
             raise NotImplementedError(f"{NO_KERNEL} for {node.target.name()}")
 
 
-def _lowered(program: Any) -> Any:
+def _lowered(programs: Mapping[str, Any]) -> Any:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
     return to_edge_transform_and_lower(
-        program,
+        dict(programs),
         partitioner=[XnnpackPartitioner()],
         compile_config=EdgeCompileConfig(_check_ir_validity=False),  # int8 embedding is not in the core operator set
     )

@@ -1,14 +1,16 @@
-"""What an artifact takes: a text's ids, or an image's bytes.
+"""What an artifact takes: a text's ids, or an image's bytes, one at a time or several at once.
 
 In:  sizes.
 Out: a `Form`: the example that a module is exported with, and one input as a tensor of it.
+A form with a `batch` is of so many at once. An artifact that takes a batch takes one, too: it has two `calls` that
+share the weights. The number is fixed, because XNNPACK reshapes to no two sizes that are free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ from torch import Tensor, nn
 
 SHORTEST = 2  # a first and a last token are always there
 EXAMPLE_LENGTH = 16
-IMAGE = "image"  # the one signature of an artifact for images
+METHOD, BATCH = "forward", "batch"  # of one, and of several at once
+IMAGE = "image"  # the signature of an artifact for images
 
 Input = Sequence[int] | NDArray[np.uint8]
 """A text's ids, or an image (height, width, channels)."""
@@ -27,28 +30,56 @@ Given = Sequence[Sequence[int]] | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextForm:
-    """Ids (1, n): for any n from 2 to `max_length`, or where shapes are fixed for each n of `lengths`."""
+class _Form:
+    """What both kinds have in common; `batch` is how many are given at once."""
+
+    batch: int = 1
+
+    @property
+    def one(self) -> Self:
+        """The same of one at a time."""
+        return replace(self, batch=1)
+
+    def calls(self) -> tuple[Self, ...]:
+        """What an artifact of this form can be asked: one and, where there is a batch, so many at once."""
+        return (self,) if self.batch == 1 else (self.one, self)
+
+    @property
+    def method(self) -> str:
+        """The call's name in a file that has methods."""
+        return method_name(self.batch)
+
+    def signature(self, shape: str) -> str:
+        """The call's name in a file that has one for each fixed shape."""
+        return shape if self.batch == 1 else f"batch_{self.batch}_{shape}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextForm(_Form):
+    """Ids (batch, n): for any n from 2 to `max_length`, or where shapes are fixed for each n of `lengths`.
+
+    Of several texts the shorter ones are filled up with padding; one alone needs none where n is free.
+    """
 
     max_length: int
     lengths: tuple[int, ...] = ()
     name = "ids"
 
     def example(self) -> Tensor:
-        """A text of token 1 only, (1, 16) int64: its values do not matter to an export."""
-        return torch.ones(1, EXAMPLE_LENGTH, dtype=torch.long)
+        """Texts of token 1 only, (batch, 16) int64: their values do not matter to an export."""
+        return torch.ones(self.batch, EXAMPLE_LENGTH, dtype=torch.long)
 
     def free(self) -> tuple[dict[int, Any]]:
         """What `torch.export` is told of the one input: its second size is free."""
         return ({1: torch.export.Dim("length", min=SHORTEST, max=self.max_length)},)
 
     def tensor(self, given: Input) -> Tensor:
-        """One text at its own length, (1, n) int64."""
-        return torch.tensor([list(given)])
+        """One text at its own length, as often as the batch wants it, (batch, n) int64."""
+        return torch.tensor([list(given)] * self.batch)
 
     def signatures(self) -> Mapping[str, Tensor]:
         """An example for each fixed shape, int32, by the shape's name."""
-        return {length_name(length): torch.ones(1, length, dtype=torch.int32) for length in self.lengths}
+        return dict(self._filled([1] * length, length) for length in self.lengths)
 
     def fixed(self, given: Input) -> tuple[str, Tensor]:
         """The smallest fixed shape that holds a text, and the text filled up with padding to it."""
@@ -59,14 +90,14 @@ class TextForm:
         return dict(self._filled(given, length) for length in self.lengths if length >= len(given))
 
     def _filled(self, given: Input, length: int) -> tuple[str, Tensor]:
-        filled = torch.zeros(1, length, dtype=torch.int32)
-        filled[0, : len(given)] = torch.as_tensor(given)
-        return length_name(length), filled
+        filled = torch.zeros(self.batch, length, dtype=torch.int32)
+        filled[:, : len(given)] = torch.as_tensor(given)
+        return self.signature(length_name(length)), filled
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageForm:
-    """Bytes (1, height, width, channels), as a decoder or a camera gives them; sizes are in pixels."""
+class ImageForm(_Form):
+    """Bytes (batch, height, width, channels), as a decoder or a camera gives them; sizes are in pixels."""
 
     height: int
     width: int
@@ -80,37 +111,47 @@ class ImageForm:
         return self.height, self.width, self.channels
 
     def example(self) -> Tensor:
-        """A black image."""
-        return torch.zeros(1, *self.shape, dtype=torch.uint8)
+        """Black images."""
+        return torch.zeros(self.batch, *self.shape, dtype=torch.uint8)
 
     def free(self) -> None:
         """No size is."""
 
     def tensor(self, given: Input) -> Tensor:
-        """One image, (1, height, width, channels) uint8."""
-        return torch.from_numpy(np.array(given, dtype=np.uint8)).reshape(1, *self.shape)
+        """One image, as often as the batch wants it, (batch, height, width, channels) uint8."""
+        return torch.from_numpy(np.array(given, dtype=np.uint8)).reshape(1, *self.shape).repeat(self.batch, 1, 1, 1)
 
     def signatures(self) -> Mapping[str, Tensor]:
         """The one there is."""
-        return {IMAGE: self.example()}
+        return {self.signature(IMAGE): self.example()}
 
     def fixed(self, given: Input) -> tuple[str, Tensor]:
         """The one there is, and the image."""
-        return IMAGE, self.tensor(given)
+        return self.signature(IMAGE), self.tensor(given)
 
     def every_fixed(self, given: Input) -> dict[str, Tensor]:
         """The one there is, and the image."""
-        return {IMAGE: self.tensor(given)}
+        return dict([self.fixed(given)])
 
 
 Form = TextForm | ImageForm
 
 
+def signatures(calls: Iterable[Form]) -> dict[str, Tensor]:
+    """An example for each fixed shape of all these calls, by the shape's name."""
+    return {name: example for call in calls for name, example in call.signatures().items()}
+
+
 def exported(module: nn.Module, form: Form) -> Any:
-    """The module as `torch.export` has it, for what the form says."""
+    """The module as `torch.export` has it, for one call of the form."""
     return torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
 
 
 def length_name(length: int) -> str:
     """The signature for texts of up to `length` tokens."""
     return f"length_{length}"
+
+
+def method_name(batch: int) -> str:
+    """The method that takes so many at once."""
+    return METHOD if batch == 1 else BATCH

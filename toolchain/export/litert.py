@@ -1,4 +1,4 @@
-"""LiteRT: a module of one text or image to a `.tflite` file; of texts one signature a length, all sharing the weights.
+"""LiteRT: a module of texts or images to a `.tflite` file: one signature a length and batch, all sharing the weights.
 
 In:  a float module; one of texts treats id 0 as padding.
 Out: a float file; making it int8 is `quantize`'s concern.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ExportError
-from toolchain.export.forms import Form, Input
+from toolchain.export.forms import Form, Input, signatures
 from toolchain.export.reasons import explained
 from toolchain.quiet import quiet
 
@@ -30,7 +30,7 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
             import litert_torch
 
             converter: Any = litert_torch
-            for name, example in form.signatures().items():
+            for name, example in signatures(form.calls()).items():
                 converter = converter.signature(name, _Named(module), sample_kwargs={form.name: example})
             converter.convert().export(str(destination))
     except Exception as error:  # the converter raises errors of many unrelated kinds
@@ -56,7 +56,7 @@ class Session:
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreter = Interpreter(model_path=str(file), num_threads=1)
-        self._form = form
+        self._form = form.one
         self._runners: dict[str, Any] = {}
 
     def __call__(self, given: Input) -> Tensor:

@@ -28,7 +28,7 @@ PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
 def export(module: nn.Module, destination: Path, *, form: Form) -> None:
-    """Write an `.onnx` that takes what the form says.
+    """Write an `.onnx` that takes what the form says, one at a time.
 
     Raises `ExportError` with the exporter's own reason, `EnvironmentFaultError` without the extra "onnx".
     """
@@ -37,7 +37,7 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
         with quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
                 module.eval(),
-                (form.example(),),
+                (form.one.example(),),
                 dynamo=True,
                 dynamic_shapes=form.free(),
                 input_names=[form.name],
@@ -63,7 +63,7 @@ class Session:
         needs_onnx()
         import onnxruntime
 
-        self._form = form
+        self._form = form.one
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(

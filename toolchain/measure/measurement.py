@@ -41,7 +41,8 @@ class Measurement:
     """One artifact on one target. Times by the target's own clock, in ms; memory in bytes.
 
     `clock` is "instructions" where the target's clock counts instructions: such times compare with each other, and
-    are no board's milliseconds.
+    are no board's milliseconds. With a `batch` a sample is of so many examples at once, and `input_lengths` are sums
+    over them; `examples` is how many inputs there are, where not as many as calls.
     """
 
     artifact: str
@@ -57,6 +58,8 @@ class Measurement:
     runs: tuple[RunnerResult, ...]
     machine_before: Mapping[str, Any]
     machine_after: Mapping[str, Any]
+    batch: int = 1
+    examples: int | None = None
 
     @property
     def latency_ms(self) -> tuple[float, ...]:
@@ -100,7 +103,12 @@ class Measurement:
     @property
     def outputs(self) -> tuple[tuple[float, ...], ...]:
         """The first run's outputs, one for each input."""
-        return self.runs[0].outputs
+        return apart(self.runs[0].outputs, self.batch, self.examples or len(self.input_lengths))
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """How many inputs are answered, by the median of all samples; None when none were asked for."""
+        return 1e3 * self.batch / self.latency.p50 if self.latency and self.latency.p50 else None
 
     @property
     def operators(self) -> tuple[OperatorTime, ...]:
@@ -145,6 +153,8 @@ class Measurement:
                 "sha256": self.sha256,
             },
             "threads": self.threads,
+            "batch": self.batch,
+            "examples_per_second": self.examples_per_second,
             "input_lengths": list(self.input_lengths),
             "latency_ms": {**shown, "samples": list(self.latency_ms)},
             "load_ms": self.load_ms,
@@ -158,6 +168,18 @@ class Measurement:
             "machine": dict(self.machine_before),
             "machine_after": dict(self.machine_after),
         }
+
+
+def apart(outputs: Sequence[tuple[float, ...]], batch: int, examples: int) -> tuple[tuple[float, ...], ...]:
+    """One output for each example, of calls of `batch` examples each, of which the last may have been filled up."""
+    if batch == 1:
+        return tuple(outputs)
+    rows = [
+        output[len(output) * row // batch : len(output) * (row + 1) // batch]
+        for output in outputs
+        for row in range(batch)
+    ]
+    return tuple(rows[:examples])
 
 
 def clock_of(address: str) -> Clock:

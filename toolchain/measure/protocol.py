@@ -1,6 +1,7 @@
 """Measure an artifact that lies on a target: warm up, sample, start again; or only ask for its outputs.
 
-In:  a target, the places of an artifact and its runtime on it, inputs (ids of texts, or images), and a `Protocol`.
+In:  a target, the places of an artifact and its runtime on it, inputs (ids of texts, or images), one at a time or so
+     many at once as the artifact takes, and a `Protocol`.
 Out: a `Measurement`; nothing of it stays on the target.
 Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', reading its result `results`'.
 """
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from targets.base import Target
 from toolchain.errors import TargetError
-from toolchain.measure.measurement import Clock, Measurement
+from toolchain.measure.measurement import Clock, Measurement, apart
 from toolchain.measure.results import RunnerResult, parse_result
 from toolchain.measure.runtimes import DeviceRuntime
 
@@ -30,6 +31,8 @@ EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated mac
 
 Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
 """Ids of one text each, or images (n, height, width, channels)."""
+
+PADDING = 0  # the id that fills up the shorter texts of a batch
 
 Facts = Callable[[Target], Mapping[str, Any]]
 Note = Callable[[int, int], None]
@@ -104,17 +107,26 @@ def measure(
     *,
     protocol: Protocol | None = None,
     threads: int = 1,
+    batch: int = 1,
     clock: Clock = "wall",
     facts: Facts | None = None,
     note: Note | None = None,
 ) -> Measurement:
-    """Run the inputs as the protocol says and keep everything the runner saw.
+    """Run the inputs, `batch` of them at once, as the protocol says and keep everything the runner saw.
 
     `note` hears (processes done, of how many). Raises `RunnerError` when the runner fails, `TransferError` when the
     artifact there has another hash, and what the target raises.
     """
     (measurement,) = measure_in_turn(
-        target, [(artifact, runtime)], inputs, protocol=protocol, threads=threads, clock=clock, facts=facts, note=note
+        target,
+        [(artifact, runtime)],
+        inputs,
+        protocol=protocol,
+        threads=threads,
+        batch=batch,
+        clock=clock,
+        facts=facts,
+        note=note,
     )
     return measurement
 
@@ -126,6 +138,7 @@ def measure_in_turn(
     *,
     protocol: Protocol | None = None,
     threads: int = 1,
+    batch: int = 1,
     clock: Clock = "wall",
     profile: bool = False,
     facts: Facts | None = None,
@@ -138,17 +151,18 @@ def measure_in_turn(
     """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
+    calls = together(inputs, batch)
     before = dict(read(target))
     results: list[list[RunnerResult]] = [[] for _ in contenders]
     turns = [place for _ in range(protocol.restarts) for place in range(len(contenders))]
     with ExitStack() as jobs:
         placed = [
-            jobs.enter_context(job_on(target, each, inputs, protocol, threads, profile=profile))
+            jobs.enter_context(job_on(target, each, calls, protocol, threads, batch=batch, profile=profile))
             for each, _ in contenders
         ]
         for done, place in enumerate(turns, start=1):
             artifact, runtime = contenders[place]
-            results[place].append(_run(target, placed[place], artifact, runtime, len(inputs), protocol))
+            results[place].append(_run(target, placed[place], artifact, runtime, len(calls), protocol))
             if note is not None:
                 note(done, len(turns))
     after = dict(read(target))
@@ -163,7 +177,9 @@ def measure_in_turn(
             emulated=target.emulated,
             clock=clock,
             threads=threads,
-            input_lengths=tuple(int(np.size(each)) for each in inputs),
+            batch=batch,
+            examples=len(inputs),
+            input_lengths=tuple(int(np.size(each)) for each in calls),
             runs=tuple(runs),
             machine_before=before,
             machine_after=after,
@@ -179,11 +195,28 @@ def infer(
     inputs: Inputs,
     *,
     threads: int = 1,
+    batch: int = 1,
 ) -> tuple[tuple[float, ...], ...]:
-    """The artifact's output for each input, flattened; raises as `measure` does."""
-    protocol = Protocol.outputs_only()
-    with job_on(target, artifact, inputs, protocol, threads) as job:
-        return _run(target, job, artifact, runtime, len(inputs), protocol).outputs
+    """The artifact's output for each input, flattened, asked for `batch` of them at once; raises as `measure` does."""
+    protocol, calls = Protocol.outputs_only(), together(inputs, batch)
+    with job_on(target, artifact, calls, protocol, threads, batch=batch) as job:
+        outputs = _run(target, job, artifact, runtime, len(calls), protocol).outputs
+    return apart(outputs, batch, len(inputs))
+
+
+def together(inputs: Inputs, batch: int) -> Inputs:
+    """The inputs as a runner is given them: each call's examples one after another, texts padded to its longest.
+
+    Where the last call has fewer examples its last one fills it up.
+    """
+    if batch == 1:
+        return inputs
+    count = -(-len(inputs) // batch) * batch
+    if isinstance(inputs, np.ndarray):
+        filled = np.concatenate([inputs, np.repeat(inputs[-1:], count - len(inputs), axis=0)])
+        return filled.reshape(count // batch, -1, *inputs.shape[2:])
+    rows = [*inputs, *[inputs[-1]] * (count - len(inputs))]
+    return [_padded(rows[first : first + batch]) for first in range(0, count, batch)]
 
 
 @contextmanager
@@ -194,12 +227,16 @@ def job_on(
     protocol: Protocol,
     threads: int,
     *,
+    batch: int = 1,
     profile: bool = False,
 ) -> Iterator[PurePosixPath]:
-    """Put a job and its inputs into a directory of their own on the target, which goes when the context ends."""
+    """Put a job and its inputs, already `together`, into a directory of their own on the target.
+
+    It goes when the context ends.
+    """
     directory = target.home / "jobs" / uuid.uuid4().hex
     documents = {
-        "job.json": job_document(artifact, directory, protocol, threads, len(inputs), profile=profile),
+        "job.json": job_document(artifact, directory, protocol, threads, len(inputs), batch=batch, profile=profile),
         "vectors.json": _vectors(inputs),
     }
     try:
@@ -218,6 +255,11 @@ def job_on(
             target.run(["rm", "-rf", str(directory)], timeout_s=60)
 
 
+def _padded(texts: Sequence[Sequence[int]]) -> list[int]:
+    longest = max(map(len, texts))
+    return [item for ids in texts for item in (*ids, *[PADDING] * (longest - len(ids)))]
+
+
 def _vectors(inputs: Inputs) -> dict[str, Any]:
     """What the runner reads of the inputs; images lie beside it, as bytes, which JSON would make four times as many."""
     if isinstance(inputs, np.ndarray):
@@ -232,9 +274,10 @@ def job_document(
     threads: int,
     inputs: int,
     *,
+    batch: int = 1,
     profile: bool = False,
 ) -> dict[str, Any]:
-    """The job for a runner whose job file lies in that directory of the target."""
+    """The job for a runner whose job file lies in that directory of the target; each input has `batch` examples."""
     path = artifact.path
     relative = path if path.is_absolute() else PurePosixPath(posixpath.relpath(path, directory))
     return {
@@ -249,6 +292,7 @@ def job_document(
         "min_seconds": protocol.min_seconds,
         "max_seconds": protocol.max_seconds,
         "lengths": list(artifact.lengths),
+        "batch": batch,
         "profile": profile,
     }
 

@@ -46,7 +46,7 @@ class Scaling:
 
 
 class OneImage(nn.Module):
-    """What is exported: the bytes of one image, (1, height, width, channels), to its output, (1, outputs).
+    """What is exported: the bytes of images, (images, height, width, channels), to their outputs, (images, outputs).
 
     Scaling them is part of it, and a net's batch norms are part of its convolutions.
     """
@@ -62,8 +62,8 @@ class OneImage(nn.Module):
         self.register_buffer("offset", (mean / deviation).view(-1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(1, height, width, channels) uint8 → (1, outputs)."""
-        if isinstance(self.model, TransformerModel):  # without a batch fewer operators leave the delegate
+        """(images, height, width, channels) uint8 → (images, outputs)."""
+        if isinstance(self.model, TransformerModel) and pixels.shape[0] == 1:  # as with a text
             output: Tensor = self.model(self._scaled(pixels[0].permute(2, 0, 1)))[None]
         else:
             output = self.model(self._scaled(pixels.permute(0, 3, 1, 2)))

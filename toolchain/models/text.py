@@ -74,10 +74,10 @@ def fast_arithmetic() -> torch.autocast:
 
 
 class OneText(nn.Module):
-    """What is exported: token ids of one text, (1, length), to its output, (1, outputs).
+    """What is exported: token ids of one text, (1, length), to its output, (1, outputs); or of several at once.
 
-    With `padded`, ids of 0 are padding and change nothing; without, the text is given at its own length and no mask
-    is computed at all. Of the last layer no more is computed than the head reads.
+    With `padded`, ids of 0 are padding and change nothing; without, one text is given at its own length and no mask
+    is computed at all. Of several, ids of 0 always are. Of the last layer no more is computed than the head reads.
     """
 
     def __init__(self, model: TransformerModel, *, padded: bool) -> None:
@@ -85,8 +85,11 @@ class OneText(nn.Module):
         self.model, self.padded = reading(model), padded
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(1, length) integers → (1, outputs)."""
-        text = ids[0]
+        """(texts, length) integers → (texts, outputs)."""
+        if ids.shape[0] > 1:
+            outputs: Tensor = self.model(ids, (ids != 0).to(torch.float32))
+            return outputs
+        text = ids[0]  # without a batch fewer operators leave the delegate
         mask = (text != 0).to(torch.float32) if self.padded else None
         output: Tensor = self.model(text, mask)
         return output[None]

@@ -132,19 +132,24 @@ class TransformerLayer(nn.Module):
     def attended(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
         """What `attention_output` reads: (…, length, heads × head_width), or `hidden` where no head is left.
 
-        Spelt out, because PyTorch's fused attention takes twice as long to train with on a CPU at such lengths. One
-        text (length, width) is a `bmm` over heads, the operator that the runtimes on devices have fast kernels for.
+        Spelt out, because PyTorch's fused attention takes twice as long to train with on a CPU at such lengths: a `bmm`
+        over the heads of all texts, the operator that the runtimes on devices have fast kernels for.
         """
         if not self.shape.heads:
             return hidden
         *batch, _, _ = hidden.shape
+        heads, width = self.shape.heads, self.shape.head_width
         query, key, value = self.queries_keys_values(hidden)
-        product = torch.matmul if batch else torch.bmm
-        scores = product(query * self.shape.head_width**-0.5, key.transpose(-2, -1))
+        if batch:
+            query, key, value = (each.reshape(batch[0] * heads, -1, width) for each in (query, key, value))
+            bias = None if bias is None else bias.expand(-1, heads, -1, -1).flatten(0, 1)
+        scores = torch.bmm(query * width**-0.5, key.transpose(-2, -1))
         if bias is not None:
             scores = scores + bias
-        mixed = product(scores.softmax(dim=-1), value)
-        return mixed.transpose(-3, -2).reshape(*batch, -1, self.shape.heads * self.shape.head_width)
+        mixed = torch.bmm(scores.softmax(dim=-1), value)
+        if batch:
+            mixed = mixed.view(*batch, heads, -1, width)
+        return mixed.transpose(-3, -2).reshape(*batch, -1, heads * width)
 
     def queries_keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Three times (…, heads, length, head_width), of a layer's input."""

@@ -1,9 +1,9 @@
-"""int8 for LiteRT, applied to a finished float `.tflite` file.
+"""int8 and float16 for LiteRT, applied to a finished float `.tflite` file.
 
 In:  a float model file.
 Out: a model file with int8 weights per channel for linear layers, convolutions and embeddings; activations are
      quantised as they come (dynamic), or on scales that examples were seen to need (static). Parts that are told by
-     their weights stay float.
+     their weights stay float. Or one with float16 weights, which says that it may be computed in float16.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from toolchain.quiet import quiet
 MATRIX = 2  # dimensions
 SAME_DIRECTION = 1e-4
 PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+# What the interpreter looks for in a file: that float16 will do, for sums too.
+MAY_BE_HALF, ALLOWS_HALF = "reduced_precision_support", b"fp16accfp16"
 Examples = Mapping[str, Sequence[Mapping[str, NDArray[Any]]]]
 """For each signature some inputs by their names."""
 
@@ -81,6 +83,50 @@ def with_int8(
             worker.quantize(seen).export_model(str(destination))
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
         raise ExportError("LiteRT", error) from error
+
+
+def with_half(source: Path, destination: Path) -> None:
+    """Write `source` with float16 weights into `destination`.
+
+    Where the core computes in float16 the interpreter's XNNPACK does so, too, because the file's metadata allow that;
+    elsewhere it makes float32 of the weights. Raises `ExportError` when the quantiser refuses the model.
+    """
+    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+    destination.unlink(missing_ok=True)
+    half = qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+    try:
+        with quiet():
+            worker = quantizer.Quantizer(str(source))
+            for name in (*PRODUCTS, "EMBEDDING_LOOKUP"):
+                worker.update_quantization_recipe(
+                    regex=".*",
+                    operation_name=qtyping.TFLOperationName(name),
+                    algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+                    op_config=half,
+                )
+            worker.quantize().export_model(str(destination))
+            _allow_half(destination)
+    except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
+        destination.unlink(missing_ok=True)
+        raise ExportError("LiteRT", error) from error
+
+
+def _allow_half(file: Path) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model: Any = flatbuffer_utils.read_model(str(file))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(ALLOWS_HALF, dtype=np.uint8)
+    entry.name, entry.buffer = MAY_BE_HALF, len(model.buffers)
+    model.buffers = [*model.buffers, buffer]
+    model.metadata = [*(model.metadata or []), entry]
+    flatbuffer_utils.write_model(model, str(file))
 
 
 def _recipe(*, static: bool, products_only: bool, one_scale: bool) -> list[dict[str, Any]]:

@@ -72,6 +72,7 @@ class Measured(_Read):
     clock: Clock
     artifact: MeasuredArtifact
     threads: Annotated[int, Field(gt=0)]
+    batch: Annotated[int, Field(gt=0)] = 1
     input_lengths: tuple[int, ...] = ()
     latency_ms: MeasuredLatency
     runs: tuple[Annotated[int, Field(ge=0)], ...]
@@ -218,6 +219,7 @@ def _obstacles(before: Measured, after: Measured) -> Iterator[str]:
         ("clocks", before.clock, after.clock),
         ("runtimes", _runtime(before), _runtime(after)),
         ("numbers of threads", before.threads, after.threads),
+        ("batches", before.batch, after.batch),
     ):
         if one != other:
             yield f"they have other {what}: {one} and {other}"

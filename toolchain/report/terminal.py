@@ -55,7 +55,8 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
         Text(f"{summary['bundle']}  on {summary['target']}", style="bold"),
         _facts(
             ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
-            ("latency p50 / p90 / p99", _latencies(summary["latency_ms"])),
+            (_measured_at_once(summary), _latencies(summary["latency_ms"])),
+            ("examples a second", _number(summary.get("examples_per_second"), "")),
             ("load", _number(summary.get("load_ms"), " ms")),
             ("first inference", _number(summary.get("first_inference_ms"), " ms")),
             ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
@@ -71,6 +72,11 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
         parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
     parts.append(_verdict(summary["budget"]))
     return Group(*parts)
+
+
+def _measured_at_once(summary: Mapping[str, Any]) -> str:
+    batch = summary.get("batch", 1)
+    return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
 
 
 def _operators(found: Mapping[str, Any]) -> RenderableType:

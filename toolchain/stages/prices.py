@@ -14,14 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from targets import open_target
 from targets.base import Target
 from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import executorch
-from toolchain.export.forms import Form, TextForm
+from toolchain.export.forms import Form, Given, TextForm
 from toolchain.hardware import costs
 from toolchain.hardware.costs import CostTable, OneLayer
 from toolchain.measure.measurement import Clock, clock_of
@@ -112,7 +112,7 @@ def executorch_int8(
     file: Path,
     *,
     form: Form,
-    examples: Sequence[Tensor] = (),
+    examples: Given = (),
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Sequence[str] = (),
@@ -127,10 +127,10 @@ def executorch_int8(
         xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
         file,
         form=form,
-        rewrite=lambda graph: xnnpack.with_int8(
+        rewrite=lambda graph, call: xnnpack.with_int8(
             graph,
-            examples or [form.example()],
-            static=bool(examples),
+            [call.tensor(each) for each in examples] or [call.example()],
+            static=bool(len(examples)),
             calibration=calibration,
             products_only=products_only,
             kept_float=kept_float,

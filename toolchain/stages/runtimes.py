@@ -124,9 +124,9 @@ class Runtime:
     """One runtime's verbs.
 
     `write_int8` gets the subject, its float twin's file and what is asked, and says what it found; so does
-    `write_half`, for float16, where there is one. A runtime that is `static` has no right or fast kernels for dynamic
-    int8. Where there is no `session` an artifact is run by the runner that devices have. `packages` shape an artifact
-    and are not among those every build has.
+    `write_half`, for float16, where there is one and nothing is asked. A runtime that is `static` has no right or fast
+    kernels for dynamic int8. Where there is no `session`, and for several examples at once, an artifact is run by the
+    runner that devices have. `packages` shape an artifact and are not among those every build has.
     """
 
     suffix: str
@@ -134,7 +134,7 @@ class Runtime:
     write_float: Callable[[Subject, Path], None]
     write_int8: Callable[[Subject, Path, Path, Int8], Mapping[str, Any]]
     session: Callable[[Path, Form], Run] | None
-    write_half: Callable[[Subject, Path], Mapping[str, Any]] | None = None
+    write_half: Callable[[Subject, Path, Path], Mapping[str, Any]] | None = None
     static: bool = False
     stem: str = "model"
     packages: tuple[str, ...] = ()
@@ -159,7 +159,7 @@ def _executorch_int8(subject: Subject, _twin: Path, file: Path, asked: Int8) -> 
         subject.module(),
         file,
         form=subject.form,
-        examples=[subject.form.tensor(each) for each in subject.checked(asked.examples)],
+        examples=subject.checked(asked.examples),
         calibration=asked.calibration,
         products_only=bool(len(asked.examples)) and subject.products_only,
         kept_float=[f"{PLACE}.{name}" for name in asked.kept_float],
@@ -168,7 +168,7 @@ def _executorch_int8(subject: Subject, _twin: Path, file: Path, asked: Int8) -> 
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
 
-def _executorch_half(subject: Subject, file: Path) -> Mapping[str, Any]:
+def _executorch_half(subject: Subject, _twin: Path, file: Path) -> Mapping[str, Any]:
     found = executorch.export(Half(subject.module()), file, form=subject.form)
     return {"delegated": found.delegated, "fallbacks": found.fallbacks}
 
@@ -194,12 +194,19 @@ def _litert_int8(
     return {}
 
 
+def _litert_half(_subject: Subject, twin: Path, file: Path) -> Mapping[str, Any]:
+    flatbuffer.with_half(twin, file)
+    compact(file)
+    return {}
+
+
 def by_signature(form: Form, examples: Given) -> dict[str, list[dict[str, Any]]]:
     """The examples as each signature takes them: all need scales, also one that no example is as long as."""
     found: dict[str, list[dict[str, Any]]] = {}
     for example in examples:
-        for name, given in form.every_fixed(example).items():
-            found.setdefault(name, []).append({form.name: given.numpy()})
+        for call in form.calls():
+            for name, given in call.every_fixed(example).items():
+                found.setdefault(name, []).append({form.name: given.numpy()})
     return found
 
 
@@ -208,7 +215,7 @@ def _onnx_float(subject: Subject, file: Path) -> None:
 
 
 def _onnx_int8(subject: Subject, twin: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
-    given = [{subject.form.name: subject.form.tensor(each).numpy()} for each in subject.checked(asked.examples)]
+    given = [{subject.form.name: subject.form.one.tensor(each).numpy()} for each in subject.checked(asked.examples)]
     onnx_int8.with_int8(
         twin,
         file,
@@ -248,6 +255,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         fixed_lengths=True,
         write_float=_litert_float,
         write_int8=_litert_int8,
+        write_half=_litert_half,
         session=litert.Session,
     ),
     "onnx": Runtime(
@@ -272,18 +280,22 @@ RUNTIMES: Mapping[str, Runtime] = {
 
 
 def outputs_of(runtime: str, file: Path, form: Form, given: Given, told: Callable[[int], None]) -> Tensor:
-    """What an artifact says of each input here, (inputs, outputs); `told` hears how many are done."""
-    session = RUNTIMES[runtime].session
-    if session is None:
+    """What an artifact says of each input here, (inputs, outputs), asked as this call of it wants it.
+
+    `told` hears how many are done.
+    """
+    made_for = RUNTIMES[runtime]
+    if made_for.session is None or form.batch > 1:
+        lengths = form.lengths if made_for.fixed_lengths else ()
         target = open_target(HERE)
         try:
-            place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=form.lengths)
-            found = torch.tensor(infer(target, place.artifact, place.runtime, given))
+            place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=lengths)
+            found = torch.tensor(infer(target, place.artifact, place.runtime, given, batch=form.batch))
         finally:
             target.close()
         told(len(given))
         return found
-    run, said = session(file, form), []
+    run, said = made_for.session(file, form), []
     for each in given:
         said.append(run(each))
         told(len(said))

@@ -119,7 +119,11 @@ class TextSide(Side):
 
     @override
     def form(self) -> TextForm:
-        return TextForm(max_length=self.plan.max_length, lengths=self.plan.recipe.lengths)
+        return TextForm(
+            max_length=self.plan.max_length,
+            lengths=self.plan.recipe.lengths,
+            batch=self.plan.recipe.stages.export.batch,
+        )
 
     @override
     def subject(self) -> Subject:
@@ -184,7 +188,12 @@ class ImageSide(Side):
     @override
     def form(self) -> ImageForm:
         scaling = scaling_of(self.teacher)
-        return ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels)
+        return ImageForm(
+            height=scaling.height,
+            width=scaling.width,
+            channels=scaling.channels,
+            batch=self.plan.recipe.stages.export.batch,
+        )
 
     @override
     def subject(self) -> Subject:
