@@ -442,17 +442,22 @@ def table(found: Mapping[str, Any]) -> str:
         ]
         tables.append("\n".join(lines))
     if "cores" in found:
-        lines = ["| emulated core | model | file | instruction clock, ms | × its float |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {each['core']} | {each['model']} | {each['name']} | {each['ms']:.1f} | {each['against_float']:.2f}× |"
-            for each in found["cores"]
-        ]
-        lines += [
-            "",
-            "The clock counts instructions: its ratios compare, but no real board takes so many milliseconds.",
-        ]
-        tables.append("\n".join(lines))
+        tables.append(core_table(found["cores"]))
     return "\n\n".join(tables)
+
+
+def core_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each file, a column for each core."""
+    cores = list(dict.fromkeys(each["core"] for each in found))
+    by_file: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for each in found:
+        by_file.setdefault((each["model"], each["name"]), {})[each["core"]] = each
+    lines = [f"| by instruction clock | file | {' | '.join(cores)} |", "|---|---|" + "---|" * len(cores)]
+    for (model, name), there in by_file.items():
+        cells = [f"{there[core]['ms']:.1f} ms, {there[core]['against_float']:.2f}×" for core in cores]
+        lines.append(f"| {model} | {name} | {' | '.join(cells)} |")
+    said = "Emulated: the clock counts instructions. Its ratios compare, but no real board takes so many milliseconds."
+    return "\n".join([*lines, "", said])
 
 
 def teacher_table(found: Mapping[str, Any]) -> str:
