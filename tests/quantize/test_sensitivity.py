@@ -14,7 +14,7 @@ from toolchain.errors import UnknownNameError
 from toolchain.export.parity import compare
 from toolchain.models import text as texts
 from toolchain.models.model import TransformerModel, reading
-from toolchain.quantize.sensitivity import Limits, sensitivity
+from toolchain.quantize.sensitivity import Harm, Limits, sensitivity
 from toolchain.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
 from toolchain.recipe import INT4_RUNTIMES
 from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
@@ -122,6 +122,19 @@ def test_what_is_kept_is_no_more_than_the_limit_asks_for() -> None:
     assert len(found.kept_float) > 1
     for name in found.kept_float:
         assert error([each for each in found.kept_float if each != name]) > limit
+
+
+def test_of_parts_that_do_much_the_same_harm_those_stay_float_that_cost_the_device_least() -> None:
+    model = reading(tiny.teacher().model)
+    parts = list(parts_of(model))
+    limits = Limits(error=0.7 * sensitivity(model, run, limits=Limits(error=None)).error)
+    free = sensitivity(model, run, limits=limits, float_ms=dict.fromkeys(parts, 1.0))
+    assert 0 < len(free.kept_float) < len(parts) // 2
+    dear = {name: 1000.0 if name in free.kept_float else 0.001 for name in parts}
+    found = sensitivity(model, run, limits=limits, float_ms=dear)
+    assert limits.bear(Harm(error=found.left))
+    assert sum(dear[name] for name in found.kept_float) < sum(dear[name] for name in free.kept_float)
+    assert {part.name: part.float_ms for part in found.parts} == dear
 
 
 def test_a_limit_that_int8_cannot_meet_leaves_everything_float() -> None:

@@ -6,9 +6,9 @@ Out: `Sensitivity`: the error that each part makes when it alone is int8, that o
 int8 is simulated (`simulated`), so the choice holds for every runtime; each artifact is checked as it is.
 
 Errors of different parts hardly depend on each other, so their squares add up; a part is as good to keep as the square
-of its error is large for the bytes that float takes more. Of a linear layer the time goes with the bytes, too. The idea
-of choosing precision by measured sensitivity is that of Dong et al. 2019 (HAWQ), who measure curvature; a model this
-small can be asked itself.
+of its error is large for what float costs: its share of all bytes that float takes more and, where that is known of the
+device, of all time. The idea of choosing precision by measured sensitivity is that of Dong et al. 2019 (HAWQ), who
+measure curvature; a model this small can be asked itself.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ INT4_SAVED_BYTES = 0.5  # of the one it takes in int8
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A part: its place in the model, how many bytes a wider format takes more, and its harm in the narrower alone."""
+    """A part: its place in the model, how many bytes a wider format takes more, and its harm in the narrower alone.
+
+    `float_ms` is how much more time the wider one takes on the device, where that is known.
+    """
 
     name: str
     float_bytes: float
     error: float
     points: float | None = None
+    float_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,15 +120,16 @@ def sensitivity(
     calibration: Calibration = DEFAULT,
     kept_float: Sequence[str] = (),
     int4: bool = False,
+    float_ms: Mapping[str, float] | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> Sensitivity:
     """Measure each part of `model`, and choose what stays float so that the harm is within the `limits`.
 
     `run` gives a model's outputs for the examples, (examples, outputs), of which `static` scales are made, too, by the
     `calibration`. A `score`, from 0 to 1, is asked as often, where it is given. The parts named in `kept_float` stay
-    float in any case; without a limit no others do. With `int4` linear layers that are not float get such weights, as
-    many as the limits allow. `told` hears (models run, at least so many). The model stays as it was. Raises
-    `UnknownNameError` for a name that is no part's.
+    float in any case; without a limit no others do. `float_ms` says how much longer each part takes in float on the
+    device. With `int4` linear layers that are not float get such weights, as many as the limits allow. `told` hears
+    (models run, at least so many). The model stays as it was. Raises `UnknownNameError` for a name that is no part's.
     """
     parts = checked(model, kept_float)
     narrow = linear_parts(model) if int4 else ()
@@ -132,11 +137,11 @@ def sensitivity(
     ranges = ranges_of(trial, run, calibration=calibration) if static else None
     ask = _Asked(trial, run, score, ranges, told, least=len(parts) + 2 + len(narrow) + int4)
 
-    def judged(name: str, saved_bytes: float, harm: Harm) -> Judged:
-        each = parts[name].weight.numel()
-        return Judged(name=name, float_bytes=saved_bytes * each, error=harm.error, points=harm.points)
+    def judged(name: str, saved_bytes: float, harm: Harm, slower_ms: float = 0.0) -> Judged:
+        saved = saved_bytes * parts[name].weight.numel()
+        return Judged(name=name, float_bytes=saved, error=harm.error, points=harm.points, float_ms=slower_ms)
 
-    measured = [judged(name, SAVED_BYTES, ask([name])) for name in parts]
+    measured = [judged(name, SAVED_BYTES, ask([name]), (float_ms or {}).get(name, 0.0)) for name in parts]
     whole = ask(list(parts))
     kept = list(kept_float)
     left = ask([name for name in parts if name not in kept]) if kept else whole
@@ -209,7 +214,13 @@ def _within(
 ) -> tuple[list[str], Harm]:
     """Keep one part after another wide until the limits bear the harm; then those go that were not needed."""
     asked = list(kept)
-    for part in sorted(parts, key=lambda part: part.error**2 / part.float_bytes, reverse=True):
+    all_bytes, all_ms = sum(part.float_bytes for part in parts), sum(part.float_ms for part in parts)
+
+    def worth(part: Judged) -> float:
+        cost = part.float_bytes / all_bytes + (part.float_ms / all_ms if all_ms else 0.0)
+        return part.error**2 / cost
+
+    for part in sorted(parts, key=worth, reverse=True):
         if limits.bear(left):
             break
         if part.name not in kept:
