@@ -32,6 +32,7 @@ LAYERS = (
         "toolchain.quiet",
         "toolchain.once",
         "toolchain.extras",
+        "toolchain.cores",
     ),
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),

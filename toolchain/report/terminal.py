@@ -238,7 +238,9 @@ def _table(*heads: str, numbers_from: int | None = None) -> Table:
 
 def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, fact in facts.items():
-        if isinstance(fact, Mapping) and "confidence" not in fact:
+        if isinstance(fact, list) and any(isinstance(each, Mapping) for each in fact):
+            yield from _leaves({f"{name}[{place}]": each for place, each in enumerate(fact)}, prefix)
+        elif isinstance(fact, Mapping) and "confidence" not in fact:
             yield from _leaves(fact, f"{prefix}{name}.")
         else:
             yield prefix + name, fact
