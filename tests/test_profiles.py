@@ -77,8 +77,8 @@ def test_a_profile_may_extend_a_file_beside_it_but_not_itself(tmp_path: Path) ->
     (tmp_path / "base.toml").write_text('name = "base"\nextends = "mine.toml"', encoding="utf-8")
     with pytest.raises(InvalidFileError, match=r"extends: leads back to"):
         load_profile(tmp_path / "mine.toml")
+    (tmp_path / "mine.toml").write_text('name = "mine"\nextends = "rasberry-pi-4"', encoding="utf-8")
     with pytest.raises(UnknownNameError, match="did you mean raspberry-pi-4"):
-        (tmp_path / "mine.toml").write_text('name = "mine"\nextends = "rasberry-pi-4"', encoding="utf-8")
         load_profile(tmp_path / "mine.toml")
 
 

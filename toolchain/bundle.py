@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from toolchain.budget import Budget
 from toolchain.errors import BundleError, UnknownNameError
+from toolchain.hardware.operators import Structure
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 from toolchain.profiles import Runtime
@@ -75,7 +76,7 @@ class ParityFacts(_Part):
 class ArtifactFacts(_Part):
     """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length.
 
-    `float_file` is its float twin, where the bundle has that too.
+    `float_file` is its float twin, where the bundle has that too. `structure` is what it computes, for predictions.
     """
 
     runtime: Runtime
@@ -92,6 +93,7 @@ class ArtifactFacts(_Part):
     speedup: float
     peak_rss_bytes: int
     float_file: str | None = None
+    structure: Structure | None = None
 
 
 class StageFacts(_Part):

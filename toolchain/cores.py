@@ -14,13 +14,15 @@ from toolchain.errors import nearest
 class Core:
     """One design. Operations count a multiply-accumulate as two, of one core, in 128-bit vectors or what it has.
 
-    `emulated_as` is QEMU's name of it, or of a core with the same int8 instructions; empty where QEMU has none.
+    An `in_order` core waits for what it loads. `emulated_as` is QEMU's name of it, or of a core with the same int8
+    instructions; empty where QEMU has none.
     """
 
     dot_product: bool
     fp16: bool
     int8_operations_per_cycle: int
     float_operations_per_cycle: int
+    in_order: bool = False
     emulated_as: str = ""
 
 
@@ -32,6 +34,7 @@ CORES: Mapping[str, Core] = {
         fp16=False,
         int8_operations_per_cycle=16,
         float_operations_per_cycle=8,
+        in_order=True,
         emulated_as="cortex-a53",
     ),
     "Cortex-A55": Core(
@@ -39,6 +42,7 @@ CORES: Mapping[str, Core] = {
         fp16=True,
         int8_operations_per_cycle=32,
         float_operations_per_cycle=8,
+        in_order=True,
         emulated_as="cortex-a76",
     ),
     "Cortex-A57": Core(
@@ -69,7 +73,9 @@ CORES: Mapping[str, Core] = {
         float_operations_per_cycle=16,
         emulated_as="cortex-a76",
     ),
-    "Cortex-A510": Core(dot_product=True, fp16=True, int8_operations_per_cycle=32, float_operations_per_cycle=8),
+    "Cortex-A510": Core(
+        dot_product=True, fp16=True, int8_operations_per_cycle=32, float_operations_per_cycle=8, in_order=True
+    ),
     "Cortex-A710": Core(dot_product=True, fp16=True, int8_operations_per_cycle=64, float_operations_per_cycle=16),
     "Cortex-A715": Core(dot_product=True, fp16=True, int8_operations_per_cycle=64, float_operations_per_cycle=16),
     "Cortex-X3": Core(dot_product=True, fp16=True, int8_operations_per_cycle=128, float_operations_per_cycle=32),

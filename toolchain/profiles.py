@@ -81,7 +81,7 @@ class Processor(Cluster):
 
 
 class Caches(_Part):
-    """Sizes in KiB, of the fastest cluster; `l2_cores` is how many cores share one L2. What is not known is left out."""
+    """Sizes in KiB, of the fastest cluster; `l2_cores` is how many cores share one L2. None is what is not known."""
 
     l1_data_kib: Sourced[Count] | None = None
     l2_kib: Sourced[Count] | None = None
@@ -335,7 +335,7 @@ def _number(profile: Profile, place: str, *, highest: bool = False) -> float | N
         part = getattr(part, name, None)
     if isinstance(part, Sourced):
         part = part.highest if highest and part.highest is not None else part.value
-    return part
+    return None if part is None else float(part)
 
 
 def _shelf() -> Traversable:

@@ -1,0 +1,193 @@
+"""How far predictions are from measurements, on models that no calibration has seen.
+
+    python -m tests.benchmarks.prediction [--json] [--quick] [--host] [--a53] [--a72] [--a76]
+
+Without a switch all four machines are asked; a switch asks its machine alone. Sixty student encoders with sizes drawn
+at random, each at three lengths, under ExecuTorch and LiteRT in int8. A machine is calibrated first if it was not yet;
+the emulated boards' clock counts instructions. `--quick` draws twelve.
+"""
+
+import itertools
+import json
+import random
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from targets import open_target
+from targets.base import Target
+from tests.benchmarks.options import parsed
+from toolchain.bundle import sha256_of
+from toolchain.calibration import RUNTIMES, calibrate, load_calibration, prices_for, profile_for
+from toolchain.deploy import deploy
+from toolchain.hardware.pricing import predict
+from toolchain.measure.measurement import Clock, clock_of
+from toolchain.measure.protocol import Protocol, measure
+from toolchain.probes import Probe, Shape
+from toolchain.profiles import load_profile
+
+MACHINES = {
+    "host": "local:",
+    "a53": "emulated://raspberry-pi-zero-2-w",
+    "a72": "emulated://raspberry-pi-4",
+    "a76": "emulated://raspberry-pi-5",
+}
+COUNT, QUICK_COUNT = 60, 12
+TEXTS = (11, 27, 50)
+ON_HOST = Protocol(restarts=1, warmup_runs=12, warmup_s=0.2, samples=90, min_seconds=0.5, max_seconds=5.0)
+EMULATED = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=6, min_seconds=0.0, max_seconds=4.0)
+# (within this share of the measurement, for so many predictions)
+GOALS = {"wall": ((0.10, 0.90), (0.25, 1.0)), "instructions": ((0.05, 0.95),)}
+ORDERED_BEYOND, ORDERED_GOAL = 0.10, 0.97
+MEMORY_WITHIN, MEMORY_BYTES = 0.10, 2e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One model at one length: what was predicted, with its interval, and what was measured."""
+
+    model: str
+    length: int
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    measured_ms: float
+    predicted_bytes: int
+    measured_bytes: int
+    seconds: float  # that the prediction took
+
+    @property
+    def error(self) -> float:
+        """As a share of what was measured."""
+        return self.predicted_ms / self.measured_ms - 1
+
+
+def main() -> None:
+    options = parsed(__doc__, host="this machine", a53="an emulated Cortex-A53", a72="an A72", a76="an A76")
+    chosen = [name for name in MACHINES if getattr(options, name)] or list(MACHINES)
+    probes = students(QUICK_COUNT if options.quick else COUNT)
+    rows = [row for name in chosen for row in figures(name, probes)]
+    print(json.dumps(rows, indent=2) if options.json else table(rows))
+
+
+def students(count: int) -> list[Probe]:
+    """Encoders of one to four layers, drawn with a seed: none of their sizes was chosen for the probes' sake."""
+    draw = random.Random(17)
+    found = []
+    for number in range(count):
+        width = draw.randrange(48, 385, 8)
+        head_width = draw.choice((16, 24, 32))
+        layers = tuple(
+            (draw.randint(1, 8), head_width, draw.randrange(32, 1025, 16)) for _ in range(draw.randint(1, 4))
+        )
+        shape = Shape(
+            width=width,
+            layers=layers,
+            vocabulary=draw.randrange(500, 8001, 100),
+            token_rank=draw.choice((None, None, 32, 64)),
+            pooling=draw.choice(("mean", "mean", "first")),
+            projected=draw.choice((0, 0, 384)),
+        )
+        found.append(Probe(name=f"student {number}", model=shape, texts=TEXTS))
+    return found
+
+
+def figures(machine: str, probes: Sequence[Probe]) -> Iterator[dict[str, Any]]:
+    """For each runtime how far predictions are off."""
+    address = MACHINES[machine]
+    clock = clock_of(address)
+    profile = load_profile(profile_for(address, None))
+    started = time.perf_counter()
+    calibrated = load_calibration(profile.name, clock) is None
+    if calibrated:
+        calibrate(address)
+    calibrated_s = time.perf_counter() - started if calibrated else None
+    with closing(open_target(address, instruction_clock=clock == "instructions")) as target:
+        for runtime in RUNTIMES:
+            prices = prices_for(profile, runtime=runtime, precision="int8", clock=clock)
+            points = [point for probe in probes for point in compared(target, probe, runtime, prices, clock)]
+            yield {"machine": machine, "runtime": runtime, "calibrated_s": calibrated_s, **judged(points, clock)}
+
+
+def compared(target: Target, probe: Probe, runtime: str, prices: Any, clock: Clock) -> Iterator[Point]:
+    """Predict, then measure."""
+    file = probe.file(runtime, "int8")
+    size, structure = file.stat().st_size, probe.structure(runtime)
+    place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=TEXTS if runtime == "litert" else ())
+    protocol = EMULATED if clock == "instructions" else ON_HOST
+    seen = measure(target, place.artifact, place.runtime, probe.inputs(runtime), protocol=protocol, clock=clock)
+    for length, samples in zip(TEXTS, seen.latency_by_input, strict=True):
+        begun = time.perf_counter()
+        found = predict(prices, structure, length=length, file_bytes=size)
+        yield Point(
+            model=probe.name,
+            length=length,
+            predicted_ms=found.latency_ms,
+            low_ms=found.low_ms,
+            high_ms=found.high_ms,
+            measured_ms=statistics.median(samples),
+            predicted_bytes=found.peak_memory_bytes,
+            measured_bytes=seen.peak_rss_bytes,
+            seconds=time.perf_counter() - begun,
+        )
+
+
+def judged(points: Sequence[Point], clock: Clock) -> dict[str, Any]:
+    """Shares of predictions that are near enough, beside their goals."""
+    errors = [abs(point.error) for point in points]
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(points, 2)
+        if abs(a.measured_ms - b.measured_ms) > ORDERED_BEYOND * min(a.measured_ms, b.measured_ms)
+    ]
+    ordered = [(a.predicted_ms < b.predicted_ms) == (a.measured_ms < b.measured_ms) for a, b in pairs]
+    # The peak is of all lengths that a process ran, so it is the longest one's.
+    whole = [point for point in points if point.length == max(TEXTS)]
+    remembered = [
+        abs(point.predicted_bytes - point.measured_bytes) <= max(MEMORY_WITHIN * point.measured_bytes, MEMORY_BYTES)
+        for point in whole
+    ]
+    return {
+        "models": len(whole),
+        "points": len(points),
+        "within": [
+            {"share": near, "of": sum(error <= near for error in errors) / len(errors), "goal": goal}
+            for near, goal in GOALS[clock]
+        ],
+        "median_error": statistics.median(errors),
+        "worst_error": max(errors),
+        "bias": statistics.median(point.error for point in points),
+        "in_interval": sum(point.low_ms <= point.measured_ms <= point.high_ms for point in points) / len(points),
+        "ordered": sum(ordered) / len(ordered),
+        "ordered_goal": ORDERED_GOAL,
+        "memory": sum(remembered) / len(remembered),
+        "prediction_ms": 1000 * statistics.median(point.seconds for point in points),
+        "measurements": [vars(point) for point in points],
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """For the README."""
+    lines = [
+        "| machine | runtime | points | near enough | median error | in the interval | order of pairs | memory |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        near = ", ".join(
+            f"{100 * each['of']:.0f} % within ±{100 * each['share']:.0f} % (goal {100 * each['goal']:.0f})"
+            for each in row["within"]
+        )
+        ordered = f"{100 * row['ordered']:.1f} % (goal {100 * row['ordered_goal']:.0f})"
+        lines.append(
+            f"| {row['machine']} | {row['runtime']} | {row['points']} | {near} | {100 * row['median_error']:.1f} % | "
+            f"{100 * row['in_interval']:.0f} % | {ordered} | {100 * row['memory']:.0f} % (goal 100) |"
+        )
+    taken = statistics.median(row["prediction_ms"] for row in rows)
+    return "\n".join([*lines, "", f"One prediction takes {taken:.2f} ms."])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""Small models of known structure, to be timed wherever prices are to be known.
+
+In:  nothing but the sizes below, and random weights, which no kernel's speed depends on.
+Out: `PROBES`, and each as a file of a runtime, exported once and kept.
+Some are one kind of operator many times over, some are whole small encoders, whose operators are fused and divided
+between delegate and runtime as those of a real student are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from toolchain import cache
+from toolchain.cache import PACKAGES, Code
+from toolchain.export import executorch, litert
+from toolchain.export.forms import Form, ImageForm, TextForm
+from toolchain.hardware.operators import Structure
+from toolchain.hardware.pricing import Precision
+from toolchain.models.encoder import Encoder, EncoderShape
+from toolchain.models.model import Head, HeadShape, TransformerModel
+from toolchain.models.text import OneText
+from toolchain.models.transformer import LayerShape
+from toolchain.quantize import flatbuffer
+from toolchain.stages.prices import executorch_int8
+from toolchain.stages.structures import structure_for
+
+LENGTHS = (3, 8, 16, 23, 33, 48, 64)
+FIXED_LENGTHS = (8, 16, 33, 64)  # what a runtime of fixed shapes is given: each takes seconds to convert
+LONGEST = 64
+SMALL_VOCABULARY = 64
+CODE = Code(sources=("export", "quantize", "models", "probes.py"), packages=PACKAGES)
+PIXELS_EACH = 4  # images that fixed scales are taken from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """An encoder: `layers` are (heads, head width, neurons)."""
+
+    width: int
+    layers: tuple[tuple[int, int, int], ...]
+    vocabulary: int = 512
+    token_rank: int | None = None
+    pooling: str = "mean"
+    projected: int = 0
+
+    def module(self, *, padded: bool) -> nn.Module:
+        """What is exported."""
+        shape = EncoderShape(
+            vocabulary=self.vocabulary,
+            positions=LONGEST,
+            width=self.width,
+            layers=tuple(
+                LayerShape(heads=heads, head_width=each, neurons=neurons) for heads, each, neurons in self.layers
+            ),
+            token_rank=self.token_rank,
+        )
+        head = Head(HeadShape(pooling=self.pooling, projected=self.projected), self.width)
+        return OneText(TransformerModel(Encoder(shape), head), padded=padded).eval()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """One kind of operator after another on vectors of `width`: `what` is a key of `LINKS`."""
+
+    what: str
+    width: int
+    other: int
+    repeats: int
+
+    def module(self, *, padded: bool) -> nn.Module:
+        """What is exported; nothing in it knows of padding."""
+        return _Chain(self).eval()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Convolutions of 3 × 3, of each channel by itself, and of 1 × 1, on square images."""
+
+    side: int
+    channels: int
+    repeats: int
+
+    def module(self, *, padded: bool) -> nn.Module:
+        """What is exported."""
+        return _Filters(self).eval()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A model to be timed; where `texts` are given, on texts of these lengths and no others."""
+
+    name: str
+    model: Shape | Chain | Filters
+    texts: tuple[int, ...] = ()
+
+    def form(self, runtime: str) -> Form:
+        """What its files take."""
+        if isinstance(self.model, Filters):
+            return ImageForm(height=self.model.side, width=self.model.side, channels=3)
+        return TextForm(max_length=LONGEST, lengths=(self.texts or FIXED_LENGTHS) if runtime == "litert" else ())
+
+    def lengths(self, runtime: str) -> tuple[int, ...]:
+        """Of the texts it is timed on; one 0 stands for the one image."""
+        form = self.form(runtime)
+        if isinstance(form, ImageForm):
+            return (0,)
+        return self.texts or form.lengths or LENGTHS
+
+    def inputs(self, runtime: str) -> list[list[int]] | NDArray[np.uint8]:
+        """What it is timed on."""
+        form = self.form(runtime)
+        if isinstance(form, ImageForm):
+            return np.zeros((1, *form.shape), dtype=np.uint8)
+        return [[1] * length for length in self.lengths(runtime)]
+
+    def structure(self, runtime: str) -> Structure:
+        """What it computes under a runtime."""
+        return structure_for(self.model.module(padded=runtime == "litert"), self.form(runtime))
+
+    def file(self, runtime: str, precision: Precision) -> Path:
+        """Its file, made now unless it was made before by the same code."""
+        suffix = "tflite" if runtime == "litert" else "pte"
+        name = f"probe.{suffix}"
+        lengths = list(self.form(runtime).lengths)
+        inputs = {"model": asdict(self.model), "lengths": lengths, "runtime": runtime, "precision": precision}
+        made = cache.stage("probe", inputs, lambda folder: self._write(runtime, precision, folder / name), code=CODE)
+        return made.folder / name
+
+    def _write(self, runtime: str, precision: Precision, file: Path) -> None:
+        torch.manual_seed(0)
+        form = self.form(runtime)
+        module = self.model.module(padded=runtime == "litert")
+        examples = _examples(form) if isinstance(form, ImageForm) else []
+        if runtime == "litert":
+            litert.export(module, file, form=form)
+            if precision == "int8":
+                twin = file.rename(file.with_name("float.tflite"))
+                given = {name: [{form.name: each.numpy()} for each in examples] for name in form.signatures()}
+                flatbuffer.with_int8(twin, file, examples=given if examples else None)
+                twin.unlink()
+        elif precision == "int8":
+            executorch_int8(module, file, form=form, examples=examples)
+        else:
+            executorch.export(module, file, form=form)
+
+
+def _examples(form: ImageForm) -> list[Tensor]:
+    source = torch.Generator().manual_seed(0)
+    shape = (1, *form.shape)
+    return [torch.randint(0, 256, shape, generator=source, dtype=torch.uint8) for _ in range(PIXELS_EACH)]
+
+
+def _encoder(name: str, width: int, *layers: tuple[int, int, int], **rest: Any) -> Probe:
+    return Probe(name=name, model=Shape(width=width, layers=layers, **rest))
+
+
+def _chain(what: str, width: int, other: int, repeats: int) -> Probe:
+    return Probe(name=f"{what} {width} {other}", model=Chain(what=what, width=width, other=other, repeats=repeats))
+
+
+def _filters(side: int, channels: int, repeats: int) -> Probe:
+    return Probe(name=f"filters {side} {channels}", model=Filters(side=side, channels=channels, repeats=repeats))
+
+
+# The float ones are enough to price what int8 leaves float, and float artifacts.
+BOTH: Sequence[Probe] = (
+    _encoder("encoder 64", 64, (2, 32, 128)),
+    _encoder("encoder 192", 192, (3, 32, 384), (3, 32, 384), vocabulary=1000),
+    _encoder("encoder 256", 256, (4, 32, 1024), vocabulary=4000),
+    _encoder("encoder 384", 384, (12, 32, 512), (4, 32, 256), vocabulary=3000),
+    _encoder("encoder 96", 96, (3, 16, 192), (3, 16, 192), (3, 16, 192)),
+    _encoder("encoder 384 first", 384, (2, 32, 96), (1, 32, 1024), vocabulary=6000, token_rank=96, pooling="first"),
+    _chain("linear", 64, 256, 4),
+    _chain("linear", 384, 384, 3),
+    _chain("linear", 256, 1024, 2),
+    _chain("attention", 128, 4, 3),
+    _chain("norm", 384, 0, 6),
+    _chain("gelu", 512, 0, 4),
+)
+INT8: Sequence[Probe] = (
+    *BOTH,
+    _encoder("encoder 128", 128, (2, 32, 256), (4, 32, 64), vocabulary=4000),
+    _encoder("encoder 384 wide", 384, (6, 32, 1536), vocabulary=8000, token_rank=64),
+    _encoder("encoder 312", 312, (12, 26, 600), vocabulary=1000, pooling="first"),
+    _encoder("encoder 160", 160, (5, 32, 320), vocabulary=2000, pooling="first", projected=384),
+    _chain("linear", 128, 48, 6),
+    _chain("linear", 384, 1536, 2),
+    _chain("attention", 384, 12, 2),
+    _filters(8, 16, 3),
+    _filters(16, 32, 2),
+    _filters(8, 64, 2),
+    _filters(28, 24, 1),
+    _filters(14, 48, 2),
+    _filters(12, 96, 1),
+)
+PROBES: Mapping[Precision, Sequence[Probe]] = {"int8": INT8, "float": BOTH}
+
+
+class _Chain(nn.Module):
+    """ids (1, length) → (1, width)."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.chain = chain
+        self.tokens = nn.Embedding(SMALL_VOCABULARY, chain.width)
+        self.links = nn.ModuleList(LINKS[chain.what](chain) for _ in range(chain.repeats))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden: Tensor = self.tokens(ids[0])
+        for link in self.links:
+            hidden = link(hidden)
+        return hidden.mean(dim=0)[None]
+
+
+class _Linear(nn.Module):
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(chain.width, chain.other), nn.Linear(chain.other, chain.width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        lowered: Tensor = self.down(self.up(hidden))
+        return lowered
+
+
+class _Attention(nn.Module):
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.heads, self.each = chain.other, chain.width // chain.other
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        query = hidden.view(-1, self.heads, self.each).transpose(0, 1)
+        scores = torch.bmm(query * self.each**-0.5, query.transpose(-2, -1)).softmax(dim=-1)
+        return torch.bmm(scores, query).transpose(0, 1).reshape(-1, self.heads * self.each)
+
+
+class _Norm(nn.Module):
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(chain.width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        normed: Tensor = hidden + self.norm(hidden)
+        return normed
+
+
+class _Gelu(nn.Module):
+    def __init__(self, _: Chain) -> None:
+        super().__init__()
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return functional.gelu(hidden)
+
+
+LINKS: Mapping[str, Callable[[Chain], nn.Module]] = {
+    "linear": _Linear,
+    "attention": _Attention,
+    "norm": _Norm,
+    "gelu": _Gelu,
+}
+
+
+class _Filters(nn.Module):
+    """Bytes (1, height, width, 3) → (1, channels)."""
+
+    def __init__(self, filters: Filters) -> None:
+        super().__init__()
+        channels = filters.channels
+        layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
+        for _ in range(filters.repeats):
+            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels), nn.ReLU()]
+            layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        image = pixels.to(torch.float32).permute(0, 3, 1, 2) / 255
+        filtered: Tensor = self.layers(image).mean(dim=(2, 3))
+        return filtered
