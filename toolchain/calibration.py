@@ -27,7 +27,7 @@ from toolchain.deploy import HERE, deploy
 from toolchain.errors import InputError, InvalidFileError, TargetError
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision, Prices, Roofline, Table
-from toolchain.measure.measurement import Clock, Measurement, clock_of, throttling
+from toolchain.measure.measurement import Clock, clock_of, throttling
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
@@ -240,7 +240,7 @@ def _timed(target: Target, turn: _Turn, clock: Clock) -> list[dict[str, Any]]:
         threads=turn.threads,
         clock=clock,
     )
-    _require_cool(measurement)
+    _require_cool(measurement.machine_before, measurement.machine_after)
     return [
         {
             "length": length,
@@ -266,8 +266,8 @@ def _protocol(clock: Clock, inputs: int) -> Protocol:
     )
 
 
-def _require_cool(measurement: Measurement) -> None:
-    if found := throttling(measurement.machine_before, measurement.machine_after):
+def _require_cool(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if found := throttling(before, after):
         raise TargetError(
             f"{found[0]}, so its prices would be those of a hot device; cool it, and run this again: what was measured "
             "before is kept"

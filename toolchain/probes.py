@@ -8,6 +8,7 @@ between delegate and runtime as those of a real student are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ class Probe:
 
     def structure(self, runtime: str) -> Structure:
         """What it computes under a runtime."""
-        return structure_for(self.model.module(padded=runtime == "litert"), self.form(runtime))
+        return _structure(self, runtime)
 
     def file(self, runtime: str, precision: Precision) -> Path:
         """Its file, made now unless it was made before by the same code."""
@@ -151,6 +152,11 @@ class Probe:
             executorch_int8(module, file, form=form, examples=examples)
         else:
             executorch.export(module, file, form=form)
+
+
+@functools.cache
+def _structure(probe: Probe, runtime: str) -> Structure:
+    return structure_for(probe.model.module(padded=runtime == "litert"), probe.form(runtime))
 
 
 def _examples(form: ImageForm) -> list[Tensor]:
