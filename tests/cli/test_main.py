@@ -336,7 +336,7 @@ def test_a_group_without_its_verb_shows_its_help(line: list[str], capfd: pytest.
 @pytest.mark.parametrize(
     "verb",
     [
-        *("build", "bench", "run", "compare", "gate", "report", "runner build"),
+        *("build", "bench", "run", "predict", "calibrate", "compare", "gate", "report", "runner build"),
         *("recipes list", "recipes show", "profiles list", "profiles show", "profiles check", "profiles new"),
         *("history list", "history show", "history export"),
     ],
