@@ -9,7 +9,7 @@ between delegate and runtime as those of a real student are.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from toolchain import cache
 from toolchain.cache import PACKAGES, Code
@@ -26,6 +25,7 @@ from toolchain.export import executorch, litert
 from toolchain.export.forms import Form, ImageForm, TextForm
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Precision
+from toolchain.models.chains import ChainOf, FiltersOf
 from toolchain.models.encoder import Encoder, EncoderShape
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.text import OneText
@@ -35,10 +35,9 @@ from toolchain.stages.prices import executorch_int8
 from toolchain.stages.structures import structure_for
 
 LENGTHS = (3, 8, 16, 23, 33, 48, 64)
-FIXED_LENGTHS = (8, 16, 33, 64)  # what a runtime of fixed shapes is given: each takes seconds to convert
+FIXED_LENGTHS = (12, 48)  # what a runtime of fixed shapes is given: each takes seconds to convert
 LONGEST = 64
-SMALL_VOCABULARY = 64
-CODE = Code(sources=("export", "quantize", "models", "probes.py"), packages=PACKAGES)
+CODE = Code(sources=("export", "quantize", "models", "stages/prices.py"), packages=PACKAGES)
 PIXELS_EACH = 4  # images that fixed scales are taken from
 
 
@@ -70,7 +69,7 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """One kind of operator after another on vectors of `width`: `what` is a key of `LINKS`."""
+    """One kind of operator after another on vectors of `width`: `what` is one of `chains.LINKS`."""
 
     what: str
     width: int
@@ -79,7 +78,7 @@ class Chain:
 
     def module(self, *, padded: bool) -> nn.Module:
         """What is exported; nothing in it knows of padding."""
-        return _Chain(self).eval()
+        return ChainOf(self.what, self.width, self.other, self.repeats).eval()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,7 @@ class Filters:
 
     def module(self, *, padded: bool) -> nn.Module:
         """What is exported."""
-        return _Filters(self).eval()
+        return FiltersOf(self.channels, self.repeats).eval()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,85 +208,3 @@ INT8: Sequence[Probe] = (
     _filters(12, 96, 1),
 )
 PROBES: Mapping[Precision, Sequence[Probe]] = {"int8": INT8, "float": BOTH}
-
-
-class _Chain(nn.Module):
-    """ids (1, length) → (1, width)."""
-
-    def __init__(self, chain: Chain) -> None:
-        super().__init__()
-        self.chain = chain
-        self.tokens = nn.Embedding(SMALL_VOCABULARY, chain.width)
-        self.links = nn.ModuleList(LINKS[chain.what](chain) for _ in range(chain.repeats))
-
-    def forward(self, ids: Tensor) -> Tensor:
-        hidden: Tensor = self.tokens(ids[0])
-        for link in self.links:
-            hidden = link(hidden)
-        return hidden.mean(dim=0)[None]
-
-
-class _Linear(nn.Module):
-    def __init__(self, chain: Chain) -> None:
-        super().__init__()
-        self.up, self.down = nn.Linear(chain.width, chain.other), nn.Linear(chain.other, chain.width)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        lowered: Tensor = self.down(self.up(hidden))
-        return lowered
-
-
-class _Attention(nn.Module):
-    def __init__(self, chain: Chain) -> None:
-        super().__init__()
-        self.heads, self.each = chain.other, chain.width // chain.other
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        query = hidden.view(-1, self.heads, self.each).transpose(0, 1)
-        scores = torch.bmm(query * self.each**-0.5, query.transpose(-2, -1)).softmax(dim=-1)
-        return torch.bmm(scores, query).transpose(0, 1).reshape(-1, self.heads * self.each)
-
-
-class _Norm(nn.Module):
-    def __init__(self, chain: Chain) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(chain.width)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        normed: Tensor = hidden + self.norm(hidden)
-        return normed
-
-
-class _Gelu(nn.Module):
-    def __init__(self, _: Chain) -> None:
-        super().__init__()
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        return functional.gelu(hidden)
-
-
-LINKS: Mapping[str, Callable[[Chain], nn.Module]] = {
-    "linear": _Linear,
-    "attention": _Attention,
-    "norm": _Norm,
-    "gelu": _Gelu,
-}
-
-
-class _Filters(nn.Module):
-    """Bytes (1, height, width, 3) → (1, channels)."""
-
-    def __init__(self, filters: Filters) -> None:
-        super().__init__()
-        channels = filters.channels
-        layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
-        for _ in range(filters.repeats):
-            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
-            layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels), nn.ReLU()]
-            layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        image = pixels.to(torch.float32).permute(0, 3, 1, 2) / 255
-        filtered: Tensor = self.layers(image).mean(dim=(2, 3))
-        return filtered

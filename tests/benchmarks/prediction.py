@@ -1,8 +1,9 @@
 """How far predictions are from measurements, on models that no calibration has seen.
 
-    python -m tests.benchmarks.prediction [--json] [--quick] [--host] [--a53] [--a72] [--a76]
+    python -m tests.benchmarks.prediction [--json] [--quick] [--host] [--a53] [--a72] [--a76] [--published]
 
-Without a switch all four machines are asked; a switch asks its machine alone. Sixty student encoders with sizes drawn
+Without a switch all four machines are asked; a switch asks its machine alone, and `--published` none: it compares what
+follows from profiles' facts alone with latencies that others published of boards. Sixty student encoders with sizes drawn
 at random, each at three lengths, under ExecuTorch and LiteRT in int8. A machine is calibrated first if it was not yet;
 the emulated boards' clock counts instructions. `--quick` draws twelve.
 """
@@ -17,13 +18,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor, nn
+
 from targets import open_target
 from targets.base import Target
 from tests.benchmarks.options import parsed
 from toolchain.bundle import sha256_of
 from toolchain.calibration import RUNTIMES, calibrate, load_calibration, prices_for, profile_for
 from toolchain.deploy import deploy
-from toolchain.hardware.pricing import predict
+from toolchain.hardware.pricing import Precision, Roofline, predict
+from toolchain.hardware.trace import structure_of
 from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.probes import Probe, Shape
@@ -43,6 +47,30 @@ EMULATED = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=6, min_seco
 GOALS = {"wall": ((0.10, 0.90), (0.25, 1.0)), "instructions": ((0.05, 0.95),)}
 ORDERED_BEYOND, ORDERED_GOAL = 0.10, 0.97
 MEMORY_WITHIN, MEMORY_BYTES = 0.10, 2e6
+FACTOR = 1.5
+# (whose figures, model, board, ms in float, ms in int8), four threads: XNNPACK's README of 2022, ncnn's benchmark table
+PUBLISHED: Sequence[tuple[str, str, str, float, float]] = (
+    ("XNNPACK", "MobileNetV1", "raspberry-pi-3b-plus", 114, 46),
+    ("XNNPACK", "MobileNetV1", "raspberry-pi-4", 77, 24),
+    ("ncnn", "ResNet50", "raspberry-pi-zero-2-w", 783, 498),
+    ("ncnn", "ResNet50", "raspberry-pi-3b-plus", 587, 392),
+    ("ncnn", "ResNet50", "raspberry-pi-4", 263, 197),
+    ("ncnn", "ResNet50", "raspberry-pi-5", 46.2, 40.8),
+    ("ncnn", "ResNet18", "raspberry-pi-4", 123, 83.9),
+    ("ncnn", "ResNet18", "raspberry-pi-5", 20.0, 16.7),
+)
+
+
+class Scores(nn.Module):
+    """A classifier of transformers as a module that gives a tensor."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        scores: Tensor = self.model(pixels).logits
+        return scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +94,18 @@ class Point:
 
 
 def main() -> None:
-    options = parsed(__doc__, host="this machine", a53="an emulated Cortex-A53", a72="an A72", a76="an A76")
+    options = parsed(
+        __doc__,
+        host="this machine",
+        a53="an emulated Cortex-A53",
+        a72="an A72",
+        a76="an A76",
+        published="boards, by facts alone",
+    )
+    if options.published:
+        found = published()
+        print(json.dumps(found, indent=2) if options.json else published_table(found))
+        return
     chosen = [name for name in MACHINES if getattr(options, name)] or list(MACHINES)
     probes = students(QUICK_COUNT if options.quick else COUNT)
     rows = [row for name in chosen for row in figures(name, probes)]
@@ -187,6 +226,50 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         )
     taken = statistics.median(row["prediction_ms"] for row in rows)
     return "\n".join([*lines, "", f"One prediction takes {taken:.2f} ms."])
+
+
+def published() -> list[dict[str, Any]]:
+    """Each row that was published beside what a profile's facts alone say of it."""
+    import torch
+    import transformers
+
+    configs = {
+        "MobileNetV1": transformers.MobileNetV1Config(),
+        "ResNet18": transformers.ResNetConfig(
+            depths=[2, 2, 2, 2], hidden_sizes=[64, 128, 256, 512], layer_type="basic"
+        ),
+        "ResNet50": transformers.ResNetConfig(),
+    }
+    pixels = torch.zeros(1, 3, 224, 224)
+    structures = {
+        name: structure_of(Scores(transformers.AutoModelForImageClassification.from_config(config)), [pixels])
+        for name, config in configs.items()
+    }
+    rows = []
+    for source, model, board, *measured in PUBLISHED:
+        profile = load_profile(board)
+        # ncnn computes floats in half precision where a core has it.
+        floats: Precision = "half" if source == "ncnn" and profile.processor.fp16.value else "float"
+        for precision, ms in zip((floats, "int8"), measured, strict=True):
+            found = predict(Roofline(profile=profile, precision=precision), structures[model], length=0, threads=4)
+            about = {"source": source, "model": model, "board": board, "precision": precision, "published_ms": ms}
+            rows.append({**about, "predicted_ms": found.latency_ms, "factor": found.latency_ms / ms})
+    return rows
+
+
+def published_table(rows: Sequence[dict[str, Any]]) -> str:
+    """For the README."""
+    lines = [
+        "| published by | model | board | precision | published, ms | by facts alone, ms | factor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [row[name] for name in ("source", "model", "board", "precision")]
+        lines.append(
+            f"| {' | '.join(cells)} | {row['published_ms']:g} | {row['predicted_ms']:.3g} | {row['factor']:.2f} |"
+        )
+    near = sum(1 / FACTOR <= row["factor"] <= FACTOR for row in rows)
+    return "\n".join([*lines, "", f"Four threads; {near} of {len(rows)} within a factor of {FACTOR:g} (goal: all)."])
 
 
 if __name__ == "__main__":

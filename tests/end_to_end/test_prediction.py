@@ -1,4 +1,4 @@
-"""From a device that was calibrated to a prediction that `bench` shows beside its measurement; real runners throughout."""
+"""From a device that was calibrated to a prediction that `bench` shows beside its measurement, with real runners."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,8 @@ from toolchain.hardware.operators import Kind, Structure
 from toolchain.profiles import Profile
 
 Limit = Literal["arithmetic", "bandwidth", "overhead"]
-Precision = Literal["int8", "float"]
+Precision = Literal["int8", "half", "float"]
+WEIGHT_BYTES: Mapping[Precision, int] = {"int8": 1, "half": 2, "float": 4}
 LIMITS: tuple[Limit, ...] = get_args(Limit)
 MILLION, THOUSAND = 1e6, 1e3
 
@@ -254,6 +255,8 @@ class Roofline:
         core = CORES[processor.core.value]
         share = IN_ORDER_EFFICIENCY if core.in_order else EFFICIENCY
         float_peak = core.float_operations_per_cycle * processor.clock_mhz.value * 1e3  # operations a ms
+        if self.precision == "half" and core.fp16:
+            float_peak *= 2
         peak = processor.int8_peak_gops.value * 1e6 if self.precision == "int8" else float_peak
         rows = preferences.int8_tile_rows.value if preferences.int8_tile_rows else 1
         tile = Tile(rows=rows, outputs=preferences.int8_channel_multiple.value)
@@ -274,7 +277,7 @@ class Roofline:
 
     def _work(self, kind: Kind, sizes: tuple[int, ...], tile: Tile) -> tuple[tuple[float, float], float]:
         """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
-        wide = 4 if self.precision == "float" else 1
+        wide = WEIGHT_BYTES[self.precision]
         if kind in ("linear", "convolution", "matmul"):
             _, macs, weights, read, written, _ = terms(kind, sizes, tile if kind != "matmul" else Tile())
             if kind == "matmul" and self.precision == "int8":  # between activations, which stay float
@@ -295,7 +298,7 @@ class Roofline:
         memory, caches = self.profile.memory, self.profile.caches
         reads = memory.copy_bandwidth_gb_s.value * READS_PER_COPY * 1e6
         last = caches.l3_kib or caches.l2_kib
-        held = (1 if self.precision == "int8" else 4) * structure.matrix_weights
+        held = WEIGHT_BYTES[self.precision] * structure.matrix_weights
         return reads * (CACHED if last and held < last.value * 1024 else 1)
 
     def shared(self, threads: int) -> float:
@@ -305,6 +308,6 @@ class Roofline:
 
     def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
         """The runner, the artifact, matrices once more as the kernels want them, and activations."""
-        packed = (1 if self.precision == "int8" else 4) * structure.matrix_weights
+        packed = WEIGHT_BYTES[self.precision] * structure.matrix_weights
         runner = PYTHON_BYTES if self.python else RUNNER_BYTES
         return runner + file_bytes + packed + structure.activation_bytes(length)
