@@ -97,9 +97,10 @@ def calibrate(
     *,
     profile: str | None = None,
     runtimes: Sequence[str] = RUNTIMES,
+    precisions: Sequence[Precision] = ("int8",),
     progress: Progress | None = None,
 ) -> Calibration:
-    """Time every probe on a target and keep what they say.
+    """Time every probe on a target, as an artifact of each runtime and precision, and keep what they say.
 
     Without a `profile` it is the emulated board's own, or for this machine that of any x86-64 machine. Raises
     `InputError` where no profile is known, `TargetError` for the machine, also where it slowed itself down.
@@ -108,7 +109,7 @@ def calibrate(
     name = profile_for(address, profile)
     clock = clock_of(address)
     with told.stage("export probes"):
-        turns = list(_turns(runtimes, clock))
+        turns = list(_turns(runtimes, precisions, clock))
         for place, turn in enumerate(turns):
             told.update(place, len(turns), turn.probe.name)
             turn.probe.file(turn.runtime, turn.precision)
@@ -122,14 +123,15 @@ def calibrate(
     finally:
         target.close()
     with told.stage("fit"):
-        made = Calibration(
-            profile=name,
-            target=address,
-            clock=clock,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            machine=machine,
-            tables=tuple(_tables(found, address, runtimes)),
-        )
+        new = tuple(_tables(found, address, runtimes, precisions))
+    made = Calibration(
+        profile=name,
+        target=address,
+        clock=clock,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine,
+        tables=(*_others(name, address, clock, new), *new),
+    )
     with written_whole(file_for(name, clock)) as unfinished:
         unfinished.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(kept)
@@ -191,12 +193,12 @@ def prices_for(
     return table.table
 
 
-def _turns(runtimes: Sequence[str], clock: Clock) -> Iterator[_Turn]:
+def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[_Turn]:
     """Every probe of every runtime and precision in each round; at last those that are shared between threads."""
     rounds = ROUNDS if clock == "wall" else 1  # instructions repeat
     for number in range(rounds):
-        for precision, probes in PROBES.items():
-            for probe in probes:
+        for precision in precisions:
+            for probe in PROBES[precision]:
                 for runtime in runtimes:
                     yield _Turn(probe=probe, runtime=runtime, precision=precision, round=number)
 
@@ -282,11 +284,14 @@ def _unfinished(profile: str, address: str, runtimes: Sequence[str]) -> Path:
 
 
 def _tables(
-    found: Mapping[_Turn, list[dict[str, Any]]], address: str, runtimes: Sequence[str]
+    found: Mapping[_Turn, list[dict[str, Any]]],
+    address: str,
+    runtimes: Sequence[str],
+    precisions: Sequence[Precision],
 ) -> Iterator[RuntimeTable]:
     for runtime in runtimes:
         share = _parallel_share(found, runtime)
-        for precision in PROBES:
+        for precision in precisions:
             samples, version = _samples(found, runtime, precision)
             yield RuntimeTable(
                 runtime=runtime,
@@ -295,6 +300,14 @@ def _tables(
                 samples=len(samples),
                 table=fitted(samples, source=f"calibrated on {address.removesuffix(':')}", parallel_share=share),
             )
+
+
+def _others(profile: str, address: str, clock: Clock, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
+    """What was measured before on the same target of other runtimes and precisions."""
+    before = load_calibration(profile, clock)
+    if before is not None and before.target == address:
+        renewed = {(each.runtime, each.precision) for each in new}
+        yield from (each for each in before.tables if (each.runtime, each.precision) not in renewed)
 
 
 def _samples(

@@ -20,7 +20,7 @@ from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
 from toolchain.calibration import RUNTIMES, prices_for, profile_for
 from toolchain.errors import InputError
 from toolchain.hardware.operators import Structure
-from toolchain.hardware.pricing import Prediction, predict
+from toolchain.hardware.pricing import Precision, Prediction, predict
 from toolchain.measure.measurement import Clock, Measurement
 from toolchain.profiles import Profile, load_profile
 from toolchain.recipe import Recipe, load_recipe
@@ -33,6 +33,7 @@ class Predicted:
     """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell."""
 
     runtime: str
+    precision: Precision
     profile: str
     clock: Clock
     length: int | None
@@ -44,6 +45,7 @@ class Predicted:
         """What `edgewright predict --json` prints of it."""
         return {
             "runtime": self.runtime,
+            "precision": self.precision,
             "profile": self.profile,
             "clock": self.clock,
             "length": self.length,
@@ -76,8 +78,9 @@ def predictions(
     length: int | None = None,
     threads: int | None = None,
     clock: Clock = "wall",
+    precision: Precision = "int8",
 ) -> tuple[Predicted, ...]:
-    """Of each artifact of a bundle, or that a recipe asks for, or of one runtime's alone.
+    """Of each artifact of a bundle, or that a recipe asks for, or of one runtime's alone; or of their float twins.
 
     Without a `length` it is the median of a bundle's own examples. Raises `InputError` where nothing can be said.
     """
@@ -93,9 +96,8 @@ def predictions(
     known = [each for each in chosen if each.runtime in RUNTIMES]
     if not known:
         raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")
-    return tuple(
-        _predicted(each, profile, budget, usual if length is None else length, threads, clock) for each in known
-    )
+    asked = usual if length is None else length
+    return tuple(_predicted(each, profile, budget, asked, threads, clock, precision) for each in known)
 
 
 def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str) -> dict[str, Any] | None:
@@ -167,18 +169,24 @@ def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[_Subject]:
 
 
 def _predicted(
-    subject: _Subject, profile: Profile, budget: Budget, length: int, threads: int | None, clock: Clock
+    subject: _Subject,
+    profile: Profile,
+    budget: Budget,
+    length: int,
+    threads: int | None,
+    clock: Clock,
+    precision: Precision,
 ) -> Predicted:
     count = threads or profile.preferences.default_threads.value
-    prices = prices_for(profile, runtime=subject.runtime, precision="int8", clock=clock)
-    found = predict(
-        prices, subject.structure, length=subject.run_length(length), threads=count, file_bytes=subject.file_bytes
-    )
+    prices = prices_for(profile, runtime=subject.runtime, precision=precision, clock=clock)
+    known = subject.file_bytes if precision == "int8" else None
+    file_bytes = subject.structure.weight_bytes(int8=precision == "int8") if known is None else known
+    found = predict(prices, subject.structure, length=subject.run_length(length), threads=count, file_bytes=file_bytes)
     if budget.peak_memory_mb is None and profile.budget is not None:
         budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
-    file_bytes = subject.structure.weight_bytes(int8=True) if subject.file_bytes is None else subject.file_bytes
     return Predicted(
         runtime=subject.runtime,
+        precision=precision,
         profile=profile.name,
         clock=clock,
         length=length or None,

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.prediction [--json] [--quick] [--host] [--a53] [--a72] [--a76] [--published]
 
-Without a switch all four machines are asked; a switch asks its machine alone, and `--published` none: it compares what
-follows from profiles' facts alone with latencies that others published of boards. Sixty student encoders with sizes drawn
-at random, each at three lengths, under ExecuTorch and LiteRT in int8. A machine is calibrated first if it was not yet;
-the emulated boards' clock counts instructions. `--quick` draws twelve.
+Without a switch all four machines are asked; a switch asks its machine alone. Sixty student encoders with sizes drawn
+at random, each at three lengths, under those runtimes in int8 that the machine was calibrated for, which is done first
+where it was not; the emulated boards' clock counts instructions. `--quick` draws twelve. `--published` asks no machine:
+it compares what follows from profiles' facts alone with latencies that others published of boards.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from targets import open_target
 from targets.base import Target
 from tests.benchmarks.options import parsed
 from toolchain.bundle import sha256_of
-from toolchain.calibration import RUNTIMES, calibrate, load_calibration, prices_for, profile_for
+from toolchain.calibration import calibrate, load_calibration, prices_for, profile_for
 from toolchain.deploy import deploy
 from toolchain.hardware.pricing import Precision, Roofline, predict
 from toolchain.hardware.trace import structure_of
@@ -140,12 +140,11 @@ def figures(machine: str, probes: Sequence[Probe]) -> Iterator[dict[str, Any]]:
     clock = clock_of(address)
     profile = load_profile(profile_for(address, None))
     started = time.perf_counter()
-    calibrated = load_calibration(profile.name, clock) is None
-    if calibrated:
-        calibrate(address)
-    calibrated_s = time.perf_counter() - started if calibrated else None
+    known = load_calibration(profile.name, clock)
+    calibration = known or calibrate(address)
+    calibrated_s = None if known else time.perf_counter() - started
     with closing(open_target(address, instruction_clock=clock == "instructions")) as target:
-        for runtime in RUNTIMES:
+        for runtime in dict.fromkeys(each.runtime for each in calibration.tables):
             prices = prices_for(profile, runtime=runtime, precision="int8", clock=clock)
             points = [point for probe in probes for point in compared(target, probe, runtime, prices, clock)]
             yield {"machine": machine, "runtime": runtime, "calibrated_s": calibrated_s, **judged(points, clock)}

@@ -18,6 +18,7 @@ def calibrate(
         str | None,
         typer.Option("--runtime", metavar="executorch|litert", help="One runtime alone; by default both."),
     ] = None,
+    floats: Annotated[bool, typer.Option("--float", help="Price float artifacts too, not only int8 ones.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Time some dozen small models on a target, and fit the prices of operators to them.
@@ -41,7 +42,13 @@ def calibrate(
         if runtime is not None and runtime not in RUNTIMES:
             raise UnknownNameError("runtime that predictions are made for", runtime, RUNTIMES)
         with shown_progress() as progress:
-            made = run(address, profile=profile, runtimes=(runtime,) if runtime else RUNTIMES, progress=progress)
+            made = run(
+                address,
+                profile=profile,
+                runtimes=(runtime,) if runtime else RUNTIMES,
+                precisions=("int8", "float") if floats else ("int8",),
+                progress=progress,
+            )
     if as_json:
         output.emit(made.model_dump(mode="json"))
     else:

@@ -25,6 +25,7 @@ def predict(
     emulated: Annotated[
         bool, typer.Option("--emulated", help="By the instruction clock of the emulated board, not the board's own.")
     ] = False,
+    floats: Annotated[bool, typer.Option("--float", help="Of the float twin, to compare with.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Say how long an inference will take on a device, what limits it, and how much memory it needs.
@@ -49,6 +50,7 @@ def predict(
             length=length,
             threads=threads,
             clock="instructions" if emulated else "wall",
+            precision="float" if floats else "int8",
         )
     documents = [each.document() for each in found]
     if as_json:

@@ -131,8 +131,8 @@ def predict(
 ) -> Prediction:
     """One inference of a text of `length` tokens, or of an image, where the length counts for nothing.
 
-    `file_bytes` is the artifact's size where it is known. The interval is one that nine of ten measurements should
-    lie in.
+    `file_bytes` is the artifact's size; None is that of the weights in int8. The interval is one that nine of ten
+    measurements should lie in.
     """
     cost = prices.cost(structure, length)
     divided = prices.shared(threads)

@@ -93,7 +93,8 @@ def prediction_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     parts: list[RenderableType] = []
     for row in found:
         of = f", {row['length']} tokens" if row["length"] else ""
-        title = f"{row['runtime']} on {row['profile']}{of}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        title = f"{row['runtime']} {row['precision']} on {row['profile']}{of}, {row['threads']} thread"
+        title += "s" if row["threads"] > 1 else ""
         shares = sorted(row["by_limit"].items(), key=lambda each: -each[1])
         kinds = sorted(row["by_kind"].items(), key=lambda each: -each[1])[:SHOWN_KINDS]
         memory, spread = row["peak_memory_bytes"], row["memory_spread"]
