@@ -57,12 +57,16 @@ class Predicted:
 
 @dataclass(frozen=True, kw_only=True)
 class _Subject:
-    """An artifact that is there, or will be; `lengths` are its fixed ones."""
+    """An artifact that is there, or will be; `lengths` are its fixed ones.
+
+    Where it takes any, its memory is set aside for the longest, `planned_length`.
+    """
 
     runtime: str
     structure: Structure
     lengths: tuple[int, ...]
     file_bytes: float | None
+    planned_length: int | None
     notes: tuple[str, ...] = ()
 
     def run_length(self, length: int) -> int:
@@ -115,7 +119,7 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
         )
     except InputError as error:
         return {"unknown": str(error)}
-    subject = _subject(artifact)
+    subject = _subject(artifact, bundle.manifest.task.max_length)
     lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
     found = predict(
         prices,
@@ -123,6 +127,7 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
         length=lengths[len(lengths) // 2],
         threads=measurement.threads,
         file_bytes=artifact.bytes,
+        planned_length=subject.planned_length,
     )
     return {"profile": name, **found.document()}
 
@@ -140,16 +145,20 @@ def _usual_length(bundle: Bundle) -> int:
 
 def _of_bundle(bundle: Bundle) -> Iterator[_Subject]:
     for artifact in bundle.manifest.artifacts:
-        yield _subject(artifact)
+        yield _subject(artifact, bundle.manifest.task.max_length)
 
 
-def _subject(artifact: ArtifactFacts) -> _Subject:
+def _subject(artifact: ArtifactFacts, longest: int) -> _Subject:
     if artifact.structure is None:
         raise InputError(
             "the bundle does not say what its model computes: it was built before that was kept; build it again"
         )
     return _Subject(
-        runtime=artifact.runtime, structure=artifact.structure, lengths=artifact.lengths, file_bytes=artifact.bytes
+        runtime=artifact.runtime,
+        structure=artifact.structure,
+        lengths=artifact.lengths,
+        file_bytes=artifact.bytes,
+        planned_length=None if artifact.lengths else longest,
     )
 
 
@@ -164,6 +173,7 @@ def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[_Subject]:
             structure=plan.structure(padded=fixed),
             lengths=plan.form.lengths if fixed else (),
             file_bytes=None,
+            planned_length=None if fixed else plan.form.max_length,
             notes=plan.notes,
         )
 
@@ -181,7 +191,14 @@ def _predicted(
     prices = prices_for(profile, runtime=subject.runtime, precision=precision, clock=clock)
     known = subject.file_bytes if precision == "int8" else None
     file_bytes = subject.structure.weight_bytes(int8=precision == "int8") if known is None else known
-    found = predict(prices, subject.structure, length=subject.run_length(length), threads=count, file_bytes=file_bytes)
+    found = predict(
+        prices,
+        subject.structure,
+        length=subject.run_length(length),
+        threads=count,
+        file_bytes=file_bytes,
+        planned_length=subject.planned_length,
+    )
     if budget.peak_memory_mb is None and profile.budget is not None:
         budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
     return Predicted(

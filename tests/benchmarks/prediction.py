@@ -30,7 +30,7 @@ from toolchain.hardware.pricing import Precision, Roofline, predict
 from toolchain.hardware.trace import structure_of
 from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, measure
-from toolchain.probes import Probe, Shape
+from toolchain.probes import LONGEST, Probe, Shape
 from toolchain.profiles import load_profile
 
 MACHINES = {
@@ -154,12 +154,13 @@ def compared(target: Target, probe: Probe, runtime: str, prices: Any, clock: Clo
     """Predict, then measure."""
     file = probe.file(runtime, "int8")
     size, structure = file.stat().st_size, probe.structure(runtime)
+    planned = LONGEST if runtime == "executorch" else None
     place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=TEXTS if runtime == "litert" else ())
     protocol = EMULATED if clock == "instructions" else ON_HOST
     seen = measure(target, place.artifact, place.runtime, probe.inputs(runtime), protocol=protocol, clock=clock)
     for length, samples in zip(TEXTS, seen.latency_by_input, strict=True):
         begun = time.perf_counter()
-        found = predict(prices, structure, length=length, file_bytes=size)
+        found = predict(prices, structure, length=length, file_bytes=size, planned_length=planned)
         yield Point(
             model=probe.name,
             length=length,

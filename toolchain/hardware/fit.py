@@ -30,7 +30,7 @@ LEAST_SAMPLES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One measured point; `model` tells which of them are of one file."""
+    """One measured point; `model` tells which of them are of one file, whose peak is that of its longest."""
 
     model: str
     structure: Structure
@@ -113,8 +113,9 @@ def _table(samples: Sequence[Sample], tile: Tile, source: str) -> Table:
     for sample in samples:
         for operator in sample.structure.operators:
             seen[operator.kind].append(operator.at(sample.length))
-    wanted = np.array([float(each.peak_bytes) for each in samples])
-    shares = np.array([memory_terms(each.structure, each.length, each.file_bytes) for each in samples])
+    longest = list({each.model: each for each in sorted(samples, key=lambda each: each.length)}.values())
+    wanted = np.array([float(each.peak_bytes) for each in longest])
+    shares = np.array([memory_terms(each.structure, each.length, each.file_bytes) for each in longest])
     return Table(
         source=source,
         tile=tile,
@@ -130,7 +131,8 @@ def _table(samples: Sequence[Sample], tile: Tile, source: str) -> Table:
 
 def _left_out(samples: Sequence[Sample], tile: Tile, source: str) -> tuple[list[float], list[float]]:
     """The relative errors of latency and memory on models that a table was not fitted to."""
-    models = list(dict.fromkeys(each.model for each in samples))
+    longest = {each.model: max(other.length for other in samples if other.model == each.model) for each in samples}
+    models = list(longest)
     errors: list[float] = []
     memory_errors: list[float] = []
     for fold in range(FOLDS):
@@ -144,5 +146,6 @@ def _left_out(samples: Sequence[Sample], tile: Tile, source: str) -> tuple[list[
             if each.model in aside and kinds <= set(table.rates):
                 said = predict(table, each.structure, length=each.length, file_bytes=each.file_bytes)
                 errors.append(abs(said.latency_ms / each.latency_ms - 1))
-                memory_errors.append(abs(said.peak_memory_bytes / each.peak_bytes - 1))
+                if each.length == longest[each.model]:
+                    memory_errors.append(abs(said.peak_memory_bytes / each.peak_bytes - 1))
     return errors or [1.0], memory_errors or [1.0]

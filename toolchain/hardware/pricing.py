@@ -127,12 +127,19 @@ class Prediction:
 
 
 def predict(
-    prices: Prices, structure: Structure, *, length: int, threads: int = 1, file_bytes: float | None = None
+    prices: Prices,
+    structure: Structure,
+    *,
+    length: int,
+    threads: int = 1,
+    file_bytes: float | None = None,
+    planned_length: int | None = None,
 ) -> Prediction:
     """One inference of a text of `length` tokens, or of an image, where the length counts for nothing.
 
-    `file_bytes` is the artifact's size; None is that of the weights in int8. The interval is one that nine of ten
-    measurements should lie in.
+    `file_bytes` is the artifact's size; None is that of the weights in int8. Memory is that of texts of
+    `planned_length`, where a runtime sets it aside for the longest. The interval is one that nine of ten measurements
+    should lie in.
     """
     cost = prices.cost(structure, length)
     divided = prices.shared(threads)
@@ -146,7 +153,7 @@ def predict(
         limited_by=max(LIMITS, key=by_limit.__getitem__),
         by_limit=by_limit,
         by_kind={kind: ms * total / whole for kind, ms in cost.by_kind.items()} if whole else dict(cost.by_kind),
-        peak_memory_bytes=round(prices.memory_bytes(structure, length, size)),
+        peak_memory_bytes=round(prices.memory_bytes(structure, planned_length or length, size)),
         memory_spread=cost.memory_spread,
         source=prices.source,
         notes=cost.notes,
