@@ -19,14 +19,16 @@ def history_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """For what is built once for several tests: the user's history is not for it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEWRIGHT_HISTORY", str(tmp_path_factory.mktemp("history") / "history.sqlite"))
+        patch.setenv("EDGEWRIGHT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield
 
 
 @pytest.fixture(autouse=True)
 def own_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a test's builds and measurements are kept: not among the user's."""
+    """Where a test's builds, measurements and calibrations are kept: not among the user's."""
     file = tmp_path / "history" / "history.sqlite"
     monkeypatch.setenv("EDGEWRIGHT_HISTORY", str(file))
+    monkeypatch.setenv("EDGEWRIGHT_DATA_DIR", str(tmp_path / "data"))
     return file
 
 

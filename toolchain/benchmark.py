@@ -1,12 +1,13 @@
 """Measure a bundle on a target: push, check every hash and the outputs there, time, and judge the budget.
 
 In:  a bundle's path, a target's address.
-Out: `BenchResult`: the measurement, the parity found on that machine's own core, and the verdict; on request also how
-     much faster than its float twin the artifact is there.
+Out: `BenchResult`: the measurement, the parity found on that machine's own core, what was predicted, and the verdict;
+     on request also how much faster than its float twin the artifact is there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
 from toolchain.measure.measurement import Clock, Measurement, clock_of
 from toolchain.measure.protocol import Protocol, measure_in_turn
+from toolchain.prediction import expected
 from toolchain.progress import Progress, Silent
 from toolchain.report.int8 import Int8Row, int8_measured
 from toolchain.report.operators import operators_of
@@ -27,13 +29,17 @@ from toolchain.report.operators import operators_of
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """One artifact of a bundle on one target; `int8` says what int8 bought there, where that was asked for."""
+    """One artifact of a bundle on one target; `int8` says what int8 bought there, where that was asked for.
+
+    `predicted` is what was to be expected, as `prediction.expected` says it.
+    """
 
     bundle: Bundle
     measurement: Measurement
     parity: Parity
     verdict: Verdict
     int8: Int8Row | None = None
+    predicted: Mapping[str, Any] | None = None
 
     def summary(self) -> dict[str, Any]:
         """What `edgewright bench --json` prints."""
@@ -46,6 +52,7 @@ class BenchResult:
             "score": self.bundle.artifact(self.measurement.runtime).score,
             **self.measurement.document(),
             "parity": self.parity.document(),
+            **({"predicted": dict(self.predicted)} if self.predicted else {}),
             **({"against_float": self.int8.document()} if self.int8 else {}),
             **({"operators": found.document()} if (found := operators_of(self.measurement)) else {}),
             "budget": self.verdict.summary(),
@@ -146,6 +153,7 @@ def _benched(
         parity=parity,
         verdict=_verdict(opened, artifact, measurement),
         int8=int8_measured(opened.manifest, artifact, measurement, twin[0][0]) if twin else None,
+        predicted=expected(opened, artifact, measurement, address),
     )
 
 

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from toolchain.budget import Budget
 from toolchain.errors import BundleError, UnknownNameError
+from toolchain.hardware.operators import Structure
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 from toolchain.profiles import Runtime
@@ -76,7 +77,7 @@ class ArtifactFacts(_Part):
     """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length.
 
     It takes one example at a time and, where that is not 1, also `batch` at once, by the same weights. `float_file` is
-    its float twin, where the bundle has that too.
+    its float twin, where the bundle has that too. `structure` is what it computes, for predictions.
     """
 
     runtime: Runtime
@@ -94,6 +95,7 @@ class ArtifactFacts(_Part):
     peak_rss_bytes: int
     float_file: str | None = None
     batch: Annotated[int, Field(ge=1)] = 1
+    structure: Structure | None = None
 
 
 class StageFacts(_Part):

@@ -312,7 +312,7 @@ def _export(plan: Plan, runtime: str, teacher: Side, student: Side, sensitivity:
 
 def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
     teacher, student = made.teacher.stage, made.student
-    artifacts = tuple(_artifact(plan, each, timed) for each in made.exported)
+    artifacts = tuple(_artifact(plan, each, timed, student.subject()) for each in made.exported)
     verdicts = {artifact.runtime: _verdict(plan, teacher, artifact) for artifact in artifacts}
     best = min(artifacts, key=lambda artifact: _rank(plan, artifact, verdicts[artifact.runtime]))
 
@@ -355,7 +355,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
     return BuildResult(bundle=bundle, verdict=verdicts[best.runtime])
 
 
-def _artifact(plan: Plan, each: Exported, timed: Done) -> ArtifactFacts:
+def _artifact(plan: Plan, each: Exported, timed: Done, subject: stages.Subject) -> ArtifactFacts:
     teacher, twin, int8 = (timed.findings[f"{each.runtime} {role}"] for role in ("teacher", "float", "int8"))
     file = each.file(each.int8)
     return ArtifactFacts(
@@ -374,6 +374,7 @@ def _artifact(plan: Plan, each: Exported, timed: Done) -> ArtifactFacts:
         peak_rss_bytes=int8["peak_rss_bytes"],
         float_file=each.float_name if plan.recipe.stages.export.keep_float else None,
         batch=plan.recipe.stages.export.batch,
+        structure=stages.structure_for(subject.module(padded=bool(each.lengths)), subject.form),
     )
 
 

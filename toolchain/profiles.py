@@ -1,20 +1,25 @@
 """One device's facts, each with how sure it is and where it comes from.
 
-In:  `profiles/*.toml` by name, or a TOML file of the user's by path.
-Out: a `Profile`. What its numbers imply for a model (latency, memory) is `hardware`'s concern.
+In:  `profiles/*.toml` by name, or a TOML file of the user's by path; either may extend another.
+Out: a `Profile`, whose facts do not contradict each other. What its numbers imply for a model (latency, memory) is
+     `hardware`'s concern.
 Every field, its unit and how it is measured is told in `profiles/README.md`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from toolchain.reading import Source, find_source, names_on, read_toml
+from toolchain.cores import CORES, unknown_core
+from toolchain.errors import InvalidFileError
+from toolchain.reading import Location, Source, find_source, key_lines, names_on, parsed_toml, place_of, validated
 
 Value = TypeVar("Value")
 Count = Annotated[int, Field(gt=0)]
@@ -28,6 +33,11 @@ CONFIDENCE = {
     "C": "computed from other facts",
     "U": "unverified",
 }
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+PEAK_TOLERANCE = 0.1
+HIGHEST_CLOCK_MHZ = 7000
+HOTTEST_C = 125
+HIGHEST_BANDWIDTH_GB_S = 1000
 _NO_CORE = {"max", "host"}
 
 
@@ -44,8 +54,8 @@ class Sourced(_Part, Generic[Value]):
     source: Annotated[str, Field(min_length=1)]
 
 
-class Processor(_Part):
-    """The cores, all of one kind, and which of the int8 instructions they have."""
+class Cluster(_Part):
+    """Cores of one kind, and which of the int8 instructions they have."""
 
     core: Sourced[str]
     cores: Sourced[Count]
@@ -55,12 +65,27 @@ class Processor(_Part):
     int8_peak_gops: Sourced[Amount]
 
 
-class Caches(_Part):
-    """Sizes in KiB; `l2_cores` is how many cores share one L2."""
+class Processor(Cluster):
+    """The fastest cluster, on which a model runs unless told otherwise, and the slower ones where cores are unlike.
 
-    l1_data_kib: Sourced[Count]
-    l2_kib: Sourced[Count]
-    l2_cores: Sourced[Count]
+    `features` are the flags of `/proc/cpuinfo` that kernels ask for.
+    """
+
+    features: Sourced[tuple[str, ...]] | None = None
+    slower: tuple[Cluster, ...] = ()
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The fastest first."""
+        return (self, *self.slower)
+
+
+class Caches(_Part):
+    """Sizes in KiB, of the fastest cluster; `l2_cores` is how many cores share one L2. None is what is not known."""
+
+    l1_data_kib: Sourced[Count] | None = None
+    l2_kib: Sourced[Count] | None = None
+    l2_cores: Sourced[Count] | None = None
     l3_kib: Sourced[Count] | None = None
 
 
@@ -73,11 +98,29 @@ class Memory(_Part):
 
 
 class Preferences(_Part):
-    """How a model is shaped and run for this device: runtimes on offer, sizes kernels like, threads."""
+    """How a model is shaped and run for this device: runtimes on offer, sizes kernels like, threads.
+
+    `packages` are what those runtimes are installed or pushed as, with their versions.
+    """
 
     runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1)]
+    packages: Sourced[tuple[str, ...]] | None = None
     int8_channel_multiple: Sourced[Count]
+    int8_tile_rows: Sourced[Count] | None = None
     default_threads: Sourced[Count]
+
+
+class Thermal(_Part):
+    """Where the device slows itself down, and to what."""
+
+    limit_c: Sourced[Count]
+    clock_beyond_mhz: Sourced[Count] | None = None
+
+
+class DefaultBudget(_Part):
+    """What a model may take there where a recipe does not say."""
+
+    peak_memory_mb: Sourced[Count]
 
 
 def _a_real_core(cpu: str) -> str:
@@ -96,14 +139,17 @@ class Emulation(_Part):
 
 
 class Profile(_Part):
-    """Everything Edgewright knows about one kind of device."""
+    """Everything Edgewright knows about one kind of device; what it does not say it has from what it `extends`."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     title: str
+    extends: str | None = None
     processor: Processor
-    caches: Caches
+    caches: Caches = Caches()
     memory: Memory
     preferences: Preferences
+    thermal: Thermal | None = None
+    budget: DefaultBudget | None = None
     emulation: Emulation | None = None
     notes: tuple[str, ...] = ()
 
@@ -121,9 +167,175 @@ def find_profile(name_or_path: str | Path) -> Source:
 def load_profile(name_or_path: str | Path) -> Profile:
     """Read a profile by name or path.
 
-    Raises `UnknownNameError` with the nearest names, `InvalidFileError` with every fault of the file.
+    Raises `UnknownNameError` with the nearest names, `InvalidFileError` with every fault of the file: what is missing
+    or of the wrong kind, and what cannot be true.
     """
-    return read_toml(find_profile(name_or_path), Profile)
+    source = find_profile(name_or_path)
+    values = _extended(source, (source.name,))
+    profile = validated(Profile, values, file=source.name, lines=key_lines(source.text))
+    if faults := list(contradictions(profile)):
+        lines = key_lines(source.text)
+        raise InvalidFileError(source.name, [(place_of(where, lines), what) for where, what in faults])
+    return profile
+
+
+def facts_of(profile: Profile) -> list[tuple[str, Sourced[Any]]]:
+    """(place, fact) of every fact that has a mark, in the order of the schema."""
+    return [(".".join(map(str, where)), fact) for where, fact in _facts(profile)]
+
+
+def _extended(source: Source, seen: tuple[str, ...]) -> dict[str, Any]:
+    """A file's values over those of the profile it extends, fact by fact."""
+    own = parsed_toml(source)
+    parent = own.get("extends")
+    if not isinstance(parent, str):
+        return own
+    inside = source.folder / parent
+    above = find_profile(inside if parent.endswith(".toml") else parent)
+    if above.name in seen:
+        raise InvalidFileError(source.name, [("extends", f"leads back to {parent}; a profile cannot extend itself")])
+    return _over(_extended(above, (*seen, above.name)), own)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        section = isinstance(value, dict) and isinstance(under, dict) and "value" not in value
+        merged[key] = _over(under, value) if section and under is not None else value
+    return merged
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """Two numbers of a profile, by their places, of which the first may not be above the second."""
+
+    small: str
+    large: str
+    because: str
+
+
+_ORDERS = (
+    _Order(small="memory.usable_mb", large="memory.ram_mb", because="Linux cannot see more than there is"),
+    _Order(small="caches.l1_data_kib", large="caches.l2_kib", because="a cache is no larger than the next one"),
+    _Order(small="caches.l2_kib", large="caches.l3_kib", because="a cache is no larger than the next one"),
+    _Order(small="emulation.ram_mb", large="memory.ram_mb", because="the virtual machine may not have more"),
+    _Order(small="budget.peak_memory_mb", large="memory.ram_mb", because="a model cannot take more than there is"),
+    _Order(small="thermal.clock_beyond_mhz", large="processor.clock_mhz", because="a hot device is not faster"),
+)
+_LIMITS = (
+    ("thermal.limit_c", HOTTEST_C, "°C"),
+    ("memory.copy_bandwidth_gb_s", HIGHEST_BANDWIDTH_GB_S, "GB/s"),
+)
+
+
+def contradictions(profile: Profile) -> Iterator[tuple[Location, str]]:
+    """(place, sentence) of each fact that cannot be true, or not beside the others."""
+    yield from _reversed_ranges(profile)
+    for place, cluster in enumerate(profile.processor.clusters):
+        yield from _of_core(("processor",) if place == 0 else ("processor", "slower", place - 1), cluster)
+    yield from _of_processor(profile)
+    for order in _ORDERS:
+        small, large = _number(profile, order.small), _number(profile, order.large, highest=True)
+        if small is not None and large is not None and small > large:
+            yield tuple(order.small.split(".")), f"{small:g} is above {order.large}, {large:g}; {order.because}"
+    for name, limit, unit in _LIMITS:
+        value = _number(profile, name, highest=True)
+        if value is not None and value > limit:
+            yield tuple(name.split(".")), f"{value:g} {unit} is more than any device has; at most {limit:g}"
+
+
+def _reversed_ranges(profile: Profile) -> Iterator[tuple[Location, str]]:
+    for where, fact in _facts(profile):
+        low, high = fact.value, fact.highest
+        if isinstance(low, int | float) and isinstance(high, int | float) and high < low:
+            yield where, f"highest is {high:g}, below value, {low:g}; write the lower end as value"
+
+
+def _facts(part: BaseModel, where: Location = ()) -> Iterator[tuple[Location, Sourced[Any]]]:
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if isinstance(value, Sourced):
+            yield (*where, name), value
+        elif isinstance(value, BaseModel):
+            yield from _facts(value, (*where, name))
+        elif isinstance(value, tuple):
+            for place, each in enumerate(value):
+                if isinstance(each, BaseModel):
+                    yield from _facts(each, (*where, name, place))
+
+
+def _of_core(where: Location, cluster: Cluster) -> Iterator[tuple[Location, str]]:
+    """A cluster beside what its core's design says."""
+    name, core = cluster.core.value, CORES.get(cluster.core.value)
+    clock = cluster.clock_mhz
+    if clock.value > HIGHEST_CLOCK_MHZ:
+        yield (
+            (*where, "clock_mhz"),
+            f"{clock.value} MHz is above {HIGHEST_CLOCK_MHZ}, which no core runs at; is it kHz?",
+        )
+    if core is None:
+        yield (*where, "core"), f"{name!r} {unknown_core(name)}"
+        return
+    for feature, fact, has in (
+        ("dot_product", cluster.dot_product, core.dot_product),
+        ("fp16", cluster.fp16, core.fp16),
+    ):
+        # A generic x86-64 machine may have either; of Arm's cores the design decides.
+        if fact.value != has and name != "x86-64":
+            yield (*where, feature), f"is {str(fact.value).lower()}, but every {name} {'has' if has else 'lacks'} it"
+    gops = cluster.int8_peak_gops
+    lowest, highest = (
+        core.int8_operations_per_cycle * each / 1000 for each in (clock.value, clock.highest or clock.value)
+    )
+    within = lowest * (1 - PEAK_TOLERANCE) <= gops.value <= highest * (1 + PEAK_TOLERANCE)
+    if not within and name != "x86-64":
+        yield (
+            (*where, "int8_peak_gops"),
+            f"{gops.value:g} does not follow from {core.int8_operations_per_cycle} operations a cycle of a {name} at "
+            f"{clock.value} MHz, which make {lowest:.3g}",
+        )
+
+
+def _of_processor(profile: Profile) -> Iterator[tuple[Location, str]]:
+    processor, emulation = profile.processor, profile.emulation
+    features = processor.features.value if processor.features else None
+    if (
+        features is not None
+        and processor.core.value != "x86-64"
+        and ("asimddp" in features) != processor.dot_product.value
+    ):
+        yield ("processor", "features"), "and dot_product contradict each other: its flag is asimddp"
+    for place, cluster in enumerate(processor.slower):
+        if cluster.int8_peak_gops.value > processor.int8_peak_gops.value:
+            yield (
+                ("processor", "slower", place),
+                f"{cluster.core.value} is faster than {processor.core.value}; the fastest cluster comes first",
+            )
+    cores = sum(cluster.cores.value for cluster in processor.clusters)
+    for where, count in (
+        (("preferences", "default_threads"), profile.preferences.default_threads.value),
+        (("caches", "l2_cores"), profile.caches.l2_cores.value if profile.caches.l2_cores else 1),
+        (("emulation", "cpus"), emulation.cpus if emulation else 1),
+    ):
+        if count > cores:
+            yield where, f"{count} is more than the {cores} cores there are"
+    core = CORES.get(processor.core.value)
+    if emulation and core and emulation.cpu != core.emulated_as:
+        wanted = f"{core.emulated_as!r}" if core.emulated_as else "left out, as QEMU has no such core"
+        yield (
+            ("emulation", "cpu"),
+            f"{emulation.cpu!r} does not stand for a {processor.core.value}; it must be {wanted}",
+        )
+
+
+def _number(profile: Profile, place: str, *, highest: bool = False) -> float | None:
+    part: Any = profile
+    for name in place.split("."):
+        part = getattr(part, name, None)
+    if isinstance(part, Sourced):
+        part = part.highest if highest and part.highest is not None else part.value
+    return None if part is None else float(part)
 
 
 def _shelf() -> Traversable:

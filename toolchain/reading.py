@@ -91,12 +91,16 @@ def read_toml(source: Source, model: type[Model], *, also: Check | None = None) 
 
     Raises `InvalidFileError` with every fault: of syntax (the first one hides the rest), of a field, of `also`.
     """
+    values, lines = parsed_toml(source), key_lines(source.text)
+    return validated(model, values, file=source.name, folder=source.folder, lines=lines, also=also)
+
+
+def parsed_toml(source: Source) -> dict[str, Any]:
+    """A TOML text's values. Raises `InvalidFileError` with its first fault of syntax."""
     try:
-        values = tomllib.loads(source.text)
+        return tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidFileError(source.name, [_syntax_fault(str(error), source.text)]) from error
-    lines = key_lines(source.text)
-    return validated(model, values, file=source.name, folder=source.folder, lines=lines, also=also)
 
 
 def validated(
@@ -126,7 +130,7 @@ def validated(
         return result
     lines = lines or {}
     ordered = sorted(found, key=lambda fault: _line_of(fault[0], lines) or _NOWHERE)
-    raise InvalidFileError(file, [(_place(location, lines), sentence) for location, sentence in ordered])
+    raise InvalidFileError(file, [(place_of(location, lines), sentence) for location, sentence in ordered])
 
 
 def key_lines(text: str) -> dict[Location, int]:
@@ -190,7 +194,8 @@ def _line_of(location: Location, lines: Mapping[Location, int]) -> int | None:
     return None
 
 
-def _place(location: Location, lines: Mapping[Location, int]) -> str:
+def place_of(location: Location, lines: Mapping[Location, int]) -> str:
+    """A key's full name, and the line it stands on, or else its section."""
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
     line = _line_of(location, lines)
     return ", ".join(part for part in (f"line {line}" if line else "", name) if part) or "the whole file"

@@ -295,7 +295,7 @@ def test_a_classification_shows_labels_and_scores(
     [
         (["recipes", "list", "--json"], lambda found: found["recipes"][0]["name"] == "demo"),
         (["recipes", "show", "demo", "--json"], lambda found: found["stages"]["quantize"]["max_error_percent"] == 10),
-        (["profiles", "list", "--json"], lambda found: len(found["profiles"]) == 4),
+        (["profiles", "list", "--json"], lambda found: len(found["profiles"]) == 12),
         (["profiles", "show", "raspberry-pi-5", "--json"], lambda found: found["processor"]["cores"]["value"] == 4),
     ],
 )
@@ -336,8 +336,8 @@ def test_a_group_without_its_verb_shows_its_help(line: list[str], capfd: pytest.
 @pytest.mark.parametrize(
     "verb",
     [
-        *("build", "bench", "run", "compare", "gate", "report", "runner build"),
-        *("recipes list", "recipes show", "profiles list", "profiles show"),
+        *("build", "bench", "run", "predict", "calibrate", "compare", "gate", "report", "runner build"),
+        *("recipes list", "recipes show", "profiles list", "profiles show", "profiles check", "profiles new"),
         *("history list", "history show", "history export"),
     ],
 )

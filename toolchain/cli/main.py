@@ -20,7 +20,20 @@ import typer
 import typer.main
 
 from toolchain import __version__
-from toolchain.cli import bench, build, compare, history, output, profiles, recipes, report, run, runner
+from toolchain.cli import (
+    bench,
+    build,
+    calibrate,
+    compare,
+    history,
+    output,
+    predict,
+    profiles,
+    recipes,
+    report,
+    run,
+    runner,
+)
 from toolchain.errors import InputError, ToolchainError
 
 INTERRUPTED = 130
@@ -48,6 +61,8 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
+app.command("predict")(predict.predict)
+app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)
 app.command("gate")(compare.gate)
 app.command("report")(report.report)

@@ -137,6 +137,13 @@ def from_transformers(model: Any) -> Encoder:
     return encoder.eval()
 
 
+def shape_of(config: Any) -> EncoderShape:
+    """The sizes that a Hugging Face configuration describes. Raises as `from_transformers` does."""
+    family = text_family(config.model_type)
+    _check_plain(config, family)
+    return _shape_of(config, family)
+
+
 def _check_plain(config: Any, family: TextFamily) -> None:
     what = f"a model of type {config.model_type}"
     activation = getattr(config, family.sizes.get("hidden_act", "hidden_act"))

@@ -16,6 +16,7 @@ from rich.text import Text
 NOTHING = "–"
 SHOWN_CHARACTERS = 240
 SHOWN_OPERATORS = 12
+SHOWN_KINDS = 4
 ESTIMATE_NOTE = (
     "est. ms: an estimate from the profile's facts, of the layers alone, in int8. "
     "ms: measured where this was built, not on the device. change: of the score, against the row before; of int8, "
@@ -57,6 +58,7 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
             ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
             (_measured_at_once(summary), _latencies(summary["latency_ms"])),
             ("examples a second", _number(summary.get("examples_per_second"), "")),
+            *_expected(summary),
             ("load", _number(summary.get("load_ms"), " ms")),
             ("first inference", _number(summary.get("first_inference_ms"), " ms")),
             ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
@@ -77,6 +79,49 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
 def _measured_at_once(summary: Mapping[str, Any]) -> str:
     batch = summary.get("batch", 1)
     return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
+
+
+def _expected(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """What was predicted, and how far the measurement is from it."""
+    predicted = summary.get("predicted")
+    if predicted and "unknown" not in predicted:
+        off = 100 * (summary["latency_ms"]["p50"] / predicted["latency_ms"] - 1)
+        yield "predicted p50", f"{_interval(predicted)}; measured {off:+.0f} %; from {predicted['source']}"
+
+
+def _interval(predicted: Mapping[str, Any]) -> str:
+    low, high = (_rounded(predicted[name]) for name in ("low_ms", "high_ms"))
+    return f"{_rounded(predicted['latency_ms'])} ms ({low} to {high})"
+
+
+def prediction_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What is to be expected on a device: of each runtime latency, what limits it, memory, and the budget."""
+    parts: list[RenderableType] = []
+    for row in found:
+        of = f", {row['length']} tokens" if row["length"] else ""
+        title = f"{row['runtime']} {row['precision']} on {row['profile']}{of}, {row['threads']} thread"
+        title += "s" if row["threads"] > 1 else ""
+        shares = sorted(row["by_limit"].items(), key=lambda each: -each[1])
+        kinds = sorted(row["by_kind"].items(), key=lambda each: -each[1])[:SHOWN_KINDS]
+        memory, spread = row["peak_memory_bytes"], row["memory_spread"]
+        parts += [
+            Text(title, style="bold"),
+            _facts(
+                ("latency", _interval(row)),
+                ("limited by", ", ".join(f"{name} {_share(ms, row)}" for name, ms in shares)),
+                ("most of it", ", ".join(f"{name} {_share(ms, row)}" for name, ms in kinds)),
+                ("peak memory", f"{_megabytes(memory)} (up to {_megabytes(memory * (1 + spread))})"),
+                ("from", row["source"]),
+            ),
+            *(Text(note, style="yellow") for note in row["notes"]),
+            *([Text(CLOCK_NOTES["instructions"], style="yellow")] if row["clock"] == "instructions" else []),
+            _verdict(row["budget"]),
+        ]
+    return Group(*parts)
+
+
+def _share(ms: float, row: Mapping[str, Any]) -> str:
+    return f"{100 * ms / row['latency_ms']:.0f} %"
 
 
 def _operators(found: Mapping[str, Any]) -> RenderableType:
@@ -244,7 +289,9 @@ def _table(*heads: str, numbers_from: int | None = None) -> Table:
 
 def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, fact in facts.items():
-        if isinstance(fact, Mapping) and "confidence" not in fact:
+        if isinstance(fact, list) and any(isinstance(each, Mapping) for each in fact):
+            yield from _leaves({f"{name}[{place}]": each for place, each in enumerate(fact)}, prefix)
+        elif isinstance(fact, Mapping) and "confidence" not in fact:
             yield from _leaves(fact, f"{prefix}{name}.")
         else:
             yield prefix + name, fact

@@ -21,7 +21,9 @@ from toolchain.stages.images import (
     teach_image_student,
 )
 from toolchain.stages.plan import Done, Plan, image_model_of, images_of, model_of, texts_of, tokenizer_of
+from toolchain.stages.runtimes import Subject
 from toolchain.stages.sides import ImageSide, Side, TextSide, asked_texts
+from toolchain.stages.structures import structure_for
 from toolchain.stages.student import (
     AWARE,
     LESSONS,
@@ -41,6 +43,7 @@ __all__ = [
     "ImageSide",
     "Plan",
     "Side",
+    "Subject",
     "TextSide",
     "account",
     "artifact_name",
@@ -67,6 +70,7 @@ __all__ = [
     "schemes",
     "score_of",
     "smooth",
+    "structure_for",
     "teach_image_student",
     "teach_student",
     "texts_of",

@@ -24,8 +24,9 @@ from toolchain.quantize.sensitivity import Limits, checked, sensitivity
 from toolchain.quantize.simulated import linear_parts
 from toolchain.quantize.smooth import smoothed
 from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
-from toolchain.stages.runtimes import RUNTIMES, Int8, outputs_of
+from toolchain.stages.runtimes import PLACE, RUNTIMES, Int8, outputs_of
 from toolchain.stages.sides import Side
+from toolchain.stages.structures import slower_in_float
 from toolchain.stages.student import is_static
 from toolchain.stages.teacher import require_validation
 from toolchain.tasks.account import account_of
@@ -110,7 +111,9 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
             checked(model, settings.keep_float)
             narrow = [name for name in linear_parts(model) if int4 and name not in settings.keep_float]
             return {"kept_float": list(settings.keep_float), "int4": narrow, "static": static}
-        sample = student.sample(JUDGED)
+        sample, subject = student.sample(JUDGED), student.subject()
+        places = [f"{PLACE}.{part}" for part in subject.parts()]
+        slower = slower_in_float(subject.module(), subject.form, places, plan.profile)
         found = sensitivity(
             model,
             lambda trial: student.outputs(sample, model=trial),
@@ -120,11 +123,13 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
             calibration=settings.calibration,
             kept_float=settings.keep_float,
             int4=int4,
+            float_ms={place.removeprefix(f"{PLACE}."): ms for place, ms in slower.items()},
             told=plan.progress.update,
         )
         return {**found.document(), "static": static, "examples": len(sample)}
 
-    return stage(plan, name, {**settings.model_dump(), "static": static}, student.keys, make)
+    device = plan.profile.model_dump(mode="json", include={"processor", "caches", "memory", "preferences"})
+    return stage(plan, name, {**settings.model_dump(), "static": static}, {**student.keys, "device": device}, make)
 
 
 def _validation(student: Side) -> Callable[[Any], float]:

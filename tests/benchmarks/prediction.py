@@ -1,0 +1,276 @@
+"""How far predictions are from measurements, on models that no calibration has seen.
+
+    python -m tests.benchmarks.prediction [--json] [--quick] [--host] [--a53] [--a72] [--a76] [--published]
+
+Without a switch all four machines are asked; a switch asks its machine alone. Sixty student encoders with sizes drawn
+at random, each at three lengths, under those runtimes in int8 that the machine was calibrated for, which is done first
+where it was not; the emulated boards' clock counts instructions. `--quick` draws twelve. `--published` asks no machine:
+it compares what follows from profiles' facts alone with latencies that others published of boards.
+"""
+
+import itertools
+import json
+import random
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from targets import open_target
+from targets.base import Target
+from tests.benchmarks.options import parsed
+from toolchain.bundle import sha256_of
+from toolchain.calibration import calibrate, load_calibration, prices_for, profile_for
+from toolchain.deploy import deploy
+from toolchain.hardware.pricing import Precision, Roofline, predict
+from toolchain.hardware.trace import structure_of
+from toolchain.measure.measurement import Clock, clock_of
+from toolchain.measure.protocol import Protocol, measure
+from toolchain.probes import LONGEST, Probe, Shape
+from toolchain.profiles import load_profile
+
+MACHINES = {
+    "host": "local:",
+    "a53": "emulated://raspberry-pi-zero-2-w",
+    "a72": "emulated://raspberry-pi-4",
+    "a76": "emulated://raspberry-pi-5",
+}
+COUNT, QUICK_COUNT = 60, 12
+TEXTS = (11, 27, 50)
+ON_HOST = Protocol(restarts=1, warmup_runs=12, warmup_s=0.2, samples=90, min_seconds=0.5, max_seconds=5.0)
+EMULATED = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=6, min_seconds=0.0, max_seconds=4.0)
+# (within this share of the measurement, for so many predictions)
+GOALS = {"wall": ((0.10, 0.90), (0.25, 1.0)), "instructions": ((0.05, 0.95),)}
+ORDERED_BEYOND, ORDERED_GOAL = 0.10, 0.97
+MEMORY_WITHIN, MEMORY_BYTES = 0.10, 2e6
+FACTOR = 1.5
+# (whose figures, model, board, ms in float, ms in int8), four threads: XNNPACK's README of 2022, ncnn's benchmark table
+PUBLISHED: Sequence[tuple[str, str, str, float, float]] = (
+    ("XNNPACK", "MobileNetV1", "raspberry-pi-3b-plus", 114, 46),
+    ("XNNPACK", "MobileNetV1", "raspberry-pi-4", 77, 24),
+    ("ncnn", "ResNet50", "raspberry-pi-zero-2-w", 783, 498),
+    ("ncnn", "ResNet50", "raspberry-pi-3b-plus", 587, 392),
+    ("ncnn", "ResNet50", "raspberry-pi-4", 263, 197),
+    ("ncnn", "ResNet50", "raspberry-pi-5", 46.2, 40.8),
+    ("ncnn", "ResNet18", "raspberry-pi-4", 123, 83.9),
+    ("ncnn", "ResNet18", "raspberry-pi-5", 20.0, 16.7),
+)
+
+
+class Scores(nn.Module):
+    """A classifier of transformers as a module that gives a tensor."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        scores: Tensor = self.model(pixels).logits
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One model at one length: what was predicted, with its interval, and what was measured."""
+
+    model: str
+    length: int
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    measured_ms: float
+    predicted_bytes: int
+    measured_bytes: int
+    seconds: float  # that the prediction took
+
+    @property
+    def error(self) -> float:
+        """As a share of what was measured."""
+        return self.predicted_ms / self.measured_ms - 1
+
+
+def main() -> None:
+    options = parsed(
+        __doc__,
+        host="this machine",
+        a53="an emulated Cortex-A53",
+        a72="an A72",
+        a76="an A76",
+        published="boards, by facts alone",
+    )
+    if options.published:
+        found = published()
+        print(json.dumps(found, indent=2) if options.json else published_table(found))
+        return
+    chosen = [name for name in MACHINES if getattr(options, name)] or list(MACHINES)
+    probes = students(QUICK_COUNT if options.quick else COUNT)
+    rows = [row for name in chosen for row in figures(name, probes)]
+    print(json.dumps(rows, indent=2) if options.json else table(rows))
+
+
+def students(count: int) -> list[Probe]:
+    """Encoders of one to four layers, drawn with a seed: none of their sizes was chosen for the probes' sake."""
+    draw = random.Random(17)
+    found = []
+    for number in range(count):
+        width = draw.randrange(48, 385, 8)
+        head_width = draw.choice((16, 24, 32))
+        layers = tuple(
+            (draw.randint(1, 8), head_width, draw.randrange(32, 1025, 16)) for _ in range(draw.randint(1, 4))
+        )
+        shape = Shape(
+            width=width,
+            layers=layers,
+            vocabulary=draw.randrange(500, 8001, 100),
+            token_rank=draw.choice((None, None, 32, 64)),
+            pooling=draw.choice(("mean", "mean", "first")),
+            projected=draw.choice((0, 0, 384)),
+        )
+        found.append(Probe(name=f"student {number}", model=shape, texts=TEXTS))
+    return found
+
+
+def figures(machine: str, probes: Sequence[Probe]) -> Iterator[dict[str, Any]]:
+    """For each runtime how far predictions are off."""
+    address = MACHINES[machine]
+    clock = clock_of(address)
+    profile = load_profile(profile_for(address, None))
+    started = time.perf_counter()
+    known = load_calibration(profile.name, clock)
+    calibration = known or calibrate(address)
+    calibrated_s = None if known else time.perf_counter() - started
+    with closing(open_target(address, instruction_clock=clock == "instructions")) as target:
+        for runtime in dict.fromkeys(each.runtime for each in calibration.tables):
+            prices = prices_for(profile, runtime=runtime, precision="int8", clock=clock)
+            points = [point for probe in probes for point in compared(target, probe, runtime, prices, clock)]
+            yield {"machine": machine, "runtime": runtime, "calibrated_s": calibrated_s, **judged(points, clock)}
+
+
+def compared(target: Target, probe: Probe, runtime: str, prices: Any, clock: Clock) -> Iterator[Point]:
+    """Predict, then measure."""
+    file = probe.file(runtime, "int8")
+    size, structure = file.stat().st_size, probe.structure(runtime)
+    planned = LONGEST if runtime == "executorch" else None
+    place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=TEXTS if runtime == "litert" else ())
+    protocol = EMULATED if clock == "instructions" else ON_HOST
+    seen = measure(target, place.artifact, place.runtime, probe.inputs(runtime), protocol=protocol, clock=clock)
+    for length, samples in zip(TEXTS, seen.latency_by_input, strict=True):
+        begun = time.perf_counter()
+        found = predict(prices, structure, length=length, file_bytes=size, planned_length=planned)
+        yield Point(
+            model=probe.name,
+            length=length,
+            predicted_ms=found.latency_ms,
+            low_ms=found.low_ms,
+            high_ms=found.high_ms,
+            measured_ms=statistics.median(samples),
+            predicted_bytes=found.peak_memory_bytes,
+            measured_bytes=seen.peak_rss_bytes,
+            seconds=time.perf_counter() - begun,
+        )
+
+
+def judged(points: Sequence[Point], clock: Clock) -> dict[str, Any]:
+    """Shares of predictions that are near enough, beside their goals."""
+    errors = [abs(point.error) for point in points]
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(points, 2)
+        if abs(a.measured_ms - b.measured_ms) > ORDERED_BEYOND * min(a.measured_ms, b.measured_ms)
+    ]
+    ordered = [(a.predicted_ms < b.predicted_ms) == (a.measured_ms < b.measured_ms) for a, b in pairs]
+    # The peak is of all lengths that a process ran, so it is the longest one's.
+    whole = [point for point in points if point.length == max(TEXTS)]
+    remembered = [
+        abs(point.predicted_bytes - point.measured_bytes) <= max(MEMORY_WITHIN * point.measured_bytes, MEMORY_BYTES)
+        for point in whole
+    ]
+    return {
+        "models": len(whole),
+        "points": len(points),
+        "within": [
+            {"share": near, "of": sum(error <= near for error in errors) / len(errors), "goal": goal}
+            for near, goal in GOALS[clock]
+        ],
+        "median_error": statistics.median(errors),
+        "worst_error": max(errors),
+        "bias": statistics.median(point.error for point in points),
+        "in_interval": sum(point.low_ms <= point.measured_ms <= point.high_ms for point in points) / len(points),
+        "ordered": sum(ordered) / len(ordered),
+        "ordered_goal": ORDERED_GOAL,
+        "memory": sum(remembered) / len(remembered),
+        "prediction_ms": 1000 * statistics.median(point.seconds for point in points),
+        "measurements": [vars(point) for point in points],
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """For the README."""
+    lines = [
+        "| machine | runtime | points | near enough | median error | in the interval | order of pairs | memory |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        near = ", ".join(
+            f"{100 * each['of']:.0f} % within ±{100 * each['share']:.0f} % (goal {100 * each['goal']:.0f})"
+            for each in row["within"]
+        )
+        ordered = f"{100 * row['ordered']:.1f} % (goal {100 * row['ordered_goal']:.0f})"
+        lines.append(
+            f"| {row['machine']} | {row['runtime']} | {row['points']} | {near} | {100 * row['median_error']:.1f} % | "
+            f"{100 * row['in_interval']:.0f} % | {ordered} | {100 * row['memory']:.0f} % (goal 100) |"
+        )
+    taken = statistics.median(row["prediction_ms"] for row in rows)
+    return "\n".join([*lines, "", f"One prediction takes {taken:.2f} ms."])
+
+
+def published() -> list[dict[str, Any]]:
+    """Each row that was published beside what a profile's facts alone say of it."""
+    import torch
+    import transformers
+
+    configs = {
+        "MobileNetV1": transformers.MobileNetV1Config(),
+        "ResNet18": transformers.ResNetConfig(
+            depths=[2, 2, 2, 2], hidden_sizes=[64, 128, 256, 512], layer_type="basic"
+        ),
+        "ResNet50": transformers.ResNetConfig(),
+    }
+    pixels = torch.zeros(1, 3, 224, 224)
+    structures = {
+        name: structure_of(Scores(transformers.AutoModelForImageClassification.from_config(config)), [pixels])
+        for name, config in configs.items()
+    }
+    rows = []
+    for source, model, board, *measured in PUBLISHED:
+        profile = load_profile(board)
+        # ncnn computes floats in half precision where a core has it.
+        floats: Precision = "half" if source == "ncnn" and profile.processor.fp16.value else "float"
+        for precision, ms in zip((floats, "int8"), measured, strict=True):
+            found = predict(Roofline(profile=profile, precision=precision), structures[model], length=0, threads=4)
+            about = {"source": source, "model": model, "board": board, "precision": precision, "published_ms": ms}
+            rows.append({**about, "predicted_ms": found.latency_ms, "factor": found.latency_ms / ms})
+    return rows
+
+
+def published_table(rows: Sequence[dict[str, Any]]) -> str:
+    """For the README."""
+    lines = [
+        "| published by | model | board | precision | published, ms | by facts alone, ms | factor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [row[name] for name in ("source", "model", "board", "precision")]
+        lines.append(
+            f"| {' | '.join(cells)} | {row['published_ms']:g} | {row['predicted_ms']:.3g} | {row['factor']:.2f} |"
+        )
+    near = sum(1 / FACTOR <= row["factor"] <= FACTOR for row in rows)
+    return "\n".join([*lines, "", f"Four threads; {near} of {len(rows)} within a factor of {FACTOR:g} (goal: all)."])
+
+
+if __name__ == "__main__":
+    main()

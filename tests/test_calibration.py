@@ -1,0 +1,148 @@
+"""Calibration: what is kept, what goes on after Ctrl-C, and what is refused. Timings are made up, all else is real."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolchain import calibration
+from toolchain.calibration import calibrate, file_for, load_calibration, prices_for, profile_for
+from toolchain.errors import InputError, InvalidFileError, TargetError
+from toolchain.hardware.operators import SIZES
+from toolchain.hardware.pricing import Roofline, Table, Tile, predict
+from toolchain.measure.wheels import installed_version
+from toolchain.probes import BOTH, Probe, Shape
+from toolchain.profiles import load_profile
+
+HOST = load_profile("x86-64")
+RATES: dict[Any, tuple[float, ...]] = {
+    "linear": (0.004, 0.01, 0.02, 0.01, 0.01, 0.0),
+    "matmul": (0.003, 0.02, 0.0, 0.0, 0.0, 0.0),
+    "convolution": (0.003, 0.01, 0.0, 0.0, 0.0, 0.0),
+    "depthwise": (0.003, 0.02, 0.0),
+    "normalisation": (0.002, 0.3, 0.0),
+    "softmax": (0.002, 0.5, 0.0),
+    "embedding": (0.001, 0.1, 0.0),
+    "activation": (0.002, 0.4),
+    "elementwise": (0.001, 0.1),
+    "move": (0.001, 0.1),
+}
+TRUE = Table(
+    source="made up",
+    tile=Tile(rows=4, outputs=16),
+    base_ms=0.02,
+    rates=RATES,
+    seen={kind: ((0, 1 << 40),) * len(SIZES[kind]) for kind in RATES},
+    spread=0.0,
+    parallel_share=0.0,
+    memory=(12e6, 1.0, 1.0, 1.0),
+    memory_spread=0.0,
+)
+
+
+class Timed:
+    """Stands for the runners: `turns` are those that were timed; it may end early, or find the machine hot."""
+
+    def __init__(self) -> None:
+        self.turns: list[str] = []
+        self.ends_after: int | None = None
+        self.version = installed_version("executorch", "test")
+
+    def __call__(self, target: Any, turn: Any, clock: str) -> list[dict[str, Any]]:
+        if self.ends_after is not None and len(self.turns) >= self.ends_after:
+            raise KeyboardInterrupt
+        self.turns.append(turn.name)
+        structure = turn.probe.structure(turn.runtime)
+        rows = []
+        for length in turn.probe.lengths(turn.runtime):
+            said = predict(TRUE, structure, length=length, file_bytes=1e6)
+            ms = said.latency_ms * (0.6 if turn.threads > 1 else 1.0)
+            found = {"latency_ms": ms, "peak_bytes": said.peak_memory_bytes, "file_bytes": 1_000_000}
+            rows.append({"length": length, **found, "runtime_version": self.version})
+        return rows
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Timed:
+    monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGEWRIGHT_HOME", str(tmp_path / "home"))
+    made = Timed()
+    monkeypatch.setattr(calibration, "PROBES", {"int8": BOTH})
+    monkeypatch.setattr(calibration, "_timed", made)
+    monkeypatch.setattr(Probe, "file", lambda *_: Path("not asked for"))
+    return made
+
+
+def test_what_was_measured_is_kept_and_predicts_models_it_never_saw(timed: Timed) -> None:
+    made = calibrate("local:", runtimes=("executorch",))
+    kept = load_calibration("x86-64")
+    assert kept == made
+    assert made.profile == "x86-64"
+    assert [(each.runtime, each.precision) for each in made.tables] == [("executorch", "int8")]
+    prices = prices_for(HOST, runtime="executorch", precision="int8")
+    unseen = Probe(name="unseen", model=Shape(width=200, layers=((3, 32, 300), (5, 16, 720))))
+    structure = unseen.structure("executorch")
+    for length in (5, 20, 50):
+        expected = predict(TRUE, structure, length=length).latency_ms
+        found = predict(prices, structure, length=length)
+        assert found.latency_ms == pytest.approx(expected, rel=0.03)
+        assert found.source == "calibrated on local"
+
+
+def test_what_ctrl_c_ended_goes_on_where_it_stopped(timed: Timed) -> None:
+    timed.ends_after = 7
+    with pytest.raises(KeyboardInterrupt):
+        calibrate("local:", runtimes=("executorch",))
+    assert load_calibration("x86-64") is None
+    first, timed.ends_after = list(timed.turns), None
+    calibrate("local:", runtimes=("executorch",))
+    assert timed.turns[:7] == first
+    assert len(set(timed.turns)) == len(timed.turns)
+    calibrate("local:", runtimes=("executorch",))
+    assert timed.turns.count(first[0]) == 2  # a finished one is measured anew
+
+
+def test_prices_of_another_version_are_refused_with_what_renews_them(timed: Timed) -> None:
+    timed.version = "0.9.0"
+    calibrate("local:", runtimes=("executorch",))
+    renewing = (
+        r"executorch 0\.9\.0, and it is .* now; renew it by `edgewright calibrate --target local: --profile x86-64`"
+    )
+    with pytest.raises(InputError, match=renewing):
+        prices_for(HOST, runtime="executorch", precision="int8")
+    assert prices_for(HOST, runtime="executorch", precision="int8", version="0.9.0").source == "calibrated on local"
+
+
+def test_where_nothing_was_measured_facts_speak_but_not_of_instructions() -> None:
+    assert isinstance(prices_for(HOST, runtime="executorch", precision="int8"), Roofline)
+    with pytest.raises(InputError, match=r"run `edgewright calibrate --target emulated://raspberry-pi-4`"):
+        prices_for(load_profile("raspberry-pi-4"), runtime="litert", precision="int8", clock="instructions")
+
+
+def test_a_damaged_calibration_is_told_with_its_faults() -> None:
+    file_for("x86-64", "wall").write_text('{"profile": "x86-64"}', encoding="utf-8")
+    with pytest.raises(InvalidFileError, match="tables: Field required"):
+        load_calibration("x86-64")
+
+
+@pytest.mark.parametrize(
+    ("address", "profile", "found"),
+    [
+        ("local:", None, "x86-64"),
+        ("emulated://raspberry-pi-4", None, "raspberry-pi-4"),
+        ("ssh://pi@board", "raspberry-pi-5", "raspberry-pi-5"),
+    ],
+)
+def test_a_target_is_calibrated_for_a_profile(address: str, profile: str | None, found: str) -> None:
+    assert profile_for(address, profile) == found
+
+
+def test_a_machine_reached_by_ssh_needs_its_profile_named() -> None:
+    with pytest.raises(InputError, match="may be any device; name its profile with --profile"):
+        profile_for("ssh://pi@board", None)
+
+
+def test_a_device_that_slowed_itself_down_is_not_calibrated() -> None:
+    calibration._require_cool({"throttling": {"raw": "0x0"}}, {"throttling": {"raw": "0x0"}})
+    with pytest.raises(TargetError, match=r"was throttled while it was measured.* what was measured before is kept"):
+        calibration._require_cool({"throttling": {"raw": "0x0"}}, {"throttling": {"raw": "0x4"}})

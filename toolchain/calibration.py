@@ -1,0 +1,357 @@
+"""Measure small models of known structure on a target, and fit the prices that predictions are made of.
+
+In:  a target's address, and the profile it is calibrated for.
+Out: a `Calibration`, kept in the platform's data directory under the profile's name; it is written whole or not at all.
+Each measured probe is kept until then, so that what Ctrl-C ends goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from targets import open_target
+from targets.base import Target
+from targets.facts import read_facts
+from toolchain.bundle import sha256_of
+from toolchain.deploy import HERE, deploy
+from toolchain.errors import InputError, InvalidFileError, TargetError
+from toolchain.hardware.fit import Sample, fitted
+from toolchain.hardware.pricing import Precision, Prices, Roofline, Table
+from toolchain.measure.measurement import Clock, clock_of, throttling
+from toolchain.measure.protocol import Protocol, measure
+from toolchain.measure.wheels import installed_version
+from toolchain.once import written_whole
+from toolchain.places import cache_dir, data_dir
+from toolchain.probes import PROBES, Probe
+from toolchain.profiles import Profile, load_profile
+from toolchain.progress import Progress, Silent
+
+RUNTIMES = ("executorch", "litert")
+PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
+ROUNDS = 2  # minutes apart, so that a machine that was busy once is seen to have been
+PASSES = 15
+SHORTEST_S = 0.25
+THREADED = ("encoder 256", "encoder 384 wide", "linear 384 1536")  # large enough for threads to share
+HOST_PROFILE = "x86-64"
+
+
+class RuntimeTable(BaseModel):
+    """Prices of one runtime's int8 or float models, and by which version they were measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runtime: str
+    runtime_version: str
+    precision: Precision
+    samples: int
+    table: Table
+
+
+class Calibration(BaseModel):
+    """What was measured on one machine, for one profile and by one clock."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    profile: str
+    target: str
+    clock: Clock
+    created: str
+    machine: dict[str, Any]
+    tables: tuple[RuntimeTable, ...]
+
+    def table(self, runtime: str, precision: Precision) -> RuntimeTable | None:
+        """The prices of one runtime and precision, where they were measured."""
+        return next((each for each in self.tables if (each.runtime, each.precision) == (runtime, precision)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Turn:
+    """One probe as one file."""
+
+    probe: Probe
+    runtime: str
+    precision: Precision
+    round: int
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """What its result is kept under."""
+        words = (self.runtime, self.precision, self.probe.name.replace(" ", "-"), self.round, self.threads)
+        return "-".join(map(str, words))
+
+
+def calibrate(
+    address: str,
+    *,
+    profile: str | None = None,
+    runtimes: Sequence[str] = RUNTIMES,
+    precisions: Sequence[Precision] = ("int8",),
+    progress: Progress | None = None,
+) -> Calibration:
+    """Time every probe on a target, as an artifact of each runtime and precision, and keep what they say.
+
+    Without a `profile` it is the emulated board's own, or for this machine that of any x86-64 machine. Raises
+    `InputError` where no profile is known, `TargetError` for the machine, also where it slowed itself down.
+    """
+    told = progress or Silent()
+    name = profile_for(address, profile)
+    clock = clock_of(address)
+    with told.stage("export probes"):
+        turns = list(_turns(runtimes, precisions, clock))
+        for place, turn in enumerate(turns):
+            told.update(place, len(turns), turn.probe.name)
+            turn.probe.file(turn.runtime, turn.precision)
+    with told.stage(f"connect to {address}"):
+        target = open_target(address, instruction_clock=clock == "instructions")
+    try:
+        kept = _unfinished(name, address, runtimes)
+        with told.stage("measure probes"):
+            found = _measured(target, turns, clock, kept, told)
+            machine = dict(read_facts(target))
+    finally:
+        target.close()
+    with told.stage("fit"):
+        new = tuple(_tables(found, address, runtimes, precisions))
+    made = Calibration(
+        profile=name,
+        target=address,
+        clock=clock,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine,
+        tables=(*_others(name, address, clock, new), *new),
+    )
+    with written_whole(file_for(name, clock)) as unfinished:
+        unfinished.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(kept)
+    return made
+
+
+def profile_for(address: str, profile: str | None) -> str:
+    """The name of the profile a target is calibrated for, or measured against."""
+    if profile is not None:
+        return load_profile(profile).name
+    if address == HERE:
+        return HOST_PROFILE
+    scheme, _, rest = address.partition("://")
+    if scheme == "emulated":
+        return load_profile(rest).name
+    raise InputError(f"{address} may be any device; name its profile with --profile")
+
+
+def file_for(profile: str, clock: Clock) -> Path:
+    """Where a calibration is kept."""
+    return data_dir("calibrations") / f"{profile}{'' if clock == 'wall' else f'-{clock}'}.json"
+
+
+def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
+    """What was measured for a profile, if anything. Raises `InvalidFileError` for a damaged file."""
+    file = file_for(profile, clock)
+    if not file.is_file():
+        return None
+    try:
+        return Calibration.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        faults = [(".".join(map(str, each["loc"])) or "the file", each["msg"]) for each in error.errors()]
+        raise InvalidFileError(str(file), faults) from error
+
+
+def prices_for(
+    profile: Profile, *, runtime: str, precision: Precision, clock: Clock = "wall", version: str | None = None
+) -> Prices:
+    """The measured prices where there are any, else those that follow from the profile's facts.
+
+    Raises `InputError` where they were measured by another version of the runtime than `version`, or than the one that
+    is installed here and would be pushed.
+    """
+    found = load_calibration(profile.name, clock)
+    table = found.table(runtime, precision) if found else None
+    if found is None or table is None:
+        if clock == "instructions":
+            raise InputError(
+                f"{profile.name} was not calibrated for {runtime} by the instruction clock, and its facts say nothing "
+                f"of instructions; run `edgewright calibrate --target emulated://{profile.name}`"
+            )
+        return Roofline(profile=profile, precision=precision, python=runtime != "executorch")
+    now = version or installed_version(PACKAGES[runtime], "predict latencies")
+    if table.runtime_version != now:
+        raise InputError(
+            f"{profile.name} was calibrated with {runtime} {table.runtime_version}, and it is {now} now; renew it by "
+            f"`edgewright calibrate --target {found.target} --profile {profile.name}`"
+        )
+    return table.table
+
+
+def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[_Turn]:
+    """Every probe of every runtime and precision in each round; at last those that are shared between threads."""
+    rounds = ROUNDS if clock == "wall" else 1  # instructions repeat
+    for number in range(rounds):
+        for precision in precisions:
+            for probe in PROBES[precision]:
+                for runtime in runtimes:
+                    yield _Turn(probe=probe, runtime=runtime, precision=precision, round=number)
+
+
+def _measured(
+    target: Target, turns: Sequence[_Turn], clock: Clock, kept: Path, told: Progress
+) -> dict[_Turn, list[dict[str, Any]]]:
+    cores = _cores(target) if clock == "wall" else 1
+    every = [*turns]
+    if cores > 1:
+        threaded = (each for each in turns if each.round == 0 and each.precision == "int8")
+        every += [
+            _Turn(probe=each.probe, runtime=each.runtime, precision=each.precision, round=0, threads=cores)
+            for each in threaded
+            if each.probe.name in THREADED
+        ]
+    found = {}
+    for place, turn in enumerate(every):
+        told.update(place, len(every), f"{turn.probe.name}, {turn.runtime} {turn.precision}")
+        file = kept / f"{turn.name}.json"
+        if not file.is_file():
+            document = json.dumps(_timed(target, turn, clock))
+            with written_whole(file) as unfinished:
+                unfinished.write_text(document, encoding="utf-8")
+        found[turn] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _timed(target: Target, turn: _Turn, clock: Clock) -> list[dict[str, Any]]:
+    """For each length of one probe what was seen."""
+    file = turn.probe.file(turn.runtime, turn.precision)
+    inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
+    fixed = lengths if turn.runtime == "litert" and lengths != (0,) else ()
+    place = deploy(target, file, runtime=turn.runtime, sha256=sha256_of(file), lengths=fixed)
+    measurement = measure(
+        target,
+        place.artifact,
+        place.runtime,
+        inputs,
+        protocol=_protocol(clock, len(lengths)),
+        threads=turn.threads,
+        clock=clock,
+    )
+    _require_cool(measurement.machine_before, measurement.machine_after)
+    return [
+        {
+            "length": length,
+            "latency_ms": statistics.median(samples),
+            "peak_bytes": measurement.peak_rss_bytes,
+            "file_bytes": measurement.artifact_bytes,
+            "runtime_version": measurement.runtime_version,
+        }
+        for length, samples in zip(lengths, measurement.latency_by_input, strict=True)
+    ]
+
+
+def _protocol(clock: Clock, inputs: int) -> Protocol:
+    if clock == "instructions":
+        return Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=2 * inputs, min_seconds=0.0, max_seconds=4.0)
+    return Protocol(
+        restarts=1,
+        warmup_runs=2 * inputs,
+        warmup_s=0.1,
+        samples=PASSES * inputs,
+        min_seconds=SHORTEST_S,
+        max_seconds=4.0,
+    )
+
+
+def _require_cool(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if found := throttling(before, after):
+        raise TargetError(
+            f"{found[0]}, so its prices would be those of a hot device; cool it, and run this again: what was measured "
+            "before is kept"
+        )
+
+
+def _unfinished(profile: str, address: str, runtimes: Sequence[str]) -> Path:
+    """Where results are kept until all are there; another version of a runtime begins anew."""
+    versions = {name: installed_version(PACKAGES[name], "calibrate") for name in runtimes}
+    asked = json.dumps([profile, address, versions], sort_keys=True)
+    return cache_dir("calibrations", hashlib.sha256(asked.encode()).hexdigest()[:16])
+
+
+def _tables(
+    found: Mapping[_Turn, list[dict[str, Any]]],
+    address: str,
+    runtimes: Sequence[str],
+    precisions: Sequence[Precision],
+) -> Iterator[RuntimeTable]:
+    for runtime in runtimes:
+        share = _parallel_share(found, runtime)
+        for precision in precisions:
+            samples, version = _samples(found, runtime, precision)
+            yield RuntimeTable(
+                runtime=runtime,
+                runtime_version=version,
+                precision=precision,
+                samples=len(samples),
+                table=fitted(samples, source=f"calibrated on {address.removesuffix(':')}", parallel_share=share),
+            )
+
+
+def _others(profile: str, address: str, clock: Clock, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
+    """What was measured before on the same target of other runtimes and precisions."""
+    before = load_calibration(profile, clock)
+    if before is not None and before.target == address:
+        renewed = {(each.runtime, each.precision) for each in new}
+        yield from (each for each in before.tables if (each.runtime, each.precision) not in renewed)
+
+
+def _samples(
+    found: Mapping[_Turn, list[dict[str, Any]]], runtime: str, precision: Precision
+) -> tuple[list[Sample], str]:
+    """One point for each model and length, the rounds' mean; and the runtime's version."""
+    seen: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    probes: dict[str, Probe] = {}
+    for turn, rows in found.items():
+        if (turn.runtime, turn.precision, turn.threads) == (runtime, precision, 1):
+            probes[turn.probe.name] = turn.probe
+            for row in rows:
+                seen.setdefault((turn.probe.name, row["length"]), []).append(row)
+    structures = {name: probe.structure(runtime) for name, probe in probes.items()}
+    samples = [
+        Sample(
+            model=name,
+            structure=structures[name],
+            length=length,
+            latency_ms=statistics.fmean(row["latency_ms"] for row in rows),
+            peak_bytes=max(row["peak_bytes"] for row in rows),
+            file_bytes=rows[0]["file_bytes"],
+        )
+        for (name, length), rows in seen.items()
+    ]
+    return samples, str(next(iter(seen.values()))[0]["runtime_version"])
+
+
+def _parallel_share(found: Mapping[_Turn, list[dict[str, Any]]], runtime: str) -> float:
+    """How much of an inference threads share (Amdahl 1967); 0 where no more than one was tried."""
+    shares = []
+    for turn, rows in found.items():
+        if turn.runtime != runtime or turn.threads == 1:
+            continue
+        alone = {
+            row["length"]: row["latency_ms"]
+            for other, each in found.items()
+            if (other.probe, other.runtime, other.precision, other.threads) == (turn.probe, runtime, "int8", 1)
+            for row in each
+        }
+        ratio = rows[-1]["latency_ms"] / alone[rows[-1]["length"]]
+        shares.append((1 - ratio) / (1 - 1 / turn.threads))
+    return min(max(statistics.median(shares), 0.0), 1.0) if shares else 0.0
+
+
+def _cores(target: Target) -> int:
+    return cast(int, read_facts(target).get("cores") or 1)

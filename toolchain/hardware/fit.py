@@ -1,0 +1,151 @@
+"""Fit prices to what was measured of known structures.
+
+In:  `Sample`s: a structure, a length, and the median that one inference took.
+Out: a `Table`. Rates are never negative, by least squares of the relative error (Lawson and Hanson 1974).
+How far off the table is is asked of models that it was not fitted to: a fifth is left out at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import InputError
+from toolchain.hardware.operators import Kind, Structure
+from toolchain.hardware.pricing import TERMS, Table, Tile, memory_terms, predict, terms
+
+TILES = tuple(
+    Tile(rows=rows, outputs=outputs) for rows in (1, 2, 3, 4, 5, 6, 7, 8, 14, 16) for outputs in (8, 16, 32, 64)
+)
+FOLDS = 5
+COVERED = 90  # percent of what was left out lies within the interval
+LEAST_SPREAD = 0.02
+OUTLYING = 6.0  # times the median error: such a sample was disturbed
+LEAST_SAMPLES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One measured point; `model` tells which of them are of one file, whose peak is that of its longest."""
+
+    model: str
+    structure: Structure
+    length: int
+    latency_ms: float
+    peak_bytes: int
+    file_bytes: int
+
+
+def fitted(samples: Sequence[Sample], *, source: str, parallel_share: float = 0.0) -> Table:
+    """The table that errs least. Raises `InputError` with too few samples."""
+    if len(samples) < LEAST_SAMPLES:
+        raise InputError(f"{len(samples)} measurements are too few to fit prices to; calibrate again, to its end")
+    tile = min(TILES, key=lambda each: _error(samples, each))
+    sound = _undisturbed(samples, tile)
+    table = replace(_table(sound, tile, source), parallel_share=parallel_share)
+    errors, memory_errors = _left_out(sound, tile, source)
+    return replace(
+        table,
+        spread=max(float(np.percentile(errors, COVERED)), LEAST_SPREAD),
+        memory_spread=max(float(np.percentile(memory_errors, COVERED)), LEAST_SPREAD),
+    )
+
+
+def _columns(samples: Sequence[Sample]) -> dict[Kind, int]:
+    """Where the terms of each kind begin; before them is the model's own constant."""
+    places: dict[Kind, int] = {}
+    place = 1
+    for kind in TERMS:
+        if any(each.kind == kind for sample in samples for each in sample.structure.operators):
+            places[kind] = place
+            place += len(TERMS[kind])
+    return places
+
+
+def _matrix(samples: Sequence[Sample], places: Mapping[Kind, int], tile: Tile) -> NDArray[np.float64]:
+    width = 1 + sum(len(TERMS[kind]) for kind in places)
+    matrix = np.zeros((len(samples), width))
+    matrix[:, 0] = 1.0
+    for row, sample in zip(matrix, samples, strict=True):
+        for operator in sample.structure.operators:
+            place = places[operator.kind]
+            found = terms(operator.kind, operator.at(sample.length), tile)
+            row[place : place + len(found)] += operator.count * np.array(found)
+    return matrix
+
+
+def _solved(matrix: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rates, none below 0, whose relative error is least."""
+    from scipy.optimize import nnls
+
+    relative = matrix / wanted[:, None]
+    scale = np.maximum(np.abs(relative).max(axis=0), 1e-12)
+    found, _ = nnls(relative / scale, np.ones(len(wanted)), maxiter=50 * matrix.shape[1])
+    rates: NDArray[np.float64] = found / scale
+    return rates
+
+
+def _error(samples: Sequence[Sample], tile: Tile) -> float:
+    matrix, wanted = _matrix(samples, _columns(samples), tile), _latencies(samples)
+    return float(np.square(matrix @ _solved(matrix, wanted) / wanted - 1).sum())
+
+
+def _latencies(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    return np.array([each.latency_ms for each in samples])
+
+
+def _undisturbed(samples: Sequence[Sample], tile: Tile) -> list[Sample]:
+    """Without those that all others contradict: something else ran on the machine meanwhile."""
+    matrix, wanted = _matrix(samples, _columns(samples), tile), _latencies(samples)
+    errors = np.abs(matrix @ _solved(matrix, wanted) / wanted - 1)
+    limit = max(OUTLYING * float(np.median(errors)), LEAST_SPREAD)
+    return [each for each, error in zip(samples, errors, strict=True) if error <= limit]
+
+
+def _table(samples: Sequence[Sample], tile: Tile, source: str) -> Table:
+    places = _columns(samples)
+    rates = _solved(_matrix(samples, places, tile), _latencies(samples))
+    seen: dict[Kind, list[tuple[int, ...]]] = {kind: [] for kind in places}
+    for sample in samples:
+        for operator in sample.structure.operators:
+            seen[operator.kind].append(operator.at(sample.length))
+    longest = list({each.model: each for each in sorted(samples, key=lambda each: each.length)}.values())
+    wanted = np.array([float(each.peak_bytes) for each in longest])
+    shares = np.array([memory_terms(each.structure, each.length, each.file_bytes) for each in longest])
+    return Table(
+        source=source,
+        tile=tile,
+        base_ms=float(rates[0]),
+        rates={kind: tuple(map(float, rates[at : at + len(TERMS[kind])])) for kind, at in places.items()},
+        seen={kind: tuple((min(each), max(each)) for each in zip(*sizes, strict=True)) for kind, sizes in seen.items()},
+        spread=LEAST_SPREAD,
+        parallel_share=0.0,
+        memory=tuple(map(float, _solved(shares, wanted))),
+        memory_spread=LEAST_SPREAD,
+    )
+
+
+def _left_out(samples: Sequence[Sample], tile: Tile, source: str) -> tuple[list[float], list[float]]:
+    """The relative errors of latency and memory on models that a table was not fitted to."""
+    longest = {each.model: max(other.length for other in samples if other.model == each.model) for each in samples}
+    models = list(longest)
+    errors: list[float] = []
+    memory_errors: list[float] = []
+    for fold in range(FOLDS):
+        aside = set(models[fold::FOLDS])
+        rest = [each for each in samples if each.model not in aside]
+        if not rest:
+            continue
+        table: Any = _table(rest, tile, source)
+        for each in samples:
+            kinds = {operator.kind for operator in each.structure.operators}
+            if each.model in aside and kinds <= set(table.rates):
+                said = predict(table, each.structure, length=each.length, file_bytes=each.file_bytes)
+                errors.append(abs(said.latency_ms / each.latency_ms - 1))
+                if each.length == longest[each.model]:
+                    memory_errors.append(abs(said.peak_memory_bytes / each.peak_bytes - 1))
+    return errors or [1.0], memory_errors or [1.0]

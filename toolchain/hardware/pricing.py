@@ -1,0 +1,320 @@
+"""What a model's structure costs on a device: latency with an interval, what limits it, and memory.
+
+In:  a `Structure`, a length of text, and prices: a `Table` fitted to measurements, or a `Roofline` of facts alone.
+Out: `Prediction`. It is plain arithmetic over a few dozen operators, so that a search may ask for it at every step.
+How a table comes about is `fit`'s concern.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, get_args
+
+from toolchain.cores import CORES
+from toolchain.hardware.operators import Kind, Structure
+from toolchain.profiles import Profile
+
+Limit = Literal["arithmetic", "bandwidth", "overhead"]
+Precision = Literal["int8", "half", "float"]
+WEIGHT_BYTES: Mapping[Precision, int] = {"int8": 1, "half": 2, "float": 4}
+LIMITS: tuple[Limit, ...] = get_args(Limit)
+MILLION, THOUSAND = 1e6, 1e3
+
+# What each term of an operator's price pays for. The terms are in the order in which `terms` gives them.
+TERMS: Mapping[Kind, tuple[Limit, ...]] = {
+    "linear": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
+    "convolution": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
+    "matmul": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
+    "depthwise": ("overhead", "arithmetic", "bandwidth"),
+    "normalisation": ("overhead", "bandwidth", "overhead"),
+    "softmax": ("overhead", "bandwidth", "overhead"),
+    "embedding": ("overhead", "bandwidth", "overhead"),
+    "activation": ("overhead", "arithmetic"),
+    "elementwise": ("overhead", "bandwidth"),
+    "move": ("overhead", "bandwidth"),
+}
+TINY = 64  # numbers; what is done to fewer costs its overhead alone, and says nothing of a rate
+FAR = 1.25  # beyond a calibrated size by this much is an extrapolation
+WORTH_TELLING = 0.05  # of the latency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """How many rows, and how many outputs, a kernel computes together: what is left over costs a whole one."""
+
+    rows: int = 1
+    outputs: int = 1
+
+
+def terms(kind: Kind, sizes: tuple[int, ...], tile: Tile) -> tuple[float, ...]:
+    """What `TERMS` names, in calls, thousands of rows and millions of multiply-accumulates or numbers."""
+    if kind in ("linear", "convolution"):
+        rows, inputs, outputs = sizes
+        return (1.0, *_product(1, rows, inputs, outputs, tile))
+    if kind == "matmul":
+        batch, rows, inputs, outputs = sizes
+        return (1.0, *_product(batch, rows, inputs, outputs, tile))
+    if kind == "depthwise":
+        pixels, channels, taps = sizes
+        return 1.0, pixels * channels * taps / MILLION, pixels * channels / MILLION
+    if kind in ("normalisation", "softmax", "embedding"):
+        rows, width = sizes
+        return 1.0, rows * width / MILLION, rows / THOUSAND
+    return 1.0, sizes[0] / MILLION
+
+
+def _product(batch: int, rows: int, inputs: int, outputs: int, tile: Tile) -> tuple[float, ...]:
+    # For a single row there are kernels of their own.
+    whole_rows = 1 if rows == 1 else -(-rows // tile.rows) * tile.rows
+    whole_outputs = -(-outputs // tile.outputs) * tile.outputs
+    return (
+        batch * whole_rows * inputs * whole_outputs / MILLION,
+        batch * inputs * whole_outputs / MILLION,
+        batch * rows * inputs / MILLION,
+        batch * rows * outputs / MILLION,
+        batch * rows / THOUSAND,
+    )
+
+
+class Prices(Protocol):
+    """What prices anything: a table or a roofline."""
+
+    @property
+    def source(self) -> str:
+        """Where the prices are from, as a sentence's end."""
+
+    def cost(self, structure: Structure, length: int) -> Cost:
+        """A whole model on one thread."""
+
+    def shared(self, threads: int) -> float:
+        """By how much `threads` divide arithmetic and traffic."""
+
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
+        """The runner's peak."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Milliseconds by limit and by kind; `spread` is how far off it may be, as a share, and `notes` why."""
+
+    by_limit: Mapping[Limit, float]
+    by_kind: Mapping[str, float]
+    spread: float
+    memory_spread: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A model on a device, before it has run there. `by_limit` and `by_kind` add up to the latency."""
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    limited_by: Limit
+    by_limit: Mapping[Limit, float]
+    by_kind: Mapping[str, float]
+    peak_memory_bytes: int
+    memory_spread: float
+    source: str
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """JSON-safe."""
+        return asdict(self)
+
+
+def predict(
+    prices: Prices,
+    structure: Structure,
+    *,
+    length: int,
+    threads: int = 1,
+    file_bytes: float | None = None,
+    planned_length: int | None = None,
+) -> Prediction:
+    """One inference of a text of `length` tokens, or of an image, where the length counts for nothing.
+
+    `file_bytes` is the artifact's size; None is that of the weights in int8. Memory is that of texts of
+    `planned_length`, where a runtime sets it aside for the longest. The interval is one that nine of ten measurements
+    should lie in.
+    """
+    cost = prices.cost(structure, length)
+    divided = prices.shared(threads)
+    by_limit = {limit: ms if limit == "overhead" else ms / divided for limit, ms in cost.by_limit.items()}
+    total, whole = sum(by_limit.values()), sum(cost.by_limit.values())
+    size = structure.weight_bytes(int8=True) if file_bytes is None else file_bytes
+    return Prediction(
+        latency_ms=total,
+        low_ms=total / (1 + cost.spread),
+        high_ms=total * (1 + cost.spread),
+        limited_by=max(LIMITS, key=by_limit.__getitem__),
+        by_limit=by_limit,
+        by_kind={kind: ms * total / whole for kind, ms in cost.by_kind.items()} if whole else dict(cost.by_kind),
+        peak_memory_bytes=round(prices.memory_bytes(structure, planned_length or length, size)),
+        memory_spread=cost.memory_spread,
+        source=prices.source,
+        notes=cost.notes,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Prices fitted to measurements of one runtime and precision on one machine.
+
+    `rates` are ms for each of a kind's terms; `base_ms` is what any model takes. `seen` are the smallest and largest
+    sizes of each kind that were measured. Memory is `memory` times (1, the artifact's bytes, a copy of all matrices
+    that is packed for the kernels, the activations' bytes).
+    """
+
+    source: str
+    tile: Tile
+    base_ms: float
+    rates: Mapping[Kind, tuple[float, ...]]
+    seen: Mapping[Kind, tuple[tuple[int, int], ...]]
+    spread: float
+    parallel_share: float
+    memory: tuple[float, ...]
+    memory_spread: float
+
+    def cost(self, structure: Structure, length: int) -> Cost:
+        """Each operator's terms times their rates."""
+        by_limit: dict[Limit, float] = {"arithmetic": 0.0, "bandwidth": 0.0, "overhead": self.base_ms}
+        by_kind = {"model": self.base_ms}
+        strange: dict[str, float] = {}
+        excess = 0.0
+        for operator in structure.operators:
+            kind, sizes = operator.kind, operator.at(length)
+            rates = self.rates.get(kind)
+            if rates is None:
+                strange[f"{kind}, which was not calibrated"] = 1.0
+                excess += 1.0
+                continue
+            ms = 0.0
+            for limit, rate, term in zip(TERMS[kind], rates, terms(kind, sizes, self.tile), strict=True):
+                each = operator.count * rate * term
+                by_limit[limit] += each
+                ms += each
+            by_kind[kind] = by_kind.get(kind, 0.0) + ms
+            beyond = _beyond(sizes, self.seen[kind])
+            if beyond > FAR:
+                excess += ms * math.log2(beyond)
+                where = f"{kind} of {' × '.join(map(str, sizes))}"
+                strange[where] = strange.get(where, 0.0) + ms
+        total = sum(by_limit.values())
+        told = [name for name, ms in strange.items() if ms >= WORTH_TELLING * total]
+        notes = (f"beyond what was calibrated: {', '.join(told)}",) if told else ()
+        return Cost(
+            by_limit=by_limit,
+            by_kind=by_kind,
+            spread=self.spread + (excess / total if total else 0.0),
+            memory_spread=self.memory_spread,
+            notes=notes,
+        )
+
+    def shared(self, threads: int) -> float:
+        """By Amdahl's law."""
+        return 1 / (1 - self.parallel_share + self.parallel_share / threads)
+
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
+        """As fitted."""
+        return sum(map(float.__mul__, self.memory, memory_terms(structure, length, file_bytes)))
+
+
+def memory_terms(structure: Structure, length: int, file_bytes: float) -> tuple[float, ...]:
+    """What a runner's peak is made of: itself, the artifact, packed matrices, activations; bytes but for the first."""
+    return 1.0, float(file_bytes), float(structure.matrix_weights), float(structure.activation_bytes(length))
+
+
+def _beyond(sizes: Sequence[int], seen: Sequence[tuple[int, int]]) -> float:
+    """By what factor a size is outside of those that were measured; 1 within."""
+    return max(max(size / high, low / max(size, 1), 1.0) for size, (low, high) in zip(sizes, seen, strict=True))
+
+
+# A kernel reaches this share of a core's peak: an in-order core waits for what it loads, another loads meanwhile.
+EFFICIENCY, IN_ORDER_EFFICIENCY = 0.5, 0.25
+OPERATOR_MS_AT_1_GHZ = 0.008  # dispatching one, and quantising or reshaping what it reads
+FACTS_SPREAD = 1.0  # a factor of two either way
+RUNNER_BYTES = 12e6  # of the native runner; Python and NumPy take fifty more
+PYTHON_BYTES = 62e6
+READS_PER_COPY = 2  # a copy of n bytes reads n and writes n
+CACHED = 4  # times faster than memory, roughly, is a cache that all weights fit into
+FLOAT_OPERATIONS_EACH = {"activation": 16.0, "normalisation": 6.0, "softmax": 16.0, "elementwise": 1.0, "move": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roofline:
+    """Prices by a profile's facts alone: the longer of arithmetic and traffic, and a constant for each operator."""
+
+    profile: Profile
+    precision: Precision
+    python: bool = False
+    source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", f"the facts of {self.profile.name} alone; calibrate to know better")
+
+    def cost(self, structure: Structure, length: int) -> Cost:
+        """Products at a share of the core's peak with whole tiles; all else by the float rate and by traffic."""
+        processor, preferences = self.profile.processor, self.profile.preferences
+        core = CORES[processor.core.value]
+        share = IN_ORDER_EFFICIENCY if core.in_order else EFFICIENCY
+        float_peak = core.float_operations_per_cycle * processor.clock_mhz.value * 1e3  # operations a ms
+        if self.precision == "half" and core.fp16:
+            float_peak *= 2
+        peak = processor.int8_peak_gops.value * 1e6 if self.precision == "int8" else float_peak
+        rows = preferences.int8_tile_rows.value if preferences.int8_tile_rows else 1
+        tile = Tile(rows=rows, outputs=preferences.int8_channel_multiple.value)
+        overhead = OPERATOR_MS_AT_1_GHZ * 1000 / processor.clock_mhz.value
+        rate = self._bytes_per_ms(structure)
+        by_limit: dict[Limit, float] = dict.fromkeys(LIMITS, 0.0)
+        by_kind: dict[str, float] = {}
+        for operator in structure.operators:
+            sizes, count = operator.at(length), operator.count
+            arithmetic, traffic = self._work(operator.kind, sizes, tile)
+            limits = {"arithmetic": 2 * arithmetic[0] / (peak * share) + arithmetic[1] / (float_peak * share)}
+            limits["bandwidth"] = traffic / rate
+            limit: Limit = "arithmetic" if limits["arithmetic"] >= limits["bandwidth"] else "bandwidth"
+            by_limit[limit] += count * limits[limit]
+            by_limit["overhead"] += count * overhead
+            by_kind[operator.kind] = by_kind.get(operator.kind, 0.0) + count * (limits[limit] + overhead)
+        return Cost(by_limit=by_limit, by_kind=by_kind, spread=FACTS_SPREAD, memory_spread=0.3)
+
+    def _work(self, kind: Kind, sizes: tuple[int, ...], tile: Tile) -> tuple[tuple[float, float], float]:
+        """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
+        wide = WEIGHT_BYTES[self.precision]
+        if kind in ("linear", "convolution", "matmul"):
+            _, macs, weights, read, written, _ = terms(kind, sizes, tile if kind != "matmul" else Tile())
+            if kind == "matmul" and self.precision == "int8":  # between activations, which stay float
+                ratio = self._float_ratio()
+                return (macs * MILLION * ratio, 0.0), 4 * MILLION * (weights + read + written)
+            return (macs * MILLION, 0.0), MILLION * (wide * weights + 4 * (read + written))
+        if kind == "depthwise":
+            _, macs, numbers = terms(kind, sizes, tile)
+            return (macs * MILLION, 0.0), 2 * wide * numbers * MILLION
+        numbers = math.prod(sizes)
+        return (0.0, FLOAT_OPERATIONS_EACH.get(kind, 0.0) * numbers), 8.0 * numbers
+
+    def _float_ratio(self) -> float:
+        core = CORES[self.profile.processor.core.value]
+        return core.int8_operations_per_cycle / core.float_operations_per_cycle
+
+    def _bytes_per_ms(self, structure: Structure) -> float:
+        memory, caches = self.profile.memory, self.profile.caches
+        reads = memory.copy_bandwidth_gb_s.value * READS_PER_COPY * 1e6
+        last = caches.l3_kib or caches.l2_kib
+        held = WEIGHT_BYTES[self.precision] * structure.matrix_weights
+        return reads * (CACHED if last and held < last.value * 1024 else 1)
+
+    def shared(self, threads: int) -> float:
+        """As many as the fastest cluster has cores, at nine tenths each."""
+        cores = min(threads, self.profile.processor.cores.value)
+        return 1 + 0.9 * (cores - 1)
+
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
+        """The runner, the artifact, matrices once more as the kernels want them, and activations."""
+        packed = WEIGHT_BYTES[self.precision] * structure.matrix_weights
+        runner = PYTHON_BYTES if self.python else RUNNER_BYTES
+        return runner + file_bytes + packed + structure.activation_bytes(length)

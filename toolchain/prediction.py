@@ -1,0 +1,227 @@
+"""What a bundle, or the student that a recipe asks for, will take on a device that is not at hand.
+
+In:  a bundle or a recipe, and a profile.
+Out: `Predicted` for each runtime: latency and memory with intervals, what limits them, and whether the budget is kept.
+Reading a model's structure takes a second; asking for its price after that takes less than a millisecond.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolchain.budget import BYTES_PER_MB, Budget, Verdict, judge
+from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
+from toolchain.calibration import RUNTIMES, prices_for, profile_for
+from toolchain.errors import InputError
+from toolchain.hardware.operators import Structure
+from toolchain.hardware.pricing import Precision, Prediction, predict
+from toolchain.measure.measurement import Clock, Measurement
+from toolchain.profiles import Profile, load_profile
+from toolchain.recipe import Recipe, load_recipe
+
+USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell."""
+
+    runtime: str
+    precision: Precision
+    profile: str
+    clock: Clock
+    length: int | None
+    threads: int
+    prediction: Prediction
+    verdict: Verdict
+
+    def document(self) -> dict[str, Any]:
+        """What `edgewright predict --json` prints of it."""
+        return {
+            "runtime": self.runtime,
+            "precision": self.precision,
+            "profile": self.profile,
+            "clock": self.clock,
+            "length": self.length,
+            "threads": self.threads,
+            **self.prediction.document(),
+            "budget": self.verdict.summary(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """An artifact that is there, or will be; `lengths` are its fixed ones.
+
+    Where it takes any, its memory is set aside for the longest, `planned_length`.
+    """
+
+    runtime: str
+    structure: Structure
+    lengths: tuple[int, ...]
+    file_bytes: float | None
+    planned_length: int | None
+    notes: tuple[str, ...] = ()
+
+    def run_length(self, length: int) -> int:
+        """How long a text of this length is when it is run: as long as the smallest shape that holds it."""
+        return next((each for each in self.lengths if each >= length), length)
+
+
+def predictions(
+    subject: str | Path,
+    profile: Profile,
+    *,
+    runtime: str | None = None,
+    length: int | None = None,
+    threads: int | None = None,
+    clock: Clock = "wall",
+    precision: Precision = "int8",
+) -> tuple[Predicted, ...]:
+    """Of each artifact of a bundle, or that a recipe asks for, or of one runtime's alone; or of their float twins.
+
+    Without a `length` it is the median of a bundle's own examples. Raises `InputError` where nothing can be said.
+    """
+    if _is_bundle(subject):
+        bundle = Bundle.open(subject)
+        budget, usual, found = bundle.manifest.budget, _usual_length(bundle), list(_of_bundle(bundle))
+    else:
+        recipe = load_recipe(subject)
+        budget, usual, found = recipe.budget, USUAL_LENGTH, list(_of_recipe(recipe, profile))
+    chosen = [each for each in found if runtime in (None, each.runtime)]
+    if not chosen:
+        raise InputError(f"{subject} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
+    known = [each for each in chosen if each.runtime in RUNTIMES]
+    if not known:
+        raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")
+    asked = usual if length is None else length
+    return tuple(_predicted(each, profile, budget, asked, threads, clock, precision) for each in known)
+
+
+def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str) -> dict[str, Any] | None:
+    """What was to be expected of a measurement: for `bench`, beside it. None where nothing can be said."""
+    if artifact.structure is None or artifact.runtime not in RUNTIMES or measurement.batch > 1:
+        return None
+    name = bundle.manifest.profile if address.startswith("ssh:") else profile_for(address, None)
+    try:
+        prices = prices_for(
+            load_profile(name),
+            runtime=artifact.runtime,
+            precision="int8",
+            clock=measurement.clock,
+            version=measurement.runtime_version,
+        )
+    except InputError as error:
+        return {"unknown": str(error)}
+    subject = _subject(artifact, bundle.manifest.task.max_length)
+    lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
+    found = predict(
+        prices,
+        subject.structure,
+        length=lengths[len(lengths) // 2],
+        threads=measurement.threads,
+        file_bytes=artifact.bytes,
+        planned_length=subject.planned_length,
+    )
+    return {"profile": name, **found.document()}
+
+
+def _is_bundle(subject: str | Path) -> bool:
+    path = Path(subject)
+    return (path / MANIFEST).is_file() or path.suffix == ".zip"
+
+
+def _usual_length(bundle: Bundle) -> int:
+    if bundle.manifest.task.image is not None:
+        return 0
+    return int(statistics.median(int(np.size(each)) for each in bundle.vectors().inputs))
+
+
+def _of_bundle(bundle: Bundle) -> Iterator[_Subject]:
+    for artifact in bundle.manifest.artifacts:
+        yield _subject(artifact, bundle.manifest.task.max_length)
+
+
+def _subject(artifact: ArtifactFacts, longest: int) -> _Subject:
+    if artifact.structure is None:
+        raise InputError(
+            "the bundle does not say what its model computes: it was built before that was kept; build it again"
+        )
+    return _Subject(
+        runtime=artifact.runtime,
+        structure=artifact.structure,
+        lengths=artifact.lengths,
+        file_bytes=artifact.bytes,
+        planned_length=None if artifact.lengths else longest,
+    )
+
+
+def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[_Subject]:
+    from toolchain.stages.planned import planned
+
+    plan = planned(recipe, profile)
+    for runtime in recipe.stages.export.runtimes:
+        fixed = runtime in ("litert", "tflite")
+        yield _Subject(
+            runtime=runtime,
+            structure=plan.structure(padded=fixed),
+            lengths=plan.form.lengths if fixed else (),
+            file_bytes=None,
+            planned_length=None if fixed else plan.form.max_length,
+            notes=plan.notes,
+        )
+
+
+def _predicted(
+    subject: _Subject,
+    profile: Profile,
+    budget: Budget,
+    length: int,
+    threads: int | None,
+    clock: Clock,
+    precision: Precision,
+) -> Predicted:
+    count = threads or profile.preferences.default_threads.value
+    prices = prices_for(profile, runtime=subject.runtime, precision=precision, clock=clock)
+    known = subject.file_bytes if precision == "int8" else None
+    file_bytes = subject.structure.weight_bytes(int8=precision == "int8") if known is None else known
+    found = predict(
+        prices,
+        subject.structure,
+        length=subject.run_length(length),
+        threads=count,
+        file_bytes=file_bytes,
+        planned_length=subject.planned_length,
+    )
+    if budget.peak_memory_mb is None and profile.budget is not None:
+        budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
+    return Predicted(
+        runtime=subject.runtime,
+        precision=precision,
+        profile=profile.name,
+        clock=clock,
+        length=length or None,
+        threads=count,
+        prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_note(found, profile))),
+        verdict=judge(
+            budget,
+            latency_ms=found.latency_ms if clock == "wall" else None,
+            artifact_bytes=round(file_bytes),
+            peak_rss_bytes=found.peak_memory_bytes,
+        ),
+    )
+
+
+def _memory_note(found: Prediction, profile: Profile) -> Iterator[str]:
+    has = profile.memory.usable_mb or profile.memory.ram_mb
+    if found.peak_memory_bytes > has.value * (1 << 20):
+        yield (
+            f"{found.peak_memory_bytes / BYTES_PER_MB:.0f} MB do not fit into what the device has, "
+            f"{has.value * (1 << 20) / BYTES_PER_MB:.0f} MB"
+        )

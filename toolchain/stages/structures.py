@@ -1,0 +1,59 @@
+"""The structure of what is exported, and what its parts cost more in float.
+
+In:  a module and its form.
+Out: a `Structure`, which says what the artifact computes whatever the device; or milliseconds on a profile's device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.export.forms import Form, ImageForm
+from toolchain.hardware.operators import Structure
+from toolchain.hardware.pricing import Roofline, predict
+from toolchain.hardware.trace import structure_of
+from toolchain.profiles import Profile
+
+TRACED_LENGTH = 24
+
+
+def structure_for(module: nn.Module, form: Form) -> Structure:
+    """The structure of what is exported with this form, asked for one example: of texts for every length."""
+    if isinstance(form, ImageForm):
+        return structure_of(module, [form.one.example()])
+    longer = min(TRACED_LENGTH, form.max_length)
+    return structure_of(module, [torch.ones(1, length, dtype=torch.long) for length in (longer // 2, longer)])
+
+
+def slower_in_float(module: nn.Module, form: Form, places: Iterable[str], profile: Profile) -> dict[str, float]:
+    """How many ms longer each of these parts takes in float than in int8, by the profile's facts alone.
+
+    Of one image, or of one text as the form's example has it.
+    """
+    wide, narrow = (Roofline(profile=profile, precision=precision) for precision in ("float", "int8"))
+    found = {}
+    for name, example in _read_by(module, form, places).items():
+        structure = structure_of(module.get_submodule(name), [example])
+        slow, fast = (predict(prices, structure, length=example.shape[-1]).latency_ms for prices in (wide, narrow))
+        found[name] = max(slow - fast, 0.0)
+    return found
+
+
+def _read_by(module: nn.Module, form: Form, places: Iterable[str]) -> dict[str, Tensor]:
+    """What each part is given of one example."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
+        found[name] = given[0]
+
+    with ExitStack() as hooks, torch.no_grad():
+        for name in places:
+            hooks.enter_context(module.get_submodule(name).register_forward_pre_hook(partial(keep, name)))
+        module(form.one.example())
+    return found
