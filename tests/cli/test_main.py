@@ -225,6 +225,7 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         "runtime": None,
         "quick": True,
         "threads": 2,
+        "batched": False,
         "against_float": False,
         "operators": False,
     }
