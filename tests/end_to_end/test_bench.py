@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from targets import open_target
+from targets.lease import leased
 from tests.targets.conftest import Server, new_key
 from toolchain import Bundle
 from toolchain.bundle import sha256_of
@@ -55,13 +58,18 @@ def test_a_bundle_is_measured_on_this_machine(bundle: Path, runtime: str, capsys
     assert document["emulated"] is False
 
 
-def test_a_bundle_is_measured_over_ssh_and_nothing_but_its_store_is_left(
+def test_a_bundle_is_measured_over_ssh_on_a_device_that_nobody_else_uses_and_nothing_but_its_store_is_left(
     bundle: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     benched(capsys, bundle, server.address)
     left = {path.name for path in (server.remote_home / ".edgewright").iterdir()}
-    assert left <= {"bundles", "runtimes", "jobs"}
+    assert left <= {"bundles", "runtimes", "jobs", "lease"}
     assert not any((server.remote_home / ".edgewright" / "jobs").iterdir())
+    with closing(open_target(server.address)) as target, leased(target, "bench another"):
+        status, line = refused(capsys, "bench", str(bundle), "--target", server.address, "--quick", "--wait", "0.5")
+    assert status == 3
+    assert f"{server.address} is still in use after 0.5 s: " in line
+    assert "bench another" in line
 
 
 @pytest.mark.emulated

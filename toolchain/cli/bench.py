@@ -24,6 +24,10 @@ def bench(
         bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
+    wait_s: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for a device that others measure on."),
+    ] = 0,
     history: Keep = True,
     as_json: AsJson = False,
 ) -> int:
@@ -31,12 +35,13 @@ def bench(
 
     --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
     stages.export.keep_float does. On an emulated target the clock counts instructions: good to compare variants,
-    never a board's milliseconds.
+    never a board's milliseconds. One measurement at a time: a device that somebody else measures on is left alone,
+    unless --wait says how long to wait for it.
 
     \b
     Examples:
       edgewright bench build/demo --target emulated://raspberry-pi-4
-      edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4 --wait 600
       edgewright bench build/demo --target local: --runtime litert --quick --json
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float --operators
     """
@@ -53,6 +58,7 @@ def bench(
                 threads=threads,
                 against_float=against_float,
                 operators=operators,
+                wait_s=wait_s,
                 progress=progress,
             )
     summary = result.summary()
