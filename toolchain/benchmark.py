@@ -1,6 +1,6 @@
 """Measure a bundle on a target: push, check every hash and the outputs there, time, and judge the budget.
 
-In:  a bundle's path, a target's address.
+In:  a bundle or its path, a target's address.
 Out: `BenchResult`: the measurement, the parity found on that machine's own core, and the verdict; on request also how
      much faster than its float twin the artifact is there.
 """
@@ -56,7 +56,7 @@ class BenchResult:
 
 
 def bench(
-    bundle: str | Path,
+    bundle: str | Path | Bundle,
     address: str,
     *,
     runtime: str | None = None,
@@ -86,7 +86,7 @@ def bench(
 
 
 def bench_on(
-    bundle: str | Path,
+    bundle: str | Path | Bundle,
     target: Target,
     address: str,
     *,
@@ -121,8 +121,8 @@ class _How:
     wait_s: float
 
 
-def _contest(bundle: str | Path, runtime: str | None, *, against_float: bool) -> _Contest:
-    opened = Bundle.open(bundle)
+def _contest(bundle: str | Path | Bundle, runtime: str | None, *, against_float: bool) -> _Contest:
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     artifact = opened.artifact(runtime)
     files = (artifact.file, _float_of(opened, artifact)) if against_float else (artifact.file,)
     return _Contest(bundle=opened, artifact=artifact, files=files)

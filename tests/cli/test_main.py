@@ -227,6 +227,7 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         "threads": 2,
         "against_float": False,
         "operators": False,
+        "wait_s": 0,
     }
 
 

@@ -15,6 +15,7 @@ from toolchain import Bundle
 from toolchain.bundle import sha256_of
 from toolchain.cli.main import main
 from toolchain.errors import BundleError
+from toolchain.store import History
 
 BOARD = "emulated://raspberry-pi-4"
 PROMISED = {
@@ -70,6 +71,29 @@ def test_a_bundle_is_measured_over_ssh_on_a_device_that_nobody_else_uses_and_not
     assert status == 3
     assert f"{server.address} is still in use after 0.5 s: " in line
     assert "bench another" in line
+
+
+def test_a_group_is_measured_at_once_and_a_device_that_is_not_there_stops_none_of_the_others(
+    bundle: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inventory = tmp_path / "targets.toml"
+    monkeypatch.setenv("EDGEWRIGHT_TARGETS", str(inventory))
+    inventory.write_text(
+        f'[targets.far]\naddress = "{server.address}"\n'
+        '[targets.gone]\naddress = "ssh://nobody@127.0.0.1:1"\n'
+        '[targets.here]\naddress = "local:"\n[groups]\nlab = ["far", "gone", "here"]\n'
+    )
+    command = ["bench", str(bundle), "--target", "lab", "--quick", "--runtime", "executorch"]
+    assert main([*command, "--json"]) == 3
+    printed = capfd.readouterr()
+    far, gone, here = json.loads(printed.out)["devices"]
+    assert [(each["name"], each["exit_code"]) for each in (far, gone, here)] == [("far", 0), ("gone", 3), ("here", 0)]
+    assert far["measurement"]["target"] == server.address
+    assert here["measurement"]["parity"]["passed"]
+    assert gone["error"]["kind"] == "UnreachableError"
+    assert "gone: connect to ssh://nobody@127.0.0.1:1 failed" in printed.err.splitlines()
+    with History() as history:
+        assert {entry.target for entry in history.find()} == {server.address, "local:"}
 
 
 @pytest.mark.emulated

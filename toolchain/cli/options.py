@@ -6,9 +6,10 @@ import typer
 
 RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-TargetAddress = Annotated[
+ADDRESSES = "local:, ssh://user@host[:port], emulated://PROFILE, or a name of your targets.toml."
+TargetName = Annotated[
     str,
-    typer.Option("--target", metavar="ADDRESS", help="local:, ssh://user@host[:port] or emulated://PROFILE."),
+    typer.Option("--target", metavar="TARGET", help=f"{ADDRESSES[:-1]}: a device's or a group's."),
 ]
 RuntimeName = Annotated[
     str | None,

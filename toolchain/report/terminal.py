@@ -13,6 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from toolchain.report.plain import one_line
+
 NOTHING = "–"
 SHOWN_CHARACTERS = 240
 SHOWN_OPERATORS = 12
@@ -71,6 +73,25 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
         parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
     parts.append(_verdict(summary["budget"]))
     return Group(*parts)
+
+
+def fleet_report(devices: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """A row for each device of a group: what was measured there, or why nothing was."""
+    table = _table("device", "target", "p50 / p90 / p99", "peak memory", "budget")
+    faults: list[RenderableType] = []
+    emulated = False
+    for device in devices:
+        name, address = Text(device["name"]), Text(device["address"])
+        if "measurement" not in device:
+            table.add_row(name, address, NOTHING, NOTHING, Text("failed", style="red"))
+            faults.append(Text(f"{device['name']}: {one_line(device['error']['message'])}", style="red"))
+            continue
+        found = device["measurement"]
+        emulated = emulated or bool(found["emulated"])
+        budget = Text("met", style="green") if found["budget"]["met"] else Text("missed", style="red")
+        table.add_row(name, address, _latencies(found["latency_ms"]), _megabytes(found["peak_rss_bytes"]), budget)
+    notes = [Text(CLOCK_NOTES["instructions"], style="yellow")] if emulated else []
+    return Group(table, *faults, *notes)
 
 
 def _operators(found: Mapping[str, Any]) -> RenderableType:
