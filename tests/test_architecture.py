@@ -44,6 +44,7 @@ LAYERS = (
         "toolchain.bundle",
         "toolchain.benchmark",
         "toolchain.fleet",
+        "toolchain.probe",
         "toolchain.answer",
         "toolchain.deploy",
         "toolchain.host_latency",
@@ -59,7 +60,7 @@ ALSO_ALLOWED = {
     "toolchain.compress": ("toolchain.models",),
 }
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
-TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.places", "toolchain.profiles", "targets")
+TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.once", "toolchain.places", "toolchain.profiles", "targets")
 WRAPPED = {
     "torch", "torch_pruning", "transformers", "accelerate", "executorch", "litert_torch", "ai_edge_litert", "onnx",
     "onnxruntime", "onnxscript", "paramiko",

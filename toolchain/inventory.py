@@ -128,8 +128,13 @@ def inventory_file() -> Path:
 
 def _faults(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
     """What no field sees by itself: addresses, profiles and members that stand for nothing, one name for two things."""
-    targets, groups = (values.get(key) if isinstance(values.get(key), dict) else {} for key in ("targets", "groups"))
-    return [*_target_faults(targets or {}), *_group_faults(groups or {}, targets or {})]
+    targets, groups = _section(values, "targets"), _section(values, "groups")
+    return [*_target_faults(targets), *_group_faults(groups, targets)]
+
+
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _target_faults(targets: Mapping[str, Any]) -> Iterable[tuple[Location, str]]:

@@ -100,6 +100,7 @@ class Profile(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     title: str
+    firmware_name: str | None = None
     processor: Processor
     caches: Caches
     memory: Memory

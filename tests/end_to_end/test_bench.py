@@ -10,7 +10,7 @@ import pytest
 
 from targets import open_target
 from targets.lease import leased
-from tests.targets.conftest import Server, new_key
+from tests.targets.servers import Server, new_key
 from toolchain import Bundle
 from toolchain.bundle import sha256_of
 from toolchain.cli.main import main

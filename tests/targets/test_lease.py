@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from targets import lease, open_target
 from targets.fake import FakeTarget
 from targets.lease import Holder, leased, read_holder
-from tests.targets.conftest import Server
+from tests.targets.servers import Server
 from toolchain.errors import DeviceBusyError, LeaseLostError, TargetError
 
 

@@ -7,7 +7,7 @@ import typer
 
 from toolchain.cli import output
 from toolchain.cli.history import Keep, keep
-from toolchain.cli.options import AsJson, RuntimeName, TargetName
+from toolchain.cli.options import AsJson, RuntimeName, TargetName, Wait
 
 if TYPE_CHECKING:
     from toolchain.inventory import Asked, Machine
@@ -27,10 +27,7 @@ def bench(
         bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
-    wait_s: Annotated[
-        float,
-        typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for a device that others measure on."),
-    ] = 0,
+    wait_s: Wait = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Of a group, how many devices at a time.")] = 4,
     history: Keep = True,
     as_json: AsJson = False,
@@ -105,7 +102,7 @@ def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int
     if as_json:
         output.emit({"group": asked.given, "devices": devices})
     else:
-        from toolchain.report.terminal import fleet_report
+        from toolchain.report.machines import fleet_report
 
         output.show(fleet_report(devices))
     return max(outcome.exit_code for outcome in outcomes)

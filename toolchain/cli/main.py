@@ -20,7 +20,7 @@ import typer
 import typer.main
 
 from toolchain import __version__
-from toolchain.cli import bench, build, compare, history, output, profiles, recipes, report, run, runner
+from toolchain.cli import bench, build, compare, history, output, profiles, recipes, report, run, runner, target
 from toolchain.errors import InputError, ToolchainError
 
 INTERRUPTED = 130
@@ -54,6 +54,7 @@ app.command("report")(report.report)
 app.add_typer(history.app, name="history")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(profiles.app, name="profiles")
+app.add_typer(target.app, name="target")
 app.add_typer(runner.app, name="runner")
 
 

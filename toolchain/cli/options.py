@@ -15,3 +15,6 @@ RuntimeName = Annotated[
     str | None,
     typer.Option("--runtime", metavar=RUNTIMES, help="Which artifact to run; the faster one by default."),
 ]
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
+]
