@@ -1,7 +1,8 @@
-"""Run one emulated board: a QEMU that is ours alone and never outlives us.
+"""Run one emulated board: a QEMU that is ours alone and never outlives us, unless it is asked to.
 
-In:  a `BoardImage`, the core to emulate, memory and number of cores.
-Out: `BoardProcess`: a running machine whose SSH port on the loopback interface accepts logins.
+In:  a `BoardImage`, and a `Machine`: the core to emulate, memory and number of cores.
+Out: `BoardProcess`: a running machine whose SSH port on the loopback interface accepts logins; or, of one that goes on
+     without us, its process and port, which are `board_state`'s to remember.
 Logging in is `ssh`'s concern; which board has which core is the profile's.
 """
 
@@ -14,11 +15,14 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import IO
+from pathlib import Path
+from typing import IO, TypeVar
 
 from targets import board_recipe
 from targets.board_image import BoardImage
+from targets.processes import ENDED, Process
 from toolchain.errors import BoardError, EnvironmentFaultError, InputError
 
 BOOT_LIMIT_S = 120.0
@@ -38,6 +42,11 @@ kill $watch 2>/dev/null
 exit $status
 """
 
+# A board that goes on without us is nobody's child once this shell has ended.
+DETACH = '"$@" </dev/null >"$0" 2>&1 & echo $!'
+
+Started = TypeVar("Started")
+
 
 class BoardProcess:
     """A running board, ready for logins on `port`; `close` ends it, and so does the end of this process."""
@@ -51,44 +60,91 @@ class BoardProcess:
         self._stop()
 
 
-def boot(image: BoardImage, *, cpu: str, ram_mb: int, cpus: int, instruction_clock: bool = False) -> BoardProcess:
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What is emulated. By the instruction clock its time advances 2 ns an instruction, on one core, whatever the host
+    is doing.
+    """
+
+    cpu: str
+    ram_mb: int
+    cpus: int
+    instruction_clock: bool = False
+
+    def options(self) -> list[str]:
+        """QEMU's words for it."""
+        clock = ["-smp", "1", "-icount", "shift=1"] if self.instruction_clock else ["-smp", str(self.cpus)]
+        return ["-cpu", self.cpu, "-m", str(self.ram_mb), *clock]
+
+
+def boot(image: BoardImage, machine: Machine) -> BoardProcess:
     """Start a board and wait until it accepts logins (about 3 s).
 
-    With `instruction_clock` its time advances 2 ns for each instruction, on one core, whatever the host is doing.
     Raises `BoardError` with the machine's last words when it does not come up.
     """
-    if cpu.split(",")[0] == "max":
+    return _on_a_free_port(machine, partial(_boot_once, image, machine))
+
+
+def boot_detached(image: BoardImage, machine: Machine, console: Path, started: Callable[[Process, int], None]) -> None:
+    """Start a board that goes on without us and writes its console to that file; return once it accepts logins.
+
+    `started` hears of its process and its port as soon as there is one, so that it can be found and ended whatever
+    becomes of us. Raises as `boot` does; then, or when we are interrupted, nothing goes on.
+    """
+    _on_a_free_port(machine, partial(_boot_detached_once, image, machine, console, started))
+
+
+def _on_a_free_port(machine: Machine, start: Callable[[int], Started]) -> Started:
+    if machine.cpu.split(",")[0] == "max":
         raise InputError("-cpu max emulates no real board and computes some models wrongly; name a core, as cortex-a72")
     if shutil.which("qemu-system-aarch64") is None:
         raise EnvironmentFaultError(
             "qemu-system-aarch64", "run an emulated board", "run `sudo apt-get install qemu-system-arm`, or `make`"
         )
-    clock = ["-smp", "1", "-icount", "shift=1"] if instruction_clock else ["-smp", str(cpus)]
     for _ in range(PORT_ATTEMPTS):
         try:
-            return _boot_once(image, ["-cpu", cpu, "-m", str(ram_mb), *clock])
+            return start(_free_port())
         except BoardError as error:
             if "host forwarding" not in str(error):  # another program took the port meanwhile
                 raise
     raise BoardError("no free port was found on this machine for an emulated board; stop other boards and try again")
 
 
-def _boot_once(image: BoardImage, core: list[str]) -> BoardProcess:
-    port = _free_port()
+def _boot_once(image: BoardImage, machine: Machine, port: int) -> BoardProcess:
     with tempfile.TemporaryFile(mode="w+", errors="replace", prefix="edgewright-board-") as words:
-        keeper = _start(image, core, port, words)
+        keeper = _start(image, machine, port, words)
         board = BoardProcess(port, partial(_stop, keeper, os.getpid()))
         try:
-            _wait_until_ready(keeper, words)
+            _wait_until_ready(lambda: keeper.poll() is not None, words)
         except BaseException:
             board.close()
             raise
         return board
 
 
-def _start(image: BoardImage, core: list[str], port: int, words: IO[str]) -> subprocess.Popen[bytes]:
-    machine = [
-        *("qemu-system-aarch64", "-machine", "virt", *core, "-display", "none", "-monitor", "none"),
+def _boot_detached_once(
+    image: BoardImage, machine: Machine, console: Path, started: Callable[[Process, int], None], port: int
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", DETACH, str(console), *_command(image, machine, port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # a session without a terminal, whose end would reach the board
+        check=True,
+    )
+    process = Process.of(int(done.stdout)) or ENDED
+    try:
+        started(process, port)
+        with console.open(errors="replace") as words:
+            _wait_until_ready(lambda: not process.lives(), words)
+    except BaseException:
+        process.kill()
+        raise
+
+
+def _command(image: BoardImage, machine: Machine, port: int) -> list[str]:
+    return [
+        *("qemu-system-aarch64", "-machine", "virt", *machine.options(), "-display", "none", "-monitor", "none"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-no-reboot"),
         *("-kernel", str(image.kernel), "-initrd", str(image.first_disk), "-append", board_recipe.KERNEL_LINE),
         *("-drive", f"file={_escaped(image.disk)},if=none,id=disk,format=raw", "-snapshot"),
@@ -96,8 +152,11 @@ def _start(image: BoardImage, core: list[str], port: int, words: IO[str]) -> sub
         *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"),
         *("-device", "virtio-net-pci,netdev=net,romfile="),
     ]
+
+
+def _start(image: BoardImage, machine: Machine, port: int, words: IO[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["sh", "-c", KEEPER, "edgewright-board", *machine],
+        ["sh", "-c", KEEPER, "edgewright-board", *_command(image, machine, port)],
         stdin=subprocess.PIPE,
         stdout=words.fileno(),
         stderr=words.fileno(),
@@ -118,10 +177,10 @@ def _stop(keeper: subprocess.Popen[bytes], owner: int) -> None:
     keeper.wait()
 
 
-def _wait_until_ready(keeper: subprocess.Popen[bytes], words: IO[str]) -> None:
+def _wait_until_ready(has_ended: Callable[[], bool], words: IO[str]) -> None:
     deadline = time.monotonic() + BOOT_LIMIT_S
     while True:
-        ended = keeper.poll() is not None
+        ended = has_ended()
         said = os.pread(words.fileno(), 1 << 20, 0).decode(errors="replace")
         if board_recipe.READY in said:
             return

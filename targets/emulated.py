@@ -1,24 +1,37 @@
 """An emulated ARM board as a target: a whole ARM64 Linux under QEMU, reached by SSH like any other machine.
 
 In:  `emulated://<profile>`; the profile says which core, how much memory and how many cores.
-Out: a `Target` that boots in about 3 s, starts from the same clean disk each time and is gone when closed.
+Out: a `Target`. One that was brought up before, with the same clock, is used and stays up; else a board boots in about
+     3 s, starts from a clean disk, and is gone when closed.
 It proves that an artifact runs, fits and is right there. Its milliseconds are no board's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from targets.base import Completed, Target
 from targets.board_image import board_image
-from targets.board_process import boot
+from targets.board_process import Machine, boot
+from targets.board_state import StandingBoard, find_up
 from targets.ssh import SshTarget
 from targets.ssh_login import Login
 from toolchain.errors import InputError
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
-    """Boot the board that `emulated://<profile>` names."""
+    """Find or boot the board that `emulated://<profile>` names."""
+    machine = machine_of(address, instruction_clock=instruction_clock)
+    if up := find_up(address, machine):
+        return EmulatedTarget(login_of(up), stop=lambda: None)
+    image = board_image()
+    board = boot(image, machine)
+    login = _login(address, port=board.port, client_key=image.client_key, host_key=image.host_key)
+    return EmulatedTarget(login, stop=board.close)
+
+
+def machine_of(address: str, *, instruction_clock: bool) -> Machine:
+    """What an address stands for. Raises `InputError` for one that names no profile, or none that can be emulated."""
     from toolchain.profiles import load_profile
 
     scheme, _, name = address.partition("://")
@@ -30,36 +43,36 @@ def open_address(address: str, *, instruction_clock: bool) -> Target:
             f"the profile {name} says nothing about emulation; add an [emulation] table with cpu, ram_mb and cpus "
             "to it, or reach the device itself with ssh://"
         )
-    return EmulatedTarget(
-        address,
-        cpu=emulation.cpu,
-        ram_mb=emulation.ram_mb,
-        cpus=emulation.cpus,
-        instruction_clock=instruction_clock,
+    return Machine(cpu=emulation.cpu, ram_mb=emulation.ram_mb, cpus=emulation.cpus, instruction_clock=instruction_clock)
+
+
+def login_of(board: StandingBoard) -> Login:
+    """How to log into a board that is up."""
+    return _login(board.address, port=board.port, client_key=board.client_key, host_key=board.host_key)
+
+
+def _login(address: str, *, port: int, client_key: Path, host_key: str) -> Login:
+    return Login(
+        address=address,
+        host="127.0.0.1",
+        port=port,
+        user="root",
+        identities=(client_key,),
+        others=False,
+        pinned_host_key=host_key,
     )
 
 
 class EmulatedTarget:
-    """A board of its own for each target; closing it, or the end of this process, stops it."""
+    """A board we are logged into; closing it also stops a board that is this target's alone."""
 
-    def __init__(self, address: str, *, cpu: str, ram_mb: int, cpus: int, instruction_clock: bool = False) -> None:
-        image = board_image()
-        self._address = address
-        self._board = boot(image, cpu=cpu, ram_mb=ram_mb, cpus=cpus, instruction_clock=instruction_clock)
+    def __init__(self, login: Login, *, stop: Callable[[], object]) -> None:
+        self._stop = stop
+        self._address = login.address
         try:
-            self._ssh = SshTarget(
-                Login(
-                    address=address,
-                    host="127.0.0.1",
-                    port=self._board.port,
-                    user="root",
-                    identities=(image.client_key,),
-                    others=False,
-                    pinned_host_key=image.host_key,
-                )
-            )
+            self._ssh = SshTarget(login)
         except BaseException:
-            self._board.close()
+            stop()
             raise
 
     @property
@@ -90,7 +103,7 @@ class EmulatedTarget:
         return self._ssh.run(argv, timeout_s=timeout_s, stdin=stdin)
 
     def close(self) -> None:
-        """Stop the board; its disk's changes are forgotten."""
+        """Log out; the changes of a board that stops with it are forgotten."""
         with suppress(Exception):
             self._ssh.close()
-        self._board.close()
+        self._stop()

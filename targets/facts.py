@@ -7,33 +7,17 @@ What follows from a fact (that a run was throttled, say) is `measure`'s concern.
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from targets.base import Target
+from targets.cores import ARM, core_name
 
 Value = str | int | float | list[str] | dict[str, object] | None
 FACTS_LIMIT_S = 60.0
 SEPARATOR = "@edgewright-fact"
 CPU = "/sys/devices/system/cpu"
-
-# /proc/cpuinfo's numbers for Arm's own cores (implementer 0x41)
-ARM_CORES = {
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76",
-    "0xd41": "Cortex-A78",
-    "0xd42": "Cortex-A78AE",
-    "0xd46": "Cortex-A510",
-    "0xd47": "Cortex-A710",
-    "0xd4d": "Cortex-A715",
-    "0xd4e": "Cortex-X3",
-}
 
 # vcgencmd get_throttled: the same four conditions, now (bits 0 to 3) and at any time since the start (bits 16 to 19)
 THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -49,10 +33,18 @@ class Fact:
 
 def cpu_model(cpuinfo: str) -> str | None:
     """The cores' name: on ARM from implementer and part, big and little ones joined; else the model name."""
-    if parts := cpu_parts(cpuinfo):
-        own = "0x41" in re.findall(r"^CPU implementer\s*:\s*(\S+)", cpuinfo, re.M)
-        return " + ".join(ARM_CORES.get(part, f"part {part}") if own else f"part {part}" for part in parts)
+    if kinds := core_kinds(cpuinfo):
+        return " + ".join(kinds)
     return _first(r"^model name\s*:\s*(.+)$", cpuinfo)
+
+
+def core_kinds(cpuinfo: str) -> dict[str, object] | None:
+    """How many cores of each kind are on, by their names, in the order of the cores; None where there are no parts."""
+    parts = re.findall(r"^CPU part\s*:\s*(0x[0-9a-fA-F]+)", cpuinfo, re.M)
+    makers = re.findall(r"^CPU implementer\s*:\s*(0x[0-9a-fA-F]+)", cpuinfo, re.M)
+    makers += [ARM] * (len(parts) - len(makers))
+    counted: dict[str, object] = dict(Counter(core_name(*each) for each in zip(makers, parts, strict=False)))
+    return counted or None
 
 
 def cpu_parts(cpuinfo: str) -> list[str] | None:
@@ -170,7 +162,8 @@ def _kibibytes(name: str, meminfo: str) -> int | None:
 CPUINFO, MEMINFO, UNAME = ("cat", "/proc/cpuinfo"), ("cat", "/proc/meminfo"), ("uname", "-s", "-r", "-m")
 
 
-def _every(pattern: str) -> tuple[str, ...]:
+def every(pattern: str) -> tuple[str, ...]:
+    """The command that prints all files of a pattern."""
     return ("sh", "-c", f"cat {pattern}")  # the shell is there for the wildcard
 
 
@@ -188,11 +181,11 @@ MACHINE: Mapping[str, Fact] = {
     "libc": Fact(argv=("getconf", "GNU_LIBC_VERSION"), parse=libc_version),
     "os": Fact(argv=("cat", "/etc/os-release"), parse=os_name),
     "python": Fact(argv=("python3", "--version"), parse=python_version),
-    "governor": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_governor"), parse=governor),
-    "clock_mhz": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq"), parse=clock_mhz),
-    "clock_max_mhz": Fact(argv=_every(f"{CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq"), parse=clock_mhz),
+    "governor": Fact(argv=every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_governor"), parse=governor),
+    "clock_mhz": Fact(argv=every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq"), parse=clock_mhz),
+    "clock_max_mhz": Fact(argv=every(f"{CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq"), parse=clock_mhz),
     "clock_firmware_mhz": Fact(argv=("vcgencmd", "measure_clock", "arm"), parse=firmware_clock_mhz),
-    "temperature_c": Fact(argv=_every("/sys/class/thermal/thermal_zone[0-9]*/temp"), parse=hottest_c),
+    "temperature_c": Fact(argv=every("/sys/class/thermal/thermal_zone[0-9]*/temp"), parse=hottest_c),
     "throttling": Fact(argv=("vcgencmd", "get_throttled"), parse=throttling),
     "load_1min": Fact(argv=("cat", "/proc/loadavg"), parse=load_1min),
 }

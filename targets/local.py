@@ -20,6 +20,7 @@ from targets.conversation import NOT_FOUND, Deadline, Output
 from toolchain.errors import CommandTimeoutError, DeviceFullError, InputError, TargetError, TransferError
 
 CHUNK_BYTES = 1 << 16
+WAKES_EVERY_S = 1.0  # so that a thread that waits for a silent program can be interrupted
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
@@ -111,7 +112,7 @@ def _attend(process: subprocess.Popen[bytes], argv: tuple[str, ...], timeout_s: 
         os.set_blocking(process.stdin.fileno(), False)
         ready.register(process.stdin, selectors.EVENT_WRITE)
         while ready.get_map():
-            for key, _ in ready.select(deadline.left_s()):
+            for key, _ in ready.select(min(deadline.left_s(), WAKES_EVERY_S)):
                 if isinstance(key.data, Output):
                     chunk = os.read(key.fd, CHUNK_BYTES)
                     key.data.add(chunk)

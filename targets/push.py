@@ -1,8 +1,9 @@
 """Put a set of files on a target under a name made from their content: whole and verified, or not at all.
 
 In:  files by the relative paths they get there.
-Out: the directory they lie in, `home/kind/<digest>`; what is already there and unharmed is not sent again.
-A push that is cut off leaves nothing; two at once do not disturb each other.
+Out: the directory they lie in, `home/kind/<digest>`. A set that is there unharmed costs one command; of another only
+     those files travel that no set on the device has, in parts; a push that was cut off goes on where it was.
+Two at once do not disturb each other. What the device does is told in `store_scripts`.
 """
 
 import hashlib
@@ -11,13 +12,14 @@ import re
 import secrets
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from targets.base import Target
+from targets.base import Completed, Target
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
+from targets.store_scripts import CHECK_SCRIPT, DIFFERS, PARTS_SCRIPT, UNPACK_SCRIPT
 from toolchain.errors import DeviceFullError, InputError, TargetError, TransferError
 
 KINDS = ("runtimes", "bundles")
@@ -25,28 +27,8 @@ QUICK_LIMIT_S = 120.0
 UNPACK_LIMIT_S = 1800.0
 BLOCK_BYTES = 4096
 SPARE_BYTES = 1 << 20  # what directories and the file system itself take
-
-# 0: there and whole. 2: not there, or harmed, and how much room there is.
-CHECK_SCRIPT = f"""
-[ -d "$1" ] && (cd "$1" && sha256sum -c - >/dev/null 2>&1) && exit 0
-( {FREE_SPACE_SCRIPT} )
-exit 2
-"""
-
-# Pushes that were killed leave an archive or directory that nobody waits for; a day later it goes.
-UNPACK_SCRIPT = """
-archive=$1 incoming=$2 final=$3 sums=$(cat)
-whole() { (cd "$1" && printf '%s\\n' "$sums" | sha256sum -c - >/dev/null); }
-trap 'rm -rf "$archive" "$incoming"' EXIT
-find "${final%/*}" -maxdepth 1 -name '.*incoming-*' -mmin +1440 -exec rm -rf {} + 2>/dev/null
-mkdir "$incoming" && tar -x -o -f "$archive" -C "$incoming" || exit 3
-rm -f "$archive"
-whole "$incoming" || exit 4
-if [ -d "$final" ] && ! whole "$final" 2>/dev/null; then
-    mv "$final" "$archive"
-fi
-mv -T "$incoming" "$final" 2>/dev/null || [ -d "$final" ] || mv "$incoming" "$final"
-"""
+CHUNK_BYTES = 1 << 20
+PART_BYTES = 8 << 20  # what a cut costs at most; each part takes a few round trips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +39,31 @@ class _Item:
     bytes: int
     executable: bool
 
+    @property
+    def content(self) -> str:
+        """What makes a file on the device as good as this one."""
+        return f"{self.sha256} {'x' if self.executable else '-'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Set:
+    """The files, and the folder they become: `home/kind/digest`."""
+
+    items: tuple[_Item, ...]
+    kind: str
+
+    @property
+    def plan(self) -> str:
+        return "".join(f"{item.content} {item.name}\n" for item in self.items)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.plan.encode()).hexdigest()[:32]
+
+    def words(self, target: Target) -> list[str]:
+        """The arguments every script begins with."""
+        return [str(target.home), self.kind, self.digest]
+
 
 def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PurePosixPath:
     """Make sure these files are on the target; keys are relative POSIX paths, executable files stay so.
@@ -66,17 +73,17 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
     """
     if kind not in KINDS:
         raise InputError(f"{kind!r} is not a kind of pushed files; use {' or '.join(KINDS)}")
-    items = [_item(name, source) for name, source in sorted(files.items())]
+    items = tuple(_item(name, source) for name, source in sorted(files.items()))
     if not items:
         raise InputError("there are no files to push; check what was built")
-    sums = "".join(f"{item.sha256}  {item.name}\n" for item in items)
-    modes = "".join("x" if item.executable else "-" for item in items)
-    final = target.home / kind / hashlib.sha256(f"{sums}{modes}".encode()).hexdigest()[:32]
-    found = target.run(["sh", "-c", CHECK_SCRIPT, "sh", str(final)], timeout_s=QUICK_LIMIT_S, stdin=sums)
+    wanted = _Set(items=items, kind=kind)
+    found = _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan)
     if found.status != 0:
-        _check_room(target, items, found.stdout)
-        _send(target, items, sums, final)
-    return final
+        try:
+            _send(target, wanted, found, known=_shared(wanted, found.stdout))
+        except _DisturbedError:
+            _send(target, wanted, found, known={}, alone=True)
+    return target.home / kind / wanted.digest
 
 
 def _item(name: str, source: Path) -> _Item:
@@ -94,48 +101,108 @@ def _item(name: str, source: Path) -> _Item:
     return _Item(name=name, source=source, sha256=digest, bytes=status.st_size, executable=bool(status.st_mode & 0o100))
 
 
-def _check_room(target: Target, items: list[_Item], df_text: str) -> None:
+class _DisturbedError(TransferError):
+    """Something was not there as it should be: another push took the parts, or a file of another set is harmed."""
+
+
+def _run(
+    target: Target, script: str, words: Sequence[str], stdin: str = "", limit_s: float = QUICK_LIMIT_S
+) -> Completed:
+    return target.run(["sh", "-c", script, "sh", *words], timeout_s=limit_s, stdin=stdin)
+
+
+def _shared(wanted: _Set, printed: str) -> dict[str, str]:
+    """Where on the device, below its home, there are files as good as ours, by their content."""
+    line = re.compile(r"^/.*/sums/(\w+)-([0-9a-f]{32}):([0-9a-f]{64} [-x]) (.+)$", re.M)
+    contents = {item.content for item in wanted.items}
+    found = {content: f"{kind}/{digest}/{name}" for kind, digest, content, name in line.findall(printed)}
+    return {content: place for content, place in found.items() if content in contents}
+
+
+def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str, str], alone: bool = False) -> None:
+    """Send what is not `known` to be there; `alone` in a place of our own, which no later push can go on with."""
+    missing = [item for item in wanted.items if item.content not in known]
+    links = "".join(f"{known[item.content]}\t{item.name}\n" for item in wanted.items if item.content in known)
+    _check_room(target, missing, found.stdout)
+    folder = target.home / wanted.kind
+    work = folder / f".incoming-{secrets.token_hex(6)}"
+    archive = secrets.token_hex(6) if alone else _digest_of(missing)
+    incoming = folder / f".incoming-parts-{archive}" if missing else None
+    left = [str(work), *([str(incoming)] if incoming else [])]
+    try:
+        if incoming is not None:
+            _put_parts(target, missing, incoming)
+        words = [*wanted.words(target), str(incoming or ""), str(work)]
+        done = _run(target, UNPACK_SCRIPT, words, f"{wanted.plan}\n{links}", UNPACK_LIMIT_S)
+        if done.status != 0:
+            raise _fault(target, missing, done, work)
+    except BaseException:
+        with suppress(Exception):
+            target.run(["rm", "-rf", *left], timeout_s=QUICK_LIMIT_S)
+        raise
+
+
+def _digest_of(items: Sequence[_Item]) -> str:
+    """The name of the archive of these files: what an earlier push left of the same one can be gone on with."""
+    return hashlib.sha256("".join(f"{item.content} {item.name}\n" for item in items).encode()).hexdigest()[:32]
+
+
+def _put_parts(target: Target, items: Sequence[_Item], incoming: PurePosixPath) -> None:
+    there = set(_run(target, PARTS_SCRIPT, [str(incoming)]).stdout.split())
+    with tempfile.TemporaryDirectory(prefix="edgewright-push-") as folder:
+        for number, part in enumerate(_parts(items, Path(folder))):
+            name = f"{number:06d}.part"
+            if name not in there:
+                target.put(part, incoming / name)
+
+
+def _parts(items: Sequence[_Item], folder: Path) -> Iterator[Path]:
+    """The archive of these files, the same for the same files, cut into parts that exist one at a time."""
+    part, room = folder / "part", PART_BYTES
+    sink = part.open("wb")
+    for chunk in _packed(items):
+        while len(chunk) > room:
+            sink.write(chunk[:room])
+            sink.close()
+            yield part
+            chunk, room = chunk[room:], PART_BYTES
+            sink = part.open("wb")
+        sink.write(chunk)
+        room -= len(chunk)
+    sink.close()
+    yield part
+
+
+def _packed(items: Sequence[_Item]) -> Iterator[bytes]:
+    """The bytes of a tar archive. A file that changes meanwhile is noticed on the device."""
+    for item in items:
+        member = tarfile.TarInfo(item.name)
+        member.size, member.mode, member.mtime = item.bytes, 0o755 if item.executable else 0o644, 0
+        yield member.tobuf(tarfile.GNU_FORMAT)
+        with item.source.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+        yield b"\0" * (-item.bytes % tarfile.BLOCKSIZE)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _check_room(target: Target, items: Sequence[_Item], df_text: str) -> None:
     free, needed = free_bytes(df_text), _needed_bytes(items)
     if free is not None and free < needed:
         raise DeviceFullError(target.address, needed / 1e6, free / 1e6)
 
 
-def _needed_bytes(items: list[_Item]) -> int:
+def _needed_bytes(items: Sequence[_Item]) -> int:
     unpacked = sum(-(-item.bytes // BLOCK_BYTES) * BLOCK_BYTES for item in items)
     return 2 * unpacked + SPARE_BYTES  # the archive and its content, for a moment
 
 
-def _send(target: Target, items: list[_Item], sums: str, final: PurePosixPath) -> None:
-    token = secrets.token_hex(6)
-    archive, incoming = final.with_name(f".incoming-{token}.tar"), final.with_name(f".incoming-{token}")
-    try:
-        with tempfile.TemporaryDirectory(prefix="edgewright-push-") as folder:
-            packed = Path(folder) / "files.tar"
-            _pack(items, sums, packed)
-            target.put(packed, archive)
-        argv = ["sh", "-c", UNPACK_SCRIPT, "sh", str(archive), str(incoming), str(final)]
-        done = target.run(argv, timeout_s=UNPACK_LIMIT_S, stdin=sums)
-        if done.status != 0:
-            raise _fault(target, items, done.status, done.stderr, final)
-    except BaseException:
-        with suppress(Exception):
-            target.run(["rm", "-rf", str(archive), str(incoming)], timeout_s=QUICK_LIMIT_S)
-        raise
-
-
-def _pack(items: list[_Item], sums: str, packed: Path) -> None:
-    with tarfile.open(packed, "w", format=tarfile.GNU_FORMAT) as tar:
-        for item in items:
-            member = tarfile.TarInfo(item.name)
-            member.size, member.mode, member.mtime = item.bytes, 0o755 if item.executable else 0o644, 0
-            with item.source.open("rb") as file:
-                tar.addfile(member, file)
-
-
-def _fault(target: Target, items: list[_Item], status: int, stderr: str, final: PurePosixPath) -> TargetError:
-    reason = stderr.strip().splitlines()[-1] if stderr.strip() else f"status {status}"
-    if "No space left" in stderr:
-        done = target.run(["sh", "-c", FREE_SPACE_SCRIPT, "sh", str(final)], timeout_s=QUICK_LIMIT_S)
-        return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(done.stdout) or 0) / 1e6)
-    what = "differ from what was sent" if status == 4 else "could not be unpacked"
-    return TransferError(f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again")
+def _fault(target: Target, items: Sequence[_Item], done: Completed, place: PurePosixPath) -> TargetError:
+    reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"status {done.status}"
+    if "No space left" in done.stderr:
+        room = _run(target, FREE_SPACE_SCRIPT, [str(place)])
+        return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(room.stdout) or 0) / 1e6)
+    what = "differ from what was sent" if done.status == DIFFERS else "could not be unpacked"
+    return _DisturbedError(
+        f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again"
+    )

@@ -16,8 +16,9 @@ settings.load_profile("untimed")
 
 @pytest.fixture(scope="session", autouse=True)
 def history_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For what is built once for several tests: the user's history is not for it."""
+    """For what is built once for several tests: the user's history is not for it, nor are boards that are up."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         patch.setenv("EDGEWRIGHT_HISTORY", str(tmp_path_factory.mktemp("history") / "history.sqlite"))
         patch.setenv("EDGEWRIGHT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield

@@ -37,13 +37,15 @@ LAYERS = (
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),
     ("targets",),
-    ("toolchain.cache",),
+    ("toolchain.cache", "toolchain.inventory"),
     STAGES,
     (
         "toolchain.stages",
         "toolchain.pipeline",
         "toolchain.bundle",
         "toolchain.benchmark",
+        "toolchain.fleet",
+        "toolchain.probe",
         "toolchain.answer",
         "toolchain.deploy",
         "toolchain.calibration",
@@ -62,7 +64,7 @@ ALSO_ALLOWED = {
     "toolchain.compress": ("toolchain.models",),
 }
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
-TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.places", "toolchain.profiles", "targets")
+TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.once", "toolchain.places", "toolchain.profiles", "targets")
 WRAPPED = {
     "torch", "torch_pruning", "transformers", "accelerate", "executorch", "litert_torch", "ai_edge_litert", "onnx",
     "onnxruntime", "onnxscript", "paramiko",

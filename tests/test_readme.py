@@ -13,7 +13,7 @@ from toolchain.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-GROUPS = ("history", "profiles", "recipes", "runner")
+GROUPS = ("history", "profiles", "recipes", "runner", "target")
 COMMAND = re.compile(r"(?:^|\s|/)edgewright ([a-z].*)")
 
 
@@ -74,4 +74,4 @@ def test_a_workflow_installs_what_the_makefile_says_an_emulated_board_needs(host
 
 def test_the_readme_names_every_verb() -> None:
     named = {command[0].split()[0] for command in commands()}
-    assert {"build", "bench", "run", "compare", "gate", "report", "history", "recipes", "profiles"} <= named
+    assert {"build", "bench", "run", "compare", "gate", "report", "history", "recipes", "profiles", "target"} <= named

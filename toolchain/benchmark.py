@@ -1,19 +1,21 @@
 """Measure a bundle on a target: push, check every hash and the outputs there, time, and judge the budget.
 
-In:  a bundle's path, a target's address.
+In:  a bundle or its path, a target's address.
 Out: `BenchResult`: the measurement, the parity found on that machine's own core, what was predicted, and the verdict;
      on request also how much faster than its float twin the artifact is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from targets import open_target
 from targets.base import Target
+from targets.lease import Holder, Lease, leased
 from toolchain.budget import Verdict, judge
 from toolchain.bundle import ArtifactFacts, Bundle
 from toolchain.deploy import blamed_on_age, deploy_from
@@ -60,7 +62,7 @@ class BenchResult:
 
 
 def bench(
-    bundle: str | Path,
+    bundle: str | Path | Bundle,
     address: str,
     *,
     runtime: str | None = None,
@@ -69,28 +71,31 @@ def bench(
     batched: bool = False,
     against_float: bool = False,
     operators: bool = False,
+    wait_s: float = 0.0,
     progress: Progress | None = None,
 ) -> BenchResult:
     """Measure the bundle's best artifact, or that of one runtime; with `against_float` its float twin in turn with it.
 
     When `batched` it is given as many examples at once as it was built for, and a sample is of so many. With
-    `operators` it is then run again to see what each kind of operator takes. An emulated target is given a clock
-    that counts instructions. Raises `InputError` for the bundle, `TargetError` for the machine, `ParityError` when the
-    outputs there are not the student's.
+    `operators` it is then run again to see what each kind of operator takes. An emulated target is given a clock that
+    counts instructions. A device that others measure on is waited for, `wait_s` at most. Raises `InputError` for the
+    bundle, `TargetError` for the machine (`DeviceBusyError` among them), `ParityError` when the outputs there are not
+    the student's.
     """
     told = progress or Silent()
+    how = _How(quick=quick, threads=threads, operators=operators, wait_s=wait_s)
     # Its faults are told before a board is booted.
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
     with told.stage(f"connect to {address}"):
         target = open_target(address, instruction_clock=clock_of(address) == "instructions")
     try:
-        return _benched(contest, target, address, told, quick=quick, threads=threads, operators=operators)
+        return _benched(contest, target, address, told, how)
     finally:
         target.close()
 
 
 def bench_on(
-    bundle: str | Path,
+    bundle: str | Path | Bundle,
     target: Target,
     address: str,
     *,
@@ -100,11 +105,13 @@ def bench_on(
     batched: bool = False,
     against_float: bool = False,
     operators: bool = False,
+    wait_s: float = 0.0,
     progress: Progress | None = None,
 ) -> BenchResult:
     """The same on a target that is open, and stays so; `address` is what it was opened by."""
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
-    return _benched(contest, target, address, progress or Silent(), quick=quick, threads=threads, operators=operators)
+    how = _How(quick=quick, threads=threads, operators=operators, wait_s=wait_s)
+    return _benched(contest, target, address, progress or Silent(), how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +127,16 @@ class _Contest:
     batch: int
 
 
-def _contest(bundle: str | Path, runtime: str | None, *, against_float: bool, batched: bool) -> _Contest:
-    opened = Bundle.open(bundle)
+@dataclass(frozen=True, kw_only=True)
+class _How:
+    quick: bool
+    threads: int
+    operators: bool
+    wait_s: float
+
+
+def _contest(bundle: str | Path | Bundle, runtime: str | None, *, against_float: bool, batched: bool) -> _Contest:
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     artifact = opened.artifact(runtime)
     if batched and artifact.batch == 1:
         raise InputError(
@@ -132,13 +147,10 @@ def _contest(bundle: str | Path, runtime: str | None, *, against_float: bool, ba
     return _Contest(bundle=opened, artifact=artifact, files=files, batch=artifact.batch if batched else 1)
 
 
-def _benched(
-    contest: _Contest, target: Target, address: str, told: Progress, *, quick: bool, threads: int, operators: bool
-) -> BenchResult:
+def _benched(contest: _Contest, target: Target, address: str, told: Progress, how: _How) -> BenchResult:
     opened, artifact = contest.bundle, contest.artifact
-    clock = clock_of(address)
-    protocol = Protocol.for_clock(clock, quick=quick)
-    found = _measured(contest, target, protocol, told, threads=threads, clock=clock, profile=operators)
+    with _to_ourselves(target, f"bench {opened.manifest.name}", how.wait_s, told) as lease:
+        found = _measured(contest, target, lease, clock_of(address), told, how)
     for file, (_, parity) in zip(contest.files, found, strict=True):
         if not parity.passed:
             raise ParityError(
@@ -166,30 +178,44 @@ def _float_of(bundle: Bundle, artifact: ArtifactFacts) -> str:
     return artifact.float_file
 
 
+@contextmanager
+def _to_ourselves(target: Target, what: str, wait_s: float, told: Progress) -> Iterator[Lease]:
+    """The device, leased; while others have it, that is what is told."""
+
+    def waiting(holder: Holder, waited_s: float) -> None:
+        told.update(waited_s, wait_s, str(holder))
+
+    with ExitStack() as until_done:
+        with told.stage("wait for the device"):
+            lease = until_done.enter_context(leased(target, what, wait_s=wait_s, waiting=waiting))
+        yield lease
+
+
 def _measured(
-    contest: _Contest,
-    target: Target,
-    protocol: Protocol,
-    told: Progress,
-    *,
-    threads: int,
-    clock: Clock,
-    profile: bool,
+    contest: _Contest, target: Target, lease: Lease, clock: Clock, told: Progress, how: _How
 ) -> list[tuple[Measurement, Parity]]:
+    protocol = Protocol.for_clock(clock, quick=how.quick)
+    process_limit_s = protocol.limit_s(target.emulated)
     vectors = contest.bundle.vectors()
+
+    def note(done: int, total: int) -> None:
+        told.update(done, total)
+        lease.hold(process_limit_s)
+
     with told.stage("push"):
         places = [deploy_from(contest.bundle, contest.artifact, target, file=file) for file in contest.files]
     with told.stage("measure"), blamed_on_age(contest.artifact, places[0]):
+        lease.hold(process_limit_s)
         measurements = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],
             vectors.inputs,
             protocol=protocol,
-            threads=threads,
+            threads=how.threads,
             batch=contest.batch,
             clock=clock,
-            profile=profile,
-            note=told.update,
+            profile=how.operators,
+            note=note,
         )
     return [(each, compare(each.outputs, vectors.outputs)) for each in measurements]
 

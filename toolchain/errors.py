@@ -14,6 +14,8 @@ ToolchainError
 │   ├── TransferError             a file did not arrive whole
 │   ├── DeviceFullError           no room for what is pushed
 │   ├── CommandTimeoutError       a command ran past its limit and was ended
+│   ├── DeviceBusyError           somebody else is measuring there
+│   ├── LeaseLostError            somebody else took the device while it was ours
 │   ├── RunnerError               the runner on the device ended without a result
 │   └── BoardError                an emulated board could not be built or started
 ├── ModelError (4)                the model could not be compressed, exported or run correctly
@@ -124,6 +126,22 @@ class CommandTimeoutError(TargetError):
     def __init__(self, place: str, program: str, limit_s: float) -> None:
         super().__init__(f"{program} on {place} did not end within {limit_s:g} s and was stopped")
         self.limit_s = limit_s
+
+
+class DeviceBusyError(TargetError):
+    """Somebody else is measuring on the device."""
+
+    def __init__(self, place: str, holder: str, left_s: float, waited_s: float) -> None:
+        tried = f"still in use after {waited_s:g} s" if waited_s else "in use"
+        super().__init__(
+            f"{place} is {tried}: {holder}; wait for it with --wait SECONDS "
+            f"(if that process has died, the device is free in {left_s:.0f} s at the latest)"
+        )
+        self.left_s = left_s
+
+
+class LeaseLostError(TargetError):
+    """Somebody else took the device while it was ours."""
 
 
 class RunnerError(TargetError):

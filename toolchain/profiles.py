@@ -144,6 +144,7 @@ class Profile(_Part):
     name: Annotated[str, Field(pattern=NAME)]
     title: str
     extends: str | None = None
+    firmware_name: str | None = None
     processor: Processor
     caches: Caches = Caches()
     memory: Memory

@@ -34,7 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--edge-target",
         metavar="ADDRESS",
         default=DEFAULT_TARGET,
-        help="where edge_bench measures: local:, ssh://user@host or emulated://PROFILE (default: %(default)s)",
+        help="where edge_bench measures: local:, ssh://user@host, emulated://PROFILE or a name of your targets.toml "
+        "(default: %(default)s)",
     )
 
 
@@ -55,7 +56,7 @@ def edge_target(request: pytest.FixtureRequest) -> Iterator[Target]:
     from targets import open_target
     from toolchain.measure.measurement import clock_of
 
-    address: str = request.config.getoption("--edge-target")
+    address = _address(request)
     target = open_target(address, instruction_clock=clock_of(address) == "instructions")
     try:
         yield target
@@ -73,7 +74,7 @@ def edge_bench(request: pytest.FixtureRequest, edge_target: Target) -> Callable[
     """
     from toolchain.benchmark import bench_on
 
-    address: str = request.config.getoption("--edge-target")
+    address = _address(request)
     limits = _limits(request.node)
 
     def measure(bundle: str | Path, **how: Any) -> BenchResult:
@@ -83,6 +84,12 @@ def edge_bench(request: pytest.FixtureRequest, edge_target: Target) -> Callable[
         return result
 
     return measure
+
+
+def _address(request: pytest.FixtureRequest) -> str:
+    from toolchain.inventory import find_target
+
+    return find_target(request.config.getoption("--edge-target")).only.address
 
 
 def _limits(node: pytest.Item) -> dict[str, float]:

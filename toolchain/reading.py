@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -234,10 +234,14 @@ def _unknown_key(location: Location, model: type[BaseModel]) -> str:
 
 def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
     here: type[BaseModel] | None = model
+    named = False  # whether the next part is a key that the user chose
     for part in location:
-        if isinstance(part, str):
+        if isinstance(part, str) and not named:
             field = here.model_fields.get(part) if here else None
             here = _inner_model(field.annotation) if field else None
+            named = field is not None and get_origin(field.annotation) in (Mapping, dict)
+        else:
+            named = False
     return here
 
 

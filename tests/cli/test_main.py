@@ -228,6 +228,7 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         "batched": False,
         "against_float": False,
         "operators": False,
+        "wait_s": 0,
     }
 
 

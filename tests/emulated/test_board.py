@@ -13,7 +13,7 @@ import pytest
 from targets import open_target
 from targets.base import Target
 from targets.board_image import board_image
-from targets.board_process import boot
+from targets.board_process import Machine, boot
 from targets.facts import read_facts
 from targets.push import push_files
 from tests.targets.checks import assert_gone
@@ -38,8 +38,9 @@ def boards_of(pid: int) -> list[int]:
 
 
 def test_a_board_is_gone_when_closed() -> None:
-    board = boot(board_image(), cpu="cortex-a72", ram_mb=1024, cpus=4)
-    [qemu] = boards_of(os.getpid())[-1:]
+    others = boards_of(os.getpid())
+    board = boot(board_image(), Machine(cpu="cortex-a72", ram_mb=1024, cpus=4))
+    [qemu] = set(boards_of(os.getpid())) - set(others)
     board.close()
     board.close()
     assert_gone(qemu)
@@ -135,8 +136,9 @@ def test_an_interpreter_that_just_ends_leaves_no_board_behind() -> None:
 
 
 def test_a_forked_copy_of_us_neither_ends_the_board_nor_keeps_it() -> None:
-    board = boot(board_image(), cpu="cortex-a72", ram_mb=512, cpus=1)
-    [qemu] = boards_of(os.getpid())[-1:]
+    others = boards_of(os.getpid())
+    board = boot(board_image(), Machine(cpu="cortex-a72", ram_mb=512, cpus=1))
+    [qemu] = set(boards_of(os.getpid())) - set(others)
     release, hold = os.pipe()
     child = os.fork()
     if child == 0:
@@ -178,13 +180,13 @@ def test_a_machine_that_is_not_the_board_is_not_talked_to(board: Target, monkeyp
 
 def test_a_core_that_does_not_exist_says_so_in_qemus_words() -> None:
     with pytest.raises(BoardError, match=r"last words: .*cortex-a999"):
-        boot(board_image(), cpu="cortex-a999", ram_mb=512, cpus=1)
+        boot(board_image(), Machine(cpu="cortex-a999", ram_mb=512, cpus=1))
 
 
 @pytest.mark.parametrize("cpu", ["max", "max,sve=off"])
 def test_the_core_max_is_refused(cpu: str) -> None:
     with pytest.raises(InputError, match="max"):
-        boot(board_image(), cpu=cpu, ram_mb=512, cpus=1)
+        boot(board_image(), Machine(cpu=cpu, ram_mb=512, cpus=1))
 
 
 def test_a_port_taken_meanwhile_is_exchanged_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,11 +196,11 @@ def test_a_port_taken_meanwhile_is_exchanged_for_another(monkeypatch: pytest.Mon
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = [taken.getsockname()[1]]
         monkeypatch.setattr(targets.board_process, "_free_port", lambda: ports.pop() if ports else free())
-        boot(board_image(), cpu="cortex-a72", ram_mb=512, cpus=1).close()
+        boot(board_image(), Machine(cpu="cortex-a72", ram_mb=512, cpus=1)).close()
 
 
 def test_a_missing_qemu_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     image = board_image()
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EnvironmentFaultError, match="apt-get install qemu-system-arm"):
-        boot(image, cpu="cortex-a72", ram_mb=512, cpus=1)
+        boot(image, Machine(cpu="cortex-a72", ram_mb=512, cpus=1))

@@ -2,16 +2,20 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.targets.conftest import Server, new_key
+from targets import open_target
+from targets.lease import leased
+from tests.targets.servers import Server, new_key
 from toolchain import Bundle
 from toolchain.bundle import sha256_of
 from toolchain.cli.main import main
 from toolchain.errors import BundleError
+from toolchain.store import History
 
 BOARD = "emulated://raspberry-pi-4"
 PROMISED = {
@@ -55,13 +59,41 @@ def test_a_bundle_is_measured_on_this_machine(bundle: Path, runtime: str, capsys
     assert document["emulated"] is False
 
 
-def test_a_bundle_is_measured_over_ssh_and_nothing_but_its_store_is_left(
+def test_a_bundle_is_measured_over_ssh_on_a_device_that_nobody_else_uses_and_nothing_but_its_store_is_left(
     bundle: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     benched(capsys, bundle, server.address)
     left = {path.name for path in (server.remote_home / ".edgewright").iterdir()}
-    assert left <= {"bundles", "runtimes", "jobs"}
+    assert left <= {"bundles", "runtimes", "jobs", "lease"}
     assert not any((server.remote_home / ".edgewright" / "jobs").iterdir())
+    with closing(open_target(server.address)) as target, leased(target, "bench another"):
+        status, line = refused(capsys, "bench", str(bundle), "--target", server.address, "--quick", "--wait", "0.5")
+    assert status == 3
+    assert f"{server.address} is still in use after 0.5 s: " in line
+    assert "bench another" in line
+
+
+def test_a_group_is_measured_at_once_and_a_device_that_is_not_there_stops_none_of_the_others(
+    bundle: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inventory = tmp_path / "targets.toml"
+    monkeypatch.setenv("EDGEWRIGHT_TARGETS", str(inventory))
+    inventory.write_text(
+        f'[targets.far]\naddress = "{server.address}"\n'
+        '[targets.gone]\naddress = "ssh://nobody@127.0.0.1:1"\n'
+        '[targets.here]\naddress = "local:"\n[groups]\nlab = ["far", "gone", "here"]\n'
+    )
+    command = ["bench", str(bundle), "--target", "lab", "--quick", "--runtime", "executorch"]
+    assert main([*command, "--json"]) == 3
+    printed = capfd.readouterr()
+    far, gone, here = json.loads(printed.out)["devices"]
+    assert [(each["name"], each["exit_code"]) for each in (far, gone, here)] == [("far", 0), ("gone", 3), ("here", 0)]
+    assert far["measurement"]["target"] == server.address
+    assert here["measurement"]["parity"]["passed"]
+    assert gone["error"]["kind"] == "UnreachableError"
+    assert "gone: connect to ssh://nobody@127.0.0.1:1 failed" in printed.err.splitlines()
+    with History() as history:
+        assert {entry.target for entry in history.find()} == {server.address, "local:"}
 
 
 @pytest.mark.emulated

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from targets import open_target
-from targets.facts import MACHINE
+from targets.identity import IDENTITY
 
 HERE = Path(__file__).parent
 
@@ -17,11 +17,20 @@ def recording_name(argv: Sequence[str]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", " ".join(argv).lower()).strip("-") + ".txt"
 
 
+def recorded(board: str) -> dict[str, object]:
+    """Every fact, as its parser reads it out of what this board printed; nothing was recorded for what it lacks."""
+    found = {}
+    for name, fact in IDENTITY.items():
+        file = HERE / board / recording_name(fact.argv)
+        found[name] = fact.parse(file.read_text().replace("\0", "") if file.exists() else "")
+    return found
+
+
 def record(address: str, directory: Path) -> None:
     """Write a file for every command that prints something there."""
     directory.mkdir(parents=True, exist_ok=True)
     with closing(open_target(address)) as target:
-        for argv in {fact.argv for fact in MACHINE.values()}:
+        for argv in {fact.argv for fact in IDENTITY.values()}:
             if printed := target.run(argv, timeout_s=60).stdout:
                 (directory / recording_name(argv)).write_text(printed)
 

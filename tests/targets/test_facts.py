@@ -8,18 +8,7 @@ from targets.base import Completed
 from targets.facts import MACHINE, read_facts
 from targets.fake import FakeTarget
 from targets.local import LocalTarget
-from tests.recordings.record import recording_name
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-
-
-def recorded(board: str) -> dict[str, object]:
-    """Every fact, as its parser reads it out of what this board printed; nothing was recorded for what it lacks."""
-    found = {}
-    for name, fact in MACHINE.items():
-        file = RECORDINGS / board / recording_name(fact.argv)
-        found[name] = fact.parse(file.read_text() if file.exists() else "")
-    return found
+from tests.recordings.record import recorded
 
 
 @pytest.mark.parametrize(

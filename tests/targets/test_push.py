@@ -11,8 +11,8 @@ from targets import open_target
 from targets.base import Completed
 from targets.fake import FakeTarget
 from targets.push import push_files
-from tests.targets.conftest import Server
-from toolchain.errors import DeviceFullError, InputError, TransferError
+from tests.targets.servers import Server
+from toolchain.errors import DeviceFullError, InputError, TransferError, UnreachableError
 
 
 @pytest.fixture
@@ -185,3 +185,74 @@ def test_no_files_a_missing_file_and_an_unknown_kind_are_refused(tmp_path: Path)
         push_files(target, {"a": tmp_path / "missing"}, kind="bundles")
     with pytest.raises(InputError, match="kind"):
         push_files(target, {"a": Path(__file__)}, kind="../etc")
+
+
+def test_only_what_no_set_on_the_device_has_travels(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path)
+    first = push_files(target, files, kind="bundles")
+    files["many/7"].write_bytes(b"new")
+    files["another/model.pte"] = files.pop("model.pte")  # the same content under another name
+    sent: list[int] = []
+    target = FakeTarget(tmp_path, on_put=lambda path: sent.append(path.stat().st_size))
+    second = push_files(target, files, kind="bundles")
+    assert below(second) == {name: path.read_bytes() for name, path in files.items()}
+    assert sent == [2048]  # tar's four blocks, around three bytes
+    assert Path(second / "another/model.pte").samefile(Path(first / "model.pte"))
+    files.pop("many/7")
+    push_files(target, files, kind="runtimes")
+    assert len(sent) == 1
+    assert os.access(second / "runner", os.X_OK)
+
+
+def test_a_harmed_file_of_another_set_is_not_taken_over(tmp_path: Path, files: dict[str, Path]) -> None:
+    first = push_files(FakeTarget(tmp_path), files, kind="bundles")
+    harmed = Path(first / "model.pte")
+    harmed.write_bytes(b"x" + harmed.read_bytes()[1:])
+    files["many/7"].write_bytes(b"new")
+    second = push_files(FakeTarget(tmp_path), files, kind="bundles")
+    assert below(second) == {name: path.read_bytes() for name, path in files.items()}
+
+
+def test_a_push_cut_in_half_goes_on_where_it_was_and_arrives_whole(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targets.push.PART_BYTES", 100_000)
+    (tmp_path / "large").write_bytes(os.urandom(950_000))
+    files = {"large": tmp_path / "large"}
+    with closing(open_target(server.address)) as target:
+        put, sent = target.put, []
+
+        def cut_off_at_the_fifth(local: Path, remote: PurePosixPath) -> None:
+            if len(sent) == 5:
+                target.close()
+            put(local, remote)
+            sent.append(remote.name)
+
+        monkeypatch.setattr(target, "put", cut_off_at_the_fifth)
+        with pytest.raises(UnreachableError):
+            push_files(target, files, kind="bundles")
+    with closing(open_target(server.address)) as target:
+        again = target.put
+        monkeypatch.setattr(target, "put", lambda local, remote: (again(local, remote), sent.append(remote.name)))
+        place = push_files(target, files, kind="bundles")
+    assert sent == [f"{number:06d}.part" for number in range(10)]
+    assert below(place) == {"large": files["large"].read_bytes()}
+    assert [path.name for path in Path(place.parent).iterdir()] == [place.name]
+
+
+def test_a_set_nobody_asked_for_in_a_month_goes_and_one_that_is_asked_for_stays(
+    tmp_path: Path, files: dict[str, Path]
+) -> None:
+    target = FakeTarget(tmp_path)
+    places = []
+    for content in (b"one", b"two", b"three"):
+        files["many/7"].write_bytes(content)
+        places.append(push_files(target, files, kind="bundles"))
+        subprocess.run(["touch", "-d", "40 days ago", str(places[-1])], check=True)
+    files["many/7"].write_bytes(b"two")
+    push_files(target, files, kind="bundles")
+    files["many/7"].write_bytes(b"four")
+    places.append(push_files(target, files, kind="bundles"))
+    assert [Path(place).exists() for place in places] == [False, True, False, True]
+    plans = [path.name for path in Path(target.home / "sums").iterdir()]
+    assert sorted(plans) == sorted(f"bundles-{places[kept].name}" for kept in (1, 3))

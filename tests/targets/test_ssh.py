@@ -13,7 +13,7 @@ from targets import open_target
 from targets.base import Target
 from targets.ssh_login import connect, read_address
 from tests.targets.checks import assert_gone
-from tests.targets.conftest import Server, free_port, new_key
+from tests.targets.servers import Server, free_port, new_key
 from toolchain.errors import (
     AuthenticationError,
     CommandTimeoutError,

@@ -1,20 +1,23 @@
-"""The verb `bench`: a bundle, measured on a target."""
+"""The verb `bench`: a bundle, measured on a target or on a group of them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from toolchain.cli import output
 from toolchain.cli.history import Keep, keep
-from toolchain.cli.options import AsJson, RuntimeName, TargetAddress
+from toolchain.cli.options import AsJson, RuntimeName, TargetName, Wait
+
+if TYPE_CHECKING:
+    from toolchain.inventory import Asked, Machine
 
 MISSED = 1
 
 
 def bench(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
-    address: TargetAddress,
+    target: TargetName,
     runtime: RuntimeName = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of one inference.")] = 1,
     batched: Annotated[
@@ -27,39 +30,54 @@ def bench(
         bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
+    wait_s: Wait = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Of a group, how many devices at a time.")] = 4,
     history: Keep = True,
     as_json: AsJson = False,
 ) -> int:
     """Push a bundle to a target, check its files and outputs there, measure it, and judge its budget.
 
+    With a group of your targets.toml it is measured on all its devices, several at a time. One that fails stops none of
+    the others; the exit code is then the highest of all, and --json gives a document for each.
+
     --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
     stages.export.keep_float does. --batch says how many examples a second are answered when they come several at once,
     for a bundle built with stages.export.batch. On an emulated target the clock counts instructions: good to compare
-    variants, never a board's milliseconds.
+    variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on is left
+    alone, unless --wait says how long to wait for it.
 
     \b
     Examples:
       edgewright bench build/demo --target emulated://raspberry-pi-4
-      edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4 --wait 600
       edgewright bench build/demo --target local: --runtime litert --quick --json
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float --operators
+      edgewright bench build/demo --target lab --jobs 8 --json
     """
+    from toolchain.inventory import find_target
+
+    how = {
+        "runtime": runtime,
+        "quick": quick,
+        "threads": threads,
+        "batched": batched,
+        "against_float": against_float,
+        "operators": operators,
+        "wait_s": wait_s,
+    }
+    asked = find_target(target)
+    if asked.is_group:
+        return _bench_group(bundle, asked, how, jobs=jobs, history=history, as_json=as_json)
+    return _bench_one(bundle, asked.only, how, history=history, as_json=as_json)
+
+
+def _bench_one(bundle: Path, machine: "Machine", how: dict[str, Any], *, history: bool, as_json: bool) -> int:
     with output.work_on_stderr():
         from toolchain.benchmark import bench as run_bench
         from toolchain.cli.progress import shown_progress
 
         with shown_progress() as progress:
-            result = run_bench(
-                bundle,
-                address,
-                runtime=runtime,
-                quick=quick,
-                threads=threads,
-                batched=batched,
-                against_float=against_float,
-                operators=operators,
-                progress=progress,
-            )
+            result = run_bench(bundle, machine.address, **how, progress=progress)
     summary = result.summary()
     if history:
         keep("bench", summary)
@@ -69,6 +87,27 @@ def bench(
         from toolchain.report.terminal import bench_report
 
         output.show(bench_report(summary))
-        if operators and "operators" not in summary:
+        if how["operators"] and "operators" not in summary:
             output.tell(f"the {summary['artifact']['runtime']} runtime does not tell the time of its operators")
     return 0 if result.verdict.met else MISSED
+
+
+def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int, history: bool, as_json: bool) -> int:
+    with output.work_on_stderr():
+        from toolchain.cli.progress import shown_devices
+        from toolchain.fleet import bench_all
+
+        with shown_devices() as shown:
+            outcomes = bench_all(bundle, asked.machines, jobs=jobs, listener=lambda machine: shown(machine.name), **how)
+    devices = [outcome.document() for outcome in outcomes]
+    if history:
+        for device in devices:
+            if "measurement" in device:
+                keep("bench", device["measurement"])
+    if as_json:
+        output.emit({"group": asked.given, "devices": devices})
+    else:
+        from toolchain.report.machines import fleet_report
+
+        output.show(fleet_report(devices))
+    return max(outcome.exit_code for outcome in outcomes)

@@ -5,14 +5,18 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson, TargetAddress
+from toolchain.cli.options import AsJson, TargetName
 
 
 def calibrate(
-    address: TargetAddress,
+    target: TargetName,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="PROFILE", help="The profile it is for; of local: and emulated:// known."),
+        typer.Option(
+            "--profile",
+            metavar="PROFILE",
+            help="The profile it is for; that of local:, emulated:// and your targets.toml is known.",
+        ),
     ] = None,
     runtime: Annotated[
         str | None,
@@ -38,13 +42,15 @@ def calibrate(
         from toolchain.calibration import calibrate as run
         from toolchain.cli.progress import shown_progress
         from toolchain.errors import UnknownNameError
+        from toolchain.inventory import find_target
 
+        machine = find_target(target).only
         if runtime is not None and runtime not in RUNTIMES:
             raise UnknownNameError("runtime that predictions are made for", runtime, RUNTIMES)
         with shown_progress() as progress:
             made = run(
-                address,
-                profile=profile,
+                machine.address,
+                profile=profile or machine.profile,
                 runtimes=(runtime,) if runtime else RUNTIMES,
                 precisions=("int8", "float") if floats else ("int8",),
                 progress=progress,

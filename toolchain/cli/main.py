@@ -33,6 +33,7 @@ from toolchain.cli import (
     report,
     run,
     runner,
+    target,
 )
 from toolchain.errors import InputError, ToolchainError
 
@@ -69,6 +70,7 @@ app.command("report")(report.report)
 app.add_typer(history.app, name="history")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(profiles.app, name="profiles")
+app.add_typer(target.app, name="target")
 app.add_typer(runner.app, name="runner")
 
 

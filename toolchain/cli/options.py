@@ -6,11 +6,15 @@ import typer
 
 RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-TargetAddress = Annotated[
+ADDRESSES = "local:, ssh://user@host[:port], emulated://PROFILE, or a name of your targets.toml."
+TargetName = Annotated[
     str,
-    typer.Option("--target", metavar="ADDRESS", help="local:, ssh://user@host[:port] or emulated://PROFILE."),
+    typer.Option("--target", metavar="TARGET", help=f"{ADDRESSES[:-1]}: a device's or a group's."),
 ]
 RuntimeName = Annotated[
     str | None,
     typer.Option("--runtime", metavar=RUNTIMES, help="Which artifact to run; the faster one by default."),
+]
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson
+from toolchain.cli.options import ADDRESSES, AsJson
 
 app = typer.Typer(help="The devices Edgewright knows.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -97,9 +97,7 @@ def check_profile(
 
 @app.command("new")
 def new_profile(
-    address: Annotated[
-        str, typer.Option("--from-target", metavar="ADDRESS", help="The machine to ask, as bench takes it.")
-    ],
+    target: Annotated[str, typer.Option("--from-target", metavar="TARGET", help=f"The machine to ask: {ADDRESSES}")],
     name: Annotated[str | None, typer.Option("--name", help="The profile's name; by default the board's.")] = None,
     file: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write it; by default NAME.toml.")
@@ -119,15 +117,17 @@ def new_profile(
     from targets.facts import read_facts
     from toolchain.errors import InputError
     from toolchain.hardware.probed import probed
+    from toolchain.inventory import find_target
     from toolchain.once import written_whole
     from toolchain.profiles import load_profile
 
     with output.work_on_stderr():
-        target = open_target(address)
+        address = find_target(target).only.address
+        machine = open_target(address)
         try:
-            made = probed(read_facts(target), address=address, name=name)
+            made = probed(read_facts(machine), address=address, name=name)
         finally:
-            target.close()
+            machine.close()
     place = file or Path(f"{made.name}.toml")
     if place.exists():
         raise InputError(f"{place} is there already; give another file with -o, or remove it")

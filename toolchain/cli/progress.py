@@ -27,6 +27,23 @@ def shown_progress() -> Iterator[Progress]:
         with _told(_line):
             yield LineProgress()
         return
+    with _bars() as bars:
+        yield BarProgress(bars)
+
+
+@contextmanager
+def shown_devices() -> Iterator[Callable[[str], Progress]]:
+    """A listener for each of several devices, by its name: one bar, or lines that begin with the name."""
+    if not Console(stderr=True).is_terminal:
+        with _told(_line):
+            yield LineProgress
+        return
+    with _bars() as bars:
+        yield lambda name: DeviceBar(bars, name)
+
+
+@contextmanager
+def _bars() -> Iterator[Bars]:
     columns = (
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}", markup=False),
@@ -39,7 +56,7 @@ def shown_progress() -> Iterator[Progress]:
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as own:
         bars = Bars(*columns, console=Console(file=own, force_terminal=True))
         with bars, _told(lambda text: bars.console.print(text, markup=False)):
-            yield BarProgress(bars)
+            yield bars
 
 
 @contextmanager
@@ -83,10 +100,39 @@ class BarProgress:
             self._bars.update(self._open[-1], completed=done, total=total, note=note)
 
 
-class LineProgress:
-    """A line when a stage begins and ends, and one every half minute in between."""
+class DeviceBar:
+    """One bar for all that is done on one of several devices; it says which stage that device is in."""
 
-    def __init__(self) -> None:
+    def __init__(self, bars: Bars, name: str) -> None:
+        self._bars = bars
+        self._task = bars.add_task(name, total=None, note="")
+        self._open: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show the stage behind the bar; the bar stops at a stage that fails."""
+        self._open.append(name)
+        self._bars.update(self._task, total=None, completed=0, note=name)
+        try:
+            yield
+        except BaseException:
+            self._bars.update(self._task, note=f"{name} failed")
+            self._bars.stop_task(self._task)
+            raise
+        finally:
+            self._open.pop()
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Move the bar."""
+        words = " ".join(part for part in (self._open[-1] if self._open else "", note) if part)
+        self._bars.update(self._task, completed=done, total=total, note=words)
+
+
+class LineProgress:
+    """A line when a stage begins and ends, and one every half minute in between; of a device, with its name."""
+
+    def __init__(self, name: str = "") -> None:
+        self._prefix = f"{name}: " if name else ""
         self._open: list[str] = []
         self._last_s = 0.0
 
@@ -95,10 +141,14 @@ class LineProgress:
         """Tell when the stage begins, and how long it took when it ends without an error."""
         begun = self._last_s = time.monotonic()
         self._open.append(name)
-        _line(f"{name} …")
+        _line(f"{self._prefix}{name} …")
         try:
             yield
-            _line(f"{name}: {time.monotonic() - begun:.1f} s")
+            _line(f"{self._prefix}{name}: {time.monotonic() - begun:.1f} s")
+        except BaseException:
+            if self._prefix:  # of several devices the others go on
+                _line(f"{self._prefix}{name} failed")
+            raise
         finally:
             self._open.pop()
 
@@ -108,7 +158,7 @@ class LineProgress:
         if self._open and now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
             share = f"{100 * done / total:.0f} %" if total else ""
-            _line(" ".join(part for part in (f"{self._open[-1]}:", share, note) if part))
+            _line(" ".join(part for part in (f"{self._prefix}{self._open[-1]}:", share, note) if part))
 
 
 def _line(text: str) -> None:

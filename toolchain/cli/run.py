@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson, RuntimeName
+from toolchain.cli.options import ADDRESSES, AsJson, RuntimeName
 
 
 def run(
@@ -14,8 +14,9 @@ def run(
     given: Annotated[
         str, typer.Option("--input", metavar="TEXT|FILE", help="What to ask the model: a text, or an image's file.")
     ],
-    address: Annotated[
-        str | None, typer.Option("--target", metavar="ADDRESS", help="Where to run; on this machine by default.")
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="TARGET", help=f"Where to run, on this machine by default: {ADDRESSES}"),
     ] = None,
     runtime: RuntimeName = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many answers to show.")] = 5,
@@ -31,7 +32,9 @@ def run(
     """
     with output.work_on_stderr():
         from toolchain.answer import answer
+        from toolchain.inventory import find_target
 
+        address = find_target(target).only.address if target else None
         found = answer(bundle, given, address=address, runtime=runtime, top=top)
     if as_json:
         output.emit(found)

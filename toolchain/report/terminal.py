@@ -8,12 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-NOTHING = "–"
+from toolchain.report.cells import NOTHING
+from toolchain.report.cells import facts as _facts
+from toolchain.report.cells import latencies as _latencies
+from toolchain.report.cells import megabytes as _megabytes
+from toolchain.report.cells import number as _number
+from toolchain.report.cells import plain as _plain
+from toolchain.report.cells import table as _table
+
 SHOWN_CHARACTERS = 240
 SHOWN_OPERATORS = 12
 SHOWN_KINDS = 4
@@ -272,21 +278,6 @@ def _verdict(budget: Mapping[str, Any]) -> RenderableType:
     return Group(*lines)
 
 
-def _facts(*rows: tuple[str, str]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in rows:
-        table.add_row(Text(name, style="dim"), Text(value))
-    return table
-
-
-def _table(*heads: str, numbers_from: int | None = None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, head in enumerate(heads):
-        right = numbers_from is not None and index >= numbers_from
-        table.add_column(Text(head), justify="right" if right else "left", overflow="fold", no_wrap=index == 0)
-    return table
-
-
 def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, fact in facts.items():
         if isinstance(fact, list) and any(isinstance(each, Mapping) for each in fact):
@@ -297,19 +288,11 @@ def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
             yield prefix + name, fact
 
 
-def _latencies(latency_ms: Mapping[str, Any]) -> str:
-    return " / ".join(_number(latency_ms[name]) for name in ("p50", "p90", "p99")) + " ms"
-
-
 def _parity(parity: Mapping[str, Any] | None) -> str:
     if not parity:
         return NOTHING
     verdict = "agree" if parity["passed"] else "DIFFER"
     return f"{verdict}, cosine ≥ {_number(parity.get('cosine_min'))}"
-
-
-def _megabytes(size: float | None) -> str:
-    return NOTHING if size is None else f"{size / 1e6:.2f} MB"
 
 
 def _counted(count: float | None) -> str:
@@ -329,17 +312,3 @@ def _signed(change: float | None) -> str:
 def _rounded(value: float | None) -> str:
     """Three figures, for narrow columns."""
     return NOTHING if value is None else f"{value:.3g}"
-
-
-def _plain(value: Any) -> str:
-    """A value as a person writes it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
-    return f"{value:g}" if isinstance(value, float) else NOTHING if value is None else str(value)
-
-
-def _number(value: float | None, unit: str = "") -> str:
-    """Four figures are more than any measurement here is good for."""
-    return NOTHING if value is None else f"{value:.4g}{unit}"

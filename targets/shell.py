@@ -1,0 +1,43 @@
+"""OpenSSH's own client, for a person who wants to look around on a device.
+
+In:  the address of a machine reached by SSH, or of an emulated board that is up.
+Out: the command line of `ssh` that leads there, with its keys. What Edgewright itself does there goes through `ssh`.
+"""
+
+import shlex
+import shutil
+from collections.abc import Sequence
+
+from targets.board_state import StandingBoard
+from targets.ssh_login import read_address
+from toolchain.errors import EnvironmentFaultError, InputError
+
+
+def shell_on_board(board: StandingBoard, command: Sequence[str] = ()) -> list[str]:
+    """The way into a board that is up; nothing of the user's own SSH configuration takes part."""
+    options = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={board.known_hosts}", "GlobalKnownHostsFile=/dev/null",
+               "IdentitiesOnly=yes", "LogLevel=ERROR")  # fmt: skip
+    words = [word for option in options for word in ("-o", option)]
+    way = ["-F", "none", "-i", str(board.client_key), "-p", str(board.port), *words]
+    return [_ssh(), *way, "--", "root@127.0.0.1", *_quoted(command)]
+
+
+def shell_at(address: str, command: Sequence[str] = ()) -> list[str]:
+    """The way to a machine at an `ssh://` address, by the user's own configuration."""
+    scheme, _, _ = address.partition(":")
+    if scheme != "ssh":
+        raise InputError(f"{address} has no shell to log into; only ssh:// and emulated:// targets do")
+    login = read_address(address)
+    keys = [word for path in login.identities for word in ("-i", str(path))]
+    return [_ssh(), *keys, "-p", str(login.port), "--", f"{login.user}@{login.host}", *_quoted(command)]
+
+
+def _quoted(command: Sequence[str]) -> list[str]:
+    """The command as one word: the shell there takes it apart again."""
+    return [shlex.join(command)] if command else []
+
+
+def _ssh() -> str:
+    if shutil.which("ssh") is None:
+        raise EnvironmentFaultError("ssh", "open a shell on a device", "run `sudo apt-get install openssh-client`")
+    return "ssh"

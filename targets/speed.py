@@ -1,0 +1,77 @@
+"""How fast a machine's storage is, and the link to it: measured with a file of random bytes that is gone afterwards.
+
+In:  an open target.
+Out: `Speeds`, in MB/s and ms; what a machine has no means to measure is None.
+"""
+
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from targets.base import Target
+from toolchain.errors import TargetError
+
+FILE_BYTES = 16 << 20
+ROUND_TRIPS = 5
+QUICK_LIMIT_S = 60.0
+COPY_LIMIT_S = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speeds:
+    """The link as a file goes there and back, one command's round trip, and storage past every cache."""
+
+    round_trip_ms: float
+    upload_mb_s: float
+    download_mb_s: float
+    storage_write_mb_s: float | None
+    storage_read_mb_s: float | None
+
+
+def measure_speeds(target: Target, *, file_bytes: int = FILE_BYTES) -> Speeds:
+    """Send a file, copy it there down to the disk, read that past the page cache, and fetch it."""
+    folder = target.home / "probe" / secrets.token_hex(6)
+    there, copy = folder / "sent", folder / "copy"
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgewright-probe-") as here:
+            local, back = Path(here, "sent"), Path(here, "back")
+            local.write_bytes(os.urandom(file_bytes))
+            round_trip_s = min(_seconds(lambda: target.run(["true"], timeout_s=60.0)) for _ in range(ROUND_TRIPS))
+            upload_s = _seconds(lambda: target.put(local, there))
+            write_s = _copied(target, f"if={there}", f"of={copy}", "conv=fsync")
+            read_s = _copied(target, f"if={copy}", "of=/dev/null", "iflag=direct")
+            download_s = _seconds(lambda: target.get(there, back))
+    finally:
+        with suppress(TargetError):  # a machine that was lost was reported already
+            target.run(["rm", "-rf", str(folder)], timeout_s=QUICK_LIMIT_S)
+    megabytes = file_bytes / 1e6
+    return Speeds(
+        round_trip_ms=1000 * round_trip_s,
+        upload_mb_s=megabytes / upload_s,
+        download_mb_s=megabytes / download_s,
+        storage_write_mb_s=megabytes / write_s if write_s else None,
+        storage_read_mb_s=megabytes / read_s if read_s else None,
+    )
+
+
+def copied_s(dd_text: str) -> float | None:
+    """The seconds that `dd` (GNU's, busybox's or toybox's) says it took."""
+    found = re.search(r"copied, ([0-9.]+(?:e[-+]?\d+)?) s", dd_text)
+    return float(found[1]) or None if found else None
+
+
+def _copied(target: Target, *words: str) -> float | None:
+    done = target.run(["env", "LC_ALL=C", "dd", "bs=1048576", *words], timeout_s=COPY_LIMIT_S)
+    return copied_s(done.stderr) if done.status == 0 else None
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

@@ -1,0 +1,92 @@
+"""Real OpenSSH servers on the loopback interface, for tests and benchmarks."""
+
+import getpass
+import os
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SSHD = "/usr/sbin/sshd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running sshd that lets the test's user in with `~/.ssh/id_ed25519`."""
+
+    port: int
+    user: str
+    remote_home: Path
+    host_public_key: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        return f"ssh://{self.user}@127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+    def trust(self, public_key: str | None = None) -> None:
+        """Write the server's key, or another, into known_hosts."""
+        kind, blob = (public_key or self.host_public_key).split()[:2]
+        with (Path.home() / ".ssh" / "known_hosts").open("a") as file:
+            file.write(f"[127.0.0.1]:{self.port} {kind} {blob}\n")
+
+
+def new_key(path: Path) -> str:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path.with_name(path.name + ".pub").read_text()
+
+
+def started_server(folder: Path, own_home: Path, *extra: str, sftp: bool = True, home: Path | None = None) -> Server:
+    """A server of its own folder that lets in the key of a user's home, which is made if it is not there."""
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd wants it for its unprivileged part
+    remote_home = home or folder / "remote home"
+    remote_home.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    host_key = new_key(folder / "host_key")
+    key = own_home / ".ssh" / "id_ed25519"
+    public = new_key(key) if not key.exists() else key.with_name("id_ed25519.pub").read_text()
+    (folder / "authorized_keys").write_text(public)
+    port = free_port()
+    lines = [
+        *extra,  # first, because sshd keeps the first value of a setting
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        f"HostKey {folder}/host_key",
+        f"AuthorizedKeysFile {folder}/authorized_keys",
+        f"PidFile {folder}/pid",
+        f'SetEnv "HOME={remote_home}"',
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin yes",
+        *(["Subsystem sftp internal-sftp"] if sftp else []),
+    ]
+    (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+    wait_for_port(port, process, folder / "log")
+    return Server(port=port, user=getpass.getuser(), remote_home=remote_home, host_public_key=host_key, process=process)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"sshd did not start: {log.read_text()}")
