@@ -83,7 +83,7 @@ $(VENV)/torch.stamp: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/install.stamp: $(VENV)/torch.stamp
-	$(BIN)/pip install -e '.[demo,onnx,parquet,postgresql,report,dev]'
+	$(BIN)/pip install -e '.[demo,explain,onnx,parquet,postgresql,report,dev]'
 	@touch $@
 
 install: system $(VENV)/install.stamp
