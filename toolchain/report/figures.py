@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
@@ -51,13 +51,17 @@ def trade(manifest: Manifest) -> Figure:
     for each in points:
         marker = {"size": 10 + 40 * (each.bytes / largest) ** 0.5, "color": each.colour, "opacity": 0.7}
         _place(figure, each, each.latency_ms, marker)
+    figure.update_layout(height=HEIGHT + LEGEND)  # a name for each, under each other on a phone
     _finish(figure, manifest, [(each.latency_ms, each.score) for each in points])
     return figure
 
 
 def sizes(manifest: Manifest) -> Figure:
     """Score against the size of a model's file, the teacher's and each student's."""
-    points = list({(each.bytes, each.score): each for each in _points(manifest)}.values())
+    points = [
+        each if "int8" in each.name else replace(each, name=each.name.rpartition(",")[0]) for each in _points(manifest)
+    ]
+    points = list({each.name: each for each in points}.values())  # a float model's size is every runtime's
     figure = _figure(f"{manifest.task.metric} against size", "MB (logarithmic)", "score")
     for each in points:
         _place(figure, each, each.bytes / 1e6, {"size": 14, "color": each.colour, "opacity": 0.7})
@@ -180,7 +184,8 @@ def places(found: Attribution) -> Figure | None:
         colours = [[0, ORANGE], [0.5, "rgba(128,128,128,0.1)"], [1, BLUE]]
         figure.add_heatmap(z=rows, zmin=-most, zmax=most, colorscale=colours, showscale=False, row=1, col=place)
     figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+    for place, own in enumerate(("x", "x2", "x3"), start=1):  # as the image is, square where it is
+        figure.update_yaxes(visible=False, autorange="reversed", scaleanchor=own, constrain="domain", row=1, col=place)
     figure.update_layout(
         height=280,
         margin={"l": 10, "r": 10, "t": 48, "b": 10},
@@ -198,15 +203,18 @@ def sensitivity(findings: Mapping[str, Any]) -> Figure | None:
         return None
     kept = set(findings.get("kept_float") or ())
     figure = _figure("How far int8 alone puts the outputs off", "% (root mean square)", None)
-    figure.add_bar(
-        x=[100 * float(each["error"]) for each in parts],
-        y=[short(each["name"]) for each in parts],
-        orientation="h",
-        marker={"color": [ORANGE if each["name"] in kept else BLUE for each in parts]},
-        name="int8 alone",
-    )
+    for is_kept, name, colour in ((False, "in int8", BLUE), (True, "kept float for it", ORANGE)):
+        mine = [each for each in parts if (each["name"] in kept) is is_kept]
+        figure.add_bar(
+            x=[100 * float(each["error"]) for each in mine],
+            y=[short(each["name"]) for each in mine],
+            orientation="h",
+            marker={"color": colour},
+            name=name,
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=[short(each["name"]) for each in parts])
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(height=HEIGHT_AROUND + 22 * len(parts))
+    figure.update_layout(height=HEIGHT_AROUND + 22 * len(parts), barmode="stack")
     return figure
 
 
@@ -235,6 +243,7 @@ def memory(measured: Measured) -> Figure | None:
         line={"dash": "dash", "color": INK},
         annotation={"text": "the artifact's size", "x": 0, "xanchor": "left"},
     )
+    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -284,7 +293,8 @@ def _figure(title: str, x: str | None, y: str | None) -> Figure:
 
 def _second_axis(figure: Figure, title: str) -> None:
     """What is drawn on "y2" gets a scale of its own, on the right."""
-    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "title": title, "showgrid": False})
+    axis = {"overlaying": "y", "side": "right", "title": title, "showgrid": False, "zeroline": False}
+    figure.update_layout(yaxis2=axis)
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

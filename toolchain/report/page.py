@@ -301,7 +301,7 @@ def _measurement(measured: Measured, compression: Compression, *, pictures: bool
     facts.append(("peak memory", _megabytes(measured.peak_rss_bytes)))
     facts += _predicted(measured, compression)
     machine = tuple(
-        (name, _fact(measured.machine.get(name)), _fact(measured.machine_after.get(name)))
+        (name.replace("_", " "), _fact(measured.machine.get(name)), _fact(measured.machine_after.get(name)))
         for name in (*MACHINE, *STATE)
         if measured.machine.get(name) is not None
     )
