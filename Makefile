@@ -29,7 +29,8 @@ DEMO_NEEDS := qemu-system-aarch64=qemu-system-arm mmdebstrap=mmdebstrap mke2fs=e
 	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring newuidmap=uidmap \
 	g++=g++ aarch64-linux-gnu-g++=g++-aarch64-linux-gnu cmake=cmake \
 	/usr/include/nlohmann/json.hpp=nlohmann-json3-dev ssh-keygen=openssh-client
-TEST_NEEDS := sshd=openssh-server qemu-aarch64-static=qemu-user-static chromium=chromium
+TEST_NEEDS := sshd=openssh-server qemu-aarch64-static=qemu-user-static chromium=chromium \
+	/usr/lib/postgresql=postgresql
 FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python3.13 python3); do \
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done
@@ -82,7 +83,7 @@ $(VENV)/torch.stamp: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/install.stamp: $(VENV)/torch.stamp
-	$(BIN)/pip install -e '.[demo,onnx,parquet,report,dev]'
+	$(BIN)/pip install -e '.[demo,explain,onnx,parquet,postgresql,report,dev]'
 	@touch $@
 
 install: system $(VENV)/install.stamp

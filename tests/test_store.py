@@ -1,9 +1,11 @@
 """The history keeps what it is given, whole, from many writers, and never harms a database that is not its own."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +112,88 @@ def test_a_history_of_a_newer_edgewright_is_told_and_left_as_it_is(own_history: 
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (1,)
 
 
-def test_the_newest_schema_is_the_last_revision_there_is() -> None:
+RECORDED = sorted((Path(__file__).parent / "recordings" / "history").glob("*.sql"))
+
+
+def test_the_newest_schema_is_the_last_revision_there_is_and_each_is_recorded() -> None:
     from alembic.script import ScriptDirectory
 
     assert ScriptDirectory(store._scripts()).get_current_head() == store.NEWEST
+    assert {file.stem for file in RECORDED} == store._known_revisions()
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda file: file.stem)
+def test_a_history_of_each_schema_there_was_comes_up_without_losing_an_entry(own_history: Path, recorded: Path) -> None:
+    own_history.parent.mkdir()
+    with sqlite3.connect(own_history) as connection:
+        connection.executescript(recorded.read_text(encoding="utf-8"))
+        before = connection.execute("SELECT entry_id, content FROM documents ORDER BY entry_id").fetchall()
+    with History() as history:
+        build, measurement = history.find()
+        assert (build.kind, build.runtime, build.score) == ("build", "litert", 0.9)
+        assert (measurement.kind, measurement.commit, measurement.stable) == ("bench", "3f2a91c", True)
+        assert [(each.id, history.document(each.id)) for each in (measurement, build)] == [
+            (number, json.loads(content)) for number, content in before
+        ]
+        assert history.add("bench", bench()).id == build.id + 1
+    with sqlite3.connect(own_history) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(store.NEWEST,)]
+
+
+NEXT_SCHEMA = """
+import sqlalchemy as sql
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "next", "{newest}", None, None
+
+
+def upgrade():
+    op.add_column("entries", sql.Column("board", sql.String(64)))
+    op.execute("UPDATE entries SET name = name || '!'")
+    {then}
+"""
+
+
+@pytest.fixture
+def next_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """An Edgewright whose schema has one more revision, which ends with a statement."""
+
+    def upgraded(then: str) -> None:
+        scripts = tmp_path / "migrations"
+        shutil.copytree(store._scripts(), scripts)
+        script = NEXT_SCHEMA.format(newest=store.NEWEST, then=then)
+        (scripts / "versions" / "next.py").write_text(script, encoding="utf-8")
+        monkeypatch.setattr(store, "_scripts", lambda: str(scripts))
+        monkeypatch.setattr(store, "NEWEST", "next")
+
+    return upgraded
+
+
+def test_the_next_schema_keeps_what_this_one_has(next_schema: Callable[[str], None]) -> None:
+    with History() as history:
+        history.add("bench", bench())
+    next_schema("pass")
+    with History() as history:
+        (kept,) = history.find()
+        assert kept.name == "demo!"
+        assert history.document(kept.id) == bench()
+
+
+def test_an_upgrade_that_breaks_off_changes_nothing(
+    own_history: Path, next_schema: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with History() as history:
+        kept = history.add("bench", bench())
+    with sqlite3.connect(own_history) as connection:
+        before = list(connection.iterdump())
+    next_schema('op.execute("SELECT 1 FROM nowhere")')
+    with pytest.raises(InputError, match="nowhere"):
+        History()
+    with sqlite3.connect(own_history) as connection:
+        assert list(connection.iterdump()) == before
+    monkeypatch.undo()  # back to this Edgewright
+    with History(f"sqlite:///{own_history}") as history:
+        assert history.find() == [kept]
 
 
 def test_a_full_disk_loses_nothing_that_was_there(monkeypatch: pytest.MonkeyPatch) -> None:

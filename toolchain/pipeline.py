@@ -36,6 +36,7 @@ from toolchain.bundle import (
 from toolchain.cache import PACKAGES
 from toolchain.errors import InputError
 from toolchain.export.forms import ImageForm
+from toolchain.extras import need
 from toolchain.host_latency import Contender
 from toolchain.models.inputs import Inputs
 from toolchain.profiles import Profile
@@ -44,6 +45,7 @@ from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
 from toolchain.stages import Done, ImageSide, Plan, Side, TextSide
+from toolchain.tasks.attribution import PACKAGES as EXPLAINING
 from toolchain.tasks.kinds import Regression, task_of
 from toolchain.tasks.scores import Scale
 
@@ -154,7 +156,9 @@ def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress 
 
 def run_stages(plan: Plan) -> Stages:
     """The story: from examples and a teacher to int8 artifacts that were checked on every held-out example."""
-    runtimes = _runtimes(plan)  # told before anything is made
+    runtimes = _runtimes(plan)  # told before anything is made, as is a package that will be wanted
+    if plan.recipe.stages.account.attributions:
+        need(EXPLAINING, purpose="tell what answers rest on", extra="explain")
     made = _from_images(plan) if plan.recipe.task.kind == "image-classification" else _from_texts(plan)
     made = replace(made, student=stages.smooth(plan, made.student))
     schemes = stages.schemes(plan, made.student, runtimes)

@@ -497,6 +497,16 @@ def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
     return lengths
 
 
+class Account(_Section):
+    """What is kept of what compression changed.
+
+    Of so many of the examples that the student answers worse, `attributions` tell which words or places of an image the
+    teacher's answer rests on, and the student's (the extra "explain").
+    """
+
+    attributions: Annotated[int, Field(ge=0, le=20)] = 0
+
+
 class Export(_Section):
     """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given.
 
@@ -529,6 +539,7 @@ class Stages(_Section):
     prune: Prune = Prune()
     low_rank: LowRank = LowRank()
     distill: Distill = Distill(minutes=DEFAULT_DISTILL_MINUTES)
+    account: Account = Account()
     quantize: Quantize = Quantize()
     export: Export = Export()
 

@@ -26,9 +26,12 @@ from platformdirs import user_data_path
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
 from toolchain.errors import InputError
+from toolchain.extras import need
 
 Kind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
+POSTGRESQL = ("postgresql", "postgresql+psycopg")
+UPGRADE_LOCK = 0x65646765  # a number that only those who upgrade a history take, in PostgreSQL
 GIT_LIMIT_S = 5.0
 COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")  # GitHub's and GitLab's, where there may be no .git
 NEWEST = "1"  # revision of `migrations`
@@ -92,11 +95,17 @@ class History:
         in it is changed.
         """
         self.url = _url_of(url or default_url())
+        if self.url.drivername in POSTGRESQL:
+            need(("psycopg",), purpose="keep the history in PostgreSQL", extra="postgresql")
         with _told(self.url):
             self._engine = sql.create_engine(self.url, connect_args=_arguments(self.url))
             if self.url.get_backend_name() == "sqlite":
                 sql.event.listen(self._engine, "connect", _many_writers)
-            _bring_up(self._engine, self.url)
+            try:
+                _bring_up(self._engine, self.url)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -221,7 +230,9 @@ def _many_writers(connection: Any, _record: Any) -> None:
 def _bring_up(engine: sql.Engine, url: sql.URL) -> None:
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    if (found := _revision(engine)) == NEWEST:
+    with engine.connect() as connection:
+        found = _revision(connection)
+    if found == NEWEST:
         return  # without Alembic, which takes longer to import than most commands take
     if found is not None and found not in _known_revisions():
         raise InputError(
@@ -229,17 +240,15 @@ def _bring_up(engine: sql.Engine, url: sql.URL) -> None:
             "upgrade this one, or set EDGEWRIGHT_HISTORY to another place"
         )
     with _alone(url):
-        if _revision(engine) != NEWEST:
-            _upgrade(engine)
+        _upgrade(engine)
 
 
-def _revision(engine: sql.Engine) -> str | None:
+def _revision(connection: sql.Connection) -> str | None:
     """Of the schema that is there; None where there is none."""
-    with engine.connect() as connection:
-        if not sql.inspect(connection).has_table(_versions.name):
-            return None
-        found: str | None = connection.execute(sql.select(_versions.c.version_num)).scalar()
-        return found
+    if not sql.inspect(connection).has_table(_versions.name):
+        return None
+    found: str | None = connection.execute(sql.select(_versions.c.version_num)).scalar()
+    return found
 
 
 def _known_revisions() -> set[str]:
@@ -249,12 +258,19 @@ def _known_revisions() -> set[str]:
 
 
 def _upgrade(engine: sql.Engine) -> None:
+    """To the newest schema, whole or not at all, by one process alone."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", _scripts().replace("%", "%%"))
     with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":  # whose driver would begin no transaction before it changes a table
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif engine.dialect.name == "postgresql":
+            connection.execute(sql.select(sql.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+        if _revision(connection) == NEWEST:
+            return  # by another process, meanwhile
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

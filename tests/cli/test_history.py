@@ -10,6 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from tests.report.documents import bench
+from tests.report.test_compression import manifest, whole_build
+from toolchain import bundle as bundles
 from toolchain.cli.main import main
 from toolchain.store import History
 
@@ -129,3 +131,59 @@ def test_a_build_entry_is_no_measurement(capsys: pytest.CaptureFixture[str]) -> 
         history.add("build", {"bundle": "x", "name": "x", "artifacts": []})
     assert main(["compare", "1", "1"]) == 2
     assert "the measurement 1 has" in capsys.readouterr().err
+
+
+def bundle_at(place: Path, *, score: float = 0.44) -> Path:
+    """A small bundle whose artifact is no model, but whole."""
+
+    def fill(folder: Path) -> None:
+        for name in ("model.executorch", "model.litert", bundles.TOKENIZER, bundles.VECTORS):
+            (folder / name).write_text(f"{name} {score}")
+
+    def described(hashes: dict[str, str]) -> bundles.Manifest:
+        known = manifest(whole_build())
+        first, *others = known.artifacts
+        first = first.model_copy(update={"score": score, "sha256": hashes[first.file]})
+        return known.model_copy(update={"artifacts": (first, *others), "files": hashes})
+
+    return bundles.write(place, described, fill).path
+
+
+@pytest.mark.parametrize("suffix", ["", ".zip"])
+def test_two_bundles_are_compared(tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (bundle_at(tmp_path / f"{score}{suffix}", score=score) for score in (0.44, 0.40))
+    found = printed(capsys, "compare", str(first), str(second))
+    assert found["where"][0].startswith("After int8 executorch the second scores -0.0400")
+    assert main(["compare", str(first), str(second)]) == 0
+    assert "most of it comes with int8 executorch" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.usefixtures("three")
+def test_a_bundle_and_a_measurement_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = str(bundle_at(tmp_path / "one"))
+    for pair in (["1", place], [place, "1"]):
+        assert main(["compare", *pair]) == 2
+        assert f"{place} is a bundle and 1 is none; compare two bundles, or two" in capsys.readouterr().err
+
+
+def test_measurements_whose_bundles_are_at_hand_are_also_compared_by_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = [bundle_at(tmp_path / name, score=score) for name, score in (("one", 0.44), ("two", 0.40))]
+    with History() as history:
+        for place in places:
+            made = {**bench()["artifact"], "sha256": bundles.sha256_of(place / "model.executorch")}
+            history.add("bench", bench(bundle=str(place), artifact=made))
+        history.add("bench", bench(bundle=str(places[0])))  # another artifact than lies there now
+    stages = printed(capsys, "compare", "1", "2")["stages"]
+    assert [each["score_gap"] for each in stages if each["stage"] == "int8 executorch"] == [pytest.approx(-0.04)]
+    assert main(["compare", "1", "2"]) == 0
+    assert "after stage" in capsys.readouterr().out
+    assert printed(capsys, "compare", "1", "3")["stages"] == []
+
+
+def test_a_damaged_bundle_is_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = bundle_at(tmp_path / "one")
+    (place / "model.litert").write_text("altered")
+    assert main(["compare", str(place), str(place)]) == 2
+    assert "model.litert was altered" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from toolchain import extras
 from toolchain.bundle import Manifest
 from toolchain.errors import EnvironmentFaultError
 from toolchain.report import figures, page
+from toolchain.report.attributions import attributions_of
 from toolchain.report.compare import Measured, measured_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -35,6 +36,9 @@ SENSITIVITY = {
         "left": 0.01,
     },
 }
+
+
+PLOTS = 9  # trade, sizes, stages, network, sensitivity, places, samples, memory, operators
 
 
 class Page(HTMLParser):
@@ -74,7 +78,14 @@ ACCOUNT = {
         "lost": 7,
         "won": 2,
         "groups": [{"name": "asyncio", "count": 20, "teacher": 0.9, "student": 0.75}],
-        "flips": [{"text": "Run a loop.", "expected": "asyncio", "teacher": "asyncio", "student": "email"}],
+        "flips": [
+            {"text": "Run a loop.", "expected": "asyncio", "teacher": "asyncio", "student": "email"},
+            {"text": "example 7", "expected": "asyncio", "teacher": "asyncio", "student": "email"},
+        ],
+        "attributions": [
+            {"shown": ["run", "a", "<b>loop</b>"], "teacher": [0.1, -0.04, 0.4], "student": [0.3, 0.0, 0.05]},
+            {"shown": [[0.0, 1.0], [0.5, 0.0]], "teacher": [[0.1, 0.2], [0, 0]], "student": [[0.0, -0.1], [0, 0]]},
+        ],
     },
 }
 
@@ -100,6 +111,9 @@ def test_the_page_shows_verdict_models_stages_precision_measurements_and_provena
         "Measured on ssh://pi@raspberrypi.local",
         "these are not a board's milliseconds",
         "100 of 5 processes",
+        "Run a loop. asyncio student run +0.30, <b>loop</b> +0.05, a +0.00",
+        "the profile's estimate 1.25 ms, of its layers alone",
+        "low rank 0.1 s",
         "Raspberry Pi 4 Model B",
         "Provenance",
     ):
@@ -113,11 +127,15 @@ def test_it_is_one_file_below_six_megabytes_that_asks_for_nothing_from_outside()
     assert not [name for name, attributes in found.tags for key in ("src", "href", "action") if attributes.get(key)]
     assert ("meta", "default-src 'none'") in [(n, (a.get("content") or "").partition(";")[0]) for n, a in found.tags]
     drawn = [attributes for name, attributes in found.tags if "plotly-graph-div" in (attributes.get("class") or "")]
-    assert len(drawn) == 7  # trade, stages, network, sensitivity, samples, memory, operators
+    assert len(drawn) == PLOTS
 
 
 def test_hostile_names_are_text_wherever_they_stand() -> None:
-    document = manifest([*whole_build(), SENSITIVITY]).model_dump(mode="json")
+    document = built().model_dump(mode="json")
+    account = document["stages"][-2]["findings"]
+    account["groups"][0]["name"] = account["attributions"][0]["shown"][0] = HOSTILE
+    for flip in account["flips"]:
+        flip |= dict.fromkeys(("text", "expected", "teacher", "student"), HOSTILE)
     document["name"] = document["task"]["metric"] = document["baseline"]["name"] = HOSTILE
     document["stages"][-1]["findings"]["parts"][0]["name"] = HOSTILE
     hostile = Manifest.model_validate(document)
@@ -162,6 +180,45 @@ def test_the_document_is_everything_the_page_is_made_from() -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert {"manifest", "compression", "int8", "precision", "measurements"} <= set(found)
     assert found["measurements"][0]["latency_ms"]["samples"] == bench()["latency_ms"]["samples"]
+
+
+def test_each_words_shade_is_its_share_of_the_strongest_and_its_text_is_escaped() -> None:
+    text = page.page(built(), [])
+    strong, weak, against = "rgba(76,141,214,0.70)", "rgba(76,141,214,0.17)", "rgba(224,138,60,0.07)"
+    assert f'<span style="background:{strong}">&lt;b&gt;loop&lt;/b&gt;</span>' in text  # to the teacher
+    assert f'<span style="background:{weak}">run</span>' in text
+    assert f'<span style="background:{against}">a</span>' in text
+    assert f'<span style="background:{strong}">run</span>' in text  # to the student
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"shown": ["run"], "teacher": [float("nan")], "student": [0.1]},
+        {"shown": ["run", "a"], "teacher": [0.1], "student": [0.1, 0.2]},
+        {"shown": [[0.1], [0.1, 0.2]], "teacher": [[0.1], [0.1]], "student": [[0.1], [0.1]]},
+        {"shown": ["run"], "teacher": ["</span><script>"], "student": [0.1]},
+        {"shown": 7},
+        "nothing",
+    ],
+)
+def test_attributions_that_are_none_are_left_out(found: Any) -> None:
+    assert attributions_of({"flips": [{"text": "x", "expected": "y"}], "attributions": [found]}) == ()
+
+
+def test_a_net_of_convolutions_is_drawn_part_by_part() -> None:
+    whole = [{"name": "conv1", "macs": 1000}, {"name": "layer1.0.conv1", "macs": 4000}, {"name": "fc", "macs": 10}]
+    figure = figures.parts(whole, [{"name": "conv1", "macs": 300}, {"name": "fc", "macs": 5}])
+    assert figure is not None
+    assert [list(trace.x) for trace in figure.data] == [[1000, 4000, 10], [300, 0, 5]]
+    assert figures.parts(whole, None) is None
+
+
+def test_a_long_name_beside_a_bar_keeps_its_beginning_and_its_end() -> None:
+    assert figures.short("encoder.layers.1.down") == "encoder.layers.1.down"
+    shown = figures.short("encoder.layers.11.attention.query_key_value")
+    assert len(shown) == figures.SHOWN_CHARACTERS
+    assert (shown[:8], shown[-9:]) == ("encoder.", "key_value")
 
 
 def test_the_pareto_front_is_what_nothing_beats_in_both() -> None:

@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.report.test_page import HOSTILE, OPERATORS, Page, built, measured
+from tests.report.test_page import HOSTILE, OPERATORS, PLOTS, Page, built, measured
 from toolchain.bundle import Manifest
 from toolchain.report import page
 
 BROWSER = shutil.which("chromium")
 BROWSERS_OWN = (".google.com", ".googleapis.com", ".gvt1.com")  # whom it asks for updates and the time, in vain
-PLOTS = 7  # trade, stages, network, sensitivity, samples, memory, operators
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,7 +1,9 @@
-"""The verbs `compare` and `gate`: two measurements side by side, and whether a change may go in."""
+"""The verbs `compare` and `gate`: two measurements or bundles side by side, and whether a change may go in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,8 @@ from toolchain.cli.options import AsJson
 from toolchain.errors import InputError
 
 if TYPE_CHECKING:
+    from toolchain.bundle import Manifest
+    from toolchain.report.builds import BundleComparison
     from toolchain.report.compare import Comparison, Measured
     from toolchain.store import History
 
@@ -22,21 +26,38 @@ Force = Annotated[bool, typer.Option("--force", help="Compare what should not be
 
 
 def compare(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help=f"A measurement: {WHAT}.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="Another.")],
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=f"A bundle, or a measurement: {WHAT}.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Another of the same kind.")],
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compare two measurements: latency with its interval, memory, size, score, and where operators' time went.
+    """Compare two measurements or two bundles: what changed, how surely, and where time and score went.
 
-    Measurements of unlike machines, runtimes, clocks or inputs, and unstable ones, are compared only with --force.
+    Of measurements: latency with its interval, memory, size, score, operators, and where their bundles are still there
+    what each stage of the builds won and cost. Of bundles: scores, sizes, stages, layers, and the parts kept float.
+    What is unlike (machines, runtimes, clocks, inputs; tasks, data, profiles), and what is not stable, is compared only
+    with --force.
 
     \b
     Examples:
       edgewright compare 11 12
       edgewright compare before.json latest --json
+      edgewright compare build/demo build/smaller
     """
-    comparison = compared(before, after, force=force)
+    bundles = [_is_bundle(each) for each in (before, after)]
+    if bundles[0] != bundles[1]:
+        bundle, other = (before, after) if bundles[0] else (after, before)
+        raise InputError(f"{bundle} is a bundle and {other} is none; compare two bundles, or two measurements")
+    if all(bundles):
+        found = compared_bundles(before, after, force=force)
+        if as_json:
+            output.emit(found.document())
+        else:
+            from toolchain.report.changes import bundles_report
+
+            output.show(bundles_report(found))
+        return 0
+    comparison = _with_stages(compared(before, after, force=force))
     if as_json:
         output.emit(comparison.document())
     else:
@@ -107,12 +128,54 @@ def compared(before: str, after: str, *, force: bool) -> Comparison:
 
     with History() as history:
         comparison = compare_measured(measured(before, history), measured(after, history))
-    if comparison.obstacles and not force:
-        raise InputError(
-            f"{before} and {after} should not be compared: {'; '.join(comparison.obstacles)}; "
-            "measure again under the same conditions, or compare them all the same with --force"
-        )
+    _allowed(before, after, comparison.obstacles, force=force)
     return comparison
+
+
+def compared_bundles(before: str, after: str, *, force: bool) -> BundleComparison:
+    """Two bundles. Raises `InputError` where one is damaged, or they should not be compared."""
+    from toolchain.bundle import Bundle
+    from toolchain.report.builds import compare_bundles
+
+    comparison = compare_bundles(*(Bundle.open(each).manifest for each in (before, after)))
+    _allowed(before, after, comparison.obstacles, force=force)
+    return comparison
+
+
+def _allowed(before: str, after: str, obstacles: Sequence[str], *, force: bool) -> None:
+    if obstacles and not force:
+        raise InputError(
+            f"{before} and {after} should not be compared: {'; '.join(obstacles)}; "
+            "make them again under the same conditions, or compare them all the same with --force"
+        )
+
+
+def _is_bundle(reference: str) -> bool:
+    place = Path(reference)
+    return place.is_dir() or (place.is_file() and place.suffix == ".zip")
+
+
+def _with_stages(comparison: Comparison) -> Comparison:
+    """With what each stage of both builds won and cost, where the bundles are where they were measured, unchanged."""
+    from toolchain.report.builds import stage_differences
+
+    before, after = (_manifest_of(each) for each in (comparison.before, comparison.after))
+    if before is None or after is None:
+        return comparison
+    return replace(comparison, stages=stage_differences(before, after))
+
+
+def _manifest_of(measured: Measured) -> Manifest | None:
+    from toolchain.bundle import Bundle
+
+    if not Path(measured.bundle).exists():
+        return None
+    try:
+        manifest = Bundle.open(measured.bundle).manifest
+    except InputError:
+        return None
+    made = {each.sha256 for each in manifest.artifacts}
+    return manifest if measured.artifact.sha256 in made else None
 
 
 def measured(reference: str, history: History) -> Measured:

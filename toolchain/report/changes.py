@@ -1,23 +1,26 @@
 """The history, a comparison and a gate's decision on a terminal.
 
-In:  entries of the history, a `Comparison`, a `Decision`.
+In:  entries of the history, a `Comparison` of measurements or of bundles, a `Decision`.
 Out: renderables of rich, in which text from devices and documents is only text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from toolchain.report.builds import BundleComparison, Change, StageDifference
 from toolchain.report.compare import Comparison, Difference
+from toolchain.report.compression import LayerRow, StageRow
 from toolchain.report.gate import Decision, Outcome
 from toolchain.report.terminal import names_report
 from toolchain.store import Entry
 
 SHOWN_OPERATORS = 8
 SHOWN_DIGITS = 7  # of a commit
+SHOWN_S = 0.5  # shorter stages of a build are left out
 HEADS = ("id", "UTC", "bundle", "runtime", "target", "ms", "MB", "score", "commit")
 UNKNOWN = "–"
 STYLES: dict[Outcome, str] = {"passed": "green", "failed": "bold red", "unsure": "yellow", "unknown": "bold red"}
@@ -51,6 +54,26 @@ def comparison_report(comparison: Comparison) -> RenderableType:
             for each in shown
         )
         parts.append(names_report(("operator", "runs in", "before, ms", "after, ms"), cells))
+    if comparison.stages:
+        parts.append(_stages(comparison.stages))
+    return Group(*parts)
+
+
+def bundles_report(comparison: BundleComparison) -> RenderableType:
+    """What changed of each model and artifact, stage by stage, and how the students differ."""
+    parts: list[RenderableType] = [Text(f"compared by force: {each}", "yellow") for each in comparison.obstacles]
+    parts.append(names_report(("of", "", "before", "after", "change"), (_change(each) for each in comparison.changes)))
+    parts += [_stages(comparison.stages), *(Text(sentence) for sentence in comparison.where)]
+    if any(one != other for one, other in comparison.layers):
+        heads = ("layer", "before: from, heads, neurons", "after: from, heads, neurons")
+        rows = ((str(place), _layer(one), _layer(other)) for place, (one, other) in enumerate(comparison.layers))
+        parts.append(names_report(heads, rows))
+    for names, told in zip(comparison.kept_float, ("both", "only the first", "only the second"), strict=True):
+        if names:
+            parts.append(Text(f"Kept in float by {told}: {', '.join(names)}."))
+    times = [each for each in comparison.build_times if max(each.before_s or 0.0, each.after_s or 0.0) >= SHOWN_S]
+    rows_s = ((each.stage, _seconds(each.before_s), _seconds(each.after_s)) for each in times)
+    parts.append(names_report(("building it took", "before", "after"), rows_s))
     return Group(*parts)
 
 
@@ -78,6 +101,46 @@ def _entry(entry: Entry) -> tuple[str, ...]:
         UNKNOWN if entry.score is None else f"{entry.score:.3f}",
         (entry.commit or UNKNOWN)[:SHOWN_DIGITS],
     )
+
+
+def _stages(stages: Sequence[StageDifference]) -> RenderableType:
+    """The gap is the second's score less the first's; it moves where a stage served one better than the other."""
+    heads = ("after stage", "params", "→", "score", "→", "gap", "moved by")
+    rows = (
+        (
+            each.stage,
+            *(UNKNOWN if row is None or row.parameters is None else f"{row.parameters:,}" for row in _both(each)),
+            *(UNKNOWN if row is None or row.score is None else f"{row.score:.4f}" for row in _both(each)),
+            *(UNKNOWN if value is None else f"{value:+.4f}" for value in (each.score_gap, each.gap_change)),
+        )
+        for each in stages
+    )
+    return names_report(heads, rows)
+
+
+def _both(each: StageDifference) -> tuple[StageRow | None, StageRow | None]:
+    return each.before, each.after
+
+
+def _change(each: Change) -> tuple[str, ...]:
+    scale, unit = (1e6, " MB") if each.unit == "bytes" else (1.0, f" {each.unit}" if each.unit else "")
+    plain = "{:,.0f}" if each.name == "parameters" else "{:.4g}"
+    before, after = (
+        UNKNOWN if value is None else f"{plain.format(value / scale)}{unit}" for value in (each.before, each.after)
+    )
+    change = UNKNOWN if each.percent is None else f"{each.percent:+.2f} %"
+    return (each.of, each.name, before, after, change)
+
+
+def _layer(row: LayerRow | None) -> str:
+    if row is None:
+        return UNKNOWN
+    counts = (row.from_layer, row.heads, row.neurons)
+    return ", ".join(UNKNOWN if each is None else str(each) for each in counts)
+
+
+def _seconds(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f} s"
 
 
 def _difference(each: Difference) -> tuple[str, ...]:

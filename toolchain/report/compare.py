@@ -2,6 +2,7 @@
 
 In:  two documents of `edgewright bench --json`.
 Out: `Comparison`: obstacles, differences with their intervals, and for each kind of operator where the time went.
+Two bundles are compared by `builds`, whose stages may stand beside a comparison of what was measured of them.
 Whether a change is one too many is `gate`'s decision; where documents are kept is `store`'s.
 """
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.measure.measurement import Clock
 from toolchain.measure.stats import by_input, percentile, ratio
+from toolchain.report.builds import StageDifference
 
 # What of a machine must be the same, as its facts call it.
 MACHINE = ("board", "cpu_model", "cpu_parts", "arch", "cores")
@@ -125,7 +127,10 @@ class OperatorDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """`obstacles` say why the two should not be compared; `score_change` is in points of a hundred."""
+    """`obstacles` say why the two should not be compared; `score_change` is in points of a hundred.
+
+    `stages` are those of the builds, where the bundles of both are at hand.
+    """
 
     before: Measured
     after: Measured
@@ -133,6 +138,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     score_change: float | None
     operators: tuple[OperatorDifference, ...]
+    stages: tuple[StageDifference, ...] = ()
 
     @property
     def latency(self) -> Difference | None:
@@ -148,6 +154,7 @@ class Comparison:
             "differences": [asdict(each) for each in self.differences],
             "score_change_points": self.score_change,
             "operators": [asdict(each) for each in self.operators],
+            "stages": [asdict(each) for each in self.stages],
         }
 
 

@@ -8,10 +8,12 @@ Text from data is escaped here, because plotly reads some HTML in labels.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
+from toolchain.report.attributions import MODELS, Attribution
 from toolchain.report.compare import Measured
 from toolchain.report.compression import Compression
 
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 INK = "#808080"  # readable on white and on black
+FAINT = "rgba(128,128,128,0.35)"
 BLUE, ORANGE, GREEN, RED = "#4c8dd6", "#e08a3c", "#4fa36b", "#d65c5c"
 SHOWN_OPERATORS = 14
 SHOWN_PARTS = 20
 HEIGHT = 340
+HEIGHT_AROUND = 180  # what title, axis and legend take of a picture with a row for each bar
+LEGEND = 70  # pixels below a picture for it
+SHOWN_CHARACTERS = 32  # of a name beside a bar; the whole is shown where it is pointed at
 
 
 def label(text: object) -> str:
@@ -30,31 +36,79 @@ def label(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
+def short(text: object) -> str:
+    """A name that leaves room for its bar, also on a phone: its beginning and its end."""
+    whole = str(text)
+    half = SHOWN_CHARACTERS // 2
+    return label(whole if len(whole) <= SHOWN_CHARACTERS else f"{whole[:half]}…{whole[1 - half :]}")
+
+
 def trade(manifest: Manifest) -> Figure:
     """Score against the time of an inference where it was built, the teacher's and each student's; sizes as areas."""
-    points: list[tuple[str, float, float, int, str]] = []
-    for each in manifest.artifacts:
-        teacher, student = manifest.teacher, manifest.student
-        points += [
-            (f"teacher, float, {each.runtime}", each.teacher_latency_ms, teacher.score, teacher.bytes, INK),
-            (f"student, float, {each.runtime}", each.float_latency_ms, student.score, student.bytes, ORANGE),
-            (f"student, int8, {each.runtime}", each.latency_ms, each.score, each.bytes, BLUE),
-        ]
-    largest = max(size for *_, size, _ in points)
+    points = list(_points(manifest))
+    largest = max(each.bytes for each in points)
     figure = _figure(f"{manifest.task.metric} against latency where it was built", "ms (logarithmic)", "score")
-    for name, latency_ms, score, size, colour in points:
-        marker = {"size": 10 + 40 * (size / largest) ** 0.5, "color": colour, "opacity": 0.7}
-        told = f"{label(name)}: {latency_ms:.3g} ms, score {score:.4f}, {size / 1e6:.2f} MB<extra></extra>"
-        figure.add_scatter(
-            x=[latency_ms], y=[score], mode="markers", marker=marker, name=label(name), hovertemplate=told
-        )
-    best = _front([(latency_ms, score) for _, latency_ms, score, *_ in points])
+    for each in points:
+        marker = {"size": 10 + 40 * (each.bytes / largest) ** 0.5, "color": each.colour, "opacity": 0.7}
+        _place(figure, each, each.latency_ms, marker)
+    figure.update_layout(height=HEIGHT + LEGEND)  # a name for each, under each other on a phone
+    _finish(figure, manifest, [(each.latency_ms, each.score) for each in points])
+    return figure
+
+
+def sizes(manifest: Manifest) -> Figure:
+    """Score against the size of a model's file, the teacher's and each student's."""
+    points = [
+        each if "int8" in each.name else replace(each, name=each.name.rpartition(",")[0]) for each in _points(manifest)
+    ]
+    points = list({each.name: each for each in points}.values())  # a float model's size is every runtime's
+    figure = _figure(f"{manifest.task.metric} against size", "MB (logarithmic)", "score")
+    for each in points:
+        _place(figure, each, each.bytes / 1e6, {"size": 14, "color": each.colour, "opacity": 0.7})
+    _finish(figure, manifest, [(each.bytes / 1e6, each.score) for each in points])
+    return figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    name: str
+    latency_ms: float
+    bytes: int
+    score: float
+    colour: str
+
+
+def _points(manifest: Manifest) -> Iterator[_Point]:
+    teacher, student = manifest.teacher, manifest.student
+    for each in manifest.artifacts:
+        for name, latency_ms, size, score, colour in (
+            ("teacher, float", each.teacher_latency_ms, teacher.bytes, teacher.score, INK),
+            ("student, float", each.float_latency_ms, student.bytes, student.score, ORANGE),
+            ("student, int8", each.latency_ms, each.bytes, each.score, BLUE),
+        ):
+            yield _Point(name=f"{name}, {each.runtime}", latency_ms=latency_ms, bytes=size, score=score, colour=colour)
+
+
+def _place(figure: Figure, point: _Point, x: float, marker: Mapping[str, Any]) -> None:
+    told = f"{label(point.name)}: {point.latency_ms:.3g} ms, score {point.score:.4f}, {point.bytes / 1e6:.2f} MB"
+    figure.add_scatter(
+        x=[x],
+        y=[point.score],
+        mode="markers",
+        marker=dict(marker),
+        name=label(point.name),
+        hovertemplate=f"{told}<extra></extra>",
+    )
+
+
+def _finish(figure: Figure, manifest: Manifest, points: Sequence[tuple[float, float]]) -> None:
+    """What no other beats in both, and what a method without a network scores."""
+    best = _front(points)
     line = {"dash": "dot", "color": INK}
     figure.add_scatter(x=[x for x, _ in best], y=[y for _, y in best], mode="lines", line=line, name="Pareto front")
     baseline = manifest.baseline
     figure.add_hline(y=baseline.score, line={"dash": "dash", "color": RED}, annotation_text=label(baseline.name))
     figure.update_xaxes(type="log")
-    return figure
 
 
 def stages(compression: Compression) -> Figure | None:
@@ -94,6 +148,54 @@ def network(compression: Compression, teacher_layers: int | None) -> Figure | No
     return figure
 
 
+def parts(teacher: object, student: object) -> Figure | None:
+    """What stayed of the teacher, part by part, in multiply-accumulates: of convolutions, heads and neurons alike."""
+    whole, kept = (_macs(each) for each in (teacher, student))
+    if not whole or not kept:
+        return None
+    names = [short(name) for name in whole]
+    figure = _figure("What stayed of the teacher's parts", "multiply-accumulates (logarithmic)", None)
+    figure.add_bar(y=names, x=list(whole.values()), orientation="h", name="the teacher's", marker={"color": FAINT})
+    stayed = [kept.get(name, 0) for name in whole]
+    figure.add_bar(y=names, x=stayed, orientation="h", name="the student's", marker={"color": BLUE})
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(autorange="reversed", dtick=1)
+    figure.update_layout(height=HEIGHT_AROUND + 18 * len(names), barmode="overlay")
+    return figure
+
+
+def _macs(found: object) -> dict[str, int]:
+    rows = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+    return {str(each.get("name")): count for each in rows if isinstance(count := each.get("macs"), int) and count > 0}
+
+
+def places(found: Attribution) -> Figure | None:
+    """An image, and what each of its places says for the right answer, to the teacher and to the student."""
+    if not found.image:
+        return None
+    from plotly.subplots import make_subplots
+
+    names = [f"{label(found.text)}, {label(found.expected)}", *(f"the {name}" for name in MODELS)]
+    figure = make_subplots(cols=3, subplot_titles=names, horizontal_spacing=0.03)
+    figure.add_heatmap(z=found.image, colorscale="gray", showscale=False, row=1, col=1)
+    for place, name in enumerate(MODELS, start=2):
+        rows = found.says[name]
+        most = max(abs(value) for row in rows for value in row) or 1.0
+        colours = [[0, ORANGE], [0.5, "rgba(128,128,128,0.1)"], [1, BLUE]]
+        figure.add_heatmap(z=rows, zmin=-most, zmax=most, colorscale=colours, showscale=False, row=1, col=place)
+    figure.update_xaxes(visible=False, constrain="domain")
+    for place, own in enumerate(("x", "x2", "x3"), start=1):  # as the image is, square where it is
+        figure.update_yaxes(visible=False, autorange="reversed", scaleanchor=own, constrain="domain", row=1, col=place)
+    figure.update_layout(
+        height=280,
+        margin={"l": 10, "r": 10, "t": 48, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": INK},
+    )
+    return figure
+
+
 def sensitivity(findings: Mapping[str, Any]) -> Figure | None:
     """How far int8 puts the outputs off, part by part; what was kept float is marked."""
     parts = [each for each in findings.get("parts") or () if isinstance(each, Mapping)][:SHOWN_PARTS]
@@ -101,15 +203,18 @@ def sensitivity(findings: Mapping[str, Any]) -> Figure | None:
         return None
     kept = set(findings.get("kept_float") or ())
     figure = _figure("How far int8 alone puts the outputs off", "% (root mean square)", None)
-    figure.add_bar(
-        x=[100 * float(each["error"]) for each in parts],
-        y=[label(each["name"]) for each in parts],
-        orientation="h",
-        marker={"color": [ORANGE if each["name"] in kept else BLUE for each in parts]},
-        name="int8 alone",
-    )
+    for is_kept, name, colour in ((False, "in int8", BLUE), (True, "kept float for it", ORANGE)):
+        mine = [each for each in parts if (each["name"] in kept) is is_kept]
+        figure.add_bar(
+            x=[100 * float(each["error"]) for each in mine],
+            y=[short(each["name"]) for each in mine],
+            orientation="h",
+            marker={"color": colour},
+            name=name,
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=[short(each["name"]) for each in parts])
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(height=140 + 22 * len(parts))
+    figure.update_layout(height=HEIGHT_AROUND + 22 * len(parts), barmode="stack")
     return figure
 
 
@@ -134,8 +239,11 @@ def memory(measured: Measured) -> Figure | None:
     values = [size / 1e6 for size in phases.values()]
     figure.add_bar(x=[label(name) for name in phases], y=values, marker={"color": GREEN}, name="memory")
     figure.add_hline(
-        y=measured.artifact.bytes / 1e6, line={"dash": "dash", "color": INK}, annotation_text="the artifact's size"
+        y=measured.artifact.bytes / 1e6,
+        line={"dash": "dash", "color": INK},
+        annotation={"text": "the artifact's size", "x": 0, "xanchor": "left"},
     )
+    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -149,13 +257,14 @@ def operators(measured: Measured) -> Figure | None:
         mine = [row for row in rows if row.delegated is delegated]
         figure.add_bar(
             x=[row.ms for row in mine],
-            y=[label(row.name) for row in mine],
+            y=[short(row.name) for row in mine],
+            hovertext=[label(row.name) for row in mine],
             orientation="h",
             name=name,
             marker={"color": colour},
         )
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(height=140 + 24 * len(rows), barmode="stack")
+    figure.update_layout(height=HEIGHT_AROUND + 24 * len(rows), barmode="stack")
     return figure
 
 
@@ -166,11 +275,12 @@ def _figure(title: str, x: str | None, y: str | None) -> Figure:
     figure.update_layout(
         title={"text": label(title), "font": {"size": 15}},
         height=HEIGHT,
-        margin={"l": 60, "r": 60, "t": 48, "b": 48},
+        margin={"l": 60, "r": 60, "t": 48, "b": LEGEND + 40},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": INK},
-        legend={"orientation": "h", "y": -0.35},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+        showlegend=True,
     )
     figure.update_xaxes(
         title=x, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.4)", automargin=True
@@ -183,7 +293,8 @@ def _figure(title: str, x: str | None, y: str | None) -> Figure:
 
 def _second_axis(figure: Figure, title: str) -> None:
     """What is drawn on "y2" gets a scale of its own, on the right."""
-    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "title": title, "showgrid": False})
+    axis = {"overlaying": "y", "side": "right", "title": title, "showgrid": False, "zeroline": False}
+    figure.update_layout(yaxis2=axis)
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

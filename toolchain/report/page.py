@@ -15,8 +15,9 @@ from toolchain.bundle import Manifest
 from toolchain.extras import need
 from toolchain.measure.stats import summarize
 from toolchain.report import figures
+from toolchain.report.attributions import MODELS, Attribution, attributions_of
 from toolchain.report.compare import Measured
-from toolchain.report.compression import Compression, compression_of
+from toolchain.report.compression import STUDENT_STAGES, Compression, compression_of
 from toolchain.report.int8 import int8_of, precision_of
 from toolchain.report.plain import escaped
 from toolchain.report.terminal import CLOCK_NOTES
@@ -42,12 +43,22 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shaded:
+    """A text to one model: each word with a colour of CSS, stronger the more it says for or against the answer."""
+
+    model: str
+    expected: str
+    words: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading, sentences, tables and pictures under it."""
+    """A heading, sentences, tables, texts with shaded words, and pictures under it."""
 
     title: str
     sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    texts: tuple[Shaded, ...] = ()
     pictures: tuple[Figure, ...] = ()
 
 
@@ -110,23 +121,25 @@ def sections(manifest: Manifest, measured: Sequence[Measured], *, pictures: bool
         title="What was made",
         sentences=tuple(row.verdict for row in int8_of(manifest)),
         tables=(_models(manifest),),
-        pictures=drawn(figures.trade(manifest)) if pictures else (),
+        pictures=drawn(figures.trade(manifest), figures.sizes(manifest)) if pictures else (),
     )
     whole = findings.get("importance", {}).get("layers")  # of the teacher, one score a layer
     teacher_layers = len(whole) if isinstance(whole, list) else None
     yield Section(
         title="How it was made smaller",
         sentences=compression.where_lost,
-        tables=(_stages(compression),),
-        pictures=drawn(figures.stages(compression), figures.network(compression, teacher_layers)) if pictures else (),
+        tables=(_stages(compression), _build_times(manifest)),
+        pictures=drawn(figures.stages(compression), *_network(manifest, teacher_layers)) if pictures else (),
     )
     if (said := precision_of(manifest)) is not None:
         shown = drawn(figures.sensitivity(findings["sensitivity"])) if pictures else ()
         yield Section(title="Precision", sentences=(said,), pictures=shown)
     if (changed := findings.get("account", {})).get("count"):
         yield _account(changed)
+    if found := attributions_of(changed):
+        yield _attributions(found, pictures=pictures)
     for each in measured:
-        yield _measurement(each, pictures=pictures)
+        yield _measurement(each, compression, pictures=pictures)
     yield Section(title="Provenance", tables=(_provenance(manifest), _files(manifest)))
 
 
@@ -164,18 +177,36 @@ def _models(manifest: Manifest) -> Table:
     return Table(heads=heads, rows=tuple(rows))
 
 
+def _network(manifest: Manifest, teacher_layers: int | None) -> Iterator[Figure | None]:
+    """What stayed of the teacher, by its layers or, of a model of images, by its parts."""
+    yield figures.network(compression_of(manifest), teacher_layers)
+    found = [stage.findings.get("parts") for stage in manifest.stages if stage.name in ("teacher", *STUDENT_STAGES)]
+    if found:
+        yield figures.parts(found[0], found[-1])
+
+
 def _stages(compression: Compression) -> Table:
     rows = tuple(
         (
             row.stage,
             UNKNOWN if row.parameters is None else f"{row.parameters:,}",
             UNKNOWN if row.macs is None else f"{row.macs:,}",
+            _milliseconds(row.predicted_layers_ms),
             UNKNOWN if row.score is None else f"{row.score:.4f}",
             UNKNOWN if row.score_change is None else f"{row.score_change:+.4f}",
         )
         for row in compression.stages
     )
-    return Table(heads=("after", "parameters", "multiply-accumulates", "score", "change"), rows=rows)
+    heads = ("after", "parameters", "multiply-accumulates", "estimate of the layers", "score", "change")
+    return Table(heads=heads, rows=rows)
+
+
+def _build_times(manifest: Manifest) -> Table:
+    """What building it cost, stage by stage, when each was made."""
+    rows = tuple(
+        (each.name, f"{each.made_in_seconds:.1f} s") for each in manifest.stages if each.made_in_seconds >= 0.1
+    )
+    return Table(heads=("stage", "made in"), rows=rows)
 
 
 def _account(found: Mapping[str, Any]) -> Section:
@@ -207,7 +238,48 @@ def _account(found: Mapping[str, Any]) -> Section:
     )
 
 
-def _measurement(measured: Measured, *, pictures: bool) -> Section:
+def _attributions(found: Sequence[Attribution], *, pictures: bool) -> Section:
+    """What the answers that got worse rest on, the teacher's and the student's."""
+    rows = tuple(
+        (
+            each.text,
+            each.expected,
+            model,
+            ", ".join(f"{word} {value:+.2f}" for word, value in each.strongest(model)),
+        )
+        for each in found
+        if each.words
+        for model in MODELS
+    )
+    texts = tuple(
+        Shaded(
+            model=model,
+            expected=each.expected,
+            words=tuple(zip(each.words, map(_shade, each.shares(model)), strict=True)),
+        )
+        for each in found
+        if each.words
+        for model in MODELS
+    )
+    drawn = [figures.places(each) for each in found] if pictures else []
+    return Section(
+        title="What answers rest on",
+        sentences=(
+            "Of examples that the student answers worse: blue speaks for the right answer, orange against it, each "
+            "beside the strongest of that model (integrated gradients).",
+        ),
+        tables=(Table(heads=("example", "right is", "to the", "says most"), rows=rows),),
+        texts=texts if pictures else (),
+        pictures=tuple(each for each in drawn if each is not None),
+    )
+
+
+def _shade(share: float) -> str:
+    red, green, blue = (76, 141, 214) if share > 0 else (224, 138, 60)
+    return f"rgba({red},{green},{blue},{0.7 * abs(share):.2f})"
+
+
+def _measurement(measured: Measured, compression: Compression, *, pictures: bool) -> Section:
     notes = []
     if measured.emulated:
         notes.append(CLOCK_NOTES[measured.clock])
@@ -227,8 +299,9 @@ def _measurement(measured: Measured, *, pictures: bool) -> Section:
             ("samples", f"{summary.count} of {len(measured.runs)} processes"),
         ]
     facts.append(("peak memory", _megabytes(measured.peak_rss_bytes)))
+    facts += _predicted(measured, compression)
     machine = tuple(
-        (name, _fact(measured.machine.get(name)), _fact(measured.machine_after.get(name)))
+        (name.replace("_", " "), _fact(measured.machine.get(name)), _fact(measured.machine_after.get(name)))
         for name in (*MACHINE, *STATE)
         if measured.machine.get(name) is not None
     )
@@ -242,6 +315,19 @@ def _measurement(measured: Measured, *, pictures: bool) -> Section:
         ),
         pictures=tuple(each for each in found if each is not None),
     )
+
+
+def _predicted(measured: Measured, compression: Compression) -> Iterator[tuple[str, str]]:
+    """What the profile's facts and the build's machine had said of it."""
+    stage = f"int8 {measured.artifact.runtime}"
+    row = next((each for each in compression.stages if each.stage == stage), None)
+    if row is None:
+        return
+    if row.predicted_layers_ms is not None:
+        estimate = f"{_milliseconds(row.predicted_layers_ms)}, of its layers alone and for a text of 16 tokens"
+        yield "the profile's estimate", estimate
+    if (there := row.measured_ms.get(measured.artifact.runtime)) is not None:
+        yield "where it was built", _milliseconds(there)
 
 
 def _provenance(manifest: Manifest) -> Table:

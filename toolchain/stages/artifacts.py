@@ -30,6 +30,7 @@ from toolchain.stages.structures import slower_in_float
 from toolchain.stages.student import is_static
 from toolchain.stages.teacher import require_validation
 from toolchain.tasks.account import account_of
+from toolchain.tasks.attribution import asked_of, side_by_side
 from toolchain.tasks.search_index import SearchIndex
 
 FLOAT16 = "float16"
@@ -200,13 +201,28 @@ def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
 
 
 def account(plan: Plan, teacher: Side, student: Side) -> Done:
-    """Which held-out examples the student answers worse than its teacher, and which classes lost."""
+    """Which held-out examples the student answers worse than its teacher, and what these answers rest on."""
+    wanted = plan.recipe.stages.account.attributions
 
     def make(_: Path) -> Mapping[str, Any]:
-        found = account_of(student.score(), *(side.outputs(side.held_out()) for side in (teacher, student)))
-        return found.document() if found else {}
+        score, inputs = student.score(), [side.held_out() for side in (teacher, student)]
+        outputs = [side.outputs(each) for side, each in zip((teacher, student), inputs, strict=True)]
+        found = account_of(score, *outputs)
+        if found is None:
+            return {}
+        explained = [
+            side_by_side(
+                *(
+                    side.rests_on(given, flip.index, asked_of(score, said, flip.index))
+                    for side, given, said in zip((teacher, student), inputs, outputs, strict=True)
+                )
+            )
+            for flip in found.flips[:wanted]
+        ]
+        return {**found.document(), **({"attributions": explained} if wanted else {})}
 
-    return stage(plan, "account", {}, {"teacher": teacher.stage.key, **student.keys}, make)
+    settings = {"attributions": wanted} if wanted else {}
+    return stage(plan, "account", settings, {"teacher": teacher.stage.key, **student.keys}, make)
 
 
 def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:

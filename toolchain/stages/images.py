@@ -227,9 +227,10 @@ def scored(plan: Plan, model: nn.Module, scaling: Scaling, examples: data.Images
 
 
 def sizes_of(model: nn.Module, scaling: Scaling) -> dict[str, Any]:
-    """Parameters, and multiply-accumulates of one image."""
+    """Parameters, and multiply-accumulates of one image, whole and of each part that has any."""
     counted = sizes(model, (torch.zeros(1, scaling.channels, scaling.height, scaling.width),))
-    return {"parameters": counted.parameters, "macs": counted.macs}
+    parts = [{"name": each.name, "macs": each.macs} for each in counted.layers if each.macs]
+    return {"parameters": counted.parameters, "macs": counted.macs, "parts": parts}
 
 
 def _cut(plan: Plan, model: ImageModel, sample: Inputs, teacher: Done, scaling: Scaling, step: int) -> ImageModel:

@@ -39,6 +39,8 @@ from toolchain.stages.plan import (
 from toolchain.stages.runtimes import Subject
 from toolchain.stages.student import training_sample
 from toolchain.stages.teacher import score_of
+from toolchain.tasks import attribution
+from toolchain.tasks.attribution import Asked, RestsOn
 from toolchain.tasks.kinds import task_of
 from toolchain.tasks.scores import Score
 
@@ -93,6 +95,10 @@ class Side(ABC):
     @abstractmethod
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
         """What the model, or another that stands for it, says of each, (examples, outputs)."""
+
+    @abstractmethod
+    def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
+        """What the model's answer to one of the examples rests on."""
 
     @abstractmethod
     def given(self, inputs: Inputs) -> Given:
@@ -162,6 +168,11 @@ class TextSide(Side):
         return text_models.outputs(asked, inputs.rows, told=told)
 
     @override
+    def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
+        assert isinstance(inputs, TextInputs)
+        return attribution.of_words(self.model(), tokenizer_of(self.plan, self.tokens), inputs, index, asked)
+
+    @override
     def given(self, inputs: Inputs) -> Given:
         assert isinstance(inputs, TextInputs)
         return [row.ids for row in inputs.rows]
@@ -223,6 +234,11 @@ class ImageSide(Side):
     @override
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
         return image_models.outputs(self.model() if model is None else model, inputs, told=told)
+
+    @override
+    def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
+        assert isinstance(inputs, ImageInputs)
+        return attribution.of_places(self.model(), inputs, index, asked)
 
     @override
     def given(self, inputs: Inputs) -> Given:

@@ -33,8 +33,9 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """One example whose answer got worse: what is right, and what both say."""
+    """One example whose answer got worse: what is right, and what both say; `index` is its place in the score."""
 
+    index: int
     text: str
     expected: str
     teacher: str
@@ -85,6 +86,7 @@ def _of_labels(score: LabelScore, teacher: Tensor, student: Tensor) -> Account:
     def flips() -> Iterator[Flip]:
         for index in (was_right & ~is_right).nonzero().flatten().tolist():
             yield Flip(
+                index=index,
                 text=_shown(score.texts, index),
                 expected=score.known[int(score.right[index])],
                 teacher=_name(score.known, theirs[index]),
@@ -107,6 +109,7 @@ def _of_search(score: SearchScore, teacher: Tensor, student: Tensor) -> Account:
     def flips() -> Iterator[Flip]:
         for index in _worst(loss):
             yield Flip(
+                index=index,
                 text=_cut(score.queries[index]),
                 expected=_cut(score.candidates[int(score.right[index])]),
                 teacher=f"rank {before[index]:g}",
@@ -125,6 +128,7 @@ def _of_values(score: ValueScore, teacher: Tensor, student: Tensor) -> Account:
     def flips() -> Iterator[Flip]:
         for index in _worst(worse):
             yield Flip(
+                index=index,
                 text=_shown(score.texts, index),
                 expected=f"{right[index]:.4g}",
                 teacher=f"{said[0][index]:.4g}",
