@@ -107,7 +107,7 @@ class _Recorder(TorchDispatchMode):
     """Keeps the sizes of each operator, and which tensors are alive while it runs."""
 
     def __init__(self, weights: set[int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.weights = weights
         self.operators: list[tuple[Kind, Sizes]] = []
         self.shapes: list[tuple[int, ...]] = []
