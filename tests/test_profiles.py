@@ -61,7 +61,7 @@ def test_a_process_pinned_to_slow_cores_is_on_a_slower_device() -> None:
     little = phone.on_cluster("Cortex-A510")
     assert (little.processor.cores.value, little.processor.int8_peak_gops.value) == (4, 55)
     assert little.memory == phone.memory
-    with pytest.raises(UnknownNameError, match="no cluster of pixel-8 'Cortex-A55'.*Cortex-A510"):
+    with pytest.raises(UnknownNameError, match=r"no cluster of pixel-8 'Cortex-A55'.*Cortex-A510"):
         phone.on_cluster("Cortex-A55")
 
 
