@@ -25,6 +25,7 @@ RATES: dict[Any, tuple[float, ...]] = {
     "embedding": (0.001, 0.1, 0.0),
     "activation": (0.002, 0.4),
     "elementwise": (0.001, 0.1),
+    "reduction": (0.001, 0.4),
     "move": (0.001, 0.1),
 }
 TRUE = Table(
