@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from toolchain import calibration
-from toolchain.calibration import calibrate, file_for, load_calibration, prices_for, profile_for
+from toolchain.calibration import calibrate, profile_for
 from toolchain.errors import InputError, InvalidFileError, TargetError
+from toolchain.hardware.calibrated import file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
 from toolchain.hardware.pricing import Roofline, Table, Tile, predict
 from toolchain.measure.wheels import installed_version

@@ -17,8 +17,9 @@ import numpy as np
 
 from toolchain.budget import BYTES_PER_MB, Budget, Verdict, judge
 from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
-from toolchain.calibration import RUNTIMES, prices_for, profile_for
+from toolchain.calibration import RUNTIMES, profile_for
 from toolchain.errors import InputError
+from toolchain.hardware.calibrated import prices_for
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Precision, Prediction, predict
 from toolchain.measure.measurement import Clock, Measurement

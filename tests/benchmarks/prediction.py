@@ -24,8 +24,9 @@ from targets import open_target
 from targets.base import Target
 from tests.benchmarks.options import parsed
 from toolchain.bundle import sha256_of
-from toolchain.calibration import calibrate, load_calibration, prices_for, profile_for
+from toolchain.calibration import calibrate, profile_for
 from toolchain.deploy import deploy
+from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import Precision, Roofline, predict
 from toolchain.hardware.trace import structure_of
 from toolchain.measure.measurement import Clock, clock_of

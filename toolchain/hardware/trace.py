@@ -181,7 +181,7 @@ def _operator(
     if packet in ACTIVATIONS:
         return "activation", (shape,)
     if packet in MOVES:
-        return "move", (shape,)
+        return "move", (shape if len(made) == 1 else tuple(given[0].shape),)
     largest = max((*given, made[0]), key=Tensor.numel)
     return "reduction" if packet in REDUCTIONS else "elementwise", (tuple(largest.shape),)
 
