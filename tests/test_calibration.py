@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from toolchain import calibration
-from toolchain.calibration import calibrate, file_for, load_calibration, prices_for, profile_for
+from toolchain.calibration import calibrate, profile_for
 from toolchain.errors import InputError, InvalidFileError, TargetError
+from toolchain.hardware.calibrated import file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
 from toolchain.hardware.pricing import Roofline, Table, Tile, predict
 from toolchain.measure.wheels import installed_version
@@ -25,6 +26,7 @@ RATES: dict[Any, tuple[float, ...]] = {
     "embedding": (0.001, 0.1, 0.0),
     "activation": (0.002, 0.4),
     "elementwise": (0.001, 0.1),
+    "reduction": (0.001, 0.4),
     "move": (0.001, 0.1),
 }
 TRUE = Table(

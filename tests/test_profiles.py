@@ -55,6 +55,16 @@ def test_unlike_cores_are_clusters_of_which_the_fastest_is_the_default() -> None
     assert processor.core.value == "Cortex-X3"
 
 
+def test_a_process_pinned_to_slow_cores_is_on_a_slower_device() -> None:
+    phone = load_profile("pixel-8")
+    assert phone.on_cluster("cortex-x3") is phone
+    little = phone.on_cluster("Cortex-A510")
+    assert (little.processor.cores.value, little.processor.int8_peak_gops.value) == (4, 55)
+    assert little.memory == phone.memory
+    with pytest.raises(UnknownNameError, match=r"no cluster of pixel-8 'Cortex-A55'.*Cortex-A510"):
+        phone.on_cluster("Cortex-A55")
+
+
 def test_a_profile_has_what_it_extends_but_for_what_it_says_itself(toml_file: Callable[[str], Path]) -> None:
     text = """
 name = "my-pi"

@@ -15,64 +15,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, cast
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any, cast
 
 from targets import open_target
 from targets.base import Target
 from targets.facts import read_facts
 from toolchain.bundle import sha256_of
 from toolchain.deploy import HERE, deploy
-from toolchain.errors import InputError, InvalidFileError, TargetError
+from toolchain.errors import InputError, TargetError
+from toolchain.hardware.calibrated import PACKAGES, Calibration, RuntimeTable, file_for, load_calibration
 from toolchain.hardware.fit import Sample, fitted
-from toolchain.hardware.pricing import Precision, Prices, Roofline, Table
+from toolchain.hardware.pricing import Precision
 from toolchain.measure.measurement import Clock, clock_of, throttling
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
-from toolchain.places import cache_dir, data_dir
+from toolchain.places import cache_dir
 from toolchain.probes import PROBES, Probe
-from toolchain.profiles import Profile, load_profile
+from toolchain.profiles import load_profile
 from toolchain.progress import Progress, Silent
 
 RUNTIMES = ("executorch", "litert")
-PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
 ROUNDS = 2  # minutes apart, so that a machine that was busy once is seen to have been
 PASSES = 15
 SHORTEST_S = 0.25
 THREADED = ("encoder 256", "encoder 384 wide", "linear 384 1536")  # large enough for threads to share
 HOST_PROFILE = "x86-64"
-
-
-class RuntimeTable(BaseModel):
-    """Prices of one runtime's int8 or float models, and by which version they were measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    runtime: str
-    runtime_version: str
-    precision: Precision
-    samples: int
-    table: Table
-
-
-class Calibration(BaseModel):
-    """What was measured on one machine, for one profile and by one clock."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: Literal[1] = 1
-    profile: str
-    target: str
-    clock: Clock
-    created: str
-    machine: dict[str, Any]
-    tables: tuple[RuntimeTable, ...]
-
-    def table(self, runtime: str, precision: Precision) -> RuntimeTable | None:
-        """The prices of one runtime and precision, where they were measured."""
-        return next((each for each in self.tables if (each.runtime, each.precision) == (runtime, precision)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,49 +116,6 @@ def profile_for(address: str, profile: str | None) -> str:
     if scheme == "emulated":
         return load_profile(rest).name
     raise InputError(f"{address} may be any device; name its profile with --profile")
-
-
-def file_for(profile: str, clock: Clock) -> Path:
-    """Where a calibration is kept."""
-    return data_dir("calibrations") / f"{profile}{'' if clock == 'wall' else f'-{clock}'}.json"
-
-
-def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
-    """What was measured for a profile, if anything. Raises `InvalidFileError` for a damaged file."""
-    file = file_for(profile, clock)
-    if not file.is_file():
-        return None
-    try:
-        return Calibration.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        faults = [(".".join(map(str, each["loc"])) or "the file", each["msg"]) for each in error.errors()]
-        raise InvalidFileError(str(file), faults) from error
-
-
-def prices_for(
-    profile: Profile, *, runtime: str, precision: Precision, clock: Clock = "wall", version: str | None = None
-) -> Prices:
-    """The measured prices where there are any, else those that follow from the profile's facts.
-
-    Raises `InputError` where they were measured by another version of the runtime than `version`, or than the one that
-    is installed here and would be pushed.
-    """
-    found = load_calibration(profile.name, clock)
-    table = found.table(runtime, precision) if found else None
-    if found is None or table is None:
-        if clock == "instructions":
-            raise InputError(
-                f"{profile.name} was not calibrated for {runtime} by the instruction clock, and its facts say nothing "
-                f"of instructions; run `edgewright calibrate --target emulated://{profile.name}`"
-            )
-        return Roofline(profile=profile, precision=precision, python=runtime != "executorch")
-    now = version or installed_version(PACKAGES[runtime], "predict latencies")
-    if table.runtime_version != now:
-        raise InputError(
-            f"{profile.name} was calibrated with {runtime} {table.runtime_version}, and it is {now} now; renew it by "
-            f"`edgewright calibrate --target {found.target} --profile {profile.name}`"
-        )
-    return table.table
 
 
 def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[_Turn]:

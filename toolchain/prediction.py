@@ -17,8 +17,9 @@ import numpy as np
 
 from toolchain.budget import BYTES_PER_MB, Budget, Verdict, judge
 from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
-from toolchain.calibration import RUNTIMES, prices_for, profile_for
+from toolchain.calibration import RUNTIMES, profile_for
 from toolchain.errors import InputError
+from toolchain.hardware.calibrated import prices_for
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Precision, Prediction, predict
 from toolchain.measure.measurement import Clock, Measurement
@@ -83,10 +84,12 @@ def predictions(
     threads: int | None = None,
     clock: Clock = "wall",
     precision: Precision = "int8",
+    cluster: str | None = None,
 ) -> tuple[Predicted, ...]:
     """Of each artifact of a bundle, or that a recipe asks for, or of one runtime's alone; or of their float twins.
 
-    Without a `length` it is the median of a bundle's own examples. Raises `InputError` where nothing can be said.
+    Without a `length` it is the median of a bundle's own examples. A process that is pinned to a `cluster` of slower
+    cores is priced by facts alone, for a calibration is of the fastest. Raises `InputError` where nothing can be said.
     """
     if _is_bundle(subject):
         bundle = Bundle.open(subject)
@@ -101,7 +104,8 @@ def predictions(
     if not known:
         raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")
     asked = usual if length is None else length
-    return tuple(_predicted(each, profile, budget, asked, threads, clock, precision) for each in known)
+    pinned = profile.on_cluster(cluster) if cluster else profile
+    return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
 
 
 def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str) -> dict[str, Any] | None:

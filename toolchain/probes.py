@@ -38,7 +38,7 @@ from toolchain.stages.structures import structure_for
 LENGTHS = (3, 8, 16, 23, 33, 48, 64)
 FIXED_LENGTHS = (12, 48)  # what a runtime of fixed shapes is given: each takes seconds to convert
 LONGEST = 64
-CODE = Code(sources=("export", "quantize", "models", "stages/prices.py"), packages=PACKAGES)
+CODE = Code(sources=("export", "quantize", "models"), packages=PACKAGES)
 PIXELS_EACH = 4  # images that fixed scales are taken from
 
 

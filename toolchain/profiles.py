@@ -18,7 +18,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from toolchain.cores import CORES, unknown_core
-from toolchain.errors import InvalidFileError
+from toolchain.errors import InvalidFileError, UnknownNameError
 from toolchain.reading import Location, Source, find_source, key_lines, names_on, parsed_toml, place_of, validated
 
 Value = TypeVar("Value")
@@ -153,6 +153,21 @@ class Profile(_Part):
     budget: DefaultBudget | None = None
     emulation: Emulation | None = None
     notes: tuple[str, ...] = ()
+
+    def on_cluster(self, core: str) -> Profile:
+        """The same device with a process pinned to its cores of one kind, whose caches are not known.
+
+        Raises `UnknownNameError` where it has none of that kind.
+        """
+        clusters = {each.core.value.lower(): each for each in self.processor.clusters}
+        if core.lower() not in clusters:
+            raise UnknownNameError(f"cluster of {self.name}", core, [each.core.value for each in clusters.values()])
+        chosen = clusters[core.lower()]
+        if chosen is self.processor:
+            return self
+        pinned = Processor(**{name: getattr(chosen, name) for name in Cluster.model_fields})
+        name = f"{self.name}-{chosen.core.value.lower()}"  # what was measured of the device was not measured there
+        return self.model_copy(update={"name": name, "processor": pinned, "caches": Caches()})
 
 
 def profile_names() -> tuple[str, ...]:

@@ -24,8 +24,9 @@ from targets import open_target
 from targets.base import Target
 from tests.benchmarks.options import parsed
 from toolchain.bundle import sha256_of
-from toolchain.calibration import calibrate, load_calibration, prices_for, profile_for
+from toolchain.calibration import calibrate, profile_for
 from toolchain.deploy import deploy
+from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import Precision, Roofline, predict
 from toolchain.hardware.trace import structure_of
 from toolchain.measure.measurement import Clock, clock_of
@@ -265,9 +266,8 @@ def published_table(rows: Sequence[dict[str, Any]]) -> str:
     ]
     for row in rows:
         cells = [row[name] for name in ("source", "model", "board", "precision")]
-        lines.append(
-            f"| {' | '.join(cells)} | {row['published_ms']:g} | {row['predicted_ms']:.3g} | {row['factor']:.2f} |"
-        )
+        predicted = float(f"{row['predicted_ms']:.3g}")
+        lines.append(f"| {' | '.join(cells)} | {row['published_ms']:g} | {predicted:g} | {row['factor']:.2f} |")
     near = sum(1 / FACTOR <= row["factor"] <= FACTOR for row in rows)
     return "\n".join([*lines, "", f"Four threads; {near} of {len(rows)} within a factor of {FACTOR:g} (goal: all)."])
 

@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from toolchain.errors import InputError, InvalidFileError
-from toolchain.hardware.costs import CostTable, OneLayer, from_profile, load, measured
+from toolchain.export.forms import TextForm
+from toolchain.hardware.costs import CostTable, OneLayer, from_prices, from_profile, load, measured
+from toolchain.hardware.operators import SIZES
+from toolchain.hardware.pricing import TERMS, Table, Tile
+from toolchain.probes import Shape
 from toolchain.profiles import load_profile
+from toolchain.stages.structures import structure_for
 
 
 def estimate(device: str = "raspberry-pi-4") -> CostTable:
@@ -115,3 +120,27 @@ def test_a_table_that_falls_is_refused(tmp_path: Path) -> None:
     (tmp_path / "costs.json").write_text(json.dumps(damaged))
     with pytest.raises(InvalidFileError, match="attention_ms: size 4 after 3 must be larger and no cheaper"):
         load(tmp_path / "costs.json")
+
+
+def test_calibrated_prices_price_each_part_as_they_price_the_whole() -> None:
+    rates = {kind: (0.001 * place, *[0.1] * (len(TERMS[kind]) - 1)) for place, kind in enumerate(TERMS, start=1)}
+    prices = Table(
+        source="calibrated on a test",
+        tile=Tile(rows=4, outputs=16),
+        base_ms=0.5,
+        rates=rates,
+        seen={kind: ((0, 1 << 40),) * len(SIZES[kind]) for kind in rates},
+        spread=0.02,
+        parallel_share=0.0,
+        memory=(0.0, 0.0, 0.0, 0.0),
+        memory_spread=0.02,
+    )
+    made = from_prices(prices, length=24, width=96, head_width=32, heads=3, neurons=128)
+    assert made.source == "calibrated on a test"
+    none, one, two = (
+        sum(prices.cost(structure_for(shape.module(padded=False), TextForm(max_length=64)), 24).by_limit.values())
+        for shape in (Shape(width=96, layers=layers) for layers in ((), ((3, 32, 128),), ((3, 32, 128), (3, 32, 128))))
+    )
+    assert made.attention(3) + made.feed_forward(128) == pytest.approx(two - one, rel=0.01)
+    assert one - none == pytest.approx(two - one, rel=0.01)
+    assert made.attention(1) < made.attention(2) < made.attention(3)

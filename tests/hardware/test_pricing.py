@@ -60,6 +60,7 @@ def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
         ("embedding", (8, 64)),
         ("activation", (512,)),
         ("elementwise", (512,)),
+        ("reduction", (512,)),
         ("move", (512,)),
     ],
 )

@@ -38,10 +38,11 @@ def calibrate(
       edgewright calibrate --target emulated://raspberry-pi-5 --runtime executorch --json
     """
     with output.work_on_stderr():
-        from toolchain.calibration import RUNTIMES, file_for
+        from toolchain.calibration import RUNTIMES
         from toolchain.calibration import calibrate as run
         from toolchain.cli.progress import shown_progress
         from toolchain.errors import UnknownNameError
+        from toolchain.hardware.calibrated import file_for
         from toolchain.inventory import find_target
 
         machine = find_target(target).only

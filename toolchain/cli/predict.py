@@ -22,6 +22,12 @@ def predict(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=64, help="By default as many as the profile says.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="CORE", help="Pinned to these cores, where they are unlike: Cortex-A510, say."
+        ),
+    ] = None,
     emulated: Annotated[
         bool, typer.Option("--emulated", help="By the instruction clock of the emulated board, not the board's own.")
     ] = False,
@@ -51,6 +57,7 @@ def predict(
             threads=threads,
             clock="instructions" if emulated else "wall",
             precision="float" if floats else "int8",
+            cluster=cluster,
         )
     documents = [each.document() for each in found]
     if as_json:

@@ -1,9 +1,9 @@
 """What the parts of a transformer cost on a device, in milliseconds.
 
-In:  a profile's facts, or a callback that times models of one layer on the real runtime.
+In:  a profile's facts, prices that were calibrated, or a callback that times models of one layer on the real runtime.
 Out: `CostTable`: attention by heads, feed-forward by neurons, and all the rest; JSON on disk.
 Which sizes are then chosen is `compress.search`'s decision. The estimate from facts alone is a plain roofline that
-ranks sizes; a model fitted to measurements is to replace it.
+ranks sizes; where the device was calibrated, what was measured there takes its place.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolchain.errors import InputError, InvalidFileError
+from toolchain.hardware.operators import Kind, Operator, Structure
+from toolchain.hardware.pricing import Prices
 from toolchain.profiles import Profile
 
 OPERATOR_MS = 0.004  # dispatching one operator, and requantising or reshaping what it made
@@ -136,6 +138,70 @@ def from_profile(
         attention_ms=tuple(Point(size=size, ms=attention(size)) for size in range(1, max(heads, 2) + 1)),
         feed_forward_ms=tuple(Point(size=size, ms=feed_forward(size)) for size in _spaced(neurons)),
     )
+
+
+def from_prices(
+    prices: Prices, *, length: int, width: int, head_width: int, heads: int, neurons: int, fixed_ms: float = 0.0
+) -> CostTable:
+    """By calibrated prices, for int8 on one core, up to so many heads and neurons."""
+
+    def milliseconds(operators: Sequence[Operator]) -> float:
+        return _whole(prices, operators, length) - _whole(prices, (), length)
+
+    return CostTable(
+        source=prices.source,
+        length=length,
+        width=width,
+        head_width=head_width,
+        fixed_ms=fixed_ms,
+        attention_ms=tuple(
+            Point(size=size, ms=milliseconds(_attention(length, width, head_width, size)))
+            for size in range(1, max(heads, 2) + 1)
+        ),
+        feed_forward_ms=tuple(
+            Point(size=size, ms=milliseconds(_feed_forward(length, width, size))) for size in _spaced(neurons)
+        ),
+    )
+
+
+def _whole(prices: Prices, operators: Sequence[Operator], length: int) -> float:
+    structure = Structure(
+        operators=tuple(operators), live=(), table_weights=0, table_rows=0, matrix_weights=0, other_weights=0
+    )
+    return sum(prices.cost(structure, length).by_limit.values())
+
+
+def _attention(length: int, width: int, head_width: int, heads: int) -> list[Operator]:
+    """What one layer's attention runs: see `models.transformer`."""
+    inner = heads * head_width
+    return [
+        _operator("linear", length, width, 3 * inner),
+        _operator("move", 3 * length * inner, count=2),
+        _operator("move", length * inner, count=2),
+        _operator("elementwise", length * inner),
+        _operator("matmul", heads, length, head_width, length),
+        _operator("softmax", heads * length, length),
+        _operator("matmul", heads, length, length, head_width),
+        _operator("linear", length, inner, width),
+        *_residual(length, width),
+    ]
+
+
+def _feed_forward(length: int, width: int, neurons: int) -> list[Operator]:
+    return [
+        _operator("linear", length, width, neurons),
+        _operator("activation", length * neurons),
+        _operator("linear", length, neurons, width),
+        *_residual(length, width),
+    ]
+
+
+def _residual(length: int, width: int) -> list[Operator]:
+    return [_operator("elementwise", length * width), _operator("normalisation", length, width)]
+
+
+def _operator(kind: Kind, *sizes: int, count: int = 1) -> Operator:
+    return Operator(kind=kind, sizes=tuple(((size, 0),) for size in sizes), count=count)
 
 
 def measured(

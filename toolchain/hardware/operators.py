@@ -23,6 +23,7 @@ Kind = Literal[
     "embedding",
     "activation",
     "elementwise",
+    "reduction",
     "move",
 ]
 
@@ -40,6 +41,7 @@ SIZES: Mapping[Kind, tuple[str, ...]] = {
     "embedding": ("rows", "width"),
     "activation": ("elements",),
     "elementwise": ("elements",),
+    "reduction": ("elements",),
     "move": ("elements",),
 }
 

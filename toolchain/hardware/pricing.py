@@ -33,6 +33,7 @@ TERMS: Mapping[Kind, tuple[Limit, ...]] = {
     "embedding": ("overhead", "bandwidth", "overhead"),
     "activation": ("overhead", "arithmetic"),
     "elementwise": ("overhead", "bandwidth"),
+    "reduction": ("overhead", "bandwidth"),
     "move": ("overhead", "bandwidth"),
 }
 TINY = 64  # numbers; what is done to fewer costs its overhead alone, and says nothing of a rate
@@ -241,7 +242,13 @@ RUNNER_BYTES = 12e6  # of the native runner; Python and NumPy take fifty more
 PYTHON_BYTES = 62e6
 READS_PER_COPY = 2  # a copy of n bytes reads n and writes n
 CACHED = 4  # times faster than memory, roughly, is a cache that all weights fit into
-FLOAT_OPERATIONS_EACH = {"activation": 16.0, "normalisation": 6.0, "softmax": 16.0, "elementwise": 1.0, "move": 0.0}
+FLOAT_OPERATIONS_EACH = {
+    "activation": 16.0,
+    "normalisation": 6.0,
+    "softmax": 16.0,
+    "elementwise": 1.0,
+    "reduction": 1.0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

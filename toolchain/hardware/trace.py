@@ -31,6 +31,7 @@ FUSED = {
     ATEN.native_batch_norm,
     ATEN._native_batch_norm_legit_no_training,
 }
+REDUCTIONS = {ATEN.mean, ATEN.sum, ATEN.amax, ATEN.amin}
 MOVES = {ATEN.transpose, ATEN.permute, ATEN.cat, ATEN.split, ATEN.split_with_sizes, ATEN.slice, ATEN.select, ATEN.index}
 FREE = {
     *(ATEN.view, ATEN._unsafe_view, ATEN.reshape, ATEN.t, ATEN.unsqueeze, ATEN.squeeze, ATEN.expand, ATEN.detach),
@@ -180,9 +181,9 @@ def _operator(
     if packet in ACTIVATIONS:
         return "activation", (shape,)
     if packet in MOVES:
-        return "move", (shape,)
+        return "move", (shape if len(made) == 1 else tuple(given[0].shape),)
     largest = max((*given, made[0]), key=Tensor.numel)
-    return "elementwise", (tuple(largest.shape),)
+    return "reduction" if packet in REDUCTIONS else "elementwise", (tuple(largest.shape),)
 
 
 def _convolution(weight: Tensor, groups: int, shape: tuple[int, ...]) -> tuple[Kind, Sizes]:

@@ -1,4 +1,4 @@
-"""What a model's parts cost: by the profile's facts, or timed on a target.
+"""What a model's parts cost: by the profile's facts, as calibrated on its device, or timed on a target.
 
 In:  a `Plan`, a model's sizes and a length of text.
 Out: a `CostTable` that the search for a student buys by.
@@ -23,6 +23,7 @@ from toolchain.deploy import Deployed, deploy
 from toolchain.export import executorch
 from toolchain.export.forms import Form, Given, TextForm
 from toolchain.hardware import costs
+from toolchain.hardware.calibrated import RuntimeTable, load_calibration, prices_for
 from toolchain.hardware.costs import CostTable, OneLayer
 from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, measure
@@ -45,12 +46,22 @@ def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
     heads = max(layer.heads for layer in shape.layers)
     neurons = max(layer.neurons for layer in shape.layers)
     head_width = shape.layers[0].head_width
+    sizes = {"length": length, "width": shape.width, "head_width": head_width, "heads": heads, "neurons": neurons}
     if place == "profile":
-        return costs.from_profile(
-            plan.profile, length=length, width=shape.width, head_width=head_width, heads=heads, neurons=neurons
-        )
+        if table := calibrated_prices(plan):
+            return costs.from_prices(table.table, **sizes)
+        return costs.from_profile(plan.profile, **sizes)
     done = _timed(plan, shape, place, length=length, heads=heads, neurons=neurons)
     return costs.load(done.file("costs.json"))
+
+
+def calibrated_prices(plan: Plan) -> RuntimeTable | None:
+    """What was measured of the profile's device, where it was. Raises `InputError` where that is of another version."""
+    found = load_calibration(plan.profile.name)
+    table = found.table(RUNTIME, "int8") if found else None
+    if table is not None:
+        prices_for(plan.profile, runtime=RUNTIME, precision="int8")
+    return table
 
 
 def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads: int, neurons: int) -> Done:

@@ -34,7 +34,7 @@ from toolchain.quantize.sensitivity import checked
 from toolchain.quantize.simulated import as_int8, linear_parts, ranges_of
 from toolchain.recipe import Distill, Prune
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
-from toolchain.stages.prices import price_parts
+from toolchain.stages.prices import calibrated_prices, price_parts
 from toolchain.stages.teacher import lesson_of, priced, score_of, scored, sizes_of, validation
 from toolchain.tasks.kinds import task_of
 
@@ -104,6 +104,8 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
     inputs = {"vocabulary": trimmed.key, "whole": whole.key, "importance": ranked.key, "multiple": multiple}
     if settings.speedup is not None:  # only a search asks what parts cost on the device
         inputs["device"] = plan.profile.model_dump(mode="json", include={"name", "processor", "memory"})
+        if table := calibrated_prices(plan):
+            inputs["calibrated"] = table.model_dump(mode="json")
     original = model_of(teacher).encoder.shape
 
     def make(folder: Path) -> Mapping[str, Any]:
