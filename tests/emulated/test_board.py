@@ -143,6 +143,7 @@ def test_a_forked_copy_of_us_neither_ends_the_board_nor_keeps_it() -> None:
     child = os.fork()
     if child == 0:
         board.close()
+        os.close(hold)  # so that it ends, too, where the test is killed
         os.read(release, 1)
         os._exit(0)
     time.sleep(0.2)
