@@ -136,6 +136,7 @@ class Lease:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._token = secrets.token_hex(8)
+        self._talking = threading.Lock()  # one word at a time, so that the last one is what holds
         self._changed = threading.Condition()
         self._stopped = False
         self._due_s = 0.0
@@ -145,24 +146,13 @@ class Lease:
 
         Raises `LeaseLostError` when it is ours no longer.
         """
-        self._renew(seconds + LASTS_S, again_in_s=seconds)
+        with self._talking:
+            self._renew(seconds + LASTS_S, again_in_s=seconds)
 
     def renew(self) -> None:
         """Make the lease last the usual while from now; raises as `hold`."""
-        self._renew(LASTS_S, again_in_s=RENEWED_EVERY_S)
-
-    def _renew(self, lasts_s: float, *, again_in_s: float) -> None:
-        with self._changed:
-            self._due_s = time.monotonic() + again_in_s
-            self._changed.notify()
-        done = self._run(RENEW_SCRIPT, lasts_s)
-        if done.status == LOST:
-            raise LeaseLostError(
-                f"{self._target.address} was taken by somebody else while it was ours, because it was not heard of us "
-                "for too long; what was measured is not kept: run this again"
-            )
-        if done.status != 0:
-            raise self._fault(done)
+        with self._talking:
+            self._renew(LASTS_S, again_in_s=RENEWED_EVERY_S)
 
     def take(self, what: str, wait_s: float, waiting: Waiting | None) -> None:
         """Take the device, as soon as nobody has it."""
@@ -196,14 +186,28 @@ class Lease:
                 if left_s > 0:
                     self._changed.wait(left_s)
                     continue
-            with suppress(TargetError):  # whoever holds the lease finds out at the next word, or at the end
-                self.renew()
+            with self._talking, suppress(TargetError):  # whoever holds the lease finds out at the next word
+                if time.monotonic() >= self._due_s:  # `hold` may just have put it off
+                    self._renew(LASTS_S, again_in_s=RENEWED_EVERY_S)
 
     def stop_renewing(self) -> None:
         """End `keep_renewing`."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
+
+    def _renew(self, lasts_s: float, *, again_in_s: float) -> None:
+        with self._changed:
+            self._due_s = time.monotonic() + again_in_s
+            self._changed.notify()
+        done = self._run(RENEW_SCRIPT, lasts_s)
+        if done.status == LOST:
+            raise LeaseLostError(
+                f"{self._target.address} was taken by somebody else while it was ours, because nothing was heard of us "
+                "for too long; what was measured is not kept: run this again"
+            )
+        if done.status != 0:
+            raise self._fault(done)
 
     def _run(self, script: str, seconds: float, stdin: str = "") -> Completed:
         words = [str(self._target.home / "lease"), self._token, str(round(seconds))]

@@ -35,10 +35,7 @@ class Probe:
     @property
     def as_claimed(self) -> bool:
         """Whether it is what it claims, in everything that it tells; so is a machine that claims nothing."""
-        if self.claimed is None:
-            return True
-        likely = {match.profile for match in self.matches}
-        return not self.claimed.differences and (not likely or self.claimed.profile in likely)
+        return self.claimed is None or not self.claimed.differences
 
     def document(self) -> dict[str, Any]:
         """What `edgewright target probe --json` prints."""
@@ -62,6 +59,7 @@ def probe(machine: Machine, *, speeds: bool = True, wait_s: float = 0.0, progres
     """
     told = progress or Silent()
     claimed = load_profile(machine.profile) if machine.profile else None
+    known = {name: load_profile(name) for name in profile_names()} | ({claimed.name: claimed} if claimed else {})
     with told.stage(f"connect to {machine.address}"):
         target = open_target(machine.address)
     try:
@@ -78,7 +76,7 @@ def probe(machine: Machine, *, speeds: bool = True, wait_s: float = 0.0, progres
         address=target.address,
         facts=facts,
         speeds=measured,
-        matches=identify(facts, [load_profile(name) for name in profile_names()]),
+        matches=identify(facts, known.values()),
         claimed=match_with(facts, claimed) if claimed else None,
         warnings=warnings(facts),
     )

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from toolchain.cli import progress as shown
-from toolchain.cli.progress import BarProgress, LineProgress, shown_progress
+from toolchain.cli.progress import BarProgress, DeviceBar, LineProgress, shown_devices, shown_progress
 from toolchain.progress import Progress, Silent
 
 
@@ -42,6 +42,33 @@ def test_bars_tick_off_what_is_done() -> None:
     with pytest.raises(KeyError), BarProgress(bars).stage("prune"):
         raise KeyError
     assert not bars.tasks[-1].finished
+
+
+def test_of_several_devices_each_line_has_its_name_also_that_of_a_stage_that_fails(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with shown_devices() as shown, pytest.raises(KeyError), shown("kitchen").stage("push"):
+        raise KeyError
+    assert capfd.readouterr().err.splitlines() == ["kitchen: push …", "kitchen: push failed"]
+
+
+def test_of_several_devices_each_has_one_bar_that_says_what_it_is_doing() -> None:
+    bars = Bars(console=Console(file=io.StringIO()))
+    kitchen, attic = DeviceBar(bars, "kitchen"), DeviceBar(bars, "attic")
+    with kitchen.stage("push"):
+        pass
+    with kitchen.stage("measure"):
+        kitchen.update(1, 3, "a process")
+    with pytest.raises(KeyError), attic.stage("connect"):
+        raise KeyError
+    first, second = bars.tasks
+    assert (first.description, first.completed, first.total, first.fields["note"]) == (
+        "kitchen",
+        1,
+        3,
+        "measure a process",
+    )
+    assert (second.description, second.fields["note"]) == ("attic", "connect failed")
 
 
 def test_where_no_person_watches_lines_are_shown() -> None:

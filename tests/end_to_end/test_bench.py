@@ -64,7 +64,7 @@ def test_a_bundle_is_measured_over_ssh_on_a_device_that_nobody_else_uses_and_not
 ) -> None:
     benched(capsys, bundle, server.address)
     left = {path.name for path in (server.remote_home / ".edgewright").iterdir()}
-    assert left <= {"bundles", "runtimes", "jobs", "lease"}
+    assert left <= {"bundles", "runtimes", "jobs", "lease", "sums"}
     assert not any((server.remote_home / ".edgewright" / "jobs").iterdir())
     with closing(open_target(server.address)) as target, leased(target, "bench another"):
         status, line = refused(capsys, "bench", str(bundle), "--target", server.address, "--quick", "--wait", "0.5")
