@@ -159,6 +159,27 @@ def test_a_missed_budget_stands_at_the_top_with_its_sentences() -> None:
     assert "Only a device can decide latency_ms." in shown
 
 
+def test_what_a_device_decided_stands_at_the_top_too() -> None:
+    missed = {"met": False, "missed": [{"sentence": "latency_ms is 2.5, 2 is allowed"}], "undecided": []}
+    shown = Page(page.page(built(), [measured(budget=missed), measured(target="local:")])).text
+    assert shown.startswith("tiny – edgewright tiny Budget missed Verdict Budget met, as far as")
+    assert "On ssh://pi@raspberrypi.local the budget is missed: latency_ms is 2.5, 2 is allowed." in shown
+    assert "On local: the budget is met." in shown
+    assert "Only a device" not in shown
+
+
+def test_measurements_alone_are_drawn_with_their_front_where_they_may_be_compared() -> None:
+    pair = [measured(), measured(name="other", slower=2, score=0.95), measured(name="worse", slower=3, score=0.8)]
+    figure = figures.measured(pair)
+    assert figure is not None
+    assert list(figure.data[-1].y) == [0.912, 0.95]
+    assert figures.measured([pair[0], measured(target="local:")]) is None
+    shown = Page(page.page(None, pair)).text
+    assert shown.startswith("demo, other, worse – edgewright")
+    assert "What was made" not in shown
+    assert set(page.document(None, pair)) == {"measurements"}
+
+
 def test_a_bundle_of_an_earlier_version_shows_what_it_has() -> None:
     shown = Page(page.page(manifest([]), [])).text
     assert "What was made" in shown

@@ -86,6 +86,7 @@ class Measured(_Read):
     machine: Mapping[str, Any] = {}
     machine_after: Mapping[str, Any] = {}
     operators: MeasuredOperators | None = None
+    budget: Mapping[str, Any] = {}
 
     @model_validator(mode="after")
     def _runs_have_the_samples(self) -> Measured:

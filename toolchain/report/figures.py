@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
+from toolchain.measure.stats import percentile
 from toolchain.report.attributions import MODELS, Attribution
 from toolchain.report.compare import Measured
 from toolchain.report.compression import Compression
@@ -53,6 +54,29 @@ def trade(manifest: Manifest) -> Figure:
         _place(figure, each, each.latency_ms, marker)
     figure.update_layout(height=HEIGHT + LEGEND)  # a name for each, under each other on a phone
     _finish(figure, manifest, [(each.latency_ms, each.score) for each in points])
+    return figure
+
+
+def measured(found: Sequence[Measured]) -> Figure | None:
+    """Score against the median of each measurement, sizes as areas; nothing where machines or metrics are unlike."""
+    known = [each for each in found if each.score is not None and each.latency_ms.samples]
+    if len(known) < 2 or len({(each.target, each.clock, each.metric) for each in known}) > 1:
+        return None
+    largest = max(each.artifact.bytes for each in known) or 1
+    figure = _figure(f"{known[0].metric} against latency on {known[0].target}", "ms (logarithmic)", "score")
+    points = []
+    for each in known:
+        point = _Point(
+            name=f"{each.name or each.bundle}, {each.artifact.runtime}",
+            latency_ms=percentile(each.latency_ms.samples, 50),
+            bytes=each.artifact.bytes,
+            score=each.score or 0.0,
+            colour=BLUE,
+        )
+        points.append((point.latency_ms, point.score))
+        marker = {"size": 10 + 40 * (point.bytes / largest) ** 0.5, "color": BLUE, "opacity": 0.7}
+        _place(figure, point, point.latency_ms, marker)
+    _draw_front(figure, points)
     return figure
 
 
@@ -103,11 +127,15 @@ def _place(figure: Figure, point: _Point, x: float, marker: Mapping[str, Any]) -
 
 def _finish(figure: Figure, manifest: Manifest, points: Sequence[tuple[float, float]]) -> None:
     """What no other beats in both, and what a method without a network scores."""
+    _draw_front(figure, points)
+    baseline = manifest.baseline
+    figure.add_hline(y=baseline.score, line={"dash": "dash", "color": RED}, annotation_text=label(baseline.name))
+
+
+def _draw_front(figure: Figure, points: Sequence[tuple[float, float]]) -> None:
     best = _front(points)
     line = {"dash": "dot", "color": INK}
     figure.add_scatter(x=[x for x, _ in best], y=[y for _, y in best], mode="lines", line=line, name="Pareto front")
-    baseline = manifest.baseline
-    figure.add_hline(y=baseline.score, line={"dash": "dash", "color": RED}, annotation_text=label(baseline.name))
     figure.update_xaxes(type="log")
 
 
