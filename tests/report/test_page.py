@@ -229,9 +229,10 @@ def test_attributions_that_are_none_are_left_out(found: Any) -> None:
 
 def test_a_net_of_convolutions_is_drawn_part_by_part() -> None:
     whole = [{"name": "conv1", "macs": 1000}, {"name": "layer1.0.conv1", "macs": 4000}, {"name": "fc", "macs": 10}]
-    figure = figures.parts(whole, [{"name": "conv1", "macs": 300}, {"name": "fc", "macs": 5}])
+    kept = [{"name": "conv1", "macs": 300}, {"name": "fc.down", "macs": 3}, {"name": "fc.up", "macs": 2}]
+    figure = figures.parts(whole, kept)
     assert figure is not None
-    assert [list(trace.x) for trace in figure.data] == [[1000, 4000, 10], [300, 0, 5]]
+    assert [list(trace.x) for trace in figure.data] == [[100, 100, 100], [30, 0, 50]]
     assert figures.parts(whole, None) is None
 
 

@@ -177,16 +177,18 @@ def network(compression: Compression, teacher_layers: int | None) -> Figure | No
 
 
 def parts(teacher: object, student: object) -> Figure | None:
-    """What stayed of the teacher, part by part, in multiply-accumulates: of convolutions, heads and neurons alike."""
+    """What stayed of the teacher's multiply-accumulates, part by part: of convolutions, heads and neurons alike."""
     whole, kept = (_macs(each) for each in (teacher, student))
     if not whole or not kept:
         return None
     names = [short(name) for name in whole]
-    figure = _figure("What stayed of the teacher's parts", "multiply-accumulates (logarithmic)", None)
-    figure.add_bar(y=names, x=list(whole.values()), orientation="h", name="the teacher's", marker={"color": FAINT})
-    stayed = [kept.get(name, 0) for name in whole]
-    figure.add_bar(y=names, x=stayed, orientation="h", name="the student's", marker={"color": BLUE})
-    figure.update_xaxes(type="log")
+    # A part that was made into two has their sum.
+    stayed = [sum(count for part, count in kept.items() if f"{part}.".startswith(f"{name}.")) for name in whole]
+    shares = [100 * count / of for count, of in zip(stayed, whole.values(), strict=True)]
+    told = [f"{count:,} of {of:,}" for count, of in zip(stayed, whole.values(), strict=True)]
+    figure = _figure("What stayed of the teacher's parts", "% of a part's multiply-accumulates", None)
+    figure.add_bar(y=names, x=[100] * len(names), orientation="h", name="cut off", marker={"color": FAINT})
+    figure.add_bar(y=names, x=shares, orientation="h", name="stayed", marker={"color": BLUE}, hovertext=told)
     figure.update_yaxes(autorange="reversed", dtick=1)
     figure.update_layout(height=HEIGHT_AROUND + 18 * len(names), barmode="overlay")
     return figure
