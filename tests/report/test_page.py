@@ -236,6 +236,21 @@ def test_a_net_of_convolutions_is_drawn_part_by_part() -> None:
     assert figures.parts(whole, None) is None
 
 
+def test_parts_whose_long_names_begin_and_end_alike_have_rows_of_their_own() -> None:
+    names = [
+        f"network.resnet.encoder.stages.{stage}.layers.0.layer.{part}.convolution" for stage in "01" for part in "01"
+    ]
+    parts = [{"name": name, "macs": 100} for name in names]
+    figure = figures.parts(parts, parts)
+    found = figures.sensitivity({"parts": [{"name": name, "error": 0.1} for name in names]})
+    assert figure is not None
+    assert found is not None
+    for drawn in (figure, found):
+        assert list(drawn.layout.yaxis.tickvals) == list(drawn.data[0].y) == names
+        assert drawn.layout.yaxis.ticktext[0] == "0.layers.0.layer.0.convolution"
+        assert len(set(drawn.layout.yaxis.ticktext)) == len(names)
+
+
 def test_a_long_name_beside_a_bar_keeps_its_beginning_and_its_end() -> None:
     assert figures.short("encoder.layers.1.down") == "encoder.layers.1.down"
     shown = figures.short("encoder.layers.11.attention.query_key_value")

@@ -44,6 +44,25 @@ def short(text: object) -> str:
     return label(whole if len(whole) <= SHOWN_CHARACTERS else f"{whole[:half]}…{whole[1 - half :]}")
 
 
+def _named_rows(figure: Figure, names: Sequence[str], shown: Sequence[str]) -> None:
+    """Rows from the top in this order; what is shown of two names may be alike, their rows are not."""
+    rows = [label(name) for name in names]
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=rows, autorange="reversed", tickvals=rows, ticktext=list(shown)
+    )
+
+
+def _ends(names: Sequence[str]) -> list[str]:
+    """Names of parts without what all begin with, and the end of those that are long: it tells them apart."""
+    parts = [name.split(".") for name in names]
+    shortest = min(map(len, parts))
+    common = 0
+    while len(parts) > 1 and common < shortest - 1 and len({each[common] for each in parts}) == 1:
+        common += 1
+    rest = [".".join(each[common:]) for each in parts]
+    return [label(each if len(each) <= SHOWN_CHARACTERS else f"…{each[1 - SHOWN_CHARACTERS :]}") for each in rest]
+
+
 def trade(manifest: Manifest) -> Figure:
     """Score against the time of an inference where it was built, the teacher's and each student's; sizes as areas."""
     points = list(_points(manifest))
@@ -181,7 +200,7 @@ def parts(teacher: object, student: object) -> Figure | None:
     whole, kept = (_macs(each) for each in (teacher, student))
     if not whole or not kept:
         return None
-    names = [short(name) for name in whole]
+    names = [label(name) for name in whole]
     # A part that was made into two has their sum.
     stayed = [sum(count for part, count in kept.items() if f"{part}.".startswith(f"{name}.")) for name in whole]
     shares = [100 * count / of for count, of in zip(stayed, whole.values(), strict=True)]
@@ -189,7 +208,7 @@ def parts(teacher: object, student: object) -> Figure | None:
     figure = _figure("What stayed of the teacher's parts", "% of a part's multiply-accumulates", None)
     figure.add_bar(y=names, x=[100] * len(names), orientation="h", name="cut off", marker={"color": FAINT})
     figure.add_bar(y=names, x=shares, orientation="h", name="stayed", marker={"color": BLUE}, hovertext=told)
-    figure.update_yaxes(autorange="reversed", dtick=1)
+    _named_rows(figure, list(whole), _ends(list(whole)))
     figure.update_layout(height=HEIGHT_AROUND + 18 * len(names), barmode="overlay")
     return figure
 
@@ -237,13 +256,13 @@ def sensitivity(findings: Mapping[str, Any]) -> Figure | None:
         mine = [each for each in parts if (each["name"] in kept) is is_kept]
         figure.add_bar(
             x=[100 * float(each["error"]) for each in mine],
-            y=[short(each["name"]) for each in mine],
+            y=[label(each["name"]) for each in mine],
             orientation="h",
             marker={"color": colour},
             name=name,
         )
-    figure.update_yaxes(categoryorder="array", categoryarray=[short(each["name"]) for each in parts])
-    figure.update_yaxes(autorange="reversed")
+    names = [str(each["name"]) for each in parts]
+    _named_rows(figure, names, _ends(names))
     figure.update_layout(height=HEIGHT_AROUND + 22 * len(parts), barmode="stack")
     return figure
 
@@ -287,13 +306,13 @@ def operators(measured: Measured) -> Figure | None:
         mine = [row for row in rows if row.delegated is delegated]
         figure.add_bar(
             x=[row.ms for row in mine],
-            y=[short(row.name) for row in mine],
-            hovertext=[label(row.name) for row in mine],
+            y=[label(row.name) for row in mine],
             orientation="h",
             name=name,
             marker={"color": colour},
         )
-    figure.update_yaxes(autorange="reversed")
+    names = list(dict.fromkeys(row.name for row in rows))
+    _named_rows(figure, names, [short(name) for name in names])
     figure.update_layout(height=HEIGHT_AROUND + 24 * len(rows), barmode="stack")
     return figure
 
