@@ -16,10 +16,10 @@ import pytest
 import torch
 
 from tests import tiny
-from toolchain import pipeline, stages
+from toolchain import extras, pipeline, stages
 from toolchain.bundle import Bundle, sha256_of
 from toolchain.cache import PACKAGES
-from toolchain.errors import InputError, TrainingError
+from toolchain.errors import EnvironmentFaultError, InputError, TrainingError
 from toolchain.models.encoder import Encoder
 from toolchain.models.text import outputs
 from toolchain.models.transformer import LayerShape
@@ -921,3 +921,26 @@ def test_a_student_narrow_of_low_rank_and_with_ragged_layers_is_exported_and_agr
     for each in made.exported:
         assert each.check.findings["parity"]["passed"], each.check.findings
         assert each.check.findings["score"] == pytest.approx(made.student.stage.findings["score"], abs=0.1)
+
+
+def test_an_account_tells_which_words_the_answers_rest_on(paired: Path) -> None:
+    given = plan(recipe("embedding", paired, account={"attributions": 2}))
+    made = student_of(given)
+    teacher = TextSide(plan=given, texts=made["texts"], tokens=made["teacher"], stage=made["teacher"])
+    cut = TextSide(plan=given, texts=made["texts"], tokens=made["vocabulary"], stage=made["prune"])
+    found = stages.account(given, teacher, cut).findings
+    assert len(found["attributions"]) == 2
+    for flip, each in zip(found["flips"], found["attributions"], strict=False):
+        assert each["shown"] == flip["text"].split()
+        assert len(each["teacher"]) == len(each["student"]) == len(each["shown"])
+        assert each["teacher"] != each["student"]
+
+
+def test_a_package_that_a_later_stage_needs_is_told_before_anything_is_made(
+    paired: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    given = plan(recipe("embedding", paired, account={"attributions": 2}))
+    monkeypatch.setattr(stages, "read_texts", lambda _: pytest.fail("a stage ran"))
+    with pytest.raises(EnvironmentFaultError, match=r"edgewright\[explain\]"):
+        pipeline.run_stages(given)

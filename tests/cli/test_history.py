@@ -130,7 +130,7 @@ def test_a_build_entry_is_no_measurement(capsys: pytest.CaptureFixture[str]) -> 
     with History() as history:
         history.add("build", {"bundle": "x", "name": "x", "artifacts": []})
     assert main(["compare", "1", "1"]) == 2
-    assert "the measurement 1 has" in capsys.readouterr().err
+    assert "entry 1 of the history is a build, which measures nothing" in capsys.readouterr().err
 
 
 def bundle_at(place: Path, *, score: float = 0.44) -> Path:

@@ -76,4 +76,23 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
 
 def test_a_report_of_no_bundle_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path / "none"), "-o", str(tmp_path / "r.html")]) == 2
+    assert "there is no measurement" in capsys.readouterr().err
+    (tmp_path / "none").mkdir()
+    assert main(["report", str(tmp_path / "none"), "-o", str(tmp_path / "r.html")]) == 2
     assert "is no bundle" in capsys.readouterr().err
+
+
+def test_measurements_alone_make_a_report_too(tmp_path: Path) -> None:
+    with History() as history:
+        history.add("bench", bench())
+        history.add("bench", bench(name="other", slower=2, score=0.93))
+    assert main(["report", "1", "2", "-o", str(tmp_path / "r.md")]) == 0
+    text = (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert text.startswith("# demo, other\n")
+    assert "## Side by side" in text
+    assert "Provenance" not in text
+
+
+def test_a_report_of_two_bundles_is_refused(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(bundle), str(bundle), "-o", "r.html"]) == 2
+    assert "a report is of one bundle, not of 2" in capsys.readouterr().err

@@ -159,6 +159,27 @@ def test_a_missed_budget_stands_at_the_top_with_its_sentences() -> None:
     assert "Only a device can decide latency_ms." in shown
 
 
+def test_what_a_device_decided_stands_at_the_top_too() -> None:
+    missed = {"met": False, "missed": [{"sentence": "latency_ms is 2.5, 2 is allowed"}], "undecided": []}
+    shown = Page(page.page(built(), [measured(budget=missed), measured(target="local:")])).text
+    assert shown.startswith("tiny – edgewright tiny Budget missed Verdict Budget met, as far as")
+    assert "On ssh://pi@raspberrypi.local the budget is missed: latency_ms is 2.5, 2 is allowed." in shown
+    assert "On local: the budget is met." in shown
+    assert "Only a device" not in shown
+
+
+def test_measurements_alone_are_drawn_with_their_front_where_they_may_be_compared() -> None:
+    pair = [measured(), measured(name="other", slower=2, score=0.95), measured(name="worse", slower=3, score=0.8)]
+    figure = figures.measured(pair)
+    assert figure is not None
+    assert list(figure.data[-1].y) == [0.912, 0.95]
+    assert figures.measured([pair[0], measured(target="local:")]) is None
+    shown = Page(page.page(None, pair)).text
+    assert shown.startswith("demo, other, worse – edgewright")
+    assert "What was made" not in shown
+    assert set(page.document(None, pair)) == {"measurements"}
+
+
 def test_a_bundle_of_an_earlier_version_shows_what_it_has() -> None:
     shown = Page(page.page(manifest([]), [])).text
     assert "What was made" in shown
@@ -208,10 +229,26 @@ def test_attributions_that_are_none_are_left_out(found: Any) -> None:
 
 def test_a_net_of_convolutions_is_drawn_part_by_part() -> None:
     whole = [{"name": "conv1", "macs": 1000}, {"name": "layer1.0.conv1", "macs": 4000}, {"name": "fc", "macs": 10}]
-    figure = figures.parts(whole, [{"name": "conv1", "macs": 300}, {"name": "fc", "macs": 5}])
+    kept = [{"name": "conv1", "macs": 300}, {"name": "fc.down", "macs": 3}, {"name": "fc.up", "macs": 2}]
+    figure = figures.parts(whole, kept)
     assert figure is not None
-    assert [list(trace.x) for trace in figure.data] == [[1000, 4000, 10], [300, 0, 5]]
+    assert [list(trace.x) for trace in figure.data] == [[100, 100, 100], [30, 0, 50]]
     assert figures.parts(whole, None) is None
+
+
+def test_parts_whose_long_names_begin_and_end_alike_have_rows_of_their_own() -> None:
+    names = [
+        f"network.resnet.encoder.stages.{stage}.layers.0.layer.{part}.convolution" for stage in "01" for part in "01"
+    ]
+    parts = [{"name": name, "macs": 100} for name in names]
+    figure = figures.parts(parts, parts)
+    found = figures.sensitivity({"parts": [{"name": name, "error": 0.1} for name in names]})
+    assert figure is not None
+    assert found is not None
+    for drawn in (figure, found):
+        assert list(drawn.layout.yaxis.tickvals) == list(drawn.data[0].y) == names
+        assert drawn.layout.yaxis.ticktext[0] == "0.layers.0.layer.0.convolution"
+        assert len(set(drawn.layout.yaxis.ticktext)) == len(names)
 
 
 def test_a_long_name_beside_a_bar_keeps_its_beginning_and_its_end() -> None:

@@ -44,7 +44,7 @@ def compare(
       edgewright compare before.json latest --json
       edgewright compare build/demo build/smaller
     """
-    bundles = [_is_bundle(each) for each in (before, after)]
+    bundles = [is_bundle(each) for each in (before, after)]
     if bundles[0] != bundles[1]:
         bundle, other = (before, after) if bundles[0] else (after, before)
         raise InputError(f"{bundle} is a bundle and {other} is none; compare two bundles, or two measurements")
@@ -150,7 +150,8 @@ def _allowed(before: str, after: str, obstacles: Sequence[str], *, force: bool) 
         )
 
 
-def _is_bundle(reference: str) -> bool:
+def is_bundle(reference: str) -> bool:
+    """Whether a reference is a folder or an archive, and no measurement."""
     place = Path(reference)
     return place.is_dir() or (place.is_file() and place.suffix == ".zip")
 
@@ -184,7 +185,13 @@ def measured(reference: str, history: History) -> Measured:
     from toolchain.store import Filter
 
     if reference.isdecimal():
-        return measured_of(history.document(int(reference)), reference)
+        document = history.document(int(reference))
+        if "artifacts" in document:
+            raise InputError(
+                f"entry {reference} of the history is a build, which measures nothing; give a measurement, or its "
+                f"bundle {document.get('bundle')} by its path"
+            )
+        return measured_of(document, reference)
     if reference == LATEST or reference.startswith(COMMIT):
         commit = reference.removeprefix(COMMIT) if reference != LATEST else None
         found = history.find(Filter(kind="bench", commit=commit), limit=1)

@@ -1,4 +1,4 @@
-"""The verb `report`: a bundle and its measurements as a page."""
+"""The verb `report`: a bundle and its measurements, or measurements alone, as a page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.compare import WHAT, measured
+from toolchain.cli.compare import WHAT, is_bundle, measured
 from toolchain.errors import InputError, UnknownNameError
 from toolchain.once import written_whole
 
@@ -16,10 +16,9 @@ FORMATS = {"html": ".html", "md": ".md", "json": ".json"}
 
 
 def report(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
-    measurements: Annotated[
-        list[str] | None, typer.Argument(metavar="[MEASUREMENT]...", help=f"Measurements of it: {WHAT}.")
-    ] = None,
+    of: Annotated[
+        list[str], typer.Argument(metavar="BUNDLE|MEASUREMENT...", help=f"A bundle, or measurements, or both: {WHAT}.")
+    ],
     file: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it is written; - is standard output.")
     ] = None,
@@ -28,7 +27,7 @@ def report(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json -o -.")] = False,
 ) -> int:
-    """Make a page of a bundle: verdict, models, stages, precision, and every measurement with all its samples.
+    """Make a page of a bundle or of measurements: verdict, models, stages, precision, and all samples.
 
     The page holds all it needs and asks for nothing from outside.
 
@@ -37,15 +36,19 @@ def report(
       edgewright report build/demo -o report.html
       edgewright report build/demo latest pi.json -o report.html
       edgewright report build/demo 12 --format md -o -
+      edgewright report 11 12 -o both.html
     """
     from toolchain.bundle import Bundle
     from toolchain.report import page
     from toolchain.store import History
 
     kind, file = ("json", Path("-")) if as_json else (_format(kind, file), file or Path("-"))
-    manifest = Bundle.open(bundle).manifest
+    bundles = [each for each in of if is_bundle(each)]
+    if len(bundles) > 1:
+        raise InputError(f"a report is of one bundle, not of {len(bundles)}; `edgewright compare` shows two")
+    manifest = Bundle.open(bundles[0]).manifest if bundles else None
     with History() as history:
-        found = [measured(each, history) for each in measurements or ()]
+        found = [measured(each, history) for each in of if each not in bundles]
     if kind == "json":
         if str(file) == "-":
             output.emit(page.document(manifest, found))

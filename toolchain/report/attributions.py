@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 STRONGEST = 5  # words that a table names
 MODELS = ("teacher", "student")
@@ -50,21 +50,22 @@ def _found(account: Mapping[str, Any]) -> Iterator[Attribution]:
     for each, flip in zip(given, flips, strict=False):
         if not isinstance(each, Mapping) or not isinstance(flip, Mapping):
             continue
-        about = {"text": str(flip.get("text")), "expected": str(flip.get("expected"))}
-        shown, says = each.get("shown"), [each.get(name) for name in MODELS]
-        if _words(shown) and all(_numbers(values, len(shown)) for values in says):
-            told = {name: tuple(values) for name, values in zip(MODELS, says, strict=True)}
-            yield Attribution(**about, words=tuple(shown), says=told)
-        elif _rows(shown) and all(_rows(rows) and len(rows) == len(shown) for rows in says):
-            told = {name: tuple(map(tuple, rows)) for name, rows in zip(MODELS, says, strict=True)}
-            yield Attribution(**about, image=tuple(map(tuple, shown)), says=told)
+        text, expected = str(flip.get("text")), str(flip.get("expected"))
+        says: dict[str, Any] = {name: each.get(name) for name in MODELS}
+        shown: Any = each.get("shown")
+        if _words(shown) and all(_numbers(values, len(shown)) for values in says.values()):
+            told = {name: tuple(values) for name, values in says.items()}
+            yield Attribution(text=text, expected=expected, words=tuple(shown), says=told)
+        elif _rows(shown) and all(_rows(rows) and len(rows) == len(shown) for rows in says.values()):
+            told = {name: tuple(map(tuple, rows)) for name, rows in says.items()}
+            yield Attribution(text=text, expected=expected, image=tuple(map(tuple, shown)), says=told)
 
 
-def _words(found: Any) -> bool:
+def _words(found: Any) -> TypeGuard[list[str]]:
     return isinstance(found, list) and bool(found) and all(isinstance(each, str) for each in found)
 
 
-def _numbers(found: Any, count: int) -> bool:
+def _numbers(found: Any, count: int) -> TypeGuard[list[float]]:
     return (
         isinstance(found, list)
         and len(found) == count
@@ -72,7 +73,7 @@ def _numbers(found: Any, count: int) -> bool:
     )
 
 
-def _rows(found: Any) -> bool:
+def _rows(found: Any) -> TypeGuard[list[list[float]]]:
     if not isinstance(found, list) or not found or not isinstance(found[0], list) or not found[0]:
         return False
     return all(_numbers(row, len(found[0])) for row in found)

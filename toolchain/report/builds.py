@@ -139,8 +139,8 @@ def stage_differences(before: Manifest, after: Manifest) -> tuple[StageDifferenc
 def _aligned(
     before: Sequence[StageRow], after: Sequence[StageRow]
 ) -> Iterator[tuple[StageRow | None, StageRow | None]]:
-    names = [[row.stage for row in rows] for rows in (before, after)]
-    for what, start, end, begin, stop in SequenceMatcher(None, *names, autojunk=False).get_opcodes():
+    first, second = ([row.stage for row in rows] for rows in (before, after))
+    for what, start, end, begin, stop in SequenceMatcher(a=first, b=second, autojunk=False).get_opcodes():
         if what == "equal":
             yield from zip(before[start:end], after[begin:stop], strict=True)
             continue

@@ -7,16 +7,19 @@ Out: renderables of rich, in which text from devices and documents is only text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from toolchain.report.builds import BundleComparison, Change, StageDifference
 from toolchain.report.compare import Comparison, Difference
-from toolchain.report.compression import LayerRow, StageRow
 from toolchain.report.gate import Decision, Outcome
 from toolchain.report.terminal import names_report
 from toolchain.store import Entry
+
+if TYPE_CHECKING:
+    from toolchain.report.builds import BundleComparison, Change, StageDifference
+    from toolchain.report.compression import LayerRow, StageRow
 
 SHOWN_OPERATORS = 8
 SHOWN_DIGITS = 7  # of a commit

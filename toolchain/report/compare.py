@@ -13,14 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.measure.measurement import Clock
 from toolchain.measure.stats import by_input, percentile, ratio
-from toolchain.report.builds import StageDifference
+
+if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
+    from toolchain.report.builds import StageDifference
 
 # What of a machine must be the same, as its facts call it.
 MACHINE = ("board", "cpu_model", "cpu_parts", "arch", "cores")
@@ -87,6 +89,7 @@ class Measured(_Read):
     machine: Mapping[str, Any] = {}
     machine_after: Mapping[str, Any] = {}
     operators: MeasuredOperators | None = None
+    budget: Mapping[str, Any] = {}
 
     @model_validator(mode="after")
     def _runs_have_the_samples(self) -> Measured:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
+from toolchain.measure.stats import percentile
 from toolchain.report.attributions import MODELS, Attribution
 from toolchain.report.compare import Measured
 from toolchain.report.compression import Compression
@@ -43,6 +44,25 @@ def short(text: object) -> str:
     return label(whole if len(whole) <= SHOWN_CHARACTERS else f"{whole[:half]}…{whole[1 - half :]}")
 
 
+def _named_rows(figure: Figure, names: Sequence[str], shown: Sequence[str]) -> None:
+    """Rows from the top in this order; what is shown of two names may be alike, their rows are not."""
+    rows = [label(name) for name in names]
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=rows, autorange="reversed", tickvals=rows, ticktext=list(shown)
+    )
+
+
+def _ends(names: Sequence[str]) -> list[str]:
+    """Names of parts without what all begin with, and the end of those that are long: it tells them apart."""
+    parts = [name.split(".") for name in names]
+    shortest = min(map(len, parts))
+    common = 0
+    while len(parts) > 1 and common < shortest - 1 and len({each[common] for each in parts}) == 1:
+        common += 1
+    rest = [".".join(each[common:]) for each in parts]
+    return [label(each if len(each) <= SHOWN_CHARACTERS else f"…{each[1 - SHOWN_CHARACTERS :]}") for each in rest]
+
+
 def trade(manifest: Manifest) -> Figure:
     """Score against the time of an inference where it was built, the teacher's and each student's; sizes as areas."""
     points = list(_points(manifest))
@@ -53,6 +73,29 @@ def trade(manifest: Manifest) -> Figure:
         _place(figure, each, each.latency_ms, marker)
     figure.update_layout(height=HEIGHT + LEGEND)  # a name for each, under each other on a phone
     _finish(figure, manifest, [(each.latency_ms, each.score) for each in points])
+    return figure
+
+
+def measured(found: Sequence[Measured]) -> Figure | None:
+    """Score against the median of each measurement, sizes as areas; nothing where machines or metrics are unlike."""
+    known = [each for each in found if each.score is not None and each.latency_ms.samples]
+    if len(known) < 2 or len({(each.target, each.clock, each.metric) for each in known}) > 1:
+        return None
+    largest = max(each.artifact.bytes for each in known) or 1
+    figure = _figure(f"{known[0].metric} against latency on {known[0].target}", "ms (logarithmic)", "score")
+    points = []
+    for each in known:
+        point = _Point(
+            name=f"{each.name or each.bundle}, {each.artifact.runtime}",
+            latency_ms=percentile(each.latency_ms.samples, 50),
+            bytes=each.artifact.bytes,
+            score=each.score or 0.0,
+            colour=BLUE,
+        )
+        points.append((point.latency_ms, point.score))
+        marker = {"size": 10 + 40 * (point.bytes / largest) ** 0.5, "color": BLUE, "opacity": 0.7}
+        _place(figure, point, point.latency_ms, marker)
+    _draw_front(figure, points)
     return figure
 
 
@@ -103,11 +146,15 @@ def _place(figure: Figure, point: _Point, x: float, marker: Mapping[str, Any]) -
 
 def _finish(figure: Figure, manifest: Manifest, points: Sequence[tuple[float, float]]) -> None:
     """What no other beats in both, and what a method without a network scores."""
+    _draw_front(figure, points)
+    baseline = manifest.baseline
+    figure.add_hline(y=baseline.score, line={"dash": "dash", "color": RED}, annotation_text=label(baseline.name))
+
+
+def _draw_front(figure: Figure, points: Sequence[tuple[float, float]]) -> None:
     best = _front(points)
     line = {"dash": "dot", "color": INK}
     figure.add_scatter(x=[x for x, _ in best], y=[y for _, y in best], mode="lines", line=line, name="Pareto front")
-    baseline = manifest.baseline
-    figure.add_hline(y=baseline.score, line={"dash": "dash", "color": RED}, annotation_text=label(baseline.name))
     figure.update_xaxes(type="log")
 
 
@@ -149,17 +196,19 @@ def network(compression: Compression, teacher_layers: int | None) -> Figure | No
 
 
 def parts(teacher: object, student: object) -> Figure | None:
-    """What stayed of the teacher, part by part, in multiply-accumulates: of convolutions, heads and neurons alike."""
+    """What stayed of the teacher's multiply-accumulates, part by part: of convolutions, heads and neurons alike."""
     whole, kept = (_macs(each) for each in (teacher, student))
     if not whole or not kept:
         return None
-    names = [short(name) for name in whole]
-    figure = _figure("What stayed of the teacher's parts", "multiply-accumulates (logarithmic)", None)
-    figure.add_bar(y=names, x=list(whole.values()), orientation="h", name="the teacher's", marker={"color": FAINT})
-    stayed = [kept.get(name, 0) for name in whole]
-    figure.add_bar(y=names, x=stayed, orientation="h", name="the student's", marker={"color": BLUE})
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(autorange="reversed", dtick=1)
+    names = [label(name) for name in whole]
+    # A part that was made into two has their sum.
+    stayed = [sum(count for part, count in kept.items() if f"{part}.".startswith(f"{name}.")) for name in whole]
+    shares = [100 * count / of for count, of in zip(stayed, whole.values(), strict=True)]
+    told = [f"{count:,} of {of:,}" for count, of in zip(stayed, whole.values(), strict=True)]
+    figure = _figure("What stayed of the teacher's parts", "% of a part's multiply-accumulates", None)
+    figure.add_bar(y=names, x=[100] * len(names), orientation="h", name="cut off", marker={"color": FAINT})
+    figure.add_bar(y=names, x=shares, orientation="h", name="stayed", marker={"color": BLUE}, hovertext=told)
+    _named_rows(figure, list(whole), _ends(list(whole)))
     figure.update_layout(height=HEIGHT_AROUND + 18 * len(names), barmode="overlay")
     return figure
 
@@ -207,13 +256,13 @@ def sensitivity(findings: Mapping[str, Any]) -> Figure | None:
         mine = [each for each in parts if (each["name"] in kept) is is_kept]
         figure.add_bar(
             x=[100 * float(each["error"]) for each in mine],
-            y=[short(each["name"]) for each in mine],
+            y=[label(each["name"]) for each in mine],
             orientation="h",
             marker={"color": colour},
             name=name,
         )
-    figure.update_yaxes(categoryorder="array", categoryarray=[short(each["name"]) for each in parts])
-    figure.update_yaxes(autorange="reversed")
+    names = [str(each["name"]) for each in parts]
+    _named_rows(figure, names, _ends(names))
     figure.update_layout(height=HEIGHT_AROUND + 22 * len(parts), barmode="stack")
     return figure
 
@@ -257,13 +306,13 @@ def operators(measured: Measured) -> Figure | None:
         mine = [row for row in rows if row.delegated is delegated]
         figure.add_bar(
             x=[row.ms for row in mine],
-            y=[short(row.name) for row in mine],
-            hovertext=[label(row.name) for row in mine],
+            y=[label(row.name) for row in mine],
             orientation="h",
             name=name,
             marker={"color": colour},
         )
-    figure.update_yaxes(autorange="reversed")
+    names = list(dict.fromkeys(row.name for row in rows))
+    _named_rows(figure, names, [short(name) for name in names])
     figure.update_layout(height=HEIGHT_AROUND + 24 * len(rows), barmode="stack")
     return figure
 

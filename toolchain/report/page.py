@@ -1,6 +1,6 @@
 """A bundle and its measurements as one page that opens anywhere, or as Markdown, or as one document.
 
-In:  a bundle's manifest, and measurements of it.
+In:  a bundle's manifest, and measurements of it; or measurements alone.
 Out: HTML with everything in it, which asks for nothing from outside; Markdown; or a mapping for JSON.
 What is drawn is `figures`' concern. Whatever comes from data is escaped.
 """
@@ -62,18 +62,20 @@ class Section:
     pictures: tuple[Figure, ...] = ()
 
 
-def document(manifest: Manifest, measured: Sequence[Measured]) -> dict[str, Any]:
+def document(manifest: Manifest | None, measured: Sequence[Measured]) -> dict[str, Any]:
     """All that the page is made from."""
-    return {
-        "manifest": manifest.model_dump(mode="json"),
-        **compression_of(manifest).summary(),
-        "int8": [row.document() for row in int8_of(manifest)],
-        "precision": precision_of(manifest),
-        "measurements": [each.model_dump(mode="json") for each in measured],
-    }
+    built: dict[str, Any] = {}
+    if manifest is not None:
+        built = {
+            "manifest": manifest.model_dump(mode="json"),
+            **compression_of(manifest).summary(),
+            "int8": [row.document() for row in int8_of(manifest)],
+            "precision": precision_of(manifest),
+        }
+    return {**built, "measurements": [each.model_dump(mode="json") for each in measured]}
 
 
-def page(manifest: Manifest, measured: Sequence[Measured]) -> str:
+def page(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
     """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
     need(PACKAGES, purpose=PURPOSE, extra="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -89,17 +91,17 @@ def page(manifest: Manifest, measured: Sequence[Measured]) -> str:
         return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=options))
 
     return environment.get_template(TEMPLATE).render(
-        name=manifest.name,
-        met=not manifest.verdict.get("missed"),
+        name=_name(manifest, measured),
+        met=not any(_missed(verdict) for verdict in _verdicts(manifest, measured)),
         sections=list(sections(manifest, measured, pictures=True)),
         drawn=drawn,
         plotly=Markup(get_plotlyjs()),
     )
 
 
-def markdown(manifest: Manifest, measured: Sequence[Measured]) -> str:
+def markdown(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
     """The same without pictures."""
-    lines = [f"# {escaped(manifest.name)}"]
+    lines = [f"# {escaped(_name(manifest, measured))}"]
     for section in sections(manifest, measured, pictures=False):
         lines += ["", f"## {escaped(section.title)}", ""]
         lines += [f"{escaped(each)}\n" for each in section.sentences]
@@ -108,15 +110,30 @@ def markdown(manifest: Manifest, measured: Sequence[Measured]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sections(manifest: Manifest, measured: Sequence[Measured], *, pictures: bool) -> Iterator[Section]:
+def sections(manifest: Manifest | None, measured: Sequence[Measured], *, pictures: bool) -> Iterator[Section]:
     """The page from top to bottom."""
-    compression = compression_of(manifest)
+    verdict = tuple(_verdict(manifest, measured))
+    yield Section(title="Verdict", sentences=verdict, tables=(_limits(manifest),) if manifest else ())
+    if len(measured) > 1:
+        found = figures.measured(measured) if pictures else None
+        yield Section(title="Side by side", tables=(_side_by_side(measured),), pictures=(found,) if found else ())
+    compression = None
+    if manifest is not None:
+        compression = compression_of(manifest)
+        yield from _built(manifest, compression, pictures=pictures)
+    for each in measured:
+        yield _measurement(each, compression, pictures=pictures)
+    if manifest is not None:
+        yield Section(title="Provenance", tables=(_provenance(manifest), _files(manifest)))
+
+
+def _built(manifest: Manifest, compression: Compression, *, pictures: bool) -> Iterator[Section]:
+    """What the build says of the bundle."""
     findings = {stage.name: stage.findings for stage in manifest.stages}
 
     def drawn(*found: Figure | None) -> tuple[Figure, ...]:
         return tuple(each for each in found if each is not None)
 
-    yield Section(title="Verdict", sentences=tuple(_verdict(manifest)), tables=(_limits(manifest),))
     yield Section(
         title="What was made",
         sentences=tuple(row.verdict for row in int8_of(manifest)),
@@ -138,18 +155,59 @@ def sections(manifest: Manifest, measured: Sequence[Measured], *, pictures: bool
         yield _account(changed)
     if found := attributions_of(changed):
         yield _attributions(found, pictures=pictures)
+
+
+def _name(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
+    if manifest is not None:
+        return manifest.name
+    return ", ".join(dict.fromkeys(each.name or each.bundle for each in measured))
+
+
+def _verdicts(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterator[Mapping[str, Any]]:
+    if manifest is not None:
+        yield manifest.verdict
+    yield from (each.budget for each in measured)
+
+
+def _missed(verdict: Mapping[str, Any]) -> list[str]:
+    """A sentence for each limit that was missed."""
+    missed = verdict.get("missed")
+    rows = missed if isinstance(missed, list) else []
+    return [str(each.get("sentence", "")) for each in rows if isinstance(each, Mapping)]
+
+
+def _verdict(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterator[str]:
+    """What the build could judge, and what each device decided."""
+    if manifest is not None:
+        missed = _missed(manifest.verdict)
+        yield "Budget missed." if missed else "Budget met, as far as it can be judged before a device is at hand."
+        yield from missed
+        undecided = [str(each) for each in manifest.verdict.get("undecided") or ()]
+        if undecided and not measured:
+            yield f"Only a device can decide {', '.join(undecided)}."
     for each in measured:
-        yield _measurement(each, compression, pictures=pictures)
-    yield Section(title="Provenance", tables=(_provenance(manifest), _files(manifest)))
+        if missed := _missed(each.budget):
+            yield f"On {each.target} the budget is missed: {'; '.join(missed)}."
+        elif each.budget:
+            undecided = [str(name) for name in each.budget.get("undecided") or ()]
+            rest = f"; {', '.join(undecided)} cannot be decided there" if undecided else ""
+            yield f"On {each.target} the budget is met{rest}."
 
 
-def _verdict(manifest: Manifest) -> Iterator[str]:
-    missed = [each for each in manifest.verdict.get("missed") or () if isinstance(each, Mapping)]
-    undecided = [str(each) for each in manifest.verdict.get("undecided") or ()]
-    yield "Budget missed." if missed else "Budget met, as far as it can be judged before a device is at hand."
-    yield from (str(each.get("sentence", "")) for each in missed)
-    if undecided:
-        yield f"Only a device can decide {', '.join(undecided)}."
+def _side_by_side(measured: Sequence[Measured]) -> Table:
+    rows = tuple(
+        (
+            each.name or each.bundle,
+            each.target,
+            f"{each.artifact.runtime} {each.artifact.runtime_version}",
+            UNKNOWN if (found := summarize(each.latency_ms.samples)) is None else f"{found.p50:.4g} ms",
+            _megabytes(each.peak_rss_bytes),
+            _megabytes(each.artifact.bytes),
+            UNKNOWN if each.score is None else f"{each.score:.4f}",
+        )
+        for each in measured
+    )
+    return Table(heads=("bundle", "target", "runtime", "median", "peak memory", "size", "score"), rows=rows)
 
 
 def _limits(manifest: Manifest) -> Table:
@@ -279,7 +337,7 @@ def _shade(share: float) -> str:
     return f"rgba({red},{green},{blue},{0.7 * abs(share):.2f})"
 
 
-def _measurement(measured: Measured, compression: Compression, *, pictures: bool) -> Section:
+def _measurement(measured: Measured, compression: Compression | None, *, pictures: bool) -> Section:
     notes = []
     if measured.emulated:
         notes.append(CLOCK_NOTES[measured.clock])
@@ -299,7 +357,8 @@ def _measurement(measured: Measured, compression: Compression, *, pictures: bool
             ("samples", f"{summary.count} of {len(measured.runs)} processes"),
         ]
     facts.append(("peak memory", _megabytes(measured.peak_rss_bytes)))
-    facts += _predicted(measured, compression)
+    if compression is not None:
+        facts += _predicted(measured, compression)
     machine = tuple(
         (name.replace("_", " "), _fact(measured.machine.get(name)), _fact(measured.machine_after.get(name)))
         for name in (*MACHINE, *STATE)

@@ -86,14 +86,14 @@ def of_places(model: nn.Module, inputs: ImageInputs, index: int, asked: Asked) -
     method = IntegratedGradients(lambda given: asked(model(given)))
     found = method.attribute(image, baselines=torch.zeros_like(image), n_steps=STEPS, internal_batch_size=AT_ONCE)
     says = found.detach().float().sum(dim=1)
-    shape = [min(size, LARGEST_SIDE) for size in says.shape[1:]]
+    height, width = (min(size, LARGEST_SIDE) for size in says.shape[1:])
     grey = inputs.pixels[index].float().mean(dim=-1)[None]
     if inputs.pixels.dtype == torch.uint8:
         grey = grey / 255
-    together = says[0].numel() / (shape[0] * shape[1])
+    together = says[0].numel() / (height * width)
     return RestsOn(
-        shown=adaptive_avg_pool2d(grey, shape)[0].tolist(),
-        says=(together * adaptive_avg_pool2d(says, shape)[0]).tolist(),
+        shown=adaptive_avg_pool2d(grey, (height, width))[0].tolist(),
+        says=(together * adaptive_avg_pool2d(says, (height, width))[0]).tolist(),
     )
 
 
