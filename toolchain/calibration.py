@@ -36,7 +36,7 @@ from toolchain.profiles import load_profile
 from toolchain.progress import Progress, Silent
 
 RUNTIMES = ("executorch", "litert")
-ROUNDS = 2  # minutes apart, so that a machine that was busy once is seen to have been
+ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when it was not
 PASSES = 15
 SHORTEST_S = 0.25
 THREADED = ("encoder 256", "encoder 384 wide", "linear 384 1536")  # large enough for threads to share
@@ -238,7 +238,7 @@ def _others(profile: str, address: str, clock: Clock, new: Sequence[RuntimeTable
 def _samples(
     found: Mapping[_Turn, list[dict[str, Any]]], runtime: str, precision: Precision
 ) -> tuple[list[Sample], str]:
-    """One point for each model and length, the rounds' mean; and the runtime's version."""
+    """One point for each model and length, of the round that was disturbed least; and the runtime's version."""
     seen: dict[tuple[str, int], list[dict[str, Any]]] = {}
     probes: dict[str, Probe] = {}
     for turn, rows in found.items():
@@ -252,7 +252,7 @@ def _samples(
             model=name,
             structure=structures[name],
             length=length,
-            latency_ms=statistics.fmean(row["latency_ms"] for row in rows),
+            latency_ms=min(row["latency_ms"] for row in rows),  # whatever else runs there only ever makes it slower
             peak_bytes=max(row["peak_bytes"] for row in rows),
             file_bytes=rows[0]["file_bytes"],
         )
