@@ -50,7 +50,7 @@ class Timed:
         self.ends_after: int | None = None
         self.version = installed_version("executorch", "test")
 
-    def __call__(self, target: Any, turn: Any, clock: str) -> list[dict[str, Any]]:
+    def __call__(self, machine: Any, turn: Any) -> list[dict[str, Any]]:
         if self.ends_after is not None and len(self.turns) >= self.ends_after:
             raise KeyboardInterrupt
         self.turns.append(turn.name)

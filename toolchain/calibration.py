@@ -12,7 +12,7 @@ import json
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,14 +20,15 @@ from typing import Any, cast
 from targets import open_target
 from targets.base import Target
 from targets.facts import read_facts
+from targets.push import push_files
 from toolchain.bundle import sha256_of
-from toolchain.deploy import HERE, deploy
+from toolchain.deploy import HERE, Deployed, deploy
 from toolchain.errors import InputError, TargetError
 from toolchain.hardware.calibrated import PACKAGES, Calibration, RuntimeTable, file_for, load_calibration
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
 from toolchain.measure.measurement import Clock, clock_of, throttling
-from toolchain.measure.protocol import Protocol, measure
+from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, measure
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
 from toolchain.places import cache_dir
@@ -60,6 +61,30 @@ class _Turn:
         return "-".join(map(str, words))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Machine:
+    """An open target, and the runtimes that were brought there: checking one again takes seconds on a slow core."""
+
+    target: Target
+    clock: Clock
+    runtimes: dict[str, RemoteRuntime] = field(default_factory=dict)
+
+    def placed(self, file: Path, runtime: str, lengths: tuple[int, ...]) -> Deployed:
+        """A probe's file and its runtime, there."""
+        sha256 = sha256_of(file)
+        if runtime not in self.runtimes:
+            found = deploy(self.target, file, runtime=runtime, sha256=sha256, lengths=lengths)
+            self.runtimes[runtime] = found.runtime
+            return found
+        place = push_files(self.target, {file.name: file}, kind="bundles") / file.name
+        artifact = RemoteArtifact(path=place, sha256=sha256, size_bytes=file.stat().st_size, lengths=lengths)
+        return Deployed(artifact=artifact, runtime=self.runtimes[runtime])
+
+    def facts(self, target: Target) -> Mapping[str, Any]:
+        """The machine's state; an emulated one does not slow itself down, and takes long to tell."""
+        return {} if self.clock == "instructions" else read_facts(target)
+
+
 def calibrate(
     address: str,
     *,
@@ -86,7 +111,7 @@ def calibrate(
     try:
         kept = _unfinished(name, address, runtimes)
         with told.stage("measure probes"):
-            found = _measured(target, turns, clock, kept, told)
+            found = _measured(_Machine(target=target, clock=clock), turns, kept, told)
             machine = dict(read_facts(target))
     finally:
         target.close()
@@ -129,9 +154,9 @@ def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Cloc
 
 
 def _measured(
-    target: Target, turns: Sequence[_Turn], clock: Clock, kept: Path, told: Progress
+    machine: _Machine, turns: Sequence[_Turn], kept: Path, told: Progress
 ) -> dict[_Turn, list[dict[str, Any]]]:
-    cores = _cores(target) if clock == "wall" else 1
+    cores = _cores(machine.target) if machine.clock == "wall" else 1
     every = [*turns]
     if cores > 1:
         threaded = (each for each in turns if each.round == 0 and each.precision == "int8")
@@ -145,27 +170,28 @@ def _measured(
         told.update(place, len(every), f"{turn.probe.name}, {turn.runtime} {turn.precision}")
         file = kept / f"{turn.name}.json"
         if not file.is_file():
-            document = json.dumps(_timed(target, turn, clock))
+            document = json.dumps(_timed(machine, turn))
             with written_whole(file) as unfinished:
                 unfinished.write_text(document, encoding="utf-8")
         found[turn] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
-def _timed(target: Target, turn: _Turn, clock: Clock) -> list[dict[str, Any]]:
+def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
     """For each length of one probe what was seen."""
     file = turn.probe.file(turn.runtime, turn.precision)
     inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
     fixed = lengths if turn.runtime == "litert" and lengths != (0,) else ()
-    place = deploy(target, file, runtime=turn.runtime, sha256=sha256_of(file), lengths=fixed)
+    place = machine.placed(file, turn.runtime, fixed)
     measurement = measure(
-        target,
+        machine.target,
         place.artifact,
         place.runtime,
         inputs,
-        protocol=_protocol(clock, len(lengths)),
+        protocol=_protocol(machine.clock, len(lengths)),
         threads=turn.threads,
-        clock=clock,
+        clock=machine.clock,
+        facts=machine.facts,
     )
     _require_cool(measurement.machine_before, measurement.machine_after)
     return [
