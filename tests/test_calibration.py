@@ -10,16 +10,16 @@ from toolchain.calibration import calibrate, profile_for
 from toolchain.errors import InputError, InvalidFileError, TargetError
 from toolchain.hardware.calibrated import file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
-from toolchain.hardware.pricing import Roofline, Table, Tile, predict
+from toolchain.hardware.pricing import Kernels, Roofline, Table, predict
 from toolchain.measure.wheels import installed_version
 from toolchain.probes import BOTH, Probe, Shape
 from toolchain.profiles import load_profile
 
 HOST = load_profile("x86-64")
 RATES: dict[Any, tuple[float, ...]] = {
-    "linear": (0.004, 0.01, 0.02, 0.01, 0.01, 0.0),
+    "linear": (0.004, 0.01, 0.02, 0.01, 0.01, 0.0, 0.0),
     "matmul": (0.003, 0.02, 0.0, 0.0, 0.0, 0.0),
-    "convolution": (0.003, 0.01, 0.0, 0.0, 0.0, 0.0),
+    "convolution": (0.003, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0),
     "depthwise": (0.003, 0.02, 0.0),
     "normalisation": (0.002, 0.3, 0.0),
     "softmax": (0.002, 0.5, 0.0),
@@ -31,7 +31,7 @@ RATES: dict[Any, tuple[float, ...]] = {
 }
 TRUE = Table(
     source="made up",
-    tile=Tile(rows=4, outputs=16),
+    kernels=Kernels(rows=4, outputs=16),
     base_ms=0.02,
     rates=RATES,
     seen={kind: ((0, 1 << 40),) * len(SIZES[kind]) for kind in RATES},
@@ -50,7 +50,7 @@ class Timed:
         self.ends_after: int | None = None
         self.version = installed_version("executorch", "test")
 
-    def __call__(self, target: Any, turn: Any, clock: str) -> list[dict[str, Any]]:
+    def __call__(self, machine: Any, turn: Any) -> list[dict[str, Any]]:
         if self.ends_after is not None and len(self.turns) >= self.ends_after:
             raise KeyboardInterrupt
         self.turns.append(turn.name)

@@ -18,6 +18,7 @@ import numpy as np
 from toolchain.budget import BYTES_PER_MB, Budget, Verdict, judge
 from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
 from toolchain.calibration import RUNTIMES, profile_for
+from toolchain.deploy import HERE
 from toolchain.errors import InputError
 from toolchain.hardware.calibrated import prices_for
 from toolchain.hardware.operators import Structure
@@ -112,16 +113,17 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
     """What was to be expected of a measurement: for `bench`, beside it. None where nothing can be said."""
     if artifact.structure is None or artifact.runtime not in RUNTIMES or measurement.batch > 1:
         return None
-    name = bundle.manifest.profile if address.startswith("ssh:") else profile_for(address, None)
+    known = address == HERE or address.startswith("emulated:")
     try:
+        profile = load_profile(profile_for(address, None) if known else bundle.manifest.profile)
         prices = prices_for(
-            load_profile(name),
+            profile,
             runtime=artifact.runtime,
             precision="int8",
             clock=measurement.clock,
             version=measurement.runtime_version,
         )
-    except InputError as error:
+    except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
         return {"unknown": str(error)}
     subject = _subject(artifact, bundle.manifest.task.max_length)
     lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
@@ -133,7 +135,7 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
         file_bytes=artifact.bytes,
         planned_length=subject.planned_length,
     )
-    return {"profile": name, **found.document()}
+    return {"profile": profile.name, **found.document()}
 
 
 def _is_bundle(subject: str | Path) -> bool:

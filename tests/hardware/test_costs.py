@@ -9,7 +9,7 @@ from toolchain.errors import InputError, InvalidFileError
 from toolchain.export.forms import TextForm
 from toolchain.hardware.costs import CostTable, OneLayer, from_prices, from_profile, load, measured
 from toolchain.hardware.operators import SIZES
-from toolchain.hardware.pricing import TERMS, Table, Tile
+from toolchain.hardware.pricing import TERMS, Kernels, Table
 from toolchain.probes import Shape
 from toolchain.profiles import load_profile
 from toolchain.stages.structures import structure_for
@@ -126,7 +126,7 @@ def test_calibrated_prices_price_each_part_as_they_price_the_whole() -> None:
     rates = {kind: (0.001 * place, *[0.1] * (len(TERMS[kind]) - 1)) for place, kind in enumerate(TERMS, start=1)}
     prices = Table(
         source="calibrated on a test",
-        tile=Tile(rows=4, outputs=16),
+        kernels=Kernels(rows=4, outputs=16),
         base_ms=0.5,
         rates=rates,
         seen={kind: ((0, 1 << 40),) * len(SIZES[kind]) for kind in rates},

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from toolchain.hardware.operators import Operator, Structure, joined
-from toolchain.hardware.pricing import TERMS, Roofline, Table, Tile, predict, terms
+from toolchain.hardware.pricing import TERMS, Kernels, Roofline, Table, predict, terms
 from toolchain.profiles import load_profile
 
 TOKENS = (0, 1)
@@ -30,9 +30,9 @@ def structure(*operators: Operator, matrix_weights: int = 100_000) -> Structure:
 
 TABLE = Table(
     source="a test",
-    tile=Tile(rows=4, outputs=16),
+    kernels=Kernels(rows=4, outputs=16),
     base_ms=0.1,
-    rates={"linear": (0.01, 0.5, 0.02, 0.01, 0.01, 0.0)},
+    rates={"linear": (0.01, 0.5, 0.02, 0.01, 0.01, 0.0, 0.0)},
     seen={"linear": ((3, 64), (64, 384), (64, 384))},
     spread=0.05,
     parallel_share=0.8,
@@ -42,7 +42,7 @@ TABLE = Table(
 
 
 def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
-    assert terms("linear", (5, 64, 17), Tile(rows=4, outputs=16))[1] == pytest.approx(8 * 64 * 32 / 1e6)
+    assert terms("linear", (5, 64, 17), Kernels(rows=4, outputs=16))[1] == pytest.approx(8 * 64 * 32 / 1e6)
     eight, nine = (predict(TABLE, structure(linear(64, 64)), length=length).latency_ms for length in (8, 9))
     ten = predict(TABLE, structure(linear(64, 64)), length=10).latency_ms
     assert nine - eight > 10 * (ten - nine)
@@ -66,7 +66,7 @@ def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
 )
 def test_every_kind_has_a_rate_for_each_of_its_terms(kind_and_sizes: tuple) -> None:  # type: ignore[type-arg]
     kind, sizes = kind_and_sizes
-    assert len(terms(kind, sizes, Tile())) == len(TERMS[kind])
+    assert len(terms(kind, sizes, Kernels())) == len(TERMS[kind])
 
 
 def test_the_parts_of_a_prediction_add_up_and_the_largest_limits_it() -> None:

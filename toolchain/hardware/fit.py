@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from toolchain.errors import InputError
 from toolchain.hardware.operators import Kind, Structure
-from toolchain.hardware.pricing import TERMS, Table, Tile, memory_terms, predict, terms
+from toolchain.hardware.pricing import TERMS, Kernels, Table, memory_terms, predict, terms
 
-TILES = tuple(
-    Tile(rows=rows, outputs=outputs) for rows in (1, 2, 3, 4, 5, 6, 7, 8, 14, 16) for outputs in (8, 16, 32, 64)
-)
+# What is tried: (rows, outputs) of products with weights and between activations, and caches in bytes; 0 is none.
+TILES = tuple((rows, outputs) for rows in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16) for outputs in (1, 8, 16, 32, 64))
+FLOAT_TILES = tuple((rows, outputs) for rows in (1, 4, 5, 6, 8, 16) for outputs in (1, 8, 16, 32))
+CACHES = (0, *(1 << power for power in range(18, 24)))
 FOLDS = 5
 COVERED = 90  # percent of what was left out lies within the interval
 LEAST_SPREAD = 0.02
@@ -44,15 +45,29 @@ def fitted(samples: Sequence[Sample], *, source: str, parallel_share: float = 0.
     """The table that errs least. Raises `InputError` with too few samples."""
     if len(samples) < LEAST_SAMPLES:
         raise InputError(f"{len(samples)} measurements are too few to fit prices to; calibrate again, to its end")
-    tile = min(TILES, key=lambda each: _error(samples, each))
-    sound = _undisturbed(samples, tile)
-    table = replace(_table(sound, tile, source), parallel_share=parallel_share)
-    errors, memory_errors = _left_out(sound, tile, source)
+    kernels = _kernels(samples)
+    sound = _undisturbed(samples, kernels)
+    table = replace(_table(sound, kernels, source), parallel_share=parallel_share)
+    errors, memory_errors = _left_out(sound, kernels, source)
     return replace(
         table,
         spread=max(float(np.percentile(errors, COVERED)), LEAST_SPREAD),
         memory_spread=max(float(np.percentile(memory_errors, COVERED)), LEAST_SPREAD),
     )
+
+
+def _kernels(samples: Sequence[Sample]) -> Kernels:
+    """The tiles and the cache that explain the samples best, one after another."""
+    found = Kernels()
+    for tried in (
+        [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
+        [{"cache_bytes": each} for each in CACHES],
+        [{"float_rows": rows, "float_outputs": outputs} for rows, outputs in FLOAT_TILES],
+        [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
+    ):
+        candidates = [replace(found, **each) for each in tried]
+        found = min(candidates, key=lambda each: _error(samples, each))
+    return found
 
 
 def _columns(samples: Sequence[Sample]) -> dict[Kind, int]:
@@ -66,14 +81,15 @@ def _columns(samples: Sequence[Sample]) -> dict[Kind, int]:
     return places
 
 
-def _matrix(samples: Sequence[Sample], places: Mapping[Kind, int], tile: Tile) -> NDArray[np.float64]:
+def _matrix(samples: Sequence[Sample], places: Mapping[Kind, int], kernels: Kernels) -> NDArray[np.float64]:
     width = 1 + sum(len(TERMS[kind]) for kind in places)
     matrix = np.zeros((len(samples), width))
     matrix[:, 0] = 1.0
     for row, sample in zip(matrix, samples, strict=True):
+        streamed = kernels.streamed(sample.structure.matrix_weights)
         for operator in sample.structure.operators:
             place = places[operator.kind]
-            found = terms(operator.kind, operator.at(sample.length), tile)
+            found = terms(operator.kind, operator.at(sample.length), kernels, streamed)
             row[place : place + len(found)] += operator.count * np.array(found)
     return matrix
 
@@ -89,8 +105,8 @@ def _solved(matrix: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray
     return rates
 
 
-def _error(samples: Sequence[Sample], tile: Tile) -> float:
-    matrix, wanted = _matrix(samples, _columns(samples), tile), _latencies(samples)
+def _error(samples: Sequence[Sample], kernels: Kernels) -> float:
+    matrix, wanted = _matrix(samples, _columns(samples), kernels), _latencies(samples)
     return float(np.square(matrix @ _solved(matrix, wanted) / wanted - 1).sum())
 
 
@@ -98,17 +114,17 @@ def _latencies(samples: Sequence[Sample]) -> NDArray[np.float64]:
     return np.array([each.latency_ms for each in samples])
 
 
-def _undisturbed(samples: Sequence[Sample], tile: Tile) -> list[Sample]:
+def _undisturbed(samples: Sequence[Sample], kernels: Kernels) -> list[Sample]:
     """Without those that all others contradict: something else ran on the machine meanwhile."""
-    matrix, wanted = _matrix(samples, _columns(samples), tile), _latencies(samples)
+    matrix, wanted = _matrix(samples, _columns(samples), kernels), _latencies(samples)
     errors = np.abs(matrix @ _solved(matrix, wanted) / wanted - 1)
     limit = max(OUTLYING * float(np.median(errors)), LEAST_SPREAD)
     return [each for each, error in zip(samples, errors, strict=True) if error <= limit]
 
 
-def _table(samples: Sequence[Sample], tile: Tile, source: str) -> Table:
+def _table(samples: Sequence[Sample], kernels: Kernels, source: str) -> Table:
     places = _columns(samples)
-    rates = _solved(_matrix(samples, places, tile), _latencies(samples))
+    rates = _solved(_matrix(samples, places, kernels), _latencies(samples))
     seen: dict[Kind, list[tuple[int, ...]]] = {kind: [] for kind in places}
     for sample in samples:
         for operator in sample.structure.operators:
@@ -118,7 +134,7 @@ def _table(samples: Sequence[Sample], tile: Tile, source: str) -> Table:
     shares = np.array([memory_terms(each.structure, each.length, each.file_bytes) for each in longest])
     return Table(
         source=source,
-        tile=tile,
+        kernels=kernels,
         base_ms=float(rates[0]),
         rates={kind: tuple(map(float, rates[at : at + len(TERMS[kind])])) for kind, at in places.items()},
         seen={kind: tuple((min(each), max(each)) for each in zip(*sizes, strict=True)) for kind, sizes in seen.items()},
@@ -129,7 +145,7 @@ def _table(samples: Sequence[Sample], tile: Tile, source: str) -> Table:
     )
 
 
-def _left_out(samples: Sequence[Sample], tile: Tile, source: str) -> tuple[list[float], list[float]]:
+def _left_out(samples: Sequence[Sample], kernels: Kernels, source: str) -> tuple[list[float], list[float]]:
     """The relative errors of latency and memory on models that a table was not fitted to."""
     longest = {each.model: max(other.length for other in samples if other.model == each.model) for each in samples}
     models = list(longest)
@@ -140,7 +156,7 @@ def _left_out(samples: Sequence[Sample], tile: Tile, source: str) -> tuple[list[
         rest = [each for each in samples if each.model not in aside]
         if not rest:
             continue
-        table: Any = _table(rest, tile, source)
+        table: Any = _table(rest, kernels, source)
         for each in samples:
             kinds = {operator.kind for operator in each.structure.operators}
             if each.model in aside and kinds <= set(table.rates):

@@ -24,8 +24,8 @@ MILLION, THOUSAND = 1e6, 1e3
 
 # What each term of an operator's price pays for. The terms are in the order in which `terms` gives them.
 TERMS: Mapping[Kind, tuple[Limit, ...]] = {
-    "linear": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
-    "convolution": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
+    "linear": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead", "bandwidth"),
+    "convolution": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead", "bandwidth"),
     "matmul": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
     "depthwise": ("overhead", "arithmetic", "bandwidth"),
     "normalisation": ("overhead", "bandwidth", "overhead"),
@@ -42,21 +42,38 @@ WORTH_TELLING = 0.05  # of the latency
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
-    """How many rows, and how many outputs, a kernel computes together: what is left over costs a whole one."""
+class Kernels:
+    """How many rows, and how many outputs, a kernel computes together: what is left over costs a whole tile.
+
+    Those of products with weights, and of products between activations (`float_…`). `cache_bytes` is how much of a
+    model's weights stays near the core from one inference to the next; 0 where that makes no difference.
+    """
 
     rows: int = 1
     outputs: int = 1
+    float_rows: int = 1
+    float_outputs: int = 1
+    cache_bytes: int = 0
+
+    def streamed(self, weights: int) -> float:
+        """The share of so many weights that comes from further away each time: none as they fit, then soon all."""
+        if not self.cache_bytes:
+            return 0.0
+        return min(max(2 * (weights / self.cache_bytes - 1), 0.0), 1.0)
 
 
-def terms(kind: Kind, sizes: tuple[int, ...], tile: Tile) -> tuple[float, ...]:
-    """What `TERMS` names, in calls, thousands of rows and millions of multiply-accumulates or numbers."""
+def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float = 0.0) -> tuple[float, ...]:
+    """What `TERMS` names, in calls, thousands of rows and millions of multiply-accumulates or numbers.
+
+    Of weights this share is `streamed`.
+    """
     if kind in ("linear", "convolution"):
         rows, inputs, outputs = sizes
-        return (1.0, *_product(1, rows, inputs, outputs, tile))
+        found = _product(1, rows, inputs, outputs, kernels.rows, kernels.outputs)
+        return (1.0, *found, streamed * found[1])
     if kind == "matmul":
         batch, rows, inputs, outputs = sizes
-        return (1.0, *_product(batch, rows, inputs, outputs, tile))
+        return (1.0, *_product(batch, rows, inputs, outputs, kernels.float_rows, kernels.float_outputs))
     if kind == "depthwise":
         pixels, channels, taps = sizes
         return 1.0, pixels * channels * taps / MILLION, pixels * channels / MILLION
@@ -66,10 +83,12 @@ def terms(kind: Kind, sizes: tuple[int, ...], tile: Tile) -> tuple[float, ...]:
     return 1.0, sizes[0] / MILLION
 
 
-def _product(batch: int, rows: int, inputs: int, outputs: int, tile: Tile) -> tuple[float, ...]:
+def _product(
+    batch: int, rows: int, inputs: int, outputs: int, tile_rows: int, tile_outputs: int
+) -> tuple[float, float, float, float, float]:
     # For a single row there are kernels of their own.
-    whole_rows = 1 if rows == 1 else -(-rows // tile.rows) * tile.rows
-    whole_outputs = -(-outputs // tile.outputs) * tile.outputs
+    whole_rows = 1 if rows == 1 else -(-rows // tile_rows) * tile_rows
+    whole_outputs = -(-outputs // tile_outputs) * tile_outputs
     return (
         batch * whole_rows * inputs * whole_outputs / MILLION,
         batch * inputs * whole_outputs / MILLION,
@@ -171,7 +190,7 @@ class Table:
     """
 
     source: str
-    tile: Tile
+    kernels: Kernels
     base_ms: float
     rates: Mapping[Kind, tuple[float, ...]]
     seen: Mapping[Kind, tuple[tuple[int, int], ...]]
@@ -186,6 +205,7 @@ class Table:
         by_kind = {"model": self.base_ms}
         strange: dict[str, float] = {}
         excess = 0.0
+        streamed = self.kernels.streamed(structure.matrix_weights)
         for operator in structure.operators:
             kind, sizes = operator.kind, operator.at(length)
             rates = self.rates.get(kind)
@@ -194,7 +214,8 @@ class Table:
                 excess += 1.0
                 continue
             ms = 0.0
-            for limit, rate, term in zip(TERMS[kind], rates, terms(kind, sizes, self.tile), strict=True):
+            found = terms(kind, sizes, self.kernels, streamed)
+            for limit, rate, term in zip(TERMS[kind], rates, found, strict=True):
                 each = operator.count * rate * term
                 by_limit[limit] += each
                 ms += each
@@ -273,14 +294,14 @@ class Roofline:
             float_peak *= 2
         peak = processor.int8_peak_gops.value * 1e6 if self.precision == "int8" else float_peak
         rows = preferences.int8_tile_rows.value if preferences.int8_tile_rows else 1
-        tile = Tile(rows=rows, outputs=preferences.int8_channel_multiple.value)
+        kernels = Kernels(rows=rows, outputs=preferences.int8_channel_multiple.value)
         overhead = OPERATOR_MS_AT_1_GHZ * 1000 / processor.clock_mhz.value
         rate = self._bytes_per_ms(structure)
         by_limit: dict[Limit, float] = dict.fromkeys(LIMITS, 0.0)
         by_kind: dict[str, float] = {}
         for operator in structure.operators:
             sizes, count = operator.at(length), operator.count
-            arithmetic, traffic = self._work(operator.kind, sizes, tile)
+            arithmetic, traffic = self._work(operator.kind, sizes, kernels)
             limits = {"arithmetic": 2 * arithmetic[0] / (peak * share) + arithmetic[1] / (float_peak * share)}
             limits["bandwidth"] = traffic / rate
             limit: Limit = "arithmetic" if limits["arithmetic"] >= limits["bandwidth"] else "bandwidth"
@@ -289,17 +310,17 @@ class Roofline:
             by_kind[operator.kind] = by_kind.get(operator.kind, 0.0) + count * (limits[limit] + overhead)
         return Cost(by_limit=by_limit, by_kind=by_kind, spread=FACTS_SPREAD, memory_spread=0.3)
 
-    def _work(self, kind: Kind, sizes: tuple[int, ...], tile: Tile) -> tuple[tuple[float, float], float]:
+    def _work(self, kind: Kind, sizes: tuple[int, ...], kernels: Kernels) -> tuple[tuple[float, float], float]:
         """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
         wide = WEIGHT_BYTES[self.precision]
         if kind in ("linear", "convolution", "matmul"):
-            _, macs, weights, read, written, _ = terms(kind, sizes, tile if kind != "matmul" else Tile())
+            _, macs, weights, read, written, *_ = terms(kind, sizes, kernels)
             if kind == "matmul" and self.precision == "int8":  # between activations, which stay float
                 ratio = self._float_ratio()
                 return (macs * MILLION * ratio, 0.0), 4 * MILLION * (weights + read + written)
             return (macs * MILLION, 0.0), MILLION * (wide * weights + 4 * (read + written))
         if kind == "depthwise":
-            _, macs, numbers = terms(kind, sizes, tile)
+            _, macs, numbers = terms(kind, sizes, kernels)
             return (macs * MILLION, 0.0), 2 * wide * numbers * MILLION
         numbers = math.prod(sizes)
         return (0.0, FLOAT_OPERATIONS_EACH.get(kind, 0.0) * numbers), 8.0 * numbers
