@@ -9,7 +9,7 @@ from tests import tiny
 from toolchain.export import executorch, litert, onnx
 from toolchain.export.compact import compact
 from toolchain.export.forms import TextForm
-from toolchain.models.text import OneText, outputs
+from toolchain.models.text import TextModule, outputs
 from toolchain.models.tokenizer import Encoded
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
@@ -32,21 +32,21 @@ def expected() -> torch.Tensor:
 @cache
 def float_pte() -> Path:
     path = tiny.scratch() / "float.pte"
-    executorch.export(OneText(tiny.teacher().model, padded=False), path, form=FORM)
+    executorch.export(TextModule(tiny.teacher().model, padded=False), path, form=FORM)
     return path
 
 
 @cache
 def int8_pte() -> tuple[Path, executorch.Delegation]:
     path = tiny.scratch() / "int8.pte"
-    found = executorch_int8(OneText(tiny.teacher().model, padded=False), path, form=FORM)
+    found = executorch_int8(TextModule(tiny.teacher().model, padded=False), path, form=FORM)
     return path, found
 
 
 @cache
 def float_tflite() -> Path:
     path = tiny.scratch() / "float.tflite"
-    litert.export(OneText(tiny.teacher().model, padded=True), path, form=FORM)
+    litert.export(TextModule(tiny.teacher().model, padded=True), path, form=FORM)
     return path
 
 
@@ -61,7 +61,7 @@ def int8_tflite() -> Path:
 @cache
 def float_onnx() -> Path:
     path = tiny.scratch() / "float.onnx"
-    onnx.export(OneText(tiny.teacher().model, padded=False), path, form=FORM)
+    onnx.export(TextModule(tiny.teacher().model, padded=False), path, form=FORM)
     return path
 
 

@@ -50,7 +50,7 @@ LAYERS = (
         "toolchain.deploy",
         "toolchain.calibration",
         "toolchain.prediction",
-        "toolchain.probes",
+        "toolchain.timed_models",
         "toolchain.host_latency",
         "toolchain.report",
         "toolchain.store",

@@ -12,8 +12,8 @@ from toolchain.hardware.calibrated import file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
 from toolchain.hardware.pricing import Kernels, Roofline, Table, predict
 from toolchain.measure.wheels import installed_version
-from toolchain.probes import BOTH, Probe, Shape
 from toolchain.profiles import load_profile
+from toolchain.timed_models import BOTH, Probe, Shape
 
 HOST = load_profile("x86-64")
 RATES: dict[Any, tuple[float, ...]] = {

@@ -32,9 +32,9 @@ from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, 
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
 from toolchain.places import cache_dir
-from toolchain.probes import PROBES, Probe
 from toolchain.profiles import load_profile
 from toolchain.progress import Progress, Silent
+from toolchain.timed_models import PROBES, Probe
 
 RUNTIMES = ("executorch", "litert")
 ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when it was not

@@ -31,8 +31,8 @@ from toolchain.hardware.pricing import Precision, Roofline, predict
 from toolchain.hardware.trace import structure_of
 from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, measure
-from toolchain.probes import LONGEST, Probe, Shape
 from toolchain.profiles import load_profile
+from toolchain.timed_models import LONGEST, Probe, Shape
 
 MACHINES = {
     "host": "local:",

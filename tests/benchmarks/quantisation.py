@@ -38,7 +38,7 @@ from toolchain.host_latency import Contender, HostLatency, compare_on_host
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
-from toolchain.models.text import OneText, outputs
+from toolchain.models.text import TextModule, outputs
 from toolchain.models.tokenizer import Encoded
 from toolchain.profiles import load_profile
 from toolchain.progress import Silent
@@ -397,7 +397,7 @@ def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> d
 
 def eager_ms(model: TransformerModel, inputs: Sequence[Sequence[int]]) -> float:
     """The median of PyTorch itself on one thread."""
-    module, threads = OneText(model, padded=False), torch.get_num_threads()
+    module, threads = TextModule(model, padded=False), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         taken = []

@@ -14,7 +14,7 @@ from toolchain.compress.low_rank import Factorised, factorise
 from toolchain.errors import InputError, ModelError, UnknownNameError
 from toolchain.models.inputs import TextInputs
 from toolchain.models.model import Head, HeadShape, TransformerModel, load, save
-from toolchain.models.text import OneText, outputs, padded
+from toolchain.models.text import TextModule, outputs, padded
 from toolchain.models.tokenizer import Encoded
 from toolchain.models.transformer import LINEARS, LayerCut, LayerShape
 from toolchain.models.vision import VisionEncoder, VisionShape
@@ -272,7 +272,7 @@ def test_what_is_factorised_can_be_exported(kind: Callable[[], TransformerModel]
         example = Images().batch([0])
     else:
         text = factorised(model, parts=low_rank.PARTS, keep_parameters=0.6).model
-        made, example = OneText(text, padded=False), (torch.tensor([TEXTS[0].ids]),)
+        made, example = TextModule(text, padded=False), (torch.tensor([TEXTS[0].ids]),)
     exported = torch.export.export(made, example, strict=False).module()
     assert torch.allclose(exported(*example), made(*example), atol=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 from toolchain import calibration
 from toolchain.bundle import Bundle
 from toolchain.cli.main import main
-from toolchain.probes import BOTH
+from toolchain.timed_models import BOTH
 
 pytestmark = pytest.mark.slow
 

@@ -90,7 +90,10 @@ def test_a_file_that_is_no_model_is_an_export_error_and_is_left_alone(tmp_path: 
 @pytest.mark.parametrize(
     ("long", "short"),
     [
-        (b"a.b.Named/a.c.OneText_module/d.Encoder_encoder/torch.nn.modules.linear.Linear_up;3", b"module/encoder/up"),
+        (
+            b"a.b.Named/a.c.TextModule_module/d.Encoder_encoder/torch.nn.modules.linear.Linear_up;3",
+            b"module/encoder/up",
+        ),
         (b"a.b._Named/a.Layer_0/n.Linear_up;;a.b._Named/a.Layer_1/n.Linear_down", b"0/up;;1/down"),
         (b"arith.constant14", b"arith.constant"),
         (b"a.b._Named/a.Layer_0/n.Linear_up;;a.b._Named/a.Layer_12", b"0/up;;12"),

@@ -13,7 +13,7 @@ from tests import artifacts, tiny
 from toolchain.errors import ExportError
 from toolchain.export import executorch, litert, onnx
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import OneText, outputs
+from toolchain.models.text import TextModule, outputs
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,7 @@ def test_a_model_whose_first_token_alone_is_read_says_in_its_file_what_the_whole
     tmp_path: Path, way: Way
 ) -> None:
     model = TransformerModel(tiny.encoder(), Head(HeadShape(pooling="first", classes=3, inner=7), 32)).eval()
-    way.export(OneText(model, padded=way.name == "LiteRT"), tmp_path / "model")
+    way.export(TextModule(model, padded=way.name == "LiteRT"), tmp_path / "model")
     run = way.run(tmp_path / "model")
     rows = [row for row in artifacts.rows_of_every_length() if len(row.ids) <= 16]
     assert len({len(row.ids) for row in rows}) > 5

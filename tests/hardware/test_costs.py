@@ -10,9 +10,9 @@ from toolchain.export.forms import TextForm
 from toolchain.hardware.costs import CostTable, OneLayer, from_prices, from_profile, load, measured
 from toolchain.hardware.operators import SIZES
 from toolchain.hardware.pricing import TERMS, Kernels, Table
-from toolchain.probes import Shape
 from toolchain.profiles import load_profile
 from toolchain.stages.structures import structure_for
+from toolchain.timed_models import Shape
 
 
 def estimate(device: str = "raspberry-pi-4") -> CostTable:

@@ -9,8 +9,8 @@ from toolchain.export.forms import ImageForm, TextForm
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.trace import structure_of
 from toolchain.models.sizes import sizes
-from toolchain.probes import Filters, Shape
 from toolchain.stages.structures import structure_for
+from toolchain.timed_models import Filters, Shape
 
 SHAPE = Shape(width=96, layers=((2, 32, 128), (3, 16, 64)), vocabulary=500, token_rank=48)
 

@@ -11,7 +11,7 @@ from tests import tiny
 from toolchain.errors import UnsupportedModelError
 from toolchain.models.encoder import Encoder, example_inputs, from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import OneText, padded
+from toolchain.models.text import TextModule, padded
 from toolchain.models.transformer import LayerCut, TransformerLayer
 
 TEXTS = tiny.sentences(6)
@@ -199,7 +199,7 @@ def test_the_example_is_one_text_that_every_family_reads(family: str) -> None:
 @pytest.mark.parametrize("family", TEXT_FAMILIES)
 def test_every_family_exports_one_text_of_any_length_without_a_mask(family: str) -> None:
     encoder = from_transformers(tiny.family_model(family))
-    module = OneText(TransformerModel(encoder, Head(HeadShape(pooling="mean"), 32)).eval(), padded=False)
+    module = TextModule(TransformerModel(encoder, Head(HeadShape(pooling="mean"), 32)).eval(), padded=False)
     length = torch.export.Dim("length", min=2, max=tiny.POSITIONS)
     program = torch.export.export(module, example_inputs(encoder.shape), dynamic_shapes=({1: length},), strict=False)
     for size in (2, 11, tiny.POSITIONS):

@@ -11,7 +11,7 @@ from torch import nn
 from tests import tiny, tiny_vision
 from toolchain.errors import BadDataError
 from toolchain.models import convnet, image
-from toolchain.models.image import OneImage, Scaling, outputs, with_channels
+from toolchain.models.image import ImageModule, Scaling, outputs, with_channels
 from toolchain.models.image_teacher import load_images
 from toolchain.models.inputs import ImageInputs
 from toolchain.recipe import ModelSource
@@ -70,7 +70,7 @@ def test_the_bytes_of_an_image_say_what_the_scaled_image_says(factory: str) -> N
     net = convnet.from_factory(factory)
     pixels = noise(4, 8, 8, 1)
     scaling = Scaling(height=8, width=8, mean=(0.4,), deviation=(0.3,))
-    module = OneImage(net, scaling)
+    module = ImageModule(net, scaling)
     expected = outputs(net, ImageInputs(pixels, mean=scaling.mean, std=scaling.deviation))
     found = torch.cat([module(torch.from_numpy(each)[None]) for each in pixels])
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -82,7 +82,7 @@ def test_so_they_do_where_a_transformer_reads_its_first_tokens_alone(tmp_path: P
     folder, _ = tiny.family_folder(tmp_path, family, "ForImageClassification", num_labels=3)
     teacher = load_images(ModelSource(folder=folder), labels=["0", "1", "2"])
     pixels = noise(4, teacher.scaling.height, teacher.scaling.width, 3)
-    module = OneImage(teacher.model, teacher.scaling)
+    module = ImageModule(teacher.model, teacher.scaling)
     inputs = ImageInputs(pixels, mean=teacher.scaling.mean, std=teacher.scaling.deviation)
     found = torch.cat([module(torch.from_numpy(each)[None]) for each in pixels])
     assert torch.allclose(found, outputs(teacher.model, inputs), atol=1e-4)

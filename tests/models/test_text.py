@@ -10,7 +10,7 @@ from toolchain.errors import BadModelError
 from toolchain.models import model as models
 from toolchain.models import text as texts
 from toolchain.models.model import Head, HeadShape, TransformerModel, mean_over_tokens
-from toolchain.models.text import OneText, batches, padded
+from toolchain.models.text import TextModule, batches, padded
 
 
 def test_the_mean_leaves_padding_out() -> None:
@@ -76,8 +76,8 @@ def test_what_is_exported_gives_the_same_with_and_without_padding(pooling: str) 
     model = TransformerModel(tiny.encoder(), Head(HeadShape(pooling=pooling), 32)).eval()
     (row,) = tiny.rows(1)
     expected = texts.outputs(model, [row])
-    exact = OneText(model, padded=False)(torch.tensor([row.ids]))
-    filled = OneText(model, padded=True)(torch.tensor([[*row.ids, 0, 0, 0, 0]], dtype=torch.int32))
+    exact = TextModule(model, padded=False)(torch.tensor([row.ids]))
+    filled = TextModule(model, padded=True)(torch.tensor([[*row.ids, 0, 0, 0, 0]], dtype=torch.int32))
     assert exact.shape == filled.shape == (1, 32)
     assert torch.allclose(exact, expected, atol=1e-5)
     assert torch.allclose(filled, expected, atol=1e-5)

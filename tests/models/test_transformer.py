@@ -10,7 +10,7 @@ import torch
 from tests import tiny
 from toolchain.models.encoder import Encoder, EncoderShape, from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import OneText, padded
+from toolchain.models.text import TextModule, padded
 from toolchain.models.transformer import (
     LINEARS,
     Constant,
@@ -284,7 +284,7 @@ def test_layers_without_heads_or_neurons_and_of_low_rank_export_at_any_length(ra
         LayerCut(layer=2, heads=(), neurons=()),
     ]
     model = TransformerModel(whole.sliced(cuts), Head(HeadShape(pooling="mean"), WIDTH))
-    module = OneText(model, padded=False).eval()
+    module = TextModule(model, padded=False).eval()
     length = torch.export.Dim("length", min=2, max=tiny.MAX_LENGTH)
     ids = torch.ones(1, 16, dtype=torch.long)
     program = torch.export.export(module, (ids,), dynamic_shapes=({1: length},), strict=False)

@@ -45,7 +45,7 @@ class Scaling:
         return len(self.mean)
 
 
-class OneImage(nn.Module):
+class ImageModule(nn.Module):
     """What is exported: the bytes of images, (images, height, width, channels), to their outputs, (images, outputs).
 
     Scaling them is part of it, and a net's batch norms are part of its convolutions.

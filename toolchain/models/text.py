@@ -73,7 +73,7 @@ def fast_arithmetic() -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.cpu._is_amx_tile_supported())
 
 
-class OneText(nn.Module):
+class TextModule(nn.Module):
     """What is exported: token ids of one text, (1, length), to its output, (1, outputs); or of several at once.
 
     With `padded`, ids of 0 are padding and change nothing; without, one text is given at its own length and no mask

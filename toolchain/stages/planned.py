@@ -18,7 +18,7 @@ from toolchain.hardware.operators import Structure
 from toolchain.models.encoder import Encoder, EncoderShape, shape_of
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.source import configured
-from toolchain.models.text import OneText
+from toolchain.models.text import TextModule
 from toolchain.models.transformer import LayerShape
 from toolchain.profiles import Profile
 from toolchain.recipe import Recipe
@@ -39,7 +39,7 @@ class Planned:
 
     def structure(self, *, padded: bool) -> Structure:
         """What it computes."""
-        return structure_for(OneText(self.model, padded=padded).eval(), self.form)
+        return structure_for(TextModule(self.model, padded=padded).eval(), self.form)
 
 
 def planned(recipe: Recipe, profile: Profile) -> Planned:

@@ -29,7 +29,7 @@ from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.encoder import Encoder, EncoderShape
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import OneText
+from toolchain.models.text import TextModule
 from toolchain.models.transformer import LayerShape
 from toolchain.quantize import xnnpack
 from toolchain.quantize.calibration import DEFAULT, Calibration
@@ -114,7 +114,7 @@ class _Timer:
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
-        executorch_int8(OneText(model, padded=False), file, form=TextForm(max_length=shape.positions))
+        executorch_int8(TextModule(model, padded=False), file, form=TextForm(max_length=shape.positions))
         return deploy(self.target, file, runtime=RUNTIME, sha256=sha256_of(file), lengths=())
 
 

@@ -28,9 +28,9 @@ from toolchain.export.forms import Form, Given, ImageForm, Input
 from toolchain.measure.protocol import infer
 from toolchain.models.convnet import ConvNet
 from toolchain.models.encoder import Encoder
-from toolchain.models.image import OneImage, Scaling
+from toolchain.models.image import ImageModule, Scaling
 from toolchain.models.model import TransformerModel
-from toolchain.models.text import OneText
+from toolchain.models.text import TextModule
 from toolchain.quantize import flatbuffer
 from toolchain.quantize import onnx as onnx_int8
 from toolchain.quantize.calibration import DEFAULT, Calibration
@@ -53,9 +53,9 @@ class Subject:
     def module(self, *, padded: bool = False) -> nn.Module:
         """What is exported: the model of one example, as it is run. With `padded` ids of 0 are no text."""
         if self.scaling is not None:
-            return OneImage(self.model, self.scaling).eval()
+            return ImageModule(self.model, self.scaling).eval()
         assert isinstance(self.model, TransformerModel)
-        return OneText(self.model, padded=padded).eval()
+        return TextModule(self.model, padded=padded).eval()
 
     @property
     def products_only(self) -> bool:

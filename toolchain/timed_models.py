@@ -28,7 +28,7 @@ from toolchain.hardware.pricing import Precision
 from toolchain.models.chains import ChainOf, FiltersOf
 from toolchain.models.encoder import Encoder, EncoderShape
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import OneText
+from toolchain.models.text import TextModule
 from toolchain.models.transformer import LayerShape
 from toolchain.quantize import flatbuffer
 from toolchain.stages.prices import executorch_int8
@@ -65,7 +65,7 @@ class Shape:
             token_rank=self.token_rank,
         )
         head = Head(HeadShape(pooling=self.pooling, projected=self.projected), self.width)
-        return OneText(TransformerModel(Encoder(shape), head), padded=padded).eval()
+        return TextModule(TransformerModel(Encoder(shape), head), padded=padded).eval()
 
 
 @dataclass(frozen=True, kw_only=True)
