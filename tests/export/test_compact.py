@@ -91,7 +91,7 @@ def test_a_file_that_is_no_model_is_an_export_error_and_is_left_alone(tmp_path: 
     ("long", "short"),
     [
         (
-            b"a.b.Named/a.c.TextModule_module/d.Encoder_encoder/torch.nn.modules.linear.Linear_up;3",
+            b"a.b.Named/a.TextModule_module/d.Encoder_encoder/torch.nn.modules.linear.Linear_up;3",
             b"module/encoder/up",
         ),
         (b"a.b._Named/a.Layer_0/n.Linear_up;;a.b._Named/a.Layer_1/n.Linear_down", b"0/up;;1/down"),
