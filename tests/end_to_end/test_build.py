@@ -86,7 +86,7 @@ def test_an_unknown_profile_is_answered_with_the_nearest(recipe: Path, capsys: p
         ("[stages.prune]", "[stages.prnue]", "prune"),
         ('text = "question"', 'text = "questoin"', "question"),
         ('file = "pairs.csv"', 'file = "gone.csv"', "gone.csv"),
-        (str(tiny.bert_folder()), "/nowhere/at/all", "/nowhere/at/all"),
+        ('folder = "', 'folder = "/nowhere/at/all', "/nowhere/at/all"),
         ("max_length = 32", "max_length = 32\nlanguage = 7", "language"),
         ("layers = 2", "layers = 9", "layers"),
     ],
