@@ -20,6 +20,7 @@ Facts = Mapping[str, Any]
 CLOCK_TOLERANCE = 0.02  # kernels round, and crystals are not exact
 FIRMWARE_TOLERANCE = 0.1
 NATIVE_GLIBC = "2.34"  # what the ExecuTorch runner is built against
+VIRTUAL_BOARD = "linux,dummy-virt"  # what an emulated board's firmware says: nothing of the board it stands for
 MIB = 1 << 20
 # Sizes memory is sold in: a power of two, or one and a half of one. What Linux sees of it is a little less.
 SOLD_MB = sorted(size for power in range(8, 18) for size in (1 << power, 3 << power - 1))
@@ -58,7 +59,7 @@ def identify(facts: Facts, profiles: Iterable[Profile]) -> tuple[Match, ...]:
 def match_with(facts: Facts, profile: Profile) -> Match:
     """How the machine compares with one profile, whether or not it looks like that device."""
     sure = _is_named(facts, profile)
-    unlike = () if sure or not facts.get("board") else tuple(_other_board(facts, profile))
+    unlike = () if sure or facts.get("board") in (None, VIRTUAL_BOARD) else tuple(_other_board(facts, profile))
     differences = (
         *unlike,
         *_cores(facts, profile),
