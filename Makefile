@@ -5,6 +5,7 @@
 # make install the virtual environment and every package the others need (they all do this first)
 #
 # TORCH_INDEX=URL takes torch from that package index: the CPU-only one of its makers saves gigabytes of CUDA.
+# TEST_JOBS=4 runs so many test files at once; 2 is what a machine of two cores bears.
 # PYTHON=python3.12 chooses an interpreter; otherwise the first of 3.11, 3.12, 3.13 that is there is taken.
 
 SHELL := /bin/bash
@@ -18,6 +19,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 PYTHON ?=
 TORCH_INDEX ?=
+TEST_JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
@@ -95,7 +97,7 @@ demo: install
 test: system-test lint
 	@# a server started by root for a test wants this directory, which is otherwise made at boot
 	if [[ $$(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 lint: install
 	$(BIN)/ruff check

@@ -83,8 +83,12 @@ def test_an_interruption_ends_every_machines_work_in_its_own_way(monkeypatch: py
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(fleet, "bench", bench)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     threading.Thread(target=press_ctrl_c).start()
-    with pytest.raises(KeyboardInterrupt):
-        bench_all("b", MACHINES, jobs=2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            bench_all("b", MACHINES, jobs=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted(tidied) == sorted(started)
     assert len(started) == 2

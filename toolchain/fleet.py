@@ -67,23 +67,26 @@ def bench_all(
     outcomes: dict[int, Outcome] = {}
     places, stopped = count(), threading.Event()
 
-    def work() -> None:
+    def work(ended: threading.Event) -> None:
         try:
             while not stopped.is_set() and (place := next(places)) < len(machines):
                 outcomes[place] = _outcome(opened, machines[place], listener, runtime=runtime, **how)
         except KeyboardInterrupt:  # `_interrupt`'s
             return
+        finally:
+            ended.set()
 
-    workers = [threading.Thread(target=work, name="edgewright-bench", daemon=True) for _ in range(jobs)]
+    ends = [threading.Event() for _ in range(jobs)]
+    workers = [threading.Thread(target=work, args=(end,), name="edgewright-bench", daemon=True) for end in ends]
     for worker in workers:
         worker.start()
     try:
-        _wait_for(workers)
+        _wait_for(ends)
     except BaseException:
         stopped.set()
         for worker in workers:
             _interrupt(worker)
-        _wait_for(workers)
+        _wait_for(ends)
         raise
     return tuple(outcomes[place] for place in range(len(machines)))
 
@@ -95,10 +98,11 @@ def _outcome(bundle: Bundle, machine: Machine, listener: Callable[[Machine], Pro
         return Outcome(machine=machine, error=error)
 
 
-def _wait_for(workers: Sequence[threading.Thread]) -> None:
-    for worker in workers:
-        while worker.is_alive():
-            worker.join(0.2)  # with a limit, so that an interruption is noticed
+def _wait_for(ends: Sequence[threading.Event]) -> None:
+    """Not by `join`: Python takes a thread for ended whose join was interrupted."""
+    for end in ends:
+        while not end.wait(0.2):  # with a limit, so that an interruption is noticed
+            pass
 
 
 def _interrupt(worker: threading.Thread) -> None:
