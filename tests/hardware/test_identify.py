@@ -75,13 +75,22 @@ def test_a_missing_dot_product_is_told_but_not_of_a_32_bit_kernel_which_lists_no
 
 def test_a_machine_without_a_profile_is_like_none_and_all_is_told_when_it_claims_to_be_one() -> None:
     facts = recorded("jetson-orin-nano")
-    assert likely(facts) == ()
+    assert likely({**facts, "core_kinds": {"Cortex-A35": 6}}) == ()
     claimed = match_with(facts, load_profile("raspberry-pi-5"))
     assert claimed.differences[:3] == (
         "its firmware calls it NVIDIA Jetson Orin Nano Developer Kit, not Raspberry Pi 5 Model B",
         "its cores are Cortex-A78AE, not Cortex-A76",
         "6 cores are on, not 4",
     )
+
+
+def test_a_machine_of_unlike_cores_is_known_by_all_of_them() -> None:
+    phone = load_profile("pixel-8").processor
+    kinds = {each.core.value: each.cores.value for each in phone.clusters}
+    match, *_ = likely({"core_kinds": kinds, "cores": sum(kinds.values())})
+    assert (match.profile, match.differences) == ("pixel-8", ())
+    fewer, *_ = likely({"core_kinds": kinds, "cores": 4})
+    assert fewer.differences == (f"4 cores are on, not {sum(kinds.values())}",)
 
 
 def test_a_machine_that_tells_nothing_differs_in_nothing() -> None:

@@ -162,4 +162,5 @@ class LineProgress:
 
 
 def _line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")  # at once: those of several devices may come together
+    sys.stderr.flush()

@@ -85,7 +85,7 @@ def ram_mb(facts: Facts) -> int | None:
 
 
 def _is_candidate(facts: Facts, profile: Profile) -> bool:
-    return _is_named(facts, profile) or list(facts.get("core_kinds") or ()) == [profile.processor.core.value]
+    return _is_named(facts, profile) or set(facts.get("core_kinds") or ()) == set(_kinds(profile))
 
 
 def _is_named(facts: Facts, profile: Profile) -> bool:
@@ -98,12 +98,17 @@ def _other_board(facts: Facts, profile: Profile) -> Iterator[str]:
 
 
 def _cores(facts: Facts, profile: Profile) -> Iterator[str]:
-    kinds, expected = facts.get("core_kinds"), profile.processor
-    if kinds and list(kinds) != [expected.core.value]:
-        yield f"its cores are {' and '.join(kinds)}, not {expected.core.value}"
-    count = facts.get("cores")
-    if count and count != expected.cores.value:
-        yield f"{count} {'core is' if count == 1 else 'cores are'} on, not {expected.cores.value}"
+    kinds, expected = facts.get("core_kinds"), _kinds(profile)
+    if kinds and set(kinds) != set(expected):
+        yield f"its cores are {' and '.join(kinds)}, not {' and '.join(expected)}"
+    count, of = facts.get("cores"), sum(expected.values())
+    if count and count != of:
+        yield f"{count} {'core is' if count == 1 else 'cores are'} on, not {of}"
+
+
+def _kinds(profile: Profile) -> dict[str, int]:
+    """How many cores it has of each kind, the fastest first."""
+    return {each.core.value: each.cores.value for each in profile.processor.clusters}
 
 
 def _clocks(facts: Facts, profile: Profile) -> Iterator[str]:
