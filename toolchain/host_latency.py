@@ -30,7 +30,7 @@ PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.2, samples=64, min_sec
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One file in the race; texts are given at their real lengths, `batch` of them at once."""
+    """One file in the race, on so many threads; texts are given at their real lengths, `batch` of them at once."""
 
     name: str
     runtime: str
@@ -39,11 +39,12 @@ class Contender:
     lengths: tuple[int, ...]
     inputs: Inputs
     batch: int = 1
+    threads: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostLatency:
-    """One contender's result on one thread: of all rounds the median, and the mean, which throughput goes by."""
+    """One contender's result: of all rounds the median, and the mean, which throughput goes by."""
 
     runtime_version: str
     p50_ms: float
@@ -72,6 +73,7 @@ def compare_on_host(
                         contender.inputs,
                         protocol=PROTOCOL,
                         batch=contender.batch,
+                        threads=contender.threads,
                     )
                 )
     finally:

@@ -7,8 +7,8 @@ beside what one has without this project: latencies at 64 tokens and at the real
 with the float model on held-out sentences, memory, and how much of the runtime's own int8 peak the linear layers reach.
 That peak is measured beside them: eight int8 layers of 1024 × 1024 on 64 tokens. Of the demo's student, which is made
 first where it has not been (minutes), each int8 file against its float twin; and questions of like length one at a time
-and several at once. On emulated Cortex-A53, A72 and A76 times are of a clock that counts instructions: ratios of them
-compare, but they are no milliseconds of a real board. `--quick` times fewer rounds.
+and several at once, on one thread and on two. On emulated Cortex-A53, A72 and A76 times are of a clock that counts
+instructions: ratios of them compare, but they are no milliseconds of a real board. `--quick` times fewer rounds.
 """
 
 import itertools
@@ -73,7 +73,7 @@ CORES = {"raspberry-pi-zero-2-w": "Cortex-A53", "raspberry-pi-4": "Cortex-A72", 
 ON_CORES = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=6, min_seconds=0.0, max_seconds=8.0)
 ASKED_OF_CORES = 2  # questions
 
-BATCH = 8
+BATCH, THREADS = 8, (1, 2)
 BATCHED = ("executorch", "litert")
 
 
@@ -199,25 +199,27 @@ def batch_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
             twin, small = (Path(scratch, f"{name}-{kind}{runtime.suffix}") for kind in ("float", "int8"))
             runtime.write_float(subject, twin)
             runtime.write_int8(subject, twin, small, Int8())
-            entered = [
-                Contender(
-                    name=str(batch),
+            entered = {
+                (threads, batch): Contender(
+                    name=f"{threads} {batch}",
                     runtime=name,
                     file=small,
                     sha256=sha256_of(small),
                     lengths=lengths,
                     inputs=questions,
                     batch=batch,
+                    threads=threads,
                 )
+                for threads in THREADS
                 for batch in (1, BATCH)
-            ]
-            timed = compare_on_host(entered, progress=Silent(), rounds=2 if quick else 5)
-            each_ms = {batch: timed[str(batch)].mean_ms / batch for batch in (1, BATCH)}
-            found.append(
-                {"runtime": name, "batch": BATCH, "bytes": small.stat().st_size}
-                | {"alone_per_second": 1e3 / each_ms[1], "batch_per_second": 1e3 / each_ms[BATCH]}
-                | {"gain": each_ms[1] / each_ms[BATCH]}
-            )
+            }
+            timed = compare_on_host(list(entered.values()), progress=Silent(), rounds=2 if quick else 5)
+            for threads in THREADS:
+                alone, together = (timed[entered[threads, batch].name].mean_ms / batch for batch in (1, BATCH))
+                found.append(
+                    {"runtime": name, "threads": threads, "batch": BATCH, "bytes": small.stat().st_size}
+                    | {"alone_per_second": 1e3 / alone, "batch_per_second": 1e3 / together, "gain": alone / together}
+                )
     return found
 
 
@@ -433,11 +435,10 @@ def table(found: Mapping[str, Any]) -> str:
         ]
         tables.append("\n".join(lines))
     if "batches" in found:
-        lines = ["| demo's student, int8 | one at a time | several at once | gain | size |", "|---|---|---|---|---|"]
+        lines = ["| demo's student, int8 | threads | one at a time | several at once | gain |", "|---|---|---|---|---|"]
         lines += [
-            f"| {each['runtime']} | {each['alone_per_second']:.0f} a second | "
-            f"{each['batch_per_second']:.0f} a second, {each['batch']} at once | {each['gain']:.2f}× | "
-            f"{each['bytes'] / 1e6:.2f} MB |"
+            f"| {each['runtime']} | {each['threads']} | {each['alone_per_second']:.0f} a second | "
+            f"{each['batch_per_second']:.0f} a second, {each['batch']} at once | {each['gain']:.2f}× |"
             for each in found["batches"]
         ]
         tables.append("\n".join(lines))
