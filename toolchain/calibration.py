@@ -20,15 +20,14 @@ from typing import Any, cast
 from targets import open_target
 from targets.base import Target
 from targets.facts import read_facts
-from targets.push import push_files
 from toolchain.bundle import sha256_of
-from toolchain.deploy import HERE, Deployed, deploy
+from toolchain.deploy import HERE, Deployed, deploy, push_artifact
 from toolchain.errors import InputError, TargetError
 from toolchain.hardware.calibrated import PACKAGES, Calibration, RuntimeTable, file_for, load_calibration
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
 from toolchain.measure.measurement import Clock, clock_of, throttling
-from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, measure
+from toolchain.measure.protocol import Protocol, RemoteRuntime, measure
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
 from toolchain.places import cache_dir
@@ -36,7 +35,7 @@ from toolchain.profiles import load_profile
 from toolchain.progress import Progress, Silent
 from toolchain.timed_models import PROBES, Probe
 
-RUNTIMES = ("executorch", "litert")
+RUNTIMES = tuple(PACKAGES)
 ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when it was not
 PASSES = 15
 SHORTEST_S = 0.25
@@ -76,8 +75,7 @@ class _Machine:
             found = deploy(self.target, file, runtime=runtime, sha256=sha256, lengths=lengths)
             self.runtimes[runtime] = found.runtime
             return found
-        place = push_files(self.target, {file.name: file}, kind="bundles") / file.name
-        artifact = RemoteArtifact(path=place, sha256=sha256, size_bytes=file.stat().st_size, lengths=lengths)
+        artifact = push_artifact(self.target, file, sha256=sha256, lengths=lengths)
         return Deployed(artifact=artifact, runtime=self.runtimes[runtime])
 
     def facts(self, target: Target) -> Mapping[str, Any]:

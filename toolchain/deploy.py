@@ -54,11 +54,16 @@ def deploy(target: Target, file: Path, *, runtime: str, sha256: str, lengths: tu
     python = None if target.address == HERE else facts.get("python")  # here it is the interpreter that runs this
     needed = runtime_for(runtime, machine=kind, python=python if isinstance(python, str) else None)
     runtime_place = push_files(target, needed.files, kind="runtimes")
-    place = push_files(target, {file.name: file}, kind="bundles")
     return Deployed(
-        artifact=RemoteArtifact(path=place / file.name, sha256=sha256, size_bytes=file.stat().st_size, lengths=lengths),
+        artifact=push_artifact(target, file, sha256=sha256, lengths=lengths),
         runtime=RemoteRuntime(runtime=needed, directory=runtime_place),
     )
+
+
+def push_artifact(target: Target, file: Path, *, sha256: str, lengths: tuple[int, ...]) -> RemoteArtifact:
+    """Push a file alone, for a runtime that was brought there before; raises what pushing raises."""
+    place = push_files(target, {file.name: file}, kind="bundles")
+    return RemoteArtifact(path=place / file.name, sha256=sha256, size_bytes=file.stat().st_size, lengths=lengths)
 
 
 @contextmanager

@@ -103,6 +103,11 @@ def parsed_toml(source: Source) -> dict[str, Any]:
         raise InvalidFileError(source.name, [_syntax_fault(str(error), source.text)]) from error
 
 
+def faults_of(error: ValidationError, *, whole: str) -> list[tuple[str, str]]:
+    """(place, what is wrong) of a document that no person wrote, in pydantic's words; `whole` is all of it."""
+    return [(".".join(map(str, each["loc"])) or whole, each["msg"]) for each in error.errors()]
+
+
 def validated(
     model: type[Model],
     values: Mapping[str, Any],

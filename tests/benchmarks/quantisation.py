@@ -191,21 +191,16 @@ def batch_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
     """int8 files of the student that also take several questions at once, sorted by length so that few are padded."""
     questions, found = sorted(asked.questions, key=len), []
     with tempfile.TemporaryDirectory() as scratch:
-        for name in BATCHED:
-            runtime = RUNTIMES[name]
-            lengths = LENGTHS if runtime.fixed_lengths else ()
-            form = TextForm(max_length=LONGEST, lengths=LENGTHS, batch=BATCH)
-            subject = Subject(model=asked.model, form=form)
-            twin, small = (Path(scratch, f"{name}-{kind}{runtime.suffix}") for kind in ("float", "int8"))
-            runtime.write_float(subject, twin)
-            runtime.write_int8(subject, twin, small, Int8())
+        made = variants(asked.model, Path(scratch), asked.taught, names=BATCHED, batch=BATCH)
+        for each in (each for each in made if each.name != each.float_name):
+            sha256, size_bytes = sha256_of(each.file), each.file.stat().st_size
             entered = {
                 (threads, batch): Contender(
                     name=f"{threads} {batch}",
-                    runtime=name,
-                    file=small,
-                    sha256=sha256_of(small),
-                    lengths=lengths,
+                    runtime=each.runtime,
+                    file=each.file,
+                    sha256=sha256,
+                    lengths=each.lengths,
                     inputs=questions,
                     batch=batch,
                     threads=threads,
@@ -217,7 +212,7 @@ def batch_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
             for threads in THREADS:
                 alone, together = (timed[entered[threads, batch].name].mean_ms / batch for batch in (1, BATCH))
                 found.append(
-                    {"runtime": name, "threads": threads, "batch": BATCH, "bytes": small.stat().st_size}
+                    {"runtime": each.runtime, "threads": threads, "batch": BATCH, "bytes": size_bytes}
                     | {"alone_per_second": 1e3 / alone, "batch_per_second": 1e3 / together, "gain": alone / together}
                 )
     return found
@@ -307,11 +302,19 @@ def teacher_figures(asked: Asked, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def variants(model: TransformerModel, folder: Path, examples: Sequence[Sequence[int]]) -> list[Variant]:
+def variants(
+    model: TransformerModel,
+    folder: Path,
+    examples: Sequence[Sequence[int]],
+    *,
+    names: Collection[str] = tuple(RUNTIMES),
+    batch: int = 1,
+) -> list[Variant]:
     """A model's files for each runtime; `examples` are training texts, for fixed scales where a runtime needs those."""
     made: list[Variant] = []
-    subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS))
-    for name, runtime in RUNTIMES.items():
+    subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS, batch=batch))
+    for name in names:
+        runtime = RUNTIMES[name]
         lengths = LENGTHS if runtime.fixed_lengths else ()
         twin, small = (folder / f"{name}-{kind}{runtime.suffix}" for kind in ("float", "int8"))
         runtime.write_float(subject, twin)

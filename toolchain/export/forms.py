@@ -47,7 +47,7 @@ class _Form:
     @property
     def method(self) -> str:
         """The call's name in a file that has methods."""
-        return method_name(self.batch)
+        return METHOD if self.batch == 1 else BATCH
 
     def signature(self, shape: str) -> str:
         """The call's name in a file that has one for each fixed shape."""
@@ -150,8 +150,3 @@ def exported(module: nn.Module, form: Form) -> Any:
 def length_name(length: int) -> str:
     """The signature for texts of up to `length` tokens."""
     return f"length_{length}"
-
-
-def method_name(batch: int) -> str:
-    """The method that takes so many at once."""
-    return METHOD if batch == 1 else BATCH

@@ -17,6 +17,7 @@ from toolchain.errors import InputError, InvalidFileError
 from toolchain.hardware.pricing import Precision, Prices, Roofline, Table
 from toolchain.places import data_dir
 from toolchain.profiles import Profile
+from toolchain.reading import faults_of
 
 Clock = Literal["wall", "instructions"]
 PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
@@ -65,8 +66,7 @@ def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
     try:
         return Calibration.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        faults = [(".".join(map(str, each["loc"])) or "the file", each["msg"]) for each in error.errors()]
-        raise InvalidFileError(str(file), faults) from error
+        raise InvalidFileError(str(file), faults_of(error, whole="the file")) from error
 
 
 def prices_for(

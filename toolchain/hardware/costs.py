@@ -22,6 +22,7 @@ from toolchain.errors import InputError, InvalidFileError
 from toolchain.hardware.operators import Kind, Operator, Structure
 from toolchain.hardware.pricing import Prices
 from toolchain.profiles import Profile
+from toolchain.reading import faults_of
 
 OPERATOR_MS = 0.004  # dispatching one operator, and requantising or reshaping what it made
 ATTENTION_OPERATORS = 9  # three products, an output, a softmax, and the reshapes between them; the sum and the norm
@@ -90,8 +91,7 @@ def load(file: Path) -> CostTable:
     try:
         return CostTable.model_validate_json(file.read_text(encoding="utf-8"))
     except ValidationError as error:
-        faults = [(".".join(map(str, each["loc"])) or "table", each["msg"]) for each in error.errors()]
-        raise InvalidFileError(str(file), faults) from error
+        raise InvalidFileError(str(file), faults_of(error, whole="table")) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the cost table {file} cannot be read: {error}; measure it again") from error
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.measure.measurement import Clock
 from toolchain.measure.stats import by_input, percentile, ratio
+from toolchain.reading import faults_of
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
     from toolchain.report.builds import StageDifference
@@ -166,8 +167,7 @@ def measured_of(document: Any, place: str) -> Measured:
     try:
         return Measured.model_validate(document)
     except ValidationError as error:
-        faults = [(".".join(map(str, each["loc"])) or "document", each["msg"]) for each in error.errors()]
-        raise InvalidFileError(f"the measurement {place}", faults) from error
+        raise InvalidFileError(f"the measurement {place}", faults_of(error, whole="document")) from error
 
 
 def read_measured(file: Path) -> Measured:
