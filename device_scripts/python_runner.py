@@ -1,4 +1,4 @@
-"""Run one LiteRT, TFLite or ONNX artifact as a job file says and print one JSON document: times, memory, outputs.
+"""Run one LiteRT, TFLite or ONNX artifact as a job file says and print one JSON document: times, memory, the machine.
 
 In:  argv[1], the runtime, "litert", "tflite" or "onnx"; argv[2], a job file, the same as the native runner's
      (device_scripts/runner/job.hpp). For LiteRT its "lengths" name the artifact's signatures: "length_16" takes int32
@@ -8,9 +8,9 @@ In:  argv[1], the runtime, "litert", "tflite" or "onnx"; argv[2], a job file, th
      the signatures are "batch_n_length_16" and "batch_n_image".
 Out: the result on standard output and exit status 0, or {"schema": 1, "error": {"kind", "message"}} and 1.
 One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
-with 0 to the smallest length that fits, outside the timed part. Memory is VmRSS before the model is loaded, then with
-it, and after the last sample, and VmHWM, the highest it has ever been; all include the Python interpreter. With
-"profile" a second copy of an ONNX model then says how long each kind of operator takes.
+with 0 to the smallest length that fits, outside the timed part. Memory is told phase by phase: before the model is
+loaded, with it, once every input ran, after the last sample; all with the Python interpreter. With "profile" a second
+copy of an ONNX model then says how long each kind of operator takes.
 Needs Python 3.9, NumPy and ai-edge-litert, tflite-runtime or onnxruntime. Imports nothing of Edgewright: it runs on
 devices.
 """
@@ -18,19 +18,24 @@ devices.
 import hashlib
 import json
 import math
+import mmap
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from machine_watch import MemoryLog, Watch, drop_cached
 
 LARGEST_FILE = 256 << 20
 MOST_SAMPLES = 100_000
 INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES), "batch": (1, 1024)}
 SECONDS = ("warmup_s", "max_seconds")
 TEXTS = ("artifact", "sha256", "vectors")
-OPTIONAL = {"min_seconds": 0, "profile": False, "batch": 1}
+OPTIONAL = {"min_seconds": 0, "profile": False, "batch": 1, "cold": False, "cores": []}
+MOST_CORES = 1024
 PROFILED_RUNS = 50
 FIELDS = {"schema", "lengths", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS}
 
@@ -95,8 +100,11 @@ def read_job(path):
     for name in (*SECONDS, "min_seconds"):
         if not is_seconds(job[name]):
             raise bad_job(name, "must be a number of seconds from 0 to 86400")
-    if not isinstance(job["profile"], bool):
-        raise bad_job("profile", "must be true or false")
+    for name in ("profile", "cold"):
+        if not isinstance(job[name], bool):
+            raise bad_job(name, "must be true or false")
+    if not isinstance(job["cores"], list) or not all(is_integer(each, 0, MOST_CORES - 1) for each in job["cores"]):
+        raise bad_job("cores", f"must be a list of cores from 0 to {MOST_CORES - 1}")
     for name in TEXTS:
         if not isinstance(job[name], str) or not job[name]:
             raise bad_job(name, "must be a text that is not empty")
@@ -167,15 +175,17 @@ def check_hash(job):
         )
 
 
-def status_bytes(name):
-    """One line of /proc/self/status in bytes; -1 where the kernel does not say."""
+def keep_to(cores):
+    """Run on these cores alone; must come before a thread is started."""
     try:
-        for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) * 1024
+        if cores:
+            os.sched_setaffinity(0, cores)
+        if cores and os.sched_getaffinity(0) == set(cores):
+            return
     except OSError:
         pass
-    return -1
+    if cores:
+        raise bad_job("cores", "must be cores that are there and on, and that this process may use")
 
 
 def runtime_version(package, module):
@@ -305,6 +315,17 @@ class TfLite(LiteRt):
             raise Fault("run-failed", f"tflite-runtime cannot be imported: {error}") from None
         return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
 
+    def load(self):
+        """As for LiteRT, which looks itself whether a file is whole; this one would run past its end."""
+        with self.job["artifact"].open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            try:
+                whole = end_of_buffers(content) <= len(content)
+            except struct.error:  # an offset that leads out of the file
+                whole = False
+        if not whole:
+            raise Fault("bad-artifact", "the model cannot be loaded: the file is cut short")
+        super().load()
+
 
 class OnnxRuntime:
     """An artifact that takes a text of any length up to the one in its metadata."""
@@ -398,6 +419,27 @@ class OnnxRuntime:
         return {"profiled_ms": sum(took for _, took in counted) / len(counted) / 1e3, "operators": operators}
 
 
+def end_of_buffers(content):
+    """Where the last weights of a .tflite end, by the tables of its flatbuffer."""
+
+    def referred(place):
+        return place + struct.unpack_from("<I", content, place)[0]
+
+    def field(table, number):
+        vtable = table - struct.unpack_from("<i", content, table)[0]
+        known = (struct.unpack_from("<H", content, vtable)[0] - 4) // 2
+        offset = struct.unpack_from("<H", content, vtable + 4 + 2 * number)[0] if number < known else 0
+        return referred(table + offset) if offset else None
+
+    end = 0
+    buffers = field(referred(0), 4)
+    count = struct.unpack_from("<I", content, buffers)[0] if buffers else 0
+    for place in range(count):
+        data = field(referred(buffers + 4 + 4 * place), 0)
+        end = max(end, data + 4 + struct.unpack_from("<I", content, data)[0] if data else 0)
+    return end
+
+
 BACKENDS = {backend.name: backend for backend in (LiteRt, TfLite, OnnxRuntime)}
 
 
@@ -419,33 +461,42 @@ class Session:
 
     def measure(self):
         """Load the model, run each input once, then sample."""
-        job, result = self.job, self.result
-        result["rss_start_bytes"] = status_bytes("VmRSS")
+        job, result, memory = self.job, self.result, MemoryLog()
+        if job["cold"]:
+            drop_cached(job["artifact"])
+        memory.end("start")
         start = time.monotonic()
         self.backend.load()
         result["load_ms"] = (time.monotonic() - start) * 1e3
-        result["rss_loaded_bytes"] = status_bytes("VmRSS")
+        memory.end("loaded")
         try:
             self.collect_outputs()
+            memory.end("first")
             result["latency_ms"] = self.sampled_ms() if job["samples"] else []
         except (ValueError, RuntimeError) as error:
             raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
-        result["rss_steady_bytes"] = status_bytes("VmRSS")
-        # The kernel updates its high-water mark lazily; it may lie a page below what was just seen.
-        peaks = [status_bytes("VmHWM"), *(value for name, value in result.items() if name.startswith("rss_"))]
-        result["peak_rss_bytes"] = max(peaks)
+        memory.end("steady")
+        result.update(memory=memory.phases, peak_rss_bytes=memory.peak)
         if job["profile"]:
             result.update(self.backend.profile())
         return result
+
+    def timed(self, call):
+        """(milliseconds, output) of one inference."""
+        start = time.monotonic()
+        output = self.backend.run(call)
+        took_s = time.monotonic() - start
+        if took_s < 0:
+            raise Fault("run-failed", "the device's monotonic clock ran backwards")
+        return took_s * 1e3, output
 
     def collect_outputs(self):
         """Run each input once; the first run is the first inference."""
         self.result["outputs"] = []
         for place, call in enumerate(self.backend.calls):
-            start = time.monotonic()
-            output = self.backend.run(call)
+            took_ms, output = self.timed(call)
             if place == 0:
-                self.result["first_inference_ms"] = (time.monotonic() - start) * 1e3
+                self.result["first_inference_ms"] = took_ms
             values = output.ravel().tolist()
             check_finite(values, place)
             self.result["outputs"].append([nine_digits(value) for value in values])
@@ -455,22 +506,22 @@ class Session:
 
         Whole passes, because inputs of unlike lengths take unlike times, and each shall weigh the same.
         """
-        job, run, calls, count = self.job, self.backend.run, self.backend.calls, 0
+        job, calls, count = self.job, self.backend.calls, 0
         start = time.monotonic()
         while count < job["warmup_runs"] or time.monotonic() - start < job["warmup_s"]:
-            run(calls[count % len(calls)])
+            self.timed(calls[count % len(calls)])
             count += 1
-        samples = []
+        samples, watch = [], Watch()
+        watch.start()
         start = time.monotonic()
         while len(samples) < MOST_SAMPLES:
             elapsed = time.monotonic() - start
             enough = len(samples) >= job["samples"] and elapsed >= job["min_seconds"] and len(samples) % len(calls) == 0
             if samples and (enough or elapsed >= job["max_seconds"]):
                 break
-            call = calls[len(samples) % len(calls)]
-            before = time.monotonic()
-            run(call)
-            samples.append(nine_digits((time.monotonic() - before) * 1e3))
+            samples.append(nine_digits(self.timed(calls[len(samples) % len(calls)])[0]))
+            watch.look_if_due()
+        self.result["sampling"] = watch.told()
         return samples
 
 
@@ -495,6 +546,7 @@ def main(arguments):
             raise Fault("bad-job", f"give two arguments: {' or '.join(BACKENDS)}, and the path of a job file")
         kind = BACKENDS[arguments[0]]
         job = read_job(Path(arguments[1]))
+        keep_to(job["cores"])
         inputs = read_inputs(job["vectors"])
         check_hash(job)
         backend = kind(job, inputs)

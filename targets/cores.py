@@ -1,10 +1,14 @@
-"""The names of ARM cores by the numbers that /proc/cpuinfo gives them.
+"""The names of ARM cores by the numbers that /proc/cpuinfo gives them, and lists of cores as users write them.
 
-In:  an implementer and a part, as `0x41` and `0xd08`.
-Out: a name, as `Cortex-A72`. The numbers are those of the Linux kernel's `arch/arm64/include/asm/cputype.h`.
+In:  an implementer and a part, as `0x41` and `0xd08`; a list, as `0,4-7`.
+Out: a name, as `Cortex-A72`; the cores' numbers. The numbers of names are those of the Linux kernel's
+     `arch/arm64/include/asm/cputype.h`.
 """
 
+from toolchain.errors import InputError
+
 ARM = "0x41"
+MOST_CORES = 1024
 MAKERS = {ARM: "Arm", "0x42": "Broadcom", "0x46": "Fujitsu", "0x48": "HiSilicon", "0x4e": "NVIDIA", "0x51": "Qualcomm",
           "0x53": "Samsung", "0x61": "Apple", "0xc0": "Ampere"}  # fmt: skip
 
@@ -61,3 +65,15 @@ def core_name(implementer: str, part: str) -> str:
         return name
     maker = "" if implementer == ARM else f"{MAKERS.get(implementer, implementer)} "
     return f"{maker}part {part}"
+
+
+def core_numbers(listed: str) -> tuple[int, ...]:
+    """The cores of a list such as `0,4-7`, each once. Raises `InputError` for what is none."""
+    found: dict[int, None] = {}
+    for span in listed.split(","):
+        first, _, last = (part.strip() for part in span.partition("-"))
+        last = last or first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < MOST_CORES):
+            raise InputError(f"{listed!r} is no list of cores; write it as 0-3 or 0,2")
+        found.update(dict.fromkeys(range(int(first), int(last) + 1)))
+    return tuple(found)

@@ -18,6 +18,8 @@ Value = str | int | float | list[str] | dict[str, object] | None
 FACTS_LIMIT_S = 60.0
 SEPARATOR = "@edgewright-fact"
 CPU = "/sys/devices/system/cpu"
+TICKS_PER_S = 100  # what Linux shows programs on every processor
+UNLIMITED_BYTES = 1 << 60  # above it a control group's limit is none
 
 # vcgencmd get_throttled: the same four conditions, now (bits 0 to 3) and at any time since the start (bits 16 to 19)
 THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -149,6 +151,36 @@ def load_1min(loadavg: str) -> float | None:
     return float(found) if found else None
 
 
+def memory_limit_bytes(listing: str) -> int | None:
+    """The least that a control group lets its programs have; None where none is limited."""
+    found = [int(word) for word in listing.split() if word.isdigit()]
+    return min((limit for limit in found if limit < UNLIMITED_BYTES), default=None)
+
+
+def uptime_s(uptime: str) -> float | None:
+    """Seconds since the machine started."""
+    found = _first(r"^(\d+\.\d+) ", uptime)
+    return float(found) if found else None
+
+
+def busy_s(stat: str) -> float | None:
+    """Processor time that all programs had since the machine started, over all cores, in seconds."""
+    found = _first(r"^cpu +((?:\d+ +){7}\d+)", stat)
+    if found is None:
+        return None
+    user, nice, system, _idle, _waiting, irq, soft, _steal = map(int, found.split())
+    return (user + nice + system + irq + soft) / TICKS_PER_S
+
+
+def processes(listing: str) -> dict[str, object] | None:
+    """The processor time of each process in seconds, by its number and name: `{"812 chromium": 31.4}`."""
+    lines = re.findall(r"^(\d+) \((.*)\) [A-Za-z] (?:-?\d+ ){10}(\d+) (\d+) ", listing, re.M)
+    found: dict[str, object] = {
+        f"{number} {name}": (int(user) + int(system)) / TICKS_PER_S for number, name, user, system in lines
+    }
+    return found or None
+
+
 def _first(pattern: str, text: str) -> str | None:
     found = re.search(pattern, text, re.M)
     return found[1].strip() if found else None
@@ -188,6 +220,18 @@ MACHINE: Mapping[str, Fact] = {
     "temperature_c": Fact(argv=every("/sys/class/thermal/thermal_zone[0-9]*/temp"), parse=hottest_c),
     "throttling": Fact(argv=("vcgencmd", "get_throttled"), parse=throttling),
     "load_1min": Fact(argv=("cat", "/proc/loadavg"), parse=load_1min),
+    "memory_limit_bytes": Fact(
+        argv=every("/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"), parse=memory_limit_bytes
+    ),
+}
+
+# Who has the processor: only differences between two readings tell anything.
+UPTIME = Fact(argv=("cat", "/proc/uptime"), parse=uptime_s)
+WATCHED: Mapping[str, Fact] = {"uptime_s": UPTIME, "processes": Fact(argv=every("/proc/[0-9]*/stat"), parse=processes)}
+AT_REST: Mapping[str, Fact] = {
+    "uptime_s": UPTIME,
+    "busy_s": Fact(argv=("cat", "/proc/stat"), parse=busy_s),
+    "temperature_c": MACHINE["temperature_c"],
 }
 
 

@@ -7,7 +7,7 @@ Out: `BenchResult`: the measurement, the parity found on that machine's own core
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,19 +71,22 @@ def bench(
     batched: bool = False,
     against_float: bool = False,
     operators: bool = False,
+    etdump: Path | None = None,
+    cores: Sequence[int] = (),
     wait_s: float = 0.0,
     progress: Progress | None = None,
 ) -> BenchResult:
     """Measure the bundle's best artifact, or that of one runtime; with `against_float` its float twin in turn with it.
 
     When `batched` it is given as many examples at once as it was built for, and a sample is of so many. With
-    `operators` it is then run again to see what each kind of operator takes. An emulated target is given a clock that
+    `operators` it is then run again to see what each kind of operator takes, and once more to write an `etdump`, as
+    ExecuTorch's Inspector reads it. It may be kept to some `cores`. An emulated target is given a clock that
     counts instructions. A device that others measure on is waited for, `wait_s` at most. Raises `InputError` for the
     bundle, `TargetError` for the machine (`DeviceBusyError` among them), `ParityError` when the outputs there are not
     the student's.
     """
     told = progress or Silent()
-    how = _How(quick=quick, threads=threads, operators=operators, wait_s=wait_s)
+    how = _How(quick=quick, threads=threads, cores=tuple(cores), operators=operators, etdump=etdump, wait_s=wait_s)
     # Its faults are told before a board is booted.
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
     with told.stage(f"connect to {address}"):
@@ -105,12 +108,14 @@ def bench_on(
     batched: bool = False,
     against_float: bool = False,
     operators: bool = False,
+    etdump: Path | None = None,
+    cores: Sequence[int] = (),
     wait_s: float = 0.0,
     progress: Progress | None = None,
 ) -> BenchResult:
     """The same on a target that is open, and stays so; `address` is what it was opened by."""
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
-    how = _How(quick=quick, threads=threads, operators=operators, wait_s=wait_s)
+    how = _How(quick=quick, threads=threads, cores=tuple(cores), operators=operators, etdump=etdump, wait_s=wait_s)
     return _benched(contest, target, address, progress or Silent(), how)
 
 
@@ -131,7 +136,9 @@ class _Contest:
 class _How:
     quick: bool
     threads: int
+    cores: tuple[int, ...]
     operators: bool
+    etdump: Path | None
     wait_s: float
 
 
@@ -213,8 +220,10 @@ def _measured(
             protocol=protocol,
             threads=how.threads,
             batch=contest.batch,
+            cores=how.cores,
             clock=clock,
             profile=how.operators,
+            etdump=how.etdump,
             note=note,
         )
     return [(each, compare(each.outputs, vectors.outputs)) for each in measurements]

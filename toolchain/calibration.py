@@ -26,8 +26,9 @@ from toolchain.errors import InputError, TargetError
 from toolchain.hardware.calibrated import PACKAGES, Calibration, RuntimeTable, file_for, load_calibration
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
-from toolchain.measure.measurement import Clock, clock_of, throttling
+from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, RemoteRuntime, measure
+from toolchain.measure.stability import throttling
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
 from toolchain.places import cache_dir

@@ -38,10 +38,14 @@ struct Job {
   double max_seconds = 0;
   int batch = 1;  // of how many examples each input consists, one after another
   bool profile = false;  // also run a copy of the model that tells the time of each operator
+  bool cold = false;  // read the artifact from storage, not from the kernel's cache
+  std::vector<int> cores;  // the only ones to run on; none: any
+  std::string etdump;  // where to write an ETDump of one pass over the inputs; empty: nowhere
 };
 
 constexpr int64_t kLargestFile = 256ll << 20;
 constexpr int64_t kMostSamples = 100'000;
+constexpr uint64_t kMostCores = 1024;
 
 // Parse one JSON file; what `skip` names at the top level is read over without being kept.
 inline Json read_json(const std::string& path, const std::string& skip = "") {
@@ -130,12 +134,25 @@ inline std::string beside(const std::string& job_path, const std::string& path) 
   return slash == std::string::npos ? path : job_path.substr(0, slash + 1) + path;
 }
 
+inline std::vector<int> read_cores(const Json& document) {
+  const auto found = document.find("cores");
+  if (found == document.end()) return {};
+  const std::string wanted = "must be a list of cores from 0 to " + std::to_string(kMostCores - 1);
+  if (!found->is_array()) Fields::bad("cores", wanted);
+  std::vector<int> cores;
+  for (const Json& core : *found) {
+    if (!core.is_number_unsigned() || core.get<uint64_t>() >= kMostCores) Fields::bad("cores", wanted);
+    cores.push_back(core.get<int>());
+  }
+  return cores;
+}
+
 inline Job read_job(const std::string& path) {
   const Json document = read_json(path);
   const Fields fields(document);
   if (fields.required("schema") != 1) Fields::bad("schema", "must be 1");
   fields.refuse_others({"schema", "artifact", "sha256", "vectors", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "profile", "lengths", "batch"});
+                        "min_seconds", "max_seconds", "profile", "lengths", "batch", "cold", "cores", "etdump"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
@@ -148,6 +165,9 @@ inline Job read_job(const std::string& path) {
   job.max_seconds = fields.seconds("max_seconds");
   job.batch = static_cast<int>(fields.integer_or(1, "batch", 1, 1024));
   job.profile = fields.flag("profile");
+  job.cold = fields.flag("cold");
+  job.cores = read_cores(document);
+  if (document.contains("etdump")) job.etdump = beside(path, fields.text("etdump"));
   if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
   }

@@ -5,7 +5,19 @@
 #include <cstdio>
 #include <cstring>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 namespace edgewright {
+
+// Resident memory, the share of it that no file stands behind and the rest, and the highest since the last phase.
+struct Memory {
+  const char* phase = "";
+  int64_t rss_bytes = -1;
+  int64_t anonymous_bytes = -1;
+  int64_t file_bytes = -1;
+  int64_t peak_bytes = -1;
+};
 
 // One "Name:   123 kB" line of /proc/self/status.
 inline int64_t status_bytes(const char* name) {
@@ -21,8 +33,43 @@ inline int64_t status_bytes(const char* name) {
   return kilobytes < 0 ? -1 : static_cast<int64_t>(kilobytes) * 1024;
 }
 
-inline int64_t resident_bytes() { return status_bytes("VmRSS"); }
+// Memory phase by phase. Each phase's peak is its own, as the kernel's high-water mark is set back when one ends.
+class MemoryLog {
+ public:
+  // Ends a phase. It is also told on standard error, for whoever has to say what a runner held when it was killed.
+  const Memory& end(const char* phase) {
+    Memory now{phase, status_bytes("VmRSS"), status_bytes("RssAnon"), status_bytes("RssFile"), -1};
+    const int64_t highest = status_bytes("VmHWM");
+    // The kernel updates its mark lazily; it may lie a page below what was just seen.
+    if (highest >= 0 && is_own_) now.peak_bytes = highest > now.rss_bytes ? highest : now.rss_bytes;
+    if (highest > peak_bytes_) peak_bytes_ = highest;
+    if (now.rss_bytes > peak_bytes_) peak_bytes_ = now.rss_bytes;
+    std::fprintf(stderr, "edgewright-memory %s %lld\n", phase, static_cast<long long>(now.rss_bytes));
+    is_own_ = set_back();
+    phases_[count_] = now;
+    return phases_[count_++];
+  }
 
-inline int64_t peak_resident_bytes() { return status_bytes("VmHWM"); }
+  const Memory* begin() const { return phases_; }
+  const Memory* end() const { return phases_ + count_; }
+
+  // The highest of all phases.
+  int64_t peak_bytes() const { return peak_bytes_; }
+
+ private:
+  static bool set_back() {
+    const int file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    const bool done = write(file, "5", 1) == 1;
+    close(file);
+    return done;
+  }
+
+  static constexpr size_t kMostPhases = 4;
+  Memory phases_[kMostPhases];
+  size_t count_ = 0;
+  int64_t peak_bytes_ = -1;
+  bool is_own_ = true;  // whether the mark was set back when this phase began
+};
 
 }  // namespace edgewright

@@ -1,23 +1,28 @@
-// Runs one ExecuTorch artifact as a job file says and prints one JSON document: times, memory, outputs.
+// Runs one ExecuTorch artifact as a job file says and prints one JSON document: times, memory, the machine, outputs.
 //
 // In:  argv[1], a job file (job.hpp). Out: the result on standard output and exit status 0,
 //      or {"schema": 1, "error": {"kind", "message"}} and exit status 1. Logs go to standard error.
 // One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC.
-// Memory is VmRSS before the model is loaded, with it, and after the last sample; and VmHWM, the highest ever.
-// With "profile" a second copy of the model then says how long each operator takes, a mean of some passes.
+// Memory is told phase by phase: before the model is loaded, with it, once every input ran, after the last sample.
+// With "profile" a second copy of the model then says how long each operator takes, a mean of some passes; with "etdump"
+// one more writes what ExecuTorch's own Inspector reads.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <executorch/devtools/etdump/etdump_flatcc.h>
+
+#include "crash.hpp"
 #include "fault.hpp"
 #include "job.hpp"
+#include "machine.hpp"
 #include "memory.hpp"
 #include "model.hpp"
 #include "profile.hpp"
@@ -25,17 +30,9 @@
 
 namespace edgewright {
 
-double now_s() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
 struct Result {
-  int64_t rss_start_bytes = 0;
-  int64_t rss_loaded_bytes = 0;
-  int64_t rss_steady_bytes = 0;
-  int64_t peak_rss_bytes = 0;
+  MemoryLog memory;
+  Watch watch;
   double load_ms = 0;
   double first_inference_ms = 0;
   std::vector<float> latency_ms;
@@ -70,26 +67,26 @@ class Session {
   Result measure() {
     run_plain();
     if (job_.profile) run_profiled();
+    if (!job_.etdump.empty()) write_etdump();
     return std::move(result_);
   }
 
  private:
   void run_plain() {
-    result_.rss_start_bytes = resident_bytes();
+    if (job_.cold) drop_cached(job_.artifact);
+    result_.memory.end("start");
     const double start = now_s();
     Model model(job_.artifact, job_.batch);
     result_.load_ms = (now_s() - start) * 1e3;
-    result_.rss_loaded_bytes = resident_bytes();
+    result_.memory.end("loaded");
     const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
     collect_outputs(model, tensors);
+    result_.memory.end("first");
     if (job_.samples > 0) {
       warm_up(model, tensors);
       sample(model, tensors);
     }
-    result_.rss_steady_bytes = resident_bytes();
-    // The kernel updates its high-water mark lazily; it may lie a page below what was just seen.
-    result_.peak_rss_bytes = std::max(
-        {peak_resident_bytes(), result_.rss_start_bytes, result_.rss_loaded_bytes, result_.rss_steady_bytes});
+    result_.memory.end("steady");
   }
 
   // At least two whole passes over the inputs, after one that does not count.
@@ -113,10 +110,29 @@ class Session {
     }
   }
 
+  // One pass that does not count, as it holds what is only done once, and one that does.
+  void write_etdump() {
+    auto tracer = std::make_unique<executorch::etdump::ETDumpGen>();
+    executorch::etdump::ETDumpGen& dump = *tracer;
+    Model model(job_.artifact, job_.batch, std::move(tracer));
+    const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
+    for (const et::TensorPtr& input : tensors) timed_ms(model, input);
+    dump.reset();
+    for (const et::TensorPtr& input : tensors) timed_ms(model, input);
+    const executorch::etdump::ETDumpResult data = dump.get_etdump_data();
+    std::FILE* file = data.buf == nullptr ? nullptr : std::fopen(job_.etdump.c_str(), "wbe");
+    const bool written = file != nullptr && std::fwrite(data.buf, 1, data.size, file) == data.size;
+    const bool closed = file != nullptr && std::fclose(file) == 0;
+    std::free(data.buf);
+    if (!written || !closed) throw Fault(kRunFailed, "cannot write " + job_.etdump);
+  }
+
   double timed_ms(Model& model, const et::TensorPtr& input) {
     const double start = now_s();
     model.run(input, scratch_);
-    return (now_s() - start) * 1e3;
+    const double took_s = now_s() - start;
+    if (took_s < 0) throw Fault(kRunFailed, "the device's monotonic clock ran backwards");
+    return took_s * 1e3;
   }
 
   void collect_outputs(Model& model, const std::vector<et::TensorPtr>& tensors) {
@@ -139,6 +155,7 @@ class Session {
   // Whole passes, because inputs of unlike lengths take unlike times, and each shall weigh the same.
   void sample(Model& model, const std::vector<et::TensorPtr>& tensors) {
     result_.latency_ms.reserve(static_cast<size_t>(job_.samples));
+    result_.watch.start();
     const double start = now_s();
     for (int64_t i = 0; i < kMostSamples; ++i) {
       const double elapsed = now_s() - start;
@@ -146,7 +163,9 @@ class Session {
           i >= job_.samples && elapsed >= job_.min_seconds && static_cast<size_t>(i) % tensors.size() == 0;
       if (i > 0 && (enough || elapsed >= job_.max_seconds)) break;
       result_.latency_ms.push_back(static_cast<float>(timed_ms(model, tensors[static_cast<size_t>(i) % tensors.size()])));
+      result_.watch.look_if_due();
     }
+    result_.watch.stop();
   }
 
   const Job& job_;
@@ -171,6 +190,42 @@ void print_profile(const Result& result) {
               operators.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
 }
 
+void print_memory(const MemoryLog& log) {
+  std::printf(", \"peak_rss_bytes\": %lld, \"memory\": [", static_cast<long long>(log.peak_bytes()));
+  for (const Memory& each : log) {
+    std::printf("%s{\"phase\": \"%s\", \"rss_bytes\": %lld, \"anonymous_bytes\": %lld, \"file_bytes\": %lld, "
+                "\"peak_bytes\": %lld}",
+                &each == log.begin() ? "" : ", ", each.phase, static_cast<long long>(each.rss_bytes),
+                static_cast<long long>(each.anonymous_bytes), static_cast<long long>(each.file_bytes),
+                static_cast<long long>(each.peak_bytes));
+  }
+  std::printf("]");
+}
+
+// What a machine does not tell is null or not there.
+Json known_or_null(double value) { return value < 0 ? Json() : Json(value); }
+
+void print_watch(const Watch& watch) {
+  const Sampling& sampling = watch.sampling();
+  Json states = Json::array(), energy = Json::array();
+  for (const State& each : watch.states()) {
+    states.push_back({{"s", each.s},
+                      {"clock_khz", known_or_null(each.clock_khz)},
+                      {"temperature_mc", known_or_null(each.temperature_mc)},
+                      {"throttled", each.throttled.empty() ? Json() : Json(each.throttled)}});
+  }
+  for (const Energy& each : watch.energy()) energy.push_back({{"source", each.source}, {"joules", each.joules}});
+  const Json document = {{"seconds", sampling.seconds},
+                         {"own_cpu_s", sampling.own_cpu_s},
+                         {"all_cpu_s", known_or_null(sampling.all_cpu_s)},
+                         {"steal_s", known_or_null(sampling.steal_s)},
+                         {"preemptions", sampling.preemptions},
+                         {"suspended_s", sampling.suspended_s},
+                         {"states", states},
+                         {"energy", energy}};
+  std::printf(", \"sampling\": %s", document.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
+}
+
 void print_result(const Job& job, const Result& result) {
   std::printf("{\"schema\": 1, \"runtime\": \"executorch\", \"runtime_version\": \"%s\", \"sha256\": \"%s\", "
               "\"threads\": %d, \"load_ms\": %.6f, \"first_inference_ms\": %.6f, \"latency_ms\": ",
@@ -184,10 +239,9 @@ void print_result(const Job& job, const Result& result) {
   }
   std::printf("]");
   if (job.profile) print_profile(result);
-  std::printf(", \"peak_rss_bytes\": %lld, \"rss_start_bytes\": %lld, \"rss_loaded_bytes\": %lld, "
-              "\"rss_steady_bytes\": %lld}\n",
-              static_cast<long long>(result.peak_rss_bytes), static_cast<long long>(result.rss_start_bytes),
-              static_cast<long long>(result.rss_loaded_bytes), static_cast<long long>(result.rss_steady_bytes));
+  if (job.samples > 0) print_watch(result.watch);
+  print_memory(result.memory);
+  std::printf("}\n");
 }
 
 int print_fault(const char* kind, const std::string& message) {
@@ -200,6 +254,7 @@ int run(int argc, char** argv) {
   try {
     if (argc != 2) throw Fault(kBadJob, "give one argument: the path of a job file");
     const Job job = read_job(argv[1]);
+    keep_to(job.cores);
     Inputs inputs = read_inputs(job.vectors);
     check_hash(job);
     set_threads(job.threads);
@@ -217,6 +272,7 @@ int run(int argc, char** argv) {
 }  // namespace edgewright
 
 int main(int argc, char** argv) {
+  edgewright::tell_of_illegal_instructions();
   const int status = edgewright::run(argc, argv);
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   return written ? status : 1;

@@ -39,7 +39,18 @@ def test_a_result_tells_times_memory_and_what_ran(tmp_path: Path, artifact: Arti
     assert result["load_ms"] > 0
     assert result["first_inference_ms"] > 0
     assert all(sample > 0 for sample in result["latency_ms"])
-    assert 0 < result["rss_start_bytes"] <= result["rss_loaded_bytes"] <= result["peak_rss_bytes"] < 100 << 20
+    phases = result["memory"]
+    assert [each["phase"] for each in phases] == ["start", "loaded", "first", "steady"]
+    for each in phases:
+        assert 0 < each["anonymous_bytes"] < each["rss_bytes"] <= each["peak_bytes"] <= result["peak_rss_bytes"]
+        assert each["anonymous_bytes"] + each["file_bytes"] == pytest.approx(each["rss_bytes"], rel=0.02)
+    assert phases[0]["rss_bytes"] < phases[1]["rss_bytes"]
+    assert result["peak_rss_bytes"] == max(each["peak_bytes"] for each in phases) < 100 << 20
+    spent = result["sampling"]
+    assert 0 < spent["own_cpu_s"] <= 1.5 * spent["seconds"] + 0.02
+    assert spent["all_cpu_s"] >= 0
+    assert spent["suspended_s"] < 0.01
+    assert [state["s"] for state in spent["states"]] == sorted(state["s"] for state in spent["states"])
 
 
 def test_sampling_ends_with_a_whole_pass_over_the_inputs(tmp_path: Path, artifact: Artifact, run: Run) -> None:
@@ -145,6 +156,11 @@ def test_an_input_longer_than_the_artifact_takes_is_refused_with_both_numbers(
         ({"sampels": 10}, "sampels"),
         ({"profile": "yes"}, "profile"),
         ({"profile": 1}, "profile"),
+        ({"cold": "yes"}, "cold"),
+        ({"cores": 1}, "cores"),
+        ({"cores": [-1]}, "cores"),
+        ({"cores": [1.5]}, "cores"),
+        ({"cores": [1000]}, "cores"),
         ({"batch": 0}, "batch"),
         ({"batch": "2"}, "batch"),
     ],

@@ -26,9 +26,21 @@ def result_document(**changes: Any) -> dict[str, Any]:
         "latency_ms": [1.0, 5.0, 1.0, 5.0],
         "outputs": [[0.5, -0.5], [0.25, 0.75]],
         "peak_rss_bytes": 9_000_000,
-        "rss_start_bytes": 5_000_000,
-        "rss_loaded_bytes": 7_000_000,
-        "rss_steady_bytes": 8_000_000,
+        "memory": [
+            {
+                "phase": phase,
+                "rss_bytes": rss,
+                "anonymous_bytes": rss // 4,
+                "file_bytes": rss - rss // 4,
+                "peak_bytes": peak,
+            }
+            for phase, rss, peak in (
+                ("start", 5_000_000, 5_000_000),
+                ("loaded", 7_000_000, 9_000_000),
+                ("first", 8_000_000, 8_000_000),
+                ("steady", 8_000_000, 8_000_000),
+            )
+        ],
         **changes,
     }
     return {name: value for name, value in document.items() if value is not None}

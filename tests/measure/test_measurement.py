@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from tests.measure.examples import SHA256, completed, result_document
-from toolchain.measure.measurement import Measurement, throttling
+from toolchain.measure.measurement import Measurement
 from toolchain.measure.results import parse_result
+from toolchain.measure.stability import throttling
 
 
 def measurement(*latencies: list[float], inputs: int = 2, before: Any = None, after: Any = None) -> Measurement:

@@ -1,6 +1,8 @@
 """Measuring goes through a real target, a real runner and a real artifact, all on this machine."""
 
 import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +11,7 @@ import pytest
 
 from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, images, lay_out
 from tests.measure.examples import ThisMachine
-from toolchain.errors import CommandTimeoutError, RunnerError, TransferError
+from toolchain.errors import CommandTimeoutError, InputError, RunnerError, TransferError
 from toolchain.measure import protocol as protocol_module
 from toolchain.measure.measurement import apart
 from toolchain.measure.protocol import (
@@ -67,7 +69,81 @@ def test_a_measurement_pools_every_process_and_keeps_the_outputs(
     assert seen.latency is not None
     assert seen.latency.p50 > 0
     assert (seen.runtime, seen.target, seen.emulated) == (artifact.runtime, "here:", False)
-    assert seen.machine_after == {"throttling": {"raw": "0x0"}}
+    assert seen.machine_after == {"throttling": {"raw": "0x0"}, "busiest": []}
+    assert seen.cold is None
+    assert seen.took_s is not None
+    assert seen.memory["start"]["rss_bytes"] < seen.memory["steady"]["rss_bytes"] <= seen.peak_rss_bytes
+
+
+def test_a_first_process_starts_cold_and_is_no_sample(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
+) -> None:
+    target = ThisMachine(tmp_path)
+    seen = measure(
+        target, placed(artifact), runtime, INPUTS, protocol=replace(BRIEF, restarts=2, cold=True), facts=lambda _: {}
+    )
+    jobs = [command[-1].rpartition("/")[2] for command in target.commands if command[0] != "rm"]
+    assert jobs == ["cold.json", "job.json", "job.json"]
+    assert seen.cold is not None
+    assert seen.cold.latency_ms == ()
+    assert seen.cold.outputs == seen.runs[0].outputs
+    assert seen.document()["cold"]["load_ms"] > 0
+
+
+@pytest.mark.parametrize(("precision", "processes"), [(1e-9, 5), (10.0, 2)])
+def test_there_are_further_processes_until_the_latency_is_known_or_there_were_enough(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime, precision: float, processes: int
+) -> None:
+    protocol = replace(BRIEF, restarts=2, extra_restarts=3, precision=precision)
+    heard: list[tuple[int, int]] = []
+    seen = measure(
+        ThisMachine(tmp_path),
+        placed(artifact),
+        runtime,
+        INPUTS,
+        protocol=protocol,
+        facts=lambda _: {},
+        note=lambda done, of: heard.append((done, of)),
+    )
+    assert len(seen.runs) == processes
+    assert heard[0] == (1, 2)
+    assert heard[-1] == (processes, processes)
+
+
+def test_an_etdump_is_brought_here_and_only_executorch_writes_one(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
+) -> None:
+    dump = tmp_path / "dump.etdp"
+    contest = [(placed(artifact), runtime)]
+    if artifact.runtime == "executorch":
+        measure_in_turn(ThisMachine(tmp_path), contest, INPUTS, protocol=BRIEF, facts=lambda _: {}, etdump=dump)
+        assert dump.stat().st_size > 100
+        assert list((tmp_path / "jobs").iterdir()) == []
+        return
+    with pytest.raises(InputError, match="only executorch writes an ETDump"):
+        measure_in_turn(ThisMachine(tmp_path), contest, INPUTS, protocol=BRIEF, facts=lambda _: {}, etdump=dump)
+
+
+def test_who_else_was_busy_is_kept_and_all_the_others_are_not(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
+) -> None:
+    protocol = replace(BRIEF, restarts=1, min_seconds=1.0)
+    busy = [sys.executable, "-c", "while True: pass"]
+    with subprocess.Popen(busy) as competitor:
+        seen = measure(ThisMachine(tmp_path), placed(artifact), runtime, INPUTS, protocol=protocol)
+        competitor.kill()
+    assert not {"processes"} & {*seen.machine_before, *seen.machine_after}
+    assert any(each["name"].startswith("python") for each in seen.machine_after["busiest"])
+
+
+def test_a_machine_that_does_not_come_to_rest_is_measured_and_it_is_said(
+    tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol_module, "settled", lambda *_: False)
+    protocol = replace(BRIEF, settle_s=1.0)
+    seen = measure(ThisMachine(tmp_path), placed(artifact), runtime, INPUTS, protocol=protocol, facts=lambda _: {})
+    assert seen.machine_before == {"settled": False}
+    assert "the machine had not come to rest when it was measured" in seen.stability.reasons
 
 
 def test_artifacts_that_are_compared_run_in_turn(tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime) -> None:
@@ -136,8 +212,9 @@ def test_each_input_is_sampled_at_least_twice() -> None:
 
 def test_an_instruction_clock_needs_one_process_and_no_settling_time() -> None:
     protocol = Protocol.for_clock("instructions")
-    assert (protocol.restarts, protocol.warmup_s) == (1, 0.0)
-    assert Protocol.for_clock("wall").restarts == 3
+    assert (protocol.restarts, protocol.extra_restarts, protocol.warmup_s, protocol.settle_s) == (1, 0, 0.0, 0.0)
+    assert Protocol.for_clock("wall").restarts >= 3
+    assert Protocol.for_clock("wall").settle_s > 0
     assert protocol.limit_s(emulated=True) > protocol.limit_s(emulated=False)
 
 

@@ -139,7 +139,7 @@ def test_the_trimmed_wheels_run_a_model_without_anything_else_installed(tmp_path
 @pytest.mark.parametrize("runtime", [name for name, wheel in WHEELS.items() if wheel.pinned is None])
 def test_a_runtime_in_python_uses_the_packages_of_this_machine_here(runtime: str) -> None:
     made = runtime_for(runtime, machine=HERE)
-    assert list(made.files) == ["python_runner.py"]
+    assert list(made.files) == ["python_runner.py", "machine_watch.py"]
     assert sys.executable in made.argv
 
 

@@ -8,6 +8,7 @@ import typer
 from toolchain.cli import output
 from toolchain.cli.history import Keep, keep
 from toolchain.cli.options import AsJson, RuntimeName, TargetName, Wait
+from toolchain.errors import InputError
 
 if TYPE_CHECKING:
     from toolchain.inventory import Asked, Machine
@@ -29,6 +30,13 @@ def bench(
     operators: Annotated[
         bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
     ] = False,
+    etdump: Annotated[
+        Path | None,
+        typer.Option("--etdump", metavar="FILE", help="Also write an ETDump, for ExecuTorch's Inspector."),
+    ] = None,
+    cores: Annotated[
+        str, typer.Option("--cores", metavar="LIST", help="Keep it to these cores of the target, as 4-7 or 0,2.")
+    ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
     wait_s: Wait = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Of a group, how many devices at a time.")] = 4,
@@ -52,8 +60,10 @@ def bench(
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4 --wait 600
       edgewright bench build/demo --target local: --runtime litert --quick --json
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float --operators
+      edgewright bench build/demo --target ssh://phone --threads 4 --cores 4-7 --etdump profile.etdp
       edgewright bench build/demo --target lab --jobs 8 --json
     """
+    from targets.cores import core_numbers
     from toolchain.inventory import find_target
 
     how = {
@@ -63,9 +73,13 @@ def bench(
         "batched": batched,
         "against_float": against_float,
         "operators": operators,
+        "etdump": etdump,
+        "cores": core_numbers(cores) if cores else (),
         "wait_s": wait_s,
     }
     asked = find_target(target)
+    if asked.is_group and etdump is not None:
+        raise InputError("--etdump takes one device; measure the group without it, or name one of its devices")
     if asked.is_group:
         return _bench_group(bundle, asked, how, jobs=jobs, history=history, as_json=as_json)
     return _bench_one(bundle, asked.only, how, history=history, as_json=as_json)

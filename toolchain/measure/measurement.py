@@ -1,8 +1,9 @@
 """What was seen when an artifact ran on a target: every sample, the outputs, and the state of the machine.
 
 In:  the result documents of a runner, and the machine's facts before and after.
-Out: a `Measurement`, which may say of itself that it is not stable; statistics are computed from it, never stored.
-How a measurement is taken is `protocol`'s concern; whether it is good enough is `budget`'s.
+Out: a `Measurement`; statistics are computed from it, never stored.
+How a measurement is taken is `protocol`'s concern, whether it can be trusted `stability`'s, whether it is good enough
+`budget`'s.
 """
 
 import math
@@ -13,27 +14,12 @@ from statistics import median
 from typing import Any, Literal
 
 from toolchain.measure.results import OperatorTime, RunnerResult
-from toolchain.measure.stats import Summary, by_input, summarize, variation_within
+from toolchain.measure.stability import Stability, judged
+from toolchain.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
 
 Clock = Literal["wall", "instructions"]
 
-FLAGGED_VARIATION = 0.05
-UNSTABLE_VARIATION = 0.10
-LEAST_FREEDOM = 5
-INTERRUPTED = 0.01  # this share of slowest samples is kept in every figure, but does not decide whether they repeat
-THROTTLED_NOW = 0xF  # the Raspberry Pi firmware's bits: 0 to 3 say what is so now, 16 to 19 what has been since boot
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stability:
-    """Whether the samples can be trusted to repeat. `reasons` also holds what is worth a look in a stable one.
-
-    `variation` is the coefficient of variation among runs of the same input; nan when no input ran twice.
-    """
-
-    stable: bool
-    variation: float
-    reasons: tuple[str, ...]
+Phases = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +28,9 @@ class Measurement:
 
     `clock` is "instructions" where the target's clock counts instructions: such times compare with each other, and
     are no board's milliseconds. With a `batch` a sample is of so many examples at once, and `input_lengths` are sums
-    over them; `examples` is how many inputs there are, where not as many as calls.
+    over them; `examples` is how many inputs there are, where not as many as calls. `cores` are those it was kept to;
+    `cold` is of a first process whose artifact came from storage, and counts for nothing else; `took_s` is by the clock
+    of whoever drove the target.
     """
 
     artifact: str
@@ -60,6 +48,9 @@ class Measurement:
     machine_after: Mapping[str, Any]
     batch: int = 1
     examples: int | None = None
+    cores: tuple[int, ...] = ()
+    cold: RunnerResult | None = None
+    took_s: float | None = None
 
     @property
     def latency_ms(self) -> tuple[float, ...]:
@@ -72,13 +63,18 @@ class Measurement:
         return by_input([run.latency_ms for run in self.runs], len(self.input_lengths))
 
     @property
+    def grouped_ms(self) -> Grouped:
+        """The samples by run, and in it by input."""
+        return by_run_and_input([run.latency_ms for run in self.runs], len(self.input_lengths))
+
+    @property
     def latency(self) -> Summary | None:
         """The statistics of all samples; None when none were asked for."""
-        return summarize(self.latency_ms)
+        return summarize([run.latency_ms for run in self.runs])
 
     @property
     def load_ms(self) -> float:
-        """The median over runs; the first run may have read the artifact from storage, the others did not."""
+        """The median over runs, of an artifact that the kernel's cache holds."""
         return median(run.load_ms for run in self.runs)
 
     @property
@@ -93,12 +89,32 @@ class Measurement:
 
     @property
     def rss_bytes(self) -> Mapping[str, int]:
-        """Resident memory before the model is loaded, with it, and after the last sample; the highest of all runs."""
-        return {
-            "start": max(run.rss_start_bytes for run in self.runs),
-            "loaded": max(run.rss_loaded_bytes for run in self.runs),
-            "steady": max(run.rss_steady_bytes for run in self.runs),
-        }
+        """Resident memory at the end of each phase; the highest of all runs."""
+        return {phase: kinds["rss_bytes"] for phase, kinds in self.memory.items() if "rss_bytes" in kinds}
+
+    @property
+    def memory(self) -> Phases:
+        """Of each phase what was resident at its end, anonymous and of files, and its peak; the highest of all runs.
+
+        "start" is the runner alone, before it loads a model. What the kernel does not tell is not there.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for each in chain.from_iterable(run.memory for run in self.runs):
+            kinds = found.setdefault(each.phase, {})
+            for name in ("rss_bytes", "anonymous_bytes", "file_bytes", "peak_bytes"):
+                if (value := getattr(each, name)) >= 0:
+                    kinds[name] = max(value, kinds.get(name, 0))
+        return found
+
+    @property
+    def energy_mj(self) -> Mapping[str, float]:
+        """What each meter of the machine counted for one inference, in mJ, everything else that ran included."""
+        inferences = sum(len(run.latency_ms) for run in self.runs if run.sampling and run.sampling.energy)
+        joules: dict[str, float] = {}
+        for run in self.runs:
+            for each in run.sampling.energy if run.sampling else ():
+                joules[each.source] = joules.get(each.source, 0.0) + each.joules
+        return {source: 1000 * spent / inferences for source, spent in joules.items()}
 
     @property
     def outputs(self) -> tuple[tuple[float, ...], ...]:
@@ -130,7 +146,13 @@ class Measurement:
     @property
     def stability(self) -> Stability:
         """The judgement on the samples and the machine's state."""
-        return judged(self.runs, len(self.input_lengths), self.machine_before, self.machine_after)
+        return judged(
+            self.runs,
+            inputs=len(self.input_lengths),
+            before=self.machine_before,
+            after=self.machine_after,
+            by_instructions=self.clock == "instructions",
+        )
 
     @property
     def stable(self) -> bool:
@@ -155,18 +177,28 @@ class Measurement:
             "threads": self.threads,
             "batch": self.batch,
             "examples_per_second": self.examples_per_second,
+            "cores": list(self.cores),
             "input_lengths": list(self.input_lengths),
             "latency_ms": {**shown, "samples": list(self.latency_ms)},
             "load_ms": self.load_ms,
             "first_inference_ms": self.first_inference_ms,
             "peak_rss_bytes": self.peak_rss_bytes,
             "rss_bytes": dict(self.rss_bytes),
+            "memory": {phase: dict(kinds) for phase, kinds in self.memory.items()},
+            "energy_mj": dict(self.energy_mj),
+            "cold": self.cold
+            and {
+                "load_ms": self.cold.load_ms,
+                "first_inference_ms": self.cold.first_inference_ms,
+            },
+            "took_s": self.took_s,
             "runs": [len(run.latency_ms) for run in self.runs],
             "stable": stability.stable,
             "variation": None if math.isnan(stability.variation) else stability.variation,
             "reasons": list(stability.reasons),
             "machine": dict(self.machine_before),
             "machine_after": dict(self.machine_after),
+            "machine_during": [run.sampling.model_dump() if run.sampling else None for run in self.runs],
         }
 
 
@@ -185,36 +217,3 @@ def apart(outputs: Sequence[tuple[float, ...]], batch: int, examples: int) -> tu
 def clock_of(address: str) -> Clock:
     """The clock a target is measured by: an emulated machine counts instructions, any other has the wall's."""
     return "instructions" if address.startswith("emulated:") else "wall"
-
-
-def judged(runs: Sequence[RunnerResult], inputs: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> Stability:
-    """Apply the thresholds: above 5 % variation is flagged; above 10 %, or any new throttling, is not stable."""
-    faults: list[str] = []
-    notes: list[str] = []
-    variation, freedom = variation_within(by_input([run.latency_ms for run in runs], inputs), interrupted=INTERRUPTED)
-    if not any(run.latency_ms for run in runs):
-        faults.append("no samples were taken")
-    elif freedom < LEAST_FREEDOM:
-        faults.append(f"{sum(len(run.latency_ms) for run in runs)} samples of {inputs} inputs are too few to judge")
-    elif variation > UNSTABLE_VARIATION:
-        faults.append(f"latency varies by {variation:.1%}, more than {UNSTABLE_VARIATION:.0%}")
-    elif variation > FLAGGED_VARIATION:
-        notes.append(f"latency varies by {variation:.1%}, more than {FLAGGED_VARIATION:.0%}")
-    if any(run.outputs != runs[0].outputs for run in runs):
-        notes.append("outputs differ from one process to the next")
-    faults.extend(throttling(before, after))
-    return Stability(stable=not faults, variation=variation, reasons=(*faults, *notes))
-
-
-def throttling(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What the firmware's throttling word says against a measurement; nothing where there is no such word."""
-    words = [machine.get("throttling") for machine in (before, after)]
-    if not all(isinstance(word, Mapping) for word in words):
-        return []
-    earlier, later = (int(str(word["raw"]), 16) for word in words if isinstance(word, Mapping))
-    found = []
-    if new := later & ~earlier:
-        found.append(f"the board was throttled while it was measured (new bits {new:#x})")
-    if lasting := earlier & later & THROTTLED_NOW:
-        found.append(f"the board was throttled before it was measured (bits {lasting:#x})")
-    return found

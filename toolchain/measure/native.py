@@ -23,6 +23,7 @@ PURPOSE = "run ExecuTorch artifacts"
 LIBRARIES = (
     "libexecutorch.so",
     "libexecutorch_backend_xnnpack.so",
+    "libexecutorch_etdump.so",
     "libexecutorch_kernels_optimized.so",
     "libexecutorch_kernels_quantized.so",
     "libexecutorch_threadpool.so",

@@ -1,14 +1,16 @@
-"""Measure an artifact that lies on a target: warm up, sample, start again; or only ask for its outputs.
+"""Measure an artifact that lies on a target: settle, warm up, sample, start again; or only ask for its outputs.
 
 In:  a target, the places of an artifact and its runtime on it, inputs (ids of texts, or images), one at a time or so
      many at once as the artifact takes, and a `Protocol`.
 Out: a `Measurement`; nothing of it stays on the target.
-Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', reading its result `results`'.
+Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', reading its result `results`', whether it
+can be trusted `stability`'s.
 """
 
 import json
 import posixpath
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,12 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.base import Target
-from toolchain.errors import TargetError
+from toolchain.errors import InputError, TargetError
 from toolchain.measure.measurement import Clock, Measurement, apart
 from toolchain.measure.results import RunnerResult, parse_result
 from toolchain.measure.runtimes import DeviceRuntime
+from toolchain.measure.settle import settled
+from toolchain.measure.stability import busiest
+from toolchain.measure.stats import by_run_and_input, half_width
 
+JOB, COLD_JOB = "job.json", "cold.json"
 PIXELS = "pixels.bin"  # the images of a job, one after another
+ETDUMP = "profile.etdp"
 START_LIMIT_S = 120.0  # for starting, hashing and loading on a slow card
 EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated machine may take
 
@@ -43,20 +50,31 @@ class Protocol:
     """How a measurement is taken. Each of `restarts` processes warms up for at least `warmup_runs` and `warmup_s`.
 
     It then takes at least `samples` and samples for `min_seconds`, in whole passes over the inputs, at least two of
-    them; `max_seconds` ends it early. Seconds are the target's.
+    them; `max_seconds` ends it early. Seconds are the target's. As long as half of the interval of the latency is more
+    than the share `precision` of it there are further processes, `extra_restarts` at most. Before all of them the
+    machine may take `settle_s` to come to rest, and with `cold` one process more loads the artifact from storage.
     """
 
-    restarts: int = 3
+    restarts: int = 7
     warmup_runs: int = 10
-    warmup_s: float = 2.0
+    warmup_s: float = 1.0
     samples: int = 100
-    min_seconds: float = 3.4
+    min_seconds: float = 1.5
     max_seconds: float = 20.0
+    precision: float = 0.01
+    extra_restarts: int = 0
+    settle_s: float = 0.0
+    cold: bool = False
+
+    @classmethod
+    def thorough(cls) -> Self:
+        """What a number to be believed takes: about half a minute."""
+        return cls(extra_restarts=8, settle_s=30.0, cold=True)
 
     @classmethod
     def quick(cls) -> Self:
         """For comparing during development: a few seconds in all."""
-        return cls(restarts=1, warmup_runs=5, warmup_s=0.3, samples=50, min_seconds=0.5, max_seconds=5.0)
+        return cls(restarts=3, warmup_runs=5, warmup_s=0.1, samples=50, min_seconds=0.2, max_seconds=5.0, settle_s=2.0)
 
     @classmethod
     def instructions(cls) -> Self:
@@ -73,7 +91,7 @@ class Protocol:
         """The protocol to use unless someone has a reason for another."""
         if clock == "instructions":
             return cls.instructions()
-        return cls.quick() if quick else cls()
+        return cls.quick() if quick else cls.thorough()
 
     def limit_s(self, emulated: bool) -> float:
         """How long one process may take by this machine's clock."""
@@ -108,14 +126,15 @@ def measure(
     protocol: Protocol | None = None,
     threads: int = 1,
     batch: int = 1,
+    cores: Sequence[int] = (),
     clock: Clock = "wall",
     facts: Facts | None = None,
     note: Note | None = None,
 ) -> Measurement:
     """Run the inputs, `batch` of them at once, as the protocol says and keep everything the runner saw.
 
-    `note` hears (processes done, of how many). Raises `RunnerError` when the runner fails, `TransferError` when the
-    artifact there has another hash, and what the target raises.
+    Only on these `cores`, where any are given. `note` hears (processes done, of how many). Raises `RunnerError` when
+    the runner fails, `TransferError` when the artifact there has another hash, and what the target raises.
     """
     (measurement,) = measure_in_turn(
         target,
@@ -124,6 +143,7 @@ def measure(
         protocol=protocol,
         threads=threads,
         batch=batch,
+        cores=cores,
         clock=clock,
         facts=facts,
         note=note,
@@ -139,53 +159,124 @@ def measure_in_turn(
     protocol: Protocol | None = None,
     threads: int = 1,
     batch: int = 1,
+    cores: Sequence[int] = (),
     clock: Clock = "wall",
     profile: bool = False,
+    etdump: Path | None = None,
     facts: Facts | None = None,
     note: Note | None = None,
 ) -> tuple[Measurement, ...]:
     """Measure artifacts to be compared: a process of each, then the next of each, and so on.
 
     A machine that grows warm or busy on the way does so for all of them. With `profile` each process then also tells
-    the time of its operators. Otherwise as `measure`.
+    the time of its operators; `etdump` is where an ETDump of the first one is brought. Otherwise as `measure`.
     """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
     calls = together(inputs, batch)
-    before = dict(read(target))
-    results: list[list[RunnerResult]] = [[] for _ in contenders]
-    turns = [place for _ in range(protocol.restarts) for place in range(len(contenders))]
+    if etdump is not None and contenders[0][1].runtime.name != "executorch":
+        raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
+    at_rest = settled(target, protocol.settle_s) if protocol.settle_s else None
+    before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
+    turns = [_Turns(target, each, runtime, calls, protocol, before) for each, runtime in contenders]
     with ExitStack() as jobs:
-        placed = [
-            jobs.enter_context(job_on(target, each, calls, protocol, threads, batch=batch, profile=profile))
-            for each, _ in contenders
-        ]
-        for done, place in enumerate(turns, start=1):
-            artifact, runtime = contenders[place]
-            results[place].append(_run(target, placed[place], artifact, runtime, len(calls), protocol))
-            if note is not None:
-                note(done, len(turns))
+        for place, each in enumerate(turns):
+            dumped = etdump is not None and place == 0
+            job = job_on(
+                target,
+                each.artifact,
+                calls,
+                protocol,
+                threads,
+                batch=batch,
+                cores=cores,
+                profile=profile,
+                etdump=dumped,
+            )
+            each.job = jobs.enter_context(job)
+        for each in turns if protocol.cold else ():
+            each.run_cold()
+        most = protocol.restarts + protocol.extra_restarts
+        while len(turns[0].results) < most and not all(each.is_enough for each in turns):
+            for each in turns:
+                each.run()
+                if note is not None:
+                    done = sum(len(one.results) for one in turns)
+                    note(done, max(done, protocol.restarts * len(turns)))
+        if etdump is not None:
+            target.get(turns[0].job.with_name(ETDUMP), etdump)
     after = dict(read(target))
+    after["busiest"] = busiest(before, after)
+    for machine in (before, after):
+        machine.pop("processes", None)
     return tuple(
         Measurement(
-            artifact=artifact.path.name,
-            artifact_bytes=artifact.size_bytes,
-            runtime=runtime.runtime.name,
-            runtime_version=runs[0].runtime_version,
-            sha256=artifact.sha256,
+            artifact=each.artifact.path.name,
+            artifact_bytes=each.artifact.size_bytes,
+            runtime=each.runtime.runtime.name,
+            runtime_version=each.results[0].runtime_version,
+            sha256=each.artifact.sha256,
             target=target.address,
             emulated=target.emulated,
             clock=clock,
             threads=threads,
             batch=batch,
             examples=len(inputs),
-            input_lengths=tuple(int(np.size(each)) for each in calls),
-            runs=tuple(runs),
+            cores=tuple(cores),
+            input_lengths=tuple(int(np.size(call)) for call in calls),
+            runs=tuple(each.results),
+            cold=each.cold,
+            took_s=each.took_s,
             machine_before=before,
             machine_after=after,
         )
-        for (artifact, runtime), runs in zip(contenders, results, strict=True)
+        for each in turns
     )
+
+
+class _Turns:
+    """The processes of one contender, one after another as it is its turn."""
+
+    def __init__(
+        self,
+        target: Target,
+        artifact: RemoteArtifact,
+        runtime: RemoteRuntime,
+        calls: Inputs,
+        protocol: Protocol,
+        machine: Mapping[str, Any],
+    ) -> None:
+        self.artifact, self.runtime = artifact, runtime
+        self.job = PurePosixPath()
+        self.results: list[RunnerResult] = []
+        self.cold: RunnerResult | None = None
+        self.took_s = 0.0
+        self._target, self._calls, self._protocol, self._machine = target, calls, protocol, machine
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are as many processes as the protocol wants, and the latency is known as well as it asks."""
+        if len(self.results) < self._protocol.restarts:
+            return False
+        runs = [each.latency_ms for each in self.results]
+        width = half_width(by_run_and_input(runs, len(self._calls)))
+        return width is None or width <= self._protocol.precision
+
+    def run(self) -> None:
+        """One process more."""
+        self.results.append(self._ran(self.job, sampled=self._protocol.samples > 0))
+
+    def run_cold(self) -> None:
+        """A process that reads the artifact from storage and gives each input once."""
+        self.cold = self._ran(self.job.with_name(COLD_JOB), sampled=False)
+
+    def _ran(self, job: PurePosixPath, *, sampled: bool) -> RunnerResult:
+        begun = time.monotonic()
+        found = _run(
+            self._target, job, self.artifact, self.runtime, len(self._calls), self._protocol, sampled, self._machine
+        )
+        self.took_s += time.monotonic() - begun
+        return found
 
 
 def infer(
@@ -200,7 +291,7 @@ def infer(
     """The artifact's output for each input, flattened, asked for `batch` of them at once; raises as `measure` does."""
     protocol, calls = Protocol.outputs_only(), together(inputs, batch)
     with job_on(target, artifact, calls, protocol, threads, batch=batch) as job:
-        outputs = _run(target, job, artifact, runtime, len(calls), protocol).outputs
+        outputs = _run(target, job, artifact, runtime, len(calls), protocol, False, {}).outputs
     return apart(outputs, batch, len(inputs))
 
 
@@ -228,17 +319,22 @@ def job_on(
     threads: int,
     *,
     batch: int = 1,
+    cores: Sequence[int] = (),
     profile: bool = False,
+    etdump: bool = False,
 ) -> Iterator[PurePosixPath]:
     """Put a job and its inputs, already `together`, into a directory of their own on the target.
 
-    It goes when the context ends.
+    It goes when the context ends. Where the protocol wants a cold start, `COLD_JOB` lies beside the job.
     """
     directory = target.home / "jobs" / uuid.uuid4().hex
-    documents = {
-        "job.json": job_document(artifact, directory, protocol, threads, len(inputs), batch=batch, profile=profile),
-        "vectors.json": _vectors(inputs),
-    }
+    job = job_document(
+        artifact, directory, protocol, threads, len(inputs), batch=batch, cores=cores, profile=profile, etdump=etdump
+    )
+    documents = {JOB: job, "vectors.json": _vectors(inputs)}
+    if protocol.cold:
+        documents[COLD_JOB] = {**job, "cold": True, "samples": 0, "profile": False}
+        documents[COLD_JOB].pop("etdump", None)
     try:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as here:
             if isinstance(inputs, np.ndarray):
@@ -249,7 +345,7 @@ def job_on(
                 local = Path(here, name)
                 local.write_text(json.dumps(document), encoding="utf-8")
                 target.put(local, directory / name)
-        yield directory / "job.json"
+        yield directory / JOB
     finally:
         with suppress(TargetError):  # a lost machine was reported already
             target.run(["rm", "-rf", str(directory)], timeout_s=60)
@@ -275,7 +371,9 @@ def job_document(
     inputs: int,
     *,
     batch: int = 1,
+    cores: Sequence[int] = (),
     profile: bool = False,
+    etdump: bool = False,
 ) -> dict[str, Any]:
     """The job for a runner whose job file lies in that directory of the target; each input has `batch` examples."""
     path = artifact.path
@@ -293,7 +391,9 @@ def job_document(
         "max_seconds": protocol.max_seconds,
         "lengths": list(artifact.lengths),
         "batch": batch,
+        "cores": list(cores),
         "profile": profile,
+        **({"etdump": ETDUMP} if etdump else {}),
     }
 
 
@@ -304,13 +404,15 @@ def _run(
     runtime: RemoteRuntime,
     inputs: int,
     protocol: Protocol,
+    sampled: bool,
+    machine: Mapping[str, Any],
 ) -> RunnerResult:
     command = runtime.runtime.command(runtime.directory, job)
     completed = target.run(command, timeout_s=protocol.limit_s(target.emulated))
-    return parse_result(completed, sha256=artifact.sha256, inputs=inputs, sampled=protocol.samples > 0)
+    return parse_result(completed, sha256=artifact.sha256, inputs=inputs, sampled=sampled, machine=machine)
 
 
 def _read_facts(target: Target) -> Mapping[str, Any]:
-    from targets.facts import read_facts
+    from targets.facts import MACHINE, WATCHED, read_facts
 
-    return dict(read_facts(target))
+    return read_facts(target, {**MACHINE, **WATCHED})

@@ -2,24 +2,35 @@
 
 In:  a `Completed` command whose program was a runner, and what it was asked to do.
 Out: a validated `RunnerResult`, or a `TargetError` that says in one sentence what happened on the device.
+Which feature of a core an unknown instruction belongs to is `instructions`' concern.
 """
 
 import re
 import signal
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from targets.base import Completed
 from toolchain.errors import RunnerError, TransferError
+from toolchain.measure.instructions import missing_feature, unknown_instruction
 from toolchain.profiles import Runtime
 
 LARGEST_RESULT = 64 << 20
 SHOWN = 300
+MEMORY_LINE = "edgewright-memory"  # what a runner tells of its memory on standard error, phase by phase
+PHASES = {
+    "start": "before the model was loaded",
+    "loaded": "once the model was loaded",
+    "first": "once every input had run",
+    "steady": "after the last sample",
+}
 
 Milliseconds = Annotated[FiniteFloat, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=-1)]  # -1: the kernel did not say
 Peak = Annotated[int, Field(gt=0)]
+Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 
 class _Read(BaseModel):
@@ -35,11 +46,57 @@ class OperatorTime(_Read):
     ms: Milliseconds
 
 
+class PhaseMemory(_Read):
+    """Resident memory at the end of a phase, what of it no file stands behind, and the highest within the phase."""
+
+    phase: Literal["start", "loaded", "first", "steady"]
+    rss_bytes: Bytes
+    anonymous_bytes: Bytes
+    file_bytes: Bytes
+    peak_bytes: Bytes
+
+
+class MachineState(_Read):
+    """The machine at one moment of the sampling, `s` seconds after its start; None is what it does not tell.
+
+    Clock and temperature are the highest of all cores and zones; `throttled` is a Raspberry Pi's word, in hex.
+    """
+
+    s: Seconds
+    clock_khz: FiniteFloat | None = None
+    temperature_mc: FiniteFloat | None = None
+    throttled: Annotated[str, Field(max_length=40, pattern="^(0x)?[0-9a-fA-F]{1,16}$")] | None = None
+
+
+class SourceEnergy(_Read):
+    """What a meter of the machine, such as a rail or the processor's package, counted while samples were taken."""
+
+    source: Annotated[str, Field(max_length=100)]
+    joules: FiniteFloat
+
+
+class Sampling(_Read):
+    """The time in which samples were taken: whose processor time it was, and how the machine was doing.
+
+    `own_cpu_s` is the runner's, `all_cpu_s` everybody's, `steal_s` what the machine's own host took; None is what the
+    kernel does not tell. `preemptions` are the times another program was let in; `suspended_s` is sleep.
+    """
+
+    seconds: Seconds
+    own_cpu_s: Seconds
+    all_cpu_s: FiniteFloat | None = None
+    steal_s: FiniteFloat | None = None
+    preemptions: Annotated[int, Field(ge=0)] = 0
+    suspended_s: Seconds = 0.0
+    states: tuple[MachineState, ...] = ()
+    energy: tuple[SourceEnergy, ...] = ()
+
+
 class RunnerResult(_Read):
     """One process of a runner: it loaded an artifact, ran each input once, then sampled. Times in ms.
 
     `operators` and `profiled_ms`, the whole inference while one looks, are there where a profile was asked for and the
-    runtime tells.
+    runtime tells; `sampling` where samples were taken.
     """
 
     schema_: Literal[1] = Field(alias="schema")
@@ -52,9 +109,8 @@ class RunnerResult(_Read):
     latency_ms: tuple[Milliseconds, ...]
     outputs: tuple[tuple[FiniteFloat, ...], ...]
     peak_rss_bytes: Peak
-    rss_start_bytes: Bytes
-    rss_loaded_bytes: Bytes
-    rss_steady_bytes: Bytes
+    memory: tuple[PhaseMemory, ...]
+    sampling: Sampling | None = None
     operators: tuple[OperatorTime, ...] = ()
     profiled_ms: Milliseconds | None = None
 
@@ -68,8 +124,10 @@ class _Failure(_Read):
     error: _Error
 
 
-def parse_result(completed: Completed, *, sha256: str, inputs: int, sampled: bool) -> RunnerResult:
-    """The result of a runner that was asked to run so many `inputs` of that artifact.
+def parse_result(
+    completed: Completed, *, sha256: str, inputs: int, sampled: bool, machine: Mapping[str, Any] | None = None
+) -> RunnerResult:
+    """The result of a runner that was asked to run so many `inputs` of that artifact; `machine` are facts about it.
 
     Raises `TransferError` when the artifact on the device is not the one that was meant, `RunnerError` for all else.
     """
@@ -79,7 +137,7 @@ def parse_result(completed: Completed, *, sha256: str, inputs: int, sampled: boo
     if text.lstrip().startswith("{") and '"error"' in text[:200]:
         raise _told(text)
     if completed.status != 0:
-        raise RunnerError(how_it_ended(completed))
+        raise RunnerError(how_it_ended(completed, machine or {}))
     try:
         result = RunnerResult.model_validate_json(text)
     except ValidationError as error:
@@ -89,15 +147,17 @@ def parse_result(completed: Completed, *, sha256: str, inputs: int, sampled: boo
     return result
 
 
-def how_it_ended(completed: Completed) -> str:
-    """One sentence on a runner that ended without a result document."""
+def how_it_ended(completed: Completed, machine: Mapping[str, Any]) -> str:
+    """One sentence on a runner that ended without a result document, with what the machine's facts add to it."""
     status, said = completed.status, last_words(completed.stderr)
     number = -status if status < 0 else status - 128
     if number == signal.SIGKILL:
         return (
-            "the runner was killed on the device, most likely because its memory ran out; "
-            "use a smaller artifact or close what else runs there"
+            "the runner was killed on the device, most likely because its memory ran out"
+            f"{_held(completed.stderr, machine)}; use a smaller artifact or close what else runs there"
         )
+    if number == signal.SIGILL:
+        return f"the runner crashed on the device with SIGILL: {_unknown(completed.stderr, machine)}"
     if 0 < number < signal.NSIG:
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         return f"the runner crashed on the device with {name}: {said}"
@@ -111,9 +171,37 @@ def how_it_ended(completed: Completed) -> str:
     return f"the runner ended with status {status} and no result: {said}"
 
 
+def _held(stderr: str, machine: Mapping[str, Any]) -> str:
+    """What it held when it was last seen, and what there is."""
+    seen = re.findall(rf"^{MEMORY_LINE} ([a-z]+) (\d+)$", stderr, re.M)
+    parts = []
+    if seen:
+        phase, held = seen[-1]
+        parts.append(f"it held {int(held) / 1e6:.0f} MB {PHASES.get(phase, 'when it was last seen')}")
+    ram, limit = machine.get("ram_bytes"), machine.get("memory_limit_bytes")
+    if isinstance(limit, int) and not (isinstance(ram, int) and limit >= ram):
+        parts.append(f"it may have {limit / 1e6:.0f} MB, the limit of its control group")
+    elif isinstance(ram, int):
+        free = machine.get("ram_available_bytes")
+        rest = f", of which {free / 1e6:.0f} MB were free before" if isinstance(free, int) else ""
+        parts.append(f"the machine has {ram / 1e6:.0f} MB{rest}")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _unknown(stderr: str, machine: Mapping[str, Any]) -> str:
+    """The instruction that the core does not know, by the feature it belongs to."""
+    core, word = machine.get("cpu_model") or "its core", unknown_instruction(stderr)
+    features = machine.get("cpu_features")
+    found = missing_feature(word, features if isinstance(features, list) else None)
+    if found is None:
+        told = "" if word is None else f" ({word:#010x})"
+        return f"it met an instruction{told} that {_shown(str(core))} does not have; build the runtime for that core"
+    return f"it met an instruction of {found}, which {_shown(str(core))} does not have; build the runtime for that core"
+
+
 def last_words(stderr: str) -> str:
     """The last line of what a program complained of, made safe to show."""
-    lines = [line for line in stderr[-20_000:].splitlines() if line.strip()]
+    lines = [line for line in stderr[-20_000:].splitlines() if line.strip() and not line.startswith(MEMORY_LINE)]
     return _shown(lines[-1]) if lines else "it said nothing"
 
 

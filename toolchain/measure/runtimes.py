@@ -22,6 +22,7 @@ from toolchain.places import cache_dir
 
 MACHINES = ("x86_64", "aarch64")
 RUNNER_SCRIPT = "python_runner.py"
+RUNNER_SCRIPTS = (RUNNER_SCRIPT, "machine_watch.py")
 SITE = "site"
 DEFAULT_PYTHON = "3.11"
 # NumPy leaves old Pythons behind; for those, the last version that still has wheels.
@@ -142,7 +143,7 @@ def host_python(runtime: str) -> DeviceRuntime:
     wheel = WHEELS[runtime]
     version = installed_version(wheel.package, wheel.purpose)
     argv = ("env", *ENVIRONMENT, sys.executable, f"{{runtime}}/{RUNNER_SCRIPT}", runtime, "{job}")
-    files = MappingProxyType({RUNNER_SCRIPT: _runner_script(wheel.purpose)})
+    files = MappingProxyType(_runner_scripts(wheel.purpose))
     return DeviceRuntime(name=runtime, version=version, files=files, argv=argv)
 
 
@@ -167,7 +168,7 @@ def device_python(runtime: str, machine: str, python: str, *, interpreter: str =
 
     site = made_once(cache_dir("runtimes") / name, make)
     files = {f"{SITE}/{path.relative_to(site).as_posix()}": path for path in sorted(site.rglob("*")) if path.is_file()}
-    files[RUNNER_SCRIPT] = _runner_script(wheel.purpose)
+    files.update(_runner_scripts(wheel.purpose))
     paths = (f"PYTHONPATH={{runtime}}/{SITE}", "PYTHONDONTWRITEBYTECODE=1")
     argv = ("env", *ENVIRONMENT, *paths, interpreter, f"{{runtime}}/{RUNNER_SCRIPT}", runtime, "{job}")
     return DeviceRuntime(name=runtime, version=version, files=MappingProxyType(files), argv=argv)
@@ -208,8 +209,9 @@ def leave_only_bytecode(folder: Path) -> None:
         source.unlink()
 
 
-def _runner_script(purpose: str) -> Path:
+def _runner_scripts(purpose: str) -> dict[str, Path]:
     package = installed_folder("device_scripts")
-    if package is None or not (package / RUNNER_SCRIPT).is_file():
+    found = {name: package / name for name in RUNNER_SCRIPTS} if package else {}
+    if not found or not all(path.is_file() for path in found.values()):
         raise EnvironmentFaultError(f"device_scripts/{RUNNER_SCRIPT}", purpose, "install edgewright again")
-    return package / RUNNER_SCRIPT
+    return found

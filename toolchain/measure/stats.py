@@ -5,9 +5,11 @@ Out: percentiles, spreads and intervals in the same unit.
 What a spread means for a measurement is `measurement`'s decision.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +32,12 @@ class Summary:
     high: float
 
 
-def summarize(samples: Sequence[float]) -> Summary | None:
-    """The summary, or None of no samples."""
+def summarize(runs: Sequence[Sequence[float]]) -> Summary | None:
+    """The summary of the samples of all runs, each of a process of its own; None of no samples."""
+    samples = list(chain.from_iterable(runs))
     if not samples:
         return None
-    low, high = median_interval(samples)
+    low, high = median_interval(runs)
     p50, p90, p99 = (percentile(samples, share) for share in (50, 90, 99))
     mean, mad = float(np.mean(samples)), median_absolute_deviation(samples)
     return Summary(count=len(samples), p50=p50, p90=p90, p99=p99, mean=mean, mad=mad, low=low, high=high)
@@ -53,11 +56,25 @@ def median_absolute_deviation(samples: Sequence[float]) -> float:
     return float(np.median(np.abs(values - np.median(values))))
 
 
-def median_interval(samples: Sequence[float], *, confidence: float = CONFIDENCE, seed: int = 0) -> tuple[float, float]:
-    """The percentile bootstrap interval of the median (Efron, 1979); (nan, nan) of no samples."""
-    if not samples:
+def median_interval(
+    runs: Sequence[Sequence[float]], *, confidence: float = CONFIDENCE, seed: int = 0
+) -> tuple[float, float]:
+    """The bootstrap interval of the median of samples that come in runs; (nan, nan) of no samples.
+
+    Processes differ from each other by more than their own samples do (Kalibera & Jones, "Rigorous benchmarking in
+    reasonable time", 2013), so runs are drawn first and then samples of each. What a few runs tell too little of is
+    made up for by the expanded percentiles of Hesterberg ("What teachers should know about the bootstrap", 2015).
+    Of one run it is the interval of its own samples alone.
+    """
+    taken = [run for run in runs if run]
+    if not taken:
         return float("nan"), float("nan")
-    return _middle(_medians(samples, np.random.default_rng(seed)), confidence)
+    draw = np.random.default_rng(seed)
+    medians = np.asarray([_medians(run, draw) for run in taken])
+    found = np.median(_of_drawn_runs(medians, _drawn_runs(len(taken), draw)), axis=0)
+    low, high = _middle(found, _expanded(confidence, len(taken)))
+    whole = percentile(list(chain.from_iterable(taken)), 50)
+    return min(low, whole), max(high, whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +86,81 @@ class Ratio:
     high: float
 
 
-def ratio(above: Sequence[Sequence[float]], below: Sequence[Sequence[float]], *, seed: int = 0) -> Ratio | None:
-    """The ratio of what two things take for the same inputs, whose samples come in groups, one for each input.
+Grouped = Sequence[Sequence[Sequence[float]]]
+"""Samples by run and, in it, by input, as `by_run_and_input` gives them."""
 
-    What a thing takes is the mean over inputs of each one's median, and a resample takes samples of each input from
-    its own: how far inputs lie apart makes no interval wider. None where a group has no samples.
+
+def ratio(above: Grouped, below: Grouped, *, in_turn: bool = False, seed: int = 0) -> Ratio | None:
+    """The ratio of what two things take for the same inputs.
+
+    What a thing takes is the mean over runs, and in each over inputs, of the median of the samples, and a resample
+    takes samples of each input from its own: how far inputs lie apart makes no interval wider. Runs are drawn as for
+    `median_interval`; pairs of them where the two were measured `in_turn`, so that what slowed both cancels. None
+    where a group has no samples.
     """
-    if not above or not below or not all(map(len, (*above, *below))):
+    if not above or not below or not all(len(group) for run in (*above, *below) for group in run):
         return None
     draw = np.random.default_rng(seed)
-    value = np.mean([np.median(group) for group in above]) / np.mean([np.median(group) for group in below])
-    resampled = [np.mean([_medians(group, draw) for group in groups], axis=0) for groups in (above, below)]
-    low, high = _middle(resampled[0] / resampled[1], CONFIDENCE)
-    return Ratio(value=float(value), low=low, high=high)
+    values = [np.asarray([_mean_median(run) for run in runs]) for runs in (above, below)]
+    medians = [np.asarray([_mean_of_medians(run, draw) for run in runs]) for runs in (above, below)]
+    together = in_turn and len(above) == len(below)
+    first = _drawn_runs(len(above), draw)
+    second = first if together else _drawn_runs(len(below), draw)
+    resampled = [np.mean(_of_drawn_runs(*each), axis=0) for each in zip(medians, (first, second), strict=True)]
+    low, high = _middle(resampled[0] / resampled[1], _expanded(CONFIDENCE, min(len(above), len(below))))
+    return Ratio(value=float(np.mean(values[0]) / np.mean(values[1])), low=low, high=high)
+
+
+def half_width(grouped: Grouped, *, seed: int = 0) -> float | None:
+    """How well is known what a thing takes, as `ratio` understands it: half of the 95 % interval, as a share of it.
+
+    None where a group has no samples.
+    """
+    if not grouped or not all(len(group) for run in grouped for group in run):
+        return None
+    draw = np.random.default_rng(seed)
+    medians = np.asarray([_mean_of_medians(run, draw) for run in grouped])
+    found = np.mean(_of_drawn_runs(medians, _drawn_runs(len(grouped), draw)), axis=0)
+    low, high = _middle(found, _expanded(CONFIDENCE, len(grouped)))
+    return (high - low) / (high + low) if high + low > 0 else None
+
+
+def _mean_median(run: Sequence[Sequence[float]]) -> float:
+    return float(np.mean([np.median(group) for group in run]))
+
+
+def _mean_of_medians(run: Sequence[Sequence[float]], draw: np.random.Generator) -> NDArray[np.float64]:
+    return np.asarray(np.mean([_medians(group, draw) for group in run], axis=0))
+
+
+def _drawn_runs(count: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """Which runs each resample has, (count, RESAMPLES)."""
+    return draw.integers(0, count, size=(count, RESAMPLES))
+
+
+def _of_drawn_runs(medians: NDArray[np.float64], runs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(runs, RESAMPLES) → the same, of the runs that were drawn."""
+    return np.take_along_axis(medians, runs, axis=0)
+
+
+def _expanded(confidence: float, runs: int) -> float:
+    """The confidence to take percentiles at, so that an interval of few runs covers what it says."""
+    if runs == 1:
+        return confidence
+    reach = _student_t((1 + confidence) / 2, runs - 1) * math.sqrt(runs / (runs - 1))
+    return 1 - 2 * NormalDist().cdf(-reach)
+
+
+def _student_t(level: float, freedom: int) -> float:
+    """The quantile of Student's t by its expansion (Abramowitz & Stegun, 26.7.5); too small for one degree alone."""
+    z = NormalDist().inv_cdf(level)
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return math.fsum(term / freedom**power for power, term in enumerate(terms))
 
 
 def _medians(samples: Sequence[float], draw: np.random.Generator) -> NDArray[np.float64]:
@@ -132,6 +211,11 @@ def variation_within(groups: Sequence[Sequence[float]], *, interrupted: float = 
     freedom = max(1, len(pooled) - left_out - len(shares))
     squares = float(((pooled[: len(pooled) - left_out] - 1) ** 2).sum())
     return float(np.sqrt(squares / freedom)), freedom
+
+
+def by_run_and_input(runs: Sequence[Sequence[float]], inputs: int) -> list[list[list[float]]]:
+    """Samples that cycle through inputs in order, by run and in it by input."""
+    return [[list(run[place::inputs]) for place in range(inputs)] for run in runs if run]
 
 
 def by_input(runs: Sequence[Sequence[float]], inputs: int) -> list[list[float]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.measure.measurement import Clock
-from toolchain.measure.stats import by_input, percentile, ratio
+from toolchain.measure.stats import Grouped, by_run_and_input, percentile, ratio
 from toolchain.reading import faults_of
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
@@ -78,6 +78,7 @@ class Measured(_Read):
     artifact: MeasuredArtifact
     threads: Annotated[int, Field(gt=0)]
     batch: Annotated[int, Field(gt=0)] = 1
+    cores: tuple[int, ...] = ()
     input_lengths: tuple[int, ...] = ()
     latency_ms: MeasuredLatency
     runs: tuple[Annotated[int, Field(ge=0)], ...]
@@ -99,11 +100,15 @@ class Measured(_Read):
         return self
 
     @property
-    def latency_by_input(self) -> list[list[float]]:
-        """The samples of each input; all in one group where an earlier version did not say how many inputs."""
+    def latency_by_run(self) -> list[list[float]]:
+        """The samples of each process."""
         rest = iter(self.latency_ms.samples)
-        runs = [[next(rest) for _ in range(count)] for count in self.runs]
-        return by_input(runs, len(self.input_lengths)) if self.input_lengths else [list(chain.from_iterable(runs))]
+        return [list(islice(rest, count)) for count in self.runs]
+
+    @property
+    def grouped_ms(self) -> Grouped:
+        """The samples by run and input; all inputs are one where an earlier version did not say how many there were."""
+        return by_run_and_input(self.latency_by_run, len(self.input_lengths) or 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,9 +208,8 @@ def compare(before: Measured, after: Measured) -> Comparison:
 
 
 def _latency(before: Measured, after: Measured) -> Difference | None:
-    groups = [each.latency_by_input for each in (after, before)]
-    if len(groups[0]) != len(groups[1]):  # other inputs, which is an obstacle; forced, the whole is compared
-        groups = [[list(chain.from_iterable(each))] for each in groups]
+    other = len(before.input_lengths) != len(after.input_lengths)  # an obstacle; forced, the whole is compared
+    groups = [by_run_and_input(each.latency_by_run, 1) if other else each.grouped_ms for each in (after, before)]
     if (found := ratio(*groups)) is None:
         return None
     return Difference(
@@ -230,6 +234,7 @@ def _obstacles(before: Measured, after: Measured) -> Iterator[str]:
         ("runtimes", _runtime(before), _runtime(after)),
         ("numbers of threads", before.threads, after.threads),
         ("batches", before.batch, after.batch),
+        ("cores", list(before.cores) or "any", list(after.cores) or "any"),
     ):
         if one != other:
             yield f"they have other {what}: {one} and {other}"

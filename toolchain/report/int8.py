@@ -88,7 +88,7 @@ def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measure
     """An artifact and its float twin as they were measured in turn on a target."""
     ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, twin))
     row = _row(manifest, artifact, ours, theirs)
-    found = ratio(twin.latency_by_input, measured.latency_by_input)
+    found = ratio(twin.grouped_ms, measured.grouped_ms, in_turn=True)
     return replace(row, speedup=found.value, low=found.low, high=found.high) if found else row
 
 

@@ -200,7 +200,7 @@ def _side_by_side(measured: Sequence[Measured]) -> Table:
             each.name or each.bundle,
             each.target,
             f"{each.artifact.runtime} {each.artifact.runtime_version}",
-            UNKNOWN if (found := summarize(each.latency_ms.samples)) is None else f"{found.p50:.4g} ms",
+            UNKNOWN if (found := summarize(each.latency_by_run)) is None else f"{found.p50:.4g} ms",
             _megabytes(each.peak_rss_bytes),
             _megabytes(each.artifact.bytes),
             UNKNOWN if each.score is None else f"{each.score:.4f}",
@@ -343,7 +343,7 @@ def _measurement(measured: Measured, compression: Compression | None, *, picture
         notes.append(CLOCK_NOTES[measured.clock])
     if not measured.stable:
         notes.append(f"Not stable: {'; '.join(measured.reasons) or 'it does not say why'}.")
-    summary = summarize(measured.latency_ms.samples)
+    summary = summarize(measured.latency_by_run)
     artifact = measured.artifact
     facts = [
         ("artifact", f"{artifact.file}, {_megabytes(artifact.bytes)}"),

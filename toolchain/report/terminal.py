@@ -63,14 +63,19 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
         _facts(
             ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
             (_measured_at_once(summary), _latencies(summary["latency_ms"])),
+            *_spread(summary["latency_ms"], summary.get("runs", ())),
             ("examples a second", _number(summary.get("examples_per_second"), "")),
             *_expected(summary),
             ("load", _number(summary.get("load_ms"), " ms")),
             ("first inference", _number(summary.get("first_inference_ms"), " ms")),
+            *_cold(summary.get("cold")),
             ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
+            *_phases(summary.get("memory") or {}),
+            *_energy(summary.get("energy_mj") or {}),
             ("outputs", _parity(summary.get("parity"))),
             ("stable", _plain(summary.get("stable"))),
         ),
+        *(Text(reason, style="yellow" if summary.get("stable") else "red") for reason in summary.get("reasons") or ()),
     ]
     if against := summary.get("against_float"):
         parts.append(_int8_verdict(against))
@@ -85,6 +90,34 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
 def _measured_at_once(summary: Mapping[str, Any]) -> str:
     batch = summary.get("batch", 1)
     return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
+
+
+def _spread(latency: Mapping[str, Any], runs: Sequence[int]) -> Iterable[tuple[str, str]]:
+    """The interval of the median, and how many processes it rests on."""
+    if latency.get("low") is not None:
+        spans = f"{_rounded(latency['low'])} to {_rounded(latency['high'])} ms (95 %)"
+        yield "median", f"{spans}, {sum(runs)} samples of {len(runs)} {'process' if len(runs) == 1 else 'processes'}"
+
+
+def _cold(cold: Mapping[str, Any] | None) -> Iterable[tuple[str, str]]:
+    """The first process, which read the artifact from storage."""
+    if cold:
+        load, first = (_number(cold[name], " ms") for name in ("load_ms", "first_inference_ms"))
+        yield "from storage", f"load {load}, first inference {first}"
+
+
+def _phases(memory: Mapping[str, Mapping[str, int]]) -> Iterable[tuple[str, str]]:
+    """What of the memory is whose: the runner's alone, and at the end the model's own and what is mapped from files."""
+    start, steady = memory.get("start", {}), memory.get("steady", {})
+    if "rss_bytes" in start and {"anonymous_bytes", "file_bytes"} <= steady.keys():
+        kinds = f"{_megabytes(steady['anonymous_bytes'])} anonymous, {_megabytes(steady['file_bytes'])} of files"
+        yield "memory at the end", f"{kinds}; the runner alone has {_megabytes(start['rss_bytes'])}"
+
+
+def _energy(energy_mj: Mapping[str, float]) -> Iterable[tuple[str, str]]:
+    """By the machine's own meters, with all that ran on it."""
+    if energy_mj:
+        yield "energy of one", ", ".join(f"{_number(value, ' mJ')} ({name})" for name, value in energy_mj.items())
 
 
 def _expected(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,90 @@
+from typing import Any
+
+import pytest
+
+from tests.measure.examples import SHA256, completed, result_document
+from toolchain.measure.results import RunnerResult, parse_result
+from toolchain.measure.settle import is_at_rest
+from toolchain.measure.stability import busiest, judged
+
+
+def run(scale: float = 1.0, **sampling: Any) -> RunnerResult:
+    """A process of twenty samples; `sampling` says what the machine was doing meanwhile."""
+    told = {"seconds": 2.0, "own_cpu_s": 2.0, "all_cpu_s": 2.02, "steal_s": 0.0, **sampling}
+    document = result_document(latency_ms=[scale, 5 * scale] * 10, sampling=told)
+    return parse_result(completed(document), sha256=SHA256, inputs=2, sampled=True)
+
+
+def said(*runs: RunnerResult, before: Any = None, after: Any = None, by_instructions: bool = False) -> tuple[bool, str]:
+    found = judged(runs, inputs=2, before=before or {}, after=after or {}, by_instructions=by_instructions)
+    return found.stable, "; ".join(found.reasons)
+
+
+def test_a_machine_to_ourselves_gives_nothing_to_remark() -> None:
+    assert said(*[run(1 + 0.001 * place) for place in range(7)]) == (True, "")
+
+
+def test_other_programs_make_a_measurement_unstable_and_are_named() -> None:
+    after = {"busiest": [{"name": "cc1plus", "cores": 0.9}]}
+    stable, reasons = said(*[run(all_cpu_s=3.9) for _ in range(3)], after=after)
+    assert not stable
+    assert reasons == "other programs kept 0.95 cores busy while it was measured (cc1plus)"
+    assert said(*[run(all_cpu_s=2.3) for _ in range(3)])[0]
+    assert "0.15 cores" in said(*[run(all_cpu_s=2.3) for _ in range(3)])[1]
+    assert said(*[run(all_cpu_s=3.9) for _ in range(3)], by_instructions=True) == (True, "")
+
+
+def test_a_kernel_that_does_not_tell_whose_time_it_was_is_not_held_against_it() -> None:
+    assert said(*[run(all_cpu_s=None, steal_s=None) for _ in range(3)]) == (True, "")
+
+
+def test_time_that_a_host_took_and_sleep_make_a_measurement_unstable() -> None:
+    assert said(run(steal_s=0.5)) == (False, "the machine's own host took 25% of a core while it was measured")
+    assert said(run(), run(suspended_s=7.0)) == (
+        False,
+        "the machine slept, or its clock jumped, for 7.00 s while it was measured",
+    )
+
+
+def test_processes_that_differ_by_much_make_a_measurement_unstable() -> None:
+    stable, reasons = said(run(1.0), run(1.15), run(0.9), run(1.0), run(1.1))
+    assert not stable
+    assert "after 5 processes the latency is known to" in reasons
+
+
+def test_a_clock_that_moves_is_remarked() -> None:
+    states = [{"s": 0.0, "clock_khz": 1_800_000.0}, {"s": 0.25, "clock_khz": 1_500_000.0}]
+    assert said(run(states=states)) == (True, "the clock moved between 1500 and 1800 MHz while it was measured")
+
+
+def test_throttling_that_came_and_went_between_two_looks_is_seen() -> None:
+    words = {"throttling": {"raw": "0x0"}}
+    states = [{"s": 0.0, "throttled": "0"}, {"s": 0.25, "throttled": "4"}, {"s": 0.5, "throttled": "0"}]
+    stable, reasons = said(run(states=states), before=words, after=words)
+    assert not stable
+    assert "new bits 0x4" in reasons
+
+
+def test_a_machine_that_did_not_come_to_rest_is_remarked() -> None:
+    assert said(run(), before={"settled": False})[1] == "the machine had not come to rest when it was measured"
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "at_rest"),
+    [
+        ((10.0, 5.0, 50.0), (11.0, 5.05, 49.9), True),
+        ((10.0, 5.0, 50.0), (11.0, 5.5, 50.0), False),
+        ((10.0, 5.0, 50.0), (11.0, 5.0, 49.0), False),
+        ((None, None, None), (None, None, None), True),
+    ],
+)
+def test_a_machine_is_at_rest_once_nobody_works_and_it_no_longer_cools(last: Any, now: Any, at_rest: bool) -> None:
+    looks = [dict(zip(("uptime_s", "busy_s", "temperature_c"), each, strict=True)) for each in (last, now)]
+    assert is_at_rest(*looks) is at_rest
+
+
+def test_who_was_busy_is_told_by_name_and_the_idle_are_not() -> None:
+    before = {"uptime_s": 100.0, "processes": {"1 init": 3.0, "40 make (all)": 1.0, "41 idle": 0.0}}
+    after = {"uptime_s": 110.0, "processes": {"1 init": 3.1, "40 make (all)": 6.0, "52 cc1": 10.0, "41 idle": 0.0}}
+    assert busiest(before, after) == [{"name": "cc1", "cores": 1.0}, {"name": "make (all)", "cores": 0.5}]
+    assert busiest({}, after) == []

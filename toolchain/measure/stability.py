@@ -1,0 +1,137 @@
+"""Whether a measurement can be trusted to repeat: its samples, who else had the processor, clock, heat, sleep.
+
+In:  the result documents of a runner, and the machine's facts before and after.
+Out: `Stability`, with every reason in words.
+What varies by more than 10 %, or was throttled, disturbed or asleep, is not stable; half of that is worth a word.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from toolchain.measure.results import MachineState, RunnerResult
+from toolchain.measure.stats import by_input, by_run_and_input, half_width, variation_within
+
+FLAGGED_VARIATION = 0.05
+UNSTABLE_VARIATION = 0.10
+LEAST_FREEDOM = 5
+INTERRUPTED = 0.01  # this share of slowest samples is kept in every figure, but does not decide whether they repeat
+THROTTLED_NOW = 0xF  # the Raspberry Pi firmware's bits: 0 to 3 say what is so now, 16 to 19 what has been since boot
+FLAGGED_OTHERS, UNSTABLE_OTHERS = 0.10, 0.25  # cores that other programs kept busy
+UNSTABLE_STEAL = 0.05
+UNSTABLE_HALF_WIDTH = 0.05  # of the interval of what an inference takes, as a share of it
+FLAGGED_CLOCK = 0.10  # how far the clock may move
+LEAST_SLEEP_S = 0.01
+LEAST_BUSY = 0.05  # cores; who has less is not named
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stability:
+    """Whether the samples can be trusted to repeat. `reasons` also holds what is worth a look in a stable one.
+
+    `variation` is the coefficient of variation among runs of the same input; nan when no input ran twice.
+    """
+
+    stable: bool
+    variation: float
+    reasons: tuple[str, ...]
+
+
+def judged(
+    runs: Sequence[RunnerResult],
+    *,
+    inputs: int,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    by_instructions: bool = False,
+) -> Stability:
+    """Apply the thresholds; what others do to a machine whose clock counts instructions does not count."""
+    faults: list[str] = []
+    notes: list[str] = []
+    variation, freedom = variation_within(by_input([run.latency_ms for run in runs], inputs), interrupted=INTERRUPTED)
+    if not any(run.latency_ms for run in runs):
+        faults.append("no samples were taken")
+    elif freedom < LEAST_FREEDOM:
+        faults.append(f"{sum(len(run.latency_ms) for run in runs)} samples of {inputs} inputs are too few to judge")
+    elif variation > UNSTABLE_VARIATION:
+        faults.append(f"latency varies by {variation:.1%}, more than {UNSTABLE_VARIATION:.0%}")
+    elif variation > FLAGGED_VARIATION:
+        notes.append(f"latency varies by {variation:.1%}, more than {FLAGGED_VARIATION:.0%}")
+    if any(run.outputs != runs[0].outputs for run in runs):
+        notes.append("outputs differ from one process to the next")
+    faults.extend(throttling(before, after, [state for run in runs if run.sampling for state in run.sampling.states]))
+    if not by_instructions:
+        faults.extend(_from_run_to_run(runs, inputs))
+        for is_fault, said in _disturbed(runs, after):
+            (faults if is_fault else notes).append(said)
+        notes.extend(_clock_moved(runs))
+        notes.extend(_unsettled(before))
+    return Stability(stable=not faults, variation=variation, reasons=(*faults, *notes))
+
+
+def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequence[MachineState] = ()) -> list[str]:
+    """What the firmware's throttling word says against a measurement; nothing where there is no such word."""
+    words = [machine.get("throttling") for machine in (before, after)]
+    known = [int(str(word["raw"]), 16) for word in words if isinstance(word, Mapping)]
+    told = [int(state.throttled, 16) for state in during if state.throttled is not None]
+    seen = [*known[:1], *told, *known[1:]]
+    if len(seen) < 2:
+        return []
+    found = []
+    new = 0
+    for earlier, later in pairwise(seen):
+        new |= later & ~earlier
+    if new:
+        found.append(f"the board was throttled while it was measured (new bits {new:#x})")
+    if lasting := seen[0] & seen[-1] & THROTTLED_NOW:
+        found.append(f"the board was throttled before it was measured (bits {lasting:#x})")
+    return found
+
+
+def busiest(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Which other programs had the processor between two readings of `processes`, and how many cores of it."""
+    earlier, later = before.get("processes"), after.get("processes")
+    seconds = (after.get("uptime_s") or 0.0) - (before.get("uptime_s") or 0.0)
+    if not isinstance(earlier, Mapping) or not isinstance(later, Mapping) or seconds <= 0:
+        return []
+    shares = {key: (used - earlier.get(key, 0.0)) / seconds for key, used in later.items()}
+    found = sorted(((share, key) for key, share in shares.items() if share >= LEAST_BUSY), reverse=True)
+    return [{"name": key.partition(" ")[2], "cores": share} for share, key in found[:MOST_NAMED]]
+
+
+def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]:
+    width = half_width(by_run_and_input([run.latency_ms for run in runs], inputs))
+    if width is not None and width > UNSTABLE_HALF_WIDTH:
+        limit = f"{UNSTABLE_HALF_WIDTH:.0%}"
+        yield f"after {len(runs)} processes the latency is known to ±{width:.1%} only, more than {limit}"
+
+
+def _disturbed(runs: Sequence[RunnerResult], after: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
+    """(whether it makes a measurement unstable, what happened)."""
+    told = [run.sampling for run in runs if run.sampling]
+    seconds = sum(each.seconds for each in told if each.all_cpu_s is not None)
+    if seconds > 0:
+        others = sum(each.all_cpu_s - each.own_cpu_s for each in told if each.all_cpu_s is not None) / seconds
+        if others > FLAGGED_OTHERS:
+            names = ", ".join(str(each["name"]) for each in after.get("busiest") or ())
+            named = f" ({names})" if names else ""
+            yield others > UNSTABLE_OTHERS, f"other programs kept {others:.2f} cores busy while it was measured{named}"
+        stolen = sum(each.steal_s or 0.0 for each in told) / seconds
+        if stolen > UNSTABLE_STEAL:
+            yield True, f"the machine's own host took {stolen:.0%} of a core while it was measured"
+    slept = sum(each.suspended_s for each in told)
+    if slept > LEAST_SLEEP_S:
+        yield True, f"the machine slept, or its clock jumped, for {slept:.2f} s while it was measured"
+
+
+def _clock_moved(runs: Sequence[RunnerResult]) -> Iterator[str]:
+    clocks = [state.clock_khz for run in runs if run.sampling for state in run.sampling.states if state.clock_khz]
+    if clocks and min(clocks) < (1 - FLAGGED_CLOCK) * max(clocks):
+        yield f"the clock moved between {min(clocks) / 1000:.0f} and {max(clocks) / 1000:.0f} MHz while it was measured"
+
+
+def _unsettled(before: Mapping[str, Any]) -> Iterator[str]:
+    if before.get("settled") is False:
+        yield "the machine had not come to rest when it was measured"
