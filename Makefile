@@ -2,6 +2,7 @@
 # make test    lint, then run every test
 # make lint    ruff and mypy
 # make format  ruff format
+# make wheel   the distribution in dist/, with the runner for aarch64 in it
 # make install the virtual environment and every package the others need (they all do this first)
 #
 # TORCH_INDEX=URL takes torch from that package index: the CPU-only one of its makers saves gigabytes of CUDA.
@@ -37,7 +38,7 @@ FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done
 
-.PHONY: help install demo test lint format clean system system-test
+.PHONY: help install demo wheel test lint format clean system system-test
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -93,6 +94,10 @@ install: system $(VENV)/install.stamp
 demo: install
 	$(BIN)/edgewright build demo --profile raspberry-pi-4 -o build/demo
 	$(BIN)/edgewright bench build/demo --target $(TARGET)
+
+wheel: install
+	$(BIN)/edgewright runner build --machine aarch64 --prebuild device_scripts/prebuilt
+	$(BIN)/python -m build --wheel --outdir dist
 
 test: system-test lint
 	@# a server started by root for a test wants this directory, which is otherwise made at boot

@@ -309,6 +309,11 @@ class TfLite(LiteRt):
     def imported():
         """The interpreter class, and the version of the package it comes from."""
         try:
+            import numpy  # noqa: F401
+        except ImportError as error:
+            remedy = "on a 32-bit system install it with: sudo apt-get install python3-numpy"
+            raise Fault("run-failed", f"NumPy cannot be imported ({error}); {remedy}") from None
+        try:
             import tflite_runtime
             from tflite_runtime.interpreter import Interpreter
         except ImportError as error:
@@ -556,7 +561,7 @@ def main(arguments):
     except Fault as fault:
         result = {"schema": 1, "error": {"kind": fault.kind, "message": str(fault)}}
     except MemoryError:
-        result = {"schema": 1, "error": {"kind": "run-failed", "message": "memory ran out"}}
+        result = {"schema": 1, "error": {"kind": "out-of-memory", "message": "memory ran out"}}
     print(json.dumps(result, allow_nan=False))
     return 1 if "error" in result else 0
 

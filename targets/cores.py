@@ -71,8 +71,8 @@ def core_numbers(listed: str) -> tuple[int, ...]:
     """The cores of a list such as `0,4-7`, each once. Raises `InputError` for what is none."""
     found: dict[int, None] = {}
     for span in listed.split(","):
-        first, _, last = (part.strip() for part in span.partition("-"))
-        last = last or first
+        first, dash, last = (part.strip() for part in span.partition("-"))
+        last = last if dash else first
         if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < MOST_CORES):
             raise InputError(f"{listed!r} is no list of cores; write it as 0-3 or 0,2")
         found.update(dict.fromkeys(range(int(first), int(last) + 1)))

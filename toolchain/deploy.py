@@ -12,14 +12,17 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from targets.base import Target
-from targets.facts import read_facts
+from targets.facts import MACHINE, read_facts
+from targets.identity import IDENTITY
 from targets.push import push_files
 from toolchain.bundle import ArtifactFacts, Bundle
 from toolchain.errors import RunnerError, TargetError
+from toolchain.measure.native import NEEDED_GLIBC
 from toolchain.measure.protocol import RemoteArtifact, RemoteRuntime
-from toolchain.measure.runtimes import runtime_for
+from toolchain.measure.runtimes import ARMHF, DeviceRuntime, runtime_for
 
 HERE = "local:"
+WANTED = {**MACHINE, "word_bits": IDENTITY["word_bits"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +50,35 @@ def deploy(target: Target, file: Path, *, runtime: str, sha256: str, lengths: tu
 
     Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
     """
-    facts = read_facts(target)
-    kind = facts.get("arch")
-    if not isinstance(kind, str):
-        raise TargetError(f"{target.address} does not say what processor it has; is it a Linux machine?")
-    python = None if target.address == HERE else facts.get("python")  # here it is the interpreter that runs this
-    needed = runtime_for(runtime, machine=kind, python=python if isinstance(python, str) else None)
+    needed = fitting_runtime(target, runtime)
     runtime_place = push_files(target, needed.files, kind="runtimes")
     return Deployed(
         artifact=push_artifact(target, file, sha256=sha256, lengths=lengths),
         runtime=RemoteRuntime(runtime=needed, directory=runtime_place),
     )
+
+
+def fitting_runtime(target: Target, runtime: str) -> DeviceRuntime:
+    """The runtime for a machine as it is: its processor, the size of its programs' words, its C library, its Python.
+
+    The native runner brings its own C library where there is none, another, or one that is too old; then it also runs
+    where programs have 32 bits and the kernel 64. Raises `TargetError` where none fits.
+    """
+    facts = read_facts(target, WANTED)
+    kind, libc = facts.get("arch"), facts.get("libc")
+    if not isinstance(kind, str):
+        raise TargetError(f"{target.address} does not say what processor it has; is it a Linux machine?")
+    narrow = facts.get("word_bits") == 32 and kind in ("aarch64", "armv7l", "armv8l")
+    if runtime == "executorch":
+        glibc = str(libc).removeprefix("glibc ") if libc else None
+        fits = not narrow and glibc is not None and Version(glibc) >= Version(NEEDED_GLIBC)
+        return runtime_for(runtime, machine=kind, with_c_library=not fits)
+    if libc is None:
+        raise TargetError(
+            f"{target.address} does not have glibc, which {runtime} needs; use executorch, which brings its own"
+        )
+    python = None if target.address == HERE else facts.get("python")  # here it is the interpreter that runs this
+    return runtime_for(runtime, machine=ARMHF if narrow else kind, python=python if isinstance(python, str) else None)
 
 
 def push_artifact(target: Target, file: Path, *, sha256: str, lengths: tuple[int, ...]) -> RemoteArtifact:

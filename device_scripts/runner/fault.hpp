@@ -10,6 +10,7 @@ constexpr const char* kBadJob = "bad-job";
 constexpr const char* kBadArtifact = "bad-artifact";
 constexpr const char* kHashMismatch = "hash-mismatch";
 constexpr const char* kRunFailed = "run-failed";
+constexpr const char* kOutOfMemory = "out-of-memory";
 
 class Fault : public std::runtime_error {
  public:

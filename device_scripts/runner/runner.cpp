@@ -263,7 +263,7 @@ int run(int argc, char** argv) {
   } catch (const Fault& fault) {
     return print_fault(fault.kind(), fault.what());
   } catch (const std::bad_alloc&) {
-    return print_fault(kRunFailed, "memory ran out");
+    return print_fault(kOutOfMemory, "memory ran out");
   } catch (const std::exception& error) {
     return print_fault(kRunFailed, error.what());
   }

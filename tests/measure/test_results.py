@@ -73,6 +73,37 @@ def test_a_result_of_absurd_size_is_refused_without_reading_it(monkeypatch: pyte
         parse(completed(result_document()))
 
 
+HELD = "INFO: x\nedgewright-memory start 5000000\nedgewright-memory loaded 412000000\n"
+BOARD = {"ram_bytes": 478_000_000, "ram_available_bytes": 430_000_000, "memory_limit_bytes": None}
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        (BOARD, "(it held 412 MB once the model was loaded; the machine has 478 MB, of which 430 MB were free before)"),
+        ({**BOARD, "memory_limit_bytes": 420_000_000}, "; it may have 420 MB, the limit of its control group)"),
+        ({}, "(it held 412 MB once the model was loaded);"),
+    ],
+)
+def test_what_a_killed_runner_held_is_told_with_what_there_was(machine: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunnerError) as caught:
+        parse_result(completed("", status=137, stderr=HELD), sha256=SHA256, inputs=2, sampled=True, machine=machine)
+    assert said in str(caught.value)
+
+
+def test_a_runner_that_could_get_no_memory_says_what_it_held() -> None:
+    told = {"schema": 1, "error": {"kind": "out-of-memory", "message": "memory ran out"}}
+    with pytest.raises(RunnerError, match=r"more memory than the device gives it \(it held 412 MB"):
+        parse(completed(told, status=1, stderr=HELD))
+
+
+def test_an_instruction_that_the_core_does_not_know_is_named_with_the_core() -> None:
+    crashed = completed("", status=132, stderr="edgewright-illegal 0x4e829420\n")
+    machine = {"cpu_model": "Cortex-A72", "cpu_features": ["fp", "asimd"]}
+    with pytest.raises(RunnerError, match=r"int8 dot product \(asimddp\), which Cortex-A72 does not have"):
+        parse_result(crashed, sha256=SHA256, inputs=2, sampled=True, machine=machine)
+
+
 @pytest.mark.parametrize("status", [-9, 137])
 def test_a_killed_runner_is_told_as_memory_that_ran_out(status: int) -> None:
     with pytest.raises(RunnerError, match="killed on the device, most likely because its memory ran out"):

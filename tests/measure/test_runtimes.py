@@ -46,10 +46,46 @@ def test_the_native_runner_for_a_device_is_small_and_needs_nothing_but_its_own_l
 
 
 @needs_cross
+def test_with_a_c_library_of_its_own_the_native_runner_starts_through_its_own_loader() -> None:
+    made = runtime_for("executorch", machine="aarch64", with_c_library=True)
+    assert {*made.files} == {native.PROGRAM, *native.LIBRARIES, *native.C_LIBRARIES, "ld-linux-aarch64.so.1"}
+    command = made.command(PurePosixPath("/data/local/tmp/runtime"), PurePosixPath("/data/local/tmp/job.json"))
+    assert command == (
+        "/data/local/tmp/runtime/ld-linux-aarch64.so.1",
+        "--library-path",
+        "/data/local/tmp/runtime",
+        "/data/local/tmp/runtime/edgewright-runner",
+        "/data/local/tmp/job.json",
+    )
+    needed = {
+        line.split("[")[1].rstrip("]")
+        for path in made.files.values()
+        for line in dynamic_needs(path, "-d").splitlines()
+        if "(NEEDED)" in line
+    }
+    assert needed <= {*made.files}
+
+
+@needs_cross
+def test_what_a_runner_is_prebuilt_with_is_used_for_the_same_source_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "runner"
+    shutil.copytree(native._source_folder(), source)
+    place = native.prebuild("aarch64", tmp_path / "prebuilt")
+    monkeypatch.setattr(native, "_source_folder", lambda: source)
+    assert native.native_files("aarch64")[1][native.PROGRAM] == place / native.PROGRAM
+    (source / "runner.cpp").write_text("// changed")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EnvironmentFaultError, match="apt-get install"):
+        native.native_files("aarch64")
+
+
+@needs_cross
 def test_the_native_runner_for_a_device_needs_no_c_library_newer_than_debian_12() -> None:
     needs = dynamic_needs(runtime_for("executorch", machine="aarch64").files[native.PROGRAM], "-V")
     versions = {tuple(map(int, word[6:].split("."))) for word in needs.split() if word.startswith("GLIBC_")}
-    assert max(versions) <= (2, 36)
+    assert max(versions) <= tuple(map(int, native.NEEDED_GLIBC.split(".")))
 
 
 @needs_cross
@@ -162,6 +198,14 @@ def test_the_command_names_the_places_on_the_device() -> None:
         "litert",
         "/home/pi/job {runtime}.json",
     )
+
+
+def test_on_32_bit_arm_tflite_uses_the_numpy_that_the_device_has() -> None:
+    made = runtime_for("tflite", machine="armv7l", python="3.11")
+    assert any("_pywrap_tensorflow_interpreter_wrapper" in name for name in made.files)
+    assert not any(name.startswith("site/numpy") for name in made.files)
+    with pytest.raises(TargetError, match="litert cannot be provided for a armv7l machine"):
+        runtime_for("litert", machine="armv7l", python="3.11")
 
 
 @pytest.mark.parametrize("machine", ["riscv64", "armv7l", "", "../x86_64"])

@@ -104,3 +104,24 @@ def test_facts_read_together_are_those_read_one_by_one() -> None:
 def test_a_machine_that_tells_nothing_gives_none_for_everything(tmp_path: Path) -> None:
     silent = Completed(argv=(), status=127, stdout="", stderr="sh: not found")
     assert read_facts(FakeTarget(tmp_path, answers={"sh -c": silent})) == dict.fromkeys(MACHINE)
+
+
+STAT = "cpu  100 20 30 4000 50 6 7 8 0 0\ncpu0 50 10 15 2000 25 3 3 4 0 0\n"
+PROCESSES = """1 (init) S 0 1 1 0 -1 4194560 100 200 3 4 150 50 0 0 20 0 1 0 5 100 200 1
+812 (Web Content) (x) R 1 1 1 0 -1 4194560 100 200 3 4 3000 140 0 0 20 0 1 0 5 100 200 1
+cat: /proc/900/stat: No such file or directory
+"""
+
+
+def test_whose_processor_time_it_was_is_read_from_what_linux_counts() -> None:
+    assert facts.busy_s(STAT) == pytest.approx(1.63)
+    assert facts.busy_s("") is None
+    assert facts.uptime_s("3520.15 6921.02\n") == 3520.15
+    assert facts.processes(PROCESSES) == {"1 init": 2.0, "812 Web Content) (x": 31.4}
+    assert facts.processes("") is None
+
+
+def test_the_least_limit_of_a_control_group_counts_and_none_is_no_limit() -> None:
+    assert facts.memory_limit_bytes("536870912\n") == 536870912
+    assert facts.memory_limit_bytes("max\n9223372036854771712\n") is None
+    assert facts.memory_limit_bytes("") is None

@@ -1,5 +1,6 @@
 """The verb `runner build`: what a machine needs to run an artifact, made before the first bench needs it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,19 +24,37 @@ def build_runner(
     runtime: Annotated[
         str, typer.Option("--runtime", metavar=RUNTIMES, help="The runtime to make ready.")
     ] = "executorch",
+    with_c_library: Annotated[
+        bool, typer.Option("--with-c-library", help="With a loader and C library of its own, as for Android.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FOLDER", help="Also copy all files to this folder.")
+    ] = None,
+    prebuild: Annotated[
+        Path | None, typer.Option("--prebuild", metavar="FOLDER", help="Lay it out as a distribution ships it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Build the native runner, or gather LiteRT or ONNX Runtime for a device; done once, then cached.
 
+    What a device lacks is found and brought there by `bench` without this. A folder with all files is for a device that
+    is reached by other means: there `./edgewright-runner job.json` runs a job, as device_scripts/runner/job.hpp says.
+
     \b
     Examples:
       edgewright runner build
+      edgewright runner build --with-c-library --into runner-for-android
       edgewright runner build --machine x86_64 --json
     """
     with output.work_on_stderr():
+        from toolchain.measure.native import prebuild as lay_out
         from toolchain.measure.runtimes import runtime_for
 
-        made = runtime_for(runtime, machine=machine)
+        if prebuild is not None:
+            lay_out(machine, prebuild)
+        made = runtime_for(runtime, machine=machine, with_c_library=with_c_library)
+        if into is not None:
+            made.copy_to(into)
     if as_json:
         files = {name: str(path) for name, path in made.files.items()}
         output.emit({"runtime": made.name, "version": made.version, "bytes": made.size_bytes, "files": files})

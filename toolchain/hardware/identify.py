@@ -19,7 +19,7 @@ Facts = Mapping[str, Any]
 
 CLOCK_TOLERANCE = 0.02  # kernels round, and crystals are not exact
 FIRMWARE_TOLERANCE = 0.1
-NATIVE_GLIBC = "2.34"  # what the ExecuTorch runner is built against
+WHEELS_GLIBC = "2.27"  # what the wheels of LiteRT and ONNX Runtime are built against
 VIRTUAL_BOARD = "linux,dummy-virt"  # what an emulated board's firmware says: nothing of the board it stands for
 MIB = 1 << 20
 # Sizes memory is sold in: a power of two, or one and a half of one. What Linux sees of it is a little less.
@@ -163,14 +163,17 @@ def _caches(facts: Facts, profile: Profile) -> Iterator[str]:
 def _system(facts: Facts) -> Iterator[str]:
     arch = facts.get("arch")
     if arch not in (None, "aarch64", "x86_64"):
-        yield f"its system is {arch}: runtimes are made for aarch64 and x86_64; install a 64-bit system"
+        yield f"its system is {arch}: only tflite is made for 32-bit ARM; install a 64-bit system for the others"
     elif facts.get("word_bits") == 32:
-        yield "its kernel has 64 bits but its programs 32: no runtime fits; install a 64-bit system"
+        yield (
+            "its kernel has 64 bits but its programs 32: executorch, which brings its own C library, and tflite run "
+            "there; litert and onnx want a 64-bit system"
+        )
     if musl := facts.get("musl"):
-        yield f"its C library is {musl}: runtimes need glibc; use a distribution that has it, such as Debian"
+        yield f"its C library is {musl}: executorch brings its own; the others need glibc, as Debian has it"
     libc = str(facts.get("libc") or "").removeprefix("glibc ")
-    if libc and Version(libc) < Version(NATIVE_GLIBC):
-        yield f"its glibc {libc} is older than {NATIVE_GLIBC}, which executorch needs; upgrade, or use litert or tflite"
+    if libc and Version(libc) < Version(WHEELS_GLIBC):
+        yield f"its glibc {libc} is older than {WHEELS_GLIBC}, which litert and onnx need; executorch brings its own"
 
 
 def _state(facts: Facts) -> Iterator[str]:

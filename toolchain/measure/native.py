@@ -1,11 +1,14 @@
 """Build the native ExecuTorch runner for this machine or, with Debian's cross compiler, for a device.
 
 In:  the processor; the runner's source in device_scripts/ and the C++ SDK inside ExecuTorch's wheel.
-Out: the files a machine needs to run a .pte: the runner and the wheel's libraries. Built once, then cached.
+Out: the files a machine needs to run a .pte: the runner and the wheel's libraries; for a machine whose C library is
+     another or too old, also a loader and C library of their own. Built once, then cached; a distribution of Edgewright
+     brings along what it was `prebuilt` with, so that nobody else needs a compiler.
 What drives the runner is `protocol`'s concern.
 """
 
 import hashlib
+import json
 import platform
 import shutil
 import subprocess
@@ -28,6 +31,10 @@ LIBRARIES = (
     "libexecutorch_kernels_quantized.so",
     "libexecutorch_threadpool.so",
 )
+NEEDED_GLIBC = "2.34"  # what the runner is linked with on Debian 12 has symbols of it
+LOADERS = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
+C_LIBRARIES = ("libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "libstdc++.so.6")
+PREBUILT, MADE_FROM = "prebuilt", "made-from.json"
 SDK_PYTHON = "3.11"  # the SDK holds no Python, but a wheel is named for one
 BUILD_LIMIT_S = 600.0
 
@@ -60,6 +67,51 @@ def native_files(machine: str) -> tuple[str, Mapping[str, Path]]:
     return version, {PROGRAM: program, **{name: sdk / "lib" / name for name in LIBRARIES}}
 
 
+def own_c_library(machine: str) -> Mapping[str, Path]:
+    """A loader and the C and C++ libraries for a processor, by their names on the device: those of the compiler.
+
+    With them a program runs on a system that has none of its own, as Android, or a kernel and nothing else.
+    """
+    names = (LOADERS[machine], *C_LIBRARIES)
+    if (folder := _prebuilt(machine)) is not None:
+        return {name: folder / name for name in names}
+    compiler = compiler_for(machine)
+    if shutil.which(compiler.program) is None:
+        raise _missing(compiler.program, compiler)
+    found = {name: Path(_first_line([compiler.program, f"-print-file-name={name}"])) for name in names}
+    for name, path in found.items():
+        if not path.is_file():
+            raise _missing(name, compiler)
+    return {name: path.resolve() for name, path in found.items()}
+
+
+def prebuild(machine: str, into: Path) -> Path:
+    """Put the runner, a loader and the C library for a processor below a folder, as a distribution ships them.
+
+    Its `MADE_FROM` says from which source; only that source's own are used.
+    """
+    version = installed_version("executorch", PURPOSE)
+    program = built_runner(machine, sdk_folder(machine, version), version)
+    place = into / machine
+    place.mkdir(parents=True, exist_ok=True)
+    for name, source in {PROGRAM: program, **own_c_library(machine)}.items():
+        shutil.copyfile(source, place / name)
+        (place / name).chmod(0o755)
+    (place / MADE_FROM).write_text(json.dumps({"key": _key(_source_folder(), machine, version)}), encoding="utf-8")
+    return place
+
+
+def _prebuilt(machine: str) -> Path | None:
+    """What a distribution of Edgewright has of a runner made from this very source."""
+    place = _source_folder().parent / PREBUILT / machine
+    try:
+        made_from = json.loads((place / MADE_FROM).read_bytes())
+    except (OSError, ValueError):
+        return None
+    wanted = _key(_source_folder(), machine, installed_version("executorch", PURPOSE))
+    return place if made_from == {"key": wanted} else None
+
+
 def sdk_folder(machine: str, version: str) -> Path:
     """The wheel's `executorch` folder with include/ and lib/: the installed one, or a fetched one for a device."""
     installed = installed_folder("executorch")
@@ -73,7 +125,9 @@ def sdk_folder(machine: str, version: str) -> Path:
 
 
 def built_runner(machine: str, sdk: Path, version: str) -> Path:
-    """The runner's program for a processor, compiled unless this source, SDK and compiler already made it."""
+    """The runner's program for a processor, compiled unless it came along or this SDK and compiler already made it."""
+    if (folder := _prebuilt(machine)) is not None:
+        return folder / PROGRAM
     compiler = compiler_for(machine)
     for program in ("cmake", compiler.program):
         if shutil.which(program) is None:

@@ -135,7 +135,7 @@ def parse_result(
     if len(text) > LARGEST_RESULT:
         raise RunnerError(f"the runner printed {len(text) >> 20} MB, more than a result can be; push its runtime again")
     if text.lstrip().startswith("{") and '"error"' in text[:200]:
-        raise _told(text)
+        raise _told(text, completed.stderr, machine or {})
     if completed.status != 0:
         raise RunnerError(how_it_ended(completed, machine or {}))
     try:
@@ -210,7 +210,7 @@ def _shown(text: str) -> str:
     return safe if len(safe) <= SHOWN else f"{safe[: SHOWN - 1]}…"
 
 
-def _told(text: str) -> RunnerError | TransferError:
+def _told(text: str, stderr: str, machine: Mapping[str, Any]) -> RunnerError | TransferError:
     try:
         error = _Failure.model_validate_json(text).error
     except ValidationError:
@@ -218,6 +218,9 @@ def _told(text: str) -> RunnerError | TransferError:
     message = _shown(error.message)
     if error.kind == "hash-mismatch":
         return TransferError(f"the artifact on the device is not the one in the bundle ({message}); push it again")
+    if error.kind == "out-of-memory":
+        held = _held(stderr, machine)
+        return RunnerError(f"the artifact needs more memory than the device gives it{held}; use a smaller artifact")
     place = {
         "bad-job": "the runner refused its job",
         "bad-artifact": "the artifact cannot be loaded on the device",

@@ -8,6 +8,7 @@ import compileall
 import platform
 import py_compile
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +16,16 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from toolchain.errors import EnvironmentFaultError, TargetError, UnsupportedModelError
-from toolchain.measure.native import PROGRAM, native_files
+from toolchain.measure.native import LOADERS, PROGRAM, native_files, own_c_library
 from toolchain.measure.wheels import extract, fetch_wheel, installed_folder, installed_version
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 
-MACHINES = ("x86_64", "aarch64")
+MACHINES = tuple(LOADERS)
 RUNNER_SCRIPT = "python_runner.py"
 RUNNER_SCRIPTS = (RUNNER_SCRIPT, "machine_watch.py")
 SITE = "site"
+ARMHF = "armv7l"  # there are no wheels of NumPy for it, so it is the device's own that is used
 DEFAULT_PYTHON = "3.11"
 # NumPy leaves old Pythons behind; for those, the last version that still has wheels.
 OLDER_NUMPY = {"3.9": "2.0.2", "3.10": "2.2.6"}
@@ -37,13 +39,14 @@ class Wheel:
     """The Python package that runs a kind of artifact, and which of its files that needs.
 
     Its version and NumPy's are those that are installed here, where none are `pinned`: a package that goes with an
-    older NumPy than ours can only be brought along, also on this machine.
+    older NumPy than ours can only be brought along, also on this machine. `machines` are those it is made for.
     """
 
     package: str
     kept: re.Pattern[str]
     purpose: str
     pinned: tuple[str, str] | None = None
+    machines: tuple[str, ...] = MACHINES
 
     def versions(self, python: str) -> tuple[str, str]:
         """The package's and NumPy's, for a device's Python."""
@@ -87,6 +90,7 @@ WHEELS: Mapping[str, Wheel] = {
             r"|tflite_runtime/_pywrap_tensorflow_interpreter_wrapper[^/]*\.so|tflite_runtime-[^/]*\.dist-info/METADATA"
         ),
         pinned=("2.14.0", "1.26.4"),
+        machines=(*MACHINES, ARMHF),
     ),
 }
 RUNTIMES = ("executorch", *WHEELS)
@@ -105,32 +109,49 @@ class DeviceRuntime:
         """The command that runs a job file with the runtime in that directory."""
         return tuple(part.replace("{runtime}", str(runtime)).replace("{job}", str(job)) for part in self.argv)
 
+    def copy_to(self, folder: Path) -> None:
+        """Put all files into a folder, as they lie on a device."""
+        for name, source in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+            (folder / name).chmod(source.stat().st_mode & 0o777)
+
     @property
     def size_bytes(self) -> int:
         """What all files take on the device."""
         return sum(path.stat().st_size for path in self.files.values())
 
 
-def runtime_for(runtime: str, *, machine: str, python: str | None = None) -> DeviceRuntime:
-    """The runtime for a processor ("x86_64", "aarch64"); `python` is the device's version, such as "3.11".
+def runtime_for(
+    runtime: str, *, machine: str, python: str | None = None, with_c_library: bool = False
+) -> DeviceRuntime:
+    """The runtime for programs of a processor ("x86_64", "aarch64"; for tflite also "armv7l").
 
+    `python` is the device's version, such as "3.11". With its own C library ExecuTorch needs none of the device's.
     Raises `TargetError` for a machine no runtime is made for, `EnvironmentFaultError` when a tool is missing.
     """
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(machine.lower(), machine.lower())
     if runtime not in RUNTIMES:
         raise UnsupportedModelError(f"the runtime {runtime!r}", RUNTIMES)
-    if machine not in MACHINES:
-        raise TargetError(f"{runtime} cannot be provided for a {machine} machine; supported are {', '.join(MACHINES)}")
+    supported = WHEELS[runtime].machines if runtime in WHEELS else MACHINES
+    if machine not in supported:
+        raise TargetError(f"{runtime} cannot be provided for a {machine} machine; supported are {', '.join(supported)}")
     if runtime == "executorch":
-        version, files = native_files(machine)
-        return DeviceRuntime(
-            name=runtime, version=version, files=MappingProxyType(dict(files)), argv=(f"{{runtime}}/{PROGRAM}", "{job}")
-        )
+        return _native(machine, with_c_library=with_c_library)
     if machine == platform.machine() and python in (None, running_python()):
         if WHEELS[runtime].pinned is None:
             return host_python(runtime)
         return device_python(runtime, machine, running_python(), interpreter=sys.executable)
     return device_python(runtime, machine, python or DEFAULT_PYTHON)
+
+
+def _native(machine: str, *, with_c_library: bool) -> DeviceRuntime:
+    version, files = native_files(machine)
+    argv: tuple[str, ...] = (f"{{runtime}}/{PROGRAM}", "{job}")
+    if with_c_library:
+        files = {**files, **own_c_library(machine)}
+        argv = (f"{{runtime}}/{LOADERS[machine]}", "--library-path", "{runtime}", *argv)
+    return DeviceRuntime(name="executorch", version=version, files=MappingProxyType(dict(files)), argv=argv)
 
 
 def running_python() -> str:
@@ -148,7 +169,7 @@ def host_python(runtime: str) -> DeviceRuntime:
 
 
 def device_python(runtime: str, machine: str, python: str, *, interpreter: str = "python3") -> DeviceRuntime:
-    """A runtime for a device that has Python and nothing else: NumPy and the package come along."""
+    """A runtime for a device that has Python and nothing else: the package comes along, NumPy where it has wheels."""
     wheel = WHEELS[runtime]
     if re.fullmatch(r"3\.\d{1,2}", python) is None:
         raise TargetError(f"the {runtime} runner needs Python 3 on the device, and it has {python}")
@@ -156,12 +177,12 @@ def device_python(runtime: str, machine: str, python: str, *, interpreter: str =
     # Only bytecode of the same Python can be made here; it saves a small board seconds at every start.
     compiled = python == running_python()
     name = f"{runtime}-{version}-numpy-{numpy}-{machine}-py{python}-{'pyc' if compiled else 'py'}-{LAYOUT}"
+    wanted = {f"{wheel.package}=={version}": wheel.keeps}
+    if machine != ARMHF:
+        wanted[f"numpy=={numpy}"] = keep_of_old_numpy if numpy.startswith("1.") else keep_of_numpy
 
     def make(into: Path) -> None:
-        for requirement, keep in (
-            (f"{wheel.package}=={version}", wheel.keeps),
-            (f"numpy=={numpy}", keep_of_old_numpy if numpy.startswith("1.") else keep_of_numpy),
-        ):
+        for requirement, keep in wanted.items():
             extract(fetch_wheel(requirement, machine=machine, python=python), into, keep)
         if compiled:
             leave_only_bytecode(into)

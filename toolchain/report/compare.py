@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.measure.measurement import Clock
+from toolchain.measure.results import Sampling
 from toolchain.measure.stats import Grouped, by_run_and_input, percentile, ratio
 from toolchain.reading import faults_of
 
@@ -67,6 +68,13 @@ class MeasuredOperators(_Read):
     rows: tuple[MeasuredOperator, ...]
 
 
+class MeasuredStart(_Read):
+    """A first process, whose artifact came from storage."""
+
+    load_ms: Amount
+    first_inference_ms: Amount
+
+
 class Measured(_Read):
     """A document of `edgewright bench --json`, as far as comparisons and reports read it."""
 
@@ -90,6 +98,10 @@ class Measured(_Read):
     rss_bytes: Mapping[str, Annotated[int, Field(ge=0)]] = {}
     machine: Mapping[str, Any] = {}
     machine_after: Mapping[str, Any] = {}
+    memory: Mapping[str, Mapping[str, Annotated[int, Field(ge=0)]]] = {}
+    cold: MeasuredStart | None = None
+    energy_mj: Mapping[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
+    machine_during: tuple[Sampling | None, ...] = ()
     operators: MeasuredOperators | None = None
     budget: Mapping[str, Any] = {}
 

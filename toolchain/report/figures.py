@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
+from toolchain.measure.results import PHASES
 from toolchain.measure.stats import percentile
 from toolchain.report.attributions import MODELS, Attribution
 from toolchain.report.compare import Measured
@@ -282,17 +283,54 @@ def latency(measured: Measured) -> Figure | None:
 
 
 def memory(measured: Measured) -> Figure | None:
-    """Resident memory of the runner by phase, and its peak."""
-    phases = {**measured.rss_bytes, "peak": measured.peak_rss_bytes}
+    """Resident memory at the end of each phase, anonymous and of files where the kernel told; and each phase's peak."""
+    phases = measured.memory or {name: {"rss_bytes": size} for name, size in measured.rss_bytes.items()}
     figure = _figure("Resident memory by phase", None, "MB")
-    values = [size / 1e6 for size in phases.values()]
-    figure.add_bar(x=[label(name) for name in phases], y=values, marker={"color": GREEN}, name="memory")
+    names = [label(PHASES.get(name, name)) for name in phases]
+    split = all({"anonymous_bytes", "file_bytes"} <= kinds.keys() for kinds in phases.values())
+    told = (("anonymous_bytes", "anonymous", GREEN), ("file_bytes", "mapped from files", BLUE))
+    for kind, name, colour in told if split else (("rss_bytes", "resident", GREEN),):
+        values = [kinds.get(kind, 0) / 1e6 for kinds in phases.values()]
+        figure.add_bar(x=names, y=values, marker={"color": colour}, name=name)
+    peaks = [kinds["peak_bytes"] / 1e6 if "peak_bytes" in kinds else None for kinds in phases.values()]
+    if any(peak is not None for peak in peaks):
+        mark = {"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": ORANGE}}
+        figure.add_scatter(x=names, y=peaks, mode="markers", marker=mark, name="peak within the phase")
     figure.add_hline(
         y=measured.artifact.bytes / 1e6,
         line={"dash": "dash", "color": INK},
         annotation={"text": "the artifact's size", "x": 0, "xanchor": "left"},
     )
-    figure.update_layout(showlegend=False)
+    figure.update_layout(barmode="stack")
+    return figure
+
+
+def machine(measured: Measured) -> Figure | None:
+    """The machine while samples were taken, process after process: heat and clock, where it tells them."""
+    heat: list[tuple[float, float]] = []
+    clock: list[tuple[float, float]] = []
+    begun = 0.0
+    for each in measured.machine_during:
+        if each is None:
+            continue
+        for state in each.states:
+            if state.temperature_mc is not None:
+                heat.append((begun + state.s, state.temperature_mc / 1000))
+            if state.clock_khz is not None:
+                clock.append((begun + state.s, state.clock_khz / 1000))
+        begun += each.seconds
+    if not heat and not clock:
+        return None
+    figure = _figure("The machine while it was measured", "seconds of sampling", "°C" if heat else "MHz")
+    if heat:
+        x, y = zip(*heat, strict=True)
+        figure.add_scatter(x=x, y=y, mode="lines+markers", name="hottest sensor", line={"color": ORANGE})
+    if clock:
+        x, y = zip(*clock, strict=True)
+        axis = {"yaxis": "y2"} if heat else {}
+        figure.add_scatter(x=x, y=y, mode="lines+markers", name="fastest core", line={"color": BLUE}, **axis)
+        if heat:
+            _second_axis(figure, "MHz")
     return figure
 
 

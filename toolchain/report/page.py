@@ -356,7 +356,11 @@ def _measurement(measured: Measured, compression: Compression | None, *, picture
             ("p90, p99", f"{summary.p90:.4g} ms, {summary.p99:.4g} ms"),
             ("samples", f"{summary.count} of {len(measured.runs)} processes"),
         ]
+    if (cold := measured.cold) is not None:
+        spans = f"load {_milliseconds(cold.load_ms)}, first inference {_milliseconds(cold.first_inference_ms)}"
+        facts.append(("from storage", spans))
     facts.append(("peak memory", _megabytes(measured.peak_rss_bytes)))
+    facts += [(f"energy of one inference, {name}", f"{value:.3g} mJ") for name, value in measured.energy_mj.items()]
     if compression is not None:
         facts += _predicted(measured, compression)
     machine = tuple(
@@ -364,7 +368,8 @@ def _measurement(measured: Measured, compression: Compression | None, *, picture
         for name in (*MACHINE, *STATE)
         if measured.machine.get(name) is not None
     )
-    found = (figures.latency(measured), figures.memory(measured), figures.operators(measured)) if pictures else ()
+    drawn = (figures.latency, figures.memory, figures.operators, figures.machine)
+    found = [draw(measured) for draw in drawn] if pictures else []
     return Section(
         title=f"Measured on {measured.target}",
         sentences=tuple(notes),

@@ -83,6 +83,9 @@ def bench_report(summary: Mapping[str, Any]) -> RenderableType:
         parts.append(_operators(operators))
     if summary["emulated"]:
         parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
+        if summary.get("took_s") is not None:
+            spent = f"By this machine's clock the runner took {summary['took_s']:.1f} s, starting and loading included"
+            parts.append(Text(f"{spent}; that is of no meaning for a board.", style="yellow"))
     parts.append(_verdict(summary["budget"]))
     return Group(*parts)
 
