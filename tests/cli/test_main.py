@@ -229,6 +229,8 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         "against_float": False,
         "operators": False,
         "wait_s": 0,
+        "cores": (),
+        "etdump": None,
     }
 
 

@@ -32,7 +32,7 @@ LIBRARIES = (
     "libexecutorch_threadpool.so",
 )
 NEEDED_GLIBC = "2.34"  # what the runner is linked with on Debian 12 has symbols of it
-LOADERS = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
+LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
 C_LIBRARIES = ("libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "libstdc++.so.6")
 PREBUILT, MADE_FROM = "prebuilt", "made-from.json"
 SDK_PYTHON = "3.11"  # the SDK holds no Python, but a wheel is named for one
