@@ -120,6 +120,40 @@ def test_the_page_shows_verdict_models_stages_precision_measurements_and_provena
         assert part in shown, part
 
 
+PHASES = {
+    phase: {"rss_bytes": rss, "anonymous_bytes": rss // 4, "file_bytes": rss - rss // 4, "peak_bytes": rss + 500_000}
+    for phase, rss in (("start", 5_000_000), ("loaded", 9_000_000), ("first", 11_000_000), ("steady", 11_500_000))
+}
+DURING = {
+    "seconds": 1.5,
+    "own_cpu_s": 1.5,
+    "states": [
+        {"s": 0.25 * place, "clock_khz": 1_500_000 - place, "temperature_mc": 50_000 + 400 * place}
+        for place in range(6)
+    ],
+}
+
+
+def test_what_was_seen_of_memory_and_of_the_machine_is_told_and_drawn() -> None:
+    seen = measured(
+        memory=PHASES,
+        cold={"load_ms": 12, "first_inference_ms": 3},
+        energy_mj={"VDD_IN": 1.5},
+        machine_during=[DURING, None, DURING],
+    )
+    shown = Page(page.page(None, [seen])).text
+    for part in ("from storage load 12", "energy of one inference, VDD_IN 1.5 mJ"):
+        assert part in shown, part
+    bars = {each.name: each for each in figures.memory(seen).data}
+    assert list(bars["anonymous"].y) == pytest.approx([1.25, 2.25, 2.75, 2.875])
+    assert list(bars["peak within the phase"].y) == [5.5, 9.5, 11.5, 12.0]
+    heat, clock = figures.machine(seen).data
+    assert heat.x[6] == 1.5
+    assert max(heat.y) == 52
+    assert clock.y[0] == 1500
+    assert figures.machine(measured()) is None
+
+
 def test_it_is_one_file_below_six_megabytes_that_asks_for_nothing_from_outside() -> None:
     text = page.page(built(), [measured(operators=OPERATORS)])
     assert len(text.encode()) < 6_000_000

@@ -37,6 +37,12 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
+class _Kept(BaseModel):
+    """As above, and read again out of documents that were kept, whose lists are no tuples."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class OperatorTime(_Read):
     """What one kind of operator takes of an inference: calls and ms. `delegated` is a part of a delegate."""
 
@@ -56,7 +62,7 @@ class PhaseMemory(_Read):
     peak_bytes: Bytes
 
 
-class MachineState(_Read):
+class MachineState(_Kept):
     """The machine at one moment of the sampling, `s` seconds after its start; None is what it does not tell.
 
     Clock and temperature are the highest of all cores and zones; `throttled` is a Raspberry Pi's word, in hex.
@@ -68,14 +74,14 @@ class MachineState(_Read):
     throttled: Annotated[str, Field(max_length=40, pattern="^(0x)?[0-9a-fA-F]{1,16}$")] | None = None
 
 
-class SourceEnergy(_Read):
+class SourceEnergy(_Kept):
     """What a meter of the machine, such as a rail or the processor's package, counted while samples were taken."""
 
     source: Annotated[str, Field(max_length=100)]
     joules: FiniteFloat
 
 
-class Sampling(_Read):
+class Sampling(_Kept):
     """The time in which samples were taken: whose processor time it was, and how the machine was doing.
 
     `own_cpu_s` is the runner's, `all_cpu_s` everybody's, `steal_s` what the machine's own host took; None is what the

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
-from toolchain.measure.results import PHASES
 from toolchain.measure.stats import percentile
 from toolchain.report.attributions import MODELS, Attribution
 from toolchain.report.compare import Measured
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 INK = "#808080"  # readable on white and on black
 FAINT = "rgba(128,128,128,0.35)"
 BLUE, ORANGE, GREEN, RED = "#4c8dd6", "#e08a3c", "#4fa36b", "#d65c5c"
+SHORT_PHASES = {"start": "the runner alone", "loaded": "loaded", "first": "first run", "steady": "at the end"}
 SHOWN_OPERATORS = 14
 SHOWN_PARTS = 20
 HEIGHT = 340
@@ -286,7 +286,7 @@ def memory(measured: Measured) -> Figure | None:
     """Resident memory at the end of each phase, anonymous and of files where the kernel told; and each phase's peak."""
     phases = measured.memory or {name: {"rss_bytes": size} for name, size in measured.rss_bytes.items()}
     figure = _figure("Resident memory by phase", None, "MB")
-    names = [label(PHASES.get(name, name)) for name in phases]
+    names = [label(SHORT_PHASES.get(name, name)) for name in phases]
     split = all({"anonymous_bytes", "file_bytes"} <= kinds.keys() for kinds in phases.values())
     told = (("anonymous_bytes", "anonymous", GREEN), ("file_bytes", "mapped from files", BLUE))
     for kind, name, colour in told if split else (("rss_bytes", "resident", GREEN),):
