@@ -273,7 +273,14 @@ class _Turns:
     def _ran(self, job: PurePosixPath, *, sampled: bool) -> RunnerResult:
         begun = time.monotonic()
         found = _run(
-            self._target, job, self.artifact, self.runtime, len(self._calls), self._protocol, sampled, self._machine
+            self._target,
+            job,
+            self.artifact,
+            self.runtime,
+            inputs=len(self._calls),
+            limit_s=self._protocol.limit_s(self._target.emulated),
+            sampled=sampled,
+            machine=self._machine,
         )
         self.took_s += time.monotonic() - begun
         return found
@@ -290,9 +297,10 @@ def infer(
 ) -> tuple[tuple[float, ...], ...]:
     """The artifact's output for each input, flattened, asked for `batch` of them at once; raises as `measure` does."""
     protocol, calls = Protocol.outputs_only(), together(inputs, batch)
+    limit_s = protocol.limit_s(target.emulated)
     with job_on(target, artifact, calls, protocol, threads, batch=batch) as job:
-        outputs = _run(target, job, artifact, runtime, len(calls), protocol, False, {}).outputs
-    return apart(outputs, batch, len(inputs))
+        found = _run(target, job, artifact, runtime, inputs=len(calls), limit_s=limit_s, sampled=False, machine={})
+    return apart(found.outputs, batch, len(inputs))
 
 
 def together(inputs: Inputs, batch: int) -> Inputs:
@@ -402,13 +410,13 @@ def _run(
     job: PurePosixPath,
     artifact: RemoteArtifact,
     runtime: RemoteRuntime,
+    *,
     inputs: int,
-    protocol: Protocol,
+    limit_s: float,
     sampled: bool,
     machine: Mapping[str, Any],
 ) -> RunnerResult:
-    command = runtime.runtime.command(runtime.directory, job)
-    completed = target.run(command, timeout_s=protocol.limit_s(target.emulated))
+    completed = target.run(runtime.runtime.command(runtime.directory, job), timeout_s=limit_s)
     return parse_result(completed, sha256=artifact.sha256, inputs=inputs, sampled=sampled, machine=machine)
 
 
