@@ -3,12 +3,15 @@
 import platform
 import subprocess
 import sys
+import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 
+from targets.local import LocalTarget
 from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, images, lay_out
 from tests.measure.examples import ThisMachine
 from toolchain.errors import CommandTimeoutError, InputError, RunnerError, TransferError
@@ -197,6 +200,31 @@ def test_a_runner_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest
     there = RemoteArtifact(path=PurePosixPath("/model"), sha256="0" * 64, size_bytes=1)
     with pytest.raises(CommandTimeoutError):
         infer(ThisMachine(tmp_path), there, RemoteRuntime(runtime=stuck, directory=PurePosixPath("/")), INPUTS)
+
+
+def running(word: str) -> list[str]:
+    """The processes that have this word in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            if word.encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+def test_a_runner_that_hangs_is_killed_with_its_children_and_leaves_the_device_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol_module, "START_LIMIT_S", 0.5)
+    seconds = f"{60 + uuid.uuid4().int % 10**9 / 10**9:.9f}"
+    hanging = DeviceRuntime(
+        name="executorch", version="1", files={}, argv=("sh", "-c", f"sleep {seconds} & sleep {seconds}")
+    )
+    there = RemoteArtifact(path=PurePosixPath("/model"), sha256="0" * 64, size_bytes=1)
+    with pytest.raises(CommandTimeoutError):
+        infer(LocalTarget(tmp_path), there, RemoteRuntime(runtime=hanging, directory=PurePosixPath("/")), INPUTS)
+    assert running(seconds) == []
+    assert list((tmp_path / "jobs").iterdir()) == []
 
 
 def test_paths_stay_relative_where_a_targets_home_is() -> None:
