@@ -41,10 +41,11 @@ print(*taken, sep="\\n")
 EXECUTORCH = """
 import sys, time
 import torch
-from executorch.kernels import quantized  # noqa: F401
+from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+from executorch.kernels import quantized
 from executorch.runtime import Runtime
 file, length, warm_s, s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-torch.set_num_threads(1)
+_unsafe_reset_threadpool(1)
 method = Runtime.get().load_program(file).load_method("forward")
 ids = torch.ones(1, length, dtype=torch.long)
 start = time.monotonic()
