@@ -40,8 +40,8 @@ class Target(Protocol):
     def home(self) -> PurePosixPath:
         """The directory Edgewright may write to; everything it leaves on the machine lies below it."""
 
-    def put(self, local: Path, remote: PurePosixPath) -> None:
-        """Copy one file there, making its directory; it appears under its name only once it is whole."""
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
+        """Copy one file, or a file's content, there, making its directory; it appears only once it is whole."""
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         """Copy one file here; it appears under its name only once it is whole."""

@@ -90,9 +90,9 @@ class EmulatedTarget:
         """On the board's own disk, which is new at each start."""
         return self._ssh.home
 
-    def put(self, local: Path, remote: PurePosixPath) -> None:
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file to the board."""
-        self._ssh.put(local, remote)
+        self._ssh.put(source, remote)
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         """Copy a file from the board."""

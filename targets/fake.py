@@ -53,10 +53,10 @@ class FakeTarget:
         """`.edgewright` below the test's directory."""
         return self._local.home
 
-    def put(self, local: Path, remote: PurePosixPath) -> None:
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file into the directory and show it to `on_put`."""
         self.puts.append(remote)
-        self._local.put(local, remote)
+        self._local.put(source, remote)
         if self._on_put is not None:
             self._on_put(Path(remote))
 

@@ -52,9 +52,9 @@ class LocalTarget:
         """Where Edgewright keeps what it pushes."""
         return self._home
 
-    def put(self, local: Path, remote: PurePosixPath) -> None:
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file to another place of this machine."""
-        self._copy(local, Path(remote))
+        self._copy(source, Path(remote))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         """Copy a file from another place of this machine."""
@@ -81,19 +81,24 @@ class LocalTarget:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _copy(self, source: Path, destination: Path) -> None:
+    def _copy(self, source: Path | bytes, destination: Path) -> None:
         partial = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, partial)
+            if isinstance(source, bytes):
+                partial.write_bytes(source)
+            else:
+                shutil.copy(source, partial)
             os.replace(partial, destination)
         except OSError as error:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 free = shutil.disk_usage(destination.parent).free
-                raise DeviceFullError(self.address, source.stat().st_size / 1e6, free / 1e6) from error
-            raise TransferError(f"{source} could not be copied to {destination} ({error.strerror or error})") from error
+                size = len(source) if isinstance(source, bytes) else source.stat().st_size
+                raise DeviceFullError(self.address, size / 1e6, free / 1e6) from error
+            what = "what was to be sent" if isinstance(source, bytes) else source
+            raise TransferError(f"{what} could not be copied to {destination} ({error.strerror or error})") from error
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

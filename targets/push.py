@@ -3,7 +3,9 @@
 In:  files by the relative paths they get there.
 Out: the directory they lie in, `home/kind/<digest>`. A set that is there unharmed costs one command; of another only
      those files travel that no set on the device has, in parts; a push that was cut off goes on where it was.
-Two at once do not disturb each other. What the device does is told in `store_scripts`.
+Large files travel each by itself, and are put together and checked there while the next ones are on their way; the
+others travel in one archive. Two pushes at once do not disturb each other. How parts are made is `parts`' concern; what
+the device does is told in `store_scripts`.
 """
 
 import hashlib
@@ -11,15 +13,17 @@ import os
 import re
 import secrets
 import tarfile
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from targets.base import Completed, Target
+from targets.parts import Link, ahead, parts
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
-from targets.store_scripts import CHECK_SCRIPT, DIFFERS, PARTS_SCRIPT, UNPACK_SCRIPT
+from targets.store_scripts import CHECK_SCRIPT, DIFFERS, JOIN_SCRIPT, UNPACK_SCRIPT, WHOLE
 from toolchain.errors import DeviceFullError, InputError, TargetError, TransferError
 
 KINDS = ("runtimes", "bundles")
@@ -29,6 +33,9 @@ BLOCK_BYTES = 4096
 SPARE_BYTES = 1 << 20  # what directories and the file system itself take
 CHUNK_BYTES = 1 << 20
 PART_BYTES = 8 << 20  # what a cut costs at most; each part takes a few round trips
+HASHING_JOBS = 4
+JOINING_JOBS = 2
+ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,11 @@ class _Item:
     def content(self) -> str:
         """What makes a file on the device as good as this one."""
         return f"{self.sha256} {'x' if self.executable else '-'}"
+
+    @property
+    def load(self) -> str:
+        """What it is called on its way."""
+        return self.content.replace(" ", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +85,8 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
     """
     if kind not in KINDS:
         raise InputError(f"{kind!r} is not a kind of pushed files; use {' or '.join(KINDS)}")
-    items = tuple(_item(name, source) for name, source in sorted(files.items()))
+    with ThreadPoolExecutor(HASHING_JOBS) as hashing:
+        items = tuple(hashing.map(_item, sorted(files), (files[name] for name in sorted(files))))
     if not items:
         raise InputError("there are no files to push; check what was built")
     wanted = _Set(items=items, kind=kind)
@@ -81,16 +94,17 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
     if found.status != 0:
         try:
             _send(target, wanted, found, known=_shared(wanted, found.stdout))
-        except _DisturbedError:
-            _send(target, wanted, found, known={}, alone=True)
+        except TransferError:  # another push took the parts, and may have ended; or a file of another set is harmed
+            if _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan).status != 0:
+                _send(target, wanted, found, known={}, alone=True)
     return target.home / kind / wanted.digest
 
 
 def _item(name: str, source: Path) -> _Item:
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or str(PurePosixPath(name)) != name:
+    segments = PurePosixPath(name).parts
+    if not segments or name.startswith("/") or ".." in segments or str(PurePosixPath(name)) != name:
         raise InputError(f"{name!r} cannot be a pushed file's name; it must be a relative path without ..")
-    if re.search(r"[\x00-\x1f\x7f\\]", name) or parts[0].startswith("."):
+    if re.search(r"[\x00-\x1f\x7f\\]", name) or segments[0].startswith("."):
         raise InputError(f"{name!r} cannot be a pushed file's name; leave out control signs, \\ and a leading dot")
     try:
         with source.open("rb") as file:
@@ -99,10 +113,6 @@ def _item(name: str, source: Path) -> _Item:
     except OSError as error:
         raise InputError(f"{source} cannot be read ({error.strerror}); build it again or check the path") from error
     return _Item(name=name, source=source, sha256=digest, bytes=status.st_size, executable=bool(status.st_mode & 0o100))
-
-
-class _DisturbedError(TransferError):
-    """Something was not there as it should be: another push took the parts, or a file of another set is harmed."""
 
 
 def _run(
@@ -126,16 +136,16 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
     _check_room(target, missing, found.stdout)
     folder = target.home / wanted.kind
     work = folder / f".incoming-{secrets.token_hex(6)}"
-    archive = secrets.token_hex(6) if alone else _digest_of(missing)
-    incoming = folder / f".incoming-parts-{archive}" if missing else None
+    own = secrets.token_hex(6) if alone else _digest_of(missing)
+    incoming = folder / f".incoming-parts-{own}" if missing else None
     left = [str(work), *([str(incoming)] if incoming else [])]
     try:
-        if incoming is not None:
-            _put_parts(target, missing, incoming)
-        words = [*wanted.words(target), str(incoming or ""), str(work)]
+        joined = _put_parts(target, missing, incoming, found.stdout.splitlines()) if incoming is not None else {}
+        checked = "\n".join(content for content, done in joined.items() if done.status == WHOLE)
+        words = [*wanted.words(target), str(incoming or ""), str(work), checked]
         done = _run(target, UNPACK_SCRIPT, words, f"{wanted.plan}\n{links}", UNPACK_LIMIT_S)
         if done.status != 0:
-            raise _fault(target, missing, done, work)
+            raise _fault(target, missing, [*joined.values(), done], work)
     except BaseException:
         with suppress(Exception):
             target.run(["rm", "-rf", *left], timeout_s=QUICK_LIMIT_S)
@@ -143,45 +153,57 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
 
 
 def _digest_of(items: Sequence[_Item]) -> str:
-    """The name of the archive of these files: what an earlier push left of the same one can be gone on with."""
+    """What these files are called on their way: what an earlier push left of the same ones can be gone on with."""
     return hashlib.sha256("".join(f"{item.content} {item.name}\n" for item in items).encode()).hexdigest()[:32]
 
 
-def _put_parts(target: Target, items: Sequence[_Item], incoming: PurePosixPath) -> None:
-    there = set(_run(target, PARTS_SCRIPT, [str(incoming)]).stdout.split())
-    with tempfile.TemporaryDirectory(prefix="edgewright-push-") as folder:
-        for number, part in enumerate(_parts(items, Path(folder))):
-            name = f"{number:06d}.part"
-            if name not in there:
-                target.put(part, incoming / name)
+def _put_parts(
+    target: Target, items: Sequence[_Item], incoming: PurePosixPath, listed: Sequence[str]
+) -> dict[str, Completed]:
+    """Send the parts that are not there; what the device said of each large file, by its content."""
+    there = {line.rpartition("/")[2] for line in listed if line.startswith(f"./{incoming.name}/")}
+    largest_first = sorted(items, key=lambda item: item.bytes, reverse=True)
+    large = {item.content: item for item in largest_first if item.bytes > PART_BYTES}
+    small = [item for item in items if item.bytes <= PART_BYTES]
+    link = Link(opens_gzip="gzip" in listed)
+    joins: dict[str, Future[Completed]] = {}
+    with ThreadPoolExecutor(JOINING_JOBS, thread_name_prefix="edgewright-joining") as joining:
+
+        def send(load: str, chunks: Iterable[bytes]) -> None:
+            with closing(ahead(parts(load, chunks, there, link=link, size=PART_BYTES))) as made:
+                for part in made:
+                    begun = time.perf_counter()
+                    target.put(part.content, incoming / part.name)
+                    link.sent(len(part.content), time.perf_counter() - begun)
+
+        try:
+            for content, item in large.items():
+                if f"{item.load}.whole" not in there:
+                    send(item.load, _chunks(item))
+                words = [str(incoming), item.load, item.sha256, secrets.token_hex(4)]
+                joins[content] = joining.submit(_run, target, JOIN_SCRIPT, words, limit_s=UNPACK_LIMIT_S)
+            if small:
+                send(ARCHIVE, _packed(small))
+            return {content: join.result() for content, join in joins.items()}
+        except BaseException:
+            joining.shutdown(wait=False, cancel_futures=True)  # the one that runs is waited for on the way out
+            raise
 
 
-def _parts(items: Sequence[_Item], folder: Path) -> Iterator[Path]:
-    """The archive of these files, the same for the same files, cut into parts that exist one at a time."""
-    part, room = folder / "part", PART_BYTES
-    sink = part.open("wb")
-    for chunk in _packed(items):
-        while len(chunk) > room:
-            sink.write(chunk[:room])
-            sink.close()
-            yield part
-            chunk, room = chunk[room:], PART_BYTES
-            sink = part.open("wb")
-        sink.write(chunk)
-        room -= len(chunk)
-    sink.close()
-    yield part
+def _chunks(item: _Item) -> Iterator[bytes]:
+    """A file's bytes. One that changes meanwhile is noticed on the device."""
+    with item.source.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 def _packed(items: Sequence[_Item]) -> Iterator[bytes]:
-    """The bytes of a tar archive. A file that changes meanwhile is noticed on the device."""
+    """The bytes of a tar archive."""
     for item in items:
         member = tarfile.TarInfo(item.name)
         member.size, member.mode, member.mtime = item.bytes, 0o755 if item.executable else 0o644, 0
         yield member.tobuf(tarfile.GNU_FORMAT)
-        with item.source.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
+        yield from _chunks(item)
         yield b"\0" * (-item.bytes % tarfile.BLOCKSIZE)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
@@ -197,12 +219,12 @@ def _needed_bytes(items: Sequence[_Item]) -> int:
     return 2 * unpacked + SPARE_BYTES  # the archive and its content, for a moment
 
 
-def _fault(target: Target, items: Sequence[_Item], done: Completed, place: PurePosixPath) -> TargetError:
-    reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"status {done.status}"
-    if "No space left" in done.stderr:
+def _fault(target: Target, items: Sequence[_Item], told: Sequence[Completed], place: PurePosixPath) -> TargetError:
+    """What the last command's failure means; an earlier one may have told the reason."""
+    if any("No space left" in done.stderr for done in told):
         room = _run(target, FREE_SPACE_SCRIPT, [str(place)])
         return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(room.stdout) or 0) / 1e6)
-    what = "differ from what was sent" if done.status == DIFFERS else "could not be unpacked"
-    return _DisturbedError(
-        f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again"
-    )
+    last = told[-1]
+    reason = last.stderr.strip().splitlines()[-1] if last.stderr.strip() else f"status {last.status}"
+    what = "differ from what was sent" if last.status == DIFFERS else "could not be unpacked"
+    return TransferError(f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again")

@@ -15,55 +15,115 @@ CANNOT_UNPACK, DIFFERS = 3, 4
 
 UNUSED_DAYS = 30  # a set that nobody asked for in this time goes at the next push
 
+# Whether the files of these lines of a plan lie in a folder unharmed. OpenSSL knows the processor's instructions for
+# SHA-256, which `sha256sum` mostly does not; every other file is left to a second process, as boards have more cores.
 COMMON = """
-whole() { [ -d "$1" ] && (cd "$1" && printf '%s\\n' "$plan" | sed 's/ [-x] /  /' | sha256sum -c - >/dev/null 2>&1); }
+agree() {
+    [ -n "$1" ] || return 0
+    sums=$(printf '%s\\n' "$1" | sed 's# [-x] # *./#')
+    names=$(printf '%s\\n' "$sums" | cut -c67-)
+    [ "$(printf '%s\\n' "$names" | tr '\\n' '\\0' | xargs -0 openssl dgst -sha256 -r 2>/dev/null)" = "$sums" ] ||
+        printf '%s\\n' "$sums" | sed 's# [*]#  #' | sha256sum -c - >/dev/null 2>&1
+}
+whole() {
+    [ -d "$1" ] && (
+        cd "$1" || exit 1
+        agree "$(printf '%s\\n' "$2" | sed -n 'n;p')" &
+        agree "$(printf '%s\\n' "$2" | sed -n 'p;n')"
+        agreed=$?
+        wait $! && exit $agreed
+    )
+}
 """
 
-# Of a set that is not whole it prints the lines of other sets' plans that it shares, as grep does, and how much room
-# there is. Who asks for a set has use for it: its folder's time says when that was last.
+# Prints the content of parts, some compressed on their way. Two hosts may have sent one part each in its own way.
+OPENED = """
+opened() {
+    for each; do
+        case $each in
+        *.gz) [ -e "${each%.gz}" ] || gzip -d -c "$each" ;;
+        *) cat "$each" ;;
+        esac || return 1
+    done
+}
+"""
+
+# Of a set that is not whole it prints the lines of other sets' plans that it shares, as grep does; what arrived before
+# earlier pushes were cut off, as `./.incoming-parts-…/name`; `gzip` where that is there; how much room there is.
+# Who asks for a set has use for it: its folder's time says when that was last.
 CHECK_SCRIPT = f"""
 home=$1 kind=$2 digest=$3 plan=$(cat)
 final=$home/$kind/$digest
 {COMMON}
-if whole "$final"; then
+if whole "$final" "$plan"; then
     touch "$final"
     exit {WHOLE}
 fi
 rm -f "$home/sums/$kind-$digest"
 [ ! -d "$home/sums" ] || printf '%s\\n' "$plan" | cut -c1-66 | grep -H -F -f - "$home"/sums/* 2>/dev/null
+[ ! -d "$home/$kind" ] || (cd "$home/$kind" && printf '%s\\n' ./.incoming-parts-*/*)
+! command -v gzip >/dev/null || echo gzip
 set -- "$final"
 {FREE_SPACE_SCRIPT}
 exit {NOT_THERE}
 """
 
-# Prints the parts of just this archive that arrived before an earlier push was cut off.
-PARTS_SCRIPT = 'cd "$1" 2>/dev/null && ls'
+# Makes a large file of its parts and checks it, while the next one is on its way. Of two pushes that send the same one
+# each may take the parts from under the other; what either makes of them counts only once it is seen to be right.
+JOIN_SCRIPT = f"""
+incoming=$1 name=$2 sum=$3 mine=$2.$4
+{COMMON}{OPENED}
+cd "$incoming" || exit {CANNOT_UNPACK}
+if [ ! -e "$name.whole" ]; then
+    trap 'rm -f "$mine"' EXIT
+    opened "$name"-*.part* >"$mine" || exit {CANNOT_UNPACK}
+    agree "$sum - $mine" || exit {DIFFERS}
+    case $name in *x) chmod 755 "$mine" ;; esac
+    mv -f "$mine" "$name.whole" || exit {CANNOT_UNPACK}
+else
+    agree "$sum - $name.whole" || exit {DIFFERS}
+fi
+rm -f "$name"-*.part*
+exit {WHOLE}
+"""
 
-# Behind the plan come an empty line and, for each file that is there already, `where<TAB>name`. Of two pushes that send
-# the same parts one gets them; where that one has ended already, all is well. What a killed push left goes a day later.
+# Behind the plan come an empty line and, for each file that is there already, `where<TAB>name`. `checked` begins the
+# plan's lines of those files that this push has seen to be right. Of two pushes that send the same parts one gets them;
+# where that one has ended already, all is well. What a killed push left goes a day later.
 UNPACK_SCRIPT = f"""
-home=$1 kind=$2 digest=$3 incoming=$4 work=$5 said=$(cat)
+home=$1 kind=$2 digest=$3 incoming=$4 work=$5 checked=$6 said=$(cat)
 plan=$(printf '%s\\n' "$said" | sed '/^$/,$d') links=$(printf '%s\\n' "$said" | sed '1,/^$/d')
 final=$home/$kind/$digest tab=$(printf '\\t')
-{COMMON}
+{COMMON}{OPENED}
 give_up() {{
-    whole "$final" && exit {WHOLE}
+    whole "$final" "$plan" && exit {WHOLE}
     exit "$1"
 }}
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$home/sums" "$home/$kind" "$work/set" || exit {CANNOT_UNPACK}
 if [ -n "$incoming" ]; then
-    mv "$incoming" "$work/parts" && cat "$work"/parts/*.part | tar -x -o -f - -C "$work/set" || give_up {CANNOT_UNPACK}
-    rm -rf "$work/parts"
+    mv "$incoming" "$work/parts" || give_up {CANNOT_UNPACK}
+    set -- "$work"/parts/archive-*.part*
+    [ ! -e "$1" ] || opened "$@" | tar -x -o -f - -C "$work/set" || give_up {CANNOT_UNPACK}
 fi
+printf '%s\\n' "$plan" | while IFS= read -r line; do
+    rest=${{line#* }}
+    from=$work/parts/${{line%% *}}${{rest%% *}}.whole place=$work/set/${{rest#* }}
+    [ -e "$from" ] || continue
+    mkdir -p "${{place%/*}}" || exit 1
+    ln "$from" "$place" 2>/dev/null || cp -p "$from" "$place" || exit 1
+done || give_up {CANNOT_UNPACK}
 printf '%s\\n' "$links" | while IFS=$tab read -r from name; do
     [ -n "$name" ] || continue
     place=$work/set/$name
     mkdir -p "${{place%/*}}" || exit 1
     ln "$home/$from" "$place" 2>/dev/null || cp -p "$home/$from" "$place" || exit 1
 done || give_up {CANNOT_UNPACK}
-whole "$work/set" || give_up {DIFFERS}
-if [ -d "$final" ] && ! whole "$final"; then
+rm -rf "$work/parts"
+unsure=$plan
+[ -z "$checked" ] || unsure=$(printf '%s\\n' "$plan" | grep -v -F -e "$checked")
+whole "$work/set" "$unsure" || give_up {DIFFERS}
+if [ -d "$final" ] && ! whole "$final" "$plan"; then
     mv "$final" "$work/harmed"
 fi
 mv -T "$work/set" "$final" 2>/dev/null || [ -d "$final" ] || mv "$work/set" "$final" || exit {CANNOT_UNPACK}

@@ -1,6 +1,8 @@
+import hashlib
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -75,7 +77,12 @@ def test_what_was_harmed_on_the_device_is_sent_again(tmp_path: Path, files: dict
     assert [path.name for path in Path(place.parent).iterdir()] == [place.name]
 
 
-def test_one_flipped_bit_on_the_way_is_noticed_and_leaves_nothing(tmp_path: Path, files: dict[str, Path]) -> None:
+@pytest.mark.parametrize("part_bytes", [8 << 20, 100_000], ids=["in one part", "in several"])
+def test_one_flipped_bit_on_the_way_is_noticed_and_leaves_nothing(
+    tmp_path: Path, files: dict[str, Path], part_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targets.push.PART_BYTES", part_bytes)
+
     def flip(path: Path) -> None:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
@@ -139,7 +146,11 @@ def test_a_device_that_is_really_full_is_told_and_nothing_stays(
         assert target.run(["find", str(disk), "-type", "f"], timeout_s=20).stdout == ""
 
 
-def test_two_pushes_at_once_do_not_harm_each_other(server: Server, files: dict[str, Path]) -> None:
+@pytest.mark.parametrize("part_bytes", [8 << 20, 20_000], ids=["one part", "many parts"])
+def test_two_pushes_at_once_do_not_harm_each_other(
+    server: Server, files: dict[str, Path], part_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targets.push.PART_BYTES", part_bytes)
     places: list[PurePosixPath] = []
 
     def push() -> None:
@@ -235,9 +246,58 @@ def test_a_push_cut_in_half_goes_on_where_it_was_and_arrives_whole(
         again = target.put
         monkeypatch.setattr(target, "put", lambda local, remote: (again(local, remote), sent.append(remote.name)))
         place = push_files(target, files, kind="bundles")
-    assert sent == [f"{number:06d}.part" for number in range(10)]
+    content = hashlib.sha256(files["large"].read_bytes()).hexdigest()
+    assert sent == [f"{content}--{number:06d}.part" for number in range(10)]
     assert below(place) == {"large": files["large"].read_bytes()}
     assert [path.name for path in Path(place.parent).iterdir()] == [place.name]
+
+
+def test_a_large_file_keeps_its_mode_and_all_its_names(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targets.push.PART_BYTES", 100_000)
+    program = tmp_path / "program"
+    program.write_bytes(b"#!/bin/sh\necho ran\nexit\n" + os.urandom(250_000))
+    program.chmod(0o755)
+    files |= {"a program ": program, "more/of it": program, "data/model.pte": files["model.pte"]}
+    place = push_files(FakeTarget(tmp_path), files, kind="bundles")
+    assert below(place) == {name: path.read_bytes() for name, path in files.items()}
+    assert subprocess.run([str(place / "a program ")], capture_output=True, check=True).stdout == b"ran\n"
+    assert not os.access(place / "model.pte", os.X_OK)
+
+
+def test_a_device_without_openssl_checks_by_other_means(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "openssl").write_text("#!/bin/sh\necho no such command >&2\nexit 1\n")
+    (tools / "openssl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    target = FakeTarget(tmp_path)
+    place = push_files(target, files, kind="bundles")
+    target.puts.clear()
+    assert push_files(target, files, kind="bundles") == place
+    assert target.puts == []
+    Path(place / "many/7").write_bytes(b"8")
+    push_files(target, files, kind="bundles")
+    assert len(target.puts) == 1
+
+
+def test_what_a_slow_link_would_take_long_over_travels_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targets.push.PART_BYTES", 100_000)
+    files = {"text": tmp_path / "text", "noise": tmp_path / "noise"}
+    files["text"].write_bytes(b"".join(str(number).encode() for number in range(200_000)))
+    files["noise"].write_bytes(os.urandom(500_000))
+    target = FakeTarget(tmp_path, on_put=lambda path: time.sleep(0.02))
+    place = push_files(target, files, kind="bundles")
+    assert below(place) == {name: path.read_bytes() for name, path in files.items()}
+    text, noise = (hashlib.sha256(files[name].read_bytes()).hexdigest() for name in ("text", "noise"))
+    packed = [path.name for path in target.puts if path.suffix == ".gz"]
+    assert len([name for name in packed if name.startswith(text)]) >= 8
+    assert not [name for name in packed if name.startswith(noise)]
 
 
 def test_a_set_nobody_asked_for_in_a_month_goes_and_one_that_is_asked_for_stays(
