@@ -33,7 +33,10 @@ DEMO_NEEDS := qemu-system-aarch64=qemu-system-arm mmdebstrap=mmdebstrap mke2fs=e
 	g++=g++ aarch64-linux-gnu-g++=g++-aarch64-linux-gnu cmake=cmake \
 	/usr/include/nlohmann/json.hpp=nlohmann-json3-dev ssh-keygen=openssh-client
 TEST_NEEDS := sshd=openssh-server qemu-aarch64-static=qemu-user-static chromium=chromium \
-	/usr/lib/postgresql=postgresql
+	/usr/lib/postgresql=postgresql adb=adb dpkg-source=dpkg-dev /usr/include/sys/capability.h=libcap-dev \
+	/usr/include/android/openssl/rsa.h=android-libboringssl-dev \
+	/usr/include/android/android-base/file.h=android-libbase-dev \
+	/usr/include/android/cutils/sockets.h=android-libcutils-dev /usr/include/android/log/log.h=android-liblog-dev
 FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python3.13 python3); do \
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done

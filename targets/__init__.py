@@ -1,6 +1,6 @@
-"""Machines an artifact can run on: this one, one reached by SSH, or an emulated ARM board.
+"""Machines an artifact can run on: this one, one reached by SSH, an Android device, or an emulated ARM board.
 
-In:  an address, as `local:`, `ssh://pi@raspberrypi.local`, `emulated://raspberry-pi-4`.
+In:  an address, as `local:`, `ssh://pi@raspberrypi.local`, `adb://serial`, `emulated://raspberry-pi-4`.
 Out: a `Target`. What is pushed there is `push`'s concern, what the machine is like `facts`'.
 Importing this package imports none of the libraries its transports wrap.
 """
@@ -15,6 +15,7 @@ __all__ = ["SCHEMES", "Completed", "Target", "open_target"]
 
 # scheme → the module that offers `open_address(address, *, instruction_clock) -> Target`
 SCHEMES = {
+    "adb": "targets.adb",
     "emulated": "targets.emulated",
     "local": "targets.local",
     "ssh": "targets.ssh",
@@ -35,7 +36,7 @@ def open_target(address: str, *, instruction_clock: bool = False) -> Target:
     scheme, colon, _ = address.partition(":")
     if not colon:
         raise InputError(
-            f"{address!r} is not a target's address; write local:, ssh://user@host or emulated://raspberry-pi-4"
+            f"{address!r} is not a target's address; write local:, ssh://user@host, adb://serial or emulated://raspberry-pi-4"
         )
     if scheme not in SCHEMES:
         raise UnknownNameError("kind of target", scheme, SCHEMES)

@@ -7,20 +7,17 @@ Out: a `Target` that copies files and runs programs here, below `EDGEWRIGHT_HOME
 import errno
 import os
 import secrets
-import selectors
 import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from targets.base import Completed, Target
-from targets.conversation import NOT_FOUND, Deadline, Output
+from targets.conversation import NOT_FOUND, Deadline, Output, attend
 from toolchain.errors import CommandTimeoutError, DeviceFullError, InputError, TargetError, TransferError
-
-CHUNK_BYTES = 1 << 16
-WAKES_EVERY_S = 1.0  # so that a thread that waits for a silent program can be interrupted
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
@@ -71,11 +68,15 @@ class LocalTarget:
         except (OSError, ValueError) as error:  # no memory for a process, a zero byte in an argument
             raise TargetError(f"{argv[0]!r} could not be started on local: ({error}); check its arguments") from error
         with process:
+            out, err = Output(self.address, argv[0]), Output(self.address, argv[0])
             try:
-                return _attend(process, tuple(argv), timeout_s, stdin.encode())
-            except BaseException:  # its time is up, it prints without end, or we are interrupted
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                attend(process, Deadline(timeout_s), BytesIO(stdin.encode()), out.add, err.add)
+                return Completed(argv=tuple(argv), status=process.returncode, stdout=out.text(), stderr=err.text())
+            except TimeoutError:
+                _end(process)
+                raise CommandTimeoutError(self.address, argv[0], timeout_s) from None
+            except BaseException:  # it prints without end, or we are interrupted
+                _end(process)
                 raise
 
     def close(self) -> None:
@@ -104,43 +105,6 @@ class LocalTarget:
             raise
 
 
-def _attend(process: subprocess.Popen[bytes], argv: tuple[str, ...], timeout_s: float, stdin: bytes) -> Completed:
-    """Feed a process, read what it prints within bounds, and wait for it."""
-    out, err = Output("local:", argv[0]), Output("local:", argv[0])
-    deadline = Deadline(timeout_s)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with selectors.DefaultSelector() as ready:
-        ready.register(process.stdout, selectors.EVENT_READ, out)
-        ready.register(process.stderr, selectors.EVENT_READ, err)
-        os.set_blocking(process.stdin.fileno(), False)
-        ready.register(process.stdin, selectors.EVENT_WRITE)
-        while ready.get_map():
-            for key, _ in ready.select(min(deadline.left_s(), WAKES_EVERY_S)):
-                if isinstance(key.data, Output):
-                    chunk = os.read(key.fd, CHUNK_BYTES)
-                    key.data.add(chunk)
-                    more = bool(chunk)
-                else:
-                    stdin = _write_some(key.fd, stdin)
-                    more = bool(stdin)
-                if not more:
-                    ready.unregister(key.fileobj)
-                    if key.data is None:
-                        process.stdin.close()
-            if deadline.passed():
-                raise CommandTimeoutError("local:", argv[0], timeout_s)
-    try:
-        process.wait(deadline.left_s())
-    except subprocess.TimeoutExpired:
-        raise CommandTimeoutError("local:", argv[0], timeout_s) from None
-    return Completed(argv=argv, status=process.returncode, stdout=out.text(), stderr=err.text())
-
-
-def _write_some(fd: int, text: bytes) -> bytes:
-    """Write what the pipe takes; what is left to write, nothing when the reader has gone."""
-    try:
-        return text[os.write(fd, text[:CHUNK_BYTES]) :] if text else b""
-    except BrokenPipeError:
-        return b""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -8,7 +8,6 @@ Trust and keys are `ssh_login`'s concern.
 import os
 import secrets
 import selectors
-import shlex
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ import paramiko
 
 from targets.base import Completed, Target
 from targets.conversation import Deadline, Output
+from targets.launch import Leader, ended, launched
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
 from targets.ssh_login import Login, connect, lost, read_address
 from toolchain.errors import CommandTimeoutError, DeviceFullError, TargetError, TransferError
@@ -30,18 +30,6 @@ FIRST_REQUESTS, MOST_REQUESTS, GROWS_EVERY = 8, 64, 8  # of CHUNK_BYTES, without
 HOUSEKEEPING_LIMIT_S = 60.0
 STALL_LIMIT_S = 60.0
 PIPE_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
-MARK = "@edgewright-pid"
-
-# Makes the command the leader of its process group and tells its number, so that all of it can be killed later.
-# sshd usually gives every command a session; where the server does not, setsid does.
-_TOLD = f'echo "{MARK} $$"; "$@"; exit $?'
-LAUNCH = (
-    "read -r _ _ _ _ group _ 2>/dev/null </proc/$$/stat\n"
-    f"""[ "$group" = $$ ] || ! command -v setsid >/dev/null || exec setsid sh -c {shlex.quote(_TOLD)} sh "$@"\n"""
-    f"{_TOLD}"
-)
-LARGEST_SIGNAL = 64
-EARLY_LIMIT_BYTES = 1 << 16
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
@@ -133,19 +121,19 @@ class SshTarget:
     ) -> tuple[int, str]:
         """Run a program; what it prints goes to `sink` as it arrives. Returns its status and standard error."""
         deadline = Deadline(timeout_s)
-        leader = _Leader(sink)
+        leader = Leader(sink)
         err = Output(self.address, argv[0])
         with self._translated(f"{argv[0]} could not be run", TargetError):
             channel = self._transport.open_session(timeout=max(1.0, min(timeout_s, HOUSEKEEPING_LIMIT_S)))
             try:
-                channel.exec_command(shlex.join(["sh", "-c", LAUNCH, "sh", *argv]))
+                channel.exec_command(launched(*argv))
                 status = self._converse(channel, deadline, source, leader.add, err.add, argv[0])
             except BaseException:  # the limit, endless output, or an interruption: nothing stays behind
                 self._kill(leader.pid)
                 raise
             finally:
                 channel.close()
-        return (128 - status if 128 < status <= 128 + LARGEST_SIGNAL else status), err.text()
+        return ended(status), err.text()
 
     def _converse(
         self,
@@ -308,25 +296,3 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, int, int]]:
         return
     with source.open("rb") as content:
         yield content, source.stat().st_size, 0o755 if os.access(source, os.X_OK) else 0o644
-
-
-class _Leader:
-    """Takes the line that tells a command's process number out of its output, and passes on the rest."""
-
-    def __init__(self, sink: Callable[[bytes], object]) -> None:
-        self.pid: int | None = None
-        self._sink = sink
-        self._early = b""
-
-    def add(self, chunk: bytes) -> None:
-        if self.pid is not None:
-            self._sink(chunk)
-            return
-        # before the mark there is only what a login shell's start-up files print
-        self._early = (self._early + chunk)[-EARLY_LIMIT_BYTES:]
-        start = self._early.find(MARK.encode())
-        end = self._early.find(b"\n", start)
-        if start >= 0 and end >= 0:
-            self.pid = int(self._early[start + len(MARK) : end])
-            self._sink(self._early[end + 1 :])
-            self._early = b""

@@ -6,7 +6,7 @@ import typer
 
 RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-ADDRESSES = "local:, ssh://user@host[:port], emulated://PROFILE, or a name of your targets.toml."
+ADDRESSES = "local:, ssh://user@host[:port], adb://SERIAL, emulated://PROFILE, or a name of your targets.toml."
 TargetName = Annotated[
     str,
     typer.Option("--target", metavar="TARGET", help=f"{ADDRESSES[:-1]}: a device's or a group's."),
