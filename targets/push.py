@@ -33,6 +33,7 @@ BLOCK_BYTES = 4096
 SPARE_BYTES = 1 << 20  # what directories and the file system itself take
 CHUNK_BYTES = 1 << 20
 PART_BYTES = 8 << 20  # what a cut costs at most; each part takes a few round trips
+ATTEMPTS = 2
 HASHING_JOBS = 4
 JOINING_JOBS = 2
 ARCHIVE = "archive"
@@ -90,13 +91,16 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
     if not items:
         raise InputError("there are no files to push; check what was built")
     wanted = _Set(items=items, kind=kind)
-    found = _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan)
-    if found.status != 0:
+    faults: list[TransferError] = []
+    while (found := _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan)).status != WHOLE:
+        if len(faults) == ATTEMPTS:
+            raise faults[-1]
         try:
-            _send(target, wanted, found, known=_shared(wanted, found.stdout))
-        except TransferError:  # another push took the parts, and may have ended; or a file of another set is harmed
-            if _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan).status != 0:
-                _send(target, wanted, found, known={}, alone=True)
+            known = {} if faults else _shared(wanted, found.stdout)
+            _send(target, wanted, found, known=known, alone=bool(faults))
+            break
+        except TransferError as error:  # another push took the parts, and may have ended; or another set is harmed
+            faults.append(error)
     return target.home / kind / wanted.digest
 
 
@@ -135,20 +139,18 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
     links = "".join(f"{known[item.content]}\t{item.name}\n" for item in wanted.items if item.content in known)
     _check_room(target, missing, found.stdout)
     folder = target.home / wanted.kind
-    work = folder / f".incoming-{secrets.token_hex(6)}"
     own = secrets.token_hex(6) if alone else _digest_of(missing)
-    incoming = folder / f".incoming-parts-{own}" if missing else None
-    left = [str(work), *([str(incoming)] if incoming else [])]
+    incoming = folder / f".incoming-parts-{wanted.digest}-{own}" if missing else None
     try:
         joined = _put_parts(target, missing, incoming, found.stdout.splitlines()) if incoming is not None else {}
         checked = "\n".join(content for content, done in joined.items() if done.status == WHOLE)
-        words = [*wanted.words(target), str(incoming or ""), str(work), checked]
+        words = [*wanted.words(target), str(incoming or ""), secrets.token_hex(4), checked]
         done = _run(target, UNPACK_SCRIPT, words, f"{wanted.plan}\n{links}", UNPACK_LIMIT_S)
         if done.status != 0:
-            raise _fault(target, missing, [*joined.values(), done], work)
+            raise _fault(target, missing, [*joined.values(), done], folder)
     except BaseException:
         with suppress(Exception):
-            target.run(["rm", "-rf", *left], timeout_s=QUICK_LIMIT_S)
+            target.run(["rm", "-rf", *([str(incoming)] if incoming else [])], timeout_s=QUICK_LIMIT_S)
         raise
 
 

@@ -48,15 +48,35 @@ opened() {
 }
 """
 
+# A command's folder is called after it: `.incoming-TOKEN,BOOT,NAMESPACE,PROCESS`. `sweep` removes those of commands
+# that have ended, with the kernel they ran under or by being killed.
+OWNERS = """
+read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id || boot=unknown
+namespace=$(readlink /proc/self/ns/pid 2>/dev/null)
+namespace=${namespace#*[} run=$boot,${namespace%]}
+sweep() {
+    for each in "$home/$kind"/.incoming-*,*,*,*; do
+        its_run=${each#*,} its_process=${each##*,}
+        state=gone
+        [ "${its_run%,*}" != "$run" ] || read -r _ _ state _ 2>/dev/null <"/proc/$its_process/stat"
+        case $state in gone | Z | X) rm -rf "$each" ;; esac
+    done
+}
+"""
+
 # Of a set that is not whole it prints the lines of other sets' plans that it shares, as grep does; what arrived before
 # earlier pushes were cut off, as `./.incoming-parts-…/name`; `gzip` where that is there; how much room there is.
 # Who asks for a set has use for it: its folder's time says when that was last.
 CHECK_SCRIPT = f"""
 home=$1 kind=$2 digest=$3 plan=$(cat)
 final=$home/$kind/$digest
-{COMMON}
+{COMMON}{OWNERS}
 if whole "$final" "$plan"; then
     touch "$final"
+    sweep
+    for each in "$home/$kind/.incoming-parts-$digest"-*; do  # of another push of it, which has no use for them now
+        [ ! -e "$each" ] || rm -rf "$each"
+    done
     exit {WHOLE}
 fi
 rm -f "$home/sums/$kind-$digest"
@@ -89,12 +109,13 @@ exit {WHOLE}
 
 # Behind the plan come an empty line and, for each file that is there already, `where<TAB>name`. `checked` begins the
 # plan's lines of those files that this push has seen to be right. Of two pushes that send the same parts one gets them;
-# where that one has ended already, all is well. What a killed push left goes a day later.
+# where that one has ended already, all is well. What a killed one left goes now; parts, for it to go on with, in a day.
 UNPACK_SCRIPT = f"""
-home=$1 kind=$2 digest=$3 incoming=$4 work=$5 checked=$6 said=$(cat)
+home=$1 kind=$2 digest=$3 incoming=$4 token=$5 checked=$6 said=$(cat)
 plan=$(printf '%s\\n' "$said" | sed '/^$/,$d') links=$(printf '%s\\n' "$said" | sed '1,/^$/d')
 final=$home/$kind/$digest tab=$(printf '\\t')
-{COMMON}{OPENED}
+{COMMON}{OPENED}{OWNERS}
+work=$home/$kind/.incoming-$token,$run,$$
 give_up() {{
     whole "$final" "$plan" && exit {WHOLE}
     exit "$1"
@@ -128,6 +149,7 @@ if [ -d "$final" ] && ! whole "$final" "$plan"; then
 fi
 mv -T "$work/set" "$final" 2>/dev/null || [ -d "$final" ] || mv "$work/set" "$final" || exit {CANNOT_UNPACK}
 printf '%s\\n' "$plan" >"$work/plan" && mv -f "$work/plan" "$home/sums/$kind-$digest"
+sweep
 find "$home/$kind" -maxdepth 1 -name '.*incoming-*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
 find "$home/$kind" -maxdepth 1 -mindepth 1 ! -name '.*' -mtime +{UNUSED_DAYS} -exec rm -rf {{}} + 2>/dev/null
 for each in "$home"/sums/*; do

@@ -124,6 +124,19 @@ def test_what_a_killed_push_left_is_swept_a_day_later(tmp_path: Path, files: dic
     assert {path.name for path in folder.iterdir()} == {place.name, ".incoming-new"}
 
 
+def test_what_a_killed_command_on_the_device_left_goes_at_the_next_push(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = FakeTarget(tmp_path)
+    place = Path(push_files(target, files, kind="bundles"))
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    namespace = "".join(filter(str.isdigit, str(Path("/proc/self/ns/pid").readlink())))
+    alive = f".incoming-a,{boot},{namespace},{os.getpid()}"
+    for name in (alive, f".incoming-b,{boot},{namespace},999999999", f".incoming-c,before,{namespace},{os.getpid()}"):
+        (place.parent / name / "set").mkdir(parents=True)
+    (place.parent / f".incoming-parts-{place.name}-0123").mkdir()
+    push_files(target, files, kind="bundles")
+    assert {path.name for path in place.parent.iterdir()} == {place.name, alive}
+
+
 def test_a_device_without_room_is_told_before_anything_is_sent(tmp_path: Path, files: dict[str, Path]) -> None:
     def no_room(argv: object, stdin: str) -> Completed:
         df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/root 29000000 28999000 100 100% /\n"
