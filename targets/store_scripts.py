@@ -36,9 +36,18 @@ whole() {
 }
 """
 
+# Whether a file has this sum.
+RIGHT = """
+right() {
+    said=$(openssl dgst -sha256 -r "$2" 2>/dev/null) || said=$(sha256sum "$2")
+    [ "${said%% *}" = "$1" ]
+}
+"""
+
 # Prints the content of parts, some compressed on their way. Two hosts may have sent one part each in its own way.
 OPENED = """
 opened() {
+    case $* in *.gz*) ;; *) cat "$@" && return || return 1 ;; esac
     for each; do
         case $each in
         *.gz) [ -e "${each%.gz}" ] || gzip -d -c "$each" ;;
@@ -79,7 +88,7 @@ if whole "$final" "$plan"; then
     done
     exit {WHOLE}
 fi
-rm -f "$home/sums/$kind-$digest"
+[ ! -e "$home/sums/$kind-$digest" ] || rm -f "$home/sums/$kind-$digest"
 [ ! -d "$home/sums" ] || printf '%s\\n' "$plan" | cut -c1-66 | grep -H -F -f - "$home"/sums/* 2>/dev/null
 [ ! -d "$home/$kind" ] || (cd "$home/$kind" && printf '%s\\n' ./.incoming-parts-*/*)
 ! command -v gzip >/dev/null || echo gzip
@@ -92,16 +101,16 @@ exit {NOT_THERE}
 # each may take the parts from under the other; what either makes of them counts only once it is seen to be right.
 JOIN_SCRIPT = f"""
 incoming=$1 name=$2 sum=$3 mine=$2.$4
-{COMMON}{OPENED}
+{RIGHT}{OPENED}
 cd "$incoming" || exit {CANNOT_UNPACK}
 if [ ! -e "$name.whole" ]; then
     trap 'rm -f "$mine"' EXIT
     opened "$name"-*.part* >"$mine" || exit {CANNOT_UNPACK}
-    agree "$sum - $mine" || exit {DIFFERS}
+    right "$sum" "$mine" || exit {DIFFERS}
     case $name in *x) chmod 755 "$mine" ;; esac
     mv -f "$mine" "$name.whole" || exit {CANNOT_UNPACK}
 else
-    agree "$sum - $name.whole" || exit {DIFFERS}
+    right "$sum" "$name.whole" || exit {DIFFERS}
 fi
 rm -f "$name"-*.part*
 exit {WHOLE}
@@ -112,8 +121,10 @@ exit {WHOLE}
 # where that one has ended already, all is well. What a killed one left goes now; parts, for it to go on with, in a day.
 UNPACK_SCRIPT = f"""
 home=$1 kind=$2 digest=$3 incoming=$4 token=$5 checked=$6 said=$(cat)
-plan=$(printf '%s\\n' "$said" | sed '/^$/,$d') links=$(printf '%s\\n' "$said" | sed '1,/^$/d')
-final=$home/$kind/$digest tab=$(printf '\\t')
+newline="
+"
+plan=${{said%%"$newline$newline"*}} links=${{said#*"$newline$newline"}} final=$home/$kind/$digest tab=$(printf '\\t')
+[ "$links" != "$said" ] || links=
 {COMMON}{OPENED}{OWNERS}
 work=$home/$kind/.incoming-$token,$run,$$
 give_up() {{
@@ -131,27 +142,27 @@ printf '%s\\n' "$plan" | while IFS= read -r line; do
     rest=${{line#* }}
     from=$work/parts/${{line%% *}}${{rest%% *}}.whole place=$work/set/${{rest#* }}
     [ -e "$from" ] || continue
-    mkdir -p "${{place%/*}}" || exit 1
+    [ -d "${{place%/*}}" ] || mkdir -p "${{place%/*}}" || exit 1
     ln "$from" "$place" 2>/dev/null || cp -p "$from" "$place" || exit 1
 done || give_up {CANNOT_UNPACK}
 printf '%s\\n' "$links" | while IFS=$tab read -r from name; do
     [ -n "$name" ] || continue
     place=$work/set/$name
-    mkdir -p "${{place%/*}}" || exit 1
+    [ -d "${{place%/*}}" ] || mkdir -p "${{place%/*}}" || exit 1
     ln "$home/$from" "$place" 2>/dev/null || cp -p "$home/$from" "$place" || exit 1
 done || give_up {CANNOT_UNPACK}
 rm -rf "$work/parts"
 unsure=$plan
 [ -z "$checked" ] || unsure=$(printf '%s\\n' "$plan" | grep -v -F -e "$checked")
-whole "$work/set" "$unsure" || give_up {DIFFERS}
+(cd "$work/set" && agree "$unsure") || give_up {DIFFERS}
 if [ -d "$final" ] && ! whole "$final" "$plan"; then
     mv "$final" "$work/harmed"
 fi
 mv -T "$work/set" "$final" 2>/dev/null || [ -d "$final" ] || mv "$work/set" "$final" || exit {CANNOT_UNPACK}
 printf '%s\\n' "$plan" >"$work/plan" && mv -f "$work/plan" "$home/sums/$kind-$digest"
 sweep
-find "$home/$kind" -maxdepth 1 -name '.*incoming-*' -mmin +1440 -exec rm -rf {{}} + 2>/dev/null
-find "$home/$kind" -maxdepth 1 -mindepth 1 ! -name '.*' -mtime +{UNUSED_DAYS} -exec rm -rf {{}} + 2>/dev/null
+find "$home/$kind" -mindepth 1 -maxdepth 1 \\
+    '(' -name '.*incoming-*' -mmin +1440 -o ! -name '.*' -mtime +{UNUSED_DAYS} ')' -exec rm -rf {{}} + 2>/dev/null
 for each in "$home"/sums/*; do
     name=${{each##*/}}
     [ -d "$home/${{name%%-*}}/${{name#*-}}" ] || rm -f "$each"

@@ -1,23 +1,20 @@
-"""Pushing to a device: against `scp` on the same link, a second time, after a change, and through faults.
+"""Pushing to a device: against `scp` on the same link, again, after a change, over a slow link, and through faults;
+and many devices measured together.
 
-    python -m tests.benchmarks.transport [--json] [--quick]
+    python -m tests.benchmarks.transport [--json] [--quick] [--speeds] [--faults] [--fleet]
 
-A real sshd on the loopback interface; faults are a proxy's between it and us. After each fault the same push is made
-again, without the fault. `--quick` has fewer rounds.
+Real sshd on the loopback interface. Without a switch everything is tried; a switch tries its part alone. `--quick` has
+fewer rounds and devices. The faults take root, for a link that loses packets and a disk that fills up, and an emulated
+board, which is reset. Say what else the machine did: what is timed here is this machine's work on both ends.
 """
 
-import hashlib
 import json
 import os
-import random
-import signal
-import socket
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,86 +22,66 @@ from unittest import mock
 
 from targets import open_target
 from targets.push import push_files
+from tests.benchmarks import transport_faults
 from tests.benchmarks.options import parsed
+from tests.targets.links import Proxy
 from tests.targets.servers import Server, started_server
-from toolchain.errors import TargetError
+from toolchain.fleet import bench_all
+from toolchain.inventory import Machine
 
 SIZES_MB = (48, 25, 12, 3, 1, 1)  # 90 MB, as a float teacher's bundle
-FAULTY_MB = (10, 2)
 ROUNDS, QUICK_ROUNDS = 50, 5
-STALL_S = 5.0
-REPEATS = 3
-GOALS = {"throughput": 0.9, "repeat_s": 0.5, "changed_s": 1.5}
-
-Fault = Callable[["Proxy", int], None]
-
-
-class Proxy:
-    """Hands bytes on between a client and the server, and does harm to those on their way to the server."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self.cut_at = self.flip_at = self.stall_at = -1
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._socket.accept()
-                far = socket.create_connection(("127.0.0.1", self._server.port))
-                threading.Thread(target=self._hand_on, args=(client, far, True), daemon=True).start()
-                threading.Thread(target=self._hand_on, args=(far, client, False), daemon=True).start()
-
-    def _hand_on(self, source: socket.socket, sink: socket.socket, harmed: bool) -> None:
-        passed = 0
-        with suppress(OSError):
-            while chunk := source.recv(1 << 16):
-                end = passed + len(chunk)
-                if harmed and passed <= self.cut_at < end:
-                    sink.sendall(chunk[: self.cut_at - passed])
-                    break
-                if harmed and passed <= self.flip_at < end:
-                    bad = bytearray(chunk)
-                    bad[self.flip_at - passed] ^= 1
-                    chunk = bytes(bad)
-                if harmed and passed <= self.stall_at < end:
-                    time.sleep(STALL_S)
-                sink.sendall(chunk)
-                passed = end
-        for each in (source, sink):  # not only closed: the other direction waits on the same two
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+REPEATS = 5
+SLOW_MB_S = 5.0
+FLEET, QUICK_FLEET, JOBS, ALONE = 32, 8, 4, 3
+PROFILE = "raspberry-pi-4"
+GOALS = {"throughput": 0.9, "repeat_s": 0.5, "changed_s": 1.5, "fleet_over_ideal": 1.2}
 
 
 def main() -> None:
-    options = parsed(__doc__)
-    found = figures(QUICK_ROUNDS if options.quick else ROUNDS)
+    options = parsed(
+        __doc__, speeds="time pushes", faults="break pushes", fleet=f"measure {FLEET} devices, {JOBS} at a time"
+    )
+    chosen = {name for name in ("speeds", "faults", "fleet") if getattr(options, name)}
+    found = figures(chosen or {"speeds", "faults", "fleet"}, quick=options.quick)
     print(json.dumps(found, indent=2) if options.json else table(found))
 
 
-def figures(rounds: int) -> dict[str, Any]:
-    """Speeds first, while nothing else happens; then the faults."""
-    with a_server() as (server, folder):
-        return {"goals": GOALS, **speeds(server, folder), "faults": list(faults(server, folder, rounds))}
+def figures(chosen: set[str], *, quick: bool) -> dict[str, Any]:
+    """Speeds first, while nothing else happens; then the devices together; the faults last."""
+    found: dict[str, Any] = {"goals": GOALS, "load_1min": [os.getloadavg()[0]]}
+    with a_home() as folder:
+        if "speeds" in chosen:
+            with a_server(folder) as server:
+                found["speeds"] = {**speeds(server, folder), "slow_link": over_a_slow_link(server, folder)}
+        found["load_1min"].append(os.getloadavg()[0])
+        if "fleet" in chosen:
+            found["fleet"] = fleet(folder, QUICK_FLEET if quick else FLEET, quick=quick)
+        if "faults" in chosen:
+            found["faults"] = list(transport_faults.faults(QUICK_ROUNDS if quick else ROUNDS))
+    return found
 
 
 @contextmanager
-def a_server() -> Iterator[tuple[Server, Path]]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.environ["HOME"] = name
-        (folder / ".ssh").mkdir(mode=0o700)
-        server = started_server(folder / "server", folder)
-        server.trust()
-        try:
-            yield server, folder
-        finally:
-            server.stop()
+def a_home() -> Iterator[Path]:
+    """A home directory whose keys and known hosts are this run's; what was cached stays where it is."""
+    from toolchain.places import cache_dir
+
+    cache = {"EDGEWRIGHT_CACHE_DIR": str(cache_dir().resolve())}
+    with tempfile.TemporaryDirectory() as name, mock.patch.dict(os.environ, {"HOME": name, **cache}):
+        (Path(name) / ".ssh").mkdir(mode=0o700)
+        os.environ.pop("SSH_AUTH_SOCK", None)
+        yield Path(name)
+
+
+@contextmanager
+def a_server(folder: Path, name: str = "server") -> Iterator[Server]:
+    server = started_server(folder / name, folder)
+    server.trust()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def bundle(folder: Path, sizes_mb: tuple[int, ...]) -> dict[str, Path]:
@@ -121,32 +98,58 @@ def speeds(server: Server, folder: Path) -> dict[str, Any]:
     files = bundle(folder / "bundle", SIZES_MB)
     took: dict[str, list[float]] = {"scp": [], "cold": [], "repeat": [], "changed": []}
     parts_again = 0
+    scp_s(server, folder, files)  # once for nothing: both ends' programs and the files are in memory from here on
     for _ in range(REPEATS):
         took["scp"].append(scp_s(server, folder, files))
-        with closing(open_target(server.address)) as target:
-            target.run(["rm", "-rf", str(target.home)], timeout_s=60)
-        took["cold"].append(push_s(server, files)[0])
-        seconds, parts = push_s(server, files)
+        emptied(server)
+        took["cold"].append(push_s(server.address, files)[0])
+        seconds, parts = push_s(server.address, files)
         took["repeat"].append(seconds)
         parts_again += parts
         files["part-5"].write_bytes(os.urandom(1_000_000))
-        took["changed"].append(push_s(server, files)[0])
+        took["changed"].append(push_s(server.address, files)[0])
     middle = {f"{name}_s": median(each) for name, each in took.items()}
     throughput = middle["scp_s"] / middle["cold_s"]
-    return {"megabytes": sum(SIZES_MB), **middle, "throughput": throughput, "parts_sent_again": parts_again}
+    return {
+        "megabytes": sum(SIZES_MB), **middle, "throughput": throughput, "parts_sent_again": parts_again, "took_s": took,
+    }  # fmt: skip
 
 
-def push_s(server: Server, files: dict[str, Path]) -> tuple[float, int]:
+def over_a_slow_link(server: Server, folder: Path) -> dict[str, Any]:
+    """The native runner and its libraries through a proxy of so many MB/s: as pushed, and never compressed."""
+    from toolchain.measure.runtimes import runtime_for
+
+    files: Mapping[str, Path] = runtime_for("executorch", machine="aarch64").files
+    took = {}
+    with closing(Proxy(server.port, bytes_per_s=SLOW_MB_S * 1e6)) as proxy:
+        server.trust(port=proxy.port)
+        address = f"ssh://{server.user}@127.0.0.1:{proxy.port}"
+        for name, ratio in (("as_pushed_s", 0.7), ("uncompressed_s", 2.0)):  # that of which compressing hopes to pay
+            emptied(server)
+            with mock.patch("targets.parts.USUAL_RATIO", ratio), mock.patch("targets.push.PART_BYTES", 1 << 20):
+                took[name] = push_s(address, files)[0]
+    size = sum(path.stat().st_size for path in files.values())
+    return {"mb_s": SLOW_MB_S, "megabytes": size / 1e6, **took}
+
+
+def emptied(server: Server) -> None:
+    with closing(open_target(server.address)) as target:
+        target.run(["rm", "-rf", str(target.home)], timeout_s=60)
+
+
+def push_s(address: str, files: Mapping[str, Path]) -> tuple[float, int]:
     """How long a push takes, connecting included as it is for scp, and how many parts it sends."""
     started = time.perf_counter()
-    with closing(open_target(server.address)) as target, mock.patch.object(target, "put", wraps=target.put) as put:
+    with closing(open_target(address)) as target, mock.patch.object(target, "put", wraps=target.put) as put:
         push_files(target, files, kind="bundles")
         return time.perf_counter() - started, put.call_count
 
 
-def scp_s(server: Server, folder: Path, files: dict[str, Path]) -> float:
+def scp_s(server: Server, folder: Path, files: Mapping[str, Path]) -> float:
     there = folder / "scp"
     there.mkdir(exist_ok=True)
+    for path in there.iterdir():
+        path.unlink()
     options = ["-o", f"UserKnownHostsFile={folder}/.ssh/known_hosts", "-P", str(server.port)]
     command = ["scp", "-q", "-i", f"{folder}/.ssh/id_ed25519", *options, *map(str, files.values())]
     started = time.perf_counter()
@@ -154,113 +157,88 @@ def scp_s(server: Server, folder: Path, files: dict[str, Path]) -> float:
     return time.perf_counter() - started
 
 
-def faults(server: Server, folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
-    """Each kind so many times: how many pushes broke, how many of those made again were wrong, and what was left."""
-    kinds: dict[str, tuple[int, Fault]] = {
-        "connection cut at a random byte": (rounds, lambda proxy, byte: setattr(proxy, "cut_at", byte)),
-        "a byte flipped on the way": (rounds, lambda proxy, byte: setattr(proxy, "flip_at", byte)),
-        "sshd's processes killed": (rounds, lambda proxy, byte: kill_soon(server, byte)),
-        "two pushes of the same set at once": (rounds, lambda proxy, byte: push_meanwhile(server, folder)),
-        f"a stall of {STALL_S:g} s": (max(1, rounds // 10), lambda proxy, byte: setattr(proxy, "stall_at", byte)),
-    }
-    chance = random.Random(0)
-    files = bundle(folder / "faulty", FAULTY_MB)
-    for kind, (times, fault) in kinds.items():
-        broke = wrong = left = 0
-        for _ in range(times):
-            for path in files.values():
-                path.write_bytes(os.urandom(path.stat().st_size))
-            broke += not pushed_through(server, files, fault, chance.randrange(sum(FAULTY_MB) * 1_000_000))
-            with closing(open_target(server.address)) as target:
-                place = Path(push_files(target, files, kind="bundles"))
-                wrong += any(digest(path) != digest(place / name) for name, path in files.items())
-            left += bool(list(place.parent.glob(".*"))) or bool(strays(server))
-            for other in place.parent.iterdir():
-                subprocess.run(["rm", "-rf", str(other)], check=True)
-        yield {"fault": kind, "times": times, "broke": broke, "wrong": wrong, "left": left}
+def fleet(folder: Path, count: int, *, quick: bool) -> dict[str, Any]:
+    """`bench` on so many new devices, against the time that as many would take of which none is in another's way."""
+    made = tiny_bundle(folder / "tiny")
+    with ExitStack() as stack:
+        servers = [stack.enter_context(a_server(folder, f"device-{number}")) for number in range(count + ALONE)]
+        machines = [Machine(name=f"device-{number}", address=each.address) for number, each in enumerate(servers)]
+        alone_s = median(together(made, [machine], quick=quick)[0] for machine in machines[count:])
+        wall_s, lost = together(made, machines[:count], quick=quick)
+    ideal_s = alone_s * count / JOBS
+    return {
+        "devices": count, "at_a_time": JOBS, "cores": os.cpu_count(), "alone_s": alone_s, "ideal_s": ideal_s,
+        "wall_s": wall_s, "over_ideal": wall_s / ideal_s, "lost": lost,
+    }  # fmt: skip
 
 
-def pushed_through(server: Server, files: dict[str, Path], fault: Fault, byte: int) -> bool:
-    """Whether a push through a proxy arrived in spite of its fault."""
-    with closing(Proxy(server)) as proxy:
-        kind, blob = server.host_public_key.split()[:2]
-        known = Path.home() / ".ssh" / "known_hosts"
-        known.write_text(f"[127.0.0.1]:{proxy.port} {kind} {blob}\n[127.0.0.1]:{server.port} {kind} {blob}\n")
-        fault(proxy, byte)
-        try:
-            with closing(open_target(f"ssh://{server.user}@127.0.0.1:{proxy.port}")) as target:
-                push_files(target, files, kind="bundles")
-        except TargetError:
-            return False
-        return True
+def together(made: Path, machines: list[Machine], *, quick: bool) -> tuple[float, int]:
+    """How long all of them take, and how many have no result in the end."""
+    started = time.perf_counter()
+    outcomes = bench_all(made, machines, jobs=JOBS, runtime="executorch", quick=quick)
+    return time.perf_counter() - started, sum(outcome.result is None for outcome in outcomes)
 
 
-def kill_soon(server: Server, byte: int) -> None:
-    """Kill what serves the connections, within the time that the push takes."""
+def tiny_bundle(place: Path) -> Path:
+    """A classifier of digits, built in seconds."""
+    from toolchain import pipeline
+    from toolchain.profiles import load_profile
+    from toolchain.recipe import Recipe
 
-    def kill() -> None:
-        time.sleep(0.2 + byte % 300 / 1000)
-        for pid in below(server.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    threading.Thread(target=kill).start()
-
-
-def push_meanwhile(server: Server, folder: Path) -> None:
-    files = {path.name: path for path in (folder / "faulty").iterdir()}
-
-    def push() -> None:
-        with closing(open_target(server.address)) as target:
-            push_files(target, files, kind="bundles")
-
-    threading.Thread(target=push).start()
-
-
-def below(pid: int) -> list[int]:
-    """The processes that descend from this one."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found = [pid]
-    for ancestor in found:
-        found += [child for child, parent in parents.items() if parent == ancestor]
-    return found[1:]
-
-
-def strays(server: Server) -> list[int]:
-    """What still runs on the device two seconds after everybody has hung up."""
-    deadline = time.monotonic() + 2
-    while (found := below(server.process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    recipe = Recipe.model_validate(
+        {
+            "recipe": {"name": "tiny-digits"},
+            "model": {"factory": "tests.tiny_vision:digits_net"},
+            "task": {"kind": "image-classification"},
+            "data": {"builtin": "digits"},
+            "budget": {"artifact_mb": 0.5, "max_score_loss_percent": 50},
+            "stages": {
+                "finetune": {"again": True, "epochs": 2, "learning_rate": 3e-3},
+                "distill": {"epochs": 2, "learning_rate": 3e-3, "output_weight": 1, "hidden_weight": 1},
+                "export": {"runtimes": ["executorch"]},
+            },
+        }
+    )
+    return pipeline.build(recipe, load_profile(PROFILE), place).bundle.path
 
 
 def table(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    goals = found["goals"]
-    rate = found["megabytes"] / found["cold_s"]
-    lines = [
-        "| push of 90 MB over SSH on loopback | | goal |",
-        "|---|---|---|",
-        f"| to an empty device | {rate:.0f} MB/s, {found['throughput']:.2f}× scp | {goals['throughput']}× |",
-        f"| again | {found['repeat_s']:.2f} s, {found['parts_sent_again']} parts | {goals['repeat_s']} s, 0 parts |",
-        f"| one file of 1 MB changed | {found['changed_s']:.2f} s | {goals['changed_s']} s |",
-        "",
-        "| fault | times | pushes that broke | wrong when made again | something left behind |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {each['fault']} | {each['times']} | {each['broke']} | {each['wrong']} | {each['left']} |"
-            for each in found["faults"]
-        ),
-    ]
-    return "\n".join(lines)
+    parts = (speeds_table, fleet_table, faults_table)
+    return "\n\n".join("\n".join(part(found)) for part in parts if part.__name__.removesuffix("_table") in found)
+
+
+def speeds_table(found: dict[str, Any]) -> Iterator[str]:
+    goals, each = found["goals"], found["speeds"]
+    slow = each["slow_link"]
+    yield f"| push of {each['megabytes']} MB over SSH on loopback (load {found['load_1min'][0]:.1f} before) | | goal |"
+    yield "|---|---|---|"
+    rate = each["megabytes"] / each["cold_s"]
+    yield f"| to an empty device | {rate:.0f} MB/s, {each['throughput']:.2f}× `scp` | {goals['throughput']}× |"
+    again = each["parts_sent_again"]
+    yield f"| again | {each['repeat_s']:.2f} s, {again} parts sent | {goals['repeat_s']} s, 0 parts |"
+    yield f"| one file of 1 MB changed | {each['changed_s']:.2f} s | {goals['changed_s']} s |"
+    yield (
+        f"| the native runner's {slow['megabytes']:.0f} MB over {slow['mb_s']:g} MB/s "
+        f"| {slow['as_pushed_s']:.1f} s, never compressed {slow['uncompressed_s']:.1f} s | |"
+    )
+
+
+def fleet_table(found: dict[str, Any]) -> Iterator[str]:
+    each = found["fleet"]
+    yield "| devices | at a time | one alone | ideal | all | over the ideal (goal 1.2) | results lost |"
+    yield "|---|---|---|---|---|---|---|"
+    yield (
+        f"| {each['devices']}, on {each['cores']} cores | {each['at_a_time']} | {each['alone_s']:.1f} s "
+        f"| {each['ideal_s']:.0f} s | {each['wall_s']:.0f} s | {each['over_ideal']:.2f}× | {each['lost']} |"
+    )
+
+
+def faults_table(found: dict[str, Any]) -> Iterator[str]:
+    yield "| fault | times | pushes that broke | wrong when made again | something left behind |"
+    yield "|---|---|---|---|---|"
+    for each in found["faults"]:
+        yield f"| {each['fault']} | {each['times']} | {each['broke']} | {each['wrong']} | {each['left']} |"
 
 
 if __name__ == "__main__":
