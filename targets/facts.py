@@ -24,6 +24,10 @@ UNLIMITED_BYTES = 1 << 60  # above it a control group's limit is none
 # vcgencmd get_throttled: the same four conditions, now (bits 0 to 3) and at any time since the start (bits 16 to 19)
 THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 
+# Android's thermal status, 0 to 6, and the kinds of its temperatures, as `android.os.Temperature` numbers them
+THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+THERMAL_CPU = 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
@@ -101,14 +105,22 @@ def python_version(printed: str) -> str | None:
     return _first(r"^Python (3\.\d+)", printed)
 
 
-def os_name(os_release: str) -> str | None:
-    """The distribution's full name."""
-    return _first(r'^PRETTY_NAME="?([^"\n]*)"?$', os_release)
+def os_name(printed: str) -> str | None:
+    """The distribution's full name out of os-release, or `Android 14` where there is only Android's number."""
+    if android := android_release(printed):
+        return f"Android {android}"
+    return _first(r'^PRETTY_NAME="?([^"\n]*)"?$', printed)
 
 
-def board_model(device_tree: str) -> str | None:
-    """What the firmware calls the board; the file ends in a zero byte."""
-    return device_tree.strip("\0 \t\r\n") or None
+def android_release(printed: str) -> str | None:
+    """Android's version as it numbers itself, as `14` or `8.1.0`; None for what is no such number."""
+    found = re.fullmatch(r"\d+(\.\d+)*", printed.strip())
+    return found[0] if found else None
+
+
+def board_model(printed: str) -> str | None:
+    """What the firmware calls the board, in a file that ends in a zero byte; what an Android device says it is."""
+    return printed.strip("\0 \t\r\n") or None
 
 
 def governor(listing: str) -> str | None:
@@ -137,6 +149,24 @@ def throttling(vcgencmd: str) -> dict[str, object] | None:
     now = [name for place, name in enumerate(THROTTLE_BITS) if bits >> place & 1]
     since_start = [name for place, name in enumerate(THROTTLE_BITS, 16) if bits >> place & 1]
     return {"raw": raw, "now": now, "since_start": since_start}
+
+
+def thermal_status(dumpsys: str) -> dict[str, object] | None:
+    """Android's word on its heat: whether and by what it is throttled, and the hottest core as its driver says it."""
+    status = _first(r"^Thermal Status: (\d+)\s*$", dumpsys)
+    if status is None or int(status) >= len(THERMAL_STATUS):
+        return None
+    # what it was told last comes first, under "Cached temperatures"; what its driver says now is worth more
+    now = dumpsys.partition("Current temperatures from HAL:")[2] or dumpsys
+    sensors = re.findall(
+        r"^\s*Temperature\{mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,}]*), mStatus=(\d+)\}", now, re.M
+    )
+    cores = [float(value) for value, kind, _, _ in sensors if int(kind) == THERMAL_CPU and value.count(".") <= 1]
+    return {
+        "status": THERMAL_STATUS[int(status)],
+        "by": [name for _, _, name, state in sensors if int(state) > 0],
+        "cpu_c": max(cores, default=None),
+    }
 
 
 def firmware_clock_mhz(vcgencmd: str) -> int | None:
@@ -199,8 +229,13 @@ def every(pattern: str) -> tuple[str, ...]:
     return ("sh", "-c", f"cat {pattern}")  # the shell is there for the wildcard
 
 
+def or_else(command: str, other: str) -> tuple[str, ...]:
+    """The command that does one thing and, where that fails, another."""
+    return ("sh", "-c", f"{command} || {other}")
+
+
 MACHINE: Mapping[str, Fact] = {
-    "board": Fact(argv=("cat", "/proc/device-tree/model"), parse=board_model),
+    "board": Fact(argv=or_else("cat /proc/device-tree/model", "getprop ro.product.model"), parse=board_model),
     "cpu_model": Fact(argv=CPUINFO, parse=cpu_model),
     "cpu_parts": Fact(argv=CPUINFO, parse=cpu_parts),
     "cpu_features": Fact(argv=CPUINFO, parse=cpu_features),
@@ -211,7 +246,7 @@ MACHINE: Mapping[str, Fact] = {
     "arch": Fact(argv=UNAME, parse=architecture),
     "kernel": Fact(argv=UNAME, parse=kernel_release),
     "libc": Fact(argv=("getconf", "GNU_LIBC_VERSION"), parse=libc_version),
-    "os": Fact(argv=("cat", "/etc/os-release"), parse=os_name),
+    "os": Fact(argv=or_else("cat /etc/os-release", "getprop ro.build.version.release"), parse=os_name),
     "python": Fact(argv=("python3", "--version"), parse=python_version),
     "governor": Fact(argv=every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_governor"), parse=governor),
     "clock_mhz": Fact(argv=every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq"), parse=clock_mhz),
@@ -219,6 +254,7 @@ MACHINE: Mapping[str, Fact] = {
     "clock_firmware_mhz": Fact(argv=("vcgencmd", "measure_clock", "arm"), parse=firmware_clock_mhz),
     "temperature_c": Fact(argv=every("/sys/class/thermal/thermal_zone[0-9]*/temp"), parse=hottest_c),
     "throttling": Fact(argv=("vcgencmd", "get_throttled"), parse=throttling),
+    "thermal_status": Fact(argv=("dumpsys", "thermalservice"), parse=thermal_status),
     "load_1min": Fact(argv=("cat", "/proc/loadavg"), parse=load_1min),
     "memory_limit_bytes": Fact(
         argv=every("/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"), parse=memory_limit_bytes

@@ -8,7 +8,7 @@ Which known device it is, is `hardware.identify`'s concern; how fast its storage
 import re
 from collections.abc import Mapping
 
-from targets.facts import CPU, CPUINFO, MACHINE, Fact, clock_mhz, core_kinds, every
+from targets.facts import CPU, CPUINFO, MACHINE, Fact, android_release, clock_mhz, core_kinds, every
 from targets.space import free_bytes
 
 ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
@@ -101,6 +101,7 @@ IDENTITY: Mapping[str, Fact] = {
     "clock_limit_mhz": Fact(argv=every(f"{CPU}/cpu[0-9]*/cpufreq/scaling_max_freq"), parse=clock_mhz),
     "sold_ram_bytes": Fact(argv=CPUINFO, parse=sold_ram_bytes),
     "sensors_c": Fact(argv=_shown(f"{ZONES}/type", f"{ZONES}/temp"), parse=sensors_c),
+    "android": Fact(argv=("getprop", "ro.build.version.release"), parse=android_release),
     "word_bits": Fact(argv=("getconf", "LONG_BIT"), parse=word_bits),
     "musl": Fact(argv=("sh", "-c", "ldd --version 2>&1"), parse=musl_version),
     "disk": Fact(argv=("sh", "-c", "df -Pk ~"), parse=home_disk),

@@ -5,7 +5,7 @@ import pytest
 from tests.measure.examples import SHA256, completed, result_document
 from toolchain.measure.results import RunnerResult, parse_result
 from toolchain.measure.settle import is_at_rest
-from toolchain.measure.stability import busiest, judged
+from toolchain.measure.stability import busiest, judged, throttling
 
 
 def run(scale: float = 1.0, **sampling: Any) -> RunnerResult:
@@ -88,3 +88,11 @@ def test_who_was_busy_is_told_by_name_and_the_idle_are_not() -> None:
     after = {"uptime_s": 110.0, "processes": {"1 init": 3.1, "40 make (all)": 6.0, "52 cc1": 10.0, "41 idle": 0.0}}
     assert busiest(before, after) == [{"name": "cc1", "cores": 1.0}, {"name": "make (all)", "cores": 0.5}]
     assert busiest({}, after) == []
+
+
+def test_a_phone_that_is_throttled_for_its_heat_gives_no_stable_measurement() -> None:
+    cool = {"thermal_status": {"status": "none", "by": [], "cpu_c": 40.0}}
+    warm = {"thermal_status": {"status": "moderate", "by": ["VIRTUAL-SKIN"], "cpu_c": 72.0}}
+    assert throttling(cool, cool) == []
+    assert throttling(cool, warm) == ["the device was throttled for its heat: moderate (VIRTUAL-SKIN)"]
+    assert throttling(warm, cool) == ["the device was throttled for its heat: moderate (VIRTUAL-SKIN)"]

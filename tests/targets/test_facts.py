@@ -51,6 +51,20 @@ def test_a_raspberry_pi_tells_its_model_its_clocks_and_what_throttles_it() -> No
     assert found["throttling"] == {"raw": "0x50005", "now": both, "since_start": both}
 
 
+def test_an_android_phone_tells_its_name_its_cores_and_its_heat() -> None:
+    found = recorded("pixel-8")
+    assert (found["board"], found["os"], found["android"], found["libc"]) == ("Pixel 8", "Android 14", "14", None)
+    assert found["core_kinds"] == {"Cortex-A510": 4, "Cortex-A715": 4, "Cortex-X3": 1}
+    assert (found["clock_max_mhz"], found["word_bits"], found["governor"]) == (2914, 64, "sched_pixel")
+    assert found["thermal_status"] == {"status": "moderate", "by": ["VIRTUAL-SKIN"], "cpu_c": 72.0}
+
+
+def test_an_android_before_its_driver_tells_temperatures_has_those_it_was_told() -> None:
+    old = "Thermal Status: 0\nCached temperatures:\n\tTemperature{mValue=38.5, mType=0, mName=CPU0, mStatus=0}\n"
+    assert facts.thermal_status(old) == {"status": "none", "by": [], "cpu_c": 38.5}
+    assert facts.thermal_status("Thermal Status: 9\n") is None
+
+
 def test_an_x86_machine_has_a_model_name_and_no_part_number() -> None:
     found = recorded("x86-64")
     assert found["cpu_parts"] is None

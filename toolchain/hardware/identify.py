@@ -171,6 +171,8 @@ def _system(facts: Facts) -> Iterator[str]:
         )
     if musl := facts.get("musl"):
         yield f"its C library is {musl}: executorch brings its own; the others need glibc, as Debian has it"
+    if android := facts.get("android"):
+        yield f"it is Android {android}, whose C library is its own: executorch brings glibc; the others do not run there"
     libc = str(facts.get("libc") or "").removeprefix("glibc ")
     if libc and Version(libc) < Version(WHEELS_GLIBC):
         yield f"its glibc {libc} is older than {WHEELS_GLIBC}, which litert and onnx need; executorch brings its own"
@@ -185,6 +187,9 @@ def _state(facts: Facts) -> Iterator[str]:
         yield f"it is limited at this moment: {', '.join(now)}"
     elif before := throttling.get("since_start"):
         yield f"it was limited since it started: {', '.join(before)}"
+    heat = facts.get("thermal_status") or {}
+    if heat.get("status") not in (None, "none"):
+        yield f"it is throttled for its heat at this moment: {heat['status']}"
     kernel, firmware = facts.get("clock_mhz"), facts.get("clock_firmware_mhz")
     if kernel and firmware and firmware < kernel * (1 - FIRMWARE_TOLERANCE):
         yield f"its firmware runs {firmware} MHz while the kernel says {kernel} MHz"

@@ -73,6 +73,8 @@ def judged(
 
 def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequence[MachineState] = ()) -> list[str]:
     """What the firmware's throttling word says against a measurement; nothing where there is no such word."""
+    if heat := [said for said in map(_heat, (before, after)) if said]:
+        return [f"the device was throttled for its heat: {heat[-1]}"]
     words = [machine.get("throttling") for machine in (before, after)]
     known = [int(str(word["raw"]), 16) for word in words if isinstance(word, Mapping)]
     told = [int(state.throttled, 16) for state in during if state.throttled is not None]
@@ -88,6 +90,14 @@ def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequ
     if lasting := seen[0] & seen[-1] & THROTTLED_NOW:
         found.append(f"the board was throttled before it was measured (bits {lasting:#x})")
     return found
+
+
+def _heat(machine: Mapping[str, Any]) -> str:
+    """Android's thermal status, where it is not none, and by which sensors."""
+    said = machine.get("thermal_status")
+    if not isinstance(said, Mapping) or said.get("status") in (None, "none"):
+        return ""
+    return f"{said['status']} ({', '.join(said.get('by') or ()) or 'no sensor is named'})"
 
 
 def busiest(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
