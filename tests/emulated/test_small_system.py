@@ -62,7 +62,8 @@ def test_busybox_alone_keeps_a_lease_and_has_its_link_measured(small: SmallTarge
     with leased(small, "first"), pytest.raises(DeviceBusyError, match="first"), leased(small, "second"):
         pass
     with leased(small, "second"):
-        found = measure_speeds(small, file_bytes=1 << 20)
+        found = measure_speeds(small)
+    assert found.storage_write_mb_s is not None  # though its dd tells no time
     assert found.upload_mb_s > 0
     assert found.download_mb_s > 0
 
