@@ -29,7 +29,13 @@ def shell_at(address: str, command: Sequence[str] = ()) -> list[str]:
         raise InputError(f"{address} has no shell to log into; only ssh:// and emulated:// targets do")
     login = read_address(address)
     keys = [word for path in login.identities for word in ("-i", str(path))]
-    return [_ssh(), *keys, "-p", str(login.port), "--", f"{login.user}@{login.host}", *_quoted(command)]
+    hops: list[str] = []
+    hop = login.through
+    while hop is not None:
+        hops.insert(0, f"{hop.user}@{hop.host}:{hop.port}")
+        hop = hop.through
+    jumps = ["-J", ",".join(hops)] if hops else []
+    return [_ssh(), *keys, *jumps, "-p", str(login.port), "--", f"{login.user}@{login.host}", *_quoted(command)]
 
 
 def _quoted(command: Sequence[str]) -> list[str]:

@@ -5,6 +5,8 @@ Out: an authenticated `paramiko.Transport`, or the one `TargetError` that says w
 An unknown host key is never accepted and no secret enters a message. Commands and files are `ssh`'s concern.
 """
 
+from __future__ import annotations
+
 import base64
 import getpass
 import hashlib
@@ -14,7 +16,8 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -42,6 +45,7 @@ class Login:
     identities: tuple[Path, ...]
     others: bool = True  # also offer the agent's keys, the default keys and a password
     pinned_host_key: str = ""
+    through: Login | None = None  # the jump host on the way there
 
     @property
     def known_as(self) -> str:
@@ -51,8 +55,14 @@ class Login:
 
 def read_address(address: str) -> Login:
     """An `ssh://` address completed from ~/.ssh/config. Raises `InputError` for one that cannot be read."""
+    return _read(address, frozenset())
+
+
+def _read(address: str, towards: frozenset[str]) -> Login:
+    """The login at an address; a jump host on the way `towards` others is not reached through one of those."""
     parts, port = _split(address)
-    config = _config_for(parts.hostname or "")
+    host = parts.hostname or ""
+    config = _config_for(host)
     query = parse_qs(parts.query)
     if parts.path not in ("", "/") or set(query) - {"identity"}:
         raise InputError(f"{_public(parts)} has parts that mean nothing; write ssh://user@host:port?identity=PATH")
@@ -68,7 +78,20 @@ def read_address(address: str) -> Login:
         user=parts.username or str(config.get("user", "")) or getpass.getuser(),
         identities=tuple(identities),
         others=config.get("identitiesonly", "no") != "yes",
+        through=_jump(config.get("proxyjump", "none"), towards | {host}),
     )
+
+
+def _jump(said: str, towards: frozenset[str]) -> Login | None:
+    """The last of the jump hosts that a ProxyJump names, each reached through the one before it."""
+    login = None
+    for hop in said.split(",") if said != "none" else ():
+        address = hop.strip() if "://" in hop else f"ssh://{hop.strip()}"
+        if _split(address)[0].hostname in towards:  # `Host *` speaks of the jump host itself, too
+            return None
+        each = _read(address, towards)
+        login = replace(each, through=login or each.through)
+    return login
 
 
 def _split(address: str) -> tuple[SplitResult, int | None]:
@@ -99,12 +122,11 @@ def _config_for(host: str) -> paramiko.SSHConfigDict:
         raise InputError(
             f"{file} cannot be read ({error}); correct it, or write user and port in the address"
         ) from error
-    for way in ("proxyjump", "proxycommand"):
-        if found.get(way, "none") != "none":
-            raise InputError(
-                f"{file} reaches {host} through {way}, which Edgewright does not; "
-                f"open a tunnel (ssh -N -L 2222:{host}:22 JUMP) and use ssh://user@localhost:2222"
-            )
+    if found.get("proxycommand", "none") != "none":
+        raise InputError(
+            f"{file} reaches {host} through a ProxyCommand, which Edgewright does not; name a ProxyJump instead, or "
+            f"open a tunnel (ssh -N -L 2222:{host}:22 JUMP) and use ssh://user@localhost:2222"
+        )
     return found
 
 
@@ -113,8 +135,30 @@ def connect(login: Login) -> paramiko.Transport:
     # Its log repeats, with tracebacks, what is raised; without a handler Python would print that.
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     server = f"{login.host}:{login.port}"
+    connection, jump = _through(login) if login.through else (_direct(login), None)
+    transport = None
     try:
-        connection = socket.create_connection((login.host, login.port), timeout=CONNECT_LIMIT_S)
+        transport = _Transport(connection, jump)
+        transport.set_keepalive(KEEP_ALIVE_S)
+        _greet(transport, login)
+        _authenticate(transport, login)
+        return transport
+    except BaseException as error:
+        for each in (transport or connection, jump):
+            if each is not None:
+                each.close()
+        if isinstance(error, paramiko.SSHException | EOFError | OSError):
+            raise UnreachableError(
+                f"{login.address}: {server} did not complete an SSH login ({error or type(error).__name__}); "
+                "check the port, and the server's log"
+            ) from error
+        raise
+
+
+def _direct(login: Login) -> socket.socket:
+    server = f"{login.host}:{login.port}"
+    try:
+        opened = socket.create_connection((login.host, login.port), timeout=CONNECT_LIMIT_S)
     except socket.gaierror as error:
         raise UnreachableError(f"{login.address}: no machine is called {login.host}; check the name") from error
     except OSError as error:
@@ -122,23 +166,41 @@ def connect(login: Login) -> paramiko.Transport:
         raise UnreachableError(
             f"{login.address}: {server} {reason}; check that the device is on, in this network and runs an SSH server"
         ) from error
-    transport = None
-    try:
-        connection = _PromptSocket(fileno=connection.detach())
+    connection = _PromptSocket(fileno=opened.detach())
+    with suppress(OSError):  # it broke already, which the greeting will tell
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = paramiko.Transport(connection)
-        transport.set_keepalive(KEEP_ALIVE_S)
-        _greet(transport, login)
-        _authenticate(transport, login)
-        return transport
+    return connection
+
+
+def _through(login: Login) -> tuple[paramiko.Channel, paramiko.Transport]:
+    """A connection that the jump host makes for us; what travels on it, that host cannot read."""
+    assert login.through is not None
+    jump = connect(login.through)
+    try:
+        way = jump.open_channel("direct-tcpip", (login.host, login.port), ("127.0.0.1", 0), timeout=CONNECT_LIMIT_S)
+        return way, jump
     except BaseException as error:
-        (transport or connection).close()
+        jump.close()
         if isinstance(error, paramiko.SSHException | EOFError | OSError):
             raise UnreachableError(
-                f"{login.address}: {server} did not complete an SSH login ({error or type(error).__name__}); "
-                "check the port, and the server's log"
+                f"{login.address}: the jump host {login.through.address} could not reach {login.host}:{login.port} "
+                f"({error}); check that the device is on, and that the jump host may forward connections"
             ) from error
         raise
+
+
+class _Transport(paramiko.Transport):
+    """A connection that lets go of the jump host's, too."""
+
+    def __init__(self, connection: socket.socket | paramiko.Channel, jump: paramiko.Transport | None) -> None:
+        super().__init__(connection)
+        self._jump = jump
+
+    def close(self) -> None:
+        """End it. Safe to call twice."""
+        super().close()
+        if self._jump is not None:
+            self._jump.close()
 
 
 class _PromptSocket(socket.socket):

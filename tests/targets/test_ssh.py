@@ -219,8 +219,40 @@ def test_host_user_port_and_key_come_from_the_ssh_configuration(server: Server, 
     with closing(open_target("ssh://board")) as target:
         assert target.address == "ssh://board"
         assert target.run(["true"], timeout_s=LIMIT_S).status == 0
-    (own_home / ".ssh" / "config").write_text("Host board\n  ProxyJump elsewhere\n")
-    with pytest.raises(InputError, match="proxyjump"):
+    (own_home / ".ssh" / "config").write_text("Host board\n  ProxyCommand nc %h %p\n")
+    with pytest.raises(InputError, match="ProxyCommand"):
+        open_target("ssh://board")
+
+
+def test_a_device_behind_jump_hosts_is_reached_through_them(start_server: StartServer, own_home: Path) -> None:
+    board, near, far = start_server(), start_server(), start_server()
+    for server in (board, near, far):
+        server.trust()
+    (own_home / ".ssh" / "config").write_text(
+        f"Host board\n  HostName 127.0.0.1\n  Port {board.port}\n  ProxyJump near,{far.user}@127.0.0.1:{far.port}\n"
+        f"Host near\n  HostName 127.0.0.1\n  Port {near.port}\n"
+        "Host *\n  ProxyJump near\n"
+    )
+    with closing(open_target("ssh://board")) as target:
+        assert target.home == PurePosixPath(board.remote_home) / ".edgewright"
+        peer = target.run(["sh", "-c", "echo $SSH_CONNECTION"], timeout_s=LIMIT_S).stdout.split()
+        sessions = [int(pid) for pid in subprocess.run(
+            ["pgrep", "-P", f"{near.process.pid},{far.process.pid}"], capture_output=True, text=True, check=True
+        ).stdout.split()]  # fmt: skip
+        assert peer[3] == str(board.port)
+        assert len(sessions) == 2
+    for session in sessions:
+        assert_gone(session)
+
+
+def test_a_jump_host_that_cannot_reach_the_device_is_named(start_server: StartServer, own_home: Path) -> None:
+    near, nobody = start_server(), free_port()
+    near.trust()
+    (own_home / ".ssh" / "config").write_text(
+        f"Host board\n  HostName 127.0.0.1\n  Port {nobody}\n  ProxyJump near\n"
+        f"Host near\n  HostName 127.0.0.1\n  Port {near.port}\n"
+    )
+    with pytest.raises(UnreachableError, match=rf"jump host ssh://near could not reach 127\.0\.0\.1:{nobody}"):
         open_target("ssh://board")
 
 
