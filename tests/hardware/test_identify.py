@@ -130,3 +130,11 @@ def test_a_board_that_its_firmware_slows_down_is_warned_of() -> None:
 def test_a_system_or_state_that_spoils_a_measurement_is_warned_of(changed: dict[str, Any], warning: str) -> None:
     (said,) = warnings({**recorded("raspberry-pi-5"), **changed})
     assert warning in said
+
+
+def test_a_phone_is_known_by_its_unlike_cores_and_warned_of() -> None:
+    (match,) = likely(recorded("pixel-8"))
+    assert (match.profile, match.differences) == ("pixel-8", ())
+    told = list(warnings(recorded("pixel-8")))
+    assert any("it is Android 14" in each for each in told)
+    assert any("throttled for its heat at this moment: moderate" in each for each in told)
