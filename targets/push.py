@@ -86,10 +86,14 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
     """
     if kind not in KINDS:
         raise InputError(f"{kind!r} is not a kind of pushed files; use {' or '.join(KINDS)}")
-    with ThreadPoolExecutor(HASHING_JOBS) as hashing:
-        items = tuple(hashing.map(_item, sorted(files), (files[name] for name in sorted(files))))
-    if not items:
+    if not files:
         raise InputError("there are no files to push; check what was built")
+    for name in files:
+        _check_name(name)
+    with ThreadPoolExecutor(HASHING_JOBS) as hashing:
+        hashed = hashing.map(_item, sorted(files), (files[name] for name in sorted(files)))
+        _ = target.home  # asked for by the way: a device may take as long to answer as we to hash
+        items = tuple(hashed)
     wanted = _Set(items=items, kind=kind)
     faults: list[TransferError] = []
     while (found := _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan)).status != WHOLE:
@@ -104,12 +108,15 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
     return target.home / kind / wanted.digest
 
 
-def _item(name: str, source: Path) -> _Item:
+def _check_name(name: str) -> None:
     segments = PurePosixPath(name).parts
     if not segments or name.startswith("/") or ".." in segments or str(PurePosixPath(name)) != name:
         raise InputError(f"{name!r} cannot be a pushed file's name; it must be a relative path without ..")
     if re.search(r"[\x00-\x1f\x7f\\]", name) or segments[0].startswith("."):
         raise InputError(f"{name!r} cannot be a pushed file's name; leave out control signs, \\ and a leading dot")
+
+
+def _item(name: str, source: Path) -> _Item:
     try:
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

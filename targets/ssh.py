@@ -26,7 +26,8 @@ from targets.ssh_login import Login, connect, lost, read_address
 from toolchain.errors import CommandTimeoutError, DeviceFullError, TargetError, TransferError
 
 CHUNK_BYTES = 1 << 15
-FIRST_REQUESTS, MOST_REQUESTS, GROWS_EVERY = 8, 64, 8  # of CHUNK_BYTES, without an answer; one more every so many
+REQUEST_BYTES = 261_120  # the largest that OpenSSH's file server takes; larger ones mean fewer to answer
+FIRST_UNANSWERED, MOST_UNANSWERED = 256 << 10, 2 << 20  # bytes under way without an answer; an eighth more each answer
 HOUSEKEEPING_LIMIT_S = 60.0
 STALL_LIMIT_S = 60.0
 PIPE_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
@@ -46,7 +47,7 @@ class SshTarget:
         self._sftp: paramiko.SFTPClient | None = None
         self._has_sftp = True
         self._home: PurePosixPath | None = None
-        self._depth = float(FIRST_REQUESTS)
+        self._unanswered = FIRST_UNANSWERED
         self._lock = threading.Lock()  # an SFTP client serves one caller at a time
 
     @property
@@ -207,21 +208,24 @@ class SshTarget:
             sftp.chmod(str(partial), mode)
 
     def _write(self, sftp: paramiko.SFTPClient, sink: paramiko.SFTPFile, source: BinaryIO) -> int:
-        """Write all of it, with so many requests under way as the link has shown to bear.
+        """Write all of it, with as much under way as the link has shown to bear.
 
-        As many as the protocol allows at once, as paramiko's own `putfo` sends them, cost an OpenSSH server 0.15 s: it
-        makes its buffer larger for each one that it has no time for yet, and copies all of it.
+        As much as the protocol allows at once, as paramiko's own `putfo` sends it, costs an OpenSSH server 0.15 s: it
+        makes its buffer larger for each request that it has no time for yet, and copies all of it.
         """
+        openssh = "OpenSSH" in str(self._transport.remote_version)
+        request = REQUEST_BYTES if openssh else CHUNK_BYTES
+        sink.MAX_REQUEST_SIZE = request
         waiting: deque[int] = sink._reqs  # type: ignore[attr-defined]  # paramiko has no public way to them
         written = 0
         with sink:
             sink.set_pipelined(True)
-            while chunk := source.read(CHUNK_BYTES):
+            while chunk := source.read(request):
                 sink.write(chunk)
                 written += len(chunk)
-                while len(waiting) > self._depth:
+                while len(waiting) * request > self._unanswered:
                     sftp._read_response(waiting.popleft())  # type: ignore[attr-defined]  # raises what went wrong
-                    self._depth = min(MOST_REQUESTS, self._depth + 1 / GROWS_EVERY)
+                    self._unanswered = min(MOST_UNANSWERED, self._unanswered + request // 8)
         return written
 
     def _receive(self, remote: PurePosixPath, sink: BinaryIO) -> None:
