@@ -66,6 +66,14 @@ STATES = {
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
     """Find the device that an `adb://` address names."""
+    return AdbTarget(*found_device(address))
+
+
+def found_device(address: str) -> tuple[str, str]:
+    """The program `adb`, and the serial number of the device at this address, which can be used.
+
+    Raises `InputError`, `EnvironmentFaultError` without adb, and what `found_serial` raises.
+    """
     scheme, _, serial = address.partition("://")
     if scheme != "adb" or not address.startswith("adb://") or not _plausible(serial):
         raise InputError(
@@ -76,7 +84,7 @@ def open_address(address: str, *, instruction_clock: bool) -> Target:
         raise EnvironmentFaultError(
             "adb", "reach an Android device", "install Android's platform tools (Debian: sudo apt-get install adb)"
         )
-    return AdbTarget(adb, found_serial(adb, serial))
+    return adb, found_serial(adb, serial)
 
 
 def found_serial(adb: str, wanted: str) -> str:

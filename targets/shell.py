@@ -1,13 +1,15 @@
-"""OpenSSH's own client, for a person who wants to look around on a device.
+"""The way for a person who wants to look around on a device: OpenSSH's own client, or Android's `adb`.
 
-In:  the address of a machine reached by SSH, or of an emulated board that is up.
-Out: the command line of `ssh` that leads there, with its keys. What Edgewright itself does there goes through `ssh`.
+In:  the address of a machine reached by SSH or adb, or of an emulated board that is up.
+Out: the command line that leads there, of `ssh` with its keys. What Edgewright itself does there goes through `ssh` and
+     `adb`, the modules.
 """
 
 import shlex
 import shutil
 from collections.abc import Sequence
 
+from targets.adb import found_device
 from targets.board_state import StandingBoard
 from targets.ssh_login import read_address
 from toolchain.errors import EnvironmentFaultError, InputError
@@ -23,10 +25,13 @@ def shell_on_board(board: StandingBoard, command: Sequence[str] = ()) -> list[st
 
 
 def shell_at(address: str, command: Sequence[str] = ()) -> list[str]:
-    """The way to a machine at an `ssh://` address, by the user's own configuration."""
+    """The way to a machine at an `ssh://` address, by the user's own configuration, or to an Android device."""
     scheme, _, _ = address.partition(":")
+    if scheme == "adb":
+        adb, serial = found_device(address)
+        return [adb, "-s", serial, "shell", *_quoted(command)]
     if scheme != "ssh":
-        raise InputError(f"{address} has no shell to log into; only ssh:// and emulated:// targets do")
+        raise InputError(f"{address} has no shell to log into; only ssh://, adb:// and emulated:// targets do")
     login = read_address(address)
     keys = [word for path in login.identities for word in ("-i", str(path))]
     hops: list[str] = []

@@ -41,7 +41,7 @@ SMALL_DISK = "8m"
 WAITING_JOBS = 10
 LIMIT_S = 60.0
 BOARD = "emulated://raspberry-pi-4"
-REBOOT_SHARE = 5  # a board takes seconds to come up again, so that fault is tried once for so many of the others
+REBOOT_SHARE = 10  # a board takes half a minute to come up again, so that fault is tried once for so many of the others
 BACK_UP_LIMIT_S = 120.0
 REBOOT = "sleep 1; echo b >/proc/sysrq-trigger; sleep 60"
 

@@ -10,12 +10,16 @@ import pytest
 
 from targets import adb, open_target
 from targets.base import Target
+from targets.facts import read_facts
+from targets.lease import leased
 from targets.push import push_files
+from targets.shell import shell_at
 from tests.targets.adbd import Device, adb_server, started_device
 from tests.targets.checks import assert_gone
 from toolchain.errors import (
     AuthenticationError,
     CommandTimeoutError,
+    DeviceBusyError,
     DeviceFullError,
     EnvironmentFaultError,
     InputError,
@@ -120,6 +124,14 @@ def test_a_bundle_is_pushed_as_over_any_other_way(
     }
     assert [path.name for path in place.parent.iterdir()] == [place.name]
     assert push_files(target, files, kind="bundles") == PurePosixPath(place)
+
+
+def test_facts_are_read_a_lease_is_kept_and_a_shell_opened_there_as_elsewhere(target: Target, device: Device) -> None:
+    assert read_facts(target)["arch"] == os.uname().machine
+    with leased(target, "first"), pytest.raises(DeviceBusyError, match="first"), leased(target, "second"):
+        pass
+    line = shell_at(device.address, ["printf", "<%s>", "a b"])
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "<a b>"
 
 
 def test_a_full_device_is_told_with_its_room_and_keeps_no_half_file(tmp_path: Path) -> None:
