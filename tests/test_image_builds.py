@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from tests.models.test_image import net_folder
+from tests.targets.adbd import adb_server, started_device
 from toolchain import answer, pipeline, stages
 from toolchain.benchmark import bench
 from toolchain.bundle import Bundle
@@ -262,3 +263,15 @@ def test_a_teacher_that_is_to_stop_by_itself_needs_images_to_stop_by(monkeypatch
     other = plan(recipe({"factory": "tests.tiny_vision:digits_net"}, finetune={"patience": 3, "epochs": 2}))
     with pytest.raises(InputError, match="validation part, which is empty"):
         stages.load_image_teacher(other, found)
+
+
+def test_it_is_measured_over_adb_as_over_any_other_way(
+    built: BuildResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targets.adb.HOME", str(tmp_path / "device"))
+    with adb_server(tmp_path) as environment, started_device() as device:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        found = bench(built.bundle, device.address, runtime="executorch", quick=True)
+    assert found.parity.passed
+    assert found.measurement.target == device.address

@@ -172,7 +172,7 @@ def _system(facts: Facts) -> Iterator[str]:
     if musl := facts.get("musl"):
         yield f"its C library is {musl}: executorch brings its own; the others need glibc, as Debian has it"
     if android := facts.get("android"):
-        yield f"it is Android {android}, whose C library is its own: executorch brings glibc; the others do not run there"
+        yield f"it is Android {android}, whose C library is its own: executorch brings glibc, the others do not"
     libc = str(facts.get("libc") or "").removeprefix("glibc ")
     if libc and Version(libc) < Version(WHEELS_GLIBC):
         yield f"its glibc {libc} is older than {WHEELS_GLIBC}, which litert and onnx need; executorch brings its own"
