@@ -24,3 +24,11 @@ def test_this_machine_has_no_shell_to_log_into_and_a_missing_ssh_names_its_packa
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EnvironmentFaultError, match="openssh-client"):
         shell_at("ssh://pi@board")
+
+
+def test_a_shell_goes_through_the_jump_hosts_of_the_configuration(own_home: Path) -> None:
+    (own_home / ".ssh" / "config").write_text(
+        "Host board\n  User pi\n  ProxyJump near,root@far:2222\nHost near\n  HostName 10.0.0.1\n  User me\n"
+    )
+    line = shell_at("ssh://board")
+    assert line[line.index("-J") + 1] == "me@10.0.0.1:22,root@far:2222"
