@@ -156,8 +156,9 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
         if done.status != 0:
             raise _fault(target, missing, [*joined.values(), done], folder)
     except BaseException:
-        with suppress(Exception):
-            target.run(["rm", "-rf", *([str(incoming)] if incoming else [])], timeout_s=QUICK_LIMIT_S)
+        if incoming is not None:
+            with suppress(Exception):
+                target.run(["rm", "-rf", str(incoming)], timeout_s=QUICK_LIMIT_S)
         raise
 
 
