@@ -199,7 +199,7 @@ def killed(device: Device, chance: random.Random) -> Iterator[str]:
     """What serves the connections is killed within the time that a push takes, and what that had started."""
 
     def kill() -> None:
-        time.sleep(chance.uniform(0.05, 0.6))
+        time.sleep(chance.uniform(0.05, 0.35))
         for pid in below(device.server.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
