@@ -12,6 +12,7 @@ import json
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -254,7 +255,9 @@ def _tables(
 
 def _others(profile: str, address: str, clock: Clock, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
     """What was measured before on the same target of other runtimes and precisions."""
-    before = load_calibration(profile, clock)
+    before = None
+    with suppress(InputError):  # one that cannot be read, or is of another version, is what this renews
+        before = load_calibration(profile, clock)
     if before is not None and before.target == address:
         renewed = {(each.runtime, each.precision) for each in new}
         yield from (each for each in before.tables if (each.runtime, each.precision) not in renewed)

@@ -12,9 +12,12 @@ from toolchain.hardware.pricing import Kernels, Table, predict
 
 TRUE = Table(
     source="made up",
-    kernels=Kernels(rows=4, outputs=16),
+    kernels=Kernels(rows=4, outputs=16, wide_row=256),
     base_ms=0.05,
-    rates={"linear": (0.005, 0.4, 0.03, 0.02, 0.01, 0.0, 0.0), "normalisation": (0.004, 0.5, 0.0)},
+    rates={
+        "linear": (0.005, 0.4, 0.03, 0.02, 0.01, 0.0, 0.0, 0.002, 0.5, 0.0, 0.0),
+        "normalisation": (0.004, 0.5, 0.0, 0.2, 0.0),
+    },
     seen={},
     spread=0.0,
     parallel_share=0.0,
@@ -70,7 +73,7 @@ def worst(table: Table, asked: list[Sample]) -> float:
 def test_the_kernels_tile_and_rates_are_found_again() -> None:
     exact = samples(0.0)
     table = fitted(exact, source="a test", parallel_share=0.7)
-    assert table.kernels.rows == 4
+    assert (table.kernels.rows, table.kernels.wide_row) == (4, 256)
     assert table.parallel_share == 0.7
     assert worst(table, exact) < 0.01
     assert table.spread == pytest.approx(0.02)
