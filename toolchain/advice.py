@@ -243,7 +243,7 @@ class _Case:
             found = self._priced()
             each_ms = (found.latency_ms - self._priced(around_layers(structure)).latency_ms) / layers
             yield self._change(
-                f"a student of {layers - 1} layers instead of {layers}",
+                f"a student of {layers - 1} layer{'s' if layers > 2 else ''} instead of {layers}",
                 f"stages.prune.layers = {layers - 1}",
                 replace(found, latency_ms=found.latency_ms - each_ms),
                 "score; the build says how much",

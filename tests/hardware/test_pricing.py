@@ -32,7 +32,7 @@ TABLE = Table(
     source="a test",
     kernels=Kernels(rows=4, outputs=16),
     base_ms=0.1,
-    rates={"linear": (0.01, 0.5, 0.02, 0.01, 0.01, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0)},
+    rates={"linear": (0.01, 0.5, 0.02, 0.01, 0.01, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0)},
     seen={"linear": ((3, 64), (64, 384), (64, 384))},
     spread=0.05,
     parallel_share=0.8,
@@ -74,8 +74,8 @@ def test_every_kind_has_a_rate_for_each_of_its_terms(kind_and_sizes: tuple) -> N
 def test_one_row_is_priced_by_a_kernel_of_its_own() -> None:
     one, two = (terms("linear", (rows, 64, 32), Kernels(rows=4, outputs=16)) for rows in (1, 2))
     assert one[1] == one[7] == 0
-    assert two[8] == two[9] == 0
-    assert one[8] == pytest.approx(64 * 32 / 1e6)
+    assert two[9] == two[10] == 0
+    assert one[9] == pytest.approx(64 * 32 / 1e6)
     assert two[1] == pytest.approx(4 * 64 * 32 / 1e6)
 
 

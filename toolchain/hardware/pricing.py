@@ -25,7 +25,7 @@ MILLION, THOUSAND = 1e6, 1e3
 # What each term of an operator's price pays for. The terms are in the order in which `terms` gives them.
 _PRODUCT: tuple[Limit, ...] = (
     *("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
-    *("overhead", "overhead", "arithmetic", "bandwidth"),
+    *("overhead", "overhead", "arithmetic", "arithmetic", "bandwidth"),
 )
 TERMS: Mapping[Kind, tuple[Limit, ...]] = {
     "linear": (*_PRODUCT, "bandwidth"),
@@ -49,15 +49,18 @@ WORTH_TELLING = 0.05  # of the latency
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """How many rows, and how many outputs, a kernel computes together: what is left over costs a whole tile.
+    """How many rows, inputs and outputs a kernel takes together: what is left over costs a whole tile.
 
-    Those of products with weights, and of products between activations (`float_…`). Rows of `wide_row` numbers and more
+    Those of products with weights, and of products between activations (`float_…`). Of products with weights as many
+    rows as there are whole ones go through a larger `block` first; 0 is none. Rows of `wide_row` numbers and more
     are normalised by a faster loop. `cache_bytes` is how much of a model's weights stays near the core from one
     inference to the next; 0 where that makes no difference.
     """
 
     rows: int = 1
     outputs: int = 1
+    inputs: int = 1
+    block: int = 0
     float_rows: int = 1
     float_outputs: int = 1
     wide_row: int = 0
@@ -77,12 +80,13 @@ def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float 
     """
     if kind in ("linear", "convolution"):
         rows, inputs, outputs = sizes
-        found = _product(1, rows, inputs, outputs, kernels.rows, kernels.outputs)
+        tile = (kernels.rows, kernels.inputs, kernels.outputs) if kind == "linear" else (1, 1, kernels.outputs)
+        found = _product(1, rows, inputs, outputs, tile, kernels.block if kind == "linear" else 0)
         return (*found, streamed * found[2])
     if kind == "matmul":
         batch, rows, inputs, outputs = sizes
         return (
-            *_product(batch, rows, inputs, outputs, kernels.float_rows, kernels.float_outputs),
+            *_product(batch, rows, inputs, outputs, (kernels.float_rows, 1, kernels.float_outputs)),
             batch / THOUSAND,
         )
     if kind == "depthwise":
@@ -115,16 +119,21 @@ def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float 
     return 1.0, sizes[0] / MILLION
 
 
-def _product(batch: int, rows: int, inputs: int, outputs: int, tile_rows: int, tile_outputs: int) -> tuple[float, ...]:
+def _product(
+    batch: int, rows: int, inputs: int, outputs: int, tile: tuple[int, int, int], block: int = 0
+) -> tuple[float, ...]:
     """Of one row, for which there are kernels of their own, the last terms; of more the ones before."""
+    tile_rows, tile_inputs, tile_outputs = tile
     tiles = -(-outputs // tile_outputs)
-    weights = batch * inputs * tiles * tile_outputs / MILLION
+    weights = batch * -(-inputs // tile_inputs) * tile_inputs * tiles * tile_outputs / MILLION
     around = (batch * rows * inputs / MILLION, batch * rows * outputs / MILLION, batch * rows / THOUSAND)
     if rows == 1:
-        return (1.0, 0.0, weights, *around, 0.0, 0.0, weights, batch * tiles / THOUSAND)
-    row_tiles = -(-rows // tile_rows)
-    macs = row_tiles * tile_rows * weights
-    return (1.0, macs, weights, *around, batch * row_tiles / THOUSAND, batch * row_tiles * tiles / THOUSAND, 0.0, 0.0)
+        return (1.0, 0.0, weights, *around, 0.0, 0.0, 0.0, weights, batch * tiles / THOUSAND)
+    blocks, rest = divmod(rows, block) if block else (0, rows)
+    row_tiles = -(-rest // tile_rows)
+    calls = batch * (blocks + row_tiles) / THOUSAND
+    macs, macs_of_blocks = row_tiles * tile_rows * weights, blocks * block * weights
+    return (1.0, macs, weights, *around, calls, calls * tiles, macs_of_blocks, 0.0, 0.0)
 
 
 class Prices(Protocol):
@@ -384,7 +393,7 @@ class Roofline:
         """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
         wide = WEIGHT_BYTES[self.precision]
         if kind in ("linear", "convolution", "matmul"):
-            _, macs, weights, read, written, _, _, _, single, *_ = terms(kind, sizes, kernels)
+            _, macs, weights, read, written, _, _, _, _, single, *_ = terms(kind, sizes, kernels)
             macs += single
             if kind == "matmul" and self.precision == "int8":  # between activations, which stay float
                 ratio = self._float_ratio()
