@@ -130,9 +130,7 @@ def _advice(bundle: Bundle, predicted: Predicted, every: tuple[Predicted, ...], 
         predicted=predicted,
         limits=tuple(case.limits()),
         changes=tuple(worth),
-        no_changes=tuple(
-            f"{each.what}: hardly anything ({each.latency_ms:.3g} ms)" for each in found if each.saves_ms < least
-        ),
+        no_changes=tuple(f"{each.what} ({_instead(each, least)})" for each in found if each.saves_ms < least),
         int8=case.int8(),
     )
 
@@ -323,6 +321,10 @@ class _Case:
             )
         if ratio < GAIN and int8.limited_by == "overhead":
             yield "Operators are so small here that calling them costs most: fewer, larger ones would gain by int8."
+
+
+def _instead(change: Change, least: float) -> str:
+    return f"{change.latency_ms:.3g} ms, {'slower' if change.saves_ms < -least else 'hardly anything'}"
 
 
 def _kind_of(predicted: Predicted) -> bool:
