@@ -2,7 +2,7 @@
 
 In:  `Sample`s: a structure, a length, and the median that one inference took.
 Out: a `Table`. Rates are never negative, by least squares of the relative error (Lawson and Hanson 1974).
-How far off the table is is asked of models that it was not fitted to: a fifth is left out at a time.
+How far off the table is is asked of models that it was not fitted to: a tenth is left out at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FLOAT_TILES = tuple((rows, outputs) for rows in (1, 4, 5, 6, 8, 16) for outputs 
 CACHES = (0, *(1 << power for power in range(18, 24)))
 WIDE_ROWS = (0, 64, 128, 256, 512)
 WORTH = 0.95  # of the squared error before; a tile that leaves more explains nothing
-FOLDS = 5
+FOLDS = 10
 COVERED = 90  # percent of what was left out lies within the interval
 LEAST_SPREAD = 0.02
 OUTLYING = 6.0  # times the median error: such a sample was disturbed
