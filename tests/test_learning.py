@@ -40,6 +40,7 @@ def test_a_stable_measurement_beside_its_prediction_is_learned_from() -> None:
     "changes",
     [
         {"stable": False},
+        {"cores": [4, 5]},
         {"latency_ms": {}},
         {"latency_ms": {"p50": 0.0}},
         {"predicted": {"unknown": "there is no profile my-board"}},

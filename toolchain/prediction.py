@@ -162,11 +162,12 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
 def learn_from(summary: Mapping[str, Any]) -> bool:
     """Keep, of what `bench` tells with --json, how far the prediction was off, for the next one; whether it did.
 
-    It does not of a measurement that is not stable, nor of a latency that is not above 0.
+    It does not of a measurement that is not stable or was kept to some cores, nor of a latency that is not above 0.
     """
     predicted, artifact = summary.get("predicted") or {}, summary["artifact"]
     measured_ms = summary["latency_ms"].get("p50")
-    if "basis" not in predicted or not summary.get("stable") or not measured_ms or not predicted["uncorrected_ms"]:
+    trusted = summary.get("stable") and not summary.get("cores")
+    if "basis" not in predicted or not trusted or not measured_ms or not predicted["uncorrected_ms"]:
         return False
     learn(
         predicted["profile"],
