@@ -50,6 +50,8 @@ LAYERS = (
         "toolchain.deploy",
         "toolchain.calibration",
         "toolchain.prediction",
+        "toolchain.advice",
+        "toolchain.reachable",
         "toolchain.timed_models",
         "toolchain.host_latency",
         "toolchain.report",

@@ -102,6 +102,18 @@ def test_a_folder_holds_the_files_and_a_manifest_with_their_hashes(folder: Path)
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
 
 
+def test_a_structure_that_an_earlier_version_told_is_none_and_the_bundle_is_whole(folder: Path) -> None:
+    sizes = {"live": [], "table_weights": 0, "table_rows": 0, "matrix_weights": 64, "other_weights": 0}
+    now = {"kind": "linear", "sizes": [[[0, 1]], [[8, 0]], [[8, 0]]], "count": 1}
+    for operator, kept in ((now, True), ({"kind": "move", "sizes": [[[0, 1]]]}, False), ({**now, "sizes": []}, False)):
+
+        def tell(values: dict[str, object], operator: object = operator) -> None:
+            values["artifacts"][0]["structure"] = {**sizes, "operators": [operator]}  # type: ignore[index]
+
+        change_manifest(folder, tell)
+        assert (Bundle.open(folder).manifest.artifacts[0].structure is not None) == kept
+
+
 def test_an_archive_gives_the_same_as_a_folder(archive: Path, folder: Path) -> None:
     packed, plain = Bundle.open(str(archive)), Bundle.open(folder)
     assert archive.is_file()

@@ -17,17 +17,19 @@ from toolchain.timed_models import BOTH, Probe, Shape
 
 HOST = load_profile("x86-64")
 RATES: dict[Any, tuple[float, ...]] = {
-    "linear": (0.004, 0.01, 0.02, 0.01, 0.01, 0.0, 0.0),
-    "matmul": (0.003, 0.02, 0.0, 0.0, 0.0, 0.0),
-    "convolution": (0.003, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "linear": (0.004, 0.01, 0.02, 0.01, 0.01, 0.0, 0.0, 0.001, 0.01, 0.02, 0.001, 0.0),
+    "matmul": (0.003, 0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.02, 0.0, 0.0),
+    "convolution": (0.003, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.01, 0.0, 0.0),
     "depthwise": (0.003, 0.02, 0.0),
-    "normalisation": (0.002, 0.3, 0.0),
-    "softmax": (0.002, 0.5, 0.0),
+    "normalisation": (0.002, 0.3, 0.0, 0.3, 0.0),
+    "softmax": (0.002, 0.5, 0.0, 0.5, 0.0),
     "embedding": (0.001, 0.1, 0.0),
     "activation": (0.002, 0.4),
     "elementwise": (0.001, 0.1),
-    "reduction": (0.001, 0.4),
-    "move": (0.001, 0.1),
+    "reduction": (0.001, 0.4, 0.0),
+    "permute": (0.001, 0.1, 0.0),
+    "transpose": (0.001, 0.1, 0.0, 0.0),
+    "slice": (0.001, 0.1, 0.0),
 }
 TRUE = Table(
     source="made up",
@@ -119,6 +121,16 @@ def test_where_nothing_was_measured_facts_speak_but_not_of_instructions() -> Non
     assert isinstance(prices_for(HOST, runtime="executorch", precision="int8"), Roofline)
     with pytest.raises(InputError, match=r"run `edgewright calibrate --target emulated://raspberry-pi-4`"):
         prices_for(load_profile("raspberry-pi-4"), runtime="litert", precision="int8", clock="instructions")
+
+
+def test_prices_of_other_terms_are_refused_and_calibrating_again_replaces_them(timed: Timed) -> None:
+    calibrate("local:", runtimes=("executorch",))
+    file = file_for("x86-64", "wall")
+    file.write_text(file.read_text(encoding="utf-8").replace('"schema_version": 2', '"schema_version": 1'))
+    with pytest.raises(InputError, match=r"another version of Edgewright.*renew it by `edgewright calibrate"):
+        prices_for(HOST, runtime="executorch", precision="int8")
+    calibrate("local:", runtimes=("executorch",))
+    assert prices_for(HOST, runtime="executorch", precision="int8").source == "calibrated on local"
 
 
 def test_a_damaged_calibration_is_told_with_its_faults() -> None:

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from toolchain.budget import Budget
 from toolchain.errors import BundleError, UnknownNameError
-from toolchain.hardware.operators import Structure
+from toolchain.hardware.operators import SIZES, Structure
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 from toolchain.profiles import Runtime
@@ -178,7 +178,7 @@ class Bundle:
             values = json.loads(document.read_bytes())
         except ValueError as error:
             raise BundleError(f"{document} is not JSON ({error}); build the bundle again") from error
-        manifest = validated(Manifest, values, file=str(document))
+        manifest = validated(Manifest, _without_old_structures(values), file=str(document))
         _verify(folder, manifest, shown=place)
         return cls(path=place, folder=folder, manifest=manifest)
 
@@ -304,6 +304,24 @@ def _archived(folder: Path, archive: Path) -> Path:
             # A fixed time, so that the same files make the same archive.
             packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), (folder / name).read_bytes())
     return archive
+
+
+def _without_old_structures(values: Any) -> Any:
+    """A manifest without structures that an earlier version told in other kinds and sizes: it is whole all the same."""
+    artifacts = values.get("artifacts") if isinstance(values, dict) else None
+    for artifact in artifacts if isinstance(artifacts, list) else ():
+        structure = artifact.get("structure") if isinstance(artifact, dict) else None
+        operators = structure.get("operators") if isinstance(structure, dict) else None
+        if isinstance(operators, list) and not all(map(_is_told_now, operators)):
+            artifact["structure"] = None
+    return values
+
+
+def _is_told_now(operator: Any) -> bool:
+    if not isinstance(operator, dict) or not isinstance(operator.get("sizes"), list):
+        return True  # damaged, which is told where it is read
+    names = dict[Any, Any](SIZES).get(operator.get("kind"))
+    return names is not None and len(names) == len(operator["sizes"])
 
 
 def _unpacked(archive: Path) -> Path:

@@ -6,6 +6,7 @@ ToolchainError
 │   ├── UnknownNameError          no such profile, recipe, data set, …; the nearest names are offered
 │   ├── BadDataError              rows, columns or splits that cannot be used
 │   ├── BadModelError             a model folder that is missing, incomplete or damaged
+│   ├── UnreachableBudgetError    a budget that the recipe's student cannot keep on the device
 │   └── BundleError               a bundle that is missing, incomplete or altered
 ├── TargetError (3)               a machine or the way to it failed
 │   ├── UnreachableError          no connection
@@ -53,6 +54,17 @@ class InvalidFileError(InputError):
         listed = "; ".join(f"{place}: {what}" for place, what in faults)
         super().__init__(f"{file} has {count}: {listed}")
         self.file, self.faults = file, tuple(faults)
+
+
+class UnreachableBudgetError(InputError):
+    """A budget that no prediction's interval leaves room for; `nearest` is one that may be kept."""
+
+    def __init__(self, recipe: str, profile: str, told: str, nearest: str) -> None:
+        super().__init__(
+            f"{recipe} cannot keep its budget on {profile}: {told}; the nearest budget is {nearest}; set it, or build "
+            "anyway with --even-if-unreachable"
+        )
+        self.nearest = nearest
 
 
 class UnknownNameError(InputError):

@@ -41,6 +41,7 @@ from toolchain.host_latency import Contender
 from toolchain.models.inputs import Inputs
 from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
+from toolchain.reachable import require_reachable
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
@@ -143,12 +144,23 @@ class Stages(Students):
         return () if self.student.stage is self.shrinking[-1] else (self.student.stage,)
 
 
-def build(recipe: Recipe, profile: Profile, output: Path, *, progress: Progress | None = None) -> BuildResult:
+def build(
+    recipe: Recipe,
+    profile: Profile,
+    output: Path,
+    *,
+    even_if_unreachable: bool = False,
+    progress: Progress | None = None,
+) -> BuildResult:
     """Make a bundle. A missed budget is told in the verdict; the best bundle there is is written all the same.
 
-    Raises `InputError` for what the user gave, `ModelError` when the model cannot be trained or exported.
+    Raises `InputError` for what the user gave, `UnreachableBudgetError` among them for a budget that the student cannot
+    keep on that device unless it is to be built `even_if_unreachable`, `ModelError` when the model cannot be trained or
+    exported.
     """
     plan = Plan(recipe=recipe, profile=profile, progress=progress or Silent())
+    if not even_if_unreachable:
+        require_reachable(recipe, profile)
     made = run_stages(plan)
     timed = stages.time_on_host(plan, contenders(made))
     return _bundle(plan, output, made, timed)

@@ -8,8 +8,8 @@ Reading a model's structure takes a second; asking for its price after that take
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
 from toolchain.calibration import RUNTIMES, profile_for
 from toolchain.deploy import HERE
 from toolchain.errors import InputError
-from toolchain.hardware.calibrated import prices_for
+from toolchain.hardware.calibrated import basis_of, prices_for
+from toolchain.hardware.corrections import Seen, learn
 from toolchain.hardware.operators import Structure
-from toolchain.hardware.pricing import Precision, Prediction, predict
+from toolchain.hardware.pricing import Corrected, Precision, Prediction, Prices, predict
+from toolchain.hardware.roofline import Roof, roof_of
 from toolchain.measure.measurement import Clock, Measurement
 from toolchain.profiles import Profile, load_profile
 from toolchain.recipe import Recipe, load_recipe
@@ -32,7 +34,10 @@ USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell."""
+    """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell.
+
+    The instruction clock knows no `roof`.
+    """
 
     runtime: str
     precision: Precision
@@ -42,6 +47,7 @@ class Predicted:
     threads: int
     prediction: Prediction
     verdict: Verdict
+    roof: Roof | None
 
     def document(self) -> dict[str, Any]:
         """What `edgewright predict --json` prints of it."""
@@ -53,12 +59,13 @@ class Predicted:
             "length": self.length,
             "threads": self.threads,
             **self.prediction.document(),
+            "roof": asdict(self.roof) if self.roof else None,
             "budget": self.verdict.summary(),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Subject:
+class Subject:
     """An artifact that is there, or will be; `lengths` are its fixed ones.
 
     Where it takes any, its memory is set aside for the longest, `planned_length`.
@@ -110,7 +117,10 @@ def predictions(
 
 
 def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str) -> dict[str, Any] | None:
-    """What was to be expected of a measurement: for `bench`, beside it. None where nothing can be said."""
+    """What was to be expected of a measurement: for `bench`, beside it. None where nothing can be said.
+
+    `uncorrected_ms` is what it would have been but for what was learned, and `basis` which prices that is by.
+    """
     if artifact.structure is None or artifact.runtime not in RUNTIMES or measurement.batch > 1:
         return None
     known = address == HERE or address.startswith("emulated:")
@@ -125,17 +135,55 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
         )
     except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
         return {"unknown": str(error)}
-    subject = _subject(artifact, bundle.manifest.task.max_length)
+    subject = subject_of(artifact, bundle.manifest.task.max_length)
     lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
-    found = predict(
-        prices,
-        subject.structure,
-        length=lengths[len(lengths) // 2],
-        threads=measurement.threads,
-        file_bytes=artifact.bytes,
-        planned_length=subject.planned_length,
+    length = lengths[len(lengths) // 2]
+    bare = prices.prices if isinstance(prices, Corrected) else prices
+
+    def priced(chosen: Prices) -> Prediction:
+        return predict(
+            chosen,
+            subject.structure,
+            length=length,
+            threads=measurement.threads,
+            file_bytes=artifact.bytes,
+            planned_length=subject.planned_length,
+        )
+
+    return {
+        "profile": profile.name,
+        **priced(prices).document(),
+        "length": length,
+        "uncorrected_ms": priced(bare).latency_ms,
+        "basis": basis_of(bare, profile, measurement.clock),
+    }
+
+
+def learn_from(summary: Mapping[str, Any]) -> bool:
+    """Keep, of what `bench` tells with --json, how far the prediction was off, for the next one; whether it did.
+
+    It does not of a measurement that is not stable or was kept to some cores, nor of a latency that is not above 0.
+    """
+    predicted, artifact = summary.get("predicted") or {}, summary["artifact"]
+    measured_ms = summary["latency_ms"].get("p50")
+    trusted = summary.get("stable") and not summary.get("cores")
+    if "basis" not in predicted or not trusted or not measured_ms or not predicted["uncorrected_ms"]:
+        return False
+    learn(
+        predicted["profile"],
+        summary["clock"],
+        Seen(
+            runtime=artifact["runtime"],
+            runtime_version=artifact["runtime_version"],
+            basis=predicted["basis"],
+            sha256=artifact["sha256"],
+            length=predicted["length"],
+            threads=summary["threads"],
+            predicted_ms=predicted["uncorrected_ms"],
+            measured_ms=measured_ms,
+        ),
     )
-    return {"profile": profile.name, **found.document()}
+    return True
 
 
 def _is_bundle(subject: str | Path) -> bool:
@@ -149,17 +197,18 @@ def _usual_length(bundle: Bundle) -> int:
     return int(statistics.median(int(np.size(each)) for each in bundle.vectors().inputs))
 
 
-def _of_bundle(bundle: Bundle) -> Iterator[_Subject]:
+def _of_bundle(bundle: Bundle) -> Iterator[Subject]:
     for artifact in bundle.manifest.artifacts:
-        yield _subject(artifact, bundle.manifest.task.max_length)
+        yield subject_of(artifact, bundle.manifest.task.max_length)
 
 
-def _subject(artifact: ArtifactFacts, longest: int) -> _Subject:
+def subject_of(artifact: ArtifactFacts, longest: int) -> Subject:
+    """A bundle's artifact, whose texts have so many tokens at most. Raises `InputError` for a bundle of old."""
     if artifact.structure is None:
         raise InputError(
             "the bundle does not say what its model computes: it was built before that was kept; build it again"
         )
-    return _Subject(
+    return Subject(
         runtime=artifact.runtime,
         structure=artifact.structure,
         lengths=artifact.lengths,
@@ -168,13 +217,13 @@ def _subject(artifact: ArtifactFacts, longest: int) -> _Subject:
     )
 
 
-def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[_Subject]:
+def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[Subject]:
     from toolchain.stages.planned import planned
 
     plan = planned(recipe, profile)
     for runtime in recipe.stages.export.runtimes:
         fixed = runtime in ("litert", "tflite")
-        yield _Subject(
+        yield Subject(
             runtime=runtime,
             structure=plan.structure(padded=fixed),
             lengths=plan.form.lengths if fixed else (),
@@ -185,7 +234,7 @@ def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[_Subject]:
 
 
 def _predicted(
-    subject: _Subject,
+    subject: Subject,
     profile: Profile,
     budget: Budget,
     length: int,
@@ -205,6 +254,10 @@ def _predicted(
         file_bytes=file_bytes,
         planned_length=subject.planned_length,
     )
+    roof = None
+    if clock == "wall":
+        run = subject.run_length(length)
+        roof = roof_of(profile, prices, subject.structure, length=run, precision=precision)
     if budget.peak_memory_mb is None and profile.budget is not None:
         budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
     return Predicted(
@@ -214,6 +267,7 @@ def _predicted(
         clock=clock,
         length=length or None,
         threads=count,
+        roof=roof,
         prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_note(found, profile))),
         verdict=judge(
             budget,
@@ -224,10 +278,21 @@ def _predicted(
     )
 
 
+def peak_memory(found: Predicted, profile: Profile) -> str:
+    """The peak memory, beside what the device has."""
+    peak = found.prediction.peak_memory_bytes / BYTES_PER_MB
+    return (
+        f"Its peak memory is about {peak:.3g} MB, of {_memory_of(profile) / BYTES_PER_MB:.0f} MB that the device has."
+    )
+
+
 def _memory_note(found: Prediction, profile: Profile) -> Iterator[str]:
-    has = profile.memory.usable_mb or profile.memory.ram_mb
-    if found.peak_memory_bytes > has.value * (1 << 20):
+    if found.peak_memory_bytes > _memory_of(profile):
         yield (
             f"{found.peak_memory_bytes / BYTES_PER_MB:.0f} MB do not fit into what the device has, "
-            f"{has.value * (1 << 20) / BYTES_PER_MB:.0f} MB"
+            f"{_memory_of(profile) / BYTES_PER_MB:.0f} MB"
         )
+
+
+def _memory_of(profile: Profile) -> int:
+    return int((profile.memory.usable_mb or profile.memory.ram_mb).value) * (1 << 20)

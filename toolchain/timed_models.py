@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,10 @@ from toolchain.stages.runtimes import by_signature
 from toolchain.stages.structures import structure_for
 
 LENGTHS = (3, 8, 16, 23, 33, 48, 64)
-FIXED_LENGTHS = (12, 48)  # what a runtime of fixed shapes is given: each takes seconds to convert
 LONGEST = 64
+# What a runtime of fixed shapes is given, one probe after another. Each takes seconds to convert; lengths that all are
+# multiples of one number would not tell how many rows kernels compute together.
+FIXED_LENGTHS = ((12, 48), (7, 41), (17, 64), (5, 34), (23, 58))
 CODE = Code(sources=("export", "quantize", "models"), packages=PACKAGES)
 PIXELS_EACH = 4  # images that fixed scales are taken from
 
@@ -97,17 +100,21 @@ class Filters:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A model to be timed; where `texts` are given, on texts of these lengths and no others."""
+    """A model to be timed; where `texts` are given, on texts of these lengths and no others.
+
+    A runtime of fixed shapes is else given the `fixed` ones.
+    """
 
     name: str
     model: Shape | Chain | Filters
     texts: tuple[int, ...] = ()
+    fixed: tuple[int, ...] = FIXED_LENGTHS[0]
 
     def form(self, runtime: str) -> Form:
         """What its files take."""
         if isinstance(self.model, Filters):
             return ImageForm(height=self.model.side, width=self.model.side, channels=3)
-        return TextForm(max_length=LONGEST, lengths=(self.texts or FIXED_LENGTHS) if runtime == "litert" else ())
+        return TextForm(max_length=LONGEST, lengths=(self.texts or self.fixed) if runtime == "litert" else ())
 
     def lengths(self, runtime: str) -> tuple[int, ...]:
         """Of the texts it is timed on; one 0 stands for the one image."""
@@ -174,8 +181,12 @@ def _filters(side: int, channels: int, repeats: int) -> Probe:
     return Probe(name=f"filters {side} {channels}", model=Filters(side=side, channels=channels, repeats=repeats))
 
 
+def _with_lengths(probes: Sequence[Probe]) -> tuple[Probe, ...]:
+    return tuple(replace(probe, fixed=fixed) for probe, fixed in zip(probes, cycle(FIXED_LENGTHS), strict=False))
+
+
 # The float ones are enough to price what int8 leaves float, and float artifacts.
-BOTH: Sequence[Probe] = (
+_FLOAT: Sequence[Probe] = (
     _encoder("encoder 64", 64, (2, 32, 128)),
     _encoder("encoder 192", 192, (3, 32, 384), (3, 32, 384), vocabulary=1000),
     _encoder("encoder 256", 256, (4, 32, 1024), vocabulary=4000),
@@ -189,8 +200,8 @@ BOTH: Sequence[Probe] = (
     _chain("norm", 384, 0, 6),
     _chain("gelu", 512, 0, 4),
 )
-INT8: Sequence[Probe] = (
-    *BOTH,
+_INT8: Sequence[Probe] = (
+    *_FLOAT,
     _encoder("encoder 128", 128, (2, 32, 256), (4, 32, 64), vocabulary=4000),
     _encoder("encoder 384 wide", 384, (6, 32, 1536), vocabulary=8000, token_rank=64),
     _encoder("encoder 312", 312, (12, 26, 600), vocabulary=1000, pooling="first"),
@@ -205,4 +216,6 @@ INT8: Sequence[Probe] = (
     _filters(14, 48, 2),
     _filters(12, 96, 1),
 )
+INT8 = _with_lengths(_INT8)
+BOTH = INT8[: len(_FLOAT)]
 PROBES: Mapping[Precision, Sequence[Probe]] = {"int8": INT8, "float": BOTH}

@@ -87,7 +87,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Let `build` end with a verdict, or raise."""
 
     def use(outcome: Verdict | BaseException) -> None:
-        def build(recipe: Any, profile: Any, output: Path, *, progress: Progress) -> Result:
+        def build(recipe: Any, profile: Any, output: Path, *, even_if_unreachable: bool, progress: Progress) -> Result:
             with progress.stage("prune"):
                 progress.update(1, 2, "half")
                 print("a library talks")
@@ -363,7 +363,7 @@ def test_a_terminated_command_unwinds_and_says_so_by_its_status(
 ) -> None:
     closed = []
 
-    def build(*_: Any, progress: Progress) -> Result:
+    def build(*_: Any, even_if_unreachable: bool, progress: Progress) -> Result:
         try:
             signal.raise_signal(signal.SIGTERM)
         finally:

@@ -12,9 +12,12 @@ from toolchain.hardware.pricing import Kernels, Table, predict
 
 TRUE = Table(
     source="made up",
-    kernels=Kernels(rows=4, outputs=16),
+    kernels=Kernels(rows=4, outputs=16, wide_row=256),
     base_ms=0.05,
-    rates={"linear": (0.005, 0.4, 0.03, 0.02, 0.01, 0.0, 0.0), "normalisation": (0.004, 0.5, 0.0)},
+    rates={
+        "linear": (0.005, 0.4, 0.03, 0.02, 0.01, 0.0, 0.0, 0.002, 0.3, 0.5, 0.0, 0.0),
+        "normalisation": (0.004, 0.5, 0.0, 0.2, 0.0),
+    },
     seen={},
     spread=0.0,
     parallel_share=0.0,
@@ -40,12 +43,12 @@ def structure(width: int, other: int, count: int) -> Structure:
     )
 
 
-def samples(noise: float) -> list[Sample]:
+def samples(noise: float, true: Table = TRUE) -> list[Sample]:
     draw = random.Random(3)
     found = []
     for number in range(18):
         made = structure(draw.randrange(48, 385, 8), draw.randrange(48, 1025, 8), draw.randint(1, 4))
-        table = replace(TRUE, seen={"linear": ((1, 9999),) * 3, "normalisation": ((1, 9999),) * 2})
+        table = replace(true, seen={"linear": ((1, 9999),) * 3, "normalisation": ((1, 9999),) * 2})
         for length in LENGTHS:
             said = predict(table, made, length=length, file_bytes=made.weight_bytes(int8=True))
             found.append(
@@ -70,12 +73,35 @@ def worst(table: Table, asked: list[Sample]) -> float:
 def test_the_kernels_tile_and_rates_are_found_again() -> None:
     exact = samples(0.0)
     table = fitted(exact, source="a test", parallel_share=0.7)
-    assert table.kernels.rows == 4
+    assert (table.kernels.rows, table.kernels.wide_row) == (4, 256)
     assert table.parallel_share == 0.7
     assert worst(table, exact) < 0.01
     assert table.spread == pytest.approx(0.02)
     assert table.memory_spread == pytest.approx(0.02)
     assert all(rate >= 0 for rates in table.rates.values() for rate in rates)
+
+
+def test_blocks_and_paddings_of_kernels_are_found_where_there_are_some() -> None:
+    padded = samples(0.0, replace(TRUE, kernels=Kernels(rows=4, outputs=16, inputs=32, wide_row=256)))
+    assert fitted(padded, source="a test").kernels.inputs > 1
+    rates = {**TRUE.rates, "linear": (0.005, 0.6, 0.0, 0.02, 0.01, 0.0, 0.0, 0.002, 0.3, 0.5, 0.0, 0.0)}
+    blocks = samples(0.0, replace(TRUE, kernels=Kernels(rows=4, outputs=16, block=16, wide_row=256), rates=rates))
+    table = fitted(blocks, source="a test")
+    assert table.kernels.block == 16
+    assert worst(table, blocks) < 0.02
+    plain = fitted(samples(0.0), source="a test").kernels
+    assert (plain.block, plain.inputs, plain.cache_bytes) == (0, 1, 0)
+
+
+def test_a_peak_that_is_off_by_a_piece_of_a_library_moves_no_other() -> None:
+    exact = samples(0.0)
+    heavier = {"model 2", "model 11"}
+    odd = [replace(each, peak_bytes=each.peak_bytes + 4_000_000) if each.model in heavier else each for each in exact]
+    table = fitted(odd, source="a test")
+    for each in exact:
+        if each.length == max(LENGTHS):
+            said = predict(table, each.structure, length=each.length, file_bytes=each.file_bytes).peak_memory_bytes
+            assert said == pytest.approx(each.peak_bytes, rel=0.02)
 
 
 def test_noise_widens_the_interval_and_a_disturbed_sample_does_not_count() -> None:

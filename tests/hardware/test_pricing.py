@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from toolchain.hardware.operators import Operator, Structure, joined
-from toolchain.hardware.pricing import TERMS, Kernels, Roofline, Table, predict, terms
+from toolchain.hardware.pricing import TERMS, Corrected, Kernels, Roofline, Table, predict, terms
 from toolchain.profiles import load_profile
 
 TOKENS = (0, 1)
@@ -32,7 +32,7 @@ TABLE = Table(
     source="a test",
     kernels=Kernels(rows=4, outputs=16),
     base_ms=0.1,
-    rates={"linear": (0.01, 0.5, 0.02, 0.01, 0.01, 0.0, 0.0)},
+    rates={"linear": (0.01, 0.5, 0.02, 0.01, 0.01, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0)},
     seen={"linear": ((3, 64), (64, 384), (64, 384))},
     spread=0.05,
     parallel_share=0.8,
@@ -60,13 +60,40 @@ def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
         ("embedding", (8, 64)),
         ("activation", (512,)),
         ("elementwise", (512,)),
-        ("reduction", (512,)),
-        ("move", (512,)),
+        ("reduction", (8, 64)),
+        ("permute", (8, 64)),
+        ("transpose", (2, 8, 64)),
+        ("slice", (3, 512)),
     ],
 )
 def test_every_kind_has_a_rate_for_each_of_its_terms(kind_and_sizes: tuple) -> None:  # type: ignore[type-arg]
     kind, sizes = kind_and_sizes
     assert len(terms(kind, sizes, Kernels())) == len(TERMS[kind])
+
+
+def test_one_row_is_priced_by_a_kernel_of_its_own() -> None:
+    one, two = (terms("linear", (rows, 64, 32), Kernels(rows=4, outputs=16)) for rows in (1, 2))
+    assert one[1] == one[7] == 0
+    assert two[9] == two[10] == 0
+    assert one[9] == pytest.approx(64 * 32 / 1e6)
+    assert two[1] == pytest.approx(4 * 64 * 32 / 1e6)
+
+
+def test_wide_rows_are_normalised_at_a_rate_of_their_own() -> None:
+    narrow, wide = (terms("normalisation", (10, width), Kernels(wide_row=256)) for width in (248, 256))
+    assert narrow[1] == pytest.approx(2480 / 1e6)
+    assert narrow[3:] == (0.0, 0.0)
+    assert wide[1:3] == (0.0, 0.0)
+    assert wide[3] == pytest.approx(2560 / 1e6)
+
+
+def test_a_correction_makes_all_of_a_latency_dearer_and_is_named() -> None:
+    model = structure(linear(256, 256))
+    plain = predict(TABLE, model, length=16)
+    found = predict(Corrected(prices=TABLE, factor=1.2, measurements=3), model, length=16)
+    assert found.latency_ms == pytest.approx(1.2 * plain.latency_ms)
+    assert found.peak_memory_bytes == plain.peak_memory_bytes
+    assert found.source == "a test; times 1.20 by 3 measurements since"
 
 
 def test_the_parts_of_a_prediction_add_up_and_the_largest_limits_it() -> None:

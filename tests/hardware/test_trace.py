@@ -41,9 +41,28 @@ def test_a_norm_a_softmax_and_an_activation_are_told_apart_and_a_mask_is_seen() 
     assert counts == {"normalisation": 5}
     kinds = {each.kind for each in free.operators}
     assert kinds == {
-        *("linear", "matmul", "normalisation", "softmax", "embedding", "activation", "elementwise", "reduction", "move")
+        *("linear", "matmul", "normalisation", "softmax", "embedding", "activation", "elementwise", "reduction"),
+        *("permute", "transpose", "slice"),
     }
     assert sum(each.count for each in padded.operators) > sum(each.count for each in free.operators)
+
+
+def test_what_is_moved_is_told_apart_by_the_pieces_that_stay_whole() -> None:
+    structure = structure_for(Shape(width=96, layers=((2, 16, 128),)).module(padded=False), TextForm(max_length=64))
+    moved: dict[str, set[tuple[int, ...]]] = {
+        each.kind: set() for each in structure.operators if each.kind in ("permute", "transpose", "slice")
+    }
+    for each in structure.operators:
+        if each.kind in moved:
+            moved[each.kind].add(each.at(10))
+    assert moved["permute"] == {(60, 16), (20, 16)}  # three times two heads of ten tokens come to the front, and back
+    assert moved["transpose"] == {(2, 16, 10)}
+    assert (3, 960) in moved["slice"]
+
+
+def test_one_head_stays_where_it_is() -> None:
+    structure = structure_for(Shape(width=96, layers=((1, 16, 128),)).module(padded=False), TextForm(max_length=64))
+    assert (1, 160) in {each.at(10) for each in structure.operators if each.kind == "permute"}
 
 
 def test_attention_needs_memory_that_grows_with_the_square_of_a_text() -> None:

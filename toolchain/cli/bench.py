@@ -54,6 +54,9 @@ def bench(
     variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on is left
     alone, unless --wait says how long to wait for it.
 
+    What was predicted is told beside it, and how far it was off is kept with the result: the next prediction for this
+    device is corrected by it, and says so.
+
     \b
     Examples:
       edgewright bench build/demo --target emulated://raspberry-pi-4
@@ -94,7 +97,7 @@ def _bench_one(bundle: Path, machine: "Machine", how: dict[str, Any], *, history
             result = run_bench(bundle, machine.address, **how, progress=progress)
     summary = result.summary()
     if history:
-        keep("bench", summary)
+        _keep(summary)
     if as_json:
         output.emit(summary)
     else:
@@ -117,7 +120,7 @@ def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int
     if history:
         for device in devices:
             if "measurement" in device:
-                keep("bench", device["measurement"])
+                _keep(device["measurement"])
     if as_json:
         output.emit({"group": asked.given, "devices": devices})
     else:
@@ -125,3 +128,11 @@ def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int
 
         output.show(fleet_report(devices))
     return max(outcome.exit_code for outcome in outcomes)
+
+
+def _keep(summary: dict[str, Any]) -> None:
+    """In the history, and for the next prediction of this device."""
+    from toolchain.prediction import learn_from
+
+    keep("bench", summary)
+    learn_from(summary)

@@ -22,12 +22,20 @@ def build(
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the bundle is written: a folder, or NAME.zip.")
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace DIR even if it is not a bundle.")] = False,
+    even_if_unreachable: Annotated[
+        bool,
+        typer.Option(
+            "--even-if-unreachable", help="Build although the prediction says that the budget cannot be kept there."
+        ),
+    ] = False,
     history: Keep = True,
     as_json: AsJson = False,
 ) -> int:
     """Build a bundle: teach a small student, quantise and export it, and check every artifact.
 
-    Every stage's result is cached: the same command goes on where it was interrupted, and repeats in seconds.
+    Every stage's result is cached: the same command goes on where it was interrupted, and repeats in seconds. A budget
+    that the recipe's student cannot keep on the device, by the lower end of its prediction, is refused before anything
+    is taught, with the nearest that it could.
 
     \b
     Examples:
@@ -44,7 +52,7 @@ def build(
         from toolchain.pipeline import build as run_build
 
         with shown_progress() as progress:
-            result = run_build(plan, device, bundle, progress=progress)
+            result = run_build(plan, device, bundle, even_if_unreachable=even_if_unreachable, progress=progress)
     summary = result.summary()
     if history:
         keep("build", summary)

@@ -21,6 +21,7 @@ import typer.main
 
 from toolchain import __version__
 from toolchain.cli import (
+    advise,
     bench,
     build,
     calibrate,
@@ -63,6 +64,7 @@ app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
 app.command("predict")(predict.predict)
+app.command("advise")(advise.advise)
 app.command("calibrate")(calibrate.calibrate)
 app.command("compare")(compare.compare)
 app.command("gate")(compare.gate)

@@ -1,11 +1,14 @@
 """The verb `predict`: what a bundle or a recipe's student will take on a device that is not at hand."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from toolchain.cli import output
 from toolchain.cli.options import AsJson, RuntimeName
+from toolchain.errors import InputError
+from toolchain.once import written_whole
 
 MISSED = 1
 
@@ -32,6 +35,10 @@ def predict(
         bool, typer.Option("--emulated", help="By the instruction clock of the emulated board, not the board's own.")
     ] = False,
     floats: Annotated[bool, typer.Option("--float", help="Of the float twin, to compare with.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE.html", help="Also draw each operator below the roof of a core."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Say how long an inference will take on a device, what limits it, and how much memory it needs.
@@ -44,7 +51,10 @@ def predict(
     Examples:
       edgewright predict build/demo --profile raspberry-pi-4
       edgewright predict search-balanced --profile raspberry-pi-zero-2-w --length 32 --json
+      edgewright predict build/demo --profile raspberry-pi-5 --plot roof.html
     """
+    if plot is not None and emulated:
+        raise InputError("a roof is of operations a second, and the instruction clock knows none; leave --emulated out")
     with output.work_on_stderr():
         from toolchain.prediction import predictions
         from toolchain.profiles import load_profile
@@ -60,6 +70,13 @@ def predict(
             cluster=cluster,
         )
     documents = [each.document() for each in found]
+    if plot is not None:
+        from toolchain.report.page import prediction_page
+
+        text = prediction_page(subject, documents)
+        with written_whole(plot) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+        output.tell(f"{plot} holds the plot, {len(text.encode()) / 1e6:.1f} MB")
     if as_json:
         output.emit({"subject": subject, "predictions": documents})
     else:

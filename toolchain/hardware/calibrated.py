@@ -7,6 +7,7 @@ Measuring them is `calibration`'s concern.
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +15,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolchain.errors import InputError, InvalidFileError
-from toolchain.hardware.pricing import Precision, Prices, Roofline, Table
+from toolchain.hardware.corrections import correction_for
+from toolchain.hardware.pricing import Corrected, Precision, Prices, Roofline, Table
 from toolchain.places import data_dir
 from toolchain.profiles import Profile
 from toolchain.reading import faults_of
 
 Clock = Literal["wall", "instructions"]
 PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
+SCHEMA_VERSION = 2
+FACTS = "facts"
 
 
 class RuntimeTable(BaseModel):
@@ -40,7 +44,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     profile: str
     target: str
     clock: Clock
@@ -59,24 +63,70 @@ def file_for(profile: str, clock: Clock) -> Path:
 
 
 def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
-    """What was measured for a profile, if anything. Raises `InvalidFileError` for a damaged file."""
+    """What was measured for a profile, if anything.
+
+    Raises `InvalidFileError` for a damaged file, `InputError` for one whose prices another version of this program
+    made, which count other things.
+    """
     file = file_for(profile, clock)
     if not file.is_file():
         return None
+    document = file.read_bytes()
+    if (made := _version_of(document)) is not None and made != SCHEMA_VERSION:
+        raise InputError(
+            f"{profile} was calibrated by another version of Edgewright, whose prices were of other terms; renew it by "
+            f"`edgewright calibrate --profile {profile}` with the same --target, or delete {file}"
+        )
     try:
-        return Calibration.model_validate_json(file.read_bytes())
+        return Calibration.model_validate_json(document)
     except ValidationError as error:
         raise InvalidFileError(str(file), faults_of(error, whole="the file")) from error
 
 
+def _version_of(document: bytes) -> int | None:
+    try:
+        found = json.loads(document)
+    except ValueError:
+        return None
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    return version if isinstance(version, int) else None
+
+
 def prices_for(
-    profile: Profile, *, runtime: str, precision: Precision, clock: Clock = "wall", version: str | None = None
+    profile: Profile,
+    *,
+    runtime: str,
+    precision: Precision,
+    clock: Clock = "wall",
+    version: str | None = None,
+    corrected: bool = True,
 ) -> Prices:
     """The measured prices where there are any, else those that follow from the profile's facts.
 
-    Raises `InputError` where they were measured by another version of the runtime than `version`, or than the one that
-    is installed here and would be pushed.
+    Those of int8 are corrected by what `bench` measured since, unless they are asked for as they were. Raises
+    `InputError` where they were measured by another version of the runtime than `version`, or than the one that is
+    installed here and would be pushed.
     """
+    prices = _prices(profile, runtime, precision, clock, version)
+    if not corrected or precision != "int8":
+        return prices
+    now = version or metadata.version(PACKAGES[runtime])
+    basis = basis_of(prices, profile, clock)
+    found = correction_for(profile.name, clock, runtime=runtime, version=now, basis=basis)
+    return Corrected(prices=prices, factor=found.factor, measurements=found.measurements) if found else prices
+
+
+def basis_of(prices: Prices, profile: Profile, clock: Clock) -> str:
+    """Which prices these are: a correction of some is none of others."""
+    if isinstance(prices, Roofline):
+        return FACTS
+    found = load_calibration(profile.name, clock)
+    return f"calibrated {found.created}" if found else FACTS
+
+
+def _prices(
+    profile: Profile, runtime: str, precision: Precision, clock: Clock, version: str | None
+) -> Table | Roofline:
     found = load_calibration(profile.name, clock)
     table = found.table(runtime, precision) if found else None
     if found is None or table is None:

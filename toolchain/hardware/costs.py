@@ -176,8 +176,10 @@ def _attention(length: int, width: int, head_width: int, heads: int) -> list[Ope
     inner = heads * head_width
     return [
         _operator("linear", length, width, 3 * inner),
-        _operator("move", 3 * length * inner, count=2),
-        _operator("move", length * inner, count=2),
+        _operator("permute", 3 * heads * length, head_width),
+        _operator("slice", 3, 3 * length * inner),
+        _operator("transpose", heads, head_width, length),
+        _operator("permute", heads * length, head_width),
         _operator("elementwise", length * inner),
         _operator("matmul", heads, length, head_width, length),
         _operator("softmax", heads * length, length),

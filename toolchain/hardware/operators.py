@@ -24,7 +24,9 @@ Kind = Literal[
     "activation",
     "elementwise",
     "reduction",
-    "move",
+    "permute",
+    "transpose",
+    "slice",
 ]
 
 Affine = tuple[int, int]
@@ -41,8 +43,10 @@ SIZES: Mapping[Kind, tuple[str, ...]] = {
     "embedding": ("rows", "width"),
     "activation": ("elements",),
     "elementwise": ("elements",),
-    "reduction": ("elements",),
-    "move": ("elements",),
+    "reduction": ("outputs", "inputs"),  # of each output
+    "permute": ("rows", "width"),  # rows stay whole and change places
+    "transpose": ("batch", "rows", "columns"),
+    "slice": ("pieces", "elements"),  # pieces lie in one piece before and after
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
 from toolchain.cores import CORES
@@ -23,36 +23,47 @@ LIMITS: tuple[Limit, ...] = get_args(Limit)
 MILLION, THOUSAND = 1e6, 1e3
 
 # What each term of an operator's price pays for. The terms are in the order in which `terms` gives them.
+_PRODUCT: tuple[Limit, ...] = (
+    *("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
+    *("overhead", "overhead", "arithmetic", "arithmetic", "bandwidth"),
+)
 TERMS: Mapping[Kind, tuple[Limit, ...]] = {
-    "linear": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead", "bandwidth"),
-    "convolution": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead", "bandwidth"),
-    "matmul": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
+    "linear": (*_PRODUCT, "bandwidth"),
+    "convolution": (*_PRODUCT, "bandwidth"),
+    "matmul": (*_PRODUCT, "overhead"),
     "depthwise": ("overhead", "arithmetic", "bandwidth"),
-    "normalisation": ("overhead", "bandwidth", "overhead"),
-    "softmax": ("overhead", "bandwidth", "overhead"),
+    "normalisation": ("overhead", "bandwidth", "overhead", "bandwidth", "overhead"),
+    "softmax": ("overhead", "bandwidth", "overhead", "bandwidth", "overhead"),
     "embedding": ("overhead", "bandwidth", "overhead"),
     "activation": ("overhead", "arithmetic"),
     "elementwise": ("overhead", "bandwidth"),
-    "reduction": ("overhead", "bandwidth"),
-    "move": ("overhead", "bandwidth"),
+    "reduction": ("overhead", "bandwidth", "overhead"),
+    "permute": ("overhead", "bandwidth", "overhead"),
+    "transpose": ("overhead", "bandwidth", "overhead", "bandwidth"),
+    "slice": ("overhead", "bandwidth", "overhead"),
 }
-TINY = 64  # numbers; what is done to fewer costs its overhead alone, and says nothing of a rate
+VECTOR, WIDE = 4, 16  # numbers that are computed at once, and that a loop takes at a time
 FAR = 1.25  # beyond a calibrated size by this much is an extrapolation
 WORTH_TELLING = 0.05  # of the latency
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """How many rows, and how many outputs, a kernel computes together: what is left over costs a whole tile.
+    """How many rows, inputs and outputs a kernel takes together: what is left over costs a whole tile.
 
-    Those of products with weights, and of products between activations (`float_…`). `cache_bytes` is how much of a
-    model's weights stays near the core from one inference to the next; 0 where that makes no difference.
+    Those of products with weights, and of products between activations (`float_…`). Of products with weights as many
+    rows as there are whole ones go through a larger `block` first; 0 is none. Rows of `wide_row` numbers and more
+    are normalised by a faster loop. `cache_bytes` is how much of a model's weights stays near the core from one
+    inference to the next; 0 where that makes no difference.
     """
 
     rows: int = 1
     outputs: int = 1
+    inputs: int = 1
+    block: int = 0
     float_rows: int = 1
     float_outputs: int = 1
+    wide_row: int = 0
     cache_bytes: int = 0
 
     def streamed(self, weights: int) -> float:
@@ -69,33 +80,60 @@ def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float 
     """
     if kind in ("linear", "convolution"):
         rows, inputs, outputs = sizes
-        found = _product(1, rows, inputs, outputs, kernels.rows, kernels.outputs)
-        return (1.0, *found, streamed * found[1])
+        tile = (kernels.rows, kernels.inputs, kernels.outputs) if kind == "linear" else (1, 1, kernels.outputs)
+        found = _product(1, rows, inputs, outputs, tile, kernels.block if kind == "linear" else 0)
+        return (*found, streamed * found[2])
     if kind == "matmul":
         batch, rows, inputs, outputs = sizes
-        return (1.0, *_product(batch, rows, inputs, outputs, kernels.float_rows, kernels.float_outputs))
+        return (
+            *_product(batch, rows, inputs, outputs, (kernels.float_rows, 1, kernels.float_outputs)),
+            batch / THOUSAND,
+        )
     if kind == "depthwise":
         pixels, channels, taps = sizes
         return 1.0, pixels * channels * taps / MILLION, pixels * channels / MILLION
-    if kind in ("normalisation", "softmax", "embedding"):
+    if kind == "normalisation":
+        rows, width = sizes
+        found = rows * width / MILLION, rows / THOUSAND
+        return (1.0, *found, 0.0, 0.0) if width < kernels.wide_row else (1.0, 0.0, 0.0, *found)
+    if kind == "softmax":  # whole vectors, single ones, and what is left over
+        rows, width = sizes
+        whole, rest = divmod(width, WIDE)
+        return (
+            *(1.0, rows * whole * WIDE / MILLION, rows / THOUSAND),
+            *(rows * (rest // VECTOR) * VECTOR / MILLION, rows * (rest % VECTOR > 0) / THOUSAND),
+        )
+    if kind == "transpose":
+        batch, rows, columns = sizes
+        blocks = -(-rows // VECTOR) * -(-columns // VECTOR) * VECTOR * VECTOR
+        return 1.0, batch * rows * columns / MILLION, batch / THOUSAND, batch * blocks / MILLION
+    if kind in ("permute", "embedding"):
         rows, width = sizes
         return 1.0, rows * width / MILLION, rows / THOUSAND
+    if kind == "slice":
+        pieces, elements = sizes
+        return 1.0, elements / MILLION, pieces / THOUSAND
+    if kind == "reduction":
+        outputs, inputs = sizes
+        return 1.0, outputs * inputs / MILLION, outputs / THOUSAND
     return 1.0, sizes[0] / MILLION
 
 
 def _product(
-    batch: int, rows: int, inputs: int, outputs: int, tile_rows: int, tile_outputs: int
-) -> tuple[float, float, float, float, float]:
-    # For a single row there are kernels of their own.
-    whole_rows = 1 if rows == 1 else -(-rows // tile_rows) * tile_rows
-    whole_outputs = -(-outputs // tile_outputs) * tile_outputs
-    return (
-        batch * whole_rows * inputs * whole_outputs / MILLION,
-        batch * inputs * whole_outputs / MILLION,
-        batch * rows * inputs / MILLION,
-        batch * rows * outputs / MILLION,
-        batch * rows / THOUSAND,
-    )
+    batch: int, rows: int, inputs: int, outputs: int, tile: tuple[int, int, int], block: int = 0
+) -> tuple[float, ...]:
+    """Of one row, for which there are kernels of their own, the last terms; of more the ones before."""
+    tile_rows, tile_inputs, tile_outputs = tile
+    tiles = -(-outputs // tile_outputs)
+    weights = batch * -(-inputs // tile_inputs) * tile_inputs * tiles * tile_outputs / MILLION
+    around = (batch * rows * inputs / MILLION, batch * rows * outputs / MILLION, batch * rows / THOUSAND)
+    if rows == 1:
+        return (1.0, 0.0, weights, *around, 0.0, 0.0, 0.0, weights, batch * tiles / THOUSAND)
+    blocks, rest = divmod(rows, block) if block else (0, rows)
+    row_tiles = -(-rest // tile_rows)
+    calls = batch * (blocks + row_tiles) / THOUSAND
+    macs, macs_of_blocks = row_tiles * tile_rows * weights, blocks * block * weights
+    return (1.0, macs, weights, *around, calls, calls * tiles, macs_of_blocks, 0.0, 0.0)
 
 
 class Prices(Protocol):
@@ -245,6 +283,39 @@ class Table:
         return sum(map(float.__mul__, self.memory, memory_terms(structure, length, file_bytes)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Corrected:
+    """Prices times what measurements said of them: see `corrections`."""
+
+    prices: Table | Roofline
+    factor: float
+    measurements: int
+
+    @property
+    def source(self) -> str:
+        """Names the correction, too."""
+        plural = "s" if self.measurements > 1 else ""
+        by = f"times {self.factor:.2f} by {self.measurements} measurement{plural} since"
+        return f"{self.prices.source}; {by}"
+
+    def cost(self, structure: Structure, length: int) -> Cost:
+        """All of it is so much dearer, or cheaper."""
+        found = self.prices.cost(structure, length)
+        return replace(
+            found,
+            by_limit={limit: ms * self.factor for limit, ms in found.by_limit.items()},
+            by_kind={kind: ms * self.factor for kind, ms in found.by_kind.items()},
+        )
+
+    def shared(self, threads: int) -> float:
+        """As it was."""
+        return self.prices.shared(threads)
+
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
+        """As it was: memory is not corrected."""
+        return self.prices.memory_bytes(structure, length, file_bytes)
+
+
 def memory_terms(structure: Structure, length: int, file_bytes: float) -> tuple[float, ...]:
     """What a runner's peak is made of: itself, the artifact, packed matrices, activations; bytes but for the first."""
     return 1.0, float(file_bytes), float(structure.matrix_weights), float(structure.activation_bytes(length))
@@ -310,11 +381,20 @@ class Roofline:
             by_kind[operator.kind] = by_kind.get(operator.kind, 0.0) + count * (limits[limit] + overhead)
         return Cost(by_limit=by_limit, by_kind=by_kind, spread=FACTS_SPREAD, memory_spread=0.3)
 
+    def work(self, kind: Kind, sizes: tuple[int, ...]) -> tuple[float, float]:
+        """(operations that are asked for, bytes that are read and written); a multiply-accumulate is two."""
+        plain = Kernels()
+        (macs, operations), traffic = self._work(kind, sizes, plain)
+        if kind == "matmul" and self.precision == "int8":
+            macs /= self._float_ratio()
+        return 2 * macs + operations, traffic
+
     def _work(self, kind: Kind, sizes: tuple[int, ...], kernels: Kernels) -> tuple[tuple[float, float], float]:
         """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
         wide = WEIGHT_BYTES[self.precision]
         if kind in ("linear", "convolution", "matmul"):
-            _, macs, weights, read, written, *_ = terms(kind, sizes, kernels)
+            _, macs, weights, read, written, _, _, _, _, single, *_ = terms(kind, sizes, kernels)
+            macs += single
             if kind == "matmul" and self.precision == "int8":  # between activations, which stay float
                 ratio = self._float_ratio()
                 return (macs * MILLION * ratio, 0.0), 4 * MILLION * (weights + read + written)

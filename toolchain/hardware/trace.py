@@ -32,7 +32,8 @@ FUSED = {
     ATEN._native_batch_norm_legit_no_training,
 }
 REDUCTIONS = {ATEN.mean, ATEN.sum, ATEN.amax, ATEN.amin}
-MOVES = {ATEN.transpose, ATEN.permute, ATEN.cat, ATEN.split, ATEN.split_with_sizes, ATEN.slice, ATEN.select, ATEN.index}
+# Which of its arguments says along which dimension.
+SLICES = {ATEN.cat: 1, ATEN.split: 2, ATEN.split_with_sizes: 2, ATEN.slice: 1, ATEN.select: 1}
 FREE = {
     *(ATEN.view, ATEN._unsafe_view, ATEN.reshape, ATEN.t, ATEN.unsqueeze, ATEN.squeeze, ATEN.expand, ATEN.detach),
     *(ATEN.alias, ATEN.arange, ATEN.clone, ATEN.empty, ATEN.empty_like, ATEN.scalar_tensor, ATEN.lift_fresh),
@@ -180,10 +181,64 @@ def _operator(
         return "embedding", (shape[:-1], (shape[-1],))
     if packet in ACTIVATIONS:
         return "activation", (shape,)
-    if packet in MOVES:
-        return "move", (shape if len(made) == 1 else tuple(given[0].shape),)
+    if packet in (ATEN.transpose, ATEN.permute):
+        return _permuted(tuple(given[0].shape), _order(packet, args, given[0].ndim))
+    if packet in SLICES:
+        place = SLICES[packet]
+        return _sliced(args[place] if len(args) > place else 0, given, made)
+    if packet is ATEN.index:
+        return "slice", (shape[:-1], shape)
+    if packet in REDUCTIONS:
+        return "reduction", (shape, _reduced(args, tuple(given[0].shape)))
     largest = max((*given, made[0]), key=Tensor.numel)
-    return "reduction" if packet in REDUCTIONS else "elementwise", (tuple(largest.shape),)
+    return "elementwise", (tuple(largest.shape),)
+
+
+def _order(packet: Any, args: Any, dimensions: int) -> list[int]:
+    """Which dimension comes to each place."""
+    if packet is ATEN.permute:
+        return [each % dimensions for each in args[1]]
+    order = list(range(dimensions))
+    one, other = (each % dimensions for each in args[1:3])
+    order[one], order[other] = order[other], order[one]
+    return order
+
+
+def _permuted(shape: tuple[int, ...], order: Sequence[int]) -> tuple[Kind, Sizes]:
+    """Dimensions of one number count for nothing, and neighbours that stay neighbours are one."""
+    places = {each: place for place, each in enumerate(each for each in range(len(shape)) if shape[each] != 1)}
+    groups: list[list[int]] = []
+    for each in order:
+        if each not in places:
+            continue
+        if groups and places[each] == places[groups[-1][-1]] + 1:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    if not groups:
+        return "permute", ((1,), (1,))
+    last = max(places)
+    innermost = next(group for group in groups if last in group)
+
+    def sizes(chosen: Sequence[Sequence[int]]) -> tuple[int, ...]:
+        return tuple(shape[each] for group in chosen for each in group) or (1,)
+
+    if groups[-1] is innermost:
+        return "permute", (sizes(groups[:-1]), sizes(groups[-1:]))
+    batch = [group for group in groups[:-1] if group is not innermost]
+    return "transpose", (sizes(batch), sizes([innermost]), sizes(groups[-1:]))
+
+
+def _sliced(place: int, given: Sequence[Tensor], made: Sequence[Tensor]) -> tuple[Kind, Sizes]:
+    """A tensor cut into parts along a dimension, parts joined, or one part taken."""
+    shape = tuple(max(made, key=Tensor.numel).shape) if len(made) == 1 else tuple(given[0].shape)
+    place = place % max(given[0].ndim, 1)
+    return "slice", ((*shape[:place], max(len(given), len(made))), shape)
+
+
+def _reduced(args: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    places = args[1] if len(args) > 1 and args[1] else range(len(shape))
+    return tuple(shape[each] for each in places)
 
 
 def _convolution(weight: Tensor, groups: int, shape: tuple[int, ...]) -> tuple[Kind, Sizes]:

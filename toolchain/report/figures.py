@@ -25,6 +25,7 @@ INK = "#808080"  # readable on white and on black
 FAINT = "rgba(128,128,128,0.35)"
 BLUE, ORANGE, GREEN, RED = "#4c8dd6", "#e08a3c", "#4fa36b", "#d65c5c"
 SHORT_PHASES = {"start": "the runner alone", "loaded": "loaded", "first": "first run", "steady": "at the end"}
+SERIES = (BLUE, ORANGE, GREEN, RED, "#9a6fc4", "#8c7355", "#c47aa5", "#6f7f8f", "#b0a63c", "#3fa7b5")
 SHOWN_OPERATORS = 14
 SHOWN_PARTS = 20
 HEIGHT = 340
@@ -352,6 +353,57 @@ def operators(measured: Measured) -> Figure | None:
     names = list(dict.fromkeys(row.name for row in rows))
     _named_rows(figure, names, [short(name) for name in names])
     figure.update_layout(height=HEIGHT_AROUND + 24 * len(rows), barmode="stack")
+    return figure
+
+
+def roofline(prediction: Mapping[str, Any]) -> Figure:
+    """The rate each operator is expected at, below a core's peaks and its memory's; areas are shares of the time."""
+    roof = prediction["roof"]
+    points = roof["points"]
+    figure = _figure(
+        f"{prediction['runtime']} on {prediction['profile']}: one core's roof",
+        "operations a byte (logarithmic)",
+        "10⁹ operations a second (logarithmic)",
+    )
+    ends = [each["intensity"] for each in points] or [1.0]
+    low, high = min(ends) / 2, max(*ends, roof["int8_gops"] / roof["bandwidth_gb_s"]) * 2
+    for name, peak, colour in (("int8 peak", roof["int8_gops"], BLUE), ("float peak", roof["float_gops"], ORANGE)):
+        bend = peak / roof["bandwidth_gb_s"]
+        places = sorted({low, min(max(bend, low), high), high})
+        figure.add_scatter(
+            x=places,
+            y=[min(peak, roof["bandwidth_gb_s"] * place) for place in places],
+            mode="lines",
+            line={"color": colour, "dash": "dash"},
+            name=f"{name}, {peak:.3g}",
+            hoverinfo="skip",
+        )
+    whole = sum(each["ms"] for each in points) or 1.0
+    kinds = dict.fromkeys(each["kind"] for each in points)
+    for place, kind in enumerate(kinds):
+        own = [each for each in points if each["kind"] == kind]
+        figure.add_scatter(
+            x=[each["intensity"] for each in own],
+            y=[each["gops"] for each in own],
+            mode="markers",
+            marker={
+                "size": [8 + 50 * (each["ms"] / whole) ** 0.5 for each in own],
+                "color": SERIES[place % len(SERIES)],
+                "opacity": 0.7,
+            },
+            name=label(kind),
+            hovertext=[
+                label(
+                    f"{each['count']} × {kind} of {' × '.join(map(str, each['sizes']))}: {each['ms']:.3g} ms, "
+                    f"{100 * each['ms'] / whole:.0f} %"
+                )
+                for each in own
+            ],
+            hoverinfo="text",
+        )
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log")
+    figure.update_layout(height=HEIGHT + 2 * LEGEND)
     return figure
 
 

@@ -7,7 +7,7 @@ What is drawn is `figures`' concern. Whatever comes from data is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,44 @@ def document(manifest: Manifest | None, measured: Sequence[Measured]) -> dict[st
 
 def page(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
     """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
+    met = not any(_missed(verdict) for verdict in _verdicts(manifest, measured))
+    return _rendered(_name(manifest, measured), met, sections(manifest, measured, pictures=True))
+
+
+def prediction_page(subject: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+    """What `edgewright predict --json` tells, as a page of its own: a roof for each artifact."""
+    met = any(not _missed(each["budget"]) for each in predictions)
+    return _rendered(subject, met, map(_prediction, predictions))
+
+
+def _prediction(found: Mapping[str, Any]) -> Section:
+    of = f", {found['length']} tokens" if found["length"] else ""
+    plural = "s" if found["threads"] > 1 else ""
+    latency_ms = found["latency_ms"]
+
+    def rows(parts: Mapping[str, float]) -> tuple[Cells, ...]:
+        ordered = sorted(parts.items(), key=lambda each: -each[1])
+        return tuple((name, f"{ms:.3g}", f"{100 * ms / latency_ms:.0f} %") for name, ms in ordered if ms)
+
+    memory = found["peak_memory_bytes"]
+    return Section(
+        title=f"{found['runtime']} {found['precision']} on {found['profile']}{of}, {found['threads']} thread{plural}",
+        sentences=(
+            f"{latency_ms:.3g} ms ({found['low_ms']:.3g} to {found['high_ms']:.3g}), limited by {found['limited_by']}; "
+            f"peak memory {_megabytes(memory)} (up to {_megabytes(round(memory * (1 + found['memory_spread'])))}). "
+            f"By {found['source']}.",
+            *found["notes"],
+            *(miss["sentence"] for miss in found["budget"]["missed"]),
+        ),
+        tables=(
+            Table(heads=("limited by", "ms", "share"), rows=rows(found["by_limit"])),
+            Table(heads=("operators", "ms", "share"), rows=rows(found["by_kind"])),
+        ),
+        pictures=(figures.roofline(found),) if found.get("roof") else (),
+    )
+
+
+def _rendered(name: str, met: bool, shown: Iterable[Section]) -> str:
     need(PACKAGES, purpose=PURPOSE, extra="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -91,9 +129,9 @@ def page(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
         return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=options))
 
     return environment.get_template(TEMPLATE).render(
-        name=_name(manifest, measured),
-        met=not any(_missed(verdict) for verdict in _verdicts(manifest, measured)),
-        sections=list(sections(manifest, measured, pictures=True)),
+        name=name,
+        met=met,
+        sections=list(shown),
         drawn=drawn,
         plotly=Markup(get_plotlyjs()),
     )

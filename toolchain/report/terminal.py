@@ -162,6 +162,30 @@ def prediction_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     return Group(*parts)
 
 
+def advice_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What limits each artifact, what would change that, and what int8 does there."""
+    parts: list[RenderableType] = []
+    for row in found:
+        parts += [Text(f"{row['runtime']} {row['precision']} on {row['profile']}", style="bold")]
+        parts += [Text(sentence) for sentence in row["limits"]]
+        if row["changes"]:
+            table = _table("faster", "ms", "change", "how", "in return")
+            for each in row["changes"]:
+                cells = (
+                    f"{each['faster']:.2f}×",
+                    _rounded(each["latency_ms"]),
+                    each["what"],
+                    each["how"],
+                    each["costs"],
+                )
+                table.add_row(*map(Text, cells))
+            parts += [table, Text("Each by itself: two together buy less than their sum.", style="dim")]
+        parts += [Text(f"Buys nothing here: {sentence}.") for sentence in row["no_changes"]]
+        parts += [Text(sentence) for sentence in row["int8"]["sentences"]]
+        parts += [Text(note, style="yellow") for note in row["notes"]]
+    return Group(*parts)
+
+
 def _share(ms: float, row: Mapping[str, Any]) -> str:
     return f"{100 * ms / row['latency_ms']:.0f} %"
 

@@ -41,6 +41,10 @@ class Planned:
         """What it computes."""
         return structure_for(TextModule(self.model, padded=padded).eval(), self.form)
 
+    def resized(self, shape: EncoderShape) -> Planned:
+        """Another student under the same head."""
+        return replace(self, shape=shape, model=_model(shape, self.model.head.shape))
+
 
 def planned(recipe: Recipe, profile: Profile) -> Planned:
     """The student as far as its sizes follow from the recipe.
@@ -66,10 +70,15 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
         if embedding
         else HeadShape(pooling="first", classes=USUAL_LABELS)
     )
-    with torch.random.fork_rng(devices=[]):
-        model = TransformerModel(Encoder(shape), Head(head, shape.width)).eval()
+    model = _model(shape, head)
     form = TextForm(max_length=shape.positions, lengths=recipe.lengths)
     return Planned(shape=shape, form=form, model=model, notes=tuple(notes))
+
+
+def _model(shape: EncoderShape, head: HeadShape) -> TransformerModel:
+    """With random weights, and nothing else is drawn."""
+    with torch.random.fork_rng(devices=[]):
+        return TransformerModel(Encoder(shape), Head(head, shape.width)).eval()
 
 
 def _notes(recipe: Recipe) -> Iterator[str]:

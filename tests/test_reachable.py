@@ -1,0 +1,85 @@
+"""Budgets that no student of a recipe can keep are refused with the nearest; all that is uncertain is not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from toolchain.errors import UnreachableBudgetError
+from toolchain.profiles import load_profile
+from toolchain.reachable import require_reachable, unreachable
+from toolchain.recipe import Recipe, load_recipe
+
+SLOW = load_profile("raspberry-pi-zero-2-w")
+
+
+def recipe(tmp_path: Path, budget: str, stages: str = "") -> Recipe:
+    file = tmp_path / "asked.toml"
+    file.write_text(
+        f"""
+[recipe]
+name = "asked"
+[model]
+folder = "{tiny.bert_folder()}"
+[task]
+kind = "embedding"
+[data]
+file = "pairs.csv"
+columns = {{ pair = "answer" }}
+[budget]
+{budget}
+{stages}
+""",
+        encoding="utf-8",
+    )
+    return load_recipe(file)
+
+
+def test_a_budget_that_can_be_kept_is_not_refused(tmp_path: Path) -> None:
+    budget = "latency_ms = 50\nartifact_mb = 5\npeak_memory_mb = 100\nmax_score_loss_percent = 1"
+    assert unreachable(recipe(tmp_path, budget), SLOW) == ()
+
+
+def test_what_the_intervals_lower_end_leaves_open_is_not_refused(tmp_path: Path) -> None:
+    (missed,) = unreachable(recipe(tmp_path, "latency_ms = 0.001"), SLOW)
+    assert missed.nearest >= missed.least
+    assert unreachable(recipe(tmp_path, f"latency_ms = {missed.nearest}"), SLOW) == ()
+    assert unreachable(recipe(tmp_path, f"latency_ms = {0.9 * missed.least}"), SLOW) != ()
+
+
+def test_each_limit_is_told_with_the_nearest_that_could_be_kept(tmp_path: Path) -> None:
+    asked = recipe(tmp_path, "latency_ms = 0.001\nartifact_mb = 0.0001\npeak_memory_mb = 0.5")
+    with pytest.raises(UnreachableBudgetError) as caught:
+        require_reachable(asked, SLOW)
+    told = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert "asked cannot keep its budget on raspberry-pi-zero-2-w" in told
+    for name in ("latency_ms", "artifact_mb", "peak_memory_mb"):
+        assert f"{name} = " in caught.value.nearest
+    assert "no student of this teacher can keep to it" in told
+
+
+def test_where_a_smaller_student_might_it_is_said_so(tmp_path: Path) -> None:
+    (hardest,) = unreachable(recipe(tmp_path, "latency_ms = 0.001"), SLOW)
+    between = (hardest.smallest + hardest.least) / 2
+    (missed,) = unreachable(recipe(tmp_path, f"latency_ms = {between}"), SLOW)
+    assert missed.smallest < between < missed.least
+    with pytest.raises(UnreachableBudgetError, match=r"ask for a smaller one in stages\.prune"):
+        require_reachable(recipe(tmp_path, f"latency_ms = {between}"), SLOW)
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        '[stages.export]\nruntimes = ["executorch", "onnx"]',  # onnx has no prices
+        "[stages.low_rank]\nenergy = 0.9",  # ranks are for activations to tell
+    ],
+)
+def test_what_cannot_be_predicted_is_not_refused(tmp_path: Path, stages: str) -> None:
+    assert unreachable(recipe(tmp_path, "latency_ms = 0.0001", stages), SLOW) == ()
+
+
+def test_a_model_that_is_not_there_is_told_by_the_build_and_not_here(tmp_path: Path) -> None:
+    asked = recipe(tmp_path, "latency_ms = 0.0001")
+    gone = asked.model.model_copy(update={"folder": tmp_path / "nowhere"})
+    assert unreachable(asked.model_copy(update={"model": gone}), SLOW) == ()

@@ -1,0 +1,48 @@
+"""The verb `advise`: what limits a bundle on a device, and which change would buy how much."""
+
+from typing import Annotated
+
+import typer
+
+from toolchain.cli import output
+from toolchain.cli.options import AsJson, RuntimeName
+
+
+def advise(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
+    ],
+    runtime: RuntimeName = None,
+    length: Annotated[
+        int | None, typer.Option("--length", min=2, max=512, help="Tokens of a text; by default a bundle's median.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=64, help="By default as many as the profile says.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say what limits a bundle on a device, which change would buy how much, and whether int8 is faster there.
+
+    Changes are the number of threads, shorter texts, a smaller student, int8 for what stayed float, and the bundle's
+    other runtimes; each is priced by itself. All of it is predicted, as `predict` does: from what `calibrate` measured,
+    or from the profile's facts.
+
+    \b
+    Examples:
+      edgewright advise build/demo --profile raspberry-pi-4
+      edgewright advise build/demo --profile raspberry-pi-zero-2-w --runtime executorch --length 32 --json
+    """
+    with output.work_on_stderr():
+        from toolchain.advice import advise as run
+        from toolchain.profiles import load_profile
+
+        found = run(bundle, load_profile(profile), runtime=runtime, length=length, threads=threads)
+    documents = [each.document() for each in found]
+    if as_json:
+        output.emit({"bundle": bundle, "advice": documents})
+    else:
+        from toolchain.report.terminal import advice_report
+
+        output.show(advice_report(documents))
+    return 0
