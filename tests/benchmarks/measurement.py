@@ -38,10 +38,10 @@ from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import litert
 from toolchain.export.forms import ImageForm, TextForm
-from toolchain.measure.measurement import Measurement
+from toolchain.measure.measurement import APART, Measurement
 from toolchain.measure.protocol import Protocol, RemoteArtifact, job_on, measure
 from toolchain.measure.runtimes import runtime_for
-from toolchain.measure.stats import median_interval, ratio
+from toolchain.measure.stats import ratio, summarize
 from toolchain.once import written_whole
 from toolchain.profiles import load_profile
 from toolchain.quiet import quiet
@@ -269,7 +269,9 @@ def judged(seen: list[dict[str, Any]]) -> dict[str, Any]:
     """How many were marked, and of the others how many intervals have the median of the quiet machine."""
     for each in seen:
         each["median"] = statistics.median(sample for run in each["runs"] for sample in run)
-        each["low"], each["high"] = median_interval(each.pop("runs"))
+        summary = summarize(each.pop("runs"), apart=APART["wall"])
+        assert summary is not None
+        each["low"], each["high"] = summary.low, summary.high
     quiet_median = statistics.median(each["median"] for each in seen if not each["loaded"])
     kinds = {}
     for name, loaded in (("quiet", False), ("beside a busy core", True)):

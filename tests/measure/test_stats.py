@@ -108,6 +108,16 @@ def test_how_well_a_latency_is_known_does_not_depend_on_how_far_inputs_lie_apart
     assert stats.half_width([[[], [1.0]]]) is None
 
 
+def test_what_separate_measurements_differ_by_makes_intervals_as_much_wider() -> None:
+    runs = [[10.0] * 9, [10.0] * 9]
+    summary = stats.summarize(runs, apart=0.02)
+    assert summary is not None
+    assert (summary.low, summary.p50, summary.high) == (9.8, 10.0, 10.2)
+    found = stats.ratio([runs], [runs], apart=0.02)
+    assert found is not None
+    assert (found.low, found.value, found.high) == (0.98, 1.0, 1.02)
+
+
 def test_students_quantiles_are_those_of_the_tables() -> None:
     for freedom, known in ((3, 3.182), (6, 2.447), (11, 2.201), (30, 2.042)):
         assert stats._student_t(0.975, freedom) == pytest.approx(known, rel=0.01)

@@ -35,11 +35,16 @@ def test_the_same_measurement_twice_has_no_difference_and_no_obstacle() -> None:
 
 
 def test_a_slowdown_has_an_interval_that_the_spread_of_inputs_does_not_widen() -> None:
-    latency = compared(bench(), bench(slower=1.03, seed=1)).latency
-    assert latency is not None
-    assert latency.low_percent is not None
-    assert latency.high_percent is not None
-    assert 2 < latency.low_percent < 3 < latency.high_percent < 4
+    counted, timed = (
+        compared(bench(clock=clock), bench(clock=clock, slower=1.03, seed=1)).latency
+        for clock in ("instructions", "wall")
+    )
+    assert counted is not None
+    assert timed is not None
+    assert 2 < counted.low_percent < 3 < counted.high_percent < 4
+    # By the wall's clock measurements differ by what neither of them shows.
+    assert 0 < timed.low_percent < counted.low_percent - 1.9
+    assert counted.high_percent + 1.9 < timed.high_percent < 6.5
 
 
 def test_memory_size_and_score_are_compared_as_they_are() -> None:

@@ -19,11 +19,21 @@ def outcomes(decision: Decision) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("slower", "limit", "outcome"),
-    [(1.0, 3, "passed"), (1.01, 3, "passed"), (1.06, 3, "failed"), (1.03, 3, "unsure"), (0.8, 0.5, "passed")],
+    ("clock", "slower", "limit", "outcome"),
+    [
+        ("instructions", 1.0, 3, "passed"),
+        ("instructions", 1.01, 3, "passed"),
+        ("instructions", 1.06, 3, "failed"),
+        ("instructions", 1.03, 3, "unsure"),
+        ("instructions", 0.8, 0.5, "passed"),
+        ("wall", 1.0, 3, "passed"),
+        ("wall", 1.02, 3, "unsure"),
+        ("wall", 1.06, 5, "unsure"),
+        ("wall", 1.1, 3, "failed"),
+    ],
 )
-def test_a_slowdown_is_judged_by_its_whole_interval(slower: float, limit: float, outcome: str) -> None:
-    found = decided(bench(), bench(slower=slower), slowdown_percent=limit)
+def test_a_slowdown_is_judged_by_its_whole_interval(clock: str, slower: float, limit: float, outcome: str) -> None:
+    found = decided(bench(clock=clock), bench(clock=clock, slower=slower), slowdown_percent=limit)
     assert outcomes(found) == {"slowdown": outcome}
     assert found.passed is (outcome != "failed")
     if outcome == "unsure":

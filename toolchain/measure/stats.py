@@ -32,12 +32,17 @@ class Summary:
     high: float
 
 
-def summarize(runs: Sequence[Sequence[float]]) -> Summary | None:
-    """The summary of the samples of all runs, each of a process of its own; None of no samples."""
+def summarize(runs: Sequence[Sequence[float]], *, apart: float = 0.0) -> Summary | None:
+    """The summary of the samples of all runs, each of a process of its own; None of no samples.
+
+    `apart` is by what share measurements of the same thing differ that one alone does not show; the interval of the
+    median is as much wider.
+    """
     samples = list(chain.from_iterable(runs))
     if not samples:
         return None
     low, high = median_interval(runs)
+    low, high = low * (1 - apart), high * (1 + apart)
     p50, p90, p99 = (percentile(samples, share) for share in (50, 90, 99))
     mean, mad = float(np.mean(samples)), median_absolute_deviation(samples)
     return Summary(count=len(samples), p50=p50, p90=p90, p99=p99, mean=mean, mad=mad, low=low, high=high)
@@ -90,13 +95,13 @@ Grouped = Sequence[Sequence[Sequence[float]]]
 """Samples by run and, in it, by input, as `by_run_and_input` gives them."""
 
 
-def ratio(above: Grouped, below: Grouped, *, in_turn: bool = False, seed: int = 0) -> Ratio | None:
+def ratio(above: Grouped, below: Grouped, *, in_turn: bool = False, apart: float = 0.0, seed: int = 0) -> Ratio | None:
     """The ratio of what two things take for the same inputs.
 
     What a thing takes is the mean over runs, and in each over inputs, of the median of the samples, and a resample
     takes samples of each input from its own: how far inputs lie apart makes no interval wider. Runs are drawn as for
-    `median_interval`; pairs of them where the two were measured `in_turn`, so that what slowed both cancels. None
-    where a group has no samples.
+    `median_interval`; pairs of them where the two were measured `in_turn`, so that what slowed both cancels. `apart` is
+    as for `summarize`. None where a group has no samples.
     """
     if not above or not below or not all(len(group) for run in (*above, *below) for group in run):
         return None
@@ -108,7 +113,8 @@ def ratio(above: Grouped, below: Grouped, *, in_turn: bool = False, seed: int = 
     second = first if together else _drawn_runs(len(below), draw)
     resampled = [np.mean(_of_drawn_runs(*each), axis=0) for each in zip(medians, (first, second), strict=True)]
     low, high = _middle(resampled[0] / resampled[1], _expanded(CONFIDENCE, min(len(above), len(below))))
-    return Ratio(value=float(np.mean(values[0]) / np.mean(values[1])), low=low, high=high)
+    value = float(np.mean(values[0]) / np.mean(values[1]))
+    return Ratio(value=value, low=low * (1 - apart), high=high * (1 + apart))
 
 
 def half_width(grouped: Grouped, *, seed: int = 0) -> float | None:

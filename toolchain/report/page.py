@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
 from toolchain.extras import need
+from toolchain.measure.measurement import APART
 from toolchain.measure.stats import summarize
 from toolchain.report import figures
 from toolchain.report.attributions import MODELS, Attribution, attributions_of
@@ -238,7 +239,9 @@ def _side_by_side(measured: Sequence[Measured]) -> Table:
             each.name or each.bundle,
             each.target,
             f"{each.artifact.runtime} {each.artifact.runtime_version}",
-            UNKNOWN if (found := summarize(each.latency_by_run)) is None else f"{found.p50:.4g} ms",
+            UNKNOWN
+            if (found := summarize(each.latency_by_run, apart=APART[each.clock])) is None
+            else f"{found.p50:.4g} ms",
             _megabytes(each.peak_rss_bytes),
             _megabytes(each.artifact.bytes),
             UNKNOWN if each.score is None else f"{each.score:.4f}",
@@ -381,7 +384,7 @@ def _measurement(measured: Measured, compression: Compression | None, *, picture
         notes.append(CLOCK_NOTES[measured.clock])
     if not measured.stable:
         notes.append(f"Not stable: {'; '.join(measured.reasons) or 'it does not say why'}.")
-    summary = summarize(measured.latency_by_run)
+    summary = summarize(measured.latency_by_run, apart=APART[measured.clock])
     artifact = measured.artifact
     facts = [
         ("artifact", f"{artifact.file}, {_megabytes(artifact.bytes)}"),
