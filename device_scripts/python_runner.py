@@ -25,6 +25,7 @@ import struct
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from machine_watch import MemoryLog, Watch, drop_cached
@@ -322,11 +323,10 @@ class TfLite(LiteRt):
 
     def load(self):
         """As for LiteRT, which looks itself whether a file is whole; this one would run past its end."""
-        with self.job["artifact"].open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            try:
-                whole = end_of_buffers(content) <= len(content)
-            except struct.error:  # an offset that leads out of the file
-                whole = False
+        whole = False
+        # An empty file cannot be mapped, and an offset may lead out of the file.
+        with self.job["artifact"].open("rb") as file, suppress(ValueError, struct.error), mapped(file) as content:
+            whole = end_of_buffers(content) <= len(content)
         if not whole:
             raise Fault("bad-artifact", "the model cannot be loaded: the file is cut short")
         super().load()
@@ -422,6 +422,11 @@ class OnnxRuntime:
             for name, (calls, microseconds) in totals.items()
         ]
         return {"profiled_ms": sum(took for _, took in counted) / len(counted) / 1e3, "operators": operators}
+
+
+def mapped(file):
+    """All of a file, read as it is looked at."""
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def end_of_buffers(content):

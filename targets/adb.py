@@ -231,7 +231,7 @@ class AdbTarget:
                 raise self._lost(str(error)) from None
         told, mark, end = err.text().rpartition(f"{END_MARK} ")
         status, _, after = end.partition("\n")
-        if not mark or not status.isdigit():
+        if not mark or not status.isdecimal():
             raise self._lost(_shown(end))
         return ended(int(status)), told + after
 

@@ -130,7 +130,7 @@ def governor(listing: str) -> str | None:
 
 def clock_mhz(listing: str) -> int | None:
     """The highest of the cores' frequencies, which the kernel gives in kHz."""
-    found = [int(word) for word in listing.split() if word.isdigit()]
+    found = [int(word) for word in listing.split() if word.isdecimal()]
     return max(found) // 1000 if found else None
 
 
@@ -183,7 +183,7 @@ def load_1min(loadavg: str) -> float | None:
 
 def memory_limit_bytes(listing: str) -> int | None:
     """The least that a control group lets its programs have; None where none is limited."""
-    found = [int(word) for word in listing.split() if word.isdigit()]
+    found = [int(word) for word in listing.split() if word.isdecimal()]
     return min((limit for limit in found if limit < UNLIMITED_BYTES), default=None)
 
 

@@ -25,7 +25,7 @@ def caches(listing: str) -> dict[str, object] | None:
         level, kind = cache.get("level", ""), cache.get("type", "")
         size = re.fullmatch(r"(\d+)([KM])", cache.get("size", ""))
         name = {"Data": "l1_data_kib", "Instruction": "l1_instruction_kib"}.get(kind, f"l{level}_kib")
-        kib = int(size[1]) * UNITS[size[2]] if size and level.isdigit() else 0
+        kib = int(size[1]) * UNITS[size[2]] if size and level.isdecimal() else 0
         if kib > found.get(name, 0):
             found[name] = kib
             if name == "l2_kib":
@@ -38,7 +38,7 @@ def cores_in(listed: str) -> int:
     count = 0
     for span in listed.split(","):
         first, _, last = span.partition("-")
-        if first.isdigit() and (last or first).isdigit():
+        if first.isdecimal() and (last or first).isdecimal():
             count += int(last or first) - int(first) + 1
     return count
 
@@ -76,7 +76,7 @@ def home_disk(df_text: str) -> dict[str, object] | None:
     """The file system under the home directory: its device, size and free space."""
     free = free_bytes(df_text)
     fields = df_text.strip().splitlines()[-1].split() if free is not None else []
-    if len(fields) != 6 or not fields[1].isdigit():
+    if len(fields) != 6 or not fields[1].isdecimal():
         return None
     return {"device": fields[0], "bytes": int(fields[1]) * 1024, "free_bytes": free}
 

@@ -224,7 +224,7 @@ class Lease:
 def read_holder(printed: str) -> Holder:
     """The holder out of what the device said; it comes from outside, so anything may be missing."""
     times, _, text = printed.partition("\n")
-    held, left = (float(word) if word.lstrip("-").isdigit() else 0.0 for word in (*times.split(), "", "")[:2])
+    held, left = (float(word) if word.lstrip("-").isdecimal() else 0.0 for word in (*times.split(), "", "")[:2])
     try:
         owner = json.loads(text)
     except ValueError:

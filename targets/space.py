@@ -14,6 +14,6 @@ def free_bytes(df_text: str) -> int | None:
     fields = lines[-1].split() if lines else []
     # "Filesystem 1024-blocks Used Available Capacity Mounted on", where the first and the last may hold spaces
     for index in range(1, len(fields) - 2):
-        if fields[index + 2].endswith("%") and fields[index + 1].isdigit() and fields[index].isdigit():
+        if fields[index + 2].endswith("%") and fields[index + 1].isdecimal() and fields[index].isdecimal():
             return int(fields[index + 1]) * 1024
     return None

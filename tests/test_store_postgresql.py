@@ -124,7 +124,7 @@ def test_the_verbs_work_on_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", "list", "--json"]) == 0
     assert [each["id"] for each in json.loads(capsys.readouterr().out)["entries"]] == [2, 1]
     assert main(["compare", "1", "latest", "--json"]) == 0
-    assert 9 < json.loads(capsys.readouterr().out)["differences"][0]["low_percent"] < 10
+    assert 5 < json.loads(capsys.readouterr().out)["differences"][0]["low_percent"] < 10
     assert main(["gate", "--baseline", "commit:aaa", "--max-slowdown", "3%"]) == 1
     assert main(["gate", "--baseline", "commit:aaa", "--max-slowdown", "30%"]) == 0
 

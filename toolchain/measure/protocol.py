@@ -39,6 +39,7 @@ EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated mac
 Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
 """Ids of one text each, or images (n, height, width, channels)."""
 
+LEAST_PASSES = 3  # over the inputs: the median of three bears one interruption
 PADDING = 0  # the id that fills up the shorter texts of a batch
 
 Facts = Callable[[Target], Mapping[str, Any]]
@@ -49,10 +50,10 @@ Note = Callable[[int, int], None]
 class Protocol:
     """How a measurement is taken. Each of `restarts` processes warms up for at least `warmup_runs` and `warmup_s`.
 
-    It then takes at least `samples` and samples for `min_seconds`, in whole passes over the inputs, at least two of
-    them; `max_seconds` ends it early. Seconds are the target's. As long as half of the interval of the latency is more
-    than the share `precision` of it there are further processes, `extra_restarts` at most. Before all of them the
-    machine may take `settle_s` to come to rest, and with `cold` one process more loads the artifact from storage.
+    It then takes at least `samples` and samples for `min_seconds`, in whole passes over the inputs, at least three
+    of them; `max_seconds` ends it early. Seconds are the target's. As long as the interval of the latency reaches
+    further than the share `precision` of it there are further processes, `extra_restarts` at most. Before all of them
+    the machine may take `settle_s` to come to rest, and with `cold` one process more loads the artifact from storage.
     """
 
     restarts: int = 7
@@ -394,7 +395,7 @@ def job_document(
         "threads": threads,
         "warmup_runs": protocol.warmup_runs,
         "warmup_s": protocol.warmup_s,
-        "samples": max(protocol.samples, 2 * inputs) if protocol.samples else 0,
+        "samples": max(protocol.samples, LEAST_PASSES * inputs) if protocol.samples else 0,
         "min_seconds": protocol.min_seconds,
         "max_seconds": protocol.max_seconds,
         "lengths": list(artifact.lengths),
