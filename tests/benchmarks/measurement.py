@@ -31,6 +31,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from targets import open_target
+from targets.facts import read_facts
 from tests.benchmarks import bare_loops
 from tests.benchmarks.options import parsed
 from toolchain import pipeline
@@ -38,7 +39,7 @@ from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import litert
 from toolchain.export.forms import ImageForm, TextForm
-from toolchain.measure.measurement import APART, Measurement
+from toolchain.measure.measurement import Measurement, apart_from_others
 from toolchain.measure.protocol import Protocol, RemoteArtifact, job_on, measure
 from toolchain.measure.runtimes import runtime_for
 from toolchain.measure.stats import ratio, summarize
@@ -262,14 +263,15 @@ def intervals(folder: Path, times: int, kept: Path) -> dict[str, Any]:
                 with written_whole(place) as unfinished:
                     unfinished.write_text(json.dumps(told), encoding="utf-8")
             seen.append(json.loads(place.read_text(encoding="utf-8")))
-    return judged(seen)
+        apart = apart_from_others("wall", read_facts(target))
+    return {"apart": apart, **judged(seen, apart)}
 
 
-def judged(seen: list[dict[str, Any]]) -> dict[str, Any]:
+def judged(seen: list[dict[str, Any]], apart: float) -> dict[str, Any]:
     """How many were marked, and of the others how many intervals have the median of the quiet machine."""
     for each in seen:
         each["median"] = statistics.median(sample for run in each["runs"] for sample in run)
-        summary = summarize(each.pop("runs"), apart=APART["wall"])
+        summary = summarize(each.pop("runs"), apart=apart)
         assert summary is not None
         each["low"], each["high"] = summary.low, summary.high
     quiet_median = statistics.median(each["median"] for each in seen if not each["loaded"])
@@ -377,7 +379,8 @@ def intervals_table(found: dict[str, Any]) -> str:
     spread = found["quiet"]["medians_ms"]
     told = (
         f"The quiet median is {found['quiet_median_ms']:.4g} ms; "
-        f"medians of quiet ones lie between {min(spread):.4g} and {max(spread):.4g} ms."
+        f"medians of quiet ones lie between {min(spread):.4g} and {max(spread):.4g} ms. "
+        f"{100 * found['apart']:g} % of an interval on either side are allowed for what no measurement sees in itself."
     )
     return "\n".join([*lines, "", told])
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.measure.examples import SHA256, completed, result_document
-from toolchain.measure.measurement import Measurement
+from toolchain.measure.measurement import Measurement, apart_from_others
 from toolchain.measure.results import parse_result
 from toolchain.measure.stability import throttling
 
@@ -95,3 +95,12 @@ def test_the_document_is_json_and_has_what_the_bench_promises() -> None:
     assert {"target", "emulated", "clock", "load_ms", "first_inference_ms", "peak_rss_bytes", "stable", "machine"} <= (
         document.keys()
     )
+
+
+def test_what_measurements_differ_by_is_allowed_for_by_the_clock_and_the_machine() -> None:
+    assert apart_from_others("instructions", {"cpu_features": ["hypervisor"]}) == 0
+    assert apart_from_others("wall", {"cpu_features": None}) == 0.02
+    assert apart_from_others("wall", {"cpu_features": ["avx2", "hypervisor"]}) == 0.04
+    steady = measurement([1.0, 1.0] * 10, before={"cpu_features": ["hypervisor"]}).latency
+    assert steady is not None
+    assert (steady.low, steady.high) == pytest.approx((0.96, 1.04))

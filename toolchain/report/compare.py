@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolchain.errors import InputError, InvalidFileError
-from toolchain.measure.measurement import APART, Clock
+from toolchain.measure.measurement import Clock, apart_from_others
 from toolchain.measure.results import Sampling
 from toolchain.measure.stats import Grouped, by_run_and_input, percentile, ratio
 from toolchain.reading import faults_of
@@ -222,7 +222,7 @@ def compare(before: Measured, after: Measured) -> Comparison:
 def _latency(before: Measured, after: Measured) -> Difference | None:
     other = len(before.input_lengths) != len(after.input_lengths)  # an obstacle; forced, the whole is compared
     groups = [by_run_and_input(each.latency_by_run, 1) if other else each.grouped_ms for each in (after, before)]
-    if (found := ratio(*groups, apart=APART[after.clock])) is None:
+    if (found := ratio(*groups, apart=apart_from_others(after.clock, after.machine))) is None:
         return None
     return Difference(
         name="latency",

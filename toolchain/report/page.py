@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.bundle import Manifest
 from toolchain.extras import need
-from toolchain.measure.measurement import APART
+from toolchain.measure.measurement import apart_from_others
 from toolchain.measure.stats import summarize
 from toolchain.report import figures
 from toolchain.report.attributions import MODELS, Attribution, attributions_of
@@ -240,7 +240,7 @@ def _side_by_side(measured: Sequence[Measured]) -> Table:
             each.target,
             f"{each.artifact.runtime} {each.artifact.runtime_version}",
             UNKNOWN
-            if (found := summarize(each.latency_by_run, apart=APART[each.clock])) is None
+            if (found := summarize(each.latency_by_run, apart=apart_from_others(each.clock, each.machine))) is None
             else f"{found.p50:.4g} ms",
             _megabytes(each.peak_rss_bytes),
             _megabytes(each.artifact.bytes),
@@ -384,7 +384,7 @@ def _measurement(measured: Measured, compression: Compression | None, *, picture
         notes.append(CLOCK_NOTES[measured.clock])
     if not measured.stable:
         notes.append(f"Not stable: {'; '.join(measured.reasons) or 'it does not say why'}.")
-    summary = summarize(measured.latency_by_run, apart=APART[measured.clock])
+    summary = summarize(measured.latency_by_run, apart=apart_from_others(measured.clock, measured.machine))
     artifact = measured.artifact
     facts = [
         ("artifact", f"{artifact.file}, {_megabytes(artifact.bytes)}"),
