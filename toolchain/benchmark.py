@@ -224,6 +224,7 @@ def _measured(
             clock=clock,
             profile=how.operators,
             etdump=how.etdump,
+            waiting=lambda waited_s, limit_s: told.update(waited_s, limit_s, "the machine comes to rest"),
             note=note,
         )
     return [(each, compare(each.outputs, vectors.outputs)) for each in measurements]

@@ -165,19 +165,21 @@ def measure_in_turn(
     profile: bool = False,
     etdump: Path | None = None,
     facts: Facts | None = None,
+    waiting: Callable[[float, float], None] | None = None,
     note: Note | None = None,
 ) -> tuple[Measurement, ...]:
     """Measure artifacts to be compared: a process of each, then the next of each, and so on.
 
     A machine that grows warm or busy on the way does so for all of them. With `profile` each process then also tells
-    the time of its operators; `etdump` is where an ETDump of the first one is brought. Otherwise as `measure`.
+    the time of its operators; `etdump` is where an ETDump of the first one is brought. `waiting` hears of the time that
+    the machine takes to come to rest, as `settled` tells it. Otherwise as `measure`.
     """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
     calls = together(inputs, batch)
     if etdump is not None and contenders[0][1].runtime.name != "executorch":
         raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
-    at_rest = settled(target, protocol.settle_s) if protocol.settle_s else None
+    at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
     before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
     turns = [_Turns(target, each, runtime, calls, protocol, before) for each, runtime in contenders]
     with ExitStack() as jobs:

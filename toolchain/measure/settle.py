@@ -5,6 +5,7 @@ Out: whether it came to rest in time.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from targets.base import Target
@@ -15,17 +16,23 @@ BUSY_CORES = 0.10  # what the system itself always needs is less
 COOLING_C = 0.5  # within the time between two looks
 
 
-def settled(target: Target, limit_s: float) -> bool:
-    """Wait for a machine to be at rest, `limit_s` at most; one that does not tell is taken to be."""
-    deadline = time.monotonic() + limit_s
+def settled(target: Target, limit_s: float, waiting: Callable[[float, float], None] | None = None) -> bool:
+    """Wait for a machine to be at rest, `limit_s` at most; one that does not tell is taken to be.
+
+    `waiting` hears (seconds waited, at most) after each look that found it was not.
+    """
+    begun = time.monotonic()
     last = read_facts(target, AT_REST)
     while True:
         time.sleep(LOOK_EVERY_S)
         now = read_facts(target, AT_REST)
         if is_at_rest(last, now):
             return True
-        if time.monotonic() >= deadline:
+        waited_s = time.monotonic() - begun
+        if waited_s >= limit_s:
             return False
+        if waiting is not None:
+            waiting(waited_s, limit_s)
         last = now
 
 
