@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from targets.arriving import arriving
 from targets.base import Completed, Target
 from targets.conversation import Deadline, Output, attend
 from targets.launch import Leader, ended, launched
@@ -170,21 +171,13 @@ class AdbTarget:
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         """Copy a file here under a passing name, then rename it."""
-        partial = local.with_name(f".{local.name}.{secrets.token_hex(4)}.part")
-        try:
-            local.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("xb") as sink:
-                status, err = self._exec(["cat", str(remote)], COPY_LIMIT_S, BytesIO(), sink.write)
+        with arriving(local) as sink:
+            status, err = self._exec(["cat", str(remote)], COPY_LIMIT_S, BytesIO(), sink.write)
             if status != 0:
                 raise TransferError(
                     f"{self.address}: {remote} could not be copied to {local} ({_shown(err) or f'status {status}'}); "
                     "check the device and run this again"
                 )
-            os.replace(partial, local)
-        except OSError as error:
-            raise TransferError(f"{local} cannot be written ({error.strerror}); check the directory") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Run a program there; at the time limit its whole process group is killed.

@@ -70,10 +70,20 @@ def core_name(implementer: str, part: str) -> str:
 def core_numbers(listed: str) -> tuple[int, ...]:
     """The cores of a list such as `0,4-7`, each once. Raises `InputError` for what is none."""
     found: dict[int, None] = {}
-    for span in listed.split(","):
-        first, dash, last = (part.strip() for part in span.partition("-"))
-        last = last if dash else first
-        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < MOST_CORES):
+    for span in map(_cores_of, listed.split(",")):
+        if not span or span[-1] >= MOST_CORES:
             raise InputError(f"{listed!r} is no list of cores; write it as 0-3 or 0,2")
-        found.update(dict.fromkeys(range(int(first), int(last) + 1)))
+        found.update(dict.fromkeys(span))
     return tuple(found)
+
+
+def cores_in(listed: str) -> int:
+    """How many cores a list of the kernel's names, such as `0-3,6`; what is none of a list counts for nothing."""
+    return sum(len(_cores_of(span)) for span in listed.split(","))
+
+
+def _cores_of(span: str) -> range:
+    """Those of `4-7`, or of `4`; empty of what is neither."""
+    first, dash, last = (part.strip() for part in span.partition("-"))
+    last = last if dash else first
+    return range(int(first), int(last) + 1) if first.isdecimal() and last.isdecimal() else range(0)

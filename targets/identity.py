@@ -8,6 +8,7 @@ Which known device it is, is `hardware.identify`'s concern; how fast its storage
 import re
 from collections.abc import Mapping
 
+from targets.cores import cores_in
 from targets.facts import CPU, CPUINFO, MACHINE, Fact, android_release, clock_mhz, core_kinds, every
 from targets.space import free_bytes
 
@@ -31,16 +32,6 @@ def caches(listing: str) -> dict[str, object] | None:
             if name == "l2_kib":
                 found["l2_cores"] = cores_in(cache.get("shared_cpu_list", ""))
     return {**found} or None
-
-
-def cores_in(listed: str) -> int:
-    """How many cores a list such as `0-3,6` names."""
-    count = 0
-    for span in listed.split(","):
-        first, _, last = span.partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
-            count += int(last or first) - int(first) + 1
-    return count
 
 
 def sensors_c(listing: str) -> dict[str, object] | None:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import paramiko
 
+from targets.arriving import arriving
 from targets.base import Completed, Target
 from targets.conversation import Deadline, Output
 from targets.launch import Leader, ended, launched
@@ -92,16 +93,8 @@ class SshTarget:
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         """Copy a file here under a passing name, then rename it."""
-        partial = local.with_name(f".{local.name}.{secrets.token_hex(4)}.part")
-        try:
-            local.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("xb") as sink, self._translated(f"{remote} could not be copied to {local}"):
-                self._receive(remote, sink)
-            os.replace(partial, local)
-        except OSError as error:
-            raise TransferError(f"{local} cannot be written ({error.strerror}); check the directory") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with arriving(local) as sink, self._translated(f"{remote} could not be copied to {local}"):
+            self._receive(remote, sink)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Run a program there; at the time limit its whole process group is killed.

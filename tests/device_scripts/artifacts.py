@@ -197,11 +197,8 @@ def write_job(place: Path, model: Artifact, /, inputs: Any = None, **changes: An
 
 
 def lay_out(runtime: DeviceRuntime, place: Path) -> Path:
-    """Copy a runtime's files as pushing does."""
-    for name, source in runtime.files.items():
-        target = place / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+    """Copy a runtime's files as pushing does; where they lie."""
+    runtime.copy_to(place)
     return place
 
 

@@ -25,9 +25,7 @@ from toolchain.measure.protocol import Protocol, infer, measure
 
 pytestmark = pytest.mark.emulated
 LIMIT_S = 300.0
-PROGRAMS = (
-    "cat chmod cp cut date dd df env find getconf grep head kill ln ls mkdir mv rm sed sh sha256sum sleep sort".split()
-)
+PROGRAMS = "cat chmod cp cut date dd df env find grep head kill ln ls mkdir mv rm sed sh sha256sum sleep sort".split()
 PROGRAMS += "stat sync tail tar touch tr uname wc".split()
 ARMHF = "coreutils dash findutils grep gzip libatomic1 libc-bin libpython3.11-stdlib mawk python3 python3-distutils"
 ARMHF += " python3-minimal python3-numpy libstdc++6 sed tar util-linux"
@@ -47,8 +45,8 @@ class InRoot:
         self.address, self.home = board.address, PurePosixPath(home)
         self.close = board.close
 
-    def put(self, local: Path, remote: PurePosixPath) -> None:
-        self._board.put(local, PurePosixPath(self._root + str(remote)))
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
+        self._board.put(source, PurePosixPath(self._root + str(remote)))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         self._board.get(PurePosixPath(self._root + str(remote)), local)
@@ -68,7 +66,7 @@ def zero() -> Iterator[Target]:
 def bare(zero: Target) -> InRoot:
     """Nothing but a kernel and one static program of many names, below the folder that a phone lets its users write."""
     root = "/bare"
-    links = " ".join(f"&& ln -s busybox {root}/system/bin/{name}" for name in PROGRAMS if name != "getconf")
+    links = " ".join(f"&& ln -s busybox {root}/system/bin/{name}" for name in PROGRAMS)
     made = f"mkdir -p {root}/system/bin {root}/data/local/tmp && cp /bin/busybox {root}/system/bin/ {links}"
     assert zero.run(["sh", "-c", made], timeout_s=LIMIT_S).status == 0
     return InRoot(zero, root, "/data/local/tmp/edgewright", "/system/bin")

@@ -61,9 +61,12 @@ class ThisMachine:
         self.home = PurePosixPath(home)
         self.commands: list[tuple[str, ...]] = []
 
-    def put(self, local: Path, remote: PurePosixPath) -> None:
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         Path(remote).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(local, remote)
+        if isinstance(source, bytes):
+            Path(remote).write_bytes(source)
+        else:
+            shutil.copy(source, remote)
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         shutil.copy(remote, local)

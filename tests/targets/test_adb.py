@@ -15,15 +15,17 @@ from targets.lease import leased
 from targets.push import push_files
 from targets.shell import shell_at
 from tests.targets.adbd import Device, adb_server, started_device
-from tests.targets.checks import assert_gone
+from tests.targets.checks import (
+    assert_endless_output_is_stopped,
+    assert_much_input_and_output_pass,
+    assert_the_time_limit_ends_the_group,
+)
 from toolchain.errors import (
     AuthenticationError,
-    CommandTimeoutError,
     DeviceBusyError,
     DeviceFullError,
     EnvironmentFaultError,
     InputError,
-    TargetError,
     TransferError,
     UnreachableError,
 )
@@ -74,24 +76,15 @@ def test_what_it_is(target: Target, device: Device, tmp_path: Path) -> None:
 
 
 def test_much_input_and_output_at_once_do_not_block_each_other(target: Target) -> None:
-    text = "0123456789" * 500_000
-    assert target.run(["cat"], timeout_s=60, stdin=text).stdout == text
-    assert target.run(["true"], timeout_s=60, stdin=text).status == 0
+    assert_much_input_and_output_pass(target)
 
 
 def test_endless_output_is_stopped_and_so_is_its_program(target: Target, tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="more than 16 MiB"):
-        target.run(["sh", "-c", f"echo $$ >{tmp_path}/pid; exec cat /dev/zero"], timeout_s=60)
-    assert_gone(int((tmp_path / "pid").read_text()))
+    assert_endless_output_is_stopped(target, tmp_path)
 
 
 def test_the_time_limit_ends_the_whole_group_there(target: Target, tmp_path: Path) -> None:
-    script = f"sleep 300 & echo $! >{tmp_path}/child; echo $$ >{tmp_path}/leader; wait"
-    with pytest.raises(CommandTimeoutError, match=r"sh on adb://.* did not end within 0.7 s"):
-        target.run(["sh", "-c", script], timeout_s=0.7)
-    assert_gone(int((tmp_path / "child").read_text()))
-    assert_gone(int((tmp_path / "leader").read_text()))
-    assert target.run(["echo", "still here"], timeout_s=LIMIT_S).stdout == "still here\n"
+    assert_the_time_limit_ends_the_group(target, tmp_path, limit_s=0.7, kind="adb")
 
 
 def test_files_go_and_come_back(target: Target, tmp_path: Path) -> None:

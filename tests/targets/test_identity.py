@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from targets import identity
-from targets.cores import core_name
+from targets.cores import core_name, cores_in
 from targets.fake import FakeTarget
 from targets.identity import IDENTITY
 from targets.speed import copied_s, measure_speeds
@@ -71,7 +71,7 @@ def test_a_core_has_its_makers_name_for_it(implementer: str, part: str, name: st
 def test_musl_and_lists_of_cores_are_read() -> None:
     ldd = "musl libc (aarch64)\nVersion 1.2.4_git20230717\nDynamic Program Loader\n"
     assert identity.musl_version(ldd) == "musl 1.2.4"
-    assert [identity.cores_in(text) for text in ("0", "0-3", "0-1,4-5", "", "x-y")] == [1, 4, 4, 0, 0]
+    assert [cores_in(text) for text in ("0", "0-3", "0-1,4-5", "", "x-y")] == [1, 4, 4, 0, 0]
 
 
 @settings(max_examples=30)

@@ -5,21 +5,15 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson, RuntimeName
+from toolchain.cli.options import AsJson, DeviceThreads, Length, ProfileName, RuntimeName
 
 
 def advise(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
-    profile: Annotated[
-        str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
-    ],
+    profile: ProfileName,
     runtime: RuntimeName = None,
-    length: Annotated[
-        int | None, typer.Option("--length", min=2, max=512, help="Tokens of a text; by default a bundle's median.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, max=64, help="By default as many as the profile says.")
-    ] = None,
+    length: Length = None,
+    threads: DeviceThreads = None,
     as_json: AsJson = False,
 ) -> int:
     """Say what limits a bundle on a device, which change would buy how much, and whether int8 is faster there.

@@ -18,3 +18,12 @@ RuntimeName = Annotated[
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
 ]
+ProfileName = Annotated[
+    str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
+]
+Length = Annotated[
+    int | None, typer.Option("--length", min=2, max=512, help="Tokens of a text; by default a bundle's median.")
+]
+DeviceThreads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=64, help="By default as many as the profile says.")
+]

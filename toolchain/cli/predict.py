@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson, RuntimeName
+from toolchain.cli.options import AsJson, DeviceThreads, Length, ProfileName, RuntimeName
 from toolchain.errors import InputError
 from toolchain.once import written_whole
 
@@ -15,16 +15,10 @@ MISSED = 1
 
 def predict(
     subject: Annotated[str, typer.Argument(metavar="BUNDLE|RECIPE", help="A bundle, or a recipe's name or TOML file.")],
-    profile: Annotated[
-        str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
-    ],
+    profile: ProfileName,
     runtime: RuntimeName = None,
-    length: Annotated[
-        int | None, typer.Option("--length", min=2, max=512, help="Tokens of a text; by default a bundle's median.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, max=64, help="By default as many as the profile says.")
-    ] = None,
+    length: Length = None,
+    threads: DeviceThreads = None,
     cluster: Annotated[
         str | None,
         typer.Option(

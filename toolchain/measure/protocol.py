@@ -9,7 +9,6 @@ can be trusted `stability`'s.
 
 import json
 import posixpath
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -347,15 +346,10 @@ def job_on(
         documents[COLD_JOB] = {**job, "cold": True, "samples": 0, "profile": False}
         documents[COLD_JOB].pop("etdump", None)
     try:
-        with tempfile.TemporaryDirectory(prefix="edgewright-") as here:
-            if isinstance(inputs, np.ndarray):
-                local = Path(here, PIXELS)
-                local.write_bytes(np.ascontiguousarray(inputs).tobytes())
-                target.put(local, directory / PIXELS)
-            for name, document in documents.items():
-                local = Path(here, name)
-                local.write_text(json.dumps(document), encoding="utf-8")
-                target.put(local, directory / name)
+        if isinstance(inputs, np.ndarray):
+            target.put(np.ascontiguousarray(inputs).tobytes(), directory / PIXELS)
+        for name, document in documents.items():
+            target.put(json.dumps(document).encode(), directory / name)
         yield directory / JOB
     finally:
         with suppress(TargetError):  # a lost machine was reported already
