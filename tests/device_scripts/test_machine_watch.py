@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from device_scripts import machine_watch
 from tests import artifacts
+from tests.device_scripts import touching
 from tests.device_scripts.artifacts import INPUTS, Artifact, Ran, lay_out, run_job, write_job
 from tests.device_scripts.conftest import Run
 from toolchain.measure.instructions import missing_feature, unknown_instruction
@@ -241,3 +243,11 @@ print(watch.told()["seconds"] >= 0)
         [sys.executable, "-I", "-S", "-c", said, str(script.parent)], capture_output=True, text=True, check=False
     )
     assert ended.stdout.strip() == "True", ended.stderr
+
+
+def test_memory_that_was_touched_a_moment_ago_is_counted() -> None:
+    folder = Path(machine_watch.__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", touching.SCRIPT], capture_output=True, text=True, check=True, cwd=folder
+    )
+    touching.check(done.stdout)

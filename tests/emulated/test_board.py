@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from device_scripts import machine_watch
 from targets import open_target
 from targets.base import Target
 from targets.board_image import board_image
 from targets.board_process import Machine, boot
 from targets.facts import read_facts
 from targets.push import push_files
+from tests.device_scripts import touching
 from tests.targets.checks import assert_gone
 from toolchain.errors import BoardError, EnvironmentFaultError, HostKeyError, InputError
 
@@ -205,3 +207,10 @@ def test_a_missing_qemu_names_the_package_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EnvironmentFaultError, match="apt-get install qemu-system-arm"):
         boot(image, Machine(cpu="cortex-a72", ram_mb=512, cpus=1))
+
+
+def test_memory_that_was_touched_a_moment_ago_is_counted_where_the_kernels_counters_lag(board: Target) -> None:
+    # Its kernel, 6.1, adds to them after 64 faults.
+    folder = push_files(board, {"machine_watch.py": Path(machine_watch.__file__)}, kind="bundles")
+    done = board.run(["sh", "-c", 'cd "$1" && python3 -c "$2"', "sh", str(folder), touching.SCRIPT], timeout_s=LIMIT_S)
+    touching.check(done.stdout)
