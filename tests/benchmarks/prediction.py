@@ -3,8 +3,9 @@
     python -m tests.benchmarks.prediction [--json] [--quick] [--host] [--a53] [--a72] [--a76] [--published]
 
 Without a switch all four machines are asked; a switch asks its machine alone. Sixty student encoders with sizes drawn
-at random, each at three lengths, under those runtimes in int8 that the machine was calibrated for, which is done first
-where it was not; the emulated boards' clock counts instructions. `--quick` draws twelve. `--published` asks no machine:
+at random, each at three lengths, and the artifacts of two recipes that come with Edgewright, a search and a net for
+digits, taught for seconds; all under those runtimes in int8 that the machine was calibrated for, which is done first
+where it was not. The emulated boards' clock counts instructions. `--quick` draws twelve. `--published` asks no machine:
 it compares what follows from profiles' facts alone with latencies that others published of boards (`published`).
 """
 
@@ -12,6 +13,7 @@ import itertools
 import json
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -22,15 +24,20 @@ from typing import Any
 from targets import open_target
 from targets.base import Target
 from tests.benchmarks.options import parsed
+from tests.benchmarks.precision import tasks
 from tests.benchmarks.published import published, published_table
-from toolchain.bundle import sha256_of
+from toolchain import pipeline
+from toolchain.bundle import Bundle, sha256_of
 from toolchain.calibration import calibrate, profile_for
 from toolchain.deploy import Deployed, deploy, push_artifact
 from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import predict
 from toolchain.measure.measurement import Clock, clock_of
 from toolchain.measure.protocol import Protocol, RemoteRuntime, measure
+from toolchain.models.inputs import Inputs
+from toolchain.prediction import Subject, subject_of
 from toolchain.profiles import load_profile
+from toolchain.recipe import Recipe
 from toolchain.timed_models import LONGEST, Probe, Shape
 
 MACHINES = {
@@ -42,12 +49,24 @@ MACHINES = {
 COUNT, QUICK_COUNT = 60, 12
 SEED = 17
 TEXTS = (11, 27, 50)
+DEMOS = ("search", "digits, ResNet")
 ON_HOST = Protocol(restarts=1, warmup_runs=12, warmup_s=0.2, samples=90, min_seconds=0.5, max_seconds=5.0)
 EMULATED = Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=9, min_seconds=0.0, max_seconds=8.0)
 # (within this share of the measurement, for so many predictions)
 GOALS = {"wall": ((0.10, 0.90), (0.25, 1.0)), "instructions": ((0.05, 0.95),)}
 ORDERED_BEYOND, ORDERED_GOAL = 0.10, 0.97
 MEMORY_WITHIN, MEMORY_BYTES = 0.10, 2e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One file, what is known of it, and what it is measured on: texts of `lengths`, or one image, length 0."""
+
+    name: str
+    file: Path
+    subject: Subject
+    inputs: Inputs
+    lengths: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +104,9 @@ def main() -> None:
         return
     chosen = [name for name in MACHINES if getattr(options, name)] or list(MACHINES)
     probes = students(QUICK_COUNT if options.quick else COUNT)
-    rows = [row for name in chosen for row in figures(name, probes)]
+    with tempfile.TemporaryDirectory() as folder:
+        bundles = demos(Path(folder))
+        rows = [row for name in chosen for row in figures(name, probes, bundles)]
     print(json.dumps(rows, indent=2) if options.json else table(rows))
 
 
@@ -111,7 +132,42 @@ def students(count: int, seed: int = SEED) -> list[Probe]:
     return found
 
 
-def figures(machine: str, probes: Sequence[Probe]) -> Iterator[dict[str, Any]]:
+def demos(folder: Path) -> list[Bundle]:
+    """What `edgewright build` makes of two of its recipes, with lessons of seconds: no latency depends on weights."""
+    profile = load_profile("raspberry-pi-4")
+    recipes = {name: Recipe.model_validate(given) for name, given, _ in tasks(quick=True) if name in DEMOS}
+    return [
+        pipeline.build(recipe, profile, folder / str(place), even_if_unreachable=True).bundle
+        for place, recipe in enumerate(recipes.values())
+    ]
+
+
+def of_probe(probe: Probe, runtime: str) -> Asked:
+    file = probe.file(runtime, "int8")
+    fixed = runtime == "litert"
+    subject = Subject(
+        runtime=runtime,
+        structure=probe.structure(runtime),
+        lengths=TEXTS if fixed else (),
+        file_bytes=file.stat().st_size,
+        planned_length=None if fixed else LONGEST,
+    )
+    return Asked(name=probe.name, file=file, subject=subject, inputs=probe.inputs(runtime), lengths=TEXTS)
+
+
+def of_bundle(bundle: Bundle, runtime: str) -> Asked:
+    artifact, task = bundle.artifact(runtime), bundle.manifest.task
+    inputs: Inputs = bundle.vectors().inputs[:1] if task.image else [[1] * length for length in TEXTS]
+    return Asked(
+        name=f"recipe {bundle.manifest.name}",
+        file=bundle.file(artifact.file),
+        subject=subject_of(artifact, task.max_length),
+        inputs=inputs,
+        lengths=(0,) if task.image else TEXTS,
+    )
+
+
+def figures(machine: str, probes: Sequence[Probe], bundles: Sequence[Bundle]) -> Iterator[dict[str, Any]]:
     """For each runtime how far predictions are off."""
     address = MACHINES[machine]
     clock = clock_of(address)
@@ -124,7 +180,8 @@ def figures(machine: str, probes: Sequence[Probe]) -> Iterator[dict[str, Any]]:
         for runtime in dict.fromkeys(each.runtime for each in calibration.tables):
             prices = prices_for(profile, runtime=runtime, precision="int8", clock=clock)
             place = Placed(target, runtime)
-            points = [point for probe in probes for point in compared(place, probe, prices, clock)]
+            asked = (*(of_bundle(each, runtime) for each in bundles), *(of_probe(each, runtime) for each in probes))
+            points = [point for each in asked for point in compared(place, each, prices, clock)]
             yield {"machine": machine, "runtime": runtime, "calibrated_s": calibrated_s, **judged(points, clock)}
 
 
@@ -135,9 +192,9 @@ class Placed:
         self.target, self.runtime = target, runtime
         self.found: RemoteRuntime | None = None
 
-    def put(self, file: Path) -> Deployed:
-        """One artifact of the benchmark's lengths."""
-        sha256, lengths = sha256_of(file), TEXTS if self.runtime == "litert" else ()
+    def put(self, file: Path, lengths: tuple[int, ...]) -> Deployed:
+        """One artifact, of these fixed lengths."""
+        sha256 = sha256_of(file)
         if self.found is None:
             first = deploy(self.target, file, runtime=self.runtime, sha256=sha256, lengths=lengths)
             self.found = first.runtime
@@ -146,22 +203,24 @@ class Placed:
         return Deployed(artifact=artifact, runtime=self.found)
 
 
-def compared(placed: Placed, probe: Probe, prices: Any, clock: Clock) -> Iterator[Point]:
+def compared(placed: Placed, asked: Asked, prices: Any, clock: Clock) -> Iterator[Point]:
     """Predict, then measure."""
-    target, runtime = placed.target, placed.runtime
-    file = probe.file(runtime, "int8")
-    size, structure = file.stat().st_size, probe.structure(runtime)
-    planned = LONGEST if runtime == "executorch" else None
-    place = placed.put(file)
+    target, subject = placed.target, asked.subject
+    place = placed.put(asked.file, subject.lengths)
     protocol = EMULATED if clock == "instructions" else ON_HOST
     facts = (lambda _: {}) if clock == "instructions" else None  # an emulated board takes long to tell its state
-    given = probe.inputs(runtime)
-    seen = measure(target, place.artifact, place.runtime, given, protocol=protocol, clock=clock, facts=facts)
-    for length, samples in zip(TEXTS, seen.latency_by_input, strict=True):
+    seen = measure(target, place.artifact, place.runtime, asked.inputs, protocol=protocol, clock=clock, facts=facts)
+    for length, samples in zip(asked.lengths, seen.latency_by_input, strict=True):
         begun = time.perf_counter()
-        found = predict(prices, structure, length=length, file_bytes=size, planned_length=planned)
+        found = predict(
+            prices,
+            subject.structure,
+            length=subject.run_length(length),
+            file_bytes=subject.file_bytes,
+            planned_length=subject.planned_length,
+        )
         yield Point(
-            model=probe.name,
+            model=asked.name,
             length=length,
             predicted_ms=found.latency_ms,
             low_ms=found.low_ms,
@@ -182,8 +241,8 @@ def judged(points: Sequence[Point], clock: Clock) -> dict[str, Any]:
         if abs(a.measured_ms - b.measured_ms) > ORDERED_BEYOND * min(a.measured_ms, b.measured_ms)
     ]
     ordered = [(a.predicted_ms < b.predicted_ms) == (a.measured_ms < b.measured_ms) for a, b in pairs]
-    # The peak is of all lengths that a process ran, so it is the longest one's.
-    whole = [point for point in points if point.length == max(TEXTS)]
+    # The peak is of all lengths that a process ran, so it is the longest one's, which is the last.
+    whole = list({point.model: point for point in points}.values())
     remembered = [
         abs(point.predicted_bytes - point.measured_bytes) <= max(MEMORY_WITHIN * point.measured_bytes, MEMORY_BYTES)
         for point in whole

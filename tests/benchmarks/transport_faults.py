@@ -41,7 +41,7 @@ SMALL_DISK = "8m"
 WAITING_JOBS = 10
 LIMIT_S = 60.0
 BOARD = "emulated://raspberry-pi-4"
-REBOOT_SHARE = 10  # a board takes half a minute to come up again, so that fault is tried once for so many of the others
+RESET_BOARDS = 2  # a board takes half a minute to come up again
 BACK_UP_LIMIT_S = 120.0
 REBOOT = "sleep 1; echo b >/proc/sysrq-trigger; sleep 60"
 
@@ -84,7 +84,7 @@ def faults(rounds: int) -> Iterator[dict[str, Any]]:
         with lossy_link(loss=LOSS, delay_s=DELAY_S) as link, devices(WAITING_JOBS, link=link) as many:
             kind = f"{LOSS:.0%} of packets lost each way, {1000 * DELAY_S:g} ms later each"
             yield summary(kind, tried_at_once(many, unharmed, rounds))
-        yield summary("a board reset in the middle of a run", list(resets(max(1, rounds // REBOOT_SHARE))))
+        yield summary("a board reset in the middle of a run", resets(rounds))
 
 
 def summary(kind: str, found: list[Round]) -> dict[str, Any]:
@@ -265,15 +265,22 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-def resets(times: int) -> Iterator[Round]:
-    """An emulated board that is reset, as by its button, while a command runs on it."""
-    image = board_image()
+def resets(times: int) -> list[Round]:
+    """Emulated boards that are reset, as by their button, while a command runs on them; each board its share."""
     command = board_process._command
 
     def rebooting(*words: Any) -> list[str]:
         return [word for word in command(*words) if word != "-no-reboot"]
 
-    with mock.patch.object(board_process, "_command", rebooting), tempfile.TemporaryDirectory() as name:
+    shares = [len(range(place, times, RESET_BOARDS)) for place in range(RESET_BOARDS)]
+    with mock.patch.object(board_process, "_command", rebooting), ThreadPoolExecutor(RESET_BOARDS) as jobs:
+        return [each for found in jobs.map(lambda share: list(resets_of_one(share)), shares) for each in found]
+
+
+def resets_of_one(times: int) -> Iterator[Round]:
+    """So many resets of one board; its disk is what it was."""
+    image = board_image()
+    with tempfile.TemporaryDirectory() as name:
         board = board_process.boot(image, machine_of(BOARD, instruction_clock=False))
         login = Login(
             address=BOARD, host="127.0.0.1", port=board.port, user="root", identities=(image.client_key,), others=False,
