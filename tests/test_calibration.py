@@ -8,7 +8,7 @@ import pytest
 from toolchain import calibration
 from toolchain.calibration import calibrate, profile_for
 from toolchain.errors import InputError, InvalidFileError, TargetError
-from toolchain.hardware.calibrated import file_for, load_calibration, prices_for
+from toolchain.hardware.calibrated import as_measured, file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
 from toolchain.hardware.pricing import Kernels, Roofline, Table, predict
 from toolchain.measure.wheels import installed_version
@@ -51,6 +51,7 @@ class Timed:
         self.turns: list[str] = []
         self.ends_after: int | None = None
         self.version = installed_version("executorch", "test")
+        self.copied_gb_s = 12.5
 
     def __call__(self, machine: Any, turn: Any) -> list[dict[str, Any]]:
         if self.ends_after is not None and len(self.turns) >= self.ends_after:
@@ -73,6 +74,8 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Timed:
     made = Timed()
     monkeypatch.setattr(calibration, "PROBES", {"int8": BOTH})
     monkeypatch.setattr(calibration, "_timed", made)
+    monkeypatch.setattr(calibration, "copy_bandwidth_gb_s", lambda *_: made.copied_gb_s)
+    monkeypatch.setattr(calibration, "push_runtime", lambda *_: None)
     monkeypatch.setattr(Probe, "file", lambda *_: Path("not asked for"))
     return made
 
@@ -91,6 +94,19 @@ def test_what_was_measured_is_kept_and_predicts_models_it_never_saw(timed: Timed
         found = predict(prices, structure, length=length)
         assert found.latency_ms == pytest.approx(expected, rel=0.03)
         assert found.source == "calibrated on local"
+
+
+def test_how_fast_memory_was_copied_stands_in_place_of_what_the_profile_says(timed: Timed) -> None:
+    assert as_measured(HOST) == HOST
+    calibrate("local:", runtimes=("executorch",))
+    found = as_measured(HOST).memory.copy_bandwidth_gb_s
+    assert (found.value, found.confidence) == (12.5, "R")
+    assert found.source.startswith("calibrated on local:")
+    float_prices = prices_for(HOST, runtime="executorch", precision="float")  # which were not calibrated
+    assert isinstance(float_prices, Roofline)
+    assert float_prices.profile.memory.copy_bandwidth_gb_s.value == 12.5
+    calibrate("local:", runtimes=("litert",))  # whose runner does not say
+    assert as_measured(HOST).memory.copy_bandwidth_gb_s.value == 12.5
 
 
 def test_what_ctrl_c_ended_goes_on_where_it_stopped(timed: Timed) -> None:

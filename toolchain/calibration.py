@@ -22,13 +22,13 @@ from targets import open_target
 from targets.base import Target
 from targets.facts import read_facts
 from toolchain.bundle import sha256_of
-from toolchain.deploy import HERE, Deployed, deploy, push_artifact
+from toolchain.deploy import HERE, Deployed, push_artifact, push_runtime
 from toolchain.errors import InputError, TargetError
 from toolchain.hardware.calibrated import PACKAGES, Calibration, RuntimeTable, file_for, load_calibration
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
 from toolchain.measure.measurement import Clock, clock_of
-from toolchain.measure.protocol import Protocol, RemoteRuntime, measure
+from toolchain.measure.protocol import Protocol, RemoteRuntime, copy_bandwidth_gb_s, measure
 from toolchain.measure.stability import throttling
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
@@ -64,7 +64,7 @@ class _Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class _Machine:
-    """An open target, and the runtimes that were brought there: checking one again takes seconds on a slow core."""
+    """An open target, and the runtimes that were brought there."""
 
     target: Target
     clock: Clock
@@ -72,13 +72,15 @@ class _Machine:
 
     def placed(self, file: Path, runtime: str, lengths: tuple[int, ...]) -> Deployed:
         """A probe's file and its runtime, there."""
-        sha256 = sha256_of(file)
-        if runtime not in self.runtimes:
-            found = deploy(self.target, file, runtime=runtime, sha256=sha256, lengths=lengths)
-            self.runtimes[runtime] = found.runtime
-            return found
-        artifact = push_artifact(self.target, file, sha256=sha256, lengths=lengths)
-        return Deployed(artifact=artifact, runtime=self.runtimes[runtime])
+        there = self.runtime(runtime)
+        artifact = push_artifact(self.target, file, sha256=sha256_of(file), lengths=lengths)
+        return Deployed(artifact=artifact, runtime=there)
+
+    def runtime(self, name: str) -> RemoteRuntime:
+        """It is pushed when it is first asked for."""
+        if name not in self.runtimes:
+            self.runtimes[name] = push_runtime(self.target, name)
+        return self.runtimes[name]
 
     def facts(self, target: Target) -> Mapping[str, Any]:
         """The machine's state; an emulated one does not slow itself down, and takes long to tell."""
@@ -110,20 +112,25 @@ def calibrate(
         target = open_target(address, instruction_clock=clock == "instructions")
     try:
         kept = _unfinished(name, address, runtimes)
+        machine = _Machine(target=target, clock=clock)
         with told.stage("measure probes"):
-            found = _measured(_Machine(target=target, clock=clock), turns, kept, told)
-            machine = dict(read_facts(target))
+            found = _measured(machine, turns, kept, told)
+            facts = dict(read_facts(target))
+        with told.stage("copy memory"):
+            copied = _copy_bandwidth_gb_s(machine, runtimes)
     finally:
         target.close()
     with told.stage("fit"):
         new = tuple(_tables(found, address, runtimes, precisions))
+    before = _before(name, address, clock)
     made = Calibration(
         profile=name,
         target=address,
         clock=clock,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine,
-        tables=(*_others(name, address, clock, new), *new),
+        machine=facts,
+        copy_bandwidth_gb_s=copied or (before.copy_bandwidth_gb_s if before else None),
+        tables=(*_others(before, new), *new),
     )
     with written_whole(file_for(name, clock)) as unfinished:
         unfinished.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -254,14 +261,27 @@ def _tables(
             )
 
 
-def _others(profile: str, address: str, clock: Clock, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
-    """What was measured before on the same target of other runtimes and precisions."""
+def _before(profile: str, address: str, clock: Clock) -> Calibration | None:
+    """What was measured before on the same target."""
     before = None
     with suppress(InputError):  # one that cannot be read, or is of another version, is what this renews
         before = load_calibration(profile, clock)
-    if before is not None and before.target == address:
-        renewed = {(each.runtime, each.precision) for each in new}
-        yield from (each for each in before.tables if (each.runtime, each.precision) not in renewed)
+    return before if before is not None and before.target == address else None
+
+
+def _others(before: Calibration | None, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
+    """What was measured of other runtimes and precisions."""
+    renewed = {(each.runtime, each.precision) for each in new}
+    for each in before.tables if before else ():
+        if (each.runtime, each.precision) not in renewed:
+            yield each
+
+
+def _copy_bandwidth_gb_s(machine: _Machine, runtimes: Sequence[str]) -> float | None:
+    """By the native runner, so not where that is left out; a clock that counts instructions knows no bandwidth."""
+    if machine.clock == "instructions" or "executorch" not in runtimes:
+        return None
+    return copy_bandwidth_gb_s(machine.target, machine.runtime("executorch"))
 
 
 def _samples(

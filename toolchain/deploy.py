@@ -50,12 +50,14 @@ def deploy(target: Target, file: Path, *, runtime: str, sha256: str, lengths: tu
 
     Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
     """
+    there = push_runtime(target, runtime)
+    return Deployed(artifact=push_artifact(target, file, sha256=sha256, lengths=lengths), runtime=there)
+
+
+def push_runtime(target: Target, runtime: str) -> RemoteRuntime:
+    """Push a runtime alone: checking that it is there takes seconds on an emulated core, so ask once for many files."""
     needed = fitting_runtime(target, runtime)
-    runtime_place = push_files(target, needed.files, kind="runtimes")
-    return Deployed(
-        artifact=push_artifact(target, file, sha256=sha256, lengths=lengths),
-        runtime=RemoteRuntime(runtime=needed, directory=runtime_place),
-    )
+    return RemoteRuntime(runtime=needed, directory=push_files(target, needed.files, kind="runtimes"))
 
 
 def fitting_runtime(target: Target, runtime: str) -> DeviceRuntime:

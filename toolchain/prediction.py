@@ -20,7 +20,7 @@ from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
 from toolchain.calibration import RUNTIMES, profile_for
 from toolchain.deploy import HERE
 from toolchain.errors import InputError
-from toolchain.hardware.calibrated import basis_of, prices_for
+from toolchain.hardware.calibrated import as_measured, basis_of, prices_for
 from toolchain.hardware.corrections import Seen, learn
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Corrected, Precision, Prediction, Prices, predict
@@ -257,7 +257,7 @@ def _predicted(
     roof = None
     if clock == "wall":
         run = subject.run_length(length)
-        roof = roof_of(profile, prices, subject.structure, length=run, precision=precision)
+        roof = roof_of(as_measured(profile), prices, subject.structure, length=run, precision=precision)
     if budget.peak_memory_mb is None and profile.budget is not None:
         budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
     return Predicted(

@@ -6,6 +6,7 @@
 // Memory is told phase by phase: before the model is loaded, with it, once every input ran, after the last sample.
 // With "profile" a second copy of the model then says how long each operator takes, a mean of some passes; with "etdump"
 // one more writes what ExecuTorch's own Inspector reads.
+// In place of a job, --copy-bandwidth asks how fast memory is copied: {"schema": 1, "copy_gb_s": [...], "block_bytes"}.
 
 #include <algorithm>
 #include <cmath>
@@ -19,6 +20,7 @@
 
 #include <executorch/devtools/etdump/etdump_flatcc.h>
 
+#include "bandwidth.hpp"
 #include "crash.hpp"
 #include "fault.hpp"
 #include "job.hpp"
@@ -42,6 +44,7 @@ struct Result {
 };
 
 constexpr size_t kProfiledRuns = 50;
+const std::string kCopyBandwidth = "--copy-bandwidth";
 
 void check_hash(const Job& job) {
   const std::string found = sha256_of_file(job.artifact);
@@ -244,6 +247,11 @@ void print_result(const Job& job, const Result& result) {
   std::printf("}\n");
 }
 
+void print_bandwidth(const Bandwidth& found) {
+  const Json document = {{"schema", 1}, {"copy_gb_s", found.gb_s}, {"block_bytes", found.block_bytes}};
+  std::printf("%s\n", document.dump().c_str());
+}
+
 int print_fault(const char* kind, const std::string& message) {
   const Json document = {{"schema", 1}, {"error", {{"kind", kind}, {"message", message}}}};
   std::printf("%s\n", document.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
@@ -252,7 +260,11 @@ int print_fault(const char* kind, const std::string& message) {
 
 int run(int argc, char** argv) {
   try {
-    if (argc != 2) throw Fault(kBadJob, "give one argument: the path of a job file");
+    if (argc != 2) throw Fault(kBadJob, "give one argument: the path of a job file, or --copy-bandwidth");
+    if (argv[1] == kCopyBandwidth) {
+      print_bandwidth(copy_bandwidth());
+      return 0;
+    }
     const Job job = read_job(argv[1]);
     keep_to(job.cores);
     Inputs inputs = read_inputs(job.vectors);

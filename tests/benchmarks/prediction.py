@@ -29,11 +29,11 @@ from tests.benchmarks.published import published, published_table
 from toolchain import pipeline
 from toolchain.bundle import Bundle, sha256_of
 from toolchain.calibration import calibrate, profile_for
-from toolchain.deploy import Deployed, deploy, push_artifact
+from toolchain.deploy import Deployed, push_artifact, push_runtime
 from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import predict
 from toolchain.measure.measurement import Clock, clock_of
-from toolchain.measure.protocol import Protocol, RemoteRuntime, measure
+from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.inputs import Inputs
 from toolchain.prediction import Subject, subject_of
 from toolchain.profiles import load_profile
@@ -186,21 +186,15 @@ def figures(machine: str, probes: Sequence[Probe], bundles: Sequence[Bundle]) ->
 
 
 class Placed:
-    """Files on a target, and the runtime beside them: checking that again takes seconds on an emulated core."""
+    """Files on a target, and the runtime beside them."""
 
     def __init__(self, target: Target, runtime: str) -> None:
-        self.target, self.runtime = target, runtime
-        self.found: RemoteRuntime | None = None
+        self.target, self.there = target, push_runtime(target, runtime)
 
     def put(self, file: Path, lengths: tuple[int, ...]) -> Deployed:
         """One artifact, of these fixed lengths."""
-        sha256 = sha256_of(file)
-        if self.found is None:
-            first = deploy(self.target, file, runtime=self.runtime, sha256=sha256, lengths=lengths)
-            self.found = first.runtime
-            return first
-        artifact = push_artifact(self.target, file, sha256=sha256, lengths=lengths)
-        return Deployed(artifact=artifact, runtime=self.found)
+        artifact = push_artifact(self.target, file, sha256=sha256_of(file), lengths=lengths)
+        return Deployed(artifact=artifact, runtime=self.there)
 
 
 def compared(placed: Placed, asked: Asked, prices: Any, clock: Clock) -> Iterator[Point]:

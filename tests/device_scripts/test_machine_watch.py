@@ -245,6 +245,17 @@ print(watch.told()["seconds"] >= 0)
     assert ended.stdout.strip() == "True", ended.stderr
 
 
+@native
+def test_the_native_runner_tells_how_fast_memory_is_copied(runtime: DeviceRuntime, tmp_path: Path) -> None:
+    place = lay_out(runtime, tmp_path / "laid-out")
+    ran = run_job(runtime, place, Path("--copy-bandwidth"))
+    assert ran.status == 0
+    seen = ran.document["copy_gb_s"]
+    assert len(seen) >= 10
+    assert all(0.2 < each < 1000 for each in seen)
+    assert 8 << 20 <= ran.document["block_bytes"] <= 64 << 20
+
+
 def test_memory_that_was_touched_a_moment_ago_is_counted() -> None:
     folder = Path(machine_watch.__file__).parent
     done = subprocess.run(

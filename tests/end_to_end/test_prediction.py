@@ -27,12 +27,14 @@ def test_a_calibrated_host_is_predicted_before_and_beside_a_measurement(
     assert main(["calibrate", "--target", "local:", "--runtime", "executorch", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert (made["profile"], made["tables"][0]["runtime"]) == ("x86-64", "executorch")
+    assert 0.5 < made["copy_bandwidth_gb_s"] < 500
 
     line = ["predict", str(bundle), "--profile", "x86-64", "--runtime", "executorch", "--json"]
     assert main(line) in (0, 1)
     (predicted,) = json.loads(capsys.readouterr().out)["predictions"]
     assert predicted["source"] == "calibrated on local"
     assert predicted["low_ms"] < predicted["latency_ms"] < predicted["high_ms"]
+    assert predicted["roof"]["bandwidth_gb_s"] == pytest.approx(2 * made["copy_bandwidth_gb_s"])
 
     assert main(["bench", str(bundle), "--target", "local:", "--runtime", "executorch", "--quick", "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)

@@ -7,7 +7,7 @@ from targets.base import Completed
 from tests.measure.examples import SHA256, completed, result_document
 from toolchain.errors import RunnerError, TransferError
 from toolchain.measure import results
-from toolchain.measure.results import RunnerResult, parse_result
+from toolchain.measure.results import RunnerResult, parse_bandwidth, parse_result
 
 
 def parse(ended: Completed, *, inputs: int = 2, sampled: bool = True) -> RunnerResult:
@@ -51,6 +51,17 @@ def test_what_is_no_result_is_a_runner_error_of_one_line(text: str) -> None:
         parse(completed(text))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 800
+
+
+def test_how_fast_memory_is_copied_is_read_or_refused() -> None:
+    said = {"schema": 1, "copy_gb_s": [3.0, 4.0], "block_bytes": 1 << 26}
+    assert parse_bandwidth(completed(said)).copy_gb_s == [3.0, 4.0]
+    for wrong in ({**said, "copy_gb_s": []}, {**said, "copy_gb_s": [0.0]}, {**said, "copy_gb_s": [float("nan")]}, {}):
+        with pytest.raises(RunnerError, match="cannot be read"):
+            parse_bandwidth(completed(wrong))
+    told = {"schema": 1, "error": {"kind": "out-of-memory", "message": "memory is too short"}}
+    with pytest.raises(RunnerError, match="memory"):
+        parse_bandwidth(completed(told, status=1))
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def calibrate(
         from toolchain.errors import UnknownNameError
         from toolchain.hardware.calibrated import file_for
         from toolchain.inventory import find_target
+        from toolchain.profiles import load_profile
 
         machine = find_target(target).only
         if runtime is not None and runtime not in RUNTIMES:
@@ -64,5 +65,8 @@ def calibrate(
                 f"{each.runtime} {each.runtime_version}, {each.precision}: {each.samples} measurements, "
                 f"within {100 * each.table.spread:.1f} % on models it was not fitted to"
             )
+        if made.copy_bandwidth_gb_s is not None:
+            said = load_profile(made.profile).memory.copy_bandwidth_gb_s.value
+            print(f"one core copies {made.copy_bandwidth_gb_s:.3g} GB/s; the profile {made.profile} says {said:.3g}")
         print(f"kept in {file_for(made.profile, made.clock)}")
     return 0

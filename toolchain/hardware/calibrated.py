@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.hardware.corrections import correction_for
 from toolchain.hardware.pricing import Corrected, Precision, Prices, Roofline, Table
 from toolchain.places import data_dir
-from toolchain.profiles import Profile
+from toolchain.profiles import Profile, Sourced
 from toolchain.reading import faults_of
 
 Clock = Literal["wall", "instructions"]
@@ -50,11 +50,23 @@ class Calibration(BaseModel):
     clock: Clock
     created: str
     machine: dict[str, Any]
+    copy_bandwidth_gb_s: Annotated[float, Field(gt=0)] | None = None
     tables: tuple[RuntimeTable, ...]
 
     def table(self, runtime: str, precision: Precision) -> RuntimeTable | None:
         """The prices of one runtime and precision, where they were measured."""
         return next((each for each in self.tables if (each.runtime, each.precision) == (runtime, precision)), None)
+
+
+def as_measured(profile: Profile) -> Profile:
+    """The profile with what was measured on its device in place of what it says of any such device: its bandwidth."""
+    found = load_calibration(profile.name)
+    if found is None or found.copy_bandwidth_gb_s is None:
+        return profile
+    copied = Sourced[float](
+        value=found.copy_bandwidth_gb_s, confidence="R", source=f"calibrated on {found.target} at {found.created}"
+    )
+    return profile.model_copy(update={"memory": profile.memory.model_copy(update={"copy_bandwidth_gb_s": copied})})
 
 
 def file_for(profile: str, clock: Clock) -> Path:
@@ -135,7 +147,7 @@ def _prices(
                 f"{profile.name} was not calibrated for {runtime} by the instruction clock, and its facts say nothing "
                 f"of instructions; run `edgewright calibrate --target emulated://{profile.name}`"
             )
-        return Roofline(profile=profile, precision=precision, python=runtime != "executorch")
+        return Roofline(profile=as_measured(profile), precision=precision, python=runtime != "executorch")
     now = version or metadata.version(PACKAGES[runtime])
     if table.runtime_version != now:
         raise InputError(

@@ -9,6 +9,7 @@ can be trusted `stability`'s.
 
 import json
 import posixpath
+import statistics
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from targets.base import Target
 from toolchain.errors import InputError, TargetError
 from toolchain.measure.measurement import Clock, Measurement, apart
-from toolchain.measure.results import RunnerResult, parse_result
+from toolchain.measure.results import RunnerResult, parse_bandwidth, parse_result
 from toolchain.measure.runtimes import DeviceRuntime
 from toolchain.measure.settle import settled
 from toolchain.measure.stability import busiest
@@ -33,6 +34,7 @@ JOB, COLD_JOB = "job.json", "cold.json"
 PIXELS = "pixels.bin"  # the images of a job, one after another
 ETDUMP = "profile.etdp"
 START_LIMIT_S = 120.0  # for starting, hashing and loading on a slow card
+COPYING_LIMIT_S = 60.0
 EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated machine may take
 
 Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
@@ -400,6 +402,12 @@ def job_document(
         "profile": profile,
         **({"etdump": ETDUMP} if etdump else {}),
     }
+
+
+def copy_bandwidth_gb_s(target: Target, native: RemoteRuntime) -> float:
+    """How many 10⁹ bytes one core copies a second, by the native runner: the median of some copies of a large block."""
+    asked = native.runtime.command(native.directory, PurePosixPath("--copy-bandwidth"))
+    return statistics.median(parse_bandwidth(target.run(asked, timeout_s=COPYING_LIMIT_S)).copy_gb_s)
 
 
 def _run(

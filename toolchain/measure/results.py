@@ -8,7 +8,7 @@ Which feature of a core an unknown instruction belongs to is `instructions`' con
 import re
 import signal
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
@@ -33,6 +33,9 @@ Peak = Annotated[int, Field(gt=0)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 
+Document = TypeVar("Document", bound=BaseModel)
+
+
 class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -50,6 +53,14 @@ class OperatorTime(_Read):
     delegated: bool
     calls: Annotated[int, Field(ge=0)]
     ms: Milliseconds
+
+
+class CopyBandwidth(_Read):
+    """What the native runner says of memory: 10⁹ bytes copied a second by one core, and how large the block was."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    copy_gb_s: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)]
+    block_bytes: Annotated[int, Field(gt=0)]
 
 
 class PhaseMemory(_Read):
@@ -137,20 +148,29 @@ def parse_result(
 
     Raises `TransferError` when the artifact on the device is not the one that was meant, `RunnerError` for all else.
     """
+    result = _read(RunnerResult, completed, machine or {})
+    if fault := _disagreement(result, sha256, inputs, sampled):
+        raise RunnerError(f"the runner's result does not fit its job: {fault}; push its runtime again")
+    return result
+
+
+def parse_bandwidth(completed: Completed) -> CopyBandwidth:
+    """What a native runner said that was asked for it. Raises `RunnerError`."""
+    return _read(CopyBandwidth, completed, {})
+
+
+def _read(kind: type[Document], completed: Completed, machine: Mapping[str, Any]) -> Document:
     text = completed.stdout
     if len(text) > LARGEST_RESULT:
         raise RunnerError(f"the runner printed {len(text) >> 20} MB, more than a result can be; push its runtime again")
     if text.lstrip().startswith("{") and '"error"' in text[:200]:
-        raise _told(text, completed.stderr, machine or {})
+        raise _told(text, completed.stderr, machine)
     if completed.status != 0:
-        raise RunnerError(how_it_ended(completed, machine or {}))
+        raise RunnerError(how_it_ended(completed, machine))
     try:
-        result = RunnerResult.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         raise RunnerError(_unreadable(error, completed)) from error
-    if fault := _disagreement(result, sha256, inputs, sampled):
-        raise RunnerError(f"the runner's result does not fit its job: {fault}; push its runtime again")
-    return result
 
 
 def how_it_ended(completed: Completed, machine: Mapping[str, Any]) -> str:
