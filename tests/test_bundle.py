@@ -352,3 +352,27 @@ def test_what_stood_there_comes_back_when_it_cannot_be_replaced(folder: Path, mo
         write(folder, manifest, fill)
     monkeypatch.undo()
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "manifest.json"])
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "said"),
+    [
+        ("not read", BundleError, r"vectors\.json is not JSON"),
+        ("[]", InvalidFileError, "vectors.json"),
+        ('{"inputs": [[2, -3]], "outputs": [[1.0]]}', InvalidFileError, r"inputs"),
+        ('{"inputs": [[2]], "outputs": [["a"]]}', InvalidFileError, r"outputs"),
+        ('{"inputs": [[2]], "outputs": [[NaN]]}', InvalidFileError, r"outputs"),
+        ('{"inputs": [[2]]}', InvalidFileError, r"outputs"),
+        ('{"inputs": [[2], [3]], "outputs": [[1.0]]}', BundleError, "1 outputs for 2 inputs"),
+    ],
+)
+def test_examples_that_do_not_fit_are_told_with_their_place(
+    tmp_path: Path, document: str, error: type[Exception], said: str
+) -> None:
+    def with_examples(folder: Path) -> None:
+        fill(folder)
+        (folder / "vectors.json").write_text(document)
+
+    made = write(tmp_path / "bundle", manifest, with_examples)
+    with pytest.raises(error, match=said):
+        made.vectors()

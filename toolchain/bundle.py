@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import struct
 import tempfile
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from toolchain.budget import Budget
 from toolchain.errors import BundleError, UnknownNameError
@@ -174,11 +175,7 @@ class Bundle:
         document = folder / MANIFEST
         if not document.is_file():
             raise BundleError(f"{place} is no bundle: it has no {MANIFEST}; make one with `edgewright build`")
-        try:
-            values = json.loads(document.read_bytes())
-        except ValueError as error:
-            raise BundleError(f"{document} is not JSON ({error}); build the bundle again") from error
-        manifest = validated(Manifest, _without_old_structures(values), file=str(document))
+        manifest = validated(Manifest, _without_old_structures(_json_of(document)), file=str(document))
         _verify(folder, manifest, shown=place)
         return cls(path=place, folder=folder, manifest=manifest)
 
@@ -202,15 +199,38 @@ class Bundle:
         return answer_of(self, given, top=top)
 
     def vectors(self) -> Vectors:
-        """What the artifacts are timed and checked on."""
-        document = json.loads(self.file(VECTORS).read_text(encoding="utf-8"))
-        image = self.manifest.task.image
-        if image is None:
-            return Vectors(inputs=document["inputs"], outputs=document["outputs"])
-        pixels = np.frombuffer(self.file(IMAGES).read_bytes(), dtype=np.uint8)
-        return Vectors(
-            inputs=pixels.reshape(-1, image.height, image.width, image.channels), outputs=document["outputs"]
-        )
+        """What the artifacts are timed and checked on. Raises `InvalidFileError`, and `BundleError` for other counts."""
+        file, image = self.file(VECTORS), self.manifest.task.image
+        found = validated(_Examples, _json_of(file), file=str(file))
+        inputs: Sequence[Sequence[int]] | NDArray[np.uint8] = found.inputs
+        if image is not None:
+            pixels = np.frombuffer(self.file(IMAGES).read_bytes(), dtype=np.uint8)
+            shape = (image.height, image.width, image.channels)
+            if pixels.size != len(found.outputs) * math.prod(shape):
+                raise BundleError(
+                    f"{self.file(IMAGES)} has {pixels.size} bytes, which are not {len(found.outputs)} images of "
+                    f"{' × '.join(map(str, shape))}; build the bundle again"
+                )
+            inputs = pixels.reshape(-1, *shape)
+        if len(inputs) != len(found.outputs):
+            raise BundleError(
+                f"{file} has {len(found.outputs)} outputs for {len(inputs)} inputs; build the bundle again"
+            )
+        return Vectors(inputs=inputs, outputs=found.outputs)
+
+
+class _Examples(_Part):
+    inputs: list[list[Annotated[int, Field(ge=0)]]] = []  # where they are no images
+    outputs: list[list[FiniteFloat]]
+
+
+def _json_of(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read ({error}); build the bundle again") from error
+    except ValueError as error:
+        raise BundleError(f"{file} is not JSON ({error}); build the bundle again") from error
 
 
 @dataclass(frozen=True, kw_only=True)

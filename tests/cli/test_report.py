@@ -47,7 +47,10 @@ def test_it_goes_to_standard_output_too(bundle: Path, capsys: pytest.CaptureFixt
     assert main(["report", str(bundle), "--format", "md", "-o", "-"]) == 0
     assert capsys.readouterr().out.startswith("# tiny\n")
     assert main(["report", str(bundle), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["manifest"]["name"] == "tiny"
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert (found["manifest"]["name"], found["predictions"]) == ("tiny", [])
+    assert "nothing is predicted in it: " in captured.err
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,18 @@ def test_a_bundle_and_its_recipe_are_predicted_from_facts_alone(
         assert sum(built["by_limit"].values()) == pytest.approx(built["latency_ms"])
 
 
+def test_a_bundles_report_has_a_roof_for_each_artifact_on_the_device_it_was_built_for(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(bundle), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    profile = found["manifest"]["profile"]
+    assert [(each["runtime"], each["profile"]) for each in found["predictions"]] == [
+        (artifact["runtime"], profile) for artifact in found["manifest"]["artifacts"]
+    ]
+    assert all(each["roof"]["points"] for each in found["predictions"])
+
+
 def test_the_bundle_says_what_each_artifact_computes(bundle: Path) -> None:
     for artifact in Bundle.open(bundle).manifest.artifacts:
         assert artifact.structure is not None

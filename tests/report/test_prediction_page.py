@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from tests.report.test_compression import manifest, whole_build
 from toolchain.report.figures import roofline
-from toolchain.report.page import prediction_page
+from toolchain.report.page import document, markdown, page, prediction_page
 
 BAD = "<img src=x onerror=alert(1)>"
 
@@ -33,8 +34,8 @@ def prediction(**changes: Any) -> dict[str, Any]:
 
 
 def test_what_comes_from_a_profile_or_a_note_is_text() -> None:
-    page = prediction_page(BAD, [prediction(profile=BAD, source=BAD, notes=(BAD,))])
-    body = page.split("<body>")[1]
+    text = prediction_page(BAD, [prediction(profile=BAD, source=BAD, notes=(BAD,))])
+    body = text.split("<body>")[1]
     assert "<img" not in body
     assert "&lt;img" in body
     assert "src=" not in body.replace("img src=x", "")
@@ -51,7 +52,17 @@ def test_a_point_tells_what_it_is_and_roofs_bend_where_memory_is_no_limit_any_mo
 
 def test_a_missed_budget_is_told_and_the_instruction_clock_has_no_picture() -> None:
     miss = {"sentence": "latency_ms is 3 ms, over the limit of 1 ms"}
-    page = prediction_page("b", [prediction(roof=None, budget={"met": False, "missed": [miss], "undecided": []})])
-    assert "Budget missed" in page
-    assert "over the limit of 1 ms" in page
-    assert "<figure>" not in page
+    text = prediction_page("b", [prediction(roof=None, budget={"met": False, "missed": [miss], "undecided": []})])
+    assert "Budget missed" in text
+    assert "over the limit of 1 ms" in text
+    assert "<figure>" not in text
+
+
+def test_a_bundles_report_tells_what_was_predicted_between_its_build_and_what_was_measured() -> None:
+    built, title = manifest(whole_build()), "Predicted: executorch int8 on raspberry-pi-4, 16 tokens, 1 thread"
+    without, text = page(built, []), page(built, [], [prediction()])
+    assert title in text
+    assert title not in without
+    assert text.count("<figure>") == without.count("<figure>") + 1
+    assert f"\n## {title}\n" in markdown(built, [], [prediction()])
+    assert document(built, [], [prediction()])["predictions"] == [prediction()]

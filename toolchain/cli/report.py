@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from toolchain.cli import output
 from toolchain.cli.compare import WHAT, is_bundle, measured
 from toolchain.errors import InputError, UnknownNameError
 from toolchain.once import written_whole
+
+if TYPE_CHECKING:
+    from toolchain.bundle import Bundle
 
 FORMATS = {"html": ".html", "md": ".md", "json": ".json"}
 
@@ -27,7 +30,8 @@ def report(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json -o -.")] = False,
 ) -> int:
-    """Make a page of a bundle or of measurements: verdict, models, stages, precision, and all samples.
+    """Make a page of a bundle or of measurements: verdict, models, stages, precision, what its device is predicted to
+    take and what limits it there, and all samples.
 
     The page holds all it needs and asks for nothing from outside.
 
@@ -46,16 +50,17 @@ def report(
     bundles = [each for each in of if is_bundle(each)]
     if len(bundles) > 1:
         raise InputError(f"a report is of one bundle, not of {len(bundles)}; `edgewright compare` shows two")
-    manifest = Bundle.open(bundles[0]).manifest if bundles else None
+    bundle = Bundle.open(bundles[0]) if bundles else None
+    manifest, predicted = (bundle.manifest, _predicted(bundle)) if bundle else (None, [])
     with History() as history:
         found = [measured(each, history) for each in of if each not in bundles]
     if kind == "json":
         if str(file) == "-":
-            output.emit(page.document(manifest, found))
+            output.emit(page.document(manifest, found, predicted))
             return 0
-        text = output.as_text(page.document(manifest, found))
+        text = output.as_text(page.document(manifest, found, predicted))
     else:
-        text = (page.page if kind == "html" else page.markdown)(manifest, found)
+        text = (page.page if kind == "html" else page.markdown)(manifest, found, predicted)
     if str(file) == "-":
         print(text, end="")
         return 0
@@ -63,6 +68,18 @@ def report(
         unfinished.write_text(text, encoding="utf-8")
     output.tell(f"{file} holds the report, {len(text.encode()) / 1e6:.1f} MB")
     return 0
+
+
+def _predicted(bundle: Bundle) -> list[dict[str, Any]]:
+    """Of the device it was built for; nothing where nothing can be said of it."""
+    from toolchain.prediction import predictions
+    from toolchain.profiles import load_profile
+
+    try:
+        return [each.document() for each in predictions(bundle.path, load_profile(bundle.manifest.profile))]
+    except InputError as error:
+        output.tell(f"nothing is predicted in it: {error}")
+        return []
 
 
 def _format(kind: str | None, file: Path | None) -> str:

@@ -63,7 +63,13 @@ class Section:
     pictures: tuple[Figure, ...] = ()
 
 
-def document(manifest: Manifest | None, measured: Sequence[Measured]) -> dict[str, Any]:
+Predicted = Mapping[str, Any]
+"""One of what `edgewright predict --json` tells."""
+
+
+def document(
+    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()
+) -> dict[str, Any]:
     """All that the page is made from."""
     built: dict[str, Any] = {}
     if manifest is not None:
@@ -72,25 +78,26 @@ def document(manifest: Manifest | None, measured: Sequence[Measured]) -> dict[st
             **compression_of(manifest).summary(),
             "int8": [row.document() for row in int8_of(manifest)],
             "precision": precision_of(manifest),
+            "predictions": list(predicted),
         }
     return {**built, "measurements": [each.model_dump(mode="json") for each in measured]}
 
 
-def page(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
+def page(manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()) -> str:
     """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
     met = not any(_missed(verdict) for verdict in _verdicts(manifest, measured))
-    return _rendered(_name(manifest, measured), met, sections(manifest, measured, pictures=True))
+    return _rendered(_name(manifest, measured), met, sections(manifest, measured, predicted, pictures=True))
 
 
-def prediction_page(subject: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+def prediction_page(subject: str, predictions: Sequence[Predicted]) -> str:
     """What `edgewright predict --json` tells, as a page of its own: a roof for each artifact."""
     met = any(not _missed(each["budget"]) for each in predictions)
-    return _rendered(subject, met, map(_prediction, predictions))
+    return _rendered(subject, met, (_prediction(each, pictures=True) for each in predictions))
 
 
-def _prediction(found: Mapping[str, Any]) -> Section:
+def _prediction(found: Predicted, *, pictures: bool) -> Section:
     of = f", {found['length']} tokens" if found["length"] else ""
-    plural = "s" if found["threads"] > 1 else ""
+    threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     latency_ms = found["latency_ms"]
 
     def rows(parts: Mapping[str, float]) -> tuple[Cells, ...]:
@@ -99,7 +106,7 @@ def _prediction(found: Mapping[str, Any]) -> Section:
 
     memory = found["peak_memory_bytes"]
     return Section(
-        title=f"{found['runtime']} {found['precision']} on {found['profile']}{of}, {found['threads']} thread{plural}",
+        title=f"Predicted: {found['runtime']} {found['precision']} on {found['profile']}{of}, {threads}",
         sentences=(
             f"{latency_ms:.3g} ms ({found['low_ms']:.3g} to {found['high_ms']:.3g}), limited by {found['limited_by']}; "
             f"peak memory {_megabytes(memory)} (up to {_megabytes(round(memory * (1 + found['memory_spread'])))}). "
@@ -111,7 +118,7 @@ def _prediction(found: Mapping[str, Any]) -> Section:
             Table(heads=("limited by", "ms", "share"), rows=rows(found["by_limit"])),
             Table(heads=("operators", "ms", "share"), rows=rows(found["by_kind"])),
         ),
-        pictures=(figures.roofline(found),) if found.get("roof") else (),
+        pictures=(figures.roofline(found),) if pictures and found.get("roof") else (),
     )
 
 
@@ -138,10 +145,10 @@ def _rendered(name: str, met: bool, shown: Iterable[Section]) -> str:
     )
 
 
-def markdown(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
+def markdown(manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()) -> str:
     """The same without pictures."""
     lines = [f"# {escaped(_name(manifest, measured))}"]
-    for section in sections(manifest, measured, pictures=False):
+    for section in sections(manifest, measured, predicted, pictures=False):
         lines += ["", f"## {escaped(section.title)}", ""]
         lines += [f"{escaped(each)}\n" for each in section.sentences]
         for table in section.tables:
@@ -149,7 +156,9 @@ def markdown(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sections(manifest: Manifest | None, measured: Sequence[Measured], *, pictures: bool) -> Iterator[Section]:
+def sections(
+    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted], *, pictures: bool
+) -> Iterator[Section]:
     """The page from top to bottom."""
     verdict = tuple(_verdict(manifest, measured))
     yield Section(title="Verdict", sentences=verdict, tables=(_limits(manifest),) if manifest else ())
@@ -160,6 +169,8 @@ def sections(manifest: Manifest | None, measured: Sequence[Measured], *, picture
     if manifest is not None:
         compression = compression_of(manifest)
         yield from _built(manifest, compression, pictures=pictures)
+    for expected in predicted:
+        yield _prediction(expected, pictures=pictures)
     for each in measured:
         yield _measurement(each, compression, pictures=pictures)
     if manifest is not None:
