@@ -199,7 +199,7 @@ class Bundle:
         return answer_of(self, given, top=top)
 
     def vectors(self) -> Vectors:
-        """What the artifacts are timed and checked on. Raises `InvalidFileError`, and `BundleError` for other counts."""
+        """What the artifacts are timed and checked on. Raises `InvalidFileError`, `BundleError` for other counts."""
         file, image = self.file(VECTORS), self.manifest.task.image
         found = validated(_Examples, _json_of(file), file=str(file))
         inputs: Sequence[Sequence[int]] | NDArray[np.uint8] = found.inputs
