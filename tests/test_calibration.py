@@ -30,6 +30,7 @@ RATES: dict[Any, tuple[float, ...]] = {
     "permute": (0.001, 0.1, 0.0),
     "transpose": (0.001, 0.1, 0.0, 0.0),
     "slice": (0.001, 0.1, 0.0),
+    "bytes": (0.001, 0.1),
 }
 TRUE = Table(
     source="made up",
@@ -142,7 +143,7 @@ def test_where_nothing_was_measured_facts_speak_but_not_of_instructions() -> Non
 def test_prices_of_other_terms_are_refused_and_calibrating_again_replaces_them(timed: Timed) -> None:
     calibrate("local:", runtimes=("executorch",))
     file = file_for("x86-64", "wall")
-    file.write_text(file.read_text(encoding="utf-8").replace('"schema_version": 2', '"schema_version": 1'))
+    file.write_text(file.read_text(encoding="utf-8").replace('"schema_version": 3', '"schema_version": 1'))
     with pytest.raises(InputError, match=r"another version of Edgewright.*renew it by `edgewright calibrate"):
         prices_for(HOST, runtime="executorch", precision="int8")
     calibrate("local:", runtimes=("executorch",))

@@ -39,6 +39,7 @@ NAMES: Mapping[str, str] = {
     "permute": "moving tensors",
     "transpose": "moving tensors",
     "slice": "moving tensors",
+    "bytes": "reading an image's bytes",
     "model": "what any model takes",
 }
 LIMITED: Mapping[str, str] = {

@@ -24,7 +24,14 @@ from targets.facts import read_facts
 from toolchain.bundle import sha256_of
 from toolchain.deploy import HERE, Deployed, push_artifact, push_runtime
 from toolchain.errors import InputError, TargetError
-from toolchain.hardware.calibrated import PACKAGES, Calibration, RuntimeTable, file_for, load_calibration
+from toolchain.hardware.calibrated import (
+    PACKAGES,
+    SCHEMA_VERSION,
+    Calibration,
+    RuntimeTable,
+    file_for,
+    load_calibration,
+)
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
 from toolchain.measure.measurement import Clock, clock_of
@@ -238,7 +245,7 @@ def _require_cool(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
 def _unfinished(profile: str, address: str, runtimes: Sequence[str]) -> Path:
     """Where results are kept until all are there; another version of a runtime begins anew."""
     versions = {name: installed_version(PACKAGES[name], "calibrate") for name in runtimes}
-    asked = json.dumps([profile, address, versions], sort_keys=True)
+    asked = json.dumps([profile, address, versions, SCHEMA_VERSION], sort_keys=True)
     return cache_dir("calibrations", hashlib.sha256(asked.encode()).hexdigest()[:16])
 
 
@@ -304,6 +311,7 @@ def _samples(
             latency_ms=min(row["latency_ms"] for row in rows),  # whatever else runs there only ever makes it slower
             peak_bytes=max(row["peak_bytes"] for row in rows),
             file_bytes=rows[0]["file_bytes"],
+            shapes=probes[name].shapes(runtime),
         )
         for (name, length), rows in seen.items()
     ]

@@ -8,7 +8,7 @@ Reading a model's structure takes a second; asking for its price after that take
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,10 @@ class Subject:
         """How long a text of this length is when it is run: as long as the smallest shape that holds it."""
         return next((each for each in self.lengths if each >= length), length)
 
+    def shapes(self, lengths: Iterable[int]) -> int:
+        """How many fixed shapes a process runs that is given texts of these lengths."""
+        return max(len({self.run_length(each) for each in lengths}), 1) if self.lengths else 1
+
 
 def predictions(
     subject: str | Path,
@@ -101,17 +105,17 @@ def predictions(
     """
     if _is_bundle(subject):
         bundle = Bundle.open(subject)
-        budget, usual, found = bundle.manifest.budget, _usual_length(bundle), list(_of_bundle(bundle))
+        budget, texts, found = bundle.manifest.budget, _lengths(bundle), list(_of_bundle(bundle))
     else:
         recipe = load_recipe(subject)
-        budget, usual, found = recipe.budget, USUAL_LENGTH, list(_of_recipe(recipe, profile))
+        budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile))
     chosen = [each for each in found if runtime in (None, each.runtime)]
     if not chosen:
         raise InputError(f"{subject} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
     known = [each for each in chosen if each.runtime in RUNTIMES]
     if not known:
         raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")
-    asked = usual if length is None else length
+    asked = texts if length is None else (length,)
     pinned = profile.on_cluster(cluster) if cluster else profile
     return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
 
@@ -148,6 +152,7 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
             threads=measurement.threads,
             file_bytes=artifact.bytes,
             planned_length=subject.planned_length,
+            shapes=subject.shapes(measurement.input_lengths),
         )
 
     return {
@@ -191,10 +196,11 @@ def _is_bundle(subject: str | Path) -> bool:
     return (path / MANIFEST).is_file() or path.suffix == ".zip"
 
 
-def _usual_length(bundle: Bundle) -> int:
+def _lengths(bundle: Bundle) -> tuple[int, ...]:
+    """Those of its examples; an image has none."""
     if bundle.manifest.task.image is not None:
-        return 0
-    return int(statistics.median(int(np.size(each)) for each in bundle.vectors().inputs))
+        return (0,)
+    return tuple(int(np.size(each)) for each in bundle.vectors().inputs)
 
 
 def _of_bundle(bundle: Bundle) -> Iterator[Subject]:
@@ -237,11 +243,17 @@ def _predicted(
     subject: Subject,
     profile: Profile,
     budget: Budget,
-    length: int,
+    texts: tuple[int, ...],
     threads: int | None,
     clock: Clock,
     precision: Precision,
 ) -> Predicted:
+    """Of a text of the median length; in memory there are the shapes that texts of all of these lengths want.
+
+    Where no text is known, as of a recipe, it is of the usual length, and every shape may be wanted.
+    """
+    length = int(statistics.median(texts)) if texts else USUAL_LENGTH
+    shapes = subject.shapes(texts or subject.lengths)
     count = threads or profile.preferences.default_threads.value
     prices = prices_for(profile, runtime=subject.runtime, precision=precision, clock=clock)
     known = subject.file_bytes if precision == "int8" else None
@@ -253,6 +265,7 @@ def _predicted(
         threads=count,
         file_bytes=file_bytes,
         planned_length=subject.planned_length,
+        shapes=shapes,
     )
     roof = None
     if clock == "wall":
@@ -268,7 +281,7 @@ def _predicted(
         length=length or None,
         threads=count,
         roof=roof,
-        prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_note(found, profile))),
+        prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_notes(found, profile, shapes))),
         verdict=judge(
             budget,
             latency_ms=found.latency_ms if clock == "wall" else None,
@@ -286,7 +299,9 @@ def peak_memory(found: Predicted, profile: Profile) -> str:
     )
 
 
-def _memory_note(found: Prediction, profile: Profile) -> Iterator[str]:
+def _memory_notes(found: Prediction, profile: Profile, shapes: int) -> Iterator[str]:
+    if shapes > 1:
+        yield f"its memory is with {shapes} of its lengths in use; the runtime packs the weights anew for each"
     if found.peak_memory_bytes > _memory_of(profile):
         yield (
             f"{found.peak_memory_bytes / BYTES_PER_MB:.0f} MB do not fit into what the device has, "

@@ -26,7 +26,7 @@ from toolchain.export import executorch, litert
 from toolchain.export.forms import Form, Given, ImageForm, TextForm
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Precision
-from toolchain.models.chains import ChainOf, FiltersOf
+from toolchain.models.chains import ChainOf, filters, residual
 from toolchain.models.encoder import Encoder, EncoderShape
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.text import TextModule
@@ -92,10 +92,25 @@ class Filters:
     side: int
     channels: int
     repeats: int
+    colours = 3
 
     def module(self, *, padded: bool) -> nn.Module:
         """What is exported."""
-        return FiltersOf(self.channels, self.repeats).eval()
+        return filters(self.channels, self.repeats).eval()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """A small ResNet on square images, which have 3 colours or 1."""
+
+    side: int
+    colours: int
+    channels: int
+    repeats: int
+
+    def module(self, *, padded: bool) -> nn.Module:
+        """What is exported."""
+        return residual(self.colours, self.channels, self.repeats).eval()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +121,14 @@ class Probe:
     """
 
     name: str
-    model: Shape | Chain | Filters
+    model: Shape | Chain | Filters | Residual
     texts: tuple[int, ...] = ()
     fixed: tuple[int, ...] = FIXED_LENGTHS[0]
 
     def form(self, runtime: str) -> Form:
         """What its files take."""
-        if isinstance(self.model, Filters):
-            return ImageForm(height=self.model.side, width=self.model.side, channels=3)
+        if isinstance(self.model, Filters | Residual):
+            return ImageForm(height=self.model.side, width=self.model.side, channels=self.model.colours)
         return TextForm(max_length=LONGEST, lengths=(self.texts or self.fixed) if runtime == "litert" else ())
 
     def lengths(self, runtime: str) -> tuple[int, ...]:
@@ -122,6 +137,11 @@ class Probe:
         if isinstance(form, ImageForm):
             return (0,)
         return self.texts or form.lengths or LENGTHS
+
+    def shapes(self, runtime: str) -> int:
+        """How many fixed ones a process runs that is timed on it; 1 where a runtime takes any length."""
+        form = self.form(runtime)
+        return max(len(form.lengths), 1)
 
     def inputs(self, runtime: str) -> list[list[int]] | NDArray[np.uint8]:
         """What it is timed on."""
@@ -181,6 +201,11 @@ def _filters(side: int, channels: int, repeats: int) -> Probe:
     return Probe(name=f"filters {side} {channels}", model=Filters(side=side, channels=channels, repeats=repeats))
 
 
+def _residual(side: int, colours: int, channels: int, repeats: int) -> Probe:
+    model = Residual(side=side, colours=colours, channels=channels, repeats=repeats)
+    return Probe(name=f"residual {side} {channels}", model=model)
+
+
 def _with_lengths(probes: Sequence[Probe]) -> tuple[Probe, ...]:
     return tuple(replace(probe, fixed=fixed) for probe, fixed in zip(probes, cycle(FIXED_LENGTHS), strict=False))
 
@@ -215,6 +240,10 @@ _INT8: Sequence[Probe] = (
     _filters(28, 24, 1),
     _filters(14, 48, 2),
     _filters(12, 96, 1),
+    _residual(20, 1, 12, 2),
+    _residual(32, 3, 24, 3),
+    _residual(48, 3, 16, 4),
+    _residual(28, 1, 32, 3),
 )
 INT8 = _with_lengths(_INT8)
 BOTH = INT8[: len(_FLOAT)]

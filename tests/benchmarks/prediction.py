@@ -212,6 +212,7 @@ def compared(placed: Placed, asked: Asked, prices: Any, clock: Clock) -> Iterato
             length=subject.run_length(length),
             file_bytes=subject.file_bytes,
             planned_length=subject.planned_length,
+            shapes=subject.shapes(asked.lengths),
         )
         yield Point(
             model=asked.name,

@@ -93,6 +93,19 @@ def test_blocks_and_paddings_of_kernels_are_found_where_there_are_some() -> None
     assert (plain.block, plain.inputs, plain.cache_bytes) == (0, 1, 0)
 
 
+def test_the_weights_of_each_fixed_shape_are_found_in_the_peak() -> None:
+    fixed = []
+    for place, each in enumerate(samples(0.0)):
+        shapes = 1 + place // len(LENGTHS) % 3
+        more = (shapes - 1) * (1.5 * each.structure.matrix_weights + each.structure.activation_bytes(max(LENGTHS)))
+        fixed.append(replace(each, shapes=shapes, peak_bytes=round(each.peak_bytes + more)))
+    table = fitted(fixed, source="a test")
+    unseen = structure(200, 640, 3)
+    said = [predict(table, unseen, length=64, shapes=shapes).peak_memory_bytes for shapes in (1, 2, 3)]
+    meant = 1.5 * unseen.matrix_weights + unseen.activation_bytes(64)
+    assert [said[1] - said[0], said[2] - said[1]] == pytest.approx([meant, meant], rel=0.1)
+
+
 def test_a_peak_that_is_off_by_a_piece_of_a_library_moves_no_other() -> None:
     exact = samples(0.0)
     heavier = {"model 2", "model 11"}

@@ -48,11 +48,24 @@ def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
     assert nine - eight > 10 * (ten - nine)
 
 
+def test_each_tap_of_a_filter_is_padded_to_the_inputs_that_kernels_take_together() -> None:
+    wide = Kernels(inputs=8)
+    assert terms("convolution", (64, 49, 1, 8), wide)[2] == pytest.approx(49 * 8 * 8 / 1e6)
+    assert terms("convolution", (64, 49, 8, 8), wide)[2] == pytest.approx(49 * 8 * 8 / 1e6)
+    assert terms("linear", (64, 49, 8), wide)[2] == pytest.approx(56 * 8 / 1e6)
+
+
+def test_each_fixed_shape_that_a_process_runs_holds_the_weights_once_more() -> None:
+    model = structure(linear(64, 64), matrix_weights=1_000_000)
+    one, three = (predict(TABLE, model, length=16, shapes=shapes).peak_memory_bytes for shapes in (1, 3))
+    assert three - one == pytest.approx(2 * (2.0 * 1_000_000 + model.activation_bytes(16)))
+
+
 @pytest.mark.parametrize(
     "kind_and_sizes",
     [
         ("linear", (4, 8, 16)),
-        ("convolution", (64, 27, 16)),
+        ("convolution", (64, 9, 3, 16)),
         ("matmul", (2, 8, 8, 8)),
         ("depthwise", (64, 16, 9)),
         ("normalisation", (8, 64)),
@@ -64,6 +77,7 @@ def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
         ("permute", (8, 64)),
         ("transpose", (2, 8, 64)),
         ("slice", (3, 512)),
+        ("bytes", (768,)),
     ],
 )
 def test_every_kind_has_a_rate_for_each_of_its_terms(kind_and_sizes: tuple) -> None:  # type: ignore[type-arg]

@@ -74,9 +74,10 @@ def test_a_net_of_convolutions_is_read_with_its_depthwise_filters() -> None:
     filters = Filters(side=12, channels=16, repeats=2)
     structure = structure_for(filters.module(padded=False), ImageForm(height=12, width=12, channels=3))
     found = [(each.kind, each.count, each.at(0)) for each in structure.operators]
-    assert ("convolution", 1, (144, 27, 16)) in found
-    assert ("convolution", 2, (144, 144, 16)) in found
-    assert ("convolution", 2, (144, 16, 16)) in found
+    assert ("convolution", 1, (144, 9, 3, 16)) in found
+    assert ("convolution", 2, (144, 9, 16, 16)) in found
+    assert ("convolution", 2, (144, 1, 16, 16)) in found
+    assert ("bytes", 2, (432,)) in found  # put in order, and made numbers
     assert ("depthwise", 2, (144, 16, 9)) in found
 
 

@@ -23,7 +23,7 @@ from toolchain.reading import faults_of
 
 Clock = Literal["wall", "instructions"]
 PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FACTS = "facts"
 
 
@@ -44,7 +44,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     profile: str
     target: str
     clock: Clock

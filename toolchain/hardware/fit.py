@@ -39,7 +39,10 @@ REWEIGHTED, NO_ERROR = 30, 0.005  # times; an error too small to tell
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One measured point; `model` tells which of them are of one file, whose peak is that of its longest."""
+    """One measured point; `model` tells which of them are of one file, whose peak is that of its longest.
+
+    `shapes` is how many fixed ones the process ran.
+    """
 
     model: str
     structure: Structure
@@ -47,6 +50,7 @@ class Sample:
     latency_ms: float
     peak_bytes: int
     file_bytes: int
+    shapes: int = 1
 
 
 def fitted(samples: Sequence[Sample], *, source: str, parallel_share: float = 0.0) -> Table:
@@ -173,7 +177,7 @@ def _remembered(samples: Sequence[Sample]) -> list[Sample]:
 def _memory(samples: Sequence[Sample]) -> tuple[float, ...]:
     """By the least sum of relative errors: now and then a process has a piece of its libraries more or less."""
     wanted = np.array([float(each.peak_bytes) for each in samples])
-    shares = np.array([memory_terms(each.structure, each.length, each.file_bytes) for each in samples])
+    shares = np.array([memory_terms(each.structure, each.length, each.file_bytes, each.shapes) for each in samples])
     weights = np.ones(len(wanted))
     for _ in range(REWEIGHTED):
         found = _solved(shares, wanted, weights)
@@ -196,7 +200,9 @@ def _left_out(samples: Sequence[Sample], kernels: Kernels, source: str) -> tuple
         for each in samples:
             kinds = {operator.kind for operator in each.structure.operators}
             if each.model in aside and kinds <= set(table.rates):
-                said = predict(table, each.structure, length=each.length, file_bytes=each.file_bytes)
+                said = predict(
+                    table, each.structure, length=each.length, file_bytes=each.file_bytes, shapes=each.shapes
+                )
                 # What lies outside of the rest is an extrapolation, whose interval widens by itself.
                 if table.cost(each.structure, each.length).spread <= table.spread:
                     errors.append(abs(said.latency_ms / each.latency_ms - 1))

@@ -27,6 +27,7 @@ Kind = Literal[
     "permute",
     "transpose",
     "slice",
+    "bytes",
 ]
 
 Affine = tuple[int, int]
@@ -36,7 +37,7 @@ Affine = tuple[int, int]
 SIZES: Mapping[Kind, tuple[str, ...]] = {
     "linear": ("rows", "inputs", "outputs"),
     "matmul": ("batch", "rows", "inputs", "outputs"),
-    "convolution": ("pixels", "inputs", "outputs"),
+    "convolution": ("pixels", "taps", "channels", "outputs"),
     "depthwise": ("pixels", "channels", "taps"),
     "normalisation": ("rows", "width"),
     "softmax": ("rows", "width"),
@@ -47,6 +48,7 @@ SIZES: Mapping[Kind, tuple[str, ...]] = {
     "permute": ("rows", "width"),  # rows stay whole and change places
     "transpose": ("batch", "rows", "columns"),
     "slice": ("pieces", "elements"),  # pieces lie in one piece before and after
+    "bytes": ("elements",),  # of an image: put in order and made numbers, by a runtime's own kernels
 }
 
 

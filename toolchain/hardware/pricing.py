@@ -41,6 +41,7 @@ TERMS: Mapping[Kind, tuple[Limit, ...]] = {
     "permute": ("overhead", "bandwidth", "overhead"),
     "transpose": ("overhead", "bandwidth", "overhead", "bandwidth"),
     "slice": ("overhead", "bandwidth", "overhead"),
+    "bytes": ("overhead", "bandwidth"),
 }
 VECTOR, WIDE = 4, 16  # numbers that are computed at once, and that a loop takes at a time
 FAR = 1.25  # beyond a calibrated size by this much is an extrapolation
@@ -78,10 +79,14 @@ def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float 
 
     Of weights this share is `streamed`.
     """
-    if kind in ("linear", "convolution"):
+    if kind == "linear":
         rows, inputs, outputs = sizes
-        tile = (kernels.rows, kernels.inputs, kernels.outputs) if kind == "linear" else (1, 1, kernels.outputs)
-        found = _product(1, rows, inputs, outputs, tile, kernels.block if kind == "linear" else 0)
+        found = _product(1, rows, inputs, outputs, (kernels.rows, kernels.inputs, kernels.outputs), kernels.block)
+        return (*found, streamed * found[2])
+    if kind == "convolution":  # each tap's channels are padded by themselves
+        pixels, taps, channels, outputs = sizes
+        padded = taps * -(-channels // kernels.inputs) * kernels.inputs
+        found = _product(1, pixels, padded, outputs, (1, 1, kernels.outputs))
         return (*found, streamed * found[2])
     if kind == "matmul":
         batch, rows, inputs, outputs = sizes
@@ -149,8 +154,8 @@ class Prices(Protocol):
     def shared(self, threads: int) -> float:
         """By how much `threads` divide arithmetic and traffic."""
 
-    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
-        """The runner's peak."""
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float, shapes: int) -> float:
+        """The runner's peak once it ran so many fixed shapes, the largest for texts of that length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,11 +197,13 @@ def predict(
     threads: int = 1,
     file_bytes: float | None = None,
     planned_length: int | None = None,
+    shapes: int = 1,
 ) -> Prediction:
     """One inference of a text of `length` tokens, or of an image, where the length counts for nothing.
 
     `file_bytes` is the artifact's size; None is that of the weights in int8. Memory is that of texts of
-    `planned_length`, where a runtime sets it aside for the longest. The interval is one that nine of ten measurements
+    `planned_length`, where a runtime sets it aside for the longest, and of so many fixed `shapes` as a process runs,
+    for each of which LiteRT packs the weights anew. The interval is one that nine of ten measurements
     should lie in.
     """
     cost = prices.cost(structure, length)
@@ -211,7 +218,7 @@ def predict(
         limited_by=max(LIMITS, key=by_limit.__getitem__),
         by_limit=by_limit,
         by_kind={kind: ms * total / whole for kind, ms in cost.by_kind.items()} if whole else dict(cost.by_kind),
-        peak_memory_bytes=round(prices.memory_bytes(structure, planned_length or length, size)),
+        peak_memory_bytes=round(prices.memory_bytes(structure, planned_length or length, size, shapes)),
         memory_spread=cost.memory_spread,
         source=prices.source,
         notes=cost.notes,
@@ -278,9 +285,9 @@ class Table:
         """By Amdahl's law."""
         return 1 / (1 - self.parallel_share + self.parallel_share / threads)
 
-    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float, shapes: int) -> float:
         """As fitted."""
-        return sum(map(float.__mul__, self.memory, memory_terms(structure, length, file_bytes)))
+        return sum(map(float.__mul__, self.memory, memory_terms(structure, length, file_bytes, shapes)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,14 +318,18 @@ class Corrected:
         """As it was."""
         return self.prices.shared(threads)
 
-    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float, shapes: int) -> float:
         """As it was: memory is not corrected."""
-        return self.prices.memory_bytes(structure, length, file_bytes)
+        return self.prices.memory_bytes(structure, length, file_bytes, shapes)
 
 
-def memory_terms(structure: Structure, length: int, file_bytes: float) -> tuple[float, ...]:
-    """What a runner's peak is made of: itself, the artifact, packed matrices, activations; bytes but for the first."""
-    return 1.0, float(file_bytes), float(structure.matrix_weights), float(structure.activation_bytes(length))
+def memory_terms(structure: Structure, length: int, file_bytes: float, shapes: int) -> tuple[float, ...]:
+    """What a runner's peak is made of: itself, the artifact, packed matrices, activations; bytes but for the first.
+
+    The last two are there once for each of the fixed `shapes` that it runs.
+    """
+    packed, activations = structure.matrix_weights, structure.activation_bytes(length)
+    return 1.0, float(file_bytes), float(shapes * packed), float(shapes * activations)
 
 
 def _beyond(sizes: Sequence[int], seen: Sequence[tuple[int, int]]) -> float:
@@ -421,8 +432,8 @@ class Roofline:
         cores = min(threads, self.profile.processor.cores.value)
         return 1 + 0.9 * (cores - 1)
 
-    def memory_bytes(self, structure: Structure, length: int, file_bytes: float) -> float:
-        """The runner, the artifact, matrices once more as the kernels want them, and activations."""
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float, shapes: int) -> float:
+        """The runner, the artifact, and for each shape matrices as the kernels want them, and activations."""
         packed = WEIGHT_BYTES[self.precision] * structure.matrix_weights
         runner = PYTHON_BYTES if self.python else RUNNER_BYTES
-        return runner + file_bytes + packed + structure.activation_bytes(length)
+        return runner + file_bytes + shapes * (packed + structure.activation_bytes(length))

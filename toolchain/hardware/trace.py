@@ -164,6 +164,8 @@ def _operator(
     constant = bool(given) and all(map(is_weight, given)) and packet is not ATEN.embedding
     if constant or packet in FREE or packet in FUSED:
         return None
+    if given and given[0].dtype == torch.uint8:
+        return "bytes", (shape,)
     if packet in (ATEN.addmm, ATEN.mm):
         left, right = (args[1], args[2]) if packet is ATEN.addmm else (args[0], args[1])
         sizes: Sizes = ((left.shape[0],), (left.shape[1],), (right.shape[1],))
@@ -245,7 +247,7 @@ def _convolution(weight: Tensor, groups: int, shape: tuple[int, ...]) -> tuple[K
     taps = prod(weight.shape[2:])
     if groups > 1 and weight.shape[1] == 1:
         return "depthwise", (shape[2:], (shape[1],), (taps,))
-    return "convolution", (shape[2:], (weight.shape[1] * taps,), (shape[1],))
+    return "convolution", (shape[2:], (taps,), (weight.shape[1],), (shape[1],))
 
 
 def _flat(values: Any) -> list[Any]:

@@ -78,20 +78,50 @@ LINKS: Mapping[str, Callable[[int, int], nn.Module]] = {
 }
 
 
-class FiltersOf(nn.Module):
-    """3 × 3, each channel by itself, and 1 × 1, again and again: bytes (1, height, width, 3) → (1, channels)."""
+class OfImages(nn.Module):
+    """An image's bytes (1, height, width, channels) → (1, outputs): scaled as by `image.ImageModule`, and pooled."""
 
-    def __init__(self, channels: int, repeats: int) -> None:
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, layers: nn.Module, channels: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
-        for _ in range(repeats):
-            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
-            layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels), nn.ReLU()]
-            layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = layers
+        self.register_buffer("factor", torch.full((channels, 1, 1), 1 / 64))
+        self.register_buffer("offset", torch.full((channels, 1, 1), 2.0))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """An image's bytes."""
-        image = pixels.to(torch.float32).permute(0, 3, 1, 2) / 255
-        filtered: Tensor = self.layers(image).mean(dim=(2, 3))
+        scaled = pixels.permute(0, 3, 1, 2).to(torch.float32) * self.factor - self.offset
+        filtered: Tensor = self.layers(scaled).mean(dim=(2, 3))
         return filtered
+
+
+def filters(channels: int, repeats: int) -> OfImages:
+    """3 × 3, each channel by itself, and 1 × 1, again and again."""
+    layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
+    for _ in range(repeats):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels), nn.ReLU()]
+        layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
+    return OfImages(nn.Sequential(*layers), 3)
+
+
+def residual(image_channels: int, channels: int, repeats: int) -> OfImages:
+    """As a small ResNet: 7 × 7 and pooling, then sums of two 3 × 3 and what entered them, on fewer and fewer pixels."""
+    layers: list[nn.Module] = [nn.Conv2d(image_channels, channels, 7, stride=2, padding=3), nn.ReLU()]
+    layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+    layers += [_Residual(channels, stride=2 if place else 1) for place in range(repeats)]
+    return OfImages(nn.Sequential(*layers), image_channels)
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, stride=stride, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.past = nn.Conv2d(channels, channels, 1, stride=stride) if stride > 1 else nn.Identity()
+
+    def forward(self, image: Tensor) -> Tensor:
+        summed: Tensor = functional.relu(self.second(functional.relu(self.first(image))) + self.past(image))
+        return summed
