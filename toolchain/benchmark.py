@@ -21,9 +21,10 @@ from toolchain.bundle import ArtifactFacts, Bundle
 from toolchain.deploy import blamed_on_age, deploy_from
 from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
-from toolchain.measure.measurement import Clock, Measurement, clock_of
+from toolchain.measure.measurement import Measurement, clock_of
 from toolchain.measure.protocol import Protocol, measure_in_turn
 from toolchain.prediction import expected
+from toolchain.profiles import Clock
 from toolchain.progress import Progress, Silent
 from toolchain.report.int8 import Int8Row, int8_measured
 from toolchain.report.operators import operators_of

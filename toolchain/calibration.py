@@ -34,13 +34,13 @@ from toolchain.hardware.calibrated import (
 )
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
-from toolchain.measure.measurement import Clock, clock_of
+from toolchain.measure.measurement import clock_of
 from toolchain.measure.protocol import Protocol, RemoteRuntime, copy_bandwidth_gb_s, measure
 from toolchain.measure.stability import throttling
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
 from toolchain.places import cache_dir
-from toolchain.profiles import load_profile
+from toolchain.profiles import Clock, load_profile
 from toolchain.progress import Progress, Silent
 from toolchain.timed_models import PROBES, Probe
 

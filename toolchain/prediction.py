@@ -25,8 +25,8 @@ from toolchain.hardware.corrections import Seen, learn
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Corrected, Precision, Prediction, Prices, predict
 from toolchain.hardware.roofline import Roof, roof_of
-from toolchain.measure.measurement import Clock, Measurement
-from toolchain.profiles import Profile, load_profile
+from toolchain.measure.measurement import Measurement
+from toolchain.profiles import Clock, Profile, load_profile
 from toolchain.recipe import Recipe, load_recipe
 
 USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says

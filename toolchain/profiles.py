@@ -26,6 +26,8 @@ Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Confidence = Literal["R", "E", "C", "U"]
 Runtime = Literal["executorch", "litert", "onnx", "tflite"]
+Clock = Literal["wall", "instructions"]
+"""What a time is told by: the wall's clock, or on an emulated board one that counts instructions."""
 
 CONFIDENCE = {
     "R": "read in a primary source",

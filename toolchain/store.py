@@ -22,11 +22,11 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sql
 from filelock import FileLock
-from platformdirs import user_data_path
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
 from toolchain.errors import InputError
 from toolchain.extras import need
+from toolchain.places import data_dir
 
 Kind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
@@ -157,7 +157,7 @@ def default_url() -> str:
     said = os.environ.get("EDGEWRIGHT_HISTORY")
     if said and "://" in said:
         return said
-    file = Path(said) if said else user_data_path("edgewright", appauthor=False) / "history.sqlite"
+    file = Path(said) if said else data_dir() / "history.sqlite"
     return f"sqlite:///{file.absolute()}"
 
 

@@ -32,11 +32,11 @@ from toolchain.calibration import calibrate, profile_for
 from toolchain.deploy import Deployed, push_artifact, push_runtime
 from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import predict
-from toolchain.measure.measurement import Clock, clock_of
+from toolchain.measure.measurement import clock_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.inputs import Inputs
 from toolchain.prediction import Subject, subject_of
-from toolchain.profiles import load_profile
+from toolchain.profiles import Clock, load_profile
 from toolchain.recipe import Recipe
 from toolchain.timed_models import LONGEST, Probe, Shape
 

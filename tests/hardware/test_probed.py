@@ -68,3 +68,10 @@ def test_this_machine_is_probed_and_its_profile_is_sound(
     assert main(["profiles", "check", str(file)]) == 0
     assert capsys.readouterr().out.startswith("here is sound: ")
     assert main(line) == 2  # it would write over it
+
+
+@pytest.mark.parametrize(("seen_mb", "sold_mb"), [(1848, 2048), (7680, 8192), (425, 512)])
+def test_memory_is_what_such_a_board_is_sold_with_and_what_linux_sees_of_it(seen_mb: int, sold_mb: int) -> None:
+    text = probed({**recorded("raspberry-pi-4"), "ram_bytes": seen_mb << 20}, address="ssh://pi@board").text
+    assert f"ram_mb = {{ value = {sold_mb}," in text
+    assert f"usable_mb = {{ value = {seen_mb}," in text

@@ -18,10 +18,9 @@ from toolchain.errors import InputError, InvalidFileError
 from toolchain.hardware.corrections import correction_for
 from toolchain.hardware.pricing import Corrected, Precision, Prices, Roofline, Table
 from toolchain.places import data_dir
-from toolchain.profiles import Profile, Sourced
+from toolchain.profiles import Clock, Profile, Sourced
 from toolchain.reading import faults_of
 
-Clock = Literal["wall", "instructions"]
 PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
 SCHEMA_VERSION = 3
 FACTS = "facts"

@@ -15,6 +15,7 @@ from typing import Any
 
 from toolchain.cores import CORES, unknown_core
 from toolchain.errors import InputError
+from toolchain.hardware.identify import ram_mb
 from toolchain.profiles import Profile, load_profile, profile_names
 
 MEBIBYTE = 1 << 20
@@ -37,7 +38,7 @@ def probed(facts: Mapping[str, Any], *, address: str, name: str | None = None) -
     title = str(facts.get("board") or facts.get("cpu_model") or address)
     source = f"read on {address.removesuffix(':')}"
     name = name or _slug(title)
-    cores, ram_mb = facts.get("cores"), _ram_mb(facts)
+    cores, memory_mb = facts.get("cores"), ram_mb(facts)
     lines = [
         f"name = {json.dumps(name)}",
         f"title = {json.dumps(title, ensure_ascii=False)}",
@@ -61,8 +62,9 @@ def probed(facts: Mapping[str, Any], *, address: str, name: str | None = None) -
             lines.append(_fact("dot_product", any("vnni" in flag for flag in flags), "R", f"{source}: /proc/cpuinfo"))
             lines.append(_fact("fp16", "avx512_fp16" in flags, "R", f"{source}: /proc/cpuinfo"))
         lines.append(_fact("features", sorted(flags), "R", f"{source}: /proc/cpuinfo"))
-    if ram_mb:
-        lines += ["", "[memory]", _fact("ram_mb", ram_mb, "R", f"{source}: MemTotal, rounded up to half a GiB")]
+    if memory_mb:
+        told = "its revision code" if facts.get("sold_ram_bytes") else "MemTotal, and the size a little above it"
+        lines += ["", "[memory]", _fact("ram_mb", memory_mb, "R", f"{source}: {told}")]
         lines.append(_fact("usable_mb", facts["ram_bytes"] // MEBIBYTE, "R", f"{source}: MemTotal"))
     return Probed(name=name, text="\n".join(lines) + "\n")
 
@@ -83,24 +85,16 @@ def _like(core: str, facts: Mapping[str, Any]) -> Profile:
     same = [each for name in profile_names() if (each := load_profile(name)).processor.core.value == core]
     if not same:
         raise InputError(f"no built-in profile has a {core}; write one by hand, and `edgewright profiles check` it")
-    clock, ram_mb = _clock_mhz(facts) or 0, _ram_mb(facts) or 0
+    clock, memory_mb = _clock_mhz(facts) or 0, ram_mb(facts) or 0
 
     def apart(profile: Profile) -> tuple[float, float]:
-        return abs(profile.processor.clock_mhz.value - clock), abs(profile.memory.ram_mb.value - ram_mb)
+        return abs(profile.processor.clock_mhz.value - clock), abs(profile.memory.ram_mb.value - memory_mb)
 
     return min(same, key=apart)
 
 
 def _clock_mhz(facts: Mapping[str, Any]) -> int | None:
     return facts.get("clock_max_mhz") or facts.get("clock_firmware_mhz")
-
-
-def _ram_mb(facts: Mapping[str, Any]) -> int | None:
-    """What is built in: the firmware and the kernel take a share of it, so that MemTotal is a little less."""
-    if not facts.get("ram_bytes"):
-        return None
-    step = 512 * MEBIBYTE
-    return -(-int(facts["ram_bytes"]) // step) * step // MEBIBYTE
 
 
 def _slug(title: str) -> str:

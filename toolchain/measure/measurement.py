@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 from toolchain.measure.results import OperatorTime, RunnerResult
 from toolchain.measure.stability import Stability, judged
 from toolchain.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
-
-Clock = Literal["wall", "instructions"]
+from toolchain.profiles import Clock
 
 Phases = Mapping[str, Mapping[str, int]]
 

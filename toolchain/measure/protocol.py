@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 
 from targets.base import Target
 from toolchain.errors import InputError, TargetError
-from toolchain.measure.measurement import Clock, Measurement, apart
+from toolchain.measure.measurement import Measurement, apart
 from toolchain.measure.results import RunnerResult, parse_bandwidth, parse_result
 from toolchain.measure.runtimes import DeviceRuntime
 from toolchain.measure.settle import settled
 from toolchain.measure.stability import busiest
 from toolchain.measure.stats import by_run_and_input, half_width
+from toolchain.profiles import Clock
 
 JOB, COLD_JOB = "job.json", "cold.json"
 PIXELS = "pixels.bin"  # the images of a job, one after another

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from toolchain.errors import InputError, InvalidFileError
-from toolchain.measure.measurement import Clock, apart_from_others
+from toolchain.measure.measurement import apart_from_others
 from toolchain.measure.results import Sampling
 from toolchain.measure.stats import Grouped, by_run_and_input, percentile, ratio
+from toolchain.profiles import Clock
 from toolchain.reading import faults_of
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for

@@ -25,12 +25,13 @@ from toolchain.export.forms import Form, Given, TextForm
 from toolchain.hardware import costs
 from toolchain.hardware.calibrated import RuntimeTable, load_calibration, prices_for
 from toolchain.hardware.costs import CostTable, OneLayer
-from toolchain.measure.measurement import Clock, clock_of
+from toolchain.measure.measurement import clock_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.encoder import Encoder, EncoderShape
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.text import TextModule
 from toolchain.models.transformer import LayerShape
+from toolchain.profiles import Clock
 from toolchain.quantize import xnnpack
 from toolchain.quantize.calibration import DEFAULT, Calibration
 from toolchain.stages.plan import Done, Plan, stage
