@@ -16,7 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from toolchain import pipeline
 from toolchain.bundle import Bundle, sha256_of
 from toolchain.calibration import calibrate, profile_for
 from toolchain.deploy import Deployed, push_artifact, push_runtime
+from toolchain.errors import InputError
 from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import predict
 from toolchain.measure.measurement import clock_of
@@ -173,7 +174,9 @@ def figures(machine: str, probes: Sequence[Probe], bundles: Sequence[Bundle]) ->
     clock = clock_of(address)
     profile = load_profile(profile_for(address, None))
     started = time.perf_counter()
-    known = load_calibration(profile.name, clock)
+    known = None
+    with suppress(InputError):  # one of other terms or another version is made again
+        known = load_calibration(profile.name, clock)
     calibration = known or calibrate(address)
     calibrated_s = None if known else time.perf_counter() - started
     with closing(open_target(address, instruction_clock=clock == "instructions")) as target:
