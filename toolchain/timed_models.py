@@ -240,6 +240,10 @@ _INT8: Sequence[Probe] = (
     _filters(28, 24, 1),
     _filters(14, 48, 2),
     _filters(12, 96, 1),
+    _filters(4, 8, 6),  # little but the overhead of each
+    _filters(6, 24, 4),
+    _filters(24, 8, 3),
+    _residual(12, 1, 8, 3),
     _residual(20, 1, 12, 2),
     _residual(32, 3, 24, 3),
     _residual(48, 3, 16, 4),

@@ -3,11 +3,11 @@
     python -m tests.benchmarks.precision [--json] [--quick] [--search] [--classes] [--digits]
 
 Each student is made once and exported in several ways under every runtime: with activations scaled as they come
-(dynamic), on fixed scales (static), and on fixed scales after a lesson in int8, where parts that would cost more than
-0.2 points of the validation score stay float. Beside them stands what LiteRT's own quantiser does where everything is
-given fixed scales, norms and softmax too. The students of texts, and the teacher of classes, have a short lesson, so
-many steps and not so many minutes, as what is asked is the difference that int8 makes. Without a switch all is made,
-about forty minutes on two cores where nothing is cached; `--quick` teaches for seconds.
+(dynamic), on fixed scales (static), and on fixed scales after a lesson in int8, where parts stay float that would cost
+more than 0.2 points of the validation score or put the outputs off by more than 5 %. Beside them stands what LiteRT's
+own quantiser does where everything is given fixed scales, norms and softmax too. The students of texts, and the teacher
+of classes, have a short lesson, so many steps and not so many minutes, as what is asked is the difference that int8
+makes. Without a switch all is made, about an hour on two cores where nothing is cached; `--quick` teaches for seconds.
 """
 
 import json
@@ -34,6 +34,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "static, taught in int8": {
         "scheme": "static-int8",
         "max_points_lost": 0.2,
+        "max_error_percent": 5,
         "aware": {"epochs": 1, "learning_rate": 2e-4},
     },
 }

@@ -43,6 +43,7 @@ RANKED_TEXTS = 800  # that importance is measured on
 FITTED_TEXTS = 4000  # that least squares and low rank are fitted to
 LESSONS = ("distill", "finish")  # the stages that train, one for each of the recipe's lessons
 AWARE = "aware"  # the one that trains in int8
+LEARNT_IN_INT8 = {"scheme", "weights", "examples", "calibration", "keep_float"}  # which parts stay float is found later
 RECORDINGS = ("teach", "teach finish")  # those that ask the teacher for them
 Teach = Callable[..., dict[str, Any]]
 TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
@@ -294,7 +295,8 @@ def lesson_stage(
     a lesson in int8 are taken from, and whatever else `distill.distill` takes.
     """
     aware = name == AWARE
-    told = {**settings.model_dump(), **({"quantize": plan.recipe.stages.quantize.model_dump()} if aware else {})}
+    int8 = plan.recipe.stages.quantize.model_dump(include=LEARNT_IN_INT8)
+    told = {**settings.model_dump(), **({"quantize": int8} if aware else {})}
     key = json.dumps([told, inputs], sort_keys=True, default=str)
     unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
 
