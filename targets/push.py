@@ -147,7 +147,7 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
     _check_room(target, missing, found.stdout)
     folder = target.home / wanted.kind
     own = secrets.token_hex(6) if alone else _digest_of(missing)
-    incoming = folder / f".incoming-parts-{wanted.digest}-{own}" if missing else None
+    incoming = folder / f".incoming-parts-{wanted.digest}-{own},{_boot(found.stdout)}" if missing else None
     try:
         joined = _put_parts(target, missing, incoming, found.stdout.splitlines()) if incoming is not None else {}
         checked = "\n".join(content for content, done in joined.items() if done.status == WHOLE)
@@ -160,6 +160,12 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
             with suppress(Exception):
                 target.run(["rm", "-rf", str(incoming)], timeout_s=QUICK_LIMIT_S)
         raise
+
+
+def _boot(printed: str) -> str:
+    """Which start of the machine's this is, as it says; parts from before are not gone on with."""
+    said = re.search(r"^boot ([0-9a-z-]{1,40})$", printed, re.M)
+    return said[1] if said else "unknown"
 
 
 def _digest_of(items: Sequence[_Item]) -> str:

@@ -57,8 +57,9 @@ opened() {
 }
 """
 
-# A command's folder is called after it: `.incoming-TOKEN,BOOT,NAMESPACE,PROCESS`. `sweep` removes those of commands
-# that have ended, with the kernel they ran under or by being killed.
+# A command's folder is called after it: `.incoming-TOKEN,BOOT,NAMESPACE,PROCESS`, and one of parts after the kernel
+# they came under: `.incoming-parts-…,BOOT`. `sweep` removes those of commands that have ended, with their kernel or by
+# being killed, and parts from before the machine started, as what a machine wrote before it went down may be harmed.
 OWNERS = """
 read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id || boot=unknown
 namespace=$(readlink /proc/self/ns/pid 2>/dev/null)
@@ -70,11 +71,15 @@ sweep() {
         [ "${its_run%,*}" != "$run" ] || read -r _ _ state _ 2>/dev/null <"/proc/$its_process/stat"
         case $state in gone | Z | X) rm -rf "$each" ;; esac
     done
+    for each in "$home/$kind"/.incoming-parts-*,*; do
+        [ ! -e "$each" ] || [ "${each##*,}" = "$boot" ] || rm -rf "$each"
+    done
 }
 """
 
 # Of a set that is not whole it prints the lines of other sets' plans that it shares, as grep does; what arrived before
-# earlier pushes were cut off, as `./.incoming-parts-…/name`; `gzip` where that is there; how much room there is.
+# earlier pushes were cut off, as `./.incoming-parts-…/name`; `gzip` where that is there; as `boot ID` which start of
+# the machine's this is; how much room there is.
 # Who asks for a set has use for it: its folder's time says when that was last.
 CHECK_SCRIPT = f"""
 home=$1 kind=$2 digest=$3 plan=$(cat)
@@ -92,6 +97,7 @@ fi
 [ ! -d "$home/sums" ] || printf '%s\\n' "$plan" | cut -c1-66 | grep -H -F -f - "$home"/sums/* 2>/dev/null
 [ ! -d "$home/$kind" ] || (cd "$home/$kind" && printf '%s\\n' ./.incoming-parts-*/*)
 ! command -v gzip >/dev/null || echo gzip
+echo "boot $boot"
 set -- "$final"
 {FREE_SPACE_SCRIPT}
 exit {NOT_THERE}

@@ -132,9 +132,11 @@ def test_what_a_killed_command_on_the_device_left_goes_at_the_next_push(tmp_path
     alive = f".incoming-a,{boot},{namespace},{os.getpid()}"
     for name in (alive, f".incoming-b,{boot},{namespace},999999999", f".incoming-c,before,{namespace},{os.getpid()}"):
         (place.parent / name / "set").mkdir(parents=True)
-    (place.parent / f".incoming-parts-{place.name}-0123").mkdir()
+    others = f".incoming-parts-4567-0123,{boot}"  # of a push that may go on
+    for name in (f".incoming-parts-{place.name}-0123,{boot}", ".incoming-parts-4567-0123,before", others):
+        (place.parent / name).mkdir()
     push_files(target, files, kind="bundles")
-    assert {path.name for path in place.parent.iterdir()} == {place.name, alive}
+    assert {path.name for path in place.parent.iterdir()} == {place.name, alive, others}
 
 
 def test_a_device_without_room_is_told_before_anything_is_sent(tmp_path: Path, files: dict[str, Path]) -> None:
@@ -237,8 +239,9 @@ def test_a_harmed_file_of_another_set_is_not_taken_over(tmp_path: Path, files: d
     assert below(second) == {name: path.read_bytes() for name, path in files.items()}
 
 
-def test_a_push_cut_in_half_goes_on_where_it_was_and_arrives_whole(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same start", "restarted since"])
+def test_a_push_cut_in_half_goes_on_where_it_was_unless_the_device_went_down_and_arrives_whole(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
 ) -> None:
     monkeypatch.setattr("targets.push.PART_BYTES", 100_000)
     (tmp_path / "large").write_bytes(os.urandom(950_000))
@@ -255,6 +258,12 @@ def test_a_push_cut_in_half_goes_on_where_it_was_and_arrives_whole(
         monkeypatch.setattr(target, "put", cut_off_at_the_fifth)
         with pytest.raises(UnreachableError):
             push_files(target, files, kind="bundles")
+    if restarted:  # and what was written last is nothing but zeros
+        (parts,) = Path(server.remote_home, ".edgewright", "bundles").glob(".incoming-parts-*")
+        for part in parts.iterdir():
+            part.write_bytes(bytes(part.stat().st_size))
+        parts.rename(parts.with_name(f"{parts.name.partition(',')[0]},before"))
+        sent.clear()
     with closing(open_target(server.address)) as target:
         again = target.put
         monkeypatch.setattr(target, "put", lambda local, remote: (again(local, remote), sent.append(remote.name)))
