@@ -1,7 +1,8 @@
 """Fit prices to what was measured of known structures.
 
 In:  `Sample`s: a structure, a length, and the median that one inference took.
-Out: a `Table`. Rates are never negative, by least squares of the relative error (Lawson and Hanson 1974).
+Out: a `Table`. Rates are never negative, by least squares of the relative error (Lawson and Hanson 1974). Texts are
+     fitted first, and images find those prices as they are: there are few of them for as many kinds of operators.
 How far off the table is is asked of models that it was not fitted to: a tenth is left out at a time.
 """
 
@@ -24,14 +25,26 @@ TILES = tuple((rows, outputs) for rows in ROWS for outputs in (1, 4, 8, 16, 32, 
 INPUTS = (1, 8, 16, 32)
 BLOCKS = (0, 8, 12, 16, 24, 32)
 FLOAT_TILES = tuple((rows, outputs) for rows in (1, 4, 5, 6, 8, 16) for outputs in (1, 8, 16, 32))
+FILTER_INPUTS = (1, 2, 4, 8, 16)
 CACHES = (0, *(1 << power for power in range(18, 24)))
 WIDE_ROWS = (0, 64, 128, 256, 512)
+TRIED: Sequence[Sequence[Mapping[str, Any]]] = (
+    [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
+    [{"wide_row": each} for each in WIDE_ROWS],
+    [{"rows": rows, "block": each} for rows in ROWS for each in BLOCKS],
+    [{"inputs": each} for each in INPUTS],
+    [{"cache_bytes": each} for each in CACHES],
+    [{"float_rows": rows, "float_outputs": outputs} for rows, outputs in FLOAT_TILES],
+    [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
+    [{"block": each} for each in BLOCKS],
+)
 WORTH = 0.95  # of the squared error before; a tile that leaves more explains nothing
 FOLDS = 10
 COVERED = 90  # percent of what was left out lies within the interval
 LEAST_SPREAD = 0.02
 OUTLYING = 6.0  # times the median error: such a sample was disturbed
 LEAST_SAMPLES = 12
+OF_IMAGES: frozenset[Kind] = frozenset({"convolution", "depthwise", "bytes"})
 WHOLE: frozenset[Kind] = frozenset({"linear", "softmax"})
 LEAST_WHOLE = 8
 REWEIGHTED, NO_ERROR = 30, 0.005  # times; an error too small to tell
@@ -69,19 +82,16 @@ def fitted(samples: Sequence[Sample], *, source: str, parallel_share: float = 0.
 
 
 def _kernels(samples: Sequence[Sample]) -> Kernels:
-    """The tiles and the cache that explain the samples best, one after another; what explains no more is left out."""
-    found = Kernels()
+    """The tiles and the cache that explain texts best, and then filters."""
+    texts = [each for each in samples if not _is_of_images(each)]
+    found = _best(texts or samples, Kernels(), TRIED)
+    return _best(samples, found, ([{"filter_inputs": each} for each in FILTER_INPUTS],))
+
+
+def _best(samples: Sequence[Sample], found: Kernels, tried_in_turn: Sequence[Sequence[Mapping[str, Any]]]) -> Kernels:
+    """What explains the samples best, one property after another; what explains no more is left out."""
     least = _error(samples, found)
-    for tried in (
-        [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
-        [{"wide_row": each} for each in WIDE_ROWS],
-        [{"rows": rows, "block": each} for rows in ROWS for each in BLOCKS],
-        [{"inputs": each} for each in INPUTS],
-        [{"cache_bytes": each} for each in CACHES],
-        [{"float_rows": rows, "float_outputs": outputs} for rows, outputs in FLOAT_TILES],
-        [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
-        [{"block": each} for each in BLOCKS],
-    ):
+    for tried in tried_in_turn:
         candidates = [replace(found, **each) for each in tried]
         errors = [_error(samples, each) for each in candidates]
         if min(errors) < WORTH * least:
@@ -114,22 +124,51 @@ def _matrix(samples: Sequence[Sample], places: Mapping[Kind, int], kernels: Kern
 
 
 def _solved(
-    matrix: NDArray[np.float64], wanted: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+    matrix: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+    target: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """The rates, none below 0, whose relative error is least; each counts as much as its weight."""
+    """The rates, none below 0, whose relative error is least; each counts as much as its weight.
+
+    With a `target` they are to explain that share of each.
+    """
     from scipy.optimize import nnls
 
     weights = np.ones(len(wanted)) if weights is None else weights
+    shares = np.ones(len(wanted)) if target is None else target
     relative = matrix / wanted[:, None]
     scale = np.maximum(np.abs(relative).max(axis=0), 1e-12)
-    found, _ = nnls(relative / scale * weights[:, None], weights, maxiter=50 * matrix.shape[1])
+    found, _ = nnls(relative / scale * weights[:, None], weights * shares, maxiter=50 * matrix.shape[1])
     rates: NDArray[np.float64] = found / scale
     return rates
 
 
+def _is_of_images(sample: Sample) -> bool:
+    return any(each.kind in OF_IMAGES for each in sample.structure.operators)
+
+
+def _rates(samples: Sequence[Sample], kernels: Kernels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(the rates, the relative error of each sample): those of images' own kinds explain what the others leave."""
+    places = _columns(samples)
+    matrix, wanted = _matrix(samples, places, kernels), _latencies(samples)
+    images = np.array([_is_of_images(each) for each in samples])
+    if images.all() or not images.any():
+        rates = _solved(matrix, wanted)
+    else:
+        own = np.zeros(matrix.shape[1], dtype=bool)
+        for kind in OF_IMAGES & set(places):
+            own[places[kind] : places[kind] + len(TERMS[kind])] = True
+        own |= ~matrix[~images].any(axis=0)  # what no text has
+        rates = np.zeros(matrix.shape[1])
+        rates[~own] = _solved(matrix[~images][:, ~own], wanted[~images])
+        left = wanted[images] - matrix[images] @ rates
+        rates[own] = _solved(matrix[images][:, own], wanted[images], target=left / wanted[images])
+    return rates, matrix @ rates / wanted - 1
+
+
 def _error(samples: Sequence[Sample], kernels: Kernels) -> float:
-    matrix, wanted = _matrix(samples, _columns(samples), kernels), _latencies(samples)
-    return float(np.square(matrix @ _solved(matrix, wanted) / wanted - 1).sum())
+    return float(np.square(_rates(samples, kernels)[1]).sum())
 
 
 def _latencies(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -138,15 +177,14 @@ def _latencies(samples: Sequence[Sample]) -> NDArray[np.float64]:
 
 def _undisturbed(samples: Sequence[Sample], kernels: Kernels) -> list[Sample]:
     """Without those that all others contradict: something else ran on the machine meanwhile."""
-    matrix, wanted = _matrix(samples, _columns(samples), kernels), _latencies(samples)
-    errors = np.abs(matrix @ _solved(matrix, wanted) / wanted - 1)
+    errors = np.abs(_rates(samples, kernels)[1])
     limit = max(OUTLYING * float(np.median(errors)), LEAST_SPREAD)
     return [each for each, error in zip(samples, errors, strict=True) if error <= limit]
 
 
 def _table(samples: Sequence[Sample], kernels: Kernels, source: str) -> Table:
     places = _columns(samples)
-    rates = _solved(_matrix(samples, places, kernels), _latencies(samples))
+    rates, _ = _rates(samples, kernels)
     seen: dict[Kind, list[tuple[int, ...]]] = {kind: [] for kind in places}
     for sample in samples:
         for operator in sample.structure.operators:
