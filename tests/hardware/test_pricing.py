@@ -49,9 +49,10 @@ def test_a_tile_that_is_begun_is_paid_for_whole() -> None:
 
 
 def test_each_tap_of_a_filter_is_padded_to_the_inputs_that_kernels_take_together() -> None:
-    wide = Kernels(inputs=8, filter_inputs=4)
+    wide = Kernels(inputs=8, filter_inputs=4, filter_outputs=8)
     assert terms("convolution", (64, 49, 1, 8), wide)[2] == pytest.approx(49 * 4 * 8 / 1e6)
     assert terms("convolution", (64, 49, 6, 8), wide)[2] == pytest.approx(49 * 8 * 8 / 1e6)
+    assert terms("convolution", (64, 9, 4, 9), wide)[2] == pytest.approx(9 * 4 * 16 / 1e6)
     assert terms("linear", (64, 49, 8), wide)[2] == pytest.approx(56 * 8 / 1e6)
 
 

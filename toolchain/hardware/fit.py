@@ -25,7 +25,7 @@ TILES = tuple((rows, outputs) for rows in ROWS for outputs in (1, 4, 8, 16, 32, 
 INPUTS = (1, 8, 16, 32)
 BLOCKS = (0, 8, 12, 16, 24, 32)
 FLOAT_TILES = tuple((rows, outputs) for rows in (1, 4, 5, 6, 8, 16) for outputs in (1, 8, 16, 32))
-FILTER_INPUTS = (1, 2, 4, 8, 16)
+FILTERS = tuple((inputs, outputs) for inputs in (1, 2, 4, 8, 16) for outputs in (1, 4, 8, 16, 32))
 CACHES = (0, *(1 << power for power in range(18, 24)))
 WIDE_ROWS = (0, 64, 128, 256, 512)
 TRIED: Sequence[Sequence[Mapping[str, Any]]] = (
@@ -85,7 +85,8 @@ def _kernels(samples: Sequence[Sample]) -> Kernels:
     """The tiles and the cache that explain texts best, and then filters."""
     texts = [each for each in samples if not _is_of_images(each)]
     found = _best(texts or samples, Kernels(), TRIED)
-    return _best(samples, found, ([{"filter_inputs": each} for each in FILTER_INPUTS],))
+    filters = [{"filter_inputs": inputs, "filter_outputs": outputs} for inputs, outputs in FILTERS]
+    return _best(samples, found, (filters,))
 
 
 def _best(samples: Sequence[Sample], found: Kernels, tried_in_turn: Sequence[Sequence[Mapping[str, Any]]]) -> Kernels:

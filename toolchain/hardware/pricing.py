@@ -52,8 +52,8 @@ WORTH_TELLING = 0.05  # of the latency
 class Kernels:
     """How many rows, inputs and outputs a kernel takes together: what is left over costs a whole tile.
 
-    Those of products with weights, of each tap of a filter (`filter_inputs`), and of products between activations
-    (`float_…`). Of products with weights as many
+    Those of products with weights, of convolutions (`filter_…`, the inputs of each tap), and of products between
+    activations (`float_…`). Of products with weights as many
     rows as there are whole ones go through a larger `block` first; 0 is none. Rows of `wide_row` numbers and more
     are normalised by a faster loop. `cache_bytes` is how much of a model's weights stays near the core from one
     inference to the next; 0 where that makes no difference.
@@ -66,6 +66,7 @@ class Kernels:
     float_rows: int = 1
     float_outputs: int = 1
     filter_inputs: int = 1
+    filter_outputs: int = 1
     wide_row: int = 0
     cache_bytes: int = 0
 
@@ -88,7 +89,7 @@ def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float 
     if kind == "convolution":  # each tap's channels are padded by themselves
         pixels, taps, channels, outputs = sizes
         padded = taps * -(-channels // kernels.filter_inputs) * kernels.filter_inputs
-        found = _product(1, pixels, padded, outputs, (1, 1, kernels.outputs))
+        found = _product(1, pixels, padded, outputs, (1, 1, kernels.filter_outputs))
         return (*found, streamed * found[2])
     if kind == "matmul":
         batch, rows, inputs, outputs = sizes
