@@ -29,7 +29,7 @@ _PRODUCT: tuple[Limit, ...] = (
 )
 TERMS: Mapping[Kind, tuple[Limit, ...]] = {
     "linear": (*_PRODUCT, "bandwidth"),
-    "convolution": (*_PRODUCT, "bandwidth"),
+    "convolution": ("overhead", "arithmetic", "bandwidth", "bandwidth", "bandwidth", "overhead"),
     "matmul": (*_PRODUCT, "overhead"),
     "depthwise": ("overhead", "arithmetic", "bandwidth"),
     "normalisation": ("overhead", "bandwidth", "overhead", "bandwidth", "overhead"),
@@ -43,6 +43,7 @@ TERMS: Mapping[Kind, tuple[Limit, ...]] = {
     "slice": ("overhead", "bandwidth", "overhead"),
     "bytes": ("overhead", "bandwidth"),
 }
+SINGLE = 4  # the place, behind a product's first five terms, of what one row computes
 VECTOR, WIDE = 4, 16  # numbers that are computed at once, and that a loop takes at a time
 FAR = 1.25  # beyond a calibrated size by this much is an extrapolation
 WORTH_TELLING = 0.05  # of the latency
@@ -89,8 +90,10 @@ def terms(kind: Kind, sizes: tuple[int, ...], kernels: Kernels, streamed: float 
     if kind == "convolution":  # each tap's channels are padded by themselves
         pixels, taps, channels, outputs = sizes
         padded = taps * -(-channels // kernels.filter_inputs) * kernels.filter_inputs
-        found = _product(1, pixels, padded, outputs, (1, 1, kernels.filter_outputs))
-        return (*found, streamed * found[2])
+        tiles = -(-outputs // kernels.filter_outputs)
+        weights = padded * tiles * kernels.filter_outputs / MILLION
+        moved = (pixels * taps * channels / MILLION, pixels * outputs / MILLION)
+        return 1.0, pixels * weights, weights, *moved, pixels * tiles / THOUSAND
     if kind == "matmul":
         batch, rows, inputs, outputs = sizes
         return (
@@ -407,8 +410,8 @@ class Roofline:
         """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
         wide = WEIGHT_BYTES[self.precision]
         if kind in ("linear", "convolution", "matmul"):
-            _, macs, weights, read, written, _, _, _, _, single, *_ = terms(kind, sizes, kernels)
-            macs += single
+            _, macs, weights, read, written, *rest = terms(kind, sizes, kernels)
+            macs += 0.0 if kind == "convolution" else rest[SINGLE]  # of one row
             if kind == "matmul" and self.precision == "int8":  # between activations, which stay float
                 ratio = self._float_ratio()
                 return (macs * MILLION * ratio, 0.0), 4 * MILLION * (weights + read + written)
