@@ -36,7 +36,8 @@ from toolchain.stages.prices import executorch_int8
 from toolchain.stages.runtimes import by_signature
 from toolchain.stages.structures import structure_for
 
-LENGTHS = (3, 8, 16, 23, 33, 48, 64)
+# What is left over of blocks of 16 rows, and of 12, tells tiles of 4, 5, 6 and 8 rows apart.
+LENGTHS = (3, 8, 10, 13, 22, 33, 48, 64)
 LONGEST = 64
 # What a runtime of fixed shapes is given, one probe after another. Each takes seconds to convert; lengths that all are
 # multiples of one number would not tell how many rows kernels compute together.

@@ -90,13 +90,19 @@ def _kernels(samples: Sequence[Sample]) -> Kernels:
 
 
 def _best(samples: Sequence[Sample], found: Kernels, tried_in_turn: Sequence[Sequence[Mapping[str, Any]]]) -> Kernels:
-    """What explains the samples best, one property after another; what explains no more is left out."""
+    """What explains the samples best, one property after another; what explains no more is left out.
+
+    One pass is not enough: how many inputs are padded may show only once the rows are right.
+    """
     least = _error(samples, found)
-    for tried in tried_in_turn:
-        candidates = [replace(found, **each) for each in tried]
-        errors = [_error(samples, each) for each in candidates]
-        if min(errors) < WORTH * least:
-            least, found = min(errors), candidates[errors.index(min(errors))]
+    before: Kernels | None = None
+    while found != before:
+        before = found
+        for tried in tried_in_turn:
+            candidates = [replace(found, **each) for each in tried]
+            errors = [_error(samples, each) for each in candidates]
+            if min(errors) < WORTH * least:
+                least, found = min(errors), candidates[errors.index(min(errors))]
     return found
 
 
