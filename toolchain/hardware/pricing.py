@@ -382,7 +382,8 @@ class Roofline:
             float_peak *= 2
         peak = processor.int8_peak_gops.value * 1e6 if self.precision == "int8" else float_peak
         rows = preferences.int8_tile_rows.value if preferences.int8_tile_rows else 1
-        kernels = Kernels(rows=rows, outputs=preferences.int8_channel_multiple.value)
+        outputs = preferences.int8_channel_multiple.value
+        kernels = Kernels(rows=rows, outputs=outputs, filter_outputs=outputs)
         overhead = OPERATOR_MS_AT_1_GHZ * 1000 / processor.clock_mhz.value
         rate = self._bytes_per_ms(structure)
         by_limit: dict[Limit, float] = dict.fromkeys(LIMITS, 0.0)
