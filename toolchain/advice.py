@@ -106,7 +106,7 @@ def advise(
 ) -> tuple[Advice, ...]:
     """For each artifact of a bundle, or one runtime's alone. Raises `InputError` where nothing can be predicted."""
     opened = Bundle.open(bundle)
-    every = predictions(bundle, profile, length=length, threads=threads)
+    every = predictions(opened, profile, length=length, threads=threads)
     chosen = [each for each in every if runtime in (None, each.runtime)]
     if not chosen:
         known = ", ".join(each.runtime for each in every)

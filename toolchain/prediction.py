@@ -88,7 +88,7 @@ class Subject:
 
 
 def predictions(
-    subject: str | Path,
+    subject: str | Path | Bundle,
     profile: Profile,
     *,
     runtime: str | None = None,
@@ -103,15 +103,17 @@ def predictions(
     Without a `length` it is the median of a bundle's own examples. A process that is pinned to a `cluster` of slower
     cores is priced by facts alone, for a calibration is of the fastest. Raises `InputError` where nothing can be said.
     """
-    if _is_bundle(subject):
-        bundle = Bundle.open(subject)
-        budget, texts, found = bundle.manifest.budget, _lengths(bundle), list(_of_bundle(bundle))
+    if not isinstance(subject, Bundle) and _is_bundle(subject):
+        subject = Bundle.open(subject)
+    if isinstance(subject, Bundle):
+        budget, texts, found = subject.manifest.budget, _lengths(subject), list(_of_bundle(subject))
     else:
         recipe = load_recipe(subject)
         budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile))
     chosen = [each for each in found if runtime in (None, each.runtime)]
     if not chosen:
-        raise InputError(f"{subject} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
+        name = subject.path if isinstance(subject, Bundle) else subject
+        raise InputError(f"{name} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
     known = [each for each in chosen if each.runtime in RUNTIMES]
     if not known:
         raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")

@@ -76,7 +76,7 @@ def _predicted(bundle: Bundle) -> list[dict[str, Any]]:
     from toolchain.profiles import load_profile
 
     try:
-        return [each.document() for each in predictions(bundle.path, load_profile(bundle.manifest.profile))]
+        return [each.document() for each in predictions(bundle, load_profile(bundle.manifest.profile))]
     except InputError as error:
         output.tell(f"nothing is predicted in it: {error}")
         return []

@@ -295,8 +295,9 @@ def lesson_stage(
     a lesson in int8 are taken from, and whatever else `distill.distill` takes.
     """
     aware = name == AWARE
-    int8 = plan.recipe.stages.quantize.model_dump(include=LEARNT_IN_INT8)
-    told = {**settings.model_dump(), **({"quantize": int8} if aware else {})}
+    told = settings.model_dump()
+    if aware:
+        told["quantize"] = plan.recipe.stages.quantize.model_dump(include=LEARNT_IN_INT8)
     key = json.dumps([told, inputs], sort_keys=True, default=str)
     unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
 
