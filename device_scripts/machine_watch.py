@@ -17,20 +17,10 @@ ZONES = "class/thermal/thermal_zone[0-9]*/temp"
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 
 
-def told_bytes(path, name):
-    """One "Name:   123 kB" line of a file of /proc, in bytes; -1 where the kernel does not say."""
-    try:
-        for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return -1
-
-
-def status_bytes(name):
-    """What the kernel's counters say."""
-    return told_bytes("/proc/self/status", name)
+def told_bytes(path, *names):
+    """The "Name:   123 kB" lines of a file of /proc, all of one reading, in bytes; -1 for what it does not say."""
+    told = dict(line.split(":", 1) for line in text_of(path).splitlines() if ":" in line)
+    return [int(told[name].split()[0]) * 1024 if name in told else -1 for name in names]
 
 
 def held_bytes():
@@ -40,10 +30,10 @@ def held_bytes():
     map sixteen pages, and each processor after 32 pages since. `smaps_rollup` counts the pages themselves; Linux has it
     since 4.14.
     """
-    resident, anonymous = (told_bytes("/proc/self/smaps_rollup", name) for name in ("Rss", "Anonymous"))
+    resident, anonymous = told_bytes("/proc/self/smaps_rollup", "Rss", "Anonymous")
     if resident >= 0 and anonymous >= 0:
         return resident, anonymous, resident - anonymous
-    return tuple(status_bytes(name) for name in ("VmRSS", "RssAnon", "RssFile"))
+    return told_bytes("/proc/self/status", "VmRSS", "RssAnon", "RssFile")
 
 
 def drop_cached(path):
@@ -65,7 +55,7 @@ class MemoryLog:
     def end(self, phase):
         """End a phase; also told on standard error, for whoever has to say what a runner held when it was killed."""
         resident, anonymous, of_files = held_bytes()
-        highest = status_bytes("VmHWM")
+        (highest,) = told_bytes("/proc/self/status", "VmHWM")
         now = {
             "phase": phase,
             "rss_bytes": resident,

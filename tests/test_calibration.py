@@ -7,6 +7,7 @@ import pytest
 
 from toolchain import calibration
 from toolchain.calibration import calibrate, profile_for
+from toolchain.deploy import Deployer
 from toolchain.errors import InputError, InvalidFileError, TargetError
 from toolchain.hardware.calibrated import as_measured, file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
@@ -76,7 +77,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Timed:
     monkeypatch.setattr(calibration, "PROBES", {"int8": BOTH})
     monkeypatch.setattr(calibration, "_timed", made)
     monkeypatch.setattr(calibration, "copy_bandwidth_gb_s", lambda *_: made.copied_gb_s)
-    monkeypatch.setattr(calibration, "push_runtime", lambda *_: None)
+    monkeypatch.setattr(Deployer, "runtime", lambda *_: None)
     monkeypatch.setattr(Probe, "file", lambda *_: Path("not asked for"))
     return made
 

@@ -8,7 +8,7 @@ Out: `BenchResult`: the measurement, the parity found on that machine's own core
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from toolchain.deploy import blamed_on_age, deploy_from
 from toolchain.errors import InputError, ParityError
 from toolchain.export.parity import Parity, compare
 from toolchain.measure.measurement import Measurement, clock_of
-from toolchain.measure.protocol import Protocol, measure_in_turn
+from toolchain.measure.protocol import Protocol, RunOptions, measure_in_turn
 from toolchain.prediction import expected
 from toolchain.profiles import Clock
 from toolchain.progress import Progress, Silent
@@ -66,6 +66,7 @@ def bench(
     bundle: str | Path | Bundle,
     address: str,
     *,
+    target: Target | None = None,
     runtime: str | None = None,
     quick: bool = False,
     threads: int = 1,
@@ -82,42 +83,20 @@ def bench(
     When `batched` it is given as many examples at once as it was built for, and a sample is of so many. With
     `operators` it is then run again to see what each kind of operator takes, and once more to write an `etdump`, as
     ExecuTorch's Inspector reads it. It may be kept to some `cores`. An emulated target is given a clock that
-    counts instructions. A device that others measure on is waited for, `wait_s` at most. Raises `InputError` for the
-    bundle, `TargetError` for the machine (`DeviceBusyError` among them), `ParityError` when the outputs there are not
-    the student's.
+    counts instructions; a `target` that was opened by this address already is used, and stays open. A device that
+    others measure on is waited for, `wait_s` at most. Raises `InputError` for the bundle, `TargetError` for the machine
+    (`DeviceBusyError` among them), `ParityError` when the outputs there are not the student's.
     """
     told = progress or Silent()
     how = _How(quick=quick, threads=threads, cores=tuple(cores), operators=operators, etdump=etdump, wait_s=wait_s)
     # Its faults are told before a board is booted.
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
-    with told.stage(f"connect to {address}"):
-        target = open_target(address, instruction_clock=clock_of(address) == "instructions")
-    try:
+    if target is not None:
         return _benched(contest, target, address, told, how)
-    finally:
-        target.close()
-
-
-def bench_on(
-    bundle: str | Path | Bundle,
-    target: Target,
-    address: str,
-    *,
-    runtime: str | None = None,
-    quick: bool = False,
-    threads: int = 1,
-    batched: bool = False,
-    against_float: bool = False,
-    operators: bool = False,
-    etdump: Path | None = None,
-    cores: Sequence[int] = (),
-    wait_s: float = 0.0,
-    progress: Progress | None = None,
-) -> BenchResult:
-    """The same on a target that is open, and stays so; `address` is what it was opened by."""
-    contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
-    how = _How(quick=quick, threads=threads, cores=tuple(cores), operators=operators, etdump=etdump, wait_s=wait_s)
-    return _benched(contest, target, address, progress or Silent(), how)
+    with told.stage(f"connect to {address}"):
+        opened = open_target(address, instruction_clock=clock_of(address) == "instructions")
+    with closing(opened):
+        return _benched(contest, opened, address, told, how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,12 +197,9 @@ def _measured(
             target,
             [(place.artifact, place.runtime) for place in places],
             vectors.inputs,
+            options=RunOptions(threads=how.threads, batch=contest.batch, cores=how.cores, profile=how.operators),
             protocol=protocol,
-            threads=how.threads,
-            batch=contest.batch,
-            cores=how.cores,
             clock=clock,
-            profile=how.operators,
             etdump=how.etdump,
             waiting=lambda waited_s, limit_s: told.update(waited_s, limit_s, "the machine comes to rest"),
             note=note,

@@ -13,7 +13,7 @@ import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +21,7 @@ from typing import Any, cast
 from targets import open_target
 from targets.base import Target
 from targets.facts import read_facts
-from toolchain.bundle import sha256_of
-from toolchain.deploy import HERE, Deployed, push_artifact, push_runtime
+from toolchain.deploy import HERE, Deployer
 from toolchain.errors import InputError, TargetError
 from toolchain.hardware.calibrated import (
     PACKAGES,
@@ -35,7 +34,7 @@ from toolchain.hardware.calibrated import (
 from toolchain.hardware.fit import Sample, fitted
 from toolchain.hardware.pricing import Precision
 from toolchain.measure.measurement import clock_of
-from toolchain.measure.protocol import Protocol, RemoteRuntime, copy_bandwidth_gb_s, measure
+from toolchain.measure.protocol import Protocol, RunOptions, copy_bandwidth_gb_s, measure
 from toolchain.measure.stability import throttling
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
@@ -71,23 +70,11 @@ class _Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class _Machine:
-    """An open target, and the runtimes that were brought there."""
+    """An open target, and who brings files there."""
 
     target: Target
     clock: Clock
-    runtimes: dict[str, RemoteRuntime] = field(default_factory=dict)
-
-    def placed(self, file: Path, runtime: str, lengths: tuple[int, ...]) -> Deployed:
-        """A probe's file and its runtime, there."""
-        there = self.runtime(runtime)
-        artifact = push_artifact(self.target, file, sha256=sha256_of(file), lengths=lengths)
-        return Deployed(artifact=artifact, runtime=there)
-
-    def runtime(self, name: str) -> RemoteRuntime:
-        """It is pushed when it is first asked for."""
-        if name not in self.runtimes:
-            self.runtimes[name] = push_runtime(self.target, name)
-        return self.runtimes[name]
+    deployer: Deployer
 
     def facts(self, target: Target) -> Mapping[str, Any]:
         """The machine's state; an emulated one does not slow itself down, and takes long to tell."""
@@ -119,7 +106,7 @@ def calibrate(
         target = open_target(address, instruction_clock=clock == "instructions")
     try:
         kept = _unfinished(name, address, runtimes)
-        machine = _Machine(target=target, clock=clock)
+        machine = _Machine(target=target, clock=clock, deployer=Deployer(target))
         with told.stage("measure probes"):
             found = _measured(machine, turns, kept, told)
             facts = dict(read_facts(target))
@@ -196,14 +183,14 @@ def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
     file = turn.probe.file(turn.runtime, turn.precision)
     inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
     fixed = lengths if turn.runtime == "litert" and lengths != (0,) else ()
-    place = machine.placed(file, turn.runtime, fixed)
+    place = machine.deployer.deploy(file, runtime=turn.runtime, lengths=fixed)
     measurement = measure(
         machine.target,
         place.artifact,
         place.runtime,
         inputs,
+        options=RunOptions(threads=turn.threads),
         protocol=_protocol(machine.clock, len(lengths)),
-        threads=turn.threads,
         clock=machine.clock,
         facts=machine.facts,
     )
@@ -288,7 +275,7 @@ def _copy_bandwidth_gb_s(machine: _Machine, runtimes: Sequence[str]) -> float | 
     """By the native runner, so not where that is left out; a clock that counts instructions knows no bandwidth."""
     if machine.clock == "instructions" or "executorch" not in runtimes:
         return None
-    return copy_bandwidth_gb_s(machine.target, machine.runtime("executorch"))
+    return copy_bandwidth_gb_s(machine.target, machine.deployer.runtime("executorch"))
 
 
 def _samples(

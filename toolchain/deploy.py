@@ -1,7 +1,8 @@
 """Bring an artifact and the runtime it needs to a target.
 
 In:  an open target, an artifact's file and facts.
-Out: `Deployed`: where both lie there, ready for `measure`. What is already there is not sent again.
+Out: `Deployed`: where both lie there, ready for `measure`. What is already there is not sent again, and every hash is
+     checked on the target.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from targets.base import Target
 from targets.facts import MACHINE, read_facts
 from targets.identity import IDENTITY
 from targets.push import push_files
-from toolchain.bundle import ArtifactFacts, Bundle
+from toolchain.bundle import ArtifactFacts, Bundle, sha256_of
 from toolchain.errors import RunnerError, TargetError
 from toolchain.measure.native import NEEDED_GLIBC
 from toolchain.measure.protocol import RemoteArtifact, RemoteRuntime
@@ -45,19 +46,38 @@ def deploy_from(bundle: Bundle, artifact: ArtifactFacts, target: Target, *, file
     )
 
 
-def deploy(target: Target, file: Path, *, runtime: str, sha256: str, lengths: tuple[int, ...]) -> Deployed:
-    """Push both; every hash is checked on the target.
-
-    Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
-    """
-    there = push_runtime(target, runtime)
-    return Deployed(artifact=push_artifact(target, file, sha256=sha256, lengths=lengths), runtime=there)
+def deploy(
+    target: Target, file: Path, *, runtime: str, sha256: str | None = None, lengths: tuple[int, ...] = ()
+) -> Deployed:
+    """Push one file and its runtime, as a `Deployer` does."""
+    return Deployer(target).deploy(file, runtime=runtime, sha256=sha256, lengths=lengths)
 
 
-def push_runtime(target: Target, runtime: str) -> RemoteRuntime:
-    """Push a runtime alone: checking that it is there takes seconds on an emulated core, so ask once for many files."""
-    needed = fitting_runtime(target, runtime)
-    return RemoteRuntime(runtime=needed, directory=push_files(target, needed.files, kind="runtimes"))
+class Deployer:
+    """Brings many files to a target and each runtime once: to see that one is there takes an emulated core seconds."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._runtimes: dict[str, RemoteRuntime] = {}
+
+    def deploy(self, file: Path, *, runtime: str, sha256: str | None = None, lengths: tuple[int, ...] = ()) -> Deployed:
+        """Push a file and the runtime it needs. `lengths` are those of its signatures; its hash may be known already.
+
+        Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
+        """
+        there = self.runtime(runtime)
+        place = push_files(self.target, {file.name: file}, kind="bundles") / file.name
+        size_bytes = file.stat().st_size
+        artifact = RemoteArtifact(path=place, sha256=sha256 or sha256_of(file), size_bytes=size_bytes, lengths=lengths)
+        return Deployed(artifact=artifact, runtime=there)
+
+    def runtime(self, name: str) -> RemoteRuntime:
+        """A runtime there; it is pushed when it is first asked for."""
+        if name not in self._runtimes:
+            made = fitting_runtime(self.target, name)
+            directory = push_files(self.target, made.files, kind="runtimes")
+            self._runtimes[name] = RemoteRuntime(runtime=made, directory=directory)
+        return self._runtimes[name]
 
 
 def fitting_runtime(target: Target, runtime: str) -> DeviceRuntime:
@@ -81,12 +101,6 @@ def fitting_runtime(target: Target, runtime: str) -> DeviceRuntime:
         )
     python = None if target.address == HERE else facts.get("python")  # here it is the interpreter that runs this
     return runtime_for(runtime, machine=ARMHF if narrow else kind, python=python if isinstance(python, str) else None)
-
-
-def push_artifact(target: Target, file: Path, *, sha256: str, lengths: tuple[int, ...]) -> RemoteArtifact:
-    """Push a file alone, for a runtime that was brought there before; raises what pushing raises."""
-    place = push_files(target, {file.name: file}, kind="bundles")
-    return RemoteArtifact(path=place / file.name, sha256=sha256, size_bytes=file.stat().st_size, lengths=lengths)
 
 
 @contextmanager

@@ -17,10 +17,9 @@ from statistics import fmean
 import numpy as np
 
 from targets import open_target
-from targets.base import Target
-from toolchain.deploy import HERE, Deployed, deploy
+from toolchain.deploy import HERE, Deployed, Deployer
 from toolchain.measure.measurement import Measurement
-from toolchain.measure.protocol import Inputs, Protocol, measure
+from toolchain.measure.protocol import Inputs, Protocol, RunOptions, measure
 from toolchain.measure.stats import percentile
 from toolchain.progress import Progress
 
@@ -60,7 +59,8 @@ def compare_on_host(
     found: dict[str, list[Measurement]] = {contender.name: [] for contender in contenders}
     target = open_target(HERE)
     try:
-        places = {contender.name: _deployed(target, contender) for contender in contenders}
+        deployer = Deployer(target)
+        places = {contender.name: _deployed(deployer, contender) for contender in contenders}
         for number in range(rounds):
             for position, contender in enumerate(contenders):
                 progress.update(number * len(contenders) + position, rounds * len(contenders), contender.name)
@@ -71,9 +71,8 @@ def compare_on_host(
                         place.artifact,
                         place.runtime,
                         contender.inputs,
+                        options=RunOptions(threads=contender.threads, batch=contender.batch),
                         protocol=PROTOCOL,
-                        batch=contender.batch,
-                        threads=contender.threads,
                     )
                 )
     finally:
@@ -88,8 +87,10 @@ def digest_of(inputs: Inputs) -> str:
     return hashlib.sha256(json.dumps([list(ids) for ids in inputs]).encode()).hexdigest()
 
 
-def _deployed(target: Target, contender: Contender) -> Deployed:
-    return deploy(target, contender.file, runtime=contender.runtime, sha256=contender.sha256, lengths=contender.lengths)
+def _deployed(deployer: Deployer, contender: Contender) -> Deployed:
+    return deployer.deploy(
+        contender.file, runtime=contender.runtime, sha256=contender.sha256, lengths=contender.lengths
+    )
 
 
 def _joined(measurements: Sequence[Measurement]) -> HostLatency:

@@ -72,13 +72,13 @@ def edge_bench(request: pytest.FixtureRequest, edge_target: Target) -> Callable[
     result has every sample. A budget that is missed fails the test; so does a measurement that is not stable, where
     there is a budget of latency.
     """
-    from toolchain.benchmark import bench_on
+    from toolchain.benchmark import bench
 
     address = _address(request)
     limits = _limits(request.node)
 
     def measure(bundle: str | Path, **how: Any) -> BenchResult:
-        result = bench_on(bundle, edge_target, address, **{"quick": True, **how})
+        result = bench(bundle, address, target=edge_target, **{"quick": True, **how})
         if faults := _faults(result, limits):
             pytest.fail("\n".join([_headline(result, address), *(f"  {each}" for each in faults)]), pytrace=False)
         return result

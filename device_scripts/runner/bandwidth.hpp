@@ -24,7 +24,7 @@ constexpr int kCopies = 15;
 
 // The block and its copy take at most a quarter of what memory is available.
 inline Bandwidth copy_bandwidth() {
-  const int64_t available = told_bytes("/proc/meminfo", "MemAvailable");
+  const auto [available] = told_bytes("/proc/meminfo", "MemAvailable");
   size_t size = kLargestBlock;
   if (available >= 0) size = std::min(size, static_cast<size_t>(available) / 8);
   if (size < kSmallestBlock) throw Fault(kOutOfMemory, "memory is too short to measure how fast it is copied");

@@ -1,6 +1,7 @@
 // What /proc says of this process's memory, in bytes; -1 where the kernel does not say.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -19,30 +20,37 @@ struct Memory {
   int64_t peak_bytes = -1;
 };
 
-// One "Name:   123 kB" line of a file of /proc.
-inline int64_t told_bytes(const char* path, const char* name) {
+// The "Name:   123 kB" lines of a file of /proc, all of one reading.
+template <typename... Names>
+std::array<int64_t, sizeof...(Names)> told_bytes(const char* path, Names... names) {
+  const std::array<const char*, sizeof...(Names)> wanted{names...};
+  std::array<int64_t, sizeof...(Names)> told;
+  told.fill(-1);
   std::FILE* file = std::fopen(path, "re");
-  if (file == nullptr) return -1;
+  if (file == nullptr) return told;
   char line[256];
-  const size_t length = std::strlen(name);
-  long long kilobytes = -1;
-  while (kilobytes < 0 && std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, name, length) == 0 && line[length] == ':') std::sscanf(line + length + 1, "%lld", &kilobytes);
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    for (size_t place = 0; place < wanted.size(); ++place) {
+      const size_t length = std::strlen(wanted[place]);
+      long long kilobytes;
+      if (std::strncmp(line, wanted[place], length) == 0 && line[length] == ':' &&
+          std::sscanf(line + length + 1, "%lld", &kilobytes) == 1) {
+        told[place] = static_cast<int64_t>(kilobytes) * 1024;
+      }
+    }
   }
   std::fclose(file);
-  return kilobytes < 0 ? -1 : static_cast<int64_t>(kilobytes) * 1024;
+  return told;
 }
-
-inline int64_t status_bytes(const char* name) { return told_bytes("/proc/self/status", name); }
 
 // What is resident now. The counters behind `status` lag: a thread adds what it touched after 64 faults before Linux
 // 6.2, each of which may map sixteen pages, and each processor after 32 pages since. `smaps_rollup` counts the pages
 // themselves; Linux has it since 4.14.
 inline Memory held(const char* phase) {
-  const int64_t resident = told_bytes("/proc/self/smaps_rollup", "Rss");
-  const int64_t anonymous = told_bytes("/proc/self/smaps_rollup", "Anonymous");
+  const auto [resident, anonymous] = told_bytes("/proc/self/smaps_rollup", "Rss", "Anonymous");
   if (resident >= 0 && anonymous >= 0) return {phase, resident, anonymous, resident - anonymous, -1};
-  return {phase, status_bytes("VmRSS"), status_bytes("RssAnon"), status_bytes("RssFile"), -1};
+  const auto [counted, of_none, of_files] = told_bytes("/proc/self/status", "VmRSS", "RssAnon", "RssFile");
+  return {phase, counted, of_none, of_files, -1};
 }
 
 // Memory phase by phase. Each phase's peak is its own, as the kernel's high-water mark is set back when one ends.
@@ -51,7 +59,7 @@ class MemoryLog {
   // Ends a phase. It is also told on standard error, for whoever has to say what a runner held when it was killed.
   const Memory& end(const char* phase) {
     Memory now = held(phase);
-    const int64_t highest = status_bytes("VmHWM");
+    const auto [highest] = told_bytes("/proc/self/status", "VmHWM");
     // The mark is of the counters that lag: it may lie below what was just seen.
     if (highest >= 0 && is_own_) now.peak_bytes = highest > now.rss_bytes ? highest : now.rss_bytes;
     if (highest > peak_bytes_) peak_bytes_ = highest;

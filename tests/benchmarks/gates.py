@@ -32,7 +32,7 @@ from targets.base import Target
 from tests.benchmarks.options import parsed
 from tests.report.test_compression import manifest
 from toolchain import bundle as bundles
-from toolchain.benchmark import bench_on
+from toolchain.benchmark import bench
 from toolchain.bundle import Bundle, ImageFacts, Manifest, TaskFacts, Vectors
 from toolchain.export.forms import ImageForm
 from toolchain.measure.measurement import clock_of
@@ -133,7 +133,7 @@ class Measuring:
         if not file.exists():
             with tempfile.TemporaryDirectory() as folder:
                 built = bundled(Student(**changes).eval(), Path(folder))
-                found = bench_on(built.path, self.target, self.address, quick=True).summary()
+                found = bench(built.path, self.address, target=self.target, quick=True).summary()
             self.kept.mkdir(parents=True, exist_ok=True)
             with written_whole(file) as unfinished:
                 unfinished.write_text(json.dumps(found), encoding="utf-8")

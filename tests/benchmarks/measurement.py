@@ -139,7 +139,7 @@ def against(
             path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=file.stat().st_size, lengths=lengths
         )
         protocol = Protocol(restarts=1, warmup_runs=1, warmup_s=WARM_S, samples=2, min_seconds=SAMPLE_S)
-        job = until_done.enter_context(job_on(target, artifact, IDS, protocol, 1))
+        job = until_done.enter_context(job_on(target, artifact, IDS, protocol))
         for _ in range(rounds):
             said, peak = bare_loops.with_peak(made.command(PurePosixPath(place), job))
             result = json.loads(said)
@@ -188,7 +188,7 @@ def by_litert_tool(folder: Path, rounds: int) -> dict[str, Any]:
     pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
     ours, theirs = [], []
     with closing(open_target("local:")) as target:
-        there = deploy(target, file, runtime="litert", sha256=sha256_of(file), lengths=())
+        there = deploy(target, file, runtime="litert")
         protocol = Protocol(restarts=1, warmup_runs=1, warmup_s=WARM_S, samples=2, min_seconds=SAMPLE_S)
         for _ in range(rounds):
             ours.append(measure(target, there.artifact, there.runtime, pixels, protocol=protocol).latency_ms)
@@ -237,7 +237,7 @@ def boots(folder: Path, count: int) -> list[dict[str, Any]]:
 def once_booted(file: Path) -> float:
     """The median on a board that was booted for it."""
     with closing(open_target(BOARD, instruction_clock=True)) as target:
-        there = deploy(target, file, runtime="executorch", sha256=sha256_of(file), lengths=())
+        there = deploy(target, file, runtime="executorch")
         return statistics.median(measured_on(target, there, Protocol.instructions(), "instructions").latency_ms)
 
 
@@ -251,7 +251,7 @@ def intervals(folder: Path, times: int, kept: Path) -> dict[str, Any]:
     kept.mkdir(parents=True, exist_ok=True)
     seen = []
     with closing(open_target("local:")) as target:
-        there = deploy(target, file, runtime="executorch", sha256=sha256_of(file), lengths=())
+        there = deploy(target, file, runtime="executorch")
         for number in range(times):
             place = kept / f"{number}.json"
             if not place.exists():
@@ -306,7 +306,7 @@ def starts(folder: Path, count: int) -> list[dict[str, Any]]:
             remote = RemoteArtifact(
                 path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=artifact.bytes, lengths=artifact.lengths
             )
-            with job_on(target, remote, [[1] * 15], Protocol.outputs_only(), 1) as job:
+            with job_on(target, remote, [[1] * 15], Protocol.outputs_only()) as job:
                 command = made.command(PurePosixPath(place), job)
                 taken = [_seconds(command) for _ in range(count)]
             rows.append(

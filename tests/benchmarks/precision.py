@@ -5,9 +5,9 @@
 Each student is made once and exported in several ways under every runtime: with activations scaled as they come
 (dynamic), on fixed scales (static), and on fixed scales after a lesson in int8, where parts stay float that would cost
 more than 0.2 points of the validation score or put the outputs off by more than 5 %. Beside them stands what LiteRT's
-own quantiser does where everything is given fixed scales, norms and softmax too. The students of texts, and the teacher
-of classes, have a short lesson, so many steps and not so many minutes, as what is asked is the difference that int8
-makes. Without a switch all is made, about an hour on two cores where nothing is cached; `--quick` teaches for seconds.
+own quantiser does where everything is given fixed scales, norms and softmax too. The students of texts have a short
+lesson, so many steps and not so many minutes, as what is asked is the difference that int8 makes. Without a switch all
+is made, about an hour on two cores where nothing is cached; `--quick` teaches for seconds.
 """
 
 import json
@@ -40,7 +40,6 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 }
 TOKENS = 600_000
 QUICK_TOKENS = 20_000
-TEACHER_EPOCHS = 6  # not to convergence, which takes half an hour more
 RUNTIME_NAMES = ("executorch", "litert", "onnx")
 VIT = {
     "recipe": {"name": "digits-vit"},
@@ -74,7 +73,6 @@ def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:
     search, classes = (load_recipe(name).model_dump(exclude_unset=True) for name in ("demo", "packages"))
     search["stages"]["distill"].update(short)
     classes["stages"]["distill"].update({**short, "epochs": 4})
-    classes["stages"]["finetune"].update({"epochs": TEACHER_EPOCHS, "patience": None})
     digits, vit = load_recipe("digits").model_dump(exclude_unset=True), json.loads(json.dumps(VIT))
     if quick:
         for each in (classes, digits, vit):

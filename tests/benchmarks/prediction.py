@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from targets import open_target
-from targets.base import Target
 from tests.benchmarks.options import parsed
 from tests.benchmarks.precision import tasks
 from tests.benchmarks.published import published, published_table
 from toolchain import pipeline
-from toolchain.bundle import Bundle, sha256_of
+from toolchain.bundle import Bundle
 from toolchain.calibration import calibrate, profile_for
-from toolchain.deploy import Deployed, push_artifact, push_runtime
+from toolchain.deploy import Deployer
 from toolchain.errors import InputError
 from toolchain.hardware.calibrated import load_calibration, prices_for
 from toolchain.hardware.pricing import predict
@@ -180,30 +179,18 @@ def figures(machine: str, probes: Sequence[Probe], bundles: Sequence[Bundle]) ->
     calibration = known or calibrate(address)
     calibrated_s = None if known else time.perf_counter() - started
     with closing(open_target(address, instruction_clock=clock == "instructions")) as target:
+        deployer = Deployer(target)
         for runtime in dict.fromkeys(each.runtime for each in calibration.tables):
             prices = prices_for(profile, runtime=runtime, precision="int8", clock=clock)
-            place = Placed(target, runtime)
             asked = (*(of_bundle(each, runtime) for each in bundles), *(of_probe(each, runtime) for each in probes))
-            points = [point for each in asked for point in compared(place, each, prices, clock)]
+            points = [point for each in asked for point in compared(deployer, each, prices, clock)]
             yield {"machine": machine, "runtime": runtime, "calibrated_s": calibrated_s, **judged(points, clock)}
 
 
-class Placed:
-    """Files on a target, and the runtime beside them."""
-
-    def __init__(self, target: Target, runtime: str) -> None:
-        self.target, self.there = target, push_runtime(target, runtime)
-
-    def put(self, file: Path, lengths: tuple[int, ...]) -> Deployed:
-        """One artifact, of these fixed lengths."""
-        artifact = push_artifact(self.target, file, sha256=sha256_of(file), lengths=lengths)
-        return Deployed(artifact=artifact, runtime=self.there)
-
-
-def compared(placed: Placed, asked: Asked, prices: Any, clock: Clock) -> Iterator[Point]:
+def compared(deployer: Deployer, asked: Asked, prices: Any, clock: Clock) -> Iterator[Point]:
     """Predict, then measure."""
-    target, subject = placed.target, asked.subject
-    place = placed.put(asked.file, subject.lengths)
+    target, subject = deployer.target, asked.subject
+    place = deployer.deploy(asked.file, runtime=subject.runtime, lengths=subject.lengths)
     protocol = EMULATED if clock == "instructions" else ON_HOST
     facts = (lambda _: {}) if clock == "instructions" else None  # an emulated board takes long to tell its state
     seen = measure(target, place.artifact, place.runtime, asked.inputs, protocol=protocol, clock=clock, facts=facts)

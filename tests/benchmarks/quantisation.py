@@ -251,9 +251,7 @@ def supported(variant: Variant) -> bool:
 
 def by_instructions(target: Target, variant: Variant, questions: Sequence[Sequence[int]]) -> float:
     """The median of one file there."""
-    place = deploy(
-        target, variant.file, runtime=variant.runtime, sha256=sha256_of(variant.file), lengths=variant.lengths
-    )
+    place = deploy(target, variant.file, runtime=variant.runtime, lengths=variant.lengths)
     given = [list(ids) for ids in questions]
     timed = measure(target, place.artifact, place.runtime, given, protocol=ON_CORES, clock="instructions")
     return statistics.median(timed.latency_ms)

@@ -15,7 +15,6 @@ from targets import open_target
 from targets.base import Completed, Target
 from targets.board_image import KEYRING, debian_mirror
 from tests import artifacts
-from toolchain.bundle import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.errors import RunnerError, TargetError
 from toolchain.export import executorch
@@ -101,7 +100,7 @@ def narrow(zero: Target, tmp_path_factory: pytest.TempPathFactory) -> InRoot:
 def deployed(target: InRoot, runtime: str) -> Deployed:
     file = artifacts.int8_pte()[0] if runtime == "executorch" else artifacts.float_tflite()
     lengths = () if runtime == "executorch" else artifacts.LENGTHS
-    return deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=lengths)
+    return deploy(target, file, runtime=runtime, lengths=lengths)
 
 
 def outputs_are_right(target: InRoot, there: Deployed) -> bool:
@@ -168,7 +167,7 @@ def test_a_runner_whose_memory_ran_out_says_what_it_held_and_what_there_is(
 ) -> None:
     file = tmp_path / "hungry.pte"
     executorch.export(Hungry(megabytes), file, form=ImageForm(height=4, width=4, channels=3))
-    there = deploy(zero, file, runtime="executorch", sha256=sha256_of(file), lengths=())
+    there = deploy(zero, file, runtime="executorch")
     pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8).numpy()
     with pytest.raises(RunnerError) as caught:
         measure(zero, there.artifact, there.runtime, pixels, protocol=BRIEF)
@@ -183,7 +182,7 @@ def test_a_job_that_finds_no_room_or_may_not_write_is_told_and_leaves_the_device
     zero: Target, options: str
 ) -> None:
     file = artifacts.int8_pte()[0]
-    there = deploy(zero, file, runtime="executorch", sha256=sha256_of(file), lengths=())
+    there = deploy(zero, file, runtime="executorch")
     jobs = str(zero.home / "jobs")
     mounted = f"mkdir -p {jobs} && busybox mount -t tmpfs -o {options} none {jobs}"
     assert zero.run(["sh", "-c", mounted], timeout_s=60).status == 0

@@ -10,7 +10,6 @@ import torch
 from targets import open_target
 from tests import artifacts, tiny
 from tests.export.test_images import pictures, said, subject_of
-from toolchain.bundle import sha256_of
 from toolchain.deploy import HERE, deploy
 from toolchain.errors import RunnerError
 from toolchain.export.forms import Form, Given, ImageForm, TextForm
@@ -94,7 +93,7 @@ def test_an_artifact_for_one_at_a_time_says_that_it_takes_no_batch(runtime: str)
     lengths = artifacts.LENGTHS if RUNTIMES[runtime].fixed_lengths else ()
     target = open_target(HERE)
     try:
-        place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=lengths)
+        place = deploy(target, file, runtime=runtime, lengths=lengths)
         with pytest.raises(RunnerError, match=r"no method .batch.|no signature .batch_3_length_8."):
             infer(target, place.artifact, place.runtime, [[1, 2, 3]], batch=3)
     finally:

@@ -229,13 +229,13 @@ def test_a_runner_that_hangs_is_killed_with_its_children_and_leaves_the_device_c
 
 def test_paths_stay_relative_where_a_targets_home_is() -> None:
     there = RemoteArtifact(path=PurePosixPath(".edgewright/bundles/ab/model.pte"), sha256="0" * 64, size_bytes=1)
-    job = job_document(there, PurePosixPath(".edgewright/jobs/cd"), Protocol(), 1, 2)
+    job = job_document(there, PurePosixPath(".edgewright/jobs/cd"), Protocol(), 2)
     assert job["artifact"] == "../../bundles/ab/model.pte"
 
 
 def test_each_input_is_sampled_at_least_three_times() -> None:
     there = RemoteArtifact(path=PurePosixPath("/model.pte"), sha256="0" * 64, size_bytes=1)
-    assert job_document(there, PurePosixPath("/jobs"), Protocol.instructions(), 1, 50)["samples"] == 150
+    assert job_document(there, PurePosixPath("/jobs"), Protocol.instructions(), 50)["samples"] == 150
 
 
 def test_an_instruction_clock_needs_one_process_and_no_settling_time() -> None:

@@ -8,7 +8,6 @@ import torch
 
 from targets import open_target
 from tests import artifacts, tiny
-from toolchain.bundle import sha256_of
 from toolchain.deploy import deploy
 from toolchain.export.forms import TextForm
 from toolchain.export.parity import compare
@@ -64,9 +63,7 @@ def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runti
     lengths = (16,) if made_for.fixed_lengths else ()
     target = open_target("emulated://raspberry-pi-5", instruction_clock=True)
     try:
-        places = [
-            deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=lengths) for file in (half, whole)
-        ]
+        places = [deploy(target, file, runtime=runtime, lengths=lengths) for file in (half, whole)]
         narrow, wide = measure_in_turn(
             target, [(place.artifact, place.runtime) for place in places], [[5] * 16], clock="instructions"
         )

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -103,6 +103,23 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How an artifact is run: so many examples at once, on these cores of the target where any are given.
+
+    With `profile` a process also tells the time of its operators, and with `etdump` it leaves an ETDump beside its job.
+    """
+
+    threads: int = 1
+    batch: int = 1
+    cores: tuple[int, ...] = ()
+    profile: bool = False
+    etdump: bool = False
+
+
+AS_USUAL = RunOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
 class RemoteArtifact:
     """An artifact that lies on a target. `lengths` are those of its signatures, none where it takes any length."""
 
@@ -126,27 +143,23 @@ def measure(
     runtime: RemoteRuntime,
     inputs: Inputs,
     *,
+    options: RunOptions = AS_USUAL,
     protocol: Protocol | None = None,
-    threads: int = 1,
-    batch: int = 1,
-    cores: Sequence[int] = (),
     clock: Clock = "wall",
     facts: Facts | None = None,
     note: Note | None = None,
 ) -> Measurement:
-    """Run the inputs, `batch` of them at once, as the protocol says and keep everything the runner saw.
+    """Run the inputs as the protocol says and keep everything the runner saw.
 
-    Only on these `cores`, where any are given. `note` hears (processes done, of how many). Raises `RunnerError` when
-    the runner fails, `TransferError` when the artifact there has another hash, and what the target raises.
+    `note` hears (processes done, of how many). Raises `RunnerError` when the runner fails, `TransferError` when the
+    artifact there has another hash, and what the target raises.
     """
     (measurement,) = measure_in_turn(
         target,
         [(artifact, runtime)],
         inputs,
+        options=options,
         protocol=protocol,
-        threads=threads,
-        batch=batch,
-        cores=cores,
         clock=clock,
         facts=facts,
         note=note,
@@ -159,12 +172,9 @@ def measure_in_turn(
     contenders: Sequence[tuple[RemoteArtifact, RemoteRuntime]],
     inputs: Inputs,
     *,
+    options: RunOptions = AS_USUAL,
     protocol: Protocol | None = None,
-    threads: int = 1,
-    batch: int = 1,
-    cores: Sequence[int] = (),
     clock: Clock = "wall",
-    profile: bool = False,
     etdump: Path | None = None,
     facts: Facts | None = None,
     waiting: Callable[[float, float], None] | None = None,
@@ -172,13 +182,13 @@ def measure_in_turn(
 ) -> tuple[Measurement, ...]:
     """Measure artifacts to be compared: a process of each, then the next of each, and so on.
 
-    A machine that grows warm or busy on the way does so for all of them. With `profile` each process then also tells
-    the time of its operators; `etdump` is where an ETDump of the first one is brought. `waiting` hears of the time that
-    the machine takes to come to rest, as `settled` tells it. Otherwise as `measure`.
+    A machine that grows warm or busy on the way does so for all of them. `etdump` is where an ETDump of the first one
+    is brought. `waiting` hears of the time that the machine takes to come to rest, as `settled` tells it. Otherwise as
+    `measure`.
     """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
-    calls = together(inputs, batch)
+    calls = together(inputs, options.batch)
     if etdump is not None and contenders[0][1].runtime.name != "executorch":
         raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
@@ -186,19 +196,8 @@ def measure_in_turn(
     turns = [_Turns(target, each, runtime, calls, protocol, before) for each, runtime in contenders]
     with ExitStack() as jobs:
         for place, each in enumerate(turns):
-            dumped = etdump is not None and place == 0
-            job = job_on(
-                target,
-                each.artifact,
-                calls,
-                protocol,
-                threads,
-                batch=batch,
-                cores=cores,
-                profile=profile,
-                etdump=dumped,
-            )
-            each.job = jobs.enter_context(job)
+            asked = replace(options, etdump=etdump is not None and place == 0)
+            each.job = jobs.enter_context(job_on(target, each.artifact, calls, protocol, asked))
         for each in turns if protocol.cold else ():
             each.run_cold()
         most = protocol.restarts + protocol.extra_restarts
@@ -224,10 +223,10 @@ def measure_in_turn(
             target=target.address,
             emulated=target.emulated,
             clock=clock,
-            threads=threads,
-            batch=batch,
+            threads=options.threads,
+            batch=options.batch,
             examples=len(inputs),
-            cores=tuple(cores),
+            cores=options.cores,
             input_lengths=tuple(int(np.size(call)) for call in calls),
             runs=tuple(each.results),
             cold=each.cold,
@@ -297,13 +296,12 @@ def infer(
     runtime: RemoteRuntime,
     inputs: Inputs,
     *,
-    threads: int = 1,
     batch: int = 1,
 ) -> tuple[tuple[float, ...], ...]:
     """The artifact's output for each input, flattened, asked for `batch` of them at once; raises as `measure` does."""
     protocol, calls = Protocol.outputs_only(), together(inputs, batch)
     limit_s = protocol.limit_s(target.emulated)
-    with job_on(target, artifact, calls, protocol, threads, batch=batch) as job:
+    with job_on(target, artifact, calls, protocol, RunOptions(batch=batch)) as job:
         found = _run(target, job, artifact, runtime, inputs=len(calls), limit_s=limit_s, sampled=False, machine={})
     return apart(found.outputs, batch, len(inputs))
 
@@ -325,25 +323,14 @@ def together(inputs: Inputs, batch: int) -> Inputs:
 
 @contextmanager
 def job_on(
-    target: Target,
-    artifact: RemoteArtifact,
-    inputs: Inputs,
-    protocol: Protocol,
-    threads: int,
-    *,
-    batch: int = 1,
-    cores: Sequence[int] = (),
-    profile: bool = False,
-    etdump: bool = False,
+    target: Target, artifact: RemoteArtifact, inputs: Inputs, protocol: Protocol, options: RunOptions = AS_USUAL
 ) -> Iterator[PurePosixPath]:
     """Put a job and its inputs, already `together`, into a directory of their own on the target.
 
     It goes when the context ends. Where the protocol wants a cold start, `COLD_JOB` lies beside the job.
     """
     directory = target.home / "jobs" / uuid.uuid4().hex
-    job = job_document(
-        artifact, directory, protocol, threads, len(inputs), batch=batch, cores=cores, profile=profile, etdump=etdump
-    )
+    job = job_document(artifact, directory, protocol, len(inputs), options)
     documents = {JOB: job, "vectors.json": _vectors(inputs)}
     if protocol.cold:
         documents[COLD_JOB] = {**job, "cold": True, "samples": 0, "profile": False}
@@ -375,15 +362,10 @@ def job_document(
     artifact: RemoteArtifact,
     directory: PurePosixPath,
     protocol: Protocol,
-    threads: int,
     inputs: int,
-    *,
-    batch: int = 1,
-    cores: Sequence[int] = (),
-    profile: bool = False,
-    etdump: bool = False,
+    options: RunOptions = AS_USUAL,
 ) -> dict[str, Any]:
-    """The job for a runner whose job file lies in that directory of the target; each input has `batch` examples."""
+    """The job for a runner whose job file lies in that directory of the target; each input has a batch's examples."""
     path = artifact.path
     relative = path if path.is_absolute() else PurePosixPath(posixpath.relpath(path, directory))
     return {
@@ -391,17 +373,17 @@ def job_document(
         "artifact": str(relative),
         "sha256": artifact.sha256,
         "vectors": "vectors.json",
-        "threads": threads,
+        "threads": options.threads,
         "warmup_runs": protocol.warmup_runs,
         "warmup_s": protocol.warmup_s,
         "samples": max(protocol.samples, LEAST_PASSES * inputs) if protocol.samples else 0,
         "min_seconds": protocol.min_seconds,
         "max_seconds": protocol.max_seconds,
         "lengths": list(artifact.lengths),
-        "batch": batch,
-        "cores": list(cores),
-        "profile": profile,
-        **({"etdump": ETDUMP} if etdump else {}),
+        "batch": options.batch,
+        "cores": list(options.cores),
+        "profile": options.profile,
+        **({"etdump": ETDUMP} if options.etdump else {}),
     }
 
 

@@ -18,8 +18,7 @@ from torch import nn
 
 from targets import open_target
 from targets.base import Target
-from toolchain.bundle import sha256_of
-from toolchain.deploy import Deployed, deploy
+from toolchain.deploy import Deployed, Deployer
 from toolchain.export import executorch
 from toolchain.export.forms import Form, Given, TextForm
 from toolchain.hardware import costs
@@ -95,7 +94,7 @@ class _Timer:
     """Models of one layer with random weights, each exported and pushed when it is first asked for."""
 
     def __init__(self, shape: EncoderShape, target: Target, clock: Clock, scratch: Path, length: int) -> None:
-        self.shape, self.target, self.clock, self.scratch = shape, target, clock, scratch
+        self.shape, self.clock, self.scratch, self.deployer = shape, clock, scratch, Deployer(target)
         self.places: dict[OneLayer | None, Deployed] = {}
         self.ids = [[1] * length]
 
@@ -105,7 +104,8 @@ class _Timer:
             self.places[layer] = self._deployed(layer)
         place = self.places[layer]
         protocol = Protocol.instructions() if self.clock == "instructions" else PROTOCOL
-        timed = measure(self.target, place.artifact, place.runtime, self.ids, protocol=protocol, clock=self.clock)
+        target = self.deployer.target
+        timed = measure(target, place.artifact, place.runtime, self.ids, protocol=protocol, clock=self.clock)
         return statistics.median(timed.latency_ms)
 
     def _deployed(self, layer: OneLayer | None) -> Deployed:
@@ -116,7 +116,7 @@ class _Timer:
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
         executorch_int8(TextModule(model, padded=False), file, form=TextForm(max_length=shape.positions))
-        return deploy(self.target, file, runtime=RUNTIME, sha256=sha256_of(file), lengths=())
+        return self.deployer.deploy(file, runtime=RUNTIME)
 
 
 def executorch_int8(

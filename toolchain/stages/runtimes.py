@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from targets import open_target
-from toolchain.bundle import sha256_of
 from toolchain.deploy import HERE, deploy
 from toolchain.errors import InputError
 from toolchain.export import executorch, litert, onnx
@@ -289,7 +288,7 @@ def outputs_of(runtime: str, file: Path, form: Form, given: Given, told: Callabl
         lengths = form.lengths if made_for.fixed_lengths else ()
         target = open_target(HERE)
         try:
-            place = deploy(target, file, runtime=runtime, sha256=sha256_of(file), lengths=lengths)
+            place = deploy(target, file, runtime=runtime, lengths=lengths)
             found = torch.tensor(infer(target, place.artifact, place.runtime, given, batch=form.batch))
         finally:
             target.close()
