@@ -17,6 +17,7 @@ import torch
 
 from tests import tiny
 from toolchain import extras, pipeline, stages
+from toolchain.benchmark import bench
 from toolchain.bundle import Bundle, sha256_of
 from toolchain.cache import PACKAGES
 from toolchain.errors import EnvironmentFaultError, InputError, TrainingError
@@ -77,9 +78,26 @@ def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("data") / "valued.csv", [("text", "value"), *rows])
 
 
+def tag_of(word: str) -> str:
+    """What a word is of, or "O"; the last letter of a rare one, as in "rainq", does not matter."""
+    return next((name for name, things in tiny.THINGS.items() if {word, word[:-1]} & set(things.split())), "O")
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sentences whose words are of a label each or of none; some are too long, some have words of two pieces."""
+    file = tmp_path_factory.mktemp("data") / "tagged.conll"
+    texts = [text for label in tiny.LABELS for text in tiny.sentences(100, label=label)]
+    texts += [f"{text.split()[1]}q {text}" for text in texts[::9]]
+    texts += [" ".join([text] * 6) for text in texts[::100]]
+    lines = ["\n".join(f"{word} {tag_of(word)}" for word in text.split()) for text in texts]
+    file.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
 def recipe(kind: str, data: Path, **changes: Mapping[str, Any]) -> Recipe:
     """A recipe that builds in seconds; `changes` are merged into its sections, those of stages among them."""
-    column = {"classification": "label", "embedding": "pair", "regression": "value"}[kind]
+    column = {"classification": "label", "embedding": "pair", "regression": "value"}.get(kind)
     sections: dict[str, dict[str, Any]] = {
         "vocabulary": {},
         "prune": {"layers": 2, "heads": 3, "neurons": 30},
@@ -95,7 +113,11 @@ def recipe(kind: str, data: Path, **changes: Mapping[str, Any]) -> Recipe:
             "recipe": {"name": f"tiny-{kind}"},
             "model": {"folder": tiny.bert_folder()},
             "task": {"kind": kind, "max_length": tiny.MAX_LENGTH},
-            "data": {"file": data, "columns": {column: column}, **changes.get("more_data", {})},
+            "data": {
+                "file": data,
+                **({"columns": {column: column}} if column else {}),
+                **changes.get("more_data", {}),
+            },
             "budget": changes.get("budget", {}),
             "stages": sections,
         }
@@ -488,24 +510,6 @@ def test_what_is_asked_of_a_device_is_the_same_in_every_build(paired: Path) -> N
     asked = stages.asked_texts(texts)
     assert asked == stages.asked_texts(texts)
     assert len(set(asked)) == len(asked) == min(sides.VECTORS, len(stages.texts_of(texts).test))
-
-
-def test_kinds_of_task_without_an_exporter_are_refused_before_anything_is_read(tmp_path: Path) -> None:
-    given = Recipe.model_validate(
-        {
-            "recipe": {"name": "tags"},
-            "model": {"folder": tiny.bert_folder()},
-            "task": {"kind": "token-classification"},
-            "data": {"file": tmp_path / "there-is-none.conll"},
-        }
-    )
-    with pytest.raises(
-        InputError,
-        match="cannot be built for token-classification yet, only for embedding, classification, regression, "
-        r"image-classification; "
-        "its models are compressed from Python",
-    ):
-        stages.read_texts(plan(given))
 
 
 def test_a_floor_for_coverage_keeps_no_more_pieces_than_it_takes(paired: Path) -> None:
@@ -912,6 +916,93 @@ def test_a_bundle_of_a_single_value_is_built_checked_and_judged(valued: Path, tm
         assert artifact.parity.passed, artifact.parity
         assert artifact.score == pytest.approx(manifest.student.score, abs=0.1)
     assert Recipe.model_validate(manifest.recipe) == given
+
+
+@pytest.fixture(scope="module")
+def tagger(tagged: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    given = recipe(
+        "token-classification",
+        tagged,
+        vocabulary={"coverage": 0.93},  # so that student and teacher split some words otherwise
+        finetune={"epochs": 16, "learning_rate": 3e-3, "batch_tokens": 256},
+        distill={"epochs": 16, "learning_rate": 3e-3, "batch_tokens": 128},
+        export={"lengths": [16], "batch": 2},
+        quantize={"max_points_lost": 1.0},
+    )
+    return built(given, tmp_path_factory.mktemp("tagger") / "bundle")
+
+
+@pytest.mark.slow
+def test_a_bundle_of_tags_is_built_and_every_artifact_says_of_each_word_what_the_student_says(tagger: Built) -> None:
+    manifest = Bundle.open(tagger.place).manifest
+    assert (manifest.task.kind, manifest.task.metric) == ("token-classification", "micro F1 of tags")
+    assert manifest.task.labels == ("O", *tiny.LABELS)
+    assert manifest.teacher.score > 0.9
+    assert manifest.student.score > 0.8
+    assert [artifact.runtime for artifact in manifest.artifacts] == ["executorch", "litert"]
+    for artifact in manifest.artifacts:
+        assert artifact.parity.passed, artifact.parity
+        assert artifact.score == pytest.approx(manifest.student.score, abs=0.05)
+        assert artifact.structure is not None
+    findings = {stage.name: stage.findings for stage in manifest.stages}
+    assert 0 < findings["vocabulary"]["held_out_tokens_affected"] < 0.3
+    assert {group["name"] for group in findings["account"]["groups"]} == set(manifest.task.labels)
+    assert findings["sensitivity"]["left_points"] is not None
+
+
+@pytest.mark.slow
+def test_the_vectors_of_tags_have_as_many_numbers_as_a_text_has_tokens_and_tags(tagger: Built) -> None:
+    vectors = Bundle.open(tagger.place).vectors()
+    sizes = [len(ids) for ids in vectors.inputs]
+    assert len(set(sizes)) > 3
+    assert max(sizes) == tiny.MAX_LENGTH or max(sizes) > 16
+    assert [len(row) for row in vectors.outputs] == [4 * size for size in sizes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_bundle_of_tags_is_measured_one_text_at_a_time_or_several_padded_together(
+    tagger: Built, runtime: str, batched: bool
+) -> None:
+    found = bench(tagger.place, "local:", runtime=runtime, batched=batched, quick=True)
+    assert found.parity.passed, found.parity
+    assert found.parity.cosine_min > 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["executorch", "litert"])
+def test_a_tagger_gives_each_word_its_tag_and_none_to_those_behind_the_longest_text(
+    tagger: Built, runtime: str
+) -> None:
+    from toolchain.answer import answer_of
+
+    bundle = Bundle.open(tagger.place)
+    text = "the rain fell on butter and a rose"
+    answer = answer_of(bundle, text, runtime=runtime)
+    assert (answer["kind"], [each["word"] for each in answer["words"]]) == ("token-classification", text.split())
+    said = {each["word"]: each["label"] for each in answer["words"]}
+    assert {word: said[word] for word in ("rain", "butter", "rose")} == {
+        "rain": "weather",
+        "butter": "kitchen",
+        "rose": "garden",
+    }
+    assert said["the"] == said["and"] == "O"
+    assert all(0.25 < each["score"] <= 1 for each in answer["words"])
+    long = answer_of(bundle, "rain " * 40, runtime=runtime)["words"]
+    assert [each["label"] is None for each in long] == [place >= tiny.MAX_LENGTH - 2 for place in range(40)]
+
+
+def test_words_are_read_as_they_are_given_also_by_a_tokenizer_that_knows_the_spaces_between(
+    tagged: Path, tmp_path: Path
+) -> None:
+    folder, _ = tiny.family_folder(tmp_path, "roberta")
+    finetune = {"epochs": 16, "learning_rate": 3e-3, "batch_tokens": 256}
+    given = recipe("token-classification", tagged, finetune=finetune, distill={"epochs": 6, "learning_rate": 3e-3})
+    source = given.model.model_copy(update={"folder": folder})
+    made = made_of(plan(given.model_copy(update={"model": source})))
+    assert made[1].findings["score"] > 0.75  # its words are of more pieces, so more texts are cut
+    assert made[-1].findings["score"] > 0.5
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Ask a bundle's model, so that a person can see that it works.
 
 In:  a bundle, and a text or an image's file; optionally a target to run on.
-Out: the best matches of a search bundle's corpus, labels with their probabilities, or a value.
+Out: the best matches of a search bundle's corpus, labels with their probabilities, a tag for each word, or a value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from toolchain.deploy import HERE, blamed_on_age, deploy_from
 from toolchain.errors import InputError
 from toolchain.measure.protocol import Inputs, infer
 from toolchain.models.image import with_channels
-from toolchain.models.tokenizer import TextTokenizer
+from toolchain.models.inputs import first_places
+from toolchain.models.tokenizer import Encoded, TextTokenizer
 from toolchain.tasks.search_index import SearchIndex
 
 
@@ -43,7 +44,9 @@ def answer_of(
         if not given.strip():
             raise InputError("the input is empty; give a text with --input")
         tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
-        inputs = [row.ids for row in tokenizer.encode([given])]
+        tagged = task.kind == "token-classification"
+        (row,) = tokenizer.encode_words([given.split()]) if tagged else tokenizer.encode([given])
+        inputs = [row.ids]
     output = _output(bundle, artifact, inputs, address or HERE)
     asked = {"input": given, "runtime": artifact.runtime, "target": address or HERE}
     if task.kind == "embedding":
@@ -51,6 +54,8 @@ def answer_of(
         return {"kind": "search", **asked, "matches": index.best(output, top=top)}
     if task.kind == "regression":
         return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
+    if task.kind == "token-classification":
+        return {"kind": "token-classification", **asked, "words": _words(task.labels, output, given.split(), row)}
     return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
 
 
@@ -71,6 +76,19 @@ def _output(bundle: Bundle, artifact: ArtifactFacts, inputs: Inputs, address: st
     finally:
         target.close()
     return output
+
+
+def _words(labels: Sequence[str], output: Sequence[float], words: Sequence[str], row: Encoded) -> list[dict[str, Any]]:
+    """Each word with its most likely tag, read from its first piece; none where the text was cut before it."""
+    places = first_places(row)
+    found = []
+    for index, word in enumerate(words):
+        best: dict[str, Any] = {"label": None, "score": None}
+        if index in places:
+            first = places[index] * len(labels)
+            best = _labels(labels, output[first : first + len(labels)])[0]
+        found.append({"word": word, **best})
+    return found
 
 
 def _labels(labels: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:

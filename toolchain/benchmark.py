@@ -204,7 +204,8 @@ def _measured(
             waiting=lambda waited_s, limit_s: told.update(waited_s, limit_s, "the machine comes to rest"),
             note=note,
         )
-    return [(each, compare(each.outputs, vectors.outputs)) for each in measurements]
+    task = contest.bundle.manifest.task
+    return [(each, compare(task.of_tokens(each.outputs, vectors.inputs), vectors.outputs)) for each in measurements]
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:

@@ -31,6 +31,7 @@ from toolchain.once import made_once
 from toolchain.places import cache_dir
 from toolchain.profiles import Runtime
 from toolchain.reading import validated
+from toolchain.recipe import TaskKind
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
@@ -124,13 +125,21 @@ class TaskFacts(_Part):
     Texts have at most `max_length` tokens; of images `image` says what the artifacts take.
     """
 
-    kind: Literal["embedding", "classification", "regression", "image-classification"]
+    kind: TaskKind
     metric: str
     max_length: int
     image: ImageFacts | None = None
     labels: tuple[str, ...] = ()
     value_mean: float = 0.0
     value_std: float = 1.0
+
+    def of_tokens(
+        self, outputs: Sequence[Sequence[float]], inputs: Sequence[Any] | NDArray[np.uint8]
+    ) -> list[Sequence[float]]:
+        """What an artifact said of each input, without what it says of padding where each token has an output."""
+        if self.kind != "token-classification":
+            return list(outputs)
+        return [row[: len(ids) * len(self.labels)] for row, ids in zip(outputs, inputs, strict=True)]
 
 
 class Manifest(_Part):

@@ -361,7 +361,9 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
         if made.trimmed:
             shutil.copyfile(made.trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
         asked = student.asked()
-        Vectors(inputs=student.given(asked), outputs=student.outputs(asked).tolist()).write(folder)
+        given = student.given(asked)
+        outputs = student.form().apart(student.outputs(asked), given)
+        Vectors(inputs=given, outputs=[row.tolist() for row in outputs]).write(folder)
         if made.index:
             for name in (bundles.CORPUS, bundles.INDEX):
                 shutil.copyfile(made.index.file(name), folder / name)

@@ -34,6 +34,7 @@ TaskKind = Literal["embedding", "classification", "token-classification", "regre
 BUILTIN_DATA: Mapping[str, TaskKind] = {
     "stdlib-search": "embedding",
     "stdlib-packages": "classification",
+    "stdlib-parameters": "token-classification",
     "digits": "image-classification",
 }
 # What each kind reads of a file; it must be named where it has no default.
@@ -220,7 +221,7 @@ class Data(_Section):
     lies how deep in it) have no labels and are there to distil from.
     """
 
-    builtin: Literal["stdlib-search", "stdlib-packages", "digits"] | None = None
+    builtin: Literal["stdlib-search", "stdlib-packages", "stdlib-parameters", "digits"] | None = None
     file: DataPath | None = None
     folder: FilePath | None = None
     train: PartPath | None = None
@@ -622,6 +623,9 @@ def disagreements(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
     made = _section(values, "stages")
     if kind == "embedding" and made.get("finetune") is not None:
         found.append((("stages", "finetune"), "is for labels and values; an embedding teacher is used as it is"))
+    if kind == "token-classification" and _section(made, "account").get("attributions"):
+        place = ("stages", "account", "attributions")
+        found.append((place, "tell what one answer for a text rests on; here each of its words has its own"))
     if kind != "embedding" and _section(made, "distill").get("projection"):
         place = ("stages", "distill", "projection")
         found.append((place, f"is for embeddings; the head of {kind} has a matrix of its own"))

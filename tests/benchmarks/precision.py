@@ -1,6 +1,6 @@
-"""What int8 costs in score, and what teaching in int8 wins back: search, classes, digits by a net and by a transformer.
+"""What int8 costs in score, and what teaching in int8 wins back: search, classes, tags of words, and digits two ways.
 
-    python -m tests.benchmarks.precision [--json] [--quick] [--search] [--classes] [--digits]
+    python -m tests.benchmarks.precision [--json] [--quick] [--search] [--classes] [--tags] [--digits]
 
 Each student is made once and exported in several ways under every runtime: with activations scaled as they come
 (dynamic), on fixed scales (static), and on fixed scales after a lesson in int8, where parts stay float that would cost
@@ -55,9 +55,9 @@ VIT = {
 
 
 def main() -> None:
-    options = parsed(__doc__, search="search", classes="text classification", digits="digits")
-    parts = ("search", "classes", "digits")
-    chosen = [name for name in parts if getattr(options, name)] or parts
+    parts = {"search": "search", "classes": "text classification", "tags": "token classification", "digits": "digits"}
+    options = parsed(__doc__, **parts)
+    chosen = [name for name in parts if getattr(options, name)] or list(parts)
     rows = [
         row
         for name, given, goal in tasks(quick=options.quick)
@@ -70,18 +70,22 @@ def main() -> None:
 def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:
     """(name, recipe, how many points may be lost)."""
     short = {"tokens": QUICK_TOKENS if quick else TOKENS, "epochs": 1, "minutes": None, "finish": None}
-    search, classes = (load_recipe(name).model_dump(exclude_unset=True) for name in ("demo", "packages"))
-    search["stages"]["distill"].update(short)
+    search, classes, tags = (
+        load_recipe(name).model_dump(exclude_unset=True) for name in ("demo", "packages", "parameters")
+    )
+    for each in (search, tags):
+        each["stages"]["distill"].update(short)
     classes["stages"]["distill"].update({**short, "epochs": 4})
     digits, vit = load_recipe("digits").model_dump(exclude_unset=True), json.loads(json.dumps(VIT))
     if quick:
-        for each in (classes, digits, vit):
+        for each in (classes, tags, digits, vit):
             each["stages"].setdefault("finetune", {}).update({"epochs": 1, "patience": None, "augment": 0})
         for each in (digits, vit):
             each["stages"]["distill"].update({"epochs": 1, "augment": 0})
     return [
         ("search", search, LEAST_LOSS_GOAL),
         ("classes", classes, LEAST_LOSS_GOAL),
+        ("tags", tags, LEAST_LOSS_GOAL),
         ("digits, ResNet", digits, LEAST_LOSS_GOAL),
         ("digits, ViT", vit, TRANSFORMER_GOAL),
     ]
@@ -113,13 +117,15 @@ def blindly(side: Side, twin: Path) -> float:
 
     form = side.form()
     seen = by_signature(form, side.given(side.sample(256)))
+    held_out = side.held_out()
     with tempfile.TemporaryDirectory() as folder, quiet():
         file = Path(folder, "blind.tflite")
         worker = quantizer.Quantizer(str(twin))
         worker.load_quantization_recipe(recipe.static_wi8_ai8())
         worker.quantize(worker.calibrate(seen, num_threads=1)).export_model(str(file))
-        said = outputs_of("litert", file, form, side.given(side.held_out()), told=lambda _: None)
-    return side.score().of(said)
+        said = outputs_of("litert", file, form, side.given(held_out), told=lambda _: None)
+    score = side.score()
+    return score.of(side.as_scored(said, held_out, score))
 
 
 def _row(

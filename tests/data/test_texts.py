@@ -227,6 +227,25 @@ def test_the_built_in_packages_are_sixteen_and_no_text_of_theirs_leaks() -> None
     assert {row.label for row in texts.test} == set(texts.labels)
 
 
+def test_the_built_in_parameters_are_words_of_docstrings_that_their_context_alone_gives_away() -> None:
+    given = Data(builtin="stdlib-parameters", extra_text_packages=("pydantic",))
+    texts = reading.load_texts(given, TaskSettings(kind="token-classification"))
+    parts = (*texts.train, *texts.validation, *texts.test)
+    assert 2000 < len(parts) < 5000
+    assert texts.labels == ("O", "PARAMETER")
+    assert all(row.tags is not None and len(row.tags) == len(row.text.split()) for row in parts)
+    assert all("PARAMETER" in (row.tags or ()) for row in parts)
+    tags: dict[str, set[str]] = {}
+    for row in parts:
+        for word, tag in zip(row.text.split(), row.tags or (), strict=True):
+            tags.setdefault(word, set()).add(tag)
+    both = sum(len(found) == 2 for found in tags.values())
+    assert both > 0.4 * sum("PARAMETER" in found for found in tags.values())
+    assert len(texts.extra) > 50
+    assert all(row.pair is None and row.tags is None for row in texts.extra)
+    assert any(" ." in row.text for row in texts.extra)
+
+
 def test_further_packages_give_text_without_labels_to_distil_from() -> None:
     texts = load_texts(Data(builtin="stdlib-packages", extra_text_packages=("pydantic",)))
     assert len(texts.extra) > 50

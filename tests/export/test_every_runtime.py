@@ -1,7 +1,7 @@
 """What holds for an artifact of the tiny model under every runtime, made by the real exporter and really run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,22 @@ def test_a_model_whose_first_token_alone_is_read_says_in_its_file_what_the_whole
     rows = [row for row in artifacts.rows_of_every_length() if len(row.ids) <= 16]
     assert len({len(row.ids) for row in rows}) > 5
     assert torch.allclose(torch.stack([run(row.ids) for row in rows]), outputs(model, rows), atol=1e-4)
+
+
+def test_an_artifact_of_tags_says_of_each_token_what_torch_says_and_nothing_of_padding(
+    tmp_path: Path, way: Way
+) -> None:
+    form = replace(artifacts.FORM, tags=3)
+    model = TransformerModel(tiny.encoder(), Head(HeadShape(pooling="each", classes=3), 32)).eval()
+    way.export(TextModule(model, padded=way.name == "LiteRT"), tmp_path / "model")
+    run = way.run(tmp_path / "model")
+    rows = [row for row in artifacts.rows_of_every_length() if len(row.ids) <= 16]
+    given = [row.ids for row in rows]
+    assert len({len(ids) for ids in given}) > 5
+    found, wanted = form.joined([run(ids) for ids in given], given), outputs(model, rows)
+    assert wanted.shape == (sum(map(len, given)), 3)
+    assert torch.allclose(found, wanted, atol=1e-4)
+    assert [len(each) for each in form.apart(wanted, given)] == [3 * len(ids) for ids in given]
 
 
 class DependsOnData(nn.Module):

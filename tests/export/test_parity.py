@@ -49,6 +49,16 @@ def test_outputs_of_other_shapes_never_pass(found: np.ndarray) -> None:
     assert not compare(found, EXPECTED).passed
 
 
+def test_texts_of_different_sizes_are_compared_each_as_a_whole() -> None:
+    wanted = [[1.0, 0.0, 0.6, 0.8], [0.0, 2.0]]
+    parity = compare([[1.0, 0.0, 0.8, 0.6], [0.0, 2.5]], wanted)
+    assert parity.cosine_min == pytest.approx(1.96 / 2)
+    assert parity.max_abs_error == pytest.approx(0.5)
+    assert not compare([wanted[0], [0.0, 2.0, 0.0]], wanted).passed
+    assert not compare([wanted[0]], wanted).passed
+    assert not compare([wanted[0], []], [wanted[0], []]).passed
+
+
 def test_no_outputs_at_all_prove_nothing() -> None:
     assert not compare(np.zeros((0, 2)), np.zeros((0, 2))).passed
 

@@ -71,9 +71,28 @@ def test_examples_without_texts_are_told_by_their_number() -> None:
     assert found.flips[0].text == "example 1"
 
 
+def test_tags_are_told_word_by_word_each_with_its_text() -> None:
+    score = TagScore([["cat", "dog"], ["dog"]], KNOWN, texts=["Tom barks", "Rex"])
+    right = [KNOWN.index(tag) for tag in ("cat", "dog", "dog")]
+    found = account_of(score, one_hot(*right), one_hot(right[0], right[0], right[2]))
+    assert found is not None
+    assert (found.count, found.lost, found.won) == (3, 1, 0)
+    assert [(group.name, group.count, group.student) for group in found.groups] == [("dog", 2, 0.5), ("cat", 1, 1.0)]
+    (flip,) = found.flips
+    assert (flip.index, flip.text, flip.expected, flip.student) == (1, "barks | Tom barks", "dog", "cat")
+
+
 def test_a_score_of_no_single_examples_has_no_account() -> None:
-    score = TagScore([["cat"]], KNOWN, texts=["x"])
-    assert account_of(score, one_hot(0), one_hot(0)) is None
+    class Whole:
+        metric, texts = "taste", ()
+
+        def of(self, outputs: torch.Tensor) -> float:
+            return float(outputs.mean())
+
+        def details(self, outputs: torch.Tensor) -> dict[str, float]:
+            return {}
+
+    assert account_of(Whole(), one_hot(0), one_hot(0)) is None
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -22,7 +22,7 @@ def run(
     top: Annotated[int, typer.Option("--top", min=1, help="How many answers to show.")] = 5,
     as_json: AsJson = False,
 ) -> int:
-    """Ask the model: labels with their scores, or for a search bundle the best matches of its corpus.
+    """Ask the model: labels or values, a tag for each word, or for a search bundle the best matches of its corpus.
 
     \b
     Examples:

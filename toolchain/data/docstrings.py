@@ -1,7 +1,8 @@
 """The built-in text: docstrings of the installed standard library and of installed packages.
 
 In:  nothing but the Python installation (source files are parsed, never imported).
-Out: `Passage`s — the first sentence of a docstring, the rest of it, and the module it stands in.
+Out: `Passage`s — the first sentence of a docstring, the rest of it, and the module it stands in; or the words of a
+     function's docstring, and which of them are its parameters.
 Splitting them into train, validation and test is `splits`' concern; reading a user's files is `readers`'.
 """
 
@@ -16,10 +17,12 @@ from pathlib import Path
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _NOT_PROSE = re.compile(r"^\s*(>>>|\.\.\.|\.\. |:\w+)")
+_WORD = re.compile(r"\w+|[^\w\s]")
 _BLOCKS = ("finalbody", "orelse", "handlers", "body")
 _SKIPPED_PARTS = frozenset(
     {"test", "tests", "testing", "site-packages", "dist-packages", "idlelib", "lib2to3", "__pycache__", "pydoc_data"}
 )
+PARAMETER, OUTSIDE = "PARAMETER", "O"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,15 @@ class Passage:
     def package(self) -> str:
         """The module's first name."""
         return self.module.partition(".")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A function's docstring in words, each tagged `PARAMETER` where it names a parameter of that function."""
+
+    module: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
 
 
 def standard_library(*, min_words: int = 3, min_body_words: int | None = None) -> list[Passage]:
@@ -59,6 +71,26 @@ def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Pass
     return _distinct(found)
 
 
+def parameters_named(*, min_words: int = 3) -> list[Named]:
+    """Of every function of the standard library whose docstring names a parameter of it, the docstring's words."""
+    found: dict[str, Named] = {}
+    for module, path in _modules(Path(sysconfig.get_path("stdlib"))):
+        for node, docstring in _docstrings(path):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            words = parted(" ".join(split_docstring(docstring)))
+            named = _parameters(node.args)
+            if len(words) >= min_words and not named.isdisjoint(words):
+                tags = tuple(PARAMETER if word in named else OUTSIDE for word in words)
+                found.setdefault(" ".join(words), Named(module=module, words=words, tags=tags))
+    return list(found.values())
+
+
+def parted(text: str) -> tuple[str, ...]:
+    """The words of a text, and each mark of punctuation as a word of its own, as tagged texts have them."""
+    return tuple(_WORD.findall(text))
+
+
 def split_docstring(text: str) -> tuple[str, str]:
     """(summary, body) of a docstring: its first sentence and the remaining prose, white space folded.
 
@@ -70,20 +102,30 @@ def split_docstring(text: str) -> tuple[str, str]:
     return _folded(summary), _folded(rest[0]) if rest else ""
 
 
+def _parameters(arguments: ast.arguments) -> set[str]:
+    rest = (each for each in (arguments.vararg, arguments.kwarg) if each)
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *rest)
+    return {each.arg for each in every} - {"self", "cls"}
+
+
 def _passages(root: Path, min_words: int, min_body_words: int | None = None) -> Iterator[Passage]:
     body_words = min_words if min_body_words is None else min_body_words
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if _SKIPPED_PARTS.intersection(relative.parts):
-            continue
-        module = ".".join((*relative.parts[:-1], relative.stem)).removesuffix(".__init__")
-        for docstring in _docstrings(path):
+    for module, path in _modules(root):
+        for _, docstring in _docstrings(path):
             summary, body = split_docstring(docstring)
             if len(summary.split()) >= min_words and len(body.split()) >= body_words:
                 yield Passage(module=module, summary=summary, body=body)
 
 
-def _docstrings(path: Path) -> Iterator[str]:
+def _modules(root: Path) -> Iterator[tuple[str, Path]]:
+    """The name and the file of each module, in order."""
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        if not _SKIPPED_PARTS.intersection(relative.parts):
+            yield ".".join((*relative.parts[:-1], relative.stem)).removesuffix(".__init__"), path
+
+
+def _docstrings(path: Path) -> Iterator[tuple[ast.AST, str]]:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError):  # templates and deliberate errors ship as .py too
@@ -94,7 +136,7 @@ def _docstrings(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False)
             if docstring:
-                yield docstring
+                yield node, docstring
         # Statements alone: no docstring lies in an expression.
         for name in _BLOCKS:
             waiting.extend(reversed(getattr(node, name, ())))

@@ -117,6 +117,8 @@ def load_texts(data: Data, task: TaskSettings) -> Texts:
     """
     if data.builtin == "stdlib-packages":
         texts = _builtin_packages()
+    elif data.builtin == "stdlib-parameters":
+        texts = _builtin_parameters()
     elif data.builtin:
         texts = _builtin_search()
     elif data.file:
@@ -155,6 +157,12 @@ def _builtin_packages() -> Texts:
     return _split(examples, Split())
 
 
+def _builtin_parameters() -> Texts:
+    """The docstrings of functions, and which of their words name a parameter."""
+    named = docstrings.parameters_named()
+    return _split((Example(text=" ".join(each.words), tags=each.tags, title=each.module) for each in named), Split())
+
+
 def _extra(data: Data) -> list[Example]:
     """Text to distil from, as it stands in the recipe's file or packages."""
     extra = [
@@ -162,8 +170,10 @@ def _extra(data: Data) -> list[Example]:
         for passage in docstrings.installed_packages(data.extra_text_packages)
     ]
     extra.sort(key=lambda row: share_of(row.text))
-    if data.builtin == "stdlib-packages":
+    if data.builtin in ("stdlib-packages", "stdlib-parameters"):
         extra = [Example(text=f"{row.text} {row.pair}", title=row.title) for row in extra]
+    if data.builtin == "stdlib-parameters":
+        extra = [Example(text=" ".join(docstrings.parted(row.text)), title=row.title) for row in extra]
     if data.extra_text is not None:
         extra.extend(Example(text=line) for line in readers.read_lines(data.extra_text))
     return extra

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from typing_extensions import override
 
 SHORTEST = 2  # a first and a last token are always there
 EXAMPLE_LENGTH = 16
@@ -53,16 +54,26 @@ class _Form:
         """The call's name in a file that has one for each fixed shape."""
         return shape if self.batch == 1 else f"batch_{self.batch}_{shape}"
 
+    def joined(self, said: Sequence[Tensor], _given: Given) -> Tensor:
+        """What an artifact said of each example, (examples, outputs)."""
+        return torch.stack(list(said))
+
+    def apart(self, outputs: Tensor, _given: Given) -> list[Tensor]:
+        """Outputs as `joined` has them, those of each example in a row."""
+        return list(outputs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextForm(_Form):
     """Ids (batch, n): for any n from 2 to `max_length`, or where shapes are fixed for each n of `lengths`.
 
-    Of several texts the shorter ones are filled up with padding; one alone needs none where n is free.
+    Of several texts the shorter ones are filled up with padding; one alone needs none where n is free. `tags` is how
+    many numbers each token has for an output, 0 where a text has one as a whole.
     """
 
     max_length: int
     lengths: tuple[int, ...] = ()
+    tags: int = 0
     name = "ids"
 
     def example(self) -> Tensor:
@@ -88,6 +99,20 @@ class TextForm(_Form):
     def every_fixed(self, given: Input) -> dict[str, Tensor]:
         """Each fixed shape that holds a text, the smallest first, and the text filled up with padding to it."""
         return dict(self._filled(given, length) for length in self.lengths if length >= len(given))
+
+    @override
+    def joined(self, said: Sequence[Tensor], given: Given) -> Tensor:
+        """(texts, outputs), or of tags (all tokens, tags); what is said of padding is left out."""
+        if not self.tags:
+            return super().joined(said, given)
+        whole = [row.flatten()[: len(ids) * self.tags] for row, ids in zip(said, given, strict=True)]
+        return torch.cat(whole).view(-1, self.tags)
+
+    @override
+    def apart(self, outputs: Tensor, given: Given) -> list[Tensor]:
+        if not self.tags:
+            return super().apart(outputs, given)
+        return [each.flatten() for each in outputs.split([len(ids) for ids in given])]
 
     def _filled(self, given: Input, length: int) -> tuple[str, Tensor]:
         filled = torch.zeros(self.batch, length, dtype=torch.int32)

@@ -6,6 +6,7 @@ A single number has no direction, only a sign; there the relative error stands i
 Different cores run different kernels, so the same file is compared anew wherever it runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,24 +36,36 @@ class Parity:
         return asdict(self)
 
 
-def compare(outputs: ArrayLike, expected: ArrayLike, *, cosine_limit: float = COSINE_LIMIT) -> Parity:
-    """Both (texts, outputs)."""
-    found, wanted = np.asarray(outputs, dtype=np.float64), np.asarray(expected, dtype=np.float64)
-    comparable = found.shape == wanted.shape and found.size > 0
-    if not (comparable and np.isfinite(found).all() and np.isfinite(wanted).all()):
+def compare(
+    outputs: Sequence[ArrayLike] | ArrayLike,
+    expected: Sequence[ArrayLike] | ArrayLike,
+    *,
+    cosine_limit: float = COSINE_LIMIT,
+) -> Parity:
+    """Both a row for each text, which may be of different sizes: a longer text has more tags."""
+    found, wanted = _rows(outputs), _rows(expected)
+    comparable = len(found) > 0 and [row.shape for row in found] == [row.shape for row in wanted]
+    if not (comparable and all(row.size and np.isfinite(row).all() for row in (*found, *wanted))):
         return Parity(passed=False, cosine_min=-1.0, max_abs_error=None, cosine_limit=cosine_limit)
-    worst = float((_of_values(found, wanted) if found.shape[-1] == 1 else _cosines(found, wanted)).min())
+    if all(row.size == 1 for row in wanted):
+        worst = float(_of_values(np.concatenate(found), np.concatenate(wanted)).min())
+    else:
+        worst = min(map(_cosine, found, wanted))
     return Parity(
         passed=worst >= cosine_limit,
         cosine_min=worst,
-        max_abs_error=float(np.abs(found - wanted).max()),
+        max_abs_error=max(float(np.abs(one - other).max()) for one, other in zip(found, wanted, strict=True)),
         cosine_limit=cosine_limit,
     )
 
 
-def _cosines(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(wanted, axis=-1)
-    return np.asarray((found * wanted).sum(axis=-1) / np.maximum(lengths, TINY))
+def _rows(outputs: Sequence[ArrayLike] | ArrayLike) -> list[NDArray[np.float64]]:
+    return [np.asarray(row, dtype=np.float64).reshape(-1) for row in outputs]  # type: ignore[union-attr]
+
+
+def _cosine(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    lengths = np.linalg.norm(found) * np.linalg.norm(wanted)
+    return float(found @ wanted / np.maximum(lengths, TINY))
 
 
 def _of_values(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,18 +50,20 @@ def over_batches(
 def outputs(model: TransformerModel, texts: Sequence[Encoded], *, told: Callable[[int], None] | None = None) -> Tensor:
     """The model's output for each text in float32, (texts, outputs), in the order given and in main memory.
 
-    `told` hears how many are done.
+    Where each token has outputs of its own they are (all tokens, outputs), text after text. `told` hears how many texts
+    are done.
     """
-    results: list[Tensor | None] = [None] * len(texts)
+    results: list[Tensor] = [torch.empty(0)] * len(texts)
     done, place = 0, device_of(model)
+    each = model.head.shape.pooling == "each"
     with torch.inference_mode():
         for indexes, ids, mask in over_batches(texts):
             for index, row in zip(indexes, model(ids.to(place), mask.to(place)).cpu(), strict=True):
-                results[index] = row
+                results[index] = row[: len(texts[index].ids)] if each else row
             done += len(indexes)
             if told:
                 told(done)
-    return torch.stack([row for row in results if row is not None])
+    return torch.cat(results) if each else torch.stack(results)
 
 
 def fast_arithmetic() -> torch.autocast:

@@ -205,12 +205,15 @@ def _operators(found: Mapping[str, Any]) -> RenderableType:
 
 
 def answer_report(found: Mapping[str, Any]) -> RenderableType:
-    """The best matches of a search, the labels of a classification, best first, or a value."""
+    """The best matches of a search, the labels of a classification, best first, each word's tag, or a value."""
     if found["kind"] == "search":
         rows = [(_number(match["score"]), match["title"], _short(match["text"])) for match in found["matches"]]
         return names_report(("score", "title", "text"), rows)
     if found["kind"] == "regression":
         return Text(_number(found["value"]))
+    if found["kind"] == "token-classification":
+        tagged = [(each["word"], each["label"] or NOTHING, _number(each["score"])) for each in found["words"]]
+        return names_report(("word", "tag", "score"), tagged)
     return names_report(("score", "label"), [(_number(each["score"]), each["label"]) for each in found["labels"]])
 
 

@@ -138,7 +138,7 @@ def _validation(student: Side) -> Callable[[Any], float]:
     inputs = student.held_out("validation")
     require_validation(inputs, "stages.quantize", "max_points_lost", "is of")
     score = student.score("validation")
-    return lambda trial: score.of(student.outputs(inputs, model=trial))
+    return lambda trial: score.of(student.as_scored(student.outputs(inputs, model=trial), inputs, score))
 
 
 def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Done) -> Done:
@@ -194,8 +194,10 @@ def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
             )
             for call in form.calls()
         ]
-        parity = min((compare(outputs, expected) for outputs in answered), key=lambda each: each.cosine_min)
-        return {"score": student.score().of(answered[0]), "parity": parity.document()}
+        wanted = form.apart(expected, given)
+        parity = min((compare(form.apart(each, given), wanted) for each in answered), key=lambda one: one.cosine_min)
+        score = student.score()
+        return {"score": score.of(student.as_scored(answered[0], held_out, score)), "parity": parity.document()}
 
     return stage(plan, f"check {runtime}", {}, {**student.keys, "artifact": artifact.key}, make)
 
@@ -207,7 +209,11 @@ def account(plan: Plan, teacher: Side, student: Side) -> Done:
     def make(_: Path) -> Mapping[str, Any]:
         score, inputs = student.score(), [side.held_out() for side in (teacher, student)]
         outputs = [side.outputs(each) for side, each in zip((teacher, student), inputs, strict=True)]
-        found = account_of(score, *outputs)
+        judged = [
+            side.as_scored(said, each, score)
+            for side, said, each in zip((teacher, student), outputs, inputs, strict=True)
+        ]
+        found = account_of(score, *judged)
         if found is None:
             return {}
         explained = [

@@ -279,7 +279,7 @@ RUNTIMES: Mapping[str, Runtime] = {
 
 
 def outputs_of(runtime: str, file: Path, form: Form, given: Given, told: Callable[[int], None]) -> Tensor:
-    """What an artifact says of each input here, (inputs, outputs), asked as this call of it wants it.
+    """What an artifact says of each input here, `joined` by the form, asked as this call of it wants it.
 
     `told` hears how many are done.
     """
@@ -289,13 +289,13 @@ def outputs_of(runtime: str, file: Path, form: Form, given: Given, told: Callabl
         target = open_target(HERE)
         try:
             place = deploy(target, file, runtime=runtime, lengths=lengths)
-            found = torch.tensor(infer(target, place.artifact, place.runtime, given, batch=form.batch))
+            found = infer(target, place.artifact, place.runtime, given, batch=form.batch)
         finally:
             target.close()
         told(len(given))
-        return found
+        return form.joined([torch.tensor(row) for row in found], given)
     run, said = made_for.session(file, form), []
     for each in given:
         said.append(run(each))
         told(len(said))
-    return torch.stack(said)
+    return form.joined(said, given)

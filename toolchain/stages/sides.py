@@ -38,7 +38,7 @@ from toolchain.stages.plan import (
 )
 from toolchain.stages.runtimes import Subject
 from toolchain.stages.student import training_sample
-from toolchain.stages.teacher import score_of
+from toolchain.stages.teacher import as_scored, encoded, score_of
 from toolchain.tasks import attribution
 from toolchain.tasks.attribution import Asked, RestsOn
 from toolchain.tasks.kinds import task_of
@@ -94,7 +94,11 @@ class Side(ABC):
 
     @abstractmethod
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
-        """What the model, or another that stands for it, says of each, (examples, outputs)."""
+        """What the model, or another that stands for it, says of each, `joined` as the form has it."""
+
+    @abstractmethod
+    def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
+        """Outputs for a held-out part as its score takes them."""
 
     @abstractmethod
     def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
@@ -128,6 +132,7 @@ class TextSide(Side):
         return TextForm(
             max_length=self.plan.max_length,
             lengths=self.plan.recipe.lengths,
+            tags=len(texts_of(self.texts).labels) if task_of(self.plan.recipe.task.kind).per_token else 0,
             batch=self.plan.recipe.stages.export.batch,
         )
 
@@ -158,7 +163,7 @@ class TextSide(Side):
 
     def encoded(self, texts: Sequence[str]) -> TextInputs:
         """These texts in the model's tokens."""
-        return TextInputs(tokenizer_of(self.plan, self.tokens).encode(texts))
+        return TextInputs(encoded(self.plan, tokenizer_of(self.plan, self.tokens), texts))
 
     @override
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
@@ -166,6 +171,11 @@ class TextSide(Side):
         asked = self.model() if model is None else model
         assert isinstance(asked, TransformerModel)
         return text_models.outputs(asked, inputs.rows, told=told)
+
+    @override
+    def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
+        assert isinstance(inputs, TextInputs)
+        return as_scored(self.plan, outputs, inputs.rows, score)
 
     @override
     def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
@@ -234,6 +244,10 @@ class ImageSide(Side):
     @override
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
         return image_models.outputs(self.model() if model is None else model, inputs, told=told)
+
+    @override
+    def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
+        return outputs
 
     @override
     def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

@@ -35,7 +35,7 @@ from toolchain.quantize.simulated import as_int8, linear_parts, ranges_of
 from toolchain.recipe import Distill, Prune
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import calibrated_prices, price_parts
-from toolchain.stages.teacher import lesson_of, priced, score_of, scored, sizes_of, validation
+from toolchain.stages.teacher import as_read, encoded, lesson_of, priced, score_of, scored, sizes_of, validation
 from toolchain.tasks.kinds import task_of
 
 RANGED_BATCH = 16  # examples that are run at once to see what their activations need
@@ -59,16 +59,16 @@ def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
         if not settings.enabled:
             trimmed = vocabulary.whole(tokenizer)
         else:
-            trimmed = vocabulary.trim(
-                tokenizer, examples.training_texts, size=settings.size, coverage=settings.coverage
-            )
+            read = as_read(plan, examples.training_texts)
+            trimmed = vocabulary.trim(tokenizer, read, size=settings.size, coverage=settings.coverage)
         trimmed.tokenizer.save(folder / "tokenizer.json")
+        held_out = as_read(plan, score_of(plan, texts).texts)
         (folder / "kept.json").write_text(json.dumps(trimmed.kept), encoding="utf-8")
         return {
             "pieces": len(trimmed.kept),
             "of": len(tokenizer.vocabulary),
             "coverage": trimmed.coverage,
-            "held_out_tokens_affected": vocabulary.affected(tokenizer, trimmed, score_of(plan, texts).texts),
+            "held_out_tokens_affected": vocabulary.affected(tokenizer, trimmed, held_out),
         }
 
     return stage(
@@ -210,7 +210,7 @@ def _ask(plan: Plan, texts: Done, teacher: Done, kept: Sequence[int], settings: 
         if settings.rest:
             rest = tokenizer.rest(taught)
             taught = list(dict.fromkeys([*taught, *random.Random(0).sample(rest, len(rest))]))
-        rows = tokenizer.encode(taught)
+        rows = encoded(plan, tokenizer, taught)
         rows = rows[: _count_within(rows, limit)]
         (folder / TAUGHT).write_text(json.dumps(taught[: len(rows)]), encoding="utf-8")
         distill.record_targets(
@@ -256,7 +256,7 @@ def teach_student(
             if settings.projection:
                 model = models.projected(model)
             taught = json.loads(answers.file(TAUGHT).read_text(encoding="utf-8"))
-            rows = tokenizer.cut_at(answers.settings["max_length"]).encode(taught)
+            rows = encoded(plan, tokenizer.cut_at(answers.settings["max_length"]), taught)
             pairs = examples.training_pairs
             found = teach(
                 model,
@@ -401,7 +401,7 @@ def training_sample(plan: Plan, texts: Done, trimmed: Done, count: int) -> TextI
     taught = texts_of(texts).training_texts
     chosen = random.Random(0).sample(taught, min(count, len(taught)))
     length = _taught_length(plan, plan.recipe.stages.distill)
-    return TextInputs(tokenizer_of(plan, trimmed).cut_at(length).encode(chosen))
+    return TextInputs(encoded(plan, tokenizer_of(plan, trimmed).cut_at(length), chosen))
 
 
 def _taught_length(plan: Plan, settings: Distill) -> int:

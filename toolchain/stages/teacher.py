@@ -6,12 +6,13 @@ Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from toolchain.cache import MODEL_CODE
 from toolchain.data import texts as data
@@ -21,14 +22,14 @@ from toolchain.models import model as models
 from toolchain.models import source as sources
 from toolchain.models import teacher as teachers
 from toolchain.models import text as text_models
-from toolchain.models.inputs import TextInputs
+from toolchain.models.inputs import TextInputs, first_pieces
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
-from toolchain.models.tokenizer import TextTokenizer
+from toolchain.models.tokenizer import Encoded, Texts, TextTokenizer
 from toolchain.models.training import Trained
 from toolchain.stages.plan import Done, Plan, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import BUILT, task_of
+from toolchain.tasks.kinds import on_pieces, task_of
 from toolchain.tasks.scores import Score
 
 COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
@@ -43,11 +44,6 @@ def read_texts(plan: Plan) -> Done:
         counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
         return {"examples": counts, "labelled_digest": texts.labelled_digest}
 
-    if plan.recipe.task.kind not in BUILT:
-        raise InputError(
-            f"a bundle cannot be built for {plan.recipe.task.kind} yet, only for {', '.join(BUILT)}; its models are "
-            "compressed from Python: see toolchain.compress"
-        )
     return stage(
         plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, code=MODEL_CODE
     )
@@ -70,11 +66,12 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
         teacher = teachers.load(plan.recipe.model, kind=kind, labels=examples.labels, max_length=plan.max_length)
         found: dict[str, Any] = {}
         if kind != "embedding" and not teacher.fitted:
-            rows = teacher.tokenizer.encode([row.text for row in examples.train])
+            rows = encoded(plan, teacher.tokenizer, [row.text for row in examples.train])
+            targets = task.targets(examples)
             trained = finetune(
                 teacher.model,
                 TextInputs(rows),
-                task.targets(examples),
+                on_pieces(targets, rows) if task.per_token else targets,
                 task,
                 plan.recipe.stages.finetune,
                 validate=validation(plan, texts, teacher.model, teacher.tokenizer, stage_name="finetune"),
@@ -105,9 +102,27 @@ def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
 
 def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score: Score) -> float:
     """What the float model is worth."""
-    rows = tokenizer.encode(score.texts)
+    rows = encoded(plan, tokenizer, score.texts)
     told = lambda done: plan.progress.update(done, len(rows), "scoring")  # noqa: E731
-    return score.of(text_models.outputs(model, rows, told=told))
+    return score.of(as_scored(plan, text_models.outputs(model, rows, told=told), rows, score))
+
+
+def as_read(plan: Plan, texts: Sequence[str]) -> Texts:
+    """Texts as the task reads them: where each word gets a tag, as lists of the words that white space parts."""
+    return [text.split() for text in texts] if task_of(plan.recipe.task.kind).per_token else texts
+
+
+def encoded(plan: Plan, tokenizer: TextTokenizer, texts: Sequence[str]) -> list[Encoded]:
+    """Texts as the task reads them, in a model's tokens."""
+    return tokenizer.encode_any(as_read(plan, texts))
+
+
+def as_scored(plan: Plan, outputs: Tensor, rows: Sequence[Encoded], score: Score) -> Tensor:
+    """A text model's outputs as a score takes them: of tags those of each word's first piece."""
+    if not task_of(plan.recipe.task.kind).per_token:
+        return outputs
+    parts = outputs.split([len(row.ids) for row in rows])
+    return first_pieces(parts, rows, [len(text.split()) for text in score.texts])
 
 
 def validation(

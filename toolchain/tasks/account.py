@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolchain.tasks.scores import LabelScore, Score, SearchScore, ValueScore
+from toolchain.tasks.scores import LabelScore, Score, SearchScore, TagScore, ValueScore
 
 SHOWN = 20  # flips that are kept
 LONGEST = 400  # characters of a text that are kept
@@ -23,7 +23,7 @@ LONGEST = 400  # characters of a text that are kept
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The examples of one class, and the share of them that teacher and student get right."""
+    """The examples of one class, or the words of one tag, and the share that teacher and student get right."""
 
     name: str
     count: int
@@ -33,7 +33,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """One example whose answer got worse: what is right, and what both say; `index` is its place in the score."""
+    """An example, or a word, whose answer got worse: what is right, and what both say; `index` is its place there."""
 
     index: int
     text: str
@@ -58,8 +58,8 @@ class Account:
 
 
 def account_of(score: Score, teacher: Tensor, student: Tensor) -> Account | None:
-    """Compare both models' outputs for the score's texts; None for a score of no single examples."""
-    if isinstance(score, LabelScore):
+    """Compare both models' outputs, as the score takes them; None for a score of no single examples."""
+    if isinstance(score, LabelScore | TagScore):
         return _of_labels(score, teacher, student)
     if isinstance(score, SearchScore):
         return _of_search(score, teacher, student)
@@ -68,7 +68,7 @@ def account_of(score: Score, teacher: Tensor, student: Tensor) -> Account | None
     return None
 
 
-def _of_labels(score: LabelScore, teacher: Tensor, student: Tensor) -> Account:
+def _of_labels(score: LabelScore | TagScore, teacher: Tensor, student: Tensor) -> Account:
     theirs, ours = score.chosen(teacher), score.chosen(student)
     was_right, is_right = theirs == score.right, ours == score.right
     groups = []
@@ -87,7 +87,7 @@ def _of_labels(score: LabelScore, teacher: Tensor, student: Tensor) -> Account:
         for index in (was_right & ~is_right).nonzero().flatten().tolist():
             yield Flip(
                 index=index,
-                text=_shown(score.texts, index),
+                text=_cut(score.shown(index)),
                 expected=score.known[int(score.right[index])],
                 teacher=_name(score.known, theirs[index]),
                 student=_name(score.known, ours[index]),
@@ -129,7 +129,7 @@ def _of_values(score: ValueScore, teacher: Tensor, student: Tensor) -> Account:
         for index in _worst(worse):
             yield Flip(
                 index=index,
-                text=_shown(score.texts, index),
+                text=_cut(score.texts[index]) if score.texts else f"example {index + 1}",
                 expected=f"{right[index]:.4g}",
                 teacher=f"{said[0][index]:.4g}",
                 student=f"{said[1][index]:.4g}",
@@ -143,10 +143,6 @@ def _worst(loss: Tensor) -> list[int]:
     order = loss.argsort(descending=True, stable=True)
     found: list[int] = order[~(loss[order] <= 0)].tolist()
     return found
-
-
-def _shown(texts: Sequence[str], index: int) -> str:
-    return _cut(texts[index]) if texts else f"example {index + 1}"
 
 
 def _first(flips: Iterator[Flip]) -> tuple[Flip, ...]:

@@ -280,8 +280,6 @@ TASKS: Mapping[str, Task[Any]] = {
     "regression": Regression(),
     "image-classification": ImageClassification(),
 }
-# For these `edgewright build` goes from data to a bundle.
-BUILT = ("embedding", "classification", "regression", "image-classification")
 
 
 def task_of(kind: str) -> Task[Any]:

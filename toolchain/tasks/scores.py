@@ -97,6 +97,10 @@ class LabelScore:
         """Class scores → the class that is said of each example, (examples,); -1 where a score is not a number."""
         return _chosen(outputs)
 
+    def shown(self, index: int) -> str:
+        """An example, for a person."""
+        return self.texts[index] if self.texts else f"example {index + 1}"
+
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The mean of the classes' own F1, each counting the same however rare it is."""
         chosen = _chosen(outputs)
@@ -118,6 +122,7 @@ class TagScore:
         self.right = torch.tensor(
             [place for row, own in enumerate(tags, start=1) for place in places_of(own, known, row=row)]
         )
+        self._words = [(text, word) for text in self.texts for word in text.split()]
         self.outside = self.known.index(OUTSIDE) if OUTSIDE in self.known else None
         self.metric = "accuracy of tags" if self.outside is None else "micro F1 of tags"
 
@@ -126,7 +131,7 @@ class TagScore:
 
         A word whose scores are no numbers, because the text was cut before it, is one without the right tag.
         """
-        chosen = _chosen(outputs)
+        chosen = self.chosen(outputs)
         right = chosen == self.right
         if self.outside is None:
             return float(right.float().mean())
@@ -135,9 +140,18 @@ class TagScore:
         hits = int((right & (self.right != self.outside)).sum())
         return 2 * hits / (found + wanted) if found + wanted else 1.0
 
+    def chosen(self, outputs: Tensor) -> Tensor:
+        """Scores of tags → the tag that is said of each word, (all words,); -1 where it has none."""
+        return _chosen(outputs)
+
+    def shown(self, index: int) -> str:
+        """A word and its text, for a person."""
+        text, word = self._words[index]
+        return f"{word} | {text}"
+
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The share of right tags, "O" among them."""
-        return {"accuracy of tags": float((_chosen(outputs) == self.right).float().mean())}
+        return {"accuracy of tags": float((self.chosen(outputs) == self.right).float().mean())}
 
 
 @dataclass(frozen=True, kw_only=True)
