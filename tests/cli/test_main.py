@@ -294,6 +294,17 @@ def test_a_classification_shows_labels_and_scores(
     assert "asyncio" in capfd.readouterr().out
 
 
+def test_tags_are_shown_word_by_word_and_a_word_that_was_not_read_has_none(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [{"word": "[Anna]", "label": "PERSON", "score": 0.9}, {"word": "sleeps", "label": None, "score": None}]
+    stand_in(monkeypatch, "answer", lambda *_, **__: {"kind": "token-classification", "words": words})
+    assert main(["run", "out", "--input", "[Anna] sleeps"]) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines() if line.strip()]
+    assert ["[Anna]", "PERSON", "0.9"] in rows
+    assert ["sleeps", "–", "–"] in rows
+
+
 @pytest.mark.parametrize(
     ("line", "document"),
     [
