@@ -205,7 +205,10 @@ def _measured(
             note=note,
         )
     task = contest.bundle.manifest.task
-    return [(each, compare(task.of_tokens(each.outputs, vectors.inputs), vectors.outputs)) for each in measurements]
+    return [
+        (each, compare(task.of_tokens(each.outputs, vectors.inputs), vectors.outputs, tags=task.tags))
+        for each in measurements
+    ]
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:

@@ -133,13 +133,18 @@ class TaskFacts(_Part):
     value_mean: float = 0.0
     value_std: float = 1.0
 
+    @property
+    def tags(self) -> int:
+        """How many numbers each token has for an output; 0 where a text or an image has one as a whole."""
+        return len(self.labels) if self.kind == "token-classification" else 0
+
     def of_tokens(
         self, outputs: Sequence[Sequence[float]], inputs: Sequence[Any] | NDArray[np.uint8]
     ) -> list[Sequence[float]]:
         """What an artifact said of each input, without what it says of padding where each token has an output."""
-        if self.kind != "token-classification":
+        if not self.tags:
             return list(outputs)
-        return [row[: len(ids) * len(self.labels)] for row, ids in zip(outputs, inputs, strict=True)]
+        return [row[: len(ids) * self.tags] for row, ids in zip(outputs, inputs, strict=True)]
 
 
 class Manifest(_Part):

@@ -49,14 +49,25 @@ def test_outputs_of_other_shapes_never_pass(found: np.ndarray) -> None:
     assert not compare(found, EXPECTED).passed
 
 
-def test_texts_of_different_sizes_are_compared_each_as_a_whole() -> None:
-    wanted = [[1.0, 0.0, 0.6, 0.8], [0.0, 2.0]]
-    parity = compare([[1.0, 0.0, 0.8, 0.6], [0.0, 2.5]], wanted)
-    assert parity.cosine_min == pytest.approx(1.96 / 2)
-    assert parity.max_abs_error == pytest.approx(0.5)
-    assert not compare([wanted[0], [0.0, 2.0, 0.0]], wanted).passed
-    assert not compare([wanted[0]], wanted).passed
-    assert not compare([wanted[0], []], [wanted[0], []]).passed
+def test_of_tags_the_worst_token_decides_however_long_its_text_is() -> None:
+    wanted = [[3.0, 4.0] * 99 + [4.0, 3.0], [5.0, 0.0], [0.01, 0.0]]
+    assert compare(wanted, wanted, tags=2).cosine_min == pytest.approx(1.0)
+    turned = [[*wanted[0][:-2], 3.0, 4.0], *wanted[1:]]
+    parity = compare(turned, wanted, tags=2)
+    assert not parity.passed
+    assert parity.cosine_min == pytest.approx(1 / math.hypot(1, math.sqrt(2) / 5))
+    assert parity.max_abs_error == pytest.approx(1.0)
+    next_to_nothing = [*wanted[:2], [0.0, 0.01]]  # its direction alone would be at right angles
+    assert compare(next_to_nothing, wanted, tags=2).passed
+
+
+def test_texts_with_other_numbers_of_tokens_never_agree() -> None:
+    wanted = [[3.0, 4.0, 4.0, 3.0], [5.0, 0.0]]
+    assert not compare([wanted[0]], wanted, tags=2).passed
+    assert not compare([wanted[0][:2], [*wanted[0][2:], *wanted[1]]], wanted, tags=2).passed
+    assert not compare([wanted[0], []], [wanted[0], []], tags=2).passed
+    assert not compare([[1.0, 2.0, 3.0]], [[1.0, 2.0, 3.0]], tags=2).passed
+    assert not compare(wanted, wanted).passed
 
 
 def test_no_outputs_at_all_prove_nothing() -> None:

@@ -129,6 +129,7 @@ class ImageForm(_Form):
     channels: int
     name = "pixels"
     lengths: tuple[int, ...] = ()
+    tags = 0
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -194,8 +194,8 @@ def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
             )
             for call in form.calls()
         ]
-        wanted = form.apart(expected, given)
-        parity = min((compare(form.apart(each, given), wanted) for each in answered), key=lambda one: one.cosine_min)
+        compared = (compare(outputs, expected, tags=form.tags) for outputs in answered)
+        parity = min(compared, key=lambda each: each.cosine_min)
         score = student.score()
         return {"score": score.of(student.as_scored(answered[0], held_out, score)), "parity": parity.document()}
 

@@ -61,8 +61,8 @@ def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
         else:
             read = as_read(plan, examples.training_texts)
             trimmed = vocabulary.trim(tokenizer, read, size=settings.size, coverage=settings.coverage)
-        trimmed.tokenizer.save(folder / "tokenizer.json")
         held_out = as_read(plan, score_of(plan, texts).texts)
+        trimmed.tokenizer.save(folder / "tokenizer.json")
         (folder / "kept.json").write_text(json.dumps(trimmed.kept), encoding="utf-8")
         return {
             "pieces": len(trimmed.kept),
