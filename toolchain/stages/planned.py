@@ -23,6 +23,7 @@ from toolchain.models.transformer import LayerShape
 from toolchain.profiles import Profile
 from toolchain.recipe import Recipe
 from toolchain.stages.structures import structure_for
+from toolchain.tasks.kinds import task_of
 
 SHARES = tuple(step / 32 for step in range(32, 0, -1))
 USUAL_LABELS = 2
@@ -63,16 +64,15 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
         shape = replace(shape, token_rank=recipe.stages.low_rank.token_rank)
     if recipe.stages.vocabulary.enabled and recipe.stages.vocabulary.size:
         shape = replace(shape, vocabulary=min(recipe.stages.vocabulary.size, shape.vocabulary))
-    embedding = recipe.task.kind == "embedding"
-    projected = shape.width if embedding and recipe.stages.distill.projection else 0
-    head = (
-        HeadShape(pooling="mean", projected=projected)
-        if embedding
-        else HeadShape(pooling="first", classes=USUAL_LABELS)
-    )
-    model = _model(shape, head)
+    model = _model(shape, _head(recipe, shape.width))
     form = TextForm(max_length=shape.positions, lengths=recipe.lengths)
     return Planned(shape=shape, form=form, model=model, notes=tuple(notes))
+
+
+def _head(recipe: Recipe, width: int) -> HeadShape:
+    if recipe.task.kind == "embedding":
+        return HeadShape(pooling="mean", projected=width if recipe.stages.distill.projection else 0)
+    return HeadShape(pooling="each" if task_of(recipe.task.kind).per_token else "first", classes=USUAL_LABELS)
 
 
 def _model(shape: EncoderShape, head: HeadShape) -> TransformerModel:
