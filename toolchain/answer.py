@@ -44,8 +44,7 @@ def answer_of(
         if not given.strip():
             raise InputError("the input is empty; give a text with --input")
         tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
-        tagged = task.kind == "token-classification"
-        (row,) = tokenizer.encode_words([given.split()]) if tagged else tokenizer.encode([given])
+        (row,) = tokenizer.encode_any([given.split()] if task.tags else [given])
         inputs = [row.ids]
     output = _output(bundle, artifact, inputs, address or HERE)
     asked = {"input": given, "runtime": artifact.runtime, "target": address or HERE}
@@ -54,8 +53,8 @@ def answer_of(
         return {"kind": "search", **asked, "matches": index.best(output, top=top)}
     if task.kind == "regression":
         return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
-    if task.kind == "token-classification":
-        return {"kind": "token-classification", **asked, "words": _words(task.labels, output, given.split(), row)}
+    if task.tags:
+        return {"kind": task.kind, **asked, "words": _words(task.labels, output, given.split(), row)}
     return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
 
 

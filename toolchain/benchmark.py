@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ def bench(
     (`DeviceBusyError` among them), `ParityError` when the outputs there are not the student's.
     """
     told = progress or Silent()
-    how = _How(quick=quick, threads=threads, cores=tuple(cores), operators=operators, etdump=etdump, wait_s=wait_s)
+    options = RunOptions(threads=threads, cores=tuple(cores), profile=operators, etdump=etdump)
+    how = _How(quick=quick, options=options, wait_s=wait_s)
     # Its faults are told before a board is booted.
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
     if target is not None:
@@ -115,10 +116,7 @@ class _Contest:
 @dataclass(frozen=True, kw_only=True)
 class _How:
     quick: bool
-    threads: int
-    cores: tuple[int, ...]
-    operators: bool
-    etdump: Path | None
+    options: RunOptions  # of one example at a time
     wait_s: float
 
 
@@ -197,10 +195,9 @@ def _measured(
             target,
             [(place.artifact, place.runtime) for place in places],
             vectors.inputs,
-            options=RunOptions(threads=how.threads, batch=contest.batch, cores=how.cores, profile=how.operators),
+            options=replace(how.options, batch=contest.batch),
             protocol=protocol,
             clock=clock,
-            etdump=how.etdump,
             waiting=lambda waited_s, limit_s: told.update(waited_s, limit_s, "the machine comes to rest"),
             note=note,
         )

@@ -70,11 +70,15 @@ class _Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class _Machine:
-    """An open target, and who brings files there."""
+    """An open target's clock, and who brings files there."""
 
-    target: Target
     clock: Clock
     deployer: Deployer
+
+    @property
+    def target(self) -> Target:
+        """The target itself."""
+        return self.deployer.target
 
     def facts(self, target: Target) -> Mapping[str, Any]:
         """The machine's state; an emulated one does not slow itself down, and takes long to tell."""
@@ -106,7 +110,7 @@ def calibrate(
         target = open_target(address, instruction_clock=clock == "instructions")
     try:
         kept = _unfinished(name, address, runtimes)
-        machine = _Machine(target=target, clock=clock, deployer=Deployer(target))
+        machine = _Machine(clock=clock, deployer=Deployer(target))
         with told.stage("measure probes"):
             found = _measured(machine, turns, kept, told)
             facts = dict(read_facts(target))

@@ -47,7 +47,7 @@ from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
 from toolchain.stages import Done, ImageSide, Plan, Side, TextSide
 from toolchain.tasks.attribution import PACKAGES as EXPLAINING
-from toolchain.tasks.kinds import Regression, task_of
+from toolchain.tasks.kinds import Regression
 from toolchain.tasks.scores import Scale
 
 
@@ -411,7 +411,7 @@ def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, 
 
 
 def _task(plan: Plan, made: Stages) -> TaskFacts:
-    kind, task = plan.recipe.task.kind, task_of(plan.recipe.task.kind)
+    kind, task = plan.recipe.task.kind, plan.task
     form = made.student.form()
     metric = made.teacher.stage.findings["metric"]
     if isinstance(form, ImageForm):

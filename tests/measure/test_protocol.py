@@ -21,6 +21,7 @@ from toolchain.measure.protocol import (
     Protocol,
     RemoteArtifact,
     RemoteRuntime,
+    RunOptions,
     infer,
     job_document,
     measure,
@@ -117,14 +118,14 @@ def test_an_etdump_is_brought_here_and_only_executorch_writes_one(
     tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime
 ) -> None:
     dump = tmp_path / "dump.etdp"
-    contest = [(placed(artifact), runtime)]
+    contest, asked = [(placed(artifact), runtime)], RunOptions(etdump=dump)
     if artifact.runtime == "executorch":
-        measure_in_turn(ThisMachine(tmp_path), contest, INPUTS, protocol=BRIEF, facts=lambda _: {}, etdump=dump)
+        measure_in_turn(ThisMachine(tmp_path), contest, INPUTS, options=asked, protocol=BRIEF, facts=lambda _: {})
         assert dump.stat().st_size > 100
         assert list((tmp_path / "jobs").iterdir()) == []
         return
     with pytest.raises(InputError, match="only executorch writes an ETDump"):
-        measure_in_turn(ThisMachine(tmp_path), contest, INPUTS, protocol=BRIEF, facts=lambda _: {}, etdump=dump)
+        measure_in_turn(ThisMachine(tmp_path), contest, INPUTS, options=asked, protocol=BRIEF, facts=lambda _: {})
 
 
 def test_who_else_was_busy_is_kept_and_all_the_others_are_not(

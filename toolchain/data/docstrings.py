@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from toolchain.data.tagged import Tagged
+
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _NOT_PROSE = re.compile(r"^\s*(>>>|\.\.\.|\.\. |:\w+)")
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -37,15 +39,6 @@ class Passage:
     def package(self) -> str:
         """The module's first name."""
         return self.module.partition(".")[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Named:
-    """A function's docstring in words, each tagged `PARAMETER` where it names a parameter of that function."""
-
-    module: str
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
 
 
 def standard_library(*, min_words: int = 3, min_body_words: int | None = None) -> list[Passage]:
@@ -71,9 +64,12 @@ def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Pass
     return _distinct(found)
 
 
-def parameters_named(*, min_words: int = 3) -> list[Named]:
-    """Of every function of the standard library whose docstring names a parameter of it, the docstring's words."""
-    found: dict[str, Named] = {}
+def parameters_named(*, min_words: int = 3) -> list[tuple[str, Tagged]]:
+    """Of every function of the standard library whose docstring names a parameter of it, the docstring's words.
+
+    Each comes with the module it stands in; those words are tagged `PARAMETER`, and all others `OUTSIDE`.
+    """
+    found: dict[str, tuple[str, Tagged]] = {}
     for module, path in _modules(Path(sysconfig.get_path("stdlib"))):
         for node, docstring in _docstrings(path):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -82,7 +78,7 @@ def parameters_named(*, min_words: int = 3) -> list[Named]:
             named = _parameters(node.args)
             if len(words) >= min_words and not named.isdisjoint(words):
                 tags = tuple(PARAMETER if word in named else OUTSIDE for word in words)
-                found.setdefault(" ".join(words), Named(module=module, words=words, tags=tags))
+                found.setdefault(" ".join(words), (module, Tagged(words=words, tags=tags)))
     return list(found.values())
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from toolchain.data import docstrings, readers
 from toolchain.data.augment import altered_copies
 from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
-from toolchain.data.tagged import read_tagged
+from toolchain.data.tagged import Tagged, read_tagged
 from toolchain.errors import BadDataError
 from toolchain.recipe import COLUMNS, Data, Split, TaskSettings
 
@@ -159,8 +159,7 @@ def _builtin_packages() -> Texts:
 
 def _builtin_parameters() -> Texts:
     """The docstrings of functions, and which of their words name a parameter."""
-    named = docstrings.parameters_named()
-    return _split((Example(text=" ".join(each.words), tags=each.tags, title=each.module) for each in named), Split())
+    return _split((_in_words(each, title=module) for module, each in docstrings.parameters_named()), Split())
 
 
 def _extra(data: Data) -> list[Example]:
@@ -197,11 +196,15 @@ def _examples(data: Data, task: TaskSettings, path: Path | None) -> tuple[Exampl
     columns = data.columns
     if task.kind == "token-classification":
         sentences = read_tagged(path, words=columns.words, tags=columns.tags, labels=task.labels)
-        return tuple(Example(text=" ".join(each.words), tags=each.tags) for each in sentences)
+        return tuple(_in_words(each) for each in sentences)
     named = {field: getattr(columns, field) for field in COLUMNS[task.kind]}
     wanted = {field: column for field, column in named.items() if column is not None}
     numbers = ("value",) if "value" in wanted else ()
     return tuple(Example(**row) for row in readers.read_rows(path, wanted, numbers=numbers, labels=task.labels))
+
+
+def _in_words(tagged: Tagged, *, title: str = "") -> Example:
+    return Example(text=" ".join(tagged.words), tags=tagged.tags, title=title)
 
 
 def _check(texts: Texts, task: TaskSettings) -> None:

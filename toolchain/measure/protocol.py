@@ -106,14 +106,14 @@ class Protocol:
 class RunOptions:
     """How an artifact is run: so many examples at once, on these cores of the target where any are given.
 
-    With `profile` a process also tells the time of its operators, and with `etdump` it leaves an ETDump beside its job.
+    With `profile` a process also tells the time of its operators. `etdump` is where an ETDump of it is brought.
     """
 
     threads: int = 1
     batch: int = 1
     cores: tuple[int, ...] = ()
     profile: bool = False
-    etdump: bool = False
+    etdump: Path | None = None
 
 
 AS_USUAL = RunOptions()
@@ -175,28 +175,26 @@ def measure_in_turn(
     options: RunOptions = AS_USUAL,
     protocol: Protocol | None = None,
     clock: Clock = "wall",
-    etdump: Path | None = None,
     facts: Facts | None = None,
     waiting: Callable[[float, float], None] | None = None,
     note: Note | None = None,
 ) -> tuple[Measurement, ...]:
     """Measure artifacts to be compared: a process of each, then the next of each, and so on.
 
-    A machine that grows warm or busy on the way does so for all of them. `etdump` is where an ETDump of the first one
-    is brought. `waiting` hears of the time that the machine takes to come to rest, as `settled` tells it. Otherwise as
-    `measure`.
+    A machine that grows warm or busy on the way does so for all of them. An ETDump is the first one's. `waiting` hears
+    of the time that the machine takes to come to rest, as `settled` tells it. Otherwise as `measure`.
     """
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
     calls = together(inputs, options.batch)
-    if etdump is not None and contenders[0][1].runtime.name != "executorch":
+    if options.etdump is not None and contenders[0][1].runtime.name != "executorch":
         raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
     before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
     turns = [_Turns(target, each, runtime, calls, protocol, before) for each, runtime in contenders]
     with ExitStack() as jobs:
         for place, each in enumerate(turns):
-            asked = replace(options, etdump=etdump is not None and place == 0)
+            asked = options if place == 0 else replace(options, etdump=None)
             each.job = jobs.enter_context(job_on(target, each.artifact, calls, protocol, asked))
         for each in turns if protocol.cold else ():
             each.run_cold()
@@ -207,8 +205,8 @@ def measure_in_turn(
                 if note is not None:
                     done = sum(len(one.results) for one in turns)
                     note(done, max(done, protocol.restarts * len(turns)))
-        if etdump is not None:
-            target.get(turns[0].job.with_name(ETDUMP), etdump)
+        if options.etdump is not None:
+            target.get(turns[0].job.with_name(ETDUMP), options.etdump)
     after = dict(read(target))
     after["busiest"] = busiest(before, after)
     for machine in (before, after):
@@ -383,7 +381,7 @@ def job_document(
         "batch": options.batch,
         "cores": list(options.cores),
         "profile": options.profile,
-        **({"etdump": ETDUMP} if options.etdump else {}),
+        **({"etdump": ETDUMP} if options.etdump is not None else {}),
     }
 
 

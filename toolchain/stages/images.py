@@ -39,7 +39,6 @@ from toolchain.stages.plan import IMAGES, Done, Plan, image_model_of, images_of,
 from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of
 from toolchain.stages.teacher import ends_by_validation, lesson_of
 from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import task_of
 from toolchain.tasks.scores import Score
 
 LEAST_MULTIPLE = 4  # of channels; fewer is not worth a kernel's while
@@ -64,7 +63,7 @@ def read_images(plan: Plan) -> Done:
 
 def load_image_teacher(plan: Plan, images: Done) -> Done:
     """Read the teacher, fit it to the labels unless it was, and score it beside a baseline without a network."""
-    settings, task = plan.recipe.stages.finetune, task_of(plan.recipe.task.kind)
+    settings, task = plan.recipe.stages.finetune, plan.task
     inputs = {
         "model": sources.fingerprint(plan.recipe.model),
         "task": plan.recipe.task.model_dump(),
@@ -292,7 +291,7 @@ def _taught_pixels(images: Done, settings: Distill) -> Any:
 
 def _described(plan: Plan, model: nn.Module, scaling: Scaling, images: Done) -> dict[str, Any]:
     examples = images_of(images)
-    score = task_of(plan.recipe.task.kind).score(examples)
+    score = plan.task.score(examples)
     return {"score": scored(plan, model, scaling, examples, score), **sizes_of(model, scaling)}
 
 
@@ -301,7 +300,7 @@ def _validation(
 ) -> Callable[[], float] | None:
     if not ends_by_validation(plan, examples.validation, stage_name):
         return None
-    score = task_of(plan.recipe.task.kind).score(examples, "validation")
+    score = plan.task.score(examples, "validation")
     inputs = scaled(examples.validation.pixels, scaling)
     return lambda: score.of(image_models.outputs(model, inputs))
 

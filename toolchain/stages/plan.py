@@ -25,6 +25,7 @@ from toolchain.models.tokenizer import TextTokenizer
 from toolchain.profiles import Profile
 from toolchain.progress import Progress
 from toolchain.recipe import Recipe
+from toolchain.tasks.kinds import Task, task_of
 
 IMAGES = "images.safetensors"
 
@@ -41,6 +42,11 @@ class Plan:
     def max_length(self) -> int:
         """The longest text, in tokens."""
         return self.recipe.task.max_length
+
+    @property
+    def task(self) -> Task[Any]:
+        """What the recipe's kind of task asks of a model."""
+        return task_of(self.recipe.task.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

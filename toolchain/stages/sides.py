@@ -41,7 +41,6 @@ from toolchain.stages.student import training_sample
 from toolchain.stages.teacher import as_scored, encoded, score_of
 from toolchain.tasks import attribution
 from toolchain.tasks.attribution import Asked, RestsOn
-from toolchain.tasks.kinds import task_of
 from toolchain.tasks.scores import Score
 
 VECTORS = 16  # examples that a device is timed and checked on
@@ -132,7 +131,7 @@ class TextSide(Side):
         return TextForm(
             max_length=self.plan.max_length,
             lengths=self.plan.recipe.lengths,
-            tags=len(texts_of(self.texts).labels) if task_of(self.plan.recipe.task.kind).per_token else 0,
+            tags=len(texts_of(self.texts).labels) if self.plan.task.per_token else 0,
             batch=self.plan.recipe.stages.export.batch,
         )
 
@@ -226,7 +225,7 @@ class ImageSide(Side):
 
     @override
     def score(self, part: Part = "test") -> Score:
-        return task_of(self.plan.recipe.task.kind).score(images_of(self.images), part)
+        return self.plan.task.score(images_of(self.images), part)
 
     @override
     def held_out(self, part: Part = "test") -> ImageInputs:

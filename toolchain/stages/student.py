@@ -36,7 +36,6 @@ from toolchain.recipe import Distill, Prune
 from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import calibrated_prices, price_parts
 from toolchain.stages.teacher import as_read, encoded, lesson_of, priced, score_of, scored, sizes_of, validation
-from toolchain.tasks.kinds import task_of
 
 RANGED_BATCH = 16  # examples that are run at once to see what their activations need
 RANKED_TEXTS = 800  # that importance is measured on
@@ -469,7 +468,7 @@ def weights_of(settings: Distill) -> distill.Weights:
 
 def imitation_of(plan: Plan) -> distill.Imitation:
     """How far outputs are from the teacher's, as the task has it."""
-    task, temperature = task_of(plan.recipe.task.kind), plan.recipe.stages.distill.temperature
+    task, temperature = plan.task, plan.recipe.stages.distill.temperature
 
     def imitation(output: Tensor, wanted: Tensor) -> Tensor:
         return task.imitation(output, wanted, temperature=temperature)

@@ -29,7 +29,7 @@ from toolchain.models.tokenizer import Encoded, Texts, TextTokenizer
 from toolchain.models.training import Trained
 from toolchain.stages.plan import Done, Plan, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import on_pieces, task_of
+from toolchain.tasks.kinds import on_pieces
 from toolchain.tasks.scores import Score
 
 COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
@@ -52,7 +52,7 @@ def read_texts(plan: Plan) -> Done:
 def load_teacher(plan: Plan, texts: Done) -> Done:
     """Read the teacher, fit it to the labels where there are any, and score it beside a baseline without a network."""
     kind = plan.recipe.task.kind
-    task = task_of(kind)
+    task = plan.task
     settings = plan.recipe.stages.finetune.model_dump() if kind != "embedding" else {}
     inputs = {
         "model": sources.fingerprint(plan.recipe.model),
@@ -97,7 +97,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
 
 def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
     """The judge of a held-out part."""
-    return task_of(plan.recipe.task.kind).score(texts_of(texts), part)
+    return plan.task.score(texts_of(texts), part)
 
 
 def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score: Score) -> float:
@@ -109,7 +109,7 @@ def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score:
 
 def as_read(plan: Plan, texts: Sequence[str]) -> Texts:
     """Texts as the task reads them: where each word gets a tag, as lists of the words that white space parts."""
-    return [text.split() for text in texts] if task_of(plan.recipe.task.kind).per_token else texts
+    return [text.split() for text in texts] if plan.task.per_token else texts
 
 
 def encoded(plan: Plan, tokenizer: TextTokenizer, texts: Sequence[str]) -> list[Encoded]:
@@ -119,7 +119,7 @@ def encoded(plan: Plan, tokenizer: TextTokenizer, texts: Sequence[str]) -> list[
 
 def as_scored(plan: Plan, outputs: Tensor, rows: Sequence[Encoded], score: Score) -> Tensor:
     """A text model's outputs as a score takes them: of tags those of each word's first piece."""
-    if not task_of(plan.recipe.task.kind).per_token:
+    if not plan.task.per_token:
         return outputs
     parts = outputs.split([len(row.ids) for row in rows])
     return first_pieces(parts, rows, [len(text.split()) for text in score.texts])

@@ -129,7 +129,7 @@ def _of_values(score: ValueScore, teacher: Tensor, student: Tensor) -> Account:
         for index in _worst(worse):
             yield Flip(
                 index=index,
-                text=_cut(score.texts[index]) if score.texts else f"example {index + 1}",
+                text=_cut(score.shown(index)),
                 expected=f"{right[index]:.4g}",
                 teacher=f"{said[0][index]:.4g}",
                 student=f"{said[1][index]:.4g}",

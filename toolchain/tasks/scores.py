@@ -99,7 +99,7 @@ class LabelScore:
 
     def shown(self, index: int) -> str:
         """An example, for a person."""
-        return self.texts[index] if self.texts else f"example {index + 1}"
+        return _example(self.texts, index)
 
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The mean of the classes' own F1, each counting the same however rare it is."""
@@ -200,6 +200,10 @@ class ValueScore:
         """Outputs (examples, 1) or (examples,), on the training values' scale → the score."""
         return max(0.0, rank_correlation(outputs.detach().float().flatten().cpu().numpy(), list(self.values)))
 
+    def shown(self, index: int) -> str:
+        """An example, for a person."""
+        return _example(self.texts, index)
+
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The root mean squared error in the values' own units, and R²."""
         right = torch.tensor(list(self.values), dtype=torch.float64)
@@ -224,6 +228,10 @@ def places_of(labels: Sequence[str], known: Sequence[str], *, row: int | None = 
             "correct the rows or add to task.labels"
         )
     return [place[label] for label in labels]
+
+
+def _example(texts: Sequence[str], index: int) -> str:
+    return texts[index] if texts else f"example {index + 1}"
 
 
 def _chosen(outputs: Tensor) -> Tensor:
