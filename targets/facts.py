@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from targets.base import Target
 from targets.cores import ARM, core_name
+from targets.quota import GROUPS, held_back, quota_cores
 
 Value = str | int | float | list[str] | dict[str, object] | None
 FACTS_LIMIT_S = 60.0
@@ -259,6 +260,8 @@ MACHINE: Mapping[str, Fact] = {
     "memory_limit_bytes": Fact(
         argv=every("/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"), parse=memory_limit_bytes
     ),
+    "cpu_quota_cores": Fact(argv=("sh", "-c", GROUPS), parse=quota_cores),
+    "cpu_held_back": Fact(argv=("sh", "-c", GROUPS), parse=held_back),
 }
 
 # Who has the processor: only differences between two readings tell anything.

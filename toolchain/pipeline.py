@@ -38,6 +38,7 @@ from toolchain.errors import InputError
 from toolchain.export.forms import ImageForm
 from toolchain.extras import need
 from toolchain.host_latency import Contender
+from toolchain.models.devices import keep_to_quota
 from toolchain.models.inputs import Inputs
 from toolchain.profiles import Profile
 from toolchain.progress import Progress, Silent
@@ -168,6 +169,7 @@ def build(
 
 def run_stages(plan: Plan) -> Stages:
     """The story: from examples and a teacher to int8 artifacts that were checked on every held-out example."""
+    keep_to_quota()
     runtimes = _runtimes(plan)  # told before anything is made, as is a package that will be wanted
     if plan.recipe.stages.account.attributions:
         need(EXPLAINING, purpose="tell what answers rest on", extra="explain")

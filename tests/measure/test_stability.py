@@ -46,6 +46,35 @@ def test_time_that_a_host_took_and_sleep_make_a_measurement_unstable() -> None:
     )
 
 
+def test_a_quota_that_was_used_up_makes_a_measurement_unstable_and_is_named() -> None:
+    before, after = (
+        {"cpu_quota_cores": 0.5, "cpu_held_back": {"periods": 100 + n, "throttled": m}} for n, m in ((0, 5), (49, 42))
+    )
+    assert said(run(), before=before, after=after) == (
+        False,
+        "a quota of 0.5 cores held it back in 37 of 49 periods while it was measured",
+    )
+    once = {**after, "cpu_held_back": {"periods": 149, "throttled": 6}}
+    assert said(run(), before=before, after=once)[0]
+    assert "in 1 of 49 periods" in said(run(), before=before, after=once)[1]
+    assert said(run(), before=before, after=before) == (True, "")
+    assert said(run(), before=before, after=after, by_instructions=True) == (True, "")
+
+
+def test_a_quota_that_came_meanwhile_counts_from_its_start() -> None:
+    after = {"cpu_quota_cores": 1.0, "cpu_held_back": {"periods": 10, "throttled": 9}}
+    assert "in 9 of 10 periods" in said(run(), after=after)[1]
+
+
+def test_more_threads_than_a_quota_feeds_are_remarked() -> None:
+    sampling = {"seconds": 2.0, "own_cpu_s": 2.0, "all_cpu_s": 2.02, "steal_s": 0.0}
+    document = result_document(threads=4, latency_ms=[1.0, 5.0] * 10, sampling=sampling)
+    four = parse_result(completed(document), sha256=SHA256, inputs=2, sampled=True)
+    assert said(four, after={"cpu_quota_cores": 1.5}) == (True, "its 4 threads had a quota of 1.5 cores to share")
+    assert said(four, after={"cpu_quota_cores": 4.0}) == (True, "")
+    assert said(run(), after={"cpu_quota_cores": 0.5}) == (True, "")
+
+
 def test_processes_that_differ_by_much_make_a_measurement_unstable() -> None:
     stable, reasons = said(run(1.0), run(1.15), run(0.9), run(1.0), run(1.1))
     assert not stable

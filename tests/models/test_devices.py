@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from toolchain.models.devices import device_of, on_accelerator, only_processor
+from toolchain.models import devices
+from toolchain.models.devices import device_of, keep_to_quota, on_accelerator, only_processor
 
 GPU = torch.device("cuda", 0)
 
@@ -61,3 +62,18 @@ def test_weights_that_were_away_can_be_trained_again() -> None:
 
     model(torch.ones(1, 2)).sum().backward()
     assert model.weight.grad is not None
+
+
+@pytest.mark.parametrize(("quota", "threads"), [("150000 100000", 1), ("2500000 1000000", 2), ("max 100000", 3)])
+def test_pytorch_gets_no_more_threads_than_a_quota_feeds(
+    quota: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        devices, "read_facts", lambda _, facts: {name: fact.parse(quota) for name, fact in facts.items()}
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert keep_to_quota() == threads == torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)

@@ -10,11 +10,12 @@ from targets import open_target
 from targets.identity import IDENTITY
 
 HERE = Path(__file__).parent
+LONGEST_NAME = 120
 
 
 def recording_name(argv: Sequence[str]) -> str:
-    """The file's name for a command."""
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(argv).lower()).strip("-") + ".txt"
+    """The file's name for a command; of a long one its beginning."""
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(argv).lower()).strip("-")[:LONGEST_NAME] + ".txt"
 
 
 def recorded(board: str) -> dict[str, object]:

@@ -193,5 +193,7 @@ def _state(facts: Facts) -> Iterator[str]:
     kernel, firmware = facts.get("clock_mhz"), facts.get("clock_firmware_mhz")
     if kernel and firmware and firmware < kernel * (1 - FIRMWARE_TOLERANCE):
         yield f"its firmware runs {firmware} MHz while the kernel says {kernel} MHz"
+    if (quota := facts.get("cpu_quota_cores")) is not None:
+        yield f"its control groups let programs have {quota:.3g} cores: beyond that they are held back"
     if facts.get("swap_used_bytes"):
         yield f"it swaps: {facts['swap_used_bytes'] / 1e6:.0f} MB are on its disk"

@@ -25,6 +25,7 @@ FLAGGED_CLOCK = 0.10  # how far the clock may move
 LEAST_SLEEP_S = 0.01
 LEAST_BUSY = 0.05  # cores; who has less is not named
 MOST_NAMED = 5
+UNSTABLE_HELD_BACK = 0.05  # the share of a quota's periods in which nothing was left of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def judged(
     faults.extend(throttling(before, after, [state for run in runs if run.sampling for state in run.sampling.states]))
     if not by_instructions:
         faults.extend(_from_run_to_run(runs, inputs))
-        for is_fault, said in _disturbed(runs, after):
+        for is_fault, said in disturbances(runs, before=before, after=after):
             (faults if is_fault else notes).append(said)
         notes.extend(_clock_moved(runs))
         notes.extend(_unsettled(before))
@@ -118,9 +119,12 @@ def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]
         yield f"after {len(runs)} processes the latency is known to ±{width:.1%} only, more than {limit}"
 
 
-def _disturbed(runs: Sequence[RunnerResult], after: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
-    """(whether it makes a measurement unstable, what happened)."""
+def disturbances(
+    runs: Sequence[RunnerResult], *, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[tuple[bool, str]]:
+    """Who else had the processor, or held it back: (whether it makes a measurement unstable, what happened)."""
     told = [run.sampling for run in runs if run.sampling]
+    yield from _held_back(runs, before, after)
     seconds = sum(each.seconds for each in told if each.all_cpu_s is not None)
     if seconds > 0:
         others = sum(each.all_cpu_s - each.own_cpu_s for each in told if each.all_cpu_s is not None) / seconds
@@ -134,6 +138,24 @@ def _disturbed(runs: Sequence[RunnerResult], after: Mapping[str, Any]) -> Iterat
     slept = sum(each.suspended_s for each in told)
     if slept > LEAST_SLEEP_S:
         yield True, f"the machine slept, or its clock jumped, for {slept:.2f} s while it was measured"
+
+
+def _held_back(
+    runs: Sequence[RunnerResult], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[tuple[bool, str]]:
+    """What a quota of the machine's control groups did to the processes, and would do to that many threads."""
+    quota = after.get("cpu_quota_cores")
+    of = f"a quota of {quota:.3g} cores" if isinstance(quota, int | float) else "a quota of the processor"
+    earlier, later = before.get("cpu_held_back"), after.get("cpu_held_back")
+    if isinstance(later, Mapping):
+        known = earlier if isinstance(earlier, Mapping) else {"periods": 0, "throttled": 0}  # the quota is new
+        periods, throttled = (later[name] - known[name] for name in ("periods", "throttled"))
+        if throttled > 0:
+            said = f"{of} held it back in {throttled} of {periods} periods while it was measured"
+            yield throttled > UNSTABLE_HELD_BACK * periods, said
+    threads = max((run.threads for run in runs), default=1)
+    if isinstance(quota, int | float) and threads > max(quota, 1):
+        yield False, f"its {threads} threads had {of} to share"
 
 
 def _clock_moved(runs: Sequence[RunnerResult]) -> Iterator[str]:

@@ -13,6 +13,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from targets import open_target
+from targets.facts import MACHINE, read_facts
+from targets.quota import threads_within
+
 _YES = ("1", "true", "yes", "on")
 
 
@@ -24,6 +28,22 @@ def device_of(model: nn.Module) -> torch.device:
 def only_processor() -> bool:
     """Whether there is no GPU, or accelerate's launcher says that it is not to be used."""
     return not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in _YES
+
+
+def keep_to_quota() -> int:
+    """Give PyTorch no more threads than this machine's quota of the processor feeds; how many it has now.
+
+    It counts cores and knows no quotas: with a thread for each core all of them would be held back in every period.
+    """
+    target = open_target("local:")
+    try:
+        quota = read_facts(target, {"quota": MACHINE["cpu_quota_cores"]})["quota"]
+    finally:
+        target.close()
+    threads = threads_within(quota if isinstance(quota, float) else None, torch.get_num_threads())
+    if threads < torch.get_num_threads():
+        torch.set_num_threads(threads)
+    return threads
 
 
 @contextmanager
