@@ -33,6 +33,8 @@ LAYERS = (
         "toolchain.once",
         "toolchain.extras",
         "toolchain.cores",
+        "toolchain.plain",
+        "toolchain.untrusted",
     ),
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),
@@ -66,7 +68,10 @@ ALSO_ALLOWED = {
     "toolchain.compress": ("toolchain.models",),
 }
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
-TARGETS_MAY_IMPORT = ("toolchain.errors", "toolchain.once", "toolchain.places", "toolchain.profiles", "targets")
+TARGETS_MAY_IMPORT = (
+    "toolchain.errors", "toolchain.once", "toolchain.places", "toolchain.plain", "toolchain.untrusted",
+    "toolchain.profiles", "targets",
+)  # fmt: skip
 WRAPPED = {
     "torch", "torch_pruning", "transformers", "accelerate", "executorch", "litert_torch", "ai_edge_litert", "onnx",
     "onnxruntime", "onnxscript", "paramiko",

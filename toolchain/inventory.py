@@ -25,7 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from targets import SCHEMES
 from toolchain.errors import InputError, UnknownNameError, nearest
 from toolchain.profiles import profile_names
-from toolchain.reading import Location, Source, read_toml
+from toolchain.reading import Source, read_toml
+from toolchain.untrusted import Location
 
 VARIABLE = "EDGEWRIGHT_TARGETS"
 FILE = "targets.toml"

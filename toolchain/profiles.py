@@ -19,7 +19,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from toolchain.cores import CORES, unknown_core
 from toolchain.errors import InvalidFileError, UnknownNameError
-from toolchain.reading import Location, Source, find_source, key_lines, names_on, parsed_toml, place_of, validated
+from toolchain.reading import Source, find_source, key_lines, names_on, parsed_toml, place_of, validated
+from toolchain.untrusted import Location
 
 Value = TypeVar("Value")
 Count = Annotated[int, Field(gt=0)]

@@ -7,7 +7,6 @@ What a recipe, a profile or a manifest holds is the business of the model.
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -18,16 +17,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from toolchain.errors import InputError, InvalidFileError, UnknownNameError, nearest
+from toolchain.untrusted import Location, number_faults, parse_toml
 
 Model = TypeVar("Model", bound=BaseModel)
-Location = tuple[str | int, ...]
 Check = Callable[[Mapping[str, Any]], Sequence[tuple[Location, str]]]
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*{_DOTTED}\s*\]")
 _KEY = re.compile(rf"\s*{_DOTTED}\s*=")
-_SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _NOWHERE = 10**9  # sorts a fault without a line behind those with one
 
 _WRONG_TYPE = {
@@ -97,10 +95,8 @@ def read_toml(source: Source, model: type[Model], *, also: Check | None = None) 
 
 def parsed_toml(source: Source) -> dict[str, Any]:
     """A TOML text's values. Raises `InvalidFileError` with its first fault of syntax."""
-    try:
-        return tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidFileError(source.name, [_syntax_fault(str(error), source.text)]) from error
+    lines = key_lines(source.text)
+    return parse_toml(source.text, name=source.name, place=lambda location: place_of(location, lines), numbers=False)
 
 
 def faults_of(error: ValidationError, *, whole: str) -> list[tuple[str, str]]:
@@ -129,6 +125,8 @@ def validated(
     except ValidationError as error:
         details = error.errors(include_url=False)
         found = [(fault["loc"], _sentence(fault, model)) for fault in details if fault["loc"] or also is None]
+    told = {location for location, _ in found}
+    found.extend(fault for fault in number_faults(values) if fault[0] not in told)
     if also is not None and (extra := also(values)):
         found.extend(extra)
     if result is not None and not found:
@@ -181,14 +179,6 @@ def _lines_outside_strings(text: str) -> Iterator[tuple[int, str]]:
 
 def _parts(dotted: str) -> Location:
     return tuple(part.strip("\"'") for part in re.findall(_PART, dotted))
-
-
-def _syntax_fault(message: str, text: str) -> tuple[str, str]:
-    place = _SYNTAX_PLACE.search(message)
-    what = _SYNTAX_PLACE.sub("", message)
-    if place and place[1]:
-        return f"line {place[1]}, column {place[2]}", f"is not TOML: {what}"
-    return f"line {max(1, len(text.splitlines()))}", f"is not TOML: {what} at the end of the file"
 
 
 def _line_of(location: Location, lines: Mapping[Location, int]) -> int | None:

@@ -28,7 +28,8 @@ from pydantic import (
 from toolchain.budget import Budget
 from toolchain.errors import EnvironmentFaultError
 from toolchain.profiles import Runtime
-from toolchain.reading import Location, Source, find_source, names_on, read_toml
+from toolchain.reading import Source, find_source, names_on, read_toml
+from toolchain.untrusted import Location
 
 TaskKind = Literal["embedding", "classification", "token-classification", "regression", "image-classification"]
 BUILTIN_DATA: Mapping[str, TaskKind] = {

@@ -61,12 +61,14 @@ def calibrate(
         output.emit(made.model_dump(mode="json"))
     else:
         for each in made.tables:
-            print(
+            output.say(
                 f"{each.runtime} {each.runtime_version}, {each.precision}: {each.samples} measurements, "
                 f"within {100 * each.table.spread:.1f} % on models it was not fitted to"
             )
         if made.copy_bandwidth_gb_s is not None:
             said = load_profile(made.profile).memory.copy_bandwidth_gb_s.value
-            print(f"one core copies {made.copy_bandwidth_gb_s:.3g} GB/s; the profile {made.profile} says {said:.3g}")
-        print(f"kept in {file_for(made.profile, made.clock)}")
+            output.say(
+                f"one core copies {made.copy_bandwidth_gb_s:.3g} GB/s; the profile {made.profile} says {said:.3g}"
+            )
+        output.say(f"kept in {file_for(made.profile, made.clock)}")
     return 0

@@ -19,6 +19,7 @@ from toolchain.cli.options import AsJson
 from toolchain.errors import InputError, UnknownNameError
 from toolchain.extras import need
 from toolchain.once import written_whole
+from toolchain.plain import spreadsheet_cell
 
 if TYPE_CHECKING:
     from toolchain.store import Entry, Filter, Kind
@@ -138,7 +139,7 @@ def _write_table(file: Path, suffix: str, entries: Sequence[Entry]) -> None:
         with file.open("w", newline="", encoding="utf-8") as sink:
             writer = csv.DictWriter(sink, columns)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows({name: spreadsheet_cell(value) for name, value in row.items()} for row in rows)
         return
     need(("pyarrow",), purpose="write .parquet", extra="parquet")
     import pyarrow

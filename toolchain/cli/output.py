@@ -6,6 +6,7 @@ Out: text on the two streams. What a table shows is `report`'s concern.
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from toolchain.errors import InvalidFileError
-from toolchain.report.plain import one_line
+from toolchain.plain import STEERING, one_line, unsteering
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,24 +22,40 @@ if TYPE_CHECKING:
 
 def emit(document: Mapping[str, Any]) -> None:
     """Print one JSON document on standard output."""
-    print(as_text(document))
+    text = as_text(document)
+    print(text if _can_write(text) else json.dumps(document, indent=2, allow_nan=False))
 
 
 def as_text(document: Mapping[str, Any]) -> str:
-    """A JSON document as it is printed."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    """A JSON document as it is printed: JSON's own escapes stand for all that would steer a terminal."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return re.sub(STEERING, lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _can_write(text: str) -> bool:
+    """Whether standard output's encoding has every sign of it; that of a C locale has not."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Print lines of text on standard output; nothing of them steers a terminal."""
+    print(unsteering(text), end=end)
 
 
 def show(renderable: "RenderableType") -> None:
     """Print a table or text of rich on standard output."""
-    from rich.console import Console
+    from toolchain.cli.console import PlainConsole
 
-    Console().print(renderable)
+    PlainConsole().print(renderable)
 
 
 def tell(message: str, *, whole: bool = False) -> None:
     """Print a message on standard error: one line, unless it is to stay `whole`."""
-    print(message if whole else one_line(message), file=sys.stderr)
+    print(unsteering(message) if whole else one_line(message), file=sys.stderr)
 
 
 def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> None:
@@ -54,7 +71,7 @@ def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> No
 
 def trace(error: Exception) -> None:
     """Print an error's traceback on standard error."""
-    traceback.print_exception(error, file=sys.stderr)
+    sys.stderr.write(unsteering("".join(traceback.format_exception(error))))
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def check_profile(
         output.emit({"name": found.name, "facts": len(facts), "unverified": unverified})
     else:
         about = f"; unverified: {', '.join(unverified)}" if unverified else ""
-        print(f"{found.name} is sound: {len(facts)} facts{about}")
+        output.say(f"{found.name} is sound: {len(facts)} facts{about}")
     return 0
 
 
@@ -137,5 +137,5 @@ def new_profile(
     if as_json:
         output.emit({"file": str(place), "profile": profile.model_dump(mode="json", exclude_none=True)})
     else:
-        print(f"{place}: {profile.title}, after {profile.extends}")
+        output.say(f"{place}: {profile.title}, after {profile.extends}")
     return 0

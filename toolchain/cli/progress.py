@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from toolchain.cli.console import PlainConsole
+from toolchain.plain import one_line
 from toolchain.progress import Progress
 
 LINE_EVERY_S = 30.0
@@ -23,7 +24,7 @@ LINE_EVERY_S = 30.0
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
     """The listener that suits standard error: bars where a person watches, lines where a log is kept."""
-    if not Console(stderr=True).is_terminal:
+    if not PlainConsole(stderr=True).is_terminal:
         with _told(_line):
             yield LineProgress()
         return
@@ -34,7 +35,7 @@ def shown_progress() -> Iterator[Progress]:
 @contextmanager
 def shown_devices() -> Iterator[Callable[[str], Progress]]:
     """A listener for each of several devices, by its name: one bar, or lines that begin with the name."""
-    if not Console(stderr=True).is_terminal:
+    if not PlainConsole(stderr=True).is_terminal:
         with _told(_line):
             yield LineProgress
         return
@@ -54,7 +55,7 @@ def _bars() -> Iterator[Bars]:
     )
     # A descriptor of its own: while an exporter chatters, the usual one leads nowhere (see `toolchain.quiet`).
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as own:
-        bars = Bars(*columns, console=Console(file=own, force_terminal=True))
+        bars = Bars(*columns, console=PlainConsole(file=own, force_terminal=True))
         with bars, _told(lambda text: bars.console.print(text, markup=False)):
             yield bars
 
@@ -162,5 +163,5 @@ class LineProgress:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(f"{text}\n")  # at once: those of several devices may come together
+    sys.stderr.write(f"{one_line(text)}\n")  # at once: those of several devices may come together
     sys.stderr.flush()

@@ -48,5 +48,5 @@ def show_recipe(
     if as_json:
         output.emit(checked.model_dump(mode="json"))
     else:
-        print(find_recipe(recipe).text, end="")
+        output.say(find_recipe(recipe).text.replace("\r\n", "\n"), end="")
     return 0

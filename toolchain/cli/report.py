@@ -62,7 +62,7 @@ def report(
     else:
         text = (page.page if kind == "html" else page.markdown)(manifest, found, predicted)
     if str(file) == "-":
-        print(text, end="")
+        output.say(text, end="")
         return 0
     with written_whole(file) as unfinished:
         unfinished.write_text(text, encoding="utf-8")

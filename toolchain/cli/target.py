@@ -1,6 +1,5 @@
 """The verbs `target …`: the devices there are, what a machine really is, and emulated boards that stay up."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -255,7 +254,8 @@ def _emulated(target: str) -> str:
 
 def _copy_out(file: Path) -> None:
     with file.open(errors="replace") as text:
-        shutil.copyfileobj(text, sys.stdout)
+        for line in text:
+            output.say(line, end="")
 
 
 def _follow(board: "StandingBoard") -> None:
@@ -263,7 +263,8 @@ def _follow(board: "StandingBoard") -> None:
     with board.console.open(errors="replace") as text:
         while True:
             lives = board.process.lives()
-            shutil.copyfileobj(text, sys.stdout)
+            for line in text:
+                output.say(line, end="")
             sys.stdout.flush()
             if not lives:
                 return

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from toolchain.plain import one_line, printable
 from toolchain.report.cells import NOTHING, facts, latencies, megabytes, number, plain, table
-from toolchain.report.plain import one_line, printable
 from toolchain.report.terminal import CLOCK_NOTES
 
 

@@ -15,12 +15,12 @@ from toolchain.bundle import Manifest
 from toolchain.extras import need
 from toolchain.measure.measurement import apart_from_others
 from toolchain.measure.stats import summarize
+from toolchain.plain import escaped
 from toolchain.report import figures
 from toolchain.report.attributions import MODELS, Attribution, attributions_of
 from toolchain.report.compare import Measured
 from toolchain.report.compression import STUDENT_STAGES, Compression, compression_of
 from toolchain.report.int8 import int8_of, precision_of
-from toolchain.report.plain import escaped
 from toolchain.report.terminal import CLOCK_NOTES
 
 if TYPE_CHECKING:
