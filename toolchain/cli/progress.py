@@ -15,10 +15,8 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from toolchain.cli.console import PlainConsole
-from toolchain.cli.interrupts import check_interrupted
 from toolchain.plain import one_line
 from toolchain.progress import Progress
-from toolchain.redacted import redacted
 
 LINE_EVERY_S = 30.0
 
@@ -46,13 +44,6 @@ def shown_devices() -> Iterator[Callable[[str], Progress]]:
 
 
 @contextmanager
-def rare_work_shown() -> Iterator[None]:
-    """Only tell of rare long work, such as compiling a runner: for verbs that otherwise answer at once."""
-    with _told(_line):
-        yield
-
-
-@contextmanager
 def _bars() -> Iterator[Bars]:
     columns = (
         SpinnerColumn(finished_text="✓"),
@@ -73,7 +64,7 @@ def _bars() -> Iterator[Bars]:
 def _told(show: Callable[[str], None]) -> Iterator[None]:
     """Show what our own modules log of rare long work, such as the making of an emulated board's disk."""
     handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: show(redacted(record.getMessage()))  # type: ignore[method-assign]
+    handler.emit = lambda record: show(record.getMessage())  # type: ignore[method-assign]
     loggers = [logging.getLogger(name) for name in ("targets", "toolchain")]
     for logger in loggers:
         logger.setLevel(logging.INFO)
@@ -95,8 +86,7 @@ class BarProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Show a bar for the stage; it is ticked off when the stage ends without an error."""
-        check_interrupted()
-        task = self._bars.add_task(redacted(name), total=None, note="")
+        task = self._bars.add_task(name, total=None, note="")
         self._open.append(task)
         try:
             yield
@@ -107,7 +97,6 @@ class BarProgress:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Move the innermost stage's bar."""
-        check_interrupted()
         if self._open:
             self._bars.update(self._open[-1], completed=done, total=total, note=note)
 
@@ -117,7 +106,7 @@ class DeviceBar:
 
     def __init__(self, bars: Bars, name: str) -> None:
         self._bars = bars
-        self._task = bars.add_task(redacted(name), total=None, note="")
+        self._task = bars.add_task(name, total=None, note="")
         self._open: list[str] = []
 
     @contextmanager
@@ -151,7 +140,6 @@ class LineProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Tell when the stage begins, and how long it took when it ends without an error."""
-        check_interrupted()
         begun = self._last_s = time.monotonic()
         self._open.append(name)
         _line(f"{self._prefix}{name} …")
@@ -167,7 +155,6 @@ class LineProgress:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Tell the share that is done, if nothing was told for a while."""
-        check_interrupted()
         now = time.monotonic()
         if self._open and now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
@@ -176,5 +163,5 @@ class LineProgress:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(f"{one_line(redacted(text))}\n")  # at once: those of several devices may come together
+    sys.stderr.write(f"{one_line(text)}\n")  # at once: those of several devices may come together
     sys.stderr.flush()

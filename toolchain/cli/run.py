@@ -30,9 +30,7 @@ def run(
       edgewright run build/digits --input seven.png
       edgewright run build/demo --input "parse a date" --target emulated://raspberry-pi-4 --top 3 --json
     """
-    from toolchain.cli.progress import rare_work_shown
-
-    with output.work_on_stderr(), rare_work_shown():
+    with output.work_on_stderr():
         from toolchain.answer import answer
         from toolchain.inventory import find_target
 

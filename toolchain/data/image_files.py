@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data import readers
+from toolchain.data.faults import FAULTS_SHOWN, raise_faults
 from toolchain.data.splits import shortened
 from toolchain.errors import BadDataError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # PIL knows many more, some of which run programs
+TOLD_EVERY = 64  # images
 GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L")
 
 
@@ -50,13 +52,15 @@ class Decoded:
     digests: tuple[str, ...]
 
 
-def labelled_files(place: Path, *, image: str, label: str, labels: Sequence[str] = ()) -> list[ImageFile]:
+def labelled_files(
+    place: Path, *, image: str, label: str, labels: Sequence[str] = (), separator: str = ","
+) -> list[ImageFile]:
     """The images of a folder or a table, with their labels; each must be one of `labels` where there are any.
 
     A table's paths start from its folder. Raises `BadDataError` with every fault.
     """
-    if place.suffix in readers.TABLES and not place.is_dir():
-        rows = readers.read_rows(place, {"image": image, "label": label}, labels=labels)
+    if place.suffix.lower() in readers.TABLES and not place.is_dir():
+        rows = readers.read_rows(place, {"image": image, "label": label}, labels=labels, separator=separator)
         return [ImageFile(path=place.parent / row["image"], label=row["label"], name=row["image"]) for row in rows]
     return _of_label_folders(place, labels)
 
@@ -65,12 +69,14 @@ def plain_files(folder: Path) -> list[ImageFile]:
     """Every image of a folder and of the folders in it, without labels."""
     faults: list[str] = []
     found = [ImageFile(path=path, label="", name=name) for path, name in _images_in(folder, folder, faults)]
-    readers.raise_faults(folder, faults, "convert or remove these files")
+    raise_faults(folder, faults, "convert or remove these files")
     return found
 
 
-def decode(files: Sequence[ImageFile], size: tuple[int, int] | None) -> Decoded:
+def decode(files: Sequence[ImageFile], size: tuple[int, int] | None, *, told: readers.Told | None = None) -> Decoded:
     """Read all files; each is resized to `size`, (height, width), whatever its proportions.
+
+    `told` hears how many are read, and how many there are.
 
     Raises `BadDataError` for files that are no images, for images too large to be meant, and, where no size is given,
     for images of different sizes.
@@ -79,7 +85,9 @@ def decode(files: Sequence[ImageFile], size: tuple[int, int] | None) -> Decoded:
     digests: list[str] = []
     sizes: Counter[tuple[int, int]] = Counter()
     faults: list[str] = []
-    for file in files:
+    for number, file in enumerate(files):
+        if told and not number % TOLD_EVERY:
+            told(number, len(files))
         try:
             pixels, digest, shape = _pixels(file.path, size)
         except BadDataError as error:
@@ -91,8 +99,8 @@ def decode(files: Sequence[ImageFile], size: tuple[int, int] | None) -> Decoded:
             digests.append(digest)
     where = f"{len(faults)} of {len(files)} images cannot be used"
     if faults:
-        shown = "; ".join(faults[: readers.FAULTS_SHOWN])
-        more = f" and {len(faults) - readers.FAULTS_SHOWN} more" if len(faults) > readers.FAULTS_SHOWN else ""
+        shown = "; ".join(faults[:FAULTS_SHOWN])
+        more = f" and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
         raise BadDataError(f"{where}: {shown}{more}; replace or remove them")
     if size is None and len(sizes) > 1:
         raise BadDataError(_of_different_sizes(sizes))
@@ -123,7 +131,7 @@ def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ImageFile]:
             faults.append(f"the folder {entry.name} holds no image")
         found.extend(ImageFile(path=path, label=entry.name, name=name) for path, name in images)
     remedy = "there must be a folder a label, with images in it"
-    readers.raise_faults(place, faults, readers.outside_remedy(labels) if outside else remedy)
+    raise_faults(place, faults, readers.outside_remedy(labels) if outside else remedy)
     return found
 
 

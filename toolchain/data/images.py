@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 
 from toolchain.data import readers
 from toolchain.data.image_files import ImageFile, decode, labelled_files, plain_files, resized
+from toolchain.data.part_folders import part_folders
 from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of
 from toolchain.errors import BadDataError
 from toolchain.recipe import Data, Split, TaskSettings
@@ -129,8 +130,8 @@ def fingerprint(data: Data, task: TaskSettings) -> str:
     return digest.hexdigest()
 
 
-def load_images(data: Data, task: TaskSettings) -> Images:
-    """Read, resize, split and check the images.
+def load_images(data: Data, task: TaskSettings, *, told: readers.Told | None = None) -> Images:
+    """Read, resize, split and check the images; `told` hears how many are read, and how many there are.
 
     Raises `BadDataError` with every file that is no image; for images of different sizes where `task.image_size` is
     not set; for a label outside those configured, an empty part, or an image in two parts.
@@ -143,20 +144,40 @@ def load_images(data: Data, task: TaskSettings) -> Images:
         counts = {"all": len(heap.labels), **counts}
         if files:
             height, width = heap.pixels.shape[1:3]
-            heap = heap.followed_by(_heap_of(files, (height, width)))
+            heap = heap.followed_by(_heap_of(files, (height, width), told))
     else:
-        heap = _heap_of(files, task.image_size)
+        heap = _heap_of(files, task.image_size, told)
     places = _places(heap, counts, data.split)
     _check(heap, places, task)
     return Images(**{name: heap.taken(places[name]) for name in _SAVED}, configured=task.labels)
 
 
+def parts_of(data: Data, task: TaskSettings) -> dict[Part, Path]:
+    """The folder of each part, where `data.folder` holds parts and not labels; empty otherwise.
+
+    Raises `BadDataError` where that is unclear, and where a split is asked for beside them.
+    """
+    for name, place in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if place is not None and place.is_dir() and part_folders(place, task.labels):
+            raise BadDataError(
+                f"{place} holds the parts of the data, but is given as data.{name}; give it as data.folder alone"
+            )
+    parts = part_folders(data.folder, task.labels) if data.folder else {}
+    if parts and data.split != Split():
+        names = ", ".join(folder.name for folder in parts.values())
+        raise BadDataError(f"{data.folder} is in parts already ({names}); remove data.split, which would cut it anew")
+    return parts
+
+
 def _files(data: Data, task: TaskSettings) -> dict[str, list[ImageFile]]:
     """The files by what they are for: "all" that is to be split, or each part; and "extra"."""
-    named = {"all": data.file or data.folder, "train": data.train, "validation": data.validation, "test": data.test}
+    parts = parts_of(data, task)
+    whole = None if parts else data.file or data.folder
+    given = {"all": whole, "train": data.train, "validation": data.validation, "test": data.test}
+    named: dict[str, Path | None] = {**given, **{str(part): folder for part, folder in parts.items()}}
     image, label = data.columns.image, data.columns.label or "label"
     found = {
-        role: labelled_files(path, image=image, label=label, labels=task.labels)
+        role: labelled_files(path, image=image, label=label, labels=task.labels, separator=data.separator)
         for role, path in named.items()
         if path is not None
     }
@@ -205,8 +226,8 @@ def _check(heap: _Heap, places: dict[str, list[int]], task: TaskSettings) -> Non
         )
 
 
-def _heap_of(files: Sequence[ImageFile], size: tuple[int, int] | None) -> _Heap:
-    decoded = decode(files, size)
+def _heap_of(files: Sequence[ImageFile], size: tuple[int, int] | None, told: readers.Told | None) -> _Heap:
+    decoded = decode(files, size, told=told)
     return _Heap(
         pixels=decoded.pixels,
         digests=decoded.digests,

@@ -2,72 +2,136 @@
 
 In:  a path and the columns wanted, and which of them are numbers or labels of a known set.
 Out: one mapping a row. Every faulty row is told at once, with its line; nothing is guessed or dropped in silence.
-Words with tags are read by `tagged`, images by `image_files`.
+What a cell may hold is said in `cells`, what CSV is in `csv_files`. Words with tags are read by `tagged`, images by
+`image_files`.
 """
 
-import csv
 import hashlib
-import io
-import json
-import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toolchain.data.cells import CellFault, number_of_cell, text_of_cell
+from toolchain.data.csv_files import cells_of_line, csv_rows
+from toolchain.data.faults import Faults
 from toolchain.errors import BadDataError, EnvironmentFaultError, nearest
+from toolchain.untrusted import Limits, parse_json
 
-FAULTS_SHOWN = 5
 TABLES = (".csv", ".jsonl", ".ndjson", ".parquet")
+TOLD_EVERY = 4096  # rows
+EMPTY_REMEDY = "fill these cells or remove the rows"
+CELL_REMEDY = "correct these cells or remove the rows"
+LINES_REMEDY = "each line must be one JSON object that names each key once"
+
+LINE = Limits(bytes=64 << 20, keys=100_000)  # of JSON Lines
+
+Told = Callable[[float, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """A row as its file has it: its place, its cells, and in CSV the lines it takes."""
+
+    place: str
+    cells: Mapping[str, Any]
+    lines: Sequence[str] = ()
 
 
 def read_rows(
-    path: Path, columns: Mapping[str, str], *, numbers: Collection[str] = (), labels: Sequence[str] = ()
+    path: Path,
+    columns: Mapping[str, str],
+    *,
+    numbers: Collection[str] = (),
+    labels: Sequence[str] = (),
+    separator: str = ",",
+    told: Told | None = None,
 ) -> list[dict[str, Any]]:
     """All rows of a file as text; `columns` maps a field's name to the column it is read from.
 
-    Fields among `numbers` become floats; the field "label" must be one of `labels` where there are any.
+    Fields among `numbers` become floats; the field "label" must be one of `labels` where there are any. `separator`
+    is that of CSV. `told` hears (rows read, rows or lines there are).
     Raises `BadDataError` when the file, a column or a cell is missing, or a cell is not what it should be.
     """
     rows: list[dict[str, Any]] = []
-    faults: list[str] = []
-    outside = False
-    for place, raw in raw_rows(path):
-        require_columns(path, raw, columns.values(), first=not rows and not faults)
-        cells = {field: raw.get(column) for field, column in columns.items()}
-        texts = {field: "" if cell is None else str(cell).strip() for field, cell in cells.items()}
-        empty = [columns[field] for field, text in texts.items() if not text]
-        if empty:
-            faults.append(f"{place}: {', '.join(empty)} is empty")
-            continue
-        row: dict[str, Any] = {**texts, **{field: _number(texts[field]) for field in numbers}}
-        wrong = [field for field in numbers if row[field] is None]
-        faults.extend(f"{place}: {columns[field]} is {texts[field][:40]!r}, not a finite number" for field in wrong)
-        if labels and "label" in texts and texts["label"] not in labels:
-            outside = True
-            faults.append(f"{place}: {columns['label']} is {texts['label'][:40]!r}")
-        rows.append(row)
-    remedy = "fill these cells or remove the rows"
-    if numbers:
-        remedy = "correct these cells or remove the rows"
-    if outside:
-        remedy = outside_remedy(labels)
-    raise_faults(path, faults, remedy)
+    faults = Faults(path)
+    spread: list[Raw] = []
+    for raw in raw_rows(path, tuple(columns.values()), faults, separator=separator, told=told):
+        if len(raw.lines) > 1:
+            spread.append(raw)
+        row = _row(raw, columns, numbers, faults)
+        if row is not None:
+            if labels and "label" in row and row["label"] not in labels:
+                faults.add(raw.place, f"{columns['label']} is {row['label'][:40]!r}", outside_remedy(labels))
+            rows.append(row)
+    # Of rows over several lines it is asked whether they are several rows, by the labels that the others have.
+    known = set(labels) or {row["label"] for row in rows if "label" in row and "\n" not in row["label"]}
+    for raw in spread:
+        if _swallows(raw, columns, separator, numbers, known):
+            faults.add(
+                raw.place,
+                f"a quote opens in the first of {len(raw.lines)} lines that would each be a row by themselves, and the "
+                "next one is in the last",
+                "double a quote that belongs to a text and quote the text, or remove it",
+            )
+    faults.raise_any()
     return rows
 
 
-def require_columns(path: Path, row: Mapping[str, Any], columns: Iterable[str], *, first: bool) -> None:
-    """Raises `BadDataError` when the first row lacks a column; in a later row of JSON it counts as an empty cell."""
-    missing = [column for column in columns if column not in row]
-    if missing and first:
-        found = tuple(str(name) for name in row)
-        raise BadDataError(f"{path} has no column {missing[0]!r}; {nearest(missing[0], found)}")
+def _row(raw: Raw, columns: Mapping[str, str], numbers: Collection[str], faults: Faults) -> dict[str, Any] | None:
+    """The fields of a row, or None where one of its cells is faulty."""
+    row: dict[str, Any] = {}
+    empty: list[str] = []
+    before = len(faults)
+    for field, column in columns.items():
+        cell = raw.cells.get(column)
+        try:
+            row[field] = text_of_cell(cell)
+            if not row[field]:
+                empty.append(column)
+            elif field in numbers:
+                row[field] = number_of_cell(cell)
+        except CellFault as fault:
+            faults.add(raw.place, f"{column} is {fault}", CELL_REMEDY)
+    if empty:
+        faults.add(raw.place, f"{', '.join(empty)} is empty", EMPTY_REMEDY)
+    return row if len(faults) == before else None
 
 
-def raise_faults(path: Path, faults: Sequence[str], remedy: str) -> None:
-    """Raises one `BadDataError` for all faults of a file or folder; those that are not shown are counted."""
-    if faults:
-        more = f" and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-        raise BadDataError(f"{path}: {'; '.join(faults[:FAULTS_SHOWN])}{more}; {remedy}")
+def _swallows(
+    raw: Raw, columns: Mapping[str, str], separator: str, numbers: Collection[str], known: Collection[str]
+) -> bool:
+    """Whether a row over several lines of CSV is likely to be as many rows, between two lone quotes.
+
+    So it is where each line has a cell a column, and what stands in those of labels or numbers is one; of texts alone
+    it takes four such lines, as a comma a line is nothing unusual.
+    """
+    alone = [cells_of_line(line, tuple(raw.cells), separator) for line in raw.lines]
+    likely = len(raw.cells) > 1
+    for cells in alone:
+        if cells is None:
+            return False
+        for field, column in columns.items():
+            if field == "label":
+                likely = likely and cells[column] in known
+            elif field in numbers:
+                likely = likely and _is_number(cells[column])
+    return likely and ("label" in columns or bool(numbers) or len(alone) >= 4)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number_of_cell(text)
+    except CellFault:
+        return False
+    return True
+
+
+def require_columns(path: Path, found: Sequence[str], columns: Sequence[str]) -> None:
+    """Raises `BadDataError` when one of the columns is not among those that were found."""
+    missing = [column for column in columns if column not in found]
+    if missing:
+        raise BadDataError(f"{path} has no column {missing[0]!r}; {nearest(missing[0], tuple(found))}")
 
 
 def outside_remedy(labels: Sequence[str]) -> str:
@@ -90,55 +154,62 @@ def content_digest(path: Path) -> str:
         raise BadDataError(f"{path} cannot be read: {error.strerror}; check the path in the recipe") from error
 
 
-def _number(text: str) -> float | None:
-    """A finite number, or None; Python's own underscores are no part of anyone's data."""
-    try:
-        value = float(text) if "_" not in text else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def raw_rows(
+    path: Path, wanted: Sequence[str], faults: Faults, *, separator: str = ",", told: Told | None = None
+) -> Iterator[Raw]:
+    """Each row as the file has it; a row that is none goes to `faults`.
 
-
-def raw_rows(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """(place, row) of each row as the file has it. Raises `BadDataError` for another format."""
+    Raises `BadDataError` for another format, and for a file that lacks a `wanted` column or has two of one name.
+    """
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return _csv_rows(path)
+        return _csv(path, wanted, faults, separator, told)
     if suffix in (".jsonl", ".ndjson"):
-        return _json_rows(path)
+        return _json_lines(path, wanted, faults, told)
     if suffix == ".parquet":
-        return _parquet_rows(path)
+        return _parquet(path, wanted, told)
     raise BadDataError(f"{path} is neither .csv, .jsonl nor .parquet; convert it to one of these")
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    # Not `splitlines`: to it a form feed or U+2028 inside a text would end the row.
-    reader = csv.DictReader(io.StringIO(text_of(path), newline=""))
-    try:
-        for row in reader:
-            yield f"line {reader.line_num}", row
-    except csv.Error as error:
-        raise BadDataError(
-            f"{path}, line {reader.line_num + 1}: not CSV ({error}); correct or remove the row"
-        ) from error
+def _csv(path: Path, wanted: Sequence[str], faults: Faults, separator: str, told: Told | None) -> Iterator[Raw]:
+    text = text_of(path)
+    total, done = text.count("\n") + 1, 0
+    for number, row in enumerate(csv_rows(path, text, separator, wanted, faults)):
+        done += len(row.lines)
+        if told and not number % TOLD_EVERY:
+            told(done, total)
+        yield Raw(place=row.place, cells=row.cells, lines=row.lines)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(text_of(path).split("\n"), start=1):
+def _json_lines(path: Path, wanted: Sequence[str], faults: Faults, told: Told | None) -> Iterator[Raw]:
+    lines = text_of(path).split("\n")
+    first = True
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        if told and not number % TOLD_EVERY:
+            told(number, len(lines))
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadDataError(
-                f"{path}, line {number}: not JSON ({error.msg}); each line must be one object"
-            ) from error
+            row = parse_json(line, name=str(path), limits=LINE, error=_line_fault)
+        except BadDataError as error:
+            faults.add(f"line {number}", str(error), LINES_REMEDY)
+            continue
         if not isinstance(row, dict):
-            raise BadDataError(f"{path}, line {number}: not a JSON object; each line must be one object")
-        yield f"line {number}", row
+            faults.add(f"line {number}", "not a JSON object", LINES_REMEDY)
+            continue
+        if first:  # in a later row a column that is not there counts as an empty cell
+            require_columns(path, tuple(row), wanted)
+            first = False
+        yield Raw(place=f"line {number}", cells=row)
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _line_fault(place: str, what: str) -> BadDataError:
+    """A fault of one line; where `place` is a column it is told."""
+    column = place.partition(", ")[2]
+    return BadDataError(f"{what} ({column})" if column else what)
+
+
+def _parquet(path: Path, wanted: Sequence[str], told: Told | None) -> Iterator[Raw]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -146,18 +217,35 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             "pyarrow", f"read {path.name}", "install it with `pip install 'edgewright[parquet]'`"
         ) from error
     try:
-        table = parquet.read_table(path).to_pylist()
-    except (ArrowException, OSError) as error:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            twice = [name for name in wanted if names.count(name) > 1]
+            if twice:
+                raise BadDataError(f"{path} has {names.count(twice[0])} columns {twice[0]!r}; rename all but one")
+            require_columns(path, names, wanted)
+            total, number = file.metadata.num_rows, 0
+            for batch in file.iter_batches(batch_size=TOLD_EVERY, columns=list(dict.fromkeys(wanted))):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Raw(place=f"row {number}", cells=row)
+                if told:
+                    told(number, total)
+    except (ArrowException, OSError, OverflowError) as error:
         raise BadDataError(f"{path} cannot be read as Parquet: {error}; check the file") from error
-    for number, row in enumerate(table, start=1):
-        yield f"row {number}", row
 
 
 def text_of(path: Path) -> str:
-    """The text of a file. Raises `BadDataError` when it is not there or not UTF-8."""
+    """The text of a file, its line ends as "\\n". Raises `BadDataError` when it is not there or not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise BadDataError(f"{path} cannot be read: {error.strerror}; check the path in the recipe") from error
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadDataError(f"{path} is not UTF-8 text at byte {error.start}; save it as UTF-8") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadDataError(f"{path} is not UTF-8 text in line {line} (byte {error.start}); save it as UTF-8") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise BadDataError(f"{path} holds a NUL character in line {line}, as UTF-16 has them; save it as UTF-8 text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.data import readers
+from toolchain.data.cells import CellFault, kind_of, text_of_cell
+from toolchain.data.faults import Faults
 
 COLUMN_SUFFIXES = (".conll", ".txt")
 _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=")  # CoNLL-U's `# text = …`; a word "#" has a tag behind it instead
 _DOCUMENT = "-DOCSTART-"
+REMEDY = "give each word one tag, or remove these rows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,55 +28,61 @@ class Tagged:
     tags: tuple[str, ...]
 
 
-def read_tagged(path: Path, *, words: str, tags: str, labels: Sequence[str] = ()) -> list[Tagged]:
+def read_tagged(
+    path: Path, *, words: str, tags: str, labels: Sequence[str] = (), told: readers.Told | None = None
+) -> list[Tagged]:
     """All sentences of a file; each tag must be one of `labels` where there are any.
 
     In files of columns, separated by tabs or spaces, the first is the word and the last its tag; an empty line ends a
-    sentence. Raises `BadDataError` with every fault.
+    sentence. `told` hears (rows read, rows or lines there are). Raises `BadDataError` with every fault.
     """
     found: list[Tagged] = []
-    faults: list[str] = []
+    faults = Faults(path)
     if path.suffix.lower() in COLUMN_SUFFIXES:
         sentences = _of_columns(readers.text_of(path), faults)
     else:
-        sentences = _of_rows(path, words, tags, faults)
-    outside = False
+        sentences = _of_rows(path, words, tags, faults, told)
     for place, sentence in sentences:
         if labels and (unknown := sorted(set(sentence.tags) - set(labels))):
-            outside = True
-            faults.append(f"{place}: the tag {unknown[0][:40]!r}")
+            faults.add(place, f"the tag {unknown[0][:40]!r}", readers.outside_remedy(labels))
         found.append(sentence)
-    remedy = readers.outside_remedy(labels) if outside else "give each word one tag, or remove these rows"
-    readers.raise_faults(path, faults, remedy)
+    faults.raise_any()
     return found
 
 
-def _of_rows(path: Path, words: str, tags: str, faults: list[str]) -> Iterator[tuple[str, Tagged]]:
-    first = True
-    for place, row in readers.raw_rows(path):
-        readers.require_columns(path, row, (words, tags), first=first)
-        first = False
-        fault = _fault_of(row.get(words), row.get(tags), words, tags)
-        if fault:
-            faults.append(f"{place}: {fault}")
+def _of_rows(
+    path: Path, words: str, tags: str, faults: Faults, told: readers.Told | None
+) -> Iterator[tuple[str, Tagged]]:
+    for raw in readers.raw_rows(path, (words, tags), faults, told=told):
+        try:
+            own = [_items(raw.cells.get(name), name) for name in (words, tags)]
+            if len(own[0]) != len(own[1]):
+                raise CellFault(f"{len(own[0])} {words}, but {len(own[1])} {tags}")
+        except CellFault as fault:
+            faults.add(raw.place, str(fault), REMEDY)
         else:
-            yield place, Tagged(words=tuple(row[words]), tags=tuple(row[tags]))
+            yield raw.place, Tagged(words=own[0], tags=own[1])
 
 
-def _fault_of(words: Any, tags: Any, words_column: str, tags_column: str) -> str | None:
-    """What is wrong with a row, if anything."""
-    for name, cell in ((words_column, words), (tags_column, tags)):
-        if not isinstance(cell, list) or not cell or not all(isinstance(item, str) for item in cell):
-            return f"{name} is not a list of text"
-        for item in cell:
-            if item.split() != [item]:
-                return f"{name} has {item[:40]!r}, which is empty or has white space in it"
-    if len(words) != len(tags):
-        return f"{len(words)} {words_column}, but {len(tags)} {tags_column}"
-    return None
+def _items(cell: Any, name: str) -> tuple[str, ...]:
+    """The words or the tags of one row. Raises `CellFault`, which says what they are instead."""
+    if not isinstance(cell, list) or not cell:
+        raise CellFault(f"{name} is not a list of text")
+    found = []
+    for item in cell:
+        if isinstance(item, list | dict) or item is None:
+            raise CellFault(f"{name} is not a list of text: {'null' if item is None else kind_of(item)} is in it")
+        try:
+            text = text_of_cell(item)
+        except CellFault as fault:
+            raise CellFault(f"{name} has {fault}") from fault
+        if text.split() != [item if isinstance(item, str) else text]:
+            raise CellFault(f"{name} has {text[:40]!r}, which is empty or has white space in it")
+        found.append(text)
+    return tuple(found)
 
 
-def _of_columns(text: str, faults: list[str]) -> Iterator[tuple[str, Tagged]]:
+def _of_columns(text: str, faults: Faults) -> Iterator[tuple[str, Tagged]]:
     words: list[str] = []
     tags: list[str] = []
     start, columns = 1, 0
@@ -90,7 +99,7 @@ def _of_columns(text: str, faults: list[str]) -> Iterator[tuple[str, Tagged]]:
         cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
         columns = columns or len(cells)
         if fault := _column_fault(cells, columns):
-            faults.append(f"line {number}: {fault}")
+            faults.add(f"line {number}", fault, REMEDY)
             continue
         start = start if words else number
         words.append(cells[0])

@@ -109,8 +109,8 @@ def fingerprint(data: Data, task: TaskSettings) -> str:
     return digest.hexdigest()
 
 
-def load_texts(data: Data, task: TaskSettings) -> Texts:
-    """Read, split and check the examples.
+def load_texts(data: Data, task: TaskSettings, *, told: readers.Told | None = None) -> Texts:
+    """Read, split and check the examples; `told` hears how many rows of a file are read, and how many there are.
 
     Raises `BadDataError` for a column that is not there, a cell that is not what it should be, a label outside those
     configured, an empty part, or a text in two parts.
@@ -122,9 +122,9 @@ def load_texts(data: Data, task: TaskSettings) -> Texts:
     elif data.builtin:
         texts = _builtin_search()
     elif data.file:
-        texts = _split(_examples(data, task, data.file), data.split)
+        texts = _split(_examples(data, task, data.file, told), data.split)
     else:
-        texts = _joined({name: _examples(data, task, getattr(data, name)) for name in PARTS})
+        texts = _joined({name: _examples(data, task, getattr(data, name), told) for name in PARTS})
     texts = replace(texts, configured=task.labels)
     _check(texts, task)
     known = {text for part in (texts.train, texts.validation, texts.test) for text in _texts_of(part)}
@@ -190,17 +190,18 @@ def _joined(parts: Mapping[Part, Sequence[Example]]) -> Texts:
     return Texts(train=tuple(parts["train"]), validation=tuple(parts["validation"]), test=tuple(parts["test"]))
 
 
-def _examples(data: Data, task: TaskSettings, path: Path | None) -> tuple[Example, ...]:
+def _examples(data: Data, task: TaskSettings, path: Path | None, told: readers.Told | None) -> tuple[Example, ...]:
     if path is None:
         return ()
     columns = data.columns
     if task.kind == "token-classification":
-        sentences = read_tagged(path, words=columns.words, tags=columns.tags, labels=task.labels)
+        sentences = read_tagged(path, words=columns.words, tags=columns.tags, labels=task.labels, told=told)
         return tuple(_in_words(each) for each in sentences)
     named = {field: getattr(columns, field) for field in COLUMNS[task.kind]}
     wanted = {field: column for field, column in named.items() if column is not None}
     numbers = ("value",) if "value" in wanted else ()
-    return tuple(Example(**row) for row in readers.read_rows(path, wanted, numbers=numbers, labels=task.labels))
+    rows = readers.read_rows(path, wanted, numbers=numbers, labels=task.labels, separator=data.separator, told=told)
+    return tuple(Example(**row) for row in rows)
 
 
 def _in_words(tagged: Tagged, *, title: str = "") -> Example:

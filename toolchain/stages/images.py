@@ -37,7 +37,7 @@ from toolchain.models.transformer import LINEARS
 from toolchain.recipe import Distill
 from toolchain.stages.plan import IMAGES, Done, Plan, image_model_of, images_of, scaled, scaling_of, shares, stage
 from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of
-from toolchain.stages.teacher import ends_by_validation, lesson_of
+from toolchain.stages.teacher import ends_by_validation, lesson_of, reading
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.scores import Score
 
@@ -51,11 +51,12 @@ def read_images(plan: Plan) -> Done:
     """Read, resize, split and check the images."""
 
     def make(folder: Path) -> Mapping[str, Any]:
-        images = data.load_images(plan.recipe.data, plan.recipe.task)
+        images = data.load_images(plan.recipe.data, plan.recipe.task, told=reading(plan))
         images.save(folder / IMAGES)
         counts = {part: len(getattr(images, part)) for part in ("train", "validation", "test", "extra")}
         height, width, count = images.train.pixels.shape[1:]
-        return {"examples": counts, "height": height, "width": width, "channels": count}
+        parts = {part: folder.name for part, folder in data.parts_of(plan.recipe.data, plan.recipe.task).items()}
+        return {"examples": counts, "height": height, "width": width, "channels": count, "parts": parts}
 
     fingerprint = data.fingerprint(plan.recipe.data, plan.recipe.task)
     return stage(plan, "images", {}, {"data": fingerprint}, make, code=MODEL_CODE)

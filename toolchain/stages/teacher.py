@@ -39,7 +39,7 @@ def read_texts(plan: Plan) -> Done:
     """Read, split and check the examples."""
 
     def make(folder: Path) -> Mapping[str, Any]:
-        texts = data.load_texts(plan.recipe.data, plan.recipe.task)
+        texts = data.load_texts(plan.recipe.data, plan.recipe.task, told=reading(plan))
         texts.save(folder / "texts.json")
         counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
         return {"examples": counts, "labelled_digest": texts.labelled_digest}
@@ -47,6 +47,11 @@ def read_texts(plan: Plan) -> Done:
     return stage(
         plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, code=MODEL_CODE
     )
+
+
+def reading(plan: Plan) -> Callable[[float, float], None]:
+    """A listener to the reading of files that passes its progress on."""
+    return lambda done, total: plan.progress.update(done, total, f"{done:,.0f} of {total:,.0f} read")
 
 
 def load_teacher(plan: Plan, texts: Done) -> Done:
