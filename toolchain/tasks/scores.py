@@ -6,7 +6,7 @@ Running models is the caller's business, so that the same score judges PyTorch, 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from toolchain.errors import BadDataError
 from toolchain.tasks.fidelity import rank_correlation
 
 LABELS_SHOWN = 5
+QUERIES_AT_ONCE = 4096
 OUTSIDE = "O"  # the tag of a word that is part of nothing
 
 
@@ -52,11 +53,14 @@ class SearchScore:
 
     def of(self, outputs: Tensor) -> float:
         """Embeddings of the queries, then of the candidates → the score."""
-        return self.of_similarities(self._similarities(outputs))
+        return float((1.0 / self.ranks(outputs)).mean())
 
-    def of_similarities(self, similarities: Tensor) -> float:
-        """(queries, candidates) → the score; candidates as similar as the right one count half a rank each."""
-        return float((1.0 / self._ranks(similarities)).mean())
+    def of_similarities(self, rows: Callable[[slice], Tensor]) -> float:
+        """The score, of `rows`: a slice of the queries → their similarities, (queries of the slice, candidates).
+
+        Candidates as similar as the right one count half a rank each.
+        """
+        return float((1.0 / self._ranks(rows)).mean())
 
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The share of queries whose right answer is among the first 1 and 10."""
@@ -65,18 +69,24 @@ class SearchScore:
 
     def ranks(self, outputs: Tensor) -> Tensor:
         """Embeddings as `of` takes them → each query's rank of its right answer, (queries,), 1 where it is first."""
-        return self._ranks(self._similarities(outputs))
-
-    def _similarities(self, outputs: Tensor) -> Tensor:
         vectors = torch.nn.functional.normalize(outputs.float(), dim=-1)
-        return vectors[: len(self.queries)] @ vectors[len(self.queries) :].T
+        queries, candidates = vectors[: len(self.queries)], vectors[len(self.queries) :]
+        return self._ranks(lambda part: queries[part] @ candidates.T)
 
-    def _ranks(self, similarities: Tensor) -> Tensor:
-        similarities = similarities.nan_to_num(nan=-math.inf)  # a comparison with "not a number" would rank it first
-        right = similarities.gather(1, self.right[:, None])
-        above = (similarities > right).sum(dim=1)
-        level = (similarities == right).sum(dim=1) - 1
-        return 1.0 + above + level / 2
+    def _ranks(self, rows: Callable[[slice], Tensor]) -> Tensor:
+        """A part of the queries at a time: all similarities of 60,000 pairs would take 14 GB."""
+        starts = range(0, len(self.queries), QUERIES_AT_ONCE)
+        parts = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
+        return torch.cat([_ranks(rows(part), self.right[part]) for part in parts])
+
+
+def _ranks(similarities: Tensor, right: Tensor) -> Tensor:
+    """(queries, candidates), and each query's right candidate → its rank."""
+    similarities = similarities.nan_to_num(nan=-math.inf)  # a comparison with "not a number" would rank it first
+    wanted = similarities.gather(1, right[:, None])
+    above = (similarities > wanted).sum(dim=1)
+    level = (similarities == wanted).sum(dim=1) - 1
+    return 1.0 + above + level / 2
 
 
 class LabelScore:
