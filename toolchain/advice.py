@@ -21,6 +21,7 @@ from toolchain.hardware.pricing import Precision, Prediction, Prices, Roofline, 
 from toolchain.hardware.smaller import around_layers, layers_of, with_fewer_neurons
 from toolchain.prediction import Predicted, Subject, peak_memory, predictions, subject_of
 from toolchain.profiles import Profile
+from toolchain.recipe import LEAST_LENGTH
 
 MADE_INT8: frozenset[Kind] = frozenset({"linear", "convolution", "depthwise"})
 WORTH_TELLING = 0.02  # of the latency; what buys less is no advice
@@ -221,7 +222,9 @@ class _Case:
                 self._priced(length=self.length),
                 "some kilobytes of the file",
             )
-        half = max(self.length // 2, 2)
+        half = max(self.length // 2, LEAST_LENGTH)  # less no recipe may set
+        if half >= self.length:
+            return
         yield self._change(
             f"texts of {half} tokens instead of {self.length}",
             f"shorten what you give it, or set task.max_length = {half}",

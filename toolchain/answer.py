@@ -23,6 +23,7 @@ from toolchain.models.image import with_channels
 from toolchain.models.inputs import first_places
 from toolchain.models.tokenizer import Encoded, TextTokenizer
 from toolchain.tasks.search_index import SearchIndex
+from toolchain.untrusted import is_unicode
 
 
 def answer(
@@ -43,6 +44,8 @@ def answer_of(
     else:
         if not given.strip():
             raise InputError("the input is empty; give a text with --input")
+        if not is_unicode(given):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
+            raise InputError("the input is no Unicode text; give --input in UTF-8, as the terminal's locale should be")
         tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
         (row,) = tokenizer.encode_any([given.split()] if task.tags else [given])
         inputs = [row.ids]

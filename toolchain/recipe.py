@@ -54,6 +54,7 @@ DATA_SUFFIXES = tuple(dict.fromkeys((*TABLE_SUFFIXES, *TAGGED_SUFFIXES)))
 INT4_RUNTIMES = ("executorch", "litert")  # those with fast kernels for such weights
 FLOAT16_RUNTIMES = ("executorch", "litert")  # those that compute in it where the core does
 ONE_AT_A_TIME = "onnx"  # the runtime whose file takes no batch
+LEAST_LENGTH = 8  # tokens of a text
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 DEFAULT_DISTILL_MINUTES = 5.0
 LARGEST_IMAGE_SIDE = 4096
@@ -179,7 +180,7 @@ class TaskSettings(_Section):
     """
 
     kind: TaskKind
-    max_length: Annotated[int, Field(ge=8, le=512)] = 128
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 128
     labels: Annotated[tuple[Text, ...], AfterValidator(_each_once)] = ()
     image_size: ImageSize = None
 
@@ -369,7 +370,7 @@ class Finish(_Section):
     """
 
     minutes: Amount
-    max_length: Annotated[int, Field(ge=8, le=512)] = 512
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 512
     tokens: Count | None = None
     learning_rate: Amount | None = None
     output_weight: Weight | None = None
@@ -399,7 +400,7 @@ class Distill(_Section):
     enabled: bool = True
     fresh: bool = False
     projection: bool = False
-    max_length: Annotated[int, Field(ge=8, le=512)] = 64
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 64
     rest: bool = False
     augment: Annotated[int, Field(ge=0, le=100)] = 0
     minutes: Amount | None = None

@@ -95,6 +95,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; standard output and standard error are the only effects."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    output.fall_back_to_escapes()
     with _ended_by_terminate():
         try:
             status = typer.main.get_command(app).main(given, prog_name="edgewright", standalone_mode=False)

@@ -4,6 +4,7 @@ In:  JSON documents, renderables of `report`, errors.
 Out: text on the two streams. What a table shows is `report`'s concern.
 """
 
+import io
 import json
 import os
 import re
@@ -18,6 +19,13 @@ from toolchain.plain import STEERING, one_line, unsteering
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+def fall_back_to_escapes() -> None:
+    """Let what a stream's encoding has no sign for be written as an escape, `\\xe9`, rather than be an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def emit(document: Mapping[str, Any]) -> None:
