@@ -45,7 +45,7 @@ def answer_of(
         if not given.strip():
             raise InputError("the input is empty; give a text with --input")
         if not is_unicode(given):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
-            raise InputError("the input is no Unicode text; give --input in UTF-8, as the terminal's locale should be")
+            raise InputError("the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)")
         tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
         (row,) = tokenizer.encode_any([given.split()] if task.tags else [given])
         inputs = [row.ids]

@@ -46,6 +46,7 @@ from toolchain.reachable import require_reachable
 from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
+from toolchain.report.notes import notes_of
 from toolchain.stages import Done, ImageSide, Plan, Side, TextSide
 from toolchain.tasks.attribution import PACKAGES as EXPLAINING
 from toolchain.tasks.kinds import Regression
@@ -77,6 +78,7 @@ class BuildResult:
             "int8": [row.document() for row in int8_of(manifest)],
             "precision": precision_of(manifest),
             **compression_of(manifest).summary(),
+            "notes": list(notes_of(manifest)),
             "budget": self.verdict.summary(),
         }
 

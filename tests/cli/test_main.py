@@ -120,6 +120,17 @@ def test_a_missed_budget_ends_with_1_and_says_which_stage_fell_short(
     assert "Budget missed: artifact_mb is 5.4 MB, 8 % over" in capfd.readouterr().out
 
 
+def test_what_the_stages_want_known_stands_before_the_budget(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    summary = {**build_document(), "notes": ["3 texts stand in the data with different answers"], "budget": {}}
+    result = Result(Verdict(met=True), summary)
+    stand_in(monkeypatch, "pipeline", lambda *_, **__: result)
+    assert main([*BUILD, str(tmp_path / "out")]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "Mind: 3 texts stand in the data with different answers Budget met." in said
+
+
 def test_with_json_only_the_document_is_on_standard_output(
     builds: Callable[[Any], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

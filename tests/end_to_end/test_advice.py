@@ -1,12 +1,16 @@
 """Advice on a real small bundle, its roof, what `bench` learns, and a budget that is out of reach."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from toolchain.cli.main import main
 from toolchain.places import data_dir
+from toolchain.recipe import TaskSettings
 
 pytestmark = pytest.mark.slow
 
@@ -116,3 +120,30 @@ def test_a_budget_that_is_out_of_reach_is_refused_before_anything_is_taught(
     hard.write_text(hard.read_text(encoding="utf-8").replace("latency_ms = 0.0001", f"latency_ms = {nearest}"))
     assert main([*line, "--even-if-unreachable"]) in (0, 1)
     assert place.is_dir()
+
+
+@pytest.mark.parametrize("length", [4, 8, 9, 12, 16, 24])
+def test_every_length_that_is_advised_may_be_set(bundle: Path, capsys: pytest.CaptureFixture[str], length: int) -> None:
+    for found in advice(bundle, capsys, "--profile", "raspberry-pi-4", "--length", str(length)):
+        changes: list[dict[str, str]] = found["changes"]  # type: ignore[assignment]
+        told = [change["how"] for change in changes if "task.max_length = " in change["how"]]
+        advised = [int(how.rpartition("= ")[2]) for how in told]
+        assert advised == ([max(length // 2, 8)] if length > 8 else [])
+        assert all(TaskSettings(kind="embedding", max_length=each).max_length < length for each in advised)
+
+
+def test_advice_and_answers_are_written_in_a_c_locale(bundle: Path) -> None:
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for line in (
+        ("advise", str(bundle), "--profile", "raspberry-pi-4"),
+        ("advise", str(bundle), "--profile", "raspberry-pi-4", "--json"),
+        ("run", str(bundle), "--input", "the old tree"),
+        ("run", str(bundle), "--input", "the old tree", "--json"),
+        ("predict", str(bundle), "--profile", "raspberry-pi-4"),
+    ):
+        command = [sys.executable, "-m", "toolchain.cli.main", *line]
+        done = subprocess.run(command, env=plain, capture_output=True, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+        said = done.stdout.decode("ascii")
+        if "--json" in line:
+            json.loads(said)

@@ -185,6 +185,14 @@ def test_hostile_names_are_text_wherever_they_stand() -> None:
         assert "<img" not in script  # plotly would read it as HTML in a label
 
 
+def test_what_the_stages_want_known_is_told_as_text() -> None:
+    made = [*whole_build(), {**SENSITIVITY, "name": "images", "findings": {"notes": [f"3 texts stand {HOSTILE}", 4]}}]
+    shown = Page(page.page(manifest(made), []))
+    assert f"Mind 3 texts stand {HOSTILE}" in shown.text
+    assert "Mind" not in Page(page.page(manifest(whole_build()), [])).text
+    assert "3 texts stand" in page.markdown(manifest(made), [])
+
+
 def test_a_missed_budget_stands_at_the_top_with_its_sentences() -> None:
     document = built().model_dump(mode="json")
     document["verdict"] = {"met": False, "missed": [{"sentence": "artifact_mb is 5.4 MB"}], "undecided": ["latency_ms"]}

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from toolchain.data import readers
+from toolchain.data.agreement import Agreement, Row, agreement_of
 from toolchain.data.image_files import ImageFile, decode, labelled_files, plain_files, resized
 from toolchain.data.part_folders import part_folders
 from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of
@@ -61,6 +62,11 @@ class Images:
         return self.configured or tuple(sorted(set(self.train.labels)))
 
     @property
+    def agreement(self) -> Agreement:
+        """Whether equal images have equal labels, and stand in one part alone."""
+        return agreement_of({name: _as_rows(getattr(self, name)) for name in PARTS})
+
+    @property
     def training_pixels(self) -> NDArray[np.uint8]:
         """All images a student may see: of the training part, then the extra ones."""
         return np.concatenate([self.train.pixels, self.extra.pixels])
@@ -84,6 +90,14 @@ class Images:
                 for name, said in words.items()
             }
         return cls(**parts, configured=tuple(json.loads(stated["configured"])))
+
+
+def _as_rows(part: ImagePart) -> list[Row]:
+    """By their pixels."""
+    return [
+        Row(key=hashlib.sha256(pixels.tobytes()).digest(), answer=label, name=name)
+        for pixels, label, name in zip(part.pixels, part.labels, part.names, strict=True)
+    ]
 
 
 _SAVED = (*PARTS, "extra")

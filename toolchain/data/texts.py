@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.data import docstrings, readers
+from toolchain.data.agreement import Agreement, Row, agreement_of
 from toolchain.data.augment import altered_copies
 from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
 from toolchain.data.tagged import Tagged, read_tagged
@@ -77,6 +78,12 @@ class Texts:
     def labels(self) -> tuple[str, ...]:
         """The labels or tags in the order of the model's classes: as configured, or the training part's, sorted."""
         return self.configured or tuple(sorted(_labels_of(self.train)))
+
+    @property
+    def agreement(self) -> Agreement:
+        """Whether equal texts have equal labels, values or tags, and stand in one part alone."""
+        parts = {name: getattr(self, name) for name in PARTS}
+        return agreement_of({name: [_as_row(example) for example in part] for name, part in parts.items()})
 
     @property
     def labelled_digest(self) -> str:
@@ -230,6 +237,13 @@ def _labels_of(examples: Iterable[Example]) -> set[str]:
     """Every label and every tag."""
     found = {example.label for example in examples if example.label is not None}
     return found | {tag for example in examples for tag in example.tags or ()}
+
+
+def _as_row(example: Example) -> Row:
+    """By its text; a pair is no answer but one of several that may be right."""
+    answers = (example.label, example.value, example.tags)
+    answer = next((answer for answer in answers if answer is not None), None)
+    return Row(key=example.text, answer=answer, name=example.text)
 
 
 def _example(row: dict[str, Any]) -> Example:

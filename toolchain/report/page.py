@@ -21,6 +21,7 @@ from toolchain.report.attributions import MODELS, Attribution, attributions_of
 from toolchain.report.compare import Measured
 from toolchain.report.compression import STUDENT_STAGES, Compression, compression_of
 from toolchain.report.int8 import int8_of, precision_of
+from toolchain.report.notes import notes_of
 from toolchain.report.terminal import CLOCK_NOTES
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ def _built(manifest: Manifest, compression: Compression, *, pictures: bool) -> I
     def drawn(*found: Figure | None) -> tuple[Figure, ...]:
         return tuple(each for each in found if each is not None)
 
+    if notes := notes_of(manifest):
+        yield Section(title="Mind", sentences=notes)
     yield Section(
         title="What was made",
         sentences=tuple(row.verdict for row in int8_of(manifest)),

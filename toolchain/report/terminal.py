@@ -39,7 +39,8 @@ def build_report(summary: Mapping[str, Any]) -> RenderableType:
     """What was built: models, artifacts, stages, what each won and lost, and the budget."""
     title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
     parts = (_models(summary), _artifacts(summary), _int8(summary), _stages(summary), compression_report(summary))
-    return Group(title, *parts, _verdict(summary["budget"]))
+    notes = (Text(f"Mind: {note}", style="yellow") for note in summary.get("notes") or ())
+    return Group(title, *parts, *notes, _verdict(summary["budget"]))
 
 
 def compression_report(summary: Mapping[str, Any]) -> RenderableType:

@@ -55,11 +55,21 @@ def read_images(plan: Plan) -> Done:
         images.save(folder / IMAGES)
         counts = {part: len(getattr(images, part)) for part in ("train", "validation", "test", "extra")}
         height, width, count = images.train.pixels.shape[1:]
-        parts = {part: folder.name for part, folder in data.parts_of(plan.recipe.data, plan.recipe.task).items()}
-        return {"examples": counts, "height": height, "width": width, "channels": count, "parts": parts}
+        parts = {str(part): folder.name for part, folder in data.parts_of(plan.recipe.data, plan.recipe.task).items()}
+        agreement = images.agreement
+        told = [f"{plan.recipe.data.folder} is taken as its parts: {_named(parts)}"] if parts else []
+        return {
+            **{"examples": counts, "height": height, "width": width, "channels": count, "parts": parts},
+            "agreement": agreement.document(),
+            "notes": [*told, *agreement.sentences("images")],
+        }
 
     fingerprint = data.fingerprint(plan.recipe.data, plan.recipe.task)
     return stage(plan, "images", {}, {"data": fingerprint}, make, code=MODEL_CODE)
+
+
+def _named(parts: Mapping[str, str]) -> str:
+    return ", ".join(f"{folder} ({part})" for part, folder in parts.items())
 
 
 def load_image_teacher(plan: Plan, images: Done) -> Done:

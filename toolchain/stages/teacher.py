@@ -42,7 +42,13 @@ def read_texts(plan: Plan) -> Done:
         texts = data.load_texts(plan.recipe.data, plan.recipe.task, told=reading(plan))
         texts.save(folder / "texts.json")
         counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
-        return {"examples": counts, "labelled_digest": texts.labelled_digest}
+        agreement = texts.agreement
+        return {
+            "examples": counts,
+            "labelled_digest": texts.labelled_digest,
+            "agreement": agreement.document(),
+            "notes": list(agreement.sentences("texts")),
+        }
 
     return stage(
         plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, code=MODEL_CODE
