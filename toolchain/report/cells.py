@@ -8,23 +8,74 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 NOTHING = "–"
+WIDEST = 10_000  # cells, of a console on which no table is squeezed
+
+
+class Reflowing(Table):
+    """A table that tells its rows one under another where a console is too narrow for its columns.
+
+    Squeezed into fewer cells than its longest words have, a table would break them in the middle.
+    """
+
+    @override
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.update_width(WIDEST)  # for a narrow console rich tells no more than that
+        least = self.__rich_measure__(console, wide).minimum
+        if least <= options.max_width:
+            self._give_widths(console, wide, spare=options.max_width - least)
+            yield from super().__rich_console__(console, options)
+            return
+        heads = [column.header for column in self.columns]
+        for first, *others in zip(*(column.cells for column in self.columns), strict=True):
+            yield first
+            named = _names_and_values()
+            for head, cell in zip(heads[1:], others, strict=True):
+                if not str(cell):
+                    continue
+                named.add_row(Text(str(head), style="dim"), cell)
+            yield Padding(named, (0, 0, 0, 2))
+
+    def _give_widths(self, console: Console, wide: ConsoleOptions, *, spare: int) -> None:
+        """Each column its longest word, and of the cells that are to spare what it wants more, in proportion."""
+        ranges = [
+            [Measurement.get(console, wide, cell) for cell in (column.header, *column.cells)] for column in self.columns
+        ]
+        least = [
+            max(each.maximum if column.no_wrap else each.minimum for each in cells)
+            for column, cells in zip(self.columns, ranges, strict=True)
+        ]
+        wanted = [max(each.maximum for each in cells) - width for cells, width in zip(ranges, least, strict=True)]
+        share = min(1.0, spare / max(1, sum(wanted)))
+        for column, width, more in zip(self.columns, least, wanted, strict=True):
+            column.width = width + int(share * more)
+
+
+def _names_and_values() -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def facts(*rows: tuple[str, str]) -> Table:
     """Names and values under one another."""
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = _names_and_values()
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value))
     return table
 
 
 def table(*heads: str, numbers_from: int | None = None) -> Table:
-    """An empty table; columns of numbers stand at the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """An empty table; columns of numbers stand at the right, and a console that is too narrow has rows as lists."""
+    table = Reflowing(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, head in enumerate(heads):
         right = numbers_from is not None and index >= numbers_from
         table.add_column(Text(head), justify="right" if right else "left", overflow="fold", no_wrap=index == 0)
