@@ -39,6 +39,13 @@ def padded(texts: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
+def mask_of(ids: Tensor) -> Tensor:
+    """ids (…, length) filled up with 0 → float32 of ones up to each text's last token, and zeros."""
+    places = torch.arange(1, ids.shape[-1] + 1, device=ids.device).to(torch.float32)
+    last = ((ids != 0).to(torch.float32) * places).amax(dim=-1, keepdim=True)
+    return (places <= last).to(torch.float32)
+
+
 def over_batches(
     texts: Sequence[Encoded], tokens: int = INFERENCE_BATCH_TOKENS
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
@@ -78,8 +85,9 @@ def fast_arithmetic() -> torch.autocast:
 class TextModule(nn.Module):
     """What is exported: token ids of one text, (1, length), to its output, (1, outputs); or of several at once.
 
-    With `padded`, ids of 0 are padding and change nothing; without, one text is given at its own length and no mask
-    is computed at all. Of several, ids of 0 always are. Of the last layer no more is computed than the head reads.
+    With `padded`, ids of 0 behind the last other id are padding and change nothing; without, one text is given at its
+    own length and no mask is computed at all. Of several, they always are. A 0 before it is a padding token that the
+    text itself spells, and counts as any other. Of the last layer no more is computed than the head reads.
     """
 
     def __init__(self, model: TransformerModel, *, padded: bool) -> None:
@@ -89,9 +97,9 @@ class TextModule(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """(texts, length) integers → (texts, outputs)."""
         if ids.shape[0] > 1:
-            outputs: Tensor = self.model(ids, (ids != 0).to(torch.float32))
+            outputs: Tensor = self.model(ids, mask_of(ids))
             return outputs
         text = ids[0]  # without a batch fewer operators leave the delegate
-        mask = (text != 0).to(torch.float32) if self.padded else None
+        mask = mask_of(text) if self.padded else None
         output: Tensor = self.model(text, mask)
         return output[None]
