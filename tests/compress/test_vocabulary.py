@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import tiny, tiny_bpe
+from tests import tiny, tiny_bpe, tiny_unigram
 from toolchain.compress.vocabulary import Trimmed, affected, trim, whole
 from toolchain.data.docstrings import standard_library
 from toolchain.errors import BadDataError, InputError
@@ -244,3 +244,56 @@ def test_the_smaller_byte_level_tokenizer_comes_back_and_transformers_reads_it(t
     assert theirs == [list(row.ids) for row in small.encode(texts)]
     assert small.vocabulary["<pad>"] == trimmed_bpe(600).kept[0] == 0
     assert 0 < affected(tiny_bpe.tokenizer(), trimmed_bpe(600), texts) < 1
+
+
+EUROPEAN = [text for text in tiny_unigram.SENTENCES if text.isascii() or "ö" in text or "é" in text]
+
+
+@cache
+def trimmed_unigram(size: int | None) -> Trimmed:
+    return trim(tiny_unigram.tokenizer(), [*EUROPEAN, *tiny.sentences(40)], size=size)
+
+
+@pytest.mark.parametrize("size", [None, 260])
+def test_texts_of_a_unigram_model_whose_pieces_are_kept_are_split_as_before(size: int | None) -> None:
+    texts = [*tiny_unigram.SENTENCES, *tiny_unigram.STRANGE, *tiny.sentences(300, seed=1)]
+    assert check_same_or_spelt(tiny_unigram.tokenizer(), trimmed_unigram(size), texts) > (100 if size is None else 5)
+    assert len(trimmed_unigram(size).kept) <= (size or 400)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(" ".join(tiny_unigram.SENTENCES).split()) | st.text(max_size=8), max_size=12))
+def test_any_text_of_a_unigram_model_whose_pieces_are_kept_is_split_as_before(words: list[str]) -> None:
+    check_same_or_spelt(
+        tiny_unigram.tokenizer(), trimmed_unigram(260), [" ".join(words).encode("utf-8", "ignore").decode()]
+    )
+
+
+def test_scores_the_unknown_and_the_letters_of_the_scripts_that_are_used_stay() -> None:
+    """No letter of Latin or Greek is lost by texts that use few of them; Cyrillic and Chinese, which none uses, are."""
+    before = tiny_unigram.tokenizer()
+    after = trim(before, ["the rain", "ά"], size=None)
+    small = after.tokenizer
+    assert small.scores == {piece: before.scores[piece] for piece in small.vocabulary}  # type: ignore[index]
+    assert min(small.scores.values()) == min(before.scores.values())  # type: ignore[union-attr]
+    single = {piece for piece in before.vocabulary if len(piece) == 1}
+    assert {"ö", "é", "ι", "z", "▁", "."} & single <= set(small.vocabulary)
+    assert not {"ж", "д", "人"} & set(small.vocabulary)
+    for text in ("Würde", "ίσοι", "a zebra, quite new"):
+        assert small.unknown_id not in small.encode([text])[0].ids or before.unknown_id in before.encode([text])[0].ids
+
+
+def test_a_vocabulary_of_a_quarter_of_a_million_pieces_is_trimmed_in_seconds() -> None:
+    import time
+
+    definition = json.loads(tiny_unigram.definition())
+    vocabulary = definition["model"]["vocab"]
+    mask = vocabulary.pop()
+    vocabulary += [[f"▁w{number}", -9.0 - number / 1e5] for number in range(250_000)]
+    definition["added_tokens"][-1]["id"] = len(vocabulary)
+    vocabulary.append(mask)
+    tokenizer, _ = TextTokenizer.from_definition(json.dumps(definition), max_length=32)
+    started = time.process_time()
+    after = trim(tokenizer, [f"rain w{number} snow" for number in range(2_000)], size=4_000)
+    assert time.process_time() - started < 20
+    assert len(after.kept) <= 4_000

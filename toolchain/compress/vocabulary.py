@@ -3,19 +3,24 @@
 In:  a tokenizer, the texts the task will see, and how many pieces may stay or how many tokens must stay one piece.
 Out: the ids that stay and the tokenizer over them: its id i is the old id `kept[i]`.
 Special tokens and single characters (byte-level BPE: the 256 bytes) always stay, so that every word still splits into
-known pieces; a text whose pieces all stay is split as before.
+known pieces; a text whose pieces all stay is split as before. Of a vocabulary of many languages the characters stay
+that these texts' scripts have: one that no text is written in costs its letters, too.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import islice
+from unicodedata import name as character_name
 
 from toolchain.errors import BadDataError, InputError
 from toolchain.models.tokenizer import Texts, TextTokenizer, byte_symbols
 
 CHUNK = 4096
+BYTE = re.compile("<0x[0-9A-F]{2}>")
+ALPHABET = 1_000  # characters; a script of more (Chinese, Hangul syllables) has those stay that the texts use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,7 @@ def trim(tokenizer: TextTokenizer, texts: Texts, *, size: int | None = None, cov
         raise InputError(f"stages.vocabulary.coverage is {coverage:g}; give a share above 0 and not above 1")
     counts = tokenizer.counts(texts)
     _check_known(tokenizer, counts)
-    required = frozenset(tokenizer.special_ids | _characters(tokenizer, counts))
+    required = frozenset(tokenizer.special_ids | _characters(tokenizer, counts) | _least_likely(tokenizer))
     limit = len(tokenizer.vocabulary) if size is None else size
     if limit < len(required):
         what = "single characters" if tokenizer.merges is None else "bytes"
@@ -99,13 +104,36 @@ def _share(counts: Counter[int], kept: set[int]) -> float:
 
 
 def _characters(tokenizer: TextTokenizer, used: Mapping[int, int]) -> set[int]:
-    """Single characters in both their forms: all of ASCII, and any other that the texts use; for BPE all bytes."""
+    """Single characters in both their forms: all of ASCII, and any other that the texts use; for BPE all bytes.
+
+    Of a Unigram model all of each script that the texts use, unless it has more than `ALPHABET`; and its bytes, if it
+    has any.
+    """
     if tokenizer.merges is not None:
         symbols = byte_symbols()
         return {token for piece, token in tokenizer.vocabulary.items() if piece in symbols}
-    bares = {token: piece.removeprefix(tokenizer.continuation) for piece, token in tokenizer.vocabulary.items()}
+    mark, spaced = tokenizer.continuation, tokenizer.beginning
+    bares = {token: piece.removeprefix(mark) for piece, token in tokenizer.vocabulary.items()}
     seen = {character for token in used for character in bares[token]}  # also those inside a longer piece that may go
-    return {token for token, bare in bares.items() if len(bare) == 1 and (bare.isascii() or bare in seen)}
+    single = {token: bare for token, bare in bares.items() if len(bare) == 1}
+    if spaced:
+        seen |= _alphabets(single.values(), seen)
+    kept = {token for token, bare in single.items() if bare.isascii() or bare in seen or bare == spaced}
+    return kept | {token for token, bare in bares.items() if spaced and BYTE.fullmatch(bare)}
+
+
+def _alphabets(known: Iterable[str], seen: set[str]) -> set[str]:
+    """The known characters of each script that some are seen of; scripts by the first word of a character's name."""
+    scripts: dict[str, set[str]] = {}
+    for character in known:
+        scripts.setdefault(character_name(character, "").partition(" ")[0], set()).add(character)
+    return {each for script in scripts.values() if len(script) <= ALPHABET and script & seen for each in script}
+
+
+def _least_likely(tokenizer: TextTokenizer) -> set[int]:
+    """The least likely piece of a Unigram model: what the unknown costs is counted from it, and is to stay so."""
+    scores = tokenizer.scores
+    return {tokenizer.vocabulary[min(scores, key=scores.__getitem__)]} if scores else set()
 
 
 def _needs(tokenizer: TextTokenizer, counts: Counter[int], required: frozenset[int]) -> dict[int, frozenset[int]]:

@@ -1,7 +1,9 @@
 """Text to token ids, and which word each token belongs to.
 
-In:  a Hugging Face `tokenizer.json`: WordPiece as BERT has it, or byte-level BPE as RoBERTa has it.
-Out: `Encoded` texts, cut at a maximum length; padding is token 0, for everything downstream masks id 0.
+In:  a Hugging Face `tokenizer.json`: WordPiece as BERT has it, byte-level BPE as RoBERTa has it, or a Unigram model as
+     SentencePiece trains it (XLM-RoBERTa, ALBERT, DeBERTa).
+Out: `Encoded` texts, cut at a maximum length; padding is token 0, for everything downstream fills up with id 0. A
+     special token that a text spells is that token, as transformers has it.
 Which pieces a smaller vocabulary keeps is `compress.vocabulary`'s decision.
 """
 
@@ -11,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -20,7 +23,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from toolchain.errors import BadModelError, UnsupportedModelError
 
 PADDING_TOKENS = ("[PAD]", "<pad>")
-SUPPORTED = ("WordPiece (BERT's)", "byte-level BPE (RoBERTa's)")
+SUPPORTED = ("WordPiece (BERT's)", "byte-level BPE (RoBERTa's)", "Unigram (SentencePiece's)")
 NO_WORD = -1
 CHUNK = 4096
 LEAST_REST = 8  # tokens of what is left of a long text
@@ -46,7 +49,10 @@ class Encoded:
 
 
 class TextTokenizer:
-    """A WordPiece or byte-level BPE tokenizer whose padding id is 0, cutting texts at `max_length` tokens.
+    """A tokenizer of one of the `SUPPORTED` kinds whose padding id is 0, cutting texts at `max_length` tokens.
+
+    `definition` is the `tokenizer.json`, but for a Unigram model's pieces: `model.vocab` has their ids as that of the
+    other kinds, `model.scores` their scores, and `model.unk_token` the unknown piece.
 
     Raises `BadModelError`, which calls the definition `place`, when it is damaged; `UnsupportedModelError` for another
     kind, or when its padding is not token 0: `from_definition` renumbers such a one.
@@ -89,27 +95,27 @@ class TextTokenizer:
         _ready(checked, max_length, place)  # what is damaged is told before it is renumbered
         vocabulary: dict[str, int] = checked["model"]["vocab"]
         order = (vocabulary[first], *sorted(set(vocabulary.values()) - {vocabulary[first]}))
-        renumbered = checked if order == tuple(range(len(vocabulary))) else _over(checked, order)
+        renumbered = dict(checked) if order == tuple(range(len(vocabulary))) else _over(checked, order)
         usual = next((piece for piece in PADDING_TOKENS if piece in vocabulary), None)
         if renumbered.get("padding") or first != usual:  # nothing else tells the name to who reads the file
             renumbered["padding"] = _padding_section(first)
-        return cls(json.dumps(renumbered), max_length=max_length, place=place), order
+        return cls(_written(renumbered), max_length=max_length, place=place), order
 
     def cut_at(self, max_length: int) -> Self:
         """The same tokenizer, cutting texts at another length."""
-        return type(self)(json.dumps(self.definition), max_length=max_length, place=self.place)
+        return type(self)(_written(self.definition), max_length=max_length, place=self.place)
 
     def over(self, kept: Sequence[int]) -> Self:
         """The tokenizer that has only these pieces: its id i is this one's `kept[i]`.
 
-        Merges whose parents or result went are gone, the others stay in their order. `kept` holds padding first, and
-        all special tokens.
+        Merges whose parents or result went are gone, the others stay in their order; scores stay as they are. `kept`
+        holds padding first, and all special tokens.
         """
-        return type(self)(json.dumps(_over(self.definition, kept)), max_length=self.max_length, place=self.place)
+        return type(self)(_written(_over(self.definition, kept)), max_length=self.max_length, place=self.place)
 
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json` that any Hugging Face tool reads."""
-        path.write_text(json.dumps(self.definition, ensure_ascii=False), encoding="utf-8")
+        path.write_text(_written(self.definition, ensure_ascii=False), encoding="utf-8")
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -119,13 +125,26 @@ class TextTokenizer:
 
     @property
     def merges(self) -> tuple[tuple[str, str], ...] | None:
-        """The pairs of pieces that byte-level BPE joins, the earliest first; None for WordPiece."""
-        return None if self.definition["model"]["type"] == "WordPiece" else tuple(_merges(self.definition))
+        """The pairs of pieces that byte-level BPE joins, the earliest first; None for the other kinds."""
+        return tuple(_merges(self.definition)) if self.definition["model"]["type"] == "BPE" else None
+
+    @property
+    def scores(self) -> Mapping[str, float] | None:
+        """How likely each piece of a Unigram model is, as a logarithm; None for the other kinds."""
+        scores: Mapping[str, float] | None = self.definition["model"].get("scores")
+        return scores
 
     @property
     def continuation(self) -> str:
-        """What WordPiece writes before a piece that does not begin its word."""
+        """What WordPiece writes before a piece that does not begin its word; nothing for the other kinds."""
+        if self.definition["model"]["type"] != "WordPiece":
+            return ""
         return str(self.definition["model"].get("continuing_subword_prefix", "##"))
+
+    @property
+    def beginning(self) -> str:
+        """What a Unigram model reads in place of a space, and before a word; nothing for the other kinds."""
+        return "" if self.scores is None else _space(self.definition)
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -135,7 +154,7 @@ class TextTokenizer:
 
     @property
     def unknown_id(self) -> int | None:
-        """The id of a word that no known pieces spell; None for byte-level BPE, which spells everything."""
+        """The id of what no known pieces spell; None for byte-level BPE, which spells everything."""
         return self.vocabulary.get(self.definition["model"].get("unk_token"))
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
@@ -145,7 +164,7 @@ class TextTokenizer:
         endings such as "'t" are words of their own.
         """
         return [
-            Encoded(ids=tuple(encoding.ids), words=_word_numbers(encoding.word_ids))
+            _without_last_padding(Encoded(ids=tuple(encoding.ids), words=_word_numbers(encoding.word_ids)))
             for chunk in _chunks(texts)
             for encoding in self._tokenizer.encode_batch(chunk)
         ]
@@ -161,10 +180,12 @@ class TextTokenizer:
         if self._for_words is None:
             self._for_words = _ready(_with_spaces(self.definition), self.max_length, self.place)
         return [
-            Encoded(
-                ids=tuple(encoding.ids),
-                words=_word_numbers(encoding.word_ids),
-                given=tuple(NO_WORD if word is None else word for word in encoding.word_ids),
+            _without_last_padding(
+                Encoded(
+                    ids=tuple(encoding.ids),
+                    words=_word_numbers(encoding.word_ids),
+                    given=tuple(NO_WORD if word is None else word for word in encoding.word_ids),
+                )
             )
             for chunk in _chunks(texts)
             for encoding in self._for_words.encode_batch([list(words) for words in chunk], is_pretokenized=True)
@@ -220,6 +241,19 @@ def byte_symbols() -> frozenset[str]:
     return frozenset(ByteLevel.alphabet())
 
 
+def _without_last_padding(row: Encoded) -> Encoded:
+    """The same without padding tokens at its end, which a text spells and no special token follows.
+
+    A model that is given its text filled up could not tell these from what it is filled up with.
+    """
+    count = len(row.ids)
+    while count > 1 and row.ids[count - 1] == 0:
+        count -= 1
+    if count == len(row.ids):
+        return row
+    return Encoded(ids=row.ids[:count], words=row.words[:count], given=row.given[:count])
+
+
 def _checked(text: str, place: str) -> dict[str, Any]:
     """The definition with every added token in its vocabulary; tokenizers itself panics at some faults told here."""
     try:
@@ -233,6 +267,8 @@ def _checked(text: str, place: str) -> dict[str, Any]:
     if not isinstance(added, list):
         raise BadModelError(place, "its added_tokens are not a list")
     _check_kind(definition)
+    if model["type"] == "Unigram":
+        _name_pieces(model, place)
     vocabulary = model.get("vocab")
     if not (isinstance(vocabulary, dict) and vocabulary and all(type(token) is int for token in vocabulary.values())):
         raise BadModelError(place, "its model.vocab is not pieces with their ids")
@@ -243,14 +279,42 @@ def _checked(text: str, place: str) -> dict[str, Any]:
     if len(set(vocabulary.values())) < len(vocabulary) or min(vocabulary.values()) < 0:
         raise BadModelError(place, "two pieces of its vocabulary have the same id, or one is below 0")
     unknown = model.get("unk_token")
-    if not (unknown is None or isinstance(unknown, str)) or (
-        model["type"] == "WordPiece" and unknown not in vocabulary
-    ):
+    if not (unknown is None or isinstance(unknown, str)) or (model["type"] != "BPE" and unknown not in vocabulary):
         raise BadModelError(place, f"its unknown token {unknown!r} is not in its vocabulary")
     if model["type"] == "BPE":
         model["dropout"] = None  # for training the tokenizer's model: it would split a text otherwise each time
         _check_merges(definition, place)
     return definition
+
+
+def _name_pieces(model: dict[str, Any], place: str) -> None:
+    """Give a Unigram model the form of the others: pieces with their ids, and scores apart."""
+    try:
+        pieces = [(piece, float(score)) for piece, score in model["vocab"]]
+        unknown = pieces[model["unk_id"]][0]
+        if not all(isinstance(piece, str) and isfinite(score) for piece, score in pieces):
+            raise TypeError
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BadModelError(place, "its model is not pieces with their scores, one of them the unknown") from error
+    # Of a piece that is there twice the later counts, as in the library.
+    model["vocab"] = {piece: token for token, (piece, _) in enumerate(pieces)}
+    model["scores"], model["unk_token"] = dict(pieces), unknown
+
+
+def _written(definition: Mapping[str, Any], *, ensure_ascii: bool = True) -> str:
+    """The definition as a `tokenizer.json` has it, the pieces of a Unigram model in the order of their ids.
+
+    An added token that is none of its pieces has the score of the least likely one: what the unknown costs, which is
+    counted from the least, stays as it was.
+    """
+    model = definition["model"]
+    if model["type"] == "Unigram":
+        scores, vocabulary = model["scores"], model["vocab"]
+        least, order = min(scores.values()), sorted(vocabulary, key=vocabulary.__getitem__)
+        model = {name: value for name, value in model.items() if name not in ("scores", "unk_token")}
+        model["vocab"] = [[piece, scores.get(piece, least)] for piece in order]
+        model["unk_id"] = order.index(definition["model"]["unk_token"])
+    return json.dumps({**definition, "model": model}, ensure_ascii=ensure_ascii)
 
 
 def _check_kind(definition: Mapping[str, Any]) -> None:
@@ -263,7 +327,11 @@ def _check_kind(definition: Mapping[str, Any]) -> None:
             odd = " without a ByteLevel pre-tokenizer"
         elif model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
             odd = " that marks the beginning or end of words"
-    if odd or kind not in ("WordPiece", "BPE"):
+    if kind == "Unigram" and not any(
+        part.get("type") == "Metaspace" and part.get("split", True) for part in _pre_tokenizers(definition)
+    ):
+        odd = " without a Metaspace pre-tokenizer that parts words"
+    if odd or kind not in ("WordPiece", "BPE", "Unigram"):
         raise UnsupportedModelError(f"a tokenizer of type {kind}{odd}", supported=SUPPORTED)
 
 
@@ -290,9 +358,14 @@ def _pre_tokenizers(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [part for part in parts if isinstance(part, dict)]
 
 
+def _space(definition: Mapping[str, Any]) -> str:
+    """What a Unigram model has in place of a space."""
+    return str(next(part["replacement"] for part in _pre_tokenizers(definition) if part.get("type") == "Metaspace"))
+
+
 def _with_spaces(definition: dict[str, Any]) -> dict[str, Any]:
-    """The tokenizer that reads a space before each word it is given."""
-    if definition["model"]["type"] == "WordPiece":
+    """The tokenizer that reads a space before each word it is given; Unigram's pre-tokenizer does that itself."""
+    if definition["model"]["type"] != "BPE":
         return definition
     spaced = copy.deepcopy(definition)
     parts = _pre_tokenizers(spaced)
@@ -331,10 +404,13 @@ def _padding_section(piece: str) -> dict[str, Any]:
 
 
 def _over(definition: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    changed: dict[str, Any] = copy.deepcopy(dict(definition))
-    model = changed["model"]
+    changed: dict[str, Any] = copy.deepcopy({name: part for name, part in definition.items() if name != "model"})
+    changed["model"] = model = dict(definition["model"])
     pieces = {token: piece for piece, token in model["vocab"].items()}
     model["vocab"] = vocabulary = {pieces[old]: new for new, old in enumerate(kept)}
+    if model["type"] == "Unigram":
+        least = min(model["scores"].values())
+        model["scores"] = {piece: model["scores"].get(piece, least) for piece in vocabulary}
     if model["type"] == "BPE":
         model["merges"] = [
             [left, right]
@@ -362,7 +438,7 @@ def _renumber_around(processor: dict[str, Any], vocabulary: Mapping[str, int]) -
 
 def _ready(definition: Mapping[str, Any], max_length: int, place: str) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_str(json.dumps(definition))
+        tokenizer = Tokenizer.from_str(_written(definition))
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length)
     except Exception as error:  # tokenizers raises a bare Exception; all mean the same here
