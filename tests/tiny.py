@@ -102,7 +102,20 @@ def bert_folder() -> Path:
     return folder
 
 
-CLASSES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "electra": "Electra"}
+CLASSES = {
+    "bert": "Bert",
+    "roberta": "Roberta",
+    "distilbert": "DistilBert",
+    "electra": "Electra",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
+    "mpnet": "MPNet",
+    "albert": "Albert",
+    "modernbert": "ModernBert",
+    "deberta-v2": "DebertaV2",
+}
+OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet")  # a table of positions begins after the padding id, 1
+UNIGRAM = {"xlm-roberta": "XLMRoberta", "camembert": "XLMRoberta", "albert": "Albert", "deberta-v2": "DebertaV2"}
 IMAGE_CLASSES = {"vit": "ViT", "deit": "DeiT"}
 
 
@@ -119,8 +132,20 @@ def family_config(family: str, **changes: Any) -> Any:
     else:
         names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
         own = {name: sizes[name] for name in names}
-    if family == "roberta":  # its table begins after the padding id, 1
-        own |= {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1}
+    if family in OFFSET:
+        own |= {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1, "pad_token_id": 1}
+    if family == "mpnet":
+        del own["type_vocab_size"]
+    if family == "albert":  # two of its three layers share their weights
+        own |= {"max_position_embeddings": POSITIONS, "embedding_size": 16, "num_hidden_groups": 2}
+    if family == "modernbert":  # its first layer looks everywhere, the others nearby
+        tokens = {"pad": 0, "cls": 2, "bos": 2, "sep": 3, "eos": 3}
+        own |= {"max_position_embeddings": POSITIONS, "local_attention": 12}
+        own |= {f"{name}_token_id": token for name, token in tokens.items()}
+    if family == "deberta-v2":
+        own |= {"max_position_embeddings": POSITIONS, "relative_attention": True, "pos_att_type": "p2c|c2p"}
+        own |= {"position_buckets": 8, "share_att_key": True, "norm_rel_ebd": "layer_norm"}
+        own |= {"position_biased_input": False, "type_vocab_size": 0}
     if family == "electra":
         own |= {"max_position_embeddings": POSITIONS, "embedding_size": 16}
     if family in IMAGE_CLASSES:
@@ -145,14 +170,35 @@ def family_folder(place: Path, family: str, head: str = "Model", **changes: Any)
     """What `save_pretrained` writes of `family_model`, with a tokenizer of the family where it reads texts."""
     if family == "roberta":
         changes = {"vocab_size": byte_tokenizer().get_vocab_size(), **changes}
+    if family in UNIGRAM:
+        from tests import tiny_unigram
+
+        tiny_unigram.save(place, UNIGRAM[family])
+        count = len(tiny_unigram.tokenizer(UNIGRAM[family]).vocabulary)
+        changes = {"vocab_size": count, **changes}
     model = family_model(family, head, **changes)
     model.save_pretrained(place)
     if family == "roberta":
         byte_tokenizer().save(str(place / "tokenizer.json"))
+    elif family == "mpnet":
+        mpnet_tokenizer(place)
+    elif family in UNIGRAM:
+        pass  # it is there
     elif family in CLASSES:
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copyfile(bert_folder() / name, place / name)
     return place, model
+
+
+def mpnet_tokenizer(place: Path) -> None:
+    """WordPiece as MPNet has it, padding with id 1."""
+    from transformers import MPNetTokenizer
+
+    special = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+    own = [special.get(piece, piece) for piece in pieces()]
+    first = ["<s>", "<pad>", "</s>", "[UNK]"]
+    ordered = [*first, *(piece for piece in own if piece not in first)]
+    MPNetTokenizer(vocab={piece: token for token, piece in enumerate(ordered)}).save_pretrained(place)
 
 
 @cache

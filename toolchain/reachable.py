@@ -18,7 +18,6 @@ from toolchain.errors import InputError, UnreachableBudgetError
 from toolchain.hardware.calibrated import prices_for
 from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Prices, predict
-from toolchain.models.transformer import LayerShape
 from toolchain.profiles import Profile
 from toolchain.recipe import Recipe
 from toolchain.stages.planned import Planned, planned
@@ -142,6 +141,7 @@ def _least_vocabulary(recipe: Recipe) -> Recipe:
 
 def _smallest(plan: Planned, profile: Profile) -> Planned:
     width = max(each.head_width for each in plan.shape.layers)
-    fewest = LayerShape(heads=1, head_width=width, neurons=profile.preferences.int8_channel_multiple.value)
+    neurons = profile.preferences.int8_channel_multiple.value
+    fewest = plan.shape.layers[0].resized(heads=1, head_width=width, neurons=neurons)
     shape = replace(plan.shape, layers=(fewest,), vocabulary=min(FEWEST_PIECES, plan.shape.vocabulary))
     return plan.resized(shape)

@@ -9,7 +9,9 @@ import torch
 
 from tests import tiny
 from toolchain.errors import UnsupportedModelError
-from toolchain.models.encoder import Encoder, example_inputs, from_transformers
+from toolchain.models.encoder import Encoder, example_inputs
+from toolchain.models.families import TEXT
+from toolchain.models.loading import from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.text import TextModule, padded
 from toolchain.models.transformer import LayerCut, TransformerLayer
@@ -138,7 +140,7 @@ def test_fewer_positions_change_nothing_for_texts_that_fit() -> None:
     assert torch.equal(small(ids), tiny.encoder()(ids))
 
 
-TEXT_FAMILIES = ["bert", "roberta", "distilbert", "electra"]
+TEXT_FAMILIES = list(tiny.CLASSES)
 
 
 def both(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -173,7 +175,7 @@ def test_every_family_reads_texts_as_long_as_its_position_table(family: str) -> 
 def test_an_encoder_is_found_within_a_model_with_a_head(family: str, head: str) -> None:
     model = tiny.family_model(family, head)
     ids, mask = batch()
-    inner = from_transformers(getattr(model, family))
+    inner = from_transformers(getattr(model, TEXT[family].wrapped))
     assert torch.equal(from_transformers(model)(ids, mask), inner(ids, mask))
 
 
@@ -210,12 +212,11 @@ def test_every_family_exports_one_text_of_any_length_without_a_mask(family: str)
 @pytest.mark.parametrize(
     ("family", "said"),
     [
-        ("albert", r"type albert \(its layers share one set of weights, .* BertModel\) is not supported"),
-        ("xlm-roberta", r"its tokenizer is a Unigram model, .* take a multilingual BERT"),
-        ("camembert", r"its tokenizer is a Unigram model"),
+        ("deberta", r"type deberta \(its attention is DeBERTa's first form; take .*\) is not supported"),
+        ("xlm-roberta-xl", r"norms before its parts; take an XLM-RoBERTa"),
         (
             "gpt2",
-            r"type gpt2 is not supported; supported are bert, roberta, distilbert, electra, or, by model\.factory",
+            r"type gpt2 is not supported; supported are bert, roberta, xlm-roberta, .*, deberta-v2, or, by model\.factory",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from tests import tiny
 from toolchain.errors import BadModelError, UnsupportedModelError
 from toolchain.models import model as models
 from toolchain.models.encoder import Encoder
-from toolchain.models.encoder import from_transformers as encoder_from_transformers
+from toolchain.models.loading import from_transformers as encoder_from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.text import padded

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests import tiny
-from toolchain.models.encoder import Encoder, EncoderShape, from_transformers
+from toolchain.models.encoder import Encoder, EncoderShape
+from toolchain.models.loading import from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.text import TextModule, padded
 from toolchain.models.transformer import (

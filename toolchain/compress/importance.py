@@ -216,7 +216,7 @@ def _add_magnitudes(model: TransformerModel, scores: _Scores) -> None:
             squares = squares + rows.sum(dim=0) + columns.sum(dim=1)
         if shape.neurons:
             rows, columns = matrix(layer.up).square(), matrix(layer.down).square()
-            total.neurons.copy_(rows.sum(dim=1) + columns.sum(dim=0))
+            total.neurons.copy_(rows.sum(dim=1).view(-1, shape.neurons).sum(dim=0) + columns.sum(dim=0))
             squares = squares + rows.sum(dim=0) + columns.sum(dim=1)
         total.layer.copy_(total.heads.sum() + total.neurons.sum())
         for each in vars(total).values():

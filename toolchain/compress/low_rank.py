@@ -528,9 +528,10 @@ def _factorise_in(state: dict[str, Tensor], spectrum: _Spectrum, rank: int) -> N
         made = {
             "tokens.weight": table,
             "token_projection.weight": second,
-            # Every token has a position, so what all tokens share may as well lie there.
-            "positions.weight": state["positions.weight"].cpu() + spectrum.mean,
         }
+        # Every token has a position, so what all tokens share may as well lie there.
+        name = "positions.weight" if "positions.weight" in state else "token_projection.bias"
+        made[name] = state.get(name, torch.zeros(())).cpu() + spectrum.mean
     else:
         old = state.pop(f"{name}.bias", None)
         bias = (state.pop(f"{name}.second.bias") if old is None else old).cpu().double()

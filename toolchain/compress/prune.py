@@ -142,6 +142,7 @@ def _check(shape: TransformerShape, settings: Settings) -> None:
         "head_width", settings.head_width, max((layer.head_width for layer in shape.layers), default=0), least=1
     )
     _check_count("width", settings.width, shape.width, least=1)
+    shape.require_whole_heads(settings.head_width)
     if settings.share is None:
         return
     if not 0 < settings.share <= 1:
@@ -215,7 +216,9 @@ def _global_counts(
         width = _rounded(settings.head_width, layer.head_width, settings.multiple)
         step = _heads_multiple(layer, settings)
         blocks["heads"] += _blocks("heads", place, scores["heads"][place], step, 4 * width * shape.width)
-        blocks["neurons"] += _blocks("neurons", place, scores["neurons"][place], settings.multiple, 2 * shape.width)
+        blocks["neurons"] += _blocks(
+            "neurons", place, scores["neurons"][place], settings.multiple, shape.macs_each_neuron
+        )
     if settings.share is not None:
         every = [*blocks["heads"], *blocks["neurons"]]
         kept = _best(every, settings.share * sum(block.macs for block in every), lambda block: block.macs)

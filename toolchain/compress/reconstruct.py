@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from toolchain.errors import InputError
 from toolchain.models.inputs import Inputs, batch_for
 from toolchain.models.model import TransformerModel
+from toolchain.models.places import Bias
 from toolchain.models.text import batches
 from toolchain.models.transformer import Constant, LayerCut, LowRankLinear, TransformerLayer, copy_norm, matrix
 
@@ -284,7 +285,7 @@ class _Batch:
 
     fit: Tensor
     held: Tensor
-    bias: Tensor | None
+    bias: Bias
     student: Tensor
     teacher: Tensor
     target: Tensor
@@ -377,7 +378,7 @@ def _refit_layer(
     """Refit one layer of the student, and leave both streams after it."""
     whole = absorbed[0]
     if kept is not None and layer.shape.heads:
-        if layer.norm_first:
+        if layer.norm_first and layer.shape.normed:
             _refit_norm(
                 layer.attention_norm, held, lambda b: b.student, lambda b: whole.attention_norm(b.teacher)[..., kept]
             )
@@ -413,7 +414,7 @@ def _refit_layer(
             layer.up,
             held,
             lambda b: layer.feed_forward_input(b.student),
-            lambda b: whole.up(whole.feed_forward_input(b.teacher))[..., neurons],
+            lambda b: whole.up(whole.feed_forward_input(b.teacher))[..., whole.up_rows(neurons)],
         )
     for batch in held:
         hidden = batch.teacher

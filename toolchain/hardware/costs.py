@@ -108,9 +108,17 @@ class OneLayer:
 
 
 def from_profile(
-    profile: Profile, *, length: int, width: int, head_width: int, heads: int, neurons: int, fixed_ms: float = 0.0
+    profile: Profile,
+    *,
+    length: int,
+    width: int,
+    head_width: int,
+    heads: int,
+    neurons: int,
+    fixed_ms: float = 0.0,
+    gated: bool = False,
 ) -> CostTable:
-    """An estimate for int8 on one core, up to so many heads and neurons.
+    """An estimate for int8 on one core, up to so many heads and neurons; of `gated` ones each has three matrices' rows.
 
     Each part takes the longer of its arithmetic at half the peak and of reading its weights once, and a constant for
     each of its operators. The peak counts a multiply-accumulate as two operations.
@@ -127,7 +135,7 @@ def from_profile(
         return milliseconds(4.0 * width * inner, 2.0 * length * length * inner, ATTENTION_OPERATORS)
 
     def feed_forward(count: int) -> float:
-        return milliseconds(2.0 * width * count, 0.0, FEED_FORWARD_OPERATORS)
+        return milliseconds((3.0 if gated else 2.0) * width * count, 0.0, FEED_FORWARD_OPERATORS)
 
     return CostTable(
         source=f"estimate from the profile {profile.name}",
@@ -141,7 +149,15 @@ def from_profile(
 
 
 def from_prices(
-    prices: Prices, *, length: int, width: int, head_width: int, heads: int, neurons: int, fixed_ms: float = 0.0
+    prices: Prices,
+    *,
+    length: int,
+    width: int,
+    head_width: int,
+    heads: int,
+    neurons: int,
+    fixed_ms: float = 0.0,
+    gated: bool = False,
 ) -> CostTable:
     """By calibrated prices, for int8 on one core, up to so many heads and neurons."""
 
@@ -159,7 +175,8 @@ def from_prices(
             for size in range(1, max(heads, 2) + 1)
         ),
         feed_forward_ms=tuple(
-            Point(size=size, ms=milliseconds(_feed_forward(length, width, size))) for size in _spaced(neurons)
+            Point(size=size, ms=milliseconds(_feed_forward(length, width, size, gated=gated)))
+            for size in _spaced(neurons)
         ),
     )
 
@@ -189,9 +206,11 @@ def _attention(length: int, width: int, head_width: int, heads: int) -> list[Ope
     ]
 
 
-def _feed_forward(length: int, width: int, neurons: int) -> list[Operator]:
+def _feed_forward(length: int, width: int, neurons: int, *, gated: bool = False) -> list[Operator]:
+    gates = [_operator("slice", 2, 2 * length * neurons), _operator("elementwise", length * neurons)] if gated else []
     return [
-        _operator("linear", length, width, neurons),
+        _operator("linear", length, width, neurons * (2 if gated else 1)),
+        *gates,
         _operator("activation", length * neurons),
         _operator("linear", length, neurons, width),
         *_residual(length, width),

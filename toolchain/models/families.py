@@ -9,40 +9,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from toolchain.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadPlaces:
-    """Where a sequence classifier's matrices stand: the inner layer's, its activation, and the output's."""
+    """Where a sequence classifier's matrices stand: the inner layer's, its activation, and the output's.
+
+    `setting` names what a configuration says of the activation, where it does; `norm` a norm behind the activation.
+    """
 
     inner: str
     activation: str
     output: str
+    setting: str | None = None
+    norm: str | None = None
+
+
+Positions = Literal["absolute", "relative", "rotary", "disentangled"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextFamily:
     """One family of text encoders; `wrapped` is the attribute by which a model with a head holds the encoder.
 
-    `sizes` are those of BERT's names in a configuration that this family calls otherwise. `layer` is the place of a
-    layer's parts, the rest are places within it. A family that is `offset` counts positions from the one after its
-    padding id; one that is not `typed` has no token types.
+    `sizes` are those of BERT's names in a configuration that this family calls otherwise. `embeddings` are the places
+    of the token table, the position table and their norm; `projection` is that of the matrix from embeddings to the
+    stream. `layer` is the place of a layer's parts, by its `{index}`, or its `{group}` and its `{inner}` index where
+    layers share weights; the rest are places within it. A family that is `offset` counts positions from the one after
+    its padding id; one that is not `typed` has no token types. `positions` is how attention knows of places.
     """
 
     wrapped: str
     head: HeadPlaces
     sizes: Mapping[str, str] = field(default_factory=dict)
-    layer: str = "encoder.layer."
-    query_key_value: tuple[str, str, str] = ("attention.self.query", "attention.self.key", "attention.self.value")
+    embeddings: tuple[str, str, str] = (
+        "embeddings.word_embeddings",
+        "embeddings.position_embeddings",
+        "embeddings.LayerNorm",
+    )
+    projection: str = "embeddings_project"
+    layer: str = "encoder.layer.{index}."
+    query_key_value: tuple[str, ...] = ("attention.self.query", "attention.self.key", "attention.self.value")
     attention_output: str = "attention.output.dense"
     attention_norm: str = "attention.output.LayerNorm"
     up: str = "intermediate.dense"
     down: str = "output.dense"
     feed_forward_norm: str = "output.LayerNorm"
+    closing_norm: str | None = None
     offset: bool = False
     typed: bool = True
+    gated: bool = False
+    norm_first: bool = False
+    positions: Positions = "absolute"
 
     @property
     def places(self) -> dict[str, str]:
@@ -51,16 +72,19 @@ class TextFamily:
         return {name: getattr(self, name) for name in names}
 
 
+_ROBERTA = TextFamily(
+    wrapped="roberta",
+    head=HeadPlaces(inner="classifier.dense", activation="tanh", output="classifier.out_proj"),
+    offset=True,
+)
 # MiniLM and most sentence encoders are of type bert.
 TEXT: Mapping[str, TextFamily] = {
     "bert": TextFamily(
         wrapped="bert", head=HeadPlaces(inner="bert.pooler.dense", activation="tanh", output="classifier")
     ),
-    "roberta": TextFamily(
-        wrapped="roberta",
-        head=HeadPlaces(inner="classifier.dense", activation="tanh", output="classifier.out_proj"),
-        offset=True,
-    ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "distilbert": TextFamily(
         wrapped="distilbert",
         head=HeadPlaces(inner="pre_classifier", activation="relu", output="classifier"),
@@ -71,7 +95,7 @@ TEXT: Mapping[str, TextFamily] = {
             "intermediate_size": "hidden_dim",
             "hidden_act": "activation",
         },
-        layer="transformer.layer.",
+        layer="transformer.layer.{index}.",
         query_key_value=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
         attention_output="attention.out_lin",
         attention_norm="sa_layer_norm",
@@ -84,15 +108,66 @@ TEXT: Mapping[str, TextFamily] = {
         wrapped="electra",
         head=HeadPlaces(inner="classifier.dense", activation="gelu", output="classifier.out_proj"),
     ),
+    "mpnet": TextFamily(
+        wrapped="mpnet",
+        head=HeadPlaces(inner="classifier.dense", activation="tanh", output="classifier.out_proj"),
+        query_key_value=("attention.attn.q", "attention.attn.k", "attention.attn.v"),
+        attention_output="attention.attn.o",
+        attention_norm="attention.LayerNorm",
+        offset=True,
+        typed=False,
+        positions="relative",
+    ),
+    # Its layers share weights; each gets a copy, so that layers can be cut alone.
+    "albert": TextFamily(
+        wrapped="albert",
+        head=HeadPlaces(inner="albert.pooler", activation="tanh", output="classifier"),
+        projection="encoder.embedding_hidden_mapping_in",
+        layer="encoder.albert_layer_groups.{group}.albert_layers.{inner}.",
+        query_key_value=("attention.query", "attention.key", "attention.value"),
+        attention_output="attention.dense",
+        attention_norm="attention.LayerNorm",
+        up="ffn",
+        down="ffn_output",
+        feed_forward_norm="full_layer_layer_norm",
+    ),
+    "modernbert": TextFamily(
+        wrapped="model",
+        head=HeadPlaces(
+            inner="head.dense",
+            activation="gelu",
+            output="classifier",
+            setting="classifier_activation",
+            norm="head.norm",
+        ),
+        sizes={"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps"},
+        embeddings=("embeddings.tok_embeddings", "", "embeddings.norm"),
+        layer="layers.{index}.",
+        query_key_value=("attn.Wqkv",),
+        attention_output="attn.Wo",
+        attention_norm="attn_norm",
+        up="mlp.Wi",
+        down="mlp.Wo",
+        feed_forward_norm="mlp_norm",
+        closing_norm="final_norm",
+        typed=False,
+        gated=True,
+        norm_first=True,
+        positions="rotary",
+    ),
+    "deberta-v2": TextFamily(
+        wrapped="deberta",
+        head=HeadPlaces(inner="pooler.dense", activation="gelu", output="classifier", setting="pooler_hidden_act"),
+        projection="embeddings.embed_proj",
+        query_key_value=("attention.self.query_proj", "attention.self.key_proj", "attention.self.value_proj"),
+        positions="disentangled",
+    ),
 }
 IMAGE = ("vit", "deit")
-UNIGRAM = "its tokenizer is a Unigram model, which Edgewright cannot read; take a {} of the same language"
 # Families that are near enough to be tried, and why each is not read.
 REFUSED: Mapping[str, str] = {
-    "albert": "its layers share one set of weights, so that no layer can be cut alone; take a BERT or MiniLM of like "
-    "quality, or write a factory that copies the shared layer into each layer of a BertModel",
-    "xlm-roberta": UNIGRAM.format("multilingual BERT or DistilBERT"),
-    "camembert": UNIGRAM.format("BERT or RoBERTa"),
+    "deberta": "its attention is DeBERTa's first form; take microsoft/deberta-v3 or another of type deberta-v2",
+    "xlm-roberta-xl": "it has norms before its parts; take an XLM-RoBERTa of type xlm-roberta",
 }
 FACTORY = (
     'or, by model.factory = "module:function" that returns (model, tokenizer), any model that you bring into the form '

@@ -31,8 +31,8 @@ def pairs_of(model: TransformerModel) -> Iterator[tuple[Sequence[Tensor], nn.Lin
             made = _end(layer.query_key_value)
             values = slice(2 * inner, 3 * inner)
             yield [made.weight.data[values], made.bias.data[values]], _start(layer.attention_output)
-            if layer.norm_first:
-                yield _made_by(layer.attention_norm), _start(layer.query_key_value)
+            if layer.norm_first and layer.shape.normed:
+                yield _made_by(cast(nn.LayerNorm, layer.attention_norm)), _start(layer.query_key_value)
         if layer.shape.neurons and layer.norm_first:
             yield _made_by(layer.feed_forward_norm), _start(layer.up)
         for name in LINEARS:

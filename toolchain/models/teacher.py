@@ -14,8 +14,9 @@ from typing import Any
 
 from toolchain.errors import BadModelError, InputError, UnsupportedModelError
 from toolchain.models import families
-from toolchain.models.encoder import Encoder, from_transformers
+from toolchain.models.encoder import Encoder
 from toolchain.models.heads import sequence_head, token_head, value_head
+from toolchain.models.loading import from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.source import (
     call_factory,
@@ -29,7 +30,10 @@ from toolchain.models.source import fingerprint as fingerprint
 from toolchain.models.tokenizer import TextTokenizer
 from toolchain.recipe import ModelSource
 
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json")
+TOKENIZER_FILES = (
+    *("tokenizer.json", "vocab.txt", "vocab.json"),
+    *("sentencepiece.bpe.model", "spiece.model", "spm.model"),  # which transformers converts
+)
 # What a model may be for, and the class of transformers that reads it so.
 KINDS = {
     "embedding": "AutoModel",

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from toolchain.errors import InputError
+from toolchain.models.places import Bias, Places, placed, turned
+
 ACTIVATIONS = {
     "gelu": "none",
     "gelu_python": "none",
@@ -31,29 +34,69 @@ LINEARS = ("query_key_value", "attention_output", "up", "down")
 class LayerShape:
     """One layer's sizes; 0 heads or 0 neurons leave nothing of that part but a constant.
 
-    `ranks` has the rank of each matrix that is kept as a product of two, by its name in `LINEARS`.
+    `ranks` has the rank of each matrix that is kept as a product of two, by its name in `LINEARS`. `relative` says
+    which of the model's relative biases is each head's, where it has such. A `local` layer looks nearby only. One that
+    is not `normed` reads the residual stream as it is where others have a norm before attention. `distances` is the
+    number of rows of its tables of distances, 0 without such.
     """
 
     heads: int
     head_width: int
     neurons: int
     ranks: Mapping[str, int] = field(default_factory=dict)
+    relative: tuple[int, ...] = ()
+    local: bool = False
+    normed: bool = True
+    distances: int = 0
+
+    def resized(self, *, heads: int, neurons: int, head_width: int | None = None) -> LayerShape:
+        """A layer of this kind and of other sizes, all its matrices whole."""
+        relative = tuple(range(heads)) if self.relative else ()
+        width = self.head_width if head_width is None else head_width
+        return replace(self, heads=heads, neurons=neurons, head_width=width, ranks={}, relative=relative)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerShape:
-    """The sizes that all transformers have; `norm_first` is the order of Xiong et al. 2020, which vision uses."""
+    """The sizes that all transformers have; `norm_first` is the order of Xiong et al. 2020, which vision uses.
+
+    With `gated` each neuron is the product of two, one of them through the activation (Shazeer 2020, GeGLU).
+    """
 
     width: int
     layers: tuple[LayerShape, ...]
     activation: str = "gelu"
     norm_epsilon: float = 1e-12
     norm_first: bool = False
+    gated: bool = False
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`."""
-        return cls(**{**values, "layers": tuple(LayerShape(**layer) for layer in values["layers"])})
+        layers = tuple(
+            LayerShape(**{**layer, "relative": tuple(layer.get("relative", ()))}) for layer in values["layers"]
+        )
+        return cls(**{**values, "layers": layers})
+
+    @property
+    def rotary(self) -> bool:
+        """Whether queries and keys are turned by their tokens' places."""
+        return False
+
+    @property
+    def macs_each_neuron(self) -> int:
+        """The multiply-accumulates of one neuron for one token."""
+        return (3 if self.gated else 2) * self.width
+
+    def require_whole_heads(self, head_width: int | None) -> None:
+        """Raises `InputError` where heads are to have fewer channels and cannot."""
+        widest = max((layer.head_width for layer in self.layers), default=0)
+        if self.rotary and head_width is not None and head_width < widest:
+            raise InputError(
+                f"stages.prune.head_width asks for {head_width} of {widest} channels, but this model's rotary "
+                "positions turn a head's channels in pairs, so that none can go; remove stages.prune.head_width and "
+                "lower stages.prune.heads"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,23 +156,28 @@ class TransformerLayer(nn.Module):
     def __init__(self, shape: TransformerShape, layer: LayerShape) -> None:
         super().__init__()
         inner = layer.heads * layer.head_width
-        self.shape, self.norm_first = layer, shape.norm_first
+        self.shape, self.norm_first, self.gated = layer, shape.norm_first, shape.gated
         self.approximation = ACTIVATIONS[shape.activation]
         if inner:
             self.query_key_value = linear(shape.width, 3 * inner, layer.ranks.get("query_key_value"))
+            if layer.relative:
+                self.register_buffer("relative", torch.tensor(layer.relative), persistent=False)
+            if layer.distances:
+                self.distance_keys = nn.Parameter(torch.zeros(layer.heads, layer.distances, layer.head_width))
+                self.distance_queries = nn.Parameter(torch.zeros(layer.heads, layer.distances, layer.head_width))
         self.attention_output = linear(inner, shape.width, layer.ranks.get("attention_output"))
-        self.attention_norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
+        self.attention_norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon) if layer.normed else nn.Identity()
         if layer.neurons:
-            self.up = linear(shape.width, layer.neurons, layer.ranks.get("up"))
+            self.up = linear(shape.width, layer.neurons * (2 if shape.gated else 1), layer.ranks.get("up"))
         self.down = linear(layer.neurons, shape.width, layer.ranks.get("down"))
         self.feed_forward_norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
 
-    def forward(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
-        """(…, length, width) → the same; `bias` (…, 1, 1, length) is added to the attention scores."""
+    def forward(self, hidden: Tensor, bias: Bias) -> Tensor:
+        """(…, length, width) → the same; `bias` (…, 1, 1, length), or what it holds, is added to the scores."""
         hidden = self.with_attention(hidden, self.attended(hidden, bias))
         return self.with_feed_forward(hidden, self.activated(hidden))
 
-    def attended(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+    def attended(self, hidden: Tensor, bias: Bias) -> Tensor:
         """What `attention_output` reads: (…, length, heads × head_width), or `hidden` where no head is left.
 
         Spelt out, because PyTorch's fused attention takes twice as long to train with on a CPU at such lengths: a `bmm`
@@ -139,17 +187,52 @@ class TransformerLayer(nn.Module):
             return hidden
         *batch, _, _ = hidden.shape
         heads, width = self.shape.heads, self.shape.head_width
+        places = placed(bias)
         query, key, value = self.queries_keys_values(hidden)
+        if places.turns is not None:
+            rotation = places.turns[self.shape.local]
+            cosines, sines = self.asking(rotation)
+            query, key = turned(query, (cosines, sines)), turned(key, rotation)
+        added = self.added(query, key, places)
         if batch:
             query, key, value = (each.reshape(batch[0] * heads, -1, width) for each in (query, key, value))
-            bias = None if bias is None else bias.expand(-1, heads, -1, -1).flatten(0, 1)
+            if added is not None:
+                whole = added.expand(-1, heads, -1, -1) if added.ndim == 4 else added.expand(*batch, heads, -1, -1)
+                added = whole.flatten(0, 1)
         scores = torch.bmm(query * width**-0.5, key.transpose(-2, -1))
-        if bias is not None:
-            scores = scores + bias
+        if added is not None:
+            scores = scores + added
         mixed = torch.bmm(scores.softmax(dim=-1), value)
         if batch:
             mixed = mixed.view(*batch, heads, -1, width)
         return mixed.transpose(-3, -2).reshape(*batch, -1, heads * width)
+
+    def added(self, query: Tensor, key: Tensor, places: Places) -> Tensor | None:
+        """What is added to the scores, (…, heads or 1, queries or 1, length), of vectors (…, heads, length, width)."""
+        bias = places.local if self.shape.local else places.bias
+        if bias is not None:
+            (bias,) = self.asking((bias,))
+            if self.shape.relative and len(self.shape.relative) < bias.shape[-3]:
+                bias = bias.index_select(-3, cast(Tensor, self.relative))
+        if places.distances is None:
+            return bias
+        found = self.by_distance(query, key, places.distances)
+        return found if bias is None else found + bias
+
+    def by_distance(self, query: Tensor, key: Tensor, distances: Tensor) -> Tensor:
+        """What queries say to distances, and keys to them, (…, heads, queries, length) (He et al. 2021, DeBERTa)."""
+        query = query * self.shape.head_width**-0.5
+        (rows,) = self.asking((distances,))
+        asked = torch.matmul(query, self.distance_keys.transpose(-2, -1))
+        answered = torch.matmul(key, self.distance_queries.transpose(-2, -1))
+        sizes = asked.shape[:-2]
+        from_queries = asked.gather(-1, rows.expand(*sizes, -1, -1))
+        from_keys = answered.gather(-1, rows.T.expand(*sizes, -1, -1))
+        return from_queries + from_keys.transpose(-2, -1)
+
+    def asking(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The rows of those tokens that ask, of tensors (…, length or 1, anything): all."""
+        return tuple(tensors)
 
     def queries_keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Three times (…, heads, length, head_width), of a layer's input."""
@@ -173,10 +256,20 @@ class TransformerLayer(nn.Module):
         """What `down` reads: (…, length, neurons), or `hidden` where no neuron is left."""
         if not self.shape.neurons:
             return hidden
-        raised = self.up(self.feed_forward_input(hidden))
+        raised: Tensor = self.up(self.feed_forward_input(hidden))
+        if not self.gated:
+            return self._activation(raised)
+        first, second = raised.chunk(2, dim=-1)
+        return self._activation(first) * second
+
+    def _activation(self, raised: Tensor) -> Tensor:
         if self.approximation == "relu":
             return functional.relu(raised)
         return functional.gelu(raised, approximate=self.approximation)
+
+    def up_rows(self, neurons: Tensor) -> Tensor:
+        """The rows of `up` that make these neurons."""
+        return torch.cat([neurons, neurons + self.shape.neurons]) if self.gated else neurons
 
     def with_feed_forward(self, hidden: Tensor, activated: Tensor) -> Tensor:
         """The residual stream after the feed-forward block: the layer's output."""
@@ -201,26 +294,26 @@ class ReadingLayer(TransformerLayer):
 
     def __init__(self, whole: TransformerLayer, read: int) -> None:
         nn.Module.__init__(self)
-        self.shape, self.norm_first, self.approximation, self.read = (
-            whole.shape,
-            whole.norm_first,
-            whole.approximation,
-            read,
-        )
+        self.shape, self.norm_first, self.gated = whole.shape, whole.norm_first, whole.gated
+        self.approximation, self.read = whole.approximation, read
         for name, part in whole.named_children():
             if name != "query_key_value":
                 self.add_module(name, part)
+        for name, values in whole.named_parameters(recurse=False):
+            self.register_parameter(name, values)
+        for name, buffer in whole.named_buffers(recurse=False):
+            self.register_buffer(name, buffer, persistent=False)
         inner = whole.shape.heads * whole.shape.head_width
         if inner:
             self.queries = _rows_of(whole.query_key_value, slice(0, inner))
             self.keys_values = _rows_of(whole.query_key_value, slice(inner, 3 * inner))
 
-    def forward(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, hidden: Tensor, bias: Bias) -> Tensor:
         """(…, length, width) → (…, read, width)."""
         read = self.with_attention(self._first(hidden), self.attended(hidden, bias))
         return self.with_feed_forward(read, self.activated(read))
 
-    def attended(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+    def attended(self, hidden: Tensor, bias: Bias) -> Tensor:
         """As a whole layer's, (…, read, heads × head_width)."""
         return super().attended(hidden if self.shape.heads else self._first(hidden), bias)
 
@@ -230,6 +323,10 @@ class ReadingLayer(TransformerLayer):
         (query,) = self.by_head(self.queries(self._first(normed)))
         key, value = self.by_head(self.keys_values(normed))
         return query, key, value
+
+    def asking(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The first rows; one row that is all tokens' stays as it is."""
+        return tuple(each if each.shape[-2] == 1 else self._first(each) for each in tensors)
 
     def _first(self, hidden: Tensor) -> Tensor:
         return hidden[..., : self.read, :]
@@ -249,8 +346,8 @@ class Transformer(nn.Module):
         """The first residual stream, (…, length, width)."""
         raise NotImplementedError
 
-    def bias(self, *inputs: Tensor | None) -> Tensor | None:
-        """What is added to attention scores, (…, 1, 1, length); None where every token counts."""
+    def bias(self, *inputs: Tensor | None) -> Bias:
+        """What is added to attention scores, (…, 1, 1, length), or more; None where every token counts alike."""
         raise NotImplementedError
 
     @property
@@ -291,6 +388,9 @@ class Transformer(nn.Module):
 
         `width` names the dimensions of the residual stream that stay; None keeps all.
         """
+        for cut in cuts:
+            if cut.query_key:
+                self.shape.require_whole_heads(len(cut.query_key[0]))
         kept = None if width is None else torch.as_tensor(list(width))
         layers = tuple(_cut_shape(self.layer(cut.layer), cut) for cut in cuts)
         shape = replace(self.shape, layers=layers, width=self.shape.width if width is None else len(width))
@@ -368,8 +468,13 @@ def _cut_shape(source: TransformerLayer, cut: LayerCut) -> LayerShape:
     for name in ("up", "down"):
         if not cut.neurons:
             ranks.pop(name, None)
-    return LayerShape(
-        heads=len(cut.heads), head_width=head_width or whole.head_width, neurons=len(cut.neurons), ranks=ranks
+    return replace(
+        whole,
+        heads=len(cut.heads),
+        head_width=head_width or whole.head_width,
+        neurons=len(cut.neurons),
+        ranks=ranks,
+        relative=tuple(whole.relative[head] for head in cut.heads) if whole.relative else (),
     )
 
 
@@ -382,14 +487,26 @@ def _copy_layer(source: TransformerLayer, target: TransformerLayer, cut: LayerCu
         copy_linear(source.query_key_value, target.query_key_value, inputs=kept, outputs=rows)
         _keep_scale(source.shape.head_width, target)
         copy_linear(source.attention_output, target.attention_output, inputs=value, outputs=kept)
+        _copy_distances(source, target, cut)
     else:
         copy_linear(source.attention_output, target.attention_output, outputs=kept)
     neurons = torch.as_tensor(cut.neurons, dtype=torch.long)
     if cut.neurons:
-        copy_linear(source.up, target.up, inputs=kept, outputs=neurons)
+        copy_linear(source.up, target.up, inputs=kept, outputs=source.up_rows(neurons))
     copy_linear(source.down, target.down, inputs=neurons if cut.neurons else None, outputs=kept)
     copy_norm(source.attention_norm, target.attention_norm, kept)
     copy_norm(source.feed_forward_norm, target.feed_forward_norm, kept)
+
+
+def _copy_distances(source: TransformerLayer, target: TransformerLayer, cut: LayerCut) -> None:
+    """The tables of distances: their heads and channels that stay."""
+    if not source.shape.distances:
+        return
+    heads, width = torch.as_tensor(cut.heads), source.shape.head_width
+    channels = torch.as_tensor(cut.query_key or [range(width)] * len(cut.heads))[:, None, :]
+    rows = torch.arange(source.shape.distances)[None, :, None]
+    target.distance_keys.copy_(source.distance_keys[heads[:, None, None], rows, channels])
+    target.distance_queries.copy_(source.distance_queries[heads[:, None, None], rows, channels])
 
 
 def _channels(shape: LayerShape, heads: Sequence[int], channels: Sequence[Sequence[int]] | None) -> Tensor:

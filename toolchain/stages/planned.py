@@ -15,7 +15,8 @@ from toolchain.errors import InputError
 from toolchain.export.forms import TextForm
 from toolchain.hardware import costs
 from toolchain.hardware.operators import Structure
-from toolchain.models.encoder import Encoder, EncoderShape, shape_of
+from toolchain.models.encoder import Encoder, EncoderShape
+from toolchain.models.loading import shape_of
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.source import configured
 from toolchain.models.text import TextModule
@@ -57,7 +58,7 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
             "sizes of a model of images, or of a factory, are known once it is built; build it and predict the bundle"
         )
     shape = shape_of(configured(recipe.model))
-    shape = replace(shape, positions=min(recipe.task.max_length, shape.positions))
+    shape = shape.cut_at(recipe.task.max_length)
     notes = list(_notes(recipe))
     shape = _cut(shape, recipe, profile)
     if recipe.stages.low_rank.enabled:
@@ -95,6 +96,7 @@ def _cut(shape: EncoderShape, recipe: Recipe, profile: Profile) -> EncoderShape:
     settings = recipe.stages.prune
     if not settings.enabled:
         return shape
+    shape.require_whole_heads(settings.head_width)
     kept = settings.layers if settings.layers is not None else len(shape.layers)
     count = len(kept) if isinstance(kept, tuple) else min(kept, len(shape.layers))
     layers = shape.layers[:count]
@@ -110,8 +112,7 @@ def _cut(shape: EncoderShape, recipe: Recipe, profile: Profile) -> EncoderShape:
         shape,
         width=smaller(settings.width, shape.width),
         layers=tuple(
-            replace(
-                each,
+            each.resized(
                 heads=smaller(settings.heads, each.heads),
                 neurons=smaller(settings.neurons, each.neurons),
                 head_width=smaller(settings.head_width, each.head_width),
@@ -122,7 +123,7 @@ def _cut(shape: EncoderShape, recipe: Recipe, profile: Profile) -> EncoderShape:
 
 
 def _scaled(layer: LayerShape, share: float) -> LayerShape:
-    return replace(layer, heads=max(round(layer.heads * share), 1), neurons=max(round(layer.neurons * share), 1))
+    return layer.resized(heads=max(round(layer.heads * share), 1), neurons=max(round(layer.neurons * share), 1))
 
 
 def _cheaper(
@@ -137,6 +138,7 @@ def _cheaper(
         head_width=largest.head_width,
         heads=largest.heads,
         neurons=largest.neurons,
+        gated=shape.gated,
     )
 
     def cost(chosen: tuple[LayerShape, ...]) -> float:

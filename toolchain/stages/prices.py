@@ -49,8 +49,8 @@ def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
     sizes = {"length": length, "width": shape.width, "head_width": head_width, "heads": heads, "neurons": neurons}
     if place == "profile":
         if table := calibrated_prices(plan):
-            return costs.from_prices(table.table, **sizes)
-        return costs.from_profile(plan.profile, **sizes)
+            return costs.from_prices(table.table, **sizes, gated=shape.gated)
+        return costs.from_profile(plan.profile, **sizes, gated=shape.gated)
     done = _timed(plan, shape, place, length=length, heads=heads, neurons=neurons)
     return costs.load(done.file("costs.json"))
 
@@ -111,7 +111,8 @@ class _Timer:
     def _deployed(self, layer: OneLayer | None) -> Deployed:
         layers: tuple[LayerShape, ...] = ()
         if layer is not None:
-            layers = (LayerShape(heads=layer.heads, head_width=layer.head_width, neurons=layer.neurons),)
+            kind = self.shape.layers[0]
+            layers = (kind.resized(heads=layer.heads, head_width=layer.head_width, neurons=layer.neurons),)
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"

@@ -1,0 +1,280 @@
+"""Read a Hugging Face text model of one of the families into an `Encoder`.
+
+In:  a model of `families.TEXT`, or its configuration alone.
+Out: an `Encoder` with its weights, or the `EncoderShape`; a variant that is not understood is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from toolchain.errors import UnsupportedModelError
+from toolchain.models.encoder import Encoder, EncoderShape
+from toolchain.models.families import Positions, TextFamily, text_family
+from toolchain.models.places import RELATIVE_BUCKETS, distance_rows
+from toolchain.models.transformer import ACTIVATIONS, LayerShape
+
+State = Mapping[str, Tensor]
+
+
+def from_transformers(model: Any) -> Encoder:
+    """An `Encoder` with the weights of a Hugging Face model of `families.TEXT`, alone or within one with a head.
+
+    Raises `UnsupportedModelError` for another family or for a variant that is not a plain encoder.
+    """
+    config = model.config
+    shape, family = shape_of(config), text_family(config.model_type)
+    state: dict[str, Tensor] = getattr(model, family.wrapped, model).state_dict()
+    encoder = Encoder(shape)
+    with torch.no_grad():
+        encoder.load_state_dict(
+            {**_around(state, shape, family, config), **_layers(state, shape, family, config)}
+            | MECHANISMS[family.positions].weights(state, shape, family, config)
+        )
+    return encoder.eval()
+
+
+def shape_of(config: Any) -> EncoderShape:
+    """The sizes that a Hugging Face configuration describes. Raises as `from_transformers` does."""
+    family = text_family(config.model_type)
+    _check_plain(config, family)
+
+    def size(name: str) -> Any:
+        return getattr(config, family.sizes.get(name, name))
+
+    width, heads = size("hidden_size"), size("num_attention_heads")
+    embedding_width = getattr(config, "embedding_size", width)
+    layer = LayerShape(heads=heads, head_width=width // heads, neurons=size("intermediate_size"))
+    shape = EncoderShape(
+        vocabulary=config.vocab_size,
+        positions=config.max_position_embeddings - _first_position(config, family),
+        width=width,
+        layers=(layer,) * (size("num_hidden_layers") * getattr(config, "inner_group_num", 1)),
+        activation=size("hidden_act"),
+        norm_epsilon=getattr(config, family.sizes.get("layer_norm_eps", "layer_norm_eps"), 1e-12),
+        norm_first=family.norm_first,
+        gated=family.gated,
+        closed=family.closing_norm is not None,
+        # ALBERT projects embeddings of whatever width.
+        embedding_width=embedding_width if embedding_width != width or "{group}" in family.layer else None,
+    )
+    return MECHANISMS[family.positions].shape(shape, config)
+
+
+def _first_position(config: Any, family: TextFamily) -> int:
+    """The row of the first token in the position table."""
+    return int(config.pad_token_id) + 1 if family.offset else 0
+
+
+def _check_plain(config: Any, family: TextFamily) -> None:
+    what = f"a model of type {config.model_type}"
+    activation = getattr(config, family.sizes.get("hidden_act", "hidden_act"))
+    if activation not in ACTIVATIONS:
+        raise UnsupportedModelError(f"{what} with activation {activation!r}", supported=tuple(ACTIVATIONS))
+    if getattr(config, "is_decoder", False):
+        raise UnsupportedModelError(f"{what} that is a decoder", supported=("encoders",))
+    positions = getattr(config, "position_embedding_type", None) or "absolute"
+    if positions != "absolute":
+        raise UnsupportedModelError(f"{what} with positions of type {positions!r}", supported=("absolute",))
+    MECHANISMS[family.positions].check(config, what)
+
+
+def _around(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+    """What is not in layers: embeddings, and the norm that ends the stack."""
+    tokens_place, positions_place, norm_place = family.embeddings
+    found = {"tokens.weight": state[f"{tokens_place}.weight"]}
+    if shape.absolute:
+        first = _first_position(config, family)
+        found["positions.weight"] = state[f"{positions_place}.weight"][first:]
+    types = state.get("embeddings.token_type_embeddings.weight") if family.typed else None
+    if types is not None:  # the first is every token's
+        table = "positions.weight" if shape.absolute else "tokens.weight"
+        found[table] = found[table] + types[0]
+    found |= _norm(state, "embedding_norm", norm_place)
+    if shape.embedding_width:
+        found["embedding_projection.weight"] = state[f"{family.projection}.weight"]
+        if not shape.projected_first:
+            found["embedding_projection.bias"] = state[f"{family.projection}.bias"]
+    if family.closing_norm:
+        found |= _norm(state, "closing_norm", family.closing_norm)
+    return found
+
+
+def _norm(state: State, ours: str, theirs: str) -> dict[str, Tensor]:
+    weight = state[f"{theirs}.weight"]
+    return {f"{ours}.weight": weight, f"{ours}.bias": _or_zeros(state, f"{theirs}.bias", len(weight))}
+
+
+def _or_zeros(state: State, name: str, size: int) -> Tensor:
+    """A bias, which some models do without."""
+    return state.get(name, torch.zeros(size))
+
+
+def _layers(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+    """Their parameter names and layout → ours."""
+    renamed: dict[str, Tensor] = {}
+    for index, layer in enumerate(shape.layers):
+        theirs, ours = place_of(family, config, index), f"layers.{index}."
+        weights = [state[f"{theirs}{part}.weight"] for part in family.query_key_value]
+        biases = [
+            _or_zeros(state, f"{theirs}{part}.bias", len(weight))
+            for part, weight in zip(family.query_key_value, weights, strict=True)
+        ]
+        renamed[f"{ours}query_key_value.weight"] = torch.cat(weights)
+        renamed[f"{ours}query_key_value.bias"] = torch.cat(biases)
+        for name, place in family.places.items():
+            if name == "attention_norm" and not layer.normed:
+                continue
+            weight = state[f"{theirs}{place}.weight"]
+            renamed[f"{ours}{name}.weight"] = weight
+            renamed[f"{ours}{name}.bias"] = _or_zeros(state, f"{theirs}{place}.bias", len(weight))
+    return renamed
+
+
+def place_of(family: TextFamily, config: Any, index: int) -> str:
+    """Where a layer's parts stand. Of ALBERT several layers stand in one place."""
+    inner = getattr(config, "inner_group_num", 1)
+    group = 0
+    if "{group}" in family.layer:
+        group = int((index // inner) / (config.num_hidden_layers / config.num_hidden_groups))
+    return family.layer.format(index=index, group=group, inner=index % inner)
+
+
+# How attention knows of places
+
+
+def _nothing(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Mechanism:
+    """What one way of knowing places adds to a shape and to the weights, and which variants of it are not read."""
+
+    shape: Callable[[EncoderShape, Any], EncoderShape] = lambda shape, config: shape
+    weights: Callable[[State, EncoderShape, TextFamily, Any], dict[str, Tensor]] = _nothing
+    check: Callable[[Any, str], None] = lambda config, what: None
+
+
+def _relative_shape(shape: EncoderShape, config: Any) -> EncoderShape:
+    heads = config.num_attention_heads
+    layers = tuple(replace(each, relative=tuple(range(heads))) for each in shape.layers)
+    return replace(shape, relative_heads=heads, layers=layers)
+
+
+def _relative_weights(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+    return {"relative": state["encoder.relative_attention_bias.weight"][:RELATIVE_BUCKETS]}
+
+
+def _check_relative(config: Any, what: str) -> None:
+    if config.relative_attention_num_buckets < RELATIVE_BUCKETS:
+        count = config.relative_attention_num_buckets
+        raise UnsupportedModelError(f"{what} with {count} relative buckets", supported=(f"{RELATIVE_BUCKETS} of them",))
+
+
+def _rotary_shape(shape: EncoderShape, config: Any) -> EncoderShape:
+    layers = tuple(
+        replace(each, local=kind == "sliding_attention", normed=index > 0)
+        for index, (each, kind) in enumerate(zip(shape.layers, config.layer_types, strict=True))
+    )
+    # A model all of whose layers look everywhere has no angles of those that look nearby.
+    angles = [config.rope_parameters.get(kind) for kind in ("full_attention", "sliding_attention")]
+    thetas = [float(each["rope_theta"]) for each in angles if each]
+    return replace(
+        shape,
+        layers=layers,
+        absolute=False,
+        thetas=(thetas[0], thetas[-1]),
+        reach=config.sliding_window,
+    )
+
+
+def _check_rotary(config: Any, what: str) -> None:
+    for kind, angles in config.rope_parameters.items():
+        if angles and angles.get("rope_type", "default") != "default":
+            odd = f"{what} with rotary positions of type {angles['rope_type']!r} in {kind}"
+            raise UnsupportedModelError(odd, supported=("default",))
+
+
+def _disentangled_shape(shape: EncoderShape, config: Any) -> EncoderShape:
+    rows = 2 * shape.positions - 1 if config.relative_attention else 0
+    layers = tuple(replace(each, distances=rows) for each in shape.layers)
+    return replace(
+        shape,
+        layers=layers,
+        absolute=config.position_biased_input,
+        projected_first=shape.embedding_width is not None,
+    )
+
+
+def _disentangled_weights(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+    """Queries that share their scale among the terms of a score, and each layer's tables of distances.
+
+    A distance's key and query do not depend on the text, so that what the layer's own matrices make of them is kept.
+    """
+    kinds = config.pos_att_type or []
+    share = (1 + len({"c2p", "p2c"} & set(kinds))) ** -0.5
+    inner = shape.layers[0].heads * shape.layers[0].head_width if shape.layers else 0
+    found: dict[str, Tensor] = {}
+    distances = _distances(state, config, shape.positions) if shape.by_distance else None
+    for index, layer in enumerate(shape.layers):
+        theirs, ours = place_of(family, config, index), f"layers.{index}."
+        parts = [f"{theirs}{part}" for part in family.query_key_value]
+        for kind in ("weight", "bias"):
+            query, key, value = (state[f"{part}.{kind}"] for part in parts)
+            found[f"{ours}query_key_value.{kind}"] = torch.cat([query * share, key, value])
+        if distances is None:
+            continue
+        own = f"{theirs}attention.self."
+        shared = getattr(config, "share_att_key", False)
+        key_place, query_place = (parts[1], parts[0]) if shared else (f"{own}pos_key_proj", f"{own}pos_query_proj")
+        scale = share * layer.head_width**-0.5
+        for kind, place, name, factor in (
+            ("c2p", key_place, "distance_keys", 1.0),
+            ("p2c", query_place, "distance_queries", scale),
+        ):
+            table = torch.zeros(len(distances), inner)
+            if kind in kinds:
+                table = functional.linear(distances, state[f"{place}.weight"], state.get(f"{place}.bias")) * factor
+            found[f"{ours}{name}"] = table.view(len(distances), layer.heads, -1).transpose(0, 1)
+    return found
+
+
+def _distances(state: State, config: Any, positions: int) -> Tensor:
+    """The embedding of each distance from -(positions - 1) to positions - 1, (distances, width)."""
+    reach = config.max_relative_positions if config.max_relative_positions >= 1 else config.max_position_embeddings
+    table = state["encoder.rel_embeddings.weight"]
+    if "layer_norm" in _distance_norms(config):
+        norm = "encoder.LayerNorm"
+        weight, bias = state[f"{norm}.weight"], state[f"{norm}.bias"]
+        table = functional.layer_norm(table, table.shape[-1:], weight, bias, config.layer_norm_eps)
+    return table[distance_rows(positions, buckets=getattr(config, "position_buckets", -1), reach=reach)]
+
+
+def _distance_norms(config: Any) -> list[str]:
+    return [each.strip() for each in getattr(config, "norm_rel_ebd", "none").lower().split("|")]
+
+
+def _check_disentangled(config: Any, what: str) -> None:
+    if getattr(config, "conv_kernel_size", 0) > 0:
+        raise UnsupportedModelError(
+            f"{what} with a convolution beside its first layer (conv_kernel_size {config.conv_kernel_size})",
+            supported=("those without, as every deberta-v3 is",),
+        )
+    own = getattr(config, "attention_head_size", config.hidden_size // config.num_attention_heads)
+    if own * config.num_attention_heads != config.hidden_size:
+        raise UnsupportedModelError(f"{what} with heads of {own} channels", supported=("heads that share the width",))
+
+
+MECHANISMS: Mapping[Positions, _Mechanism] = {
+    "absolute": _Mechanism(),
+    "relative": _Mechanism(shape=_relative_shape, weights=_relative_weights, check=_check_relative),
+    "rotary": _Mechanism(shape=_rotary_shape, check=_check_rotary),
+    "disentangled": _Mechanism(shape=_disentangled_shape, weights=_disentangled_weights, check=_check_disentangled),
+}
