@@ -157,7 +157,7 @@ CUTS = {
 
 @torch.inference_mode()
 @pytest.mark.parametrize("cut", CUTS)
-@pytest.mark.parametrize("family", ["bert", "deit"])
+@pytest.mark.parametrize("family", ["bert", "mpnet", "modernbert", "deberta-v2", "deit"])
 @pytest.mark.parametrize("shape", HEADS)
 def test_a_copy_to_be_run_says_the_same_and_computes_what_the_head_reads(
     shape: HeadShape, family: str, cut: str

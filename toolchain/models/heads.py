@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from toolchain.errors import UnsupportedModelError
 from toolchain.models.families import TEXT
-from toolchain.models.model import Head, HeadShape
+from toolchain.models.model import INNER_ACTIVATIONS, Head, HeadShape
 
+POOLINGS = {"cls": "first", "mean": "mean"}  # as ModernBERT's configuration names them
 SEQUENCE, TOKEN, IMAGE = "SequenceClassification", "TokenClassification", "ImageClassification"
 
 
@@ -33,8 +35,11 @@ def value_head(original: Any, described: Any, width: int) -> tuple[Head, bool]:
 
 def token_head(original: Any, described: Any, labels: Sequence[str], width: int) -> tuple[Head, bool]:
     """A score for each label of each token."""
-    head = Head(HeadShape(pooling="each", classes=len(labels)), width)
-    read = fill(head, original.state_dict(), {"classifier": "classifier"})
+    if TEXT[original.config.model_type].head.norm:  # its tokens go through the inner layer, too
+        head, read = _sequence(original, len(labels), width, pooling="each")
+    else:
+        head = Head(HeadShape(pooling="each", classes=len(labels)), width)
+        read = fill(head, original.state_dict(), {"classifier": "classifier"})
     return _ordered(head, read, described, TOKEN, labels)
 
 
@@ -81,15 +86,30 @@ def order_of(described: Any, ending: str, labels: Sequence[str]) -> list[int] | 
     return [places[label] for label in wanted] if sorted(wanted) == sorted(places) else None
 
 
-def _sequence(original: Any, classes: int, width: int) -> tuple[Head, bool]:
-    family = TEXT[original.config.model_type]
+def _sequence(original: Any, classes: int, width: int, *, pooling: str | None = None) -> tuple[Head, bool]:
+    family, config = TEXT[original.config.model_type], original.config
     places = family.head
-    shape = HeadShape(pooling="first", classes=classes, inner=width, inner_activation=places.activation)
+    activation = getattr(config, places.setting or "", places.activation)
+    if activation not in INNER_ACTIVATIONS:
+        what = f"a head with activation {activation!r}, which {places.setting} of config.json asks for,"
+        raise UnsupportedModelError(what, supported=tuple(INNER_ACTIVATIONS))
+    shape = HeadShape(
+        pooling=pooling or POOLINGS[getattr(config, "classifier_pooling", "cls")],
+        classes=classes,
+        inner=width,
+        inner_activation=activation,
+        inner_norm=config.norm_eps if places.norm else 0.0,
+    )
     head = Head(shape, width)
     state: dict[str, Tensor] = original.state_dict()
     if not hasattr(original, family.wrapped):  # the encoder alone; BERT's has the inner layer already
         state = {f"{family.wrapped}.{name}": values for name, values in state.items()}
-    return head, fill(head, state, {"pooler": places.inner, "classifier": places.output})
+    found = {"pooler": places.inner, "classifier": places.output}
+    if places.norm:
+        found["inner_norm"] = places.norm
+        for place in (places.inner, places.norm):  # which may do without
+            state.setdefault(f"{place}.bias", torch.zeros(width))
+    return head, fill(head, state, found)
 
 
 def _ordered(head: Head, read: bool, described: Any, ending: str, labels: Sequence[str]) -> tuple[Head, bool]:

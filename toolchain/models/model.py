@@ -43,7 +43,8 @@ class HeadShape:
 
     They are pooled by "mean", by "first" token, by the "first-two" side by side, or not at all ("each" token has an
     output). An embedding is projected to `projected` numbers where that is not 0, and normalised. With `classes`
-    outputs (scores, or one value) there may be a layer of `inner` units and its activation between.
+    outputs (scores, or one value) there may be a layer of `inner` units and its activation between, and behind these a
+    norm, whose epsilon is `inner_norm` where that is not 0.
     """
 
     pooling: str
@@ -52,6 +53,7 @@ class HeadShape:
     inner: int = 0
     inner_activation: str = "tanh"
     projected: int = 0
+    inner_norm: float = 0.0
 
 
 class Head(nn.Module):
@@ -63,6 +65,8 @@ class Head(nn.Module):
         pooled = 2 * width if shape.pooling == "first-two" else width
         if shape.inner:
             self.pooler = nn.Linear(pooled, shape.inner)
+            if shape.inner_norm:
+                self.inner_norm = nn.LayerNorm(shape.inner, eps=shape.inner_norm)
         if shape.classes:
             self.classifier = nn.Linear(shape.inner or pooled, shape.classes)
         elif shape.projected:
@@ -74,6 +78,8 @@ class Head(nn.Module):
         if self.shape.classes:
             if self.shape.inner:
                 pooled = INNER_ACTIVATIONS[self.shape.inner_activation](self.pooler(pooled))
+                if self.shape.inner_norm:
+                    pooled = self.inner_norm(pooled)
             scores: Tensor = self.classifier(pooled)
             return scores
         if self.shape.projected:
