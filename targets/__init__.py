@@ -10,8 +10,11 @@ from typing import Protocol, cast
 
 from targets.base import Completed, Target
 from toolchain.errors import InputError, UnknownNameError
+from toolchain.redacted import holds_secret
 
-__all__ = ["SCHEMES", "Completed", "Target", "open_target"]
+__all__ = ["NO_SECRETS", "SCHEMES", "Completed", "Target", "open_target", "refuse_secrets"]
+
+NO_SECRETS = "holds no password; write it without one, and set EDGEWRIGHT_SSH_PASSWORD or use a key"
 
 # scheme → the module that offers `open_address(address, *, instruction_clock) -> Target`
 SCHEMES = {
@@ -26,6 +29,12 @@ class _Opener(Protocol):
     def open_address(self, address: str, *, instruction_clock: bool) -> Target: ...
 
 
+def refuse_secrets(address: str) -> None:
+    """Raise `InputError` for an address with a secret in it, before anything is shown of it or done with it."""
+    if holds_secret(address):
+        raise InputError(f"a target's address {NO_SECRETS}")
+
+
 def open_target(address: str, *, instruction_clock: bool = False) -> Target:
     """Connect to, or start, the machine at this address; `close` it when done.
 
@@ -33,6 +42,7 @@ def open_target(address: str, *, instruction_clock: bool = False) -> Target:
     to run; other machines have no such clock. Raises `InputError` for an address that names nothing and a
     `TargetError` for a machine that cannot be reached.
     """
+    refuse_secrets(address)
     scheme, colon, _ = address.partition(":")
     if not colon:
         raise InputError(

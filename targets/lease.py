@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from targets.base import Completed, Target
 from toolchain.errors import DeviceBusyError, LeaseLostError, TargetError
+from toolchain.redacted import redacted
 
 LASTS_S = 90.0  # how long a device stays taken after its holder's last word
 RENEWED_EVERY_S = 30.0
@@ -157,7 +158,7 @@ class Lease:
     def take(self, what: str, wait_s: float, waiting: Waiting | None) -> None:
         """Take the device, as soon as nobody has it."""
         begun = time.monotonic()
-        owner = json.dumps({"who": whoami(), "pid": os.getpid(), "what": what})
+        owner = json.dumps({"who": whoami(), "pid": os.getpid(), "what": redacted(what)})
         while True:
             done = self._run(TAKE_SCRIPT, LASTS_S, owner)
             if done.status == 0:

@@ -9,6 +9,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 
+from targets import refuse_secrets
 from targets.adb import found_device
 from targets.board_state import StandingBoard
 from targets.ssh_login import read_address
@@ -26,6 +27,7 @@ def shell_on_board(board: StandingBoard, command: Sequence[str] = ()) -> list[st
 
 def shell_at(address: str, command: Sequence[str] = ()) -> list[str]:
     """The way to a machine at an `ssh://` address, by the user's own configuration, or to an Android device."""
+    refuse_secrets(address)
     scheme, _, _ = address.partition(":")
     if scheme == "adb":
         adb, serial = found_device(address)

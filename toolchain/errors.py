@@ -33,11 +33,16 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
+from toolchain.redacted import redacted
+
 
 class ToolchainError(Exception):
-    """The base of all errors a caller may want to catch; its message is fit for a user's eyes."""
+    """The base of all errors a caller may want to catch; its message is fit for a user's eyes, and holds no secret."""
 
     exit_code: ClassVar[int] = 4
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in arguments))
 
 
 class InputError(ToolchainError):
@@ -50,10 +55,11 @@ class InvalidFileError(InputError):
     """A file with one or more faults; `faults` are (place, what is wrong) pairs, in the file's order."""
 
     def __init__(self, file: str, faults: Sequence[tuple[str, str]]) -> None:
+        faults = tuple((redacted(place), redacted(what)) for place, what in faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         listed = "; ".join(f"{place}: {what}" for place, what in faults)
         super().__init__(f"{file} has {count}: {listed}")
-        self.file, self.faults = file, tuple(faults)
+        self.file, self.faults = file, faults
 
 
 class UnreachableBudgetError(InputError):

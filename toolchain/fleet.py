@@ -20,6 +20,7 @@ from toolchain.bundle import Bundle
 from toolchain.errors import ToolchainError
 from toolchain.inventory import Machine
 from toolchain.progress import Progress, Silent
+from toolchain.redacted import redacted
 
 MISSED = 1
 JOBS = 4  # devices do the measuring; what this machine does for each is little, but emulated boards are its own work
@@ -45,7 +46,7 @@ class Outcome:
         about = {"name": self.machine.name, "address": self.machine.address, "exit_code": self.exit_code}
         if self.result is not None:
             return {**about, "measurement": self.result.summary()}
-        return {**about, "error": {"kind": type(self.error).__name__, "message": str(self.error)}}
+        return {**about, "error": {"kind": type(self.error).__name__, "message": redacted(str(self.error))}}
 
 
 def bench_all(

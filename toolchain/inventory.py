@@ -22,10 +22,11 @@ from typing import Annotated, Any
 from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field
 
-from targets import SCHEMES
+from targets import NO_SECRETS, SCHEMES, refuse_secrets
 from toolchain.errors import InputError, UnknownNameError, nearest
 from toolchain.profiles import profile_names
 from toolchain.reading import Source, read_toml
+from toolchain.redacted import holds_secret
 from toolchain.untrusted import Location
 
 VARIABLE = "EDGEWRIGHT_TARGETS"
@@ -94,6 +95,7 @@ def find_target(given: str) -> Asked:
     Raises `UnknownNameError`, or `InvalidFileError` with every fault of the inventory.
     """
     if ":" in given:
+        refuse_secrets(given)
         return Asked(given=given, machines=(Machine(name=given, address=given),), is_group=False)
     inventory = load_inventory()
     if given in inventory.targets:
@@ -148,7 +150,9 @@ def _target_faults(targets: Mapping[str, Any]) -> Iterable[tuple[Location, str]]
         address, profile = entry.get("address"), entry.get("profile")
         if isinstance(address, str):
             scheme, colon, _ = address.partition(":")
-            if not colon:
+            if holds_secret(address):
+                yield ("targets", name, "address"), NO_SECRETS
+            elif not colon:
                 yield ("targets", name, "address"), f"{address!r} is no address; write local:, ssh://user@host or such"
             elif scheme not in SCHEMES:
                 yield ("targets", name, "address"), f"begins with {scheme!r}; {nearest(scheme, sorted(SCHEMES))}"

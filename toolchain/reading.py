@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from toolchain.errors import InputError, InvalidFileError, UnknownNameError, nearest
+from toolchain.redacted import redacted
 from toolchain.untrusted import Location, number_faults, parse_toml
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -256,5 +257,5 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = redacted(json.dumps(value, ensure_ascii=False, default=str))  # before it is cut, which may hide what it is
     return text if len(text) <= 40 else f"{text[:37]}…"

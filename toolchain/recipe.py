@@ -29,6 +29,7 @@ from toolchain.budget import Budget
 from toolchain.errors import EnvironmentFaultError
 from toolchain.profiles import Runtime
 from toolchain.reading import Source, find_source, names_on, read_toml
+from toolchain.redacted import holds_secret
 from toolchain.untrusted import Location
 
 TaskKind = Literal["embedding", "classification", "token-classification", "regression", "image-classification"]
@@ -83,6 +84,8 @@ def _of_known_format_or_folder(path: Path) -> Path:
 
 def _matching(pattern: str, form: str) -> AfterValidator:
     def check(text: str) -> str:
+        if holds_secret(text):
+            raise ValueError("must hold no password or other secret; leave it out")
         if not re.fullmatch(pattern, text):
             raise ValueError(f"must have the form {form}, not {text!r}")
         return text

@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 from toolchain.errors import InputError
 from toolchain.extras import need
 from toolchain.places import data_dir
+from toolchain.redacted import redacted
 
 Kind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
@@ -305,5 +306,5 @@ def _told(url: sql.URL) -> Iterator[None]:
 
 
 def _shown(url: sql.URL) -> str:
-    """Without its password."""
-    return url.database or "memory" if url.get_backend_name() == "sqlite" else url.render_as_string()
+    """Without its secrets."""
+    return url.database or "memory" if url.get_backend_name() == "sqlite" else redacted(url.render_as_string())

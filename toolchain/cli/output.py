@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.errors import InvalidFileError
 from toolchain.plain import STEERING, one_line, unsteering
+from toolchain.redacted import redacted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,13 +63,14 @@ def show(renderable: "RenderableType") -> None:
 
 
 def tell(message: str, *, whole: bool = False) -> None:
-    """Print a message on standard error: one line, unless it is to stay `whole`."""
+    """Print a message on standard error, without secrets: one line, unless it is to stay `whole`."""
+    message = redacted(message)
     print(unsteering(message) if whole else one_line(message), file=sys.stderr)
 
 
 def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> None:
     """Tell an error as one line on standard error, and with `as_json` as a document on standard output too."""
-    message = one_line(message)
+    message = one_line(redacted(message))
     tell(f"error: {message}")
     if as_json:
         about: dict[str, Any] = {"kind": type(error).__name__, "message": message, "exit_code": exit_code}
@@ -78,8 +80,8 @@ def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> No
 
 
 def trace(error: Exception) -> None:
-    """Print an error's traceback on standard error."""
-    sys.stderr.write(unsteering("".join(traceback.format_exception(error))))
+    """Print an error's traceback on standard error, without the secrets of addresses in it."""
+    sys.stderr.write(unsteering(redacted("".join(traceback.format_exception(error)))))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bars
 from toolchain.cli.console import PlainConsole
 from toolchain.plain import one_line
 from toolchain.progress import Progress
+from toolchain.redacted import redacted
 
 LINE_EVERY_S = 30.0
 
@@ -64,7 +65,7 @@ def _bars() -> Iterator[Bars]:
 def _told(show: Callable[[str], None]) -> Iterator[None]:
     """Show what our own modules log of rare long work, such as the making of an emulated board's disk."""
     handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: show(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: show(redacted(record.getMessage()))  # type: ignore[method-assign]
     loggers = [logging.getLogger(name) for name in ("targets", "toolchain")]
     for logger in loggers:
         logger.setLevel(logging.INFO)
@@ -86,7 +87,7 @@ class BarProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Show a bar for the stage; it is ticked off when the stage ends without an error."""
-        task = self._bars.add_task(name, total=None, note="")
+        task = self._bars.add_task(redacted(name), total=None, note="")
         self._open.append(task)
         try:
             yield
@@ -106,7 +107,7 @@ class DeviceBar:
 
     def __init__(self, bars: Bars, name: str) -> None:
         self._bars = bars
-        self._task = bars.add_task(name, total=None, note="")
+        self._task = bars.add_task(redacted(name), total=None, note="")
         self._open: list[str] = []
 
     @contextmanager
@@ -163,5 +164,5 @@ class LineProgress:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(f"{one_line(text)}\n")  # at once: those of several devices may come together
+    sys.stderr.write(f"{one_line(redacted(text))}\n")  # at once: those of several devices may come together
     sys.stderr.flush()
