@@ -10,7 +10,9 @@ Out: the result on standard output and exit status 0, or {"schema": 1, "error": 
 One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
 with 0 to the smallest length that fits, outside the timed part. Memory is told phase by phase: before the model is
 loaded, with it, once every input ran, after the last sample; all with the Python interpreter. With "profile" a second
-copy of an ONNX model then says how long each kind of operator takes.
+copy of an ONNX model then says how long each kind of operator takes. With "serve" nothing is timed: each line of
+standard input is a document of inputs as the vectors' file has them, and is answered by a line {"schema": 1, "outputs"}
+or {"schema": 1, "error"}, after a first line that says "ready".
 Needs Python 3.9, NumPy and ai-edge-litert, tflite-runtime or onnxruntime. Imports nothing of Edgewright: it runs on
 devices.
 """
@@ -35,7 +37,7 @@ MOST_SAMPLES = 100_000
 INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES), "batch": (1, 1024)}
 SECONDS = ("warmup_s", "max_seconds")
 TEXTS = ("artifact", "sha256", "vectors")
-OPTIONAL = {"min_seconds": 0, "profile": False, "batch": 1, "cold": False, "cores": []}
+OPTIONAL = {"min_seconds": 0, "profile": False, "batch": 1, "cold": False, "cores": [], "serve": False}
 MOST_CORES = 1024
 PROFILED_RUNS = 50
 FIELDS = {"schema", "lengths", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS}
@@ -66,12 +68,17 @@ def content_of(path):
 
 def read_json(path):
     """The JSON object in a file."""
+    return parsed_json(content_of(path), path)
+
+
+def parsed_json(content, what):
+    """The JSON object in a text; `what` names it in a fault."""
     try:
-        document = json.loads(content_of(path))
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Fault("bad-job", f"{path} is not valid JSON: {error}") from None
+        raise Fault("bad-job", f"{what} is not valid JSON: {error}") from None
     if not isinstance(document, dict):
-        raise Fault("bad-job", f"{path} is not a JSON object")
+        raise Fault("bad-job", f"{what} is not a JSON object")
     return document
 
 
@@ -101,7 +108,7 @@ def read_job(path):
     for name in (*SECONDS, "min_seconds"):
         if not is_seconds(job[name]):
             raise bad_job(name, "must be a number of seconds from 0 to 86400")
-    for name in ("profile", "cold"):
+    for name in ("profile", "cold", "serve"):
         if not isinstance(job[name], bool):
             raise bad_job(name, "must be true or false")
     if not isinstance(job["cores"], list) or not all(is_integer(each, 0, MOST_CORES - 1) for each in job["cores"]):
@@ -121,7 +128,11 @@ def read_job(path):
 
 def read_inputs(path):
     """The ids of each text, or the bytes of each image; the outputs beside them are for whoever compares."""
-    document = read_json(path)
+    return inputs_of(read_json(path), path)
+
+
+def inputs_of(document, path):
+    """The inputs in a document that lies at `path`, or is given in its place."""
     if "images" in document:
         return read_images(path, document["images"])
     inputs = document.get("inputs")
@@ -212,10 +223,18 @@ class LiteRt:
     def __init__(self, job, inputs):
         self.job = job
         self.interpreter_class, self.version = self.imported()
+        self.interpreter, self.runners = None, {}
+        self.accept(inputs)
+
+    def accept(self, inputs):
+        """Take these inputs in place of those before; a model that is loaded is made ready for them."""
+        job = self.job
         self.images = inputs if isinstance(inputs[0], bytes) else []
         if not self.images and not job["lengths"]:
             raise bad_job("lengths", "must list the length of each signature of a LiteRT artifact")
         self.calls = [] if self.images else [self.padded(place, ids) for place, ids in enumerate(inputs)]
+        if self.interpreter is not None:
+            self.prepare()
 
     @staticmethod
     def imported():
@@ -254,15 +273,19 @@ class LiteRt:
             self.interpreter = self.interpreter_class(
                 model_path=str(self.job["artifact"]), num_threads=self.job["threads"]
             )
-            signatures = self.interpreter.get_signature_list()
+            self.signatures = self.interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
             raise cannot_load(error) from None
-        self.runners = {}
+        self.prepare()
+
+    def prepare(self):
+        """A runner for each signature that an input has and none was made for yet."""
         given = {name: call["ids"].shape for name, call in self.calls} or {self.signature("image"): None}
         for name, shape in sorted(given.items()):
-            if name not in signatures:
-                raise Fault("bad-artifact", f"there is no signature {name!r}; there are {sorted(signatures)}")
-            self.runners[name] = self.prepared(name, shape)
+            if name not in self.signatures:
+                raise Fault("bad-artifact", f"there is no signature {name!r}; there are {sorted(self.signatures)}")
+            if name not in self.runners or self.images:
+                self.runners[name] = self.prepared(name, shape)
 
     def prepared(self, name, shape):
         """The runner of one signature, its tensors allocated; images get the shape that it takes."""
@@ -339,7 +362,6 @@ class OnnxRuntime:
 
     def __init__(self, job, inputs):
         try:
-            import numpy
             import onnxruntime
         except ImportError as error:
             raise Fault("run-failed", f"ONNX Runtime cannot be imported: {error}") from None
@@ -348,9 +370,18 @@ class OnnxRuntime:
         onnxruntime.set_default_logger_severity(4)  # what it finds odd about a board is no part of a result
         self.job, self.onnxruntime = job, onnxruntime
         self.version = runtime_version("onnxruntime", onnxruntime)
+        self.session = None
+        self.accept(inputs)
+
+    def accept(self, inputs):
+        """Take these inputs in place of those before; a model that is loaded is checked for them."""
+        import numpy
+
         self.images = inputs if isinstance(inputs[0], bytes) else []
         texts = [] if self.images else inputs
         self.calls = [{"ids": numpy.array([ids], dtype=numpy.int64)} for ids in texts]
+        if self.session is not None:
+            self.prepare()
 
     def opened(self, options):
         """A session of the artifact on the processor alone."""
@@ -369,6 +400,10 @@ class OnnxRuntime:
             self.session = self.opened(self.onnxruntime.SessionOptions())
         except Exception as error:  # its errors share no base of their own
             raise cannot_load(error) from None
+        self.prepare()
+
+    def prepare(self):
+        """Check the model for the inputs."""
         inputs = self.session.get_inputs()
         taken = [(each.name, each.type) for each in inputs]
         given = [(each.name, each.type) for each in self.session.get_outputs()]
@@ -500,6 +535,11 @@ class Session:
             raise Fault("run-failed", "the device's monotonic clock ran backwards")
         return took_s * 1e3, output
 
+    def answers(self):
+        """The outputs of the inputs, each run once and not timed."""
+        self.collect_outputs()
+        return self.result["outputs"]
+
     def collect_outputs(self):
         """Run each input once; the first run is the first inference."""
         self.result["outputs"] = []
@@ -548,6 +588,29 @@ def nine_digits(value):
     return float(f"{value:.9g}")
 
 
+def serve(job, kind, lines):
+    """Answer each line of inputs by one line of outputs; the model is loaded with the first, and stays."""
+    backend = None
+    tell({"ready": True, "runtime": kind.name, "sha256": job["sha256"], "threads": job["threads"]})
+    for line in lines:
+        try:
+            inputs = inputs_of(parsed_json(line, "a line of standard input"), job["vectors"])
+            if backend is None:
+                backend = kind(job, inputs)
+                backend.load()
+            else:
+                backend.accept(inputs)
+            tell({"outputs": Session(job, backend).answers()})
+        except Fault as fault:
+            backend = None  # what is half prepared is not used again
+            tell({"error": {"kind": fault.kind, "message": str(fault)}})
+
+
+def tell(document):
+    """Print one line at once."""
+    print(json.dumps({"schema": 1, **document}, allow_nan=False), flush=True)
+
+
 def main(arguments):
     """Print the result of the job for the runtime that the arguments name; the exit status."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread a core, which nothing here uses
@@ -557,6 +620,10 @@ def main(arguments):
         kind = BACKENDS[arguments[0]]
         job = read_job(Path(arguments[1]))
         keep_to(job["cores"])
+        if job["serve"]:
+            check_hash(job)
+            serve(job, kind, sys.stdin)
+            return 0
         inputs = read_inputs(job["vectors"])
         check_hash(job)
         backend = kind(job, inputs)

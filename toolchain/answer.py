@@ -2,13 +2,16 @@
 
 In:  a bundle, and a text or an image's file; optionally a target to run on.
 Out: the best matches of a search bundle's corpus, labels with their probabilities, a tag for each word, or a value.
+No torch is imported. On this machine a runner stays for each runtime that was asked, so that only the first question
+waits for the model to be loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +21,10 @@ from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, Im
 from toolchain.data.image_files import ImageFile, decode
 from toolchain.deploy import HERE, blamed_on_age, deploy_from
 from toolchain.errors import InputError
+from toolchain.measure.kept import KeptRunner
 from toolchain.measure.protocol import Inputs, infer
-from toolchain.models.image import with_channels
-from toolchain.models.inputs import first_places
-from toolchain.models.tokenizer import Encoded, TextTokenizer
+from toolchain.models.channels import with_channels
+from toolchain.models.tokenizer import Encoded, TextTokenizer, first_places
 from toolchain.tasks.search_index import SearchIndex
 from toolchain.untrusted import is_unicode
 
@@ -29,36 +32,98 @@ from toolchain.untrusted import is_unicode
 def answer(
     bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
 ) -> dict[str, Any]:
-    """Open a bundle and ask it; raises what `Bundle.open` and a target raise."""
-    return answer_of(Bundle.open(bundle), given, address=address, runtime=runtime, top=top)
+    """Open a bundle and ask it once; raises what `Bundle.open` and a target raise."""
+    with Bundle.open(bundle) as opened:
+        return answer_of(opened, given, address=address, runtime=runtime, top=top)
 
 
 def answer_of(
     bundle: Bundle, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
 ) -> dict[str, Any]:
-    """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default."""
-    task, artifact = bundle.manifest.task, bundle.artifact(runtime)
-    inputs: Inputs
-    if task.image:
-        inputs = _pixels(Path(given), task.image)
-    else:
-        if not given.strip():
-            raise InputError("the input is empty; give a text with --input")
-        if not is_unicode(given):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
-            raise InputError("the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)")
-        tokenizer = TextTokenizer.load(bundle.file(TOKENIZER), max_length=task.max_length)
-        (row,) = tokenizer.encode_any([given.split()] if task.tags else [given])
-        inputs = [row.ids]
-    output = _output(bundle, artifact, inputs, address or HERE)
-    asked = {"input": given, "runtime": artifact.runtime, "target": address or HERE}
-    if task.kind == "embedding":
-        index = SearchIndex.load(bundle.file(CORPUS), bundle.file(INDEX))
-        return {"kind": "search", **asked, "matches": index.best(output, top=top)}
-    if task.kind == "regression":
-        return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
-    if task.tags:
-        return {"kind": task.kind, **asked, "words": _words(task.labels, output, given.split(), row)}
-    return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
+    """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default.
+
+    What was read or started for it stays with the bundle until that is closed.
+    """
+    return bundle.answerer.answer(given, address=address or HERE, runtime=runtime, top=top)
+
+
+class Answerer:
+    """Asks one bundle, and keeps its tokenizer, its corpus and the runners on this machine between questions."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._runners: dict[str, KeptRunner] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the runners. Safe to call twice; a further question starts them anew."""
+        while self._runners:
+            self._runners.popitem()[1].close()
+
+    def answer(self, given: str, *, address: str, runtime: str | None, top: int) -> dict[str, Any]:
+        """What the model makes of a text or an image's file, as a JSON document."""
+        task, artifact = self._bundle.manifest.task, self._bundle.artifact(runtime)
+        inputs: Inputs
+        if task.image:
+            inputs = _pixels(Path(given), task.image)
+        else:
+            if not given.strip():
+                raise InputError("the input is empty; give a text with --input")
+            if not is_unicode(given):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
+                raise InputError(
+                    "the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)"
+                )
+            (row,) = self._tokenizer.encode_any([given.split()] if task.tags else [given])
+            inputs = [row.ids]
+        output = self._output(artifact, inputs, address)
+        asked = {"input": given, "runtime": artifact.runtime, "target": address}
+        if task.kind == "embedding":
+            return {"kind": "search", **asked, "matches": self._index.best(output, top=top)}
+        if task.kind == "regression":
+            return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
+        if task.tags:
+            return {"kind": task.kind, **asked, "words": _words(task.labels, output, given.split(), row)}
+        return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
+
+    @cached_property
+    def _tokenizer(self) -> TextTokenizer:
+        return TextTokenizer.load(self._bundle.file(TOKENIZER), max_length=self._bundle.manifest.task.max_length)
+
+    @cached_property
+    def _index(self) -> SearchIndex:
+        return SearchIndex.load(self._bundle.file(CORPUS), self._bundle.file(INDEX))
+
+    def _output(self, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
+        if address == HERE:
+            (output,) = self._runner(artifact).outputs(inputs)
+            return output
+        target = open_target(address)
+        try:
+            place = deploy_from(self._bundle, artifact, target)
+            with blamed_on_age(artifact, place):
+                (output,) = infer(target, place.artifact, place.runtime, inputs)
+        finally:
+            target.close()
+        return output
+
+    def _runner(self, artifact: ArtifactFacts) -> KeptRunner:
+        """The runner of an artifact on this machine; one that has ended is started again."""
+        kept = self._runners.get(artifact.runtime)
+        if kept is not None and kept.is_alive:
+            return kept
+        target = open_target(HERE)
+        try:
+            place = deploy_from(self._bundle, artifact, target)
+        finally:
+            target.close()
+        with blamed_on_age(artifact, place):
+            self._runners[artifact.runtime] = KeptRunner(place.artifact, place.runtime)
+        return self._runners[artifact.runtime]
 
 
 def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
@@ -67,17 +132,6 @@ def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
         raise InputError(f"there is no file {file}; the bundle's model takes images: give one's path with --input")
     decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width))
     return with_channels(decoded.pixels, image.channels)
-
-
-def _output(bundle: Bundle, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
-    target = open_target(address)
-    try:
-        place = deploy_from(bundle, artifact, target)
-        with blamed_on_age(artifact, place):
-            (output,) = infer(target, place.artifact, place.runtime, inputs)
-    finally:
-        target.close()
-    return output
 
 
 def _words(labels: Sequence[str], output: Sequence[float], words: Sequence[str], row: Encoded) -> list[dict[str, Any]]:

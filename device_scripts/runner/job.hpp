@@ -41,6 +41,7 @@ struct Job {
   bool cold = false;  // read the artifact from storage, not from the kernel's cache
   std::vector<int> cores;  // the only ones to run on; none: any
   std::string etdump;  // where to write an ETDump of one pass over the inputs; empty: nowhere
+  bool serve = false;  // answer inputs given line by line on standard input until it ends; nothing is timed
 };
 
 constexpr int64_t kLargestFile = 256ll << 20;
@@ -62,6 +63,17 @@ inline Json read_json(const std::string& path, const std::string& skip = "") {
     return document;
   } catch (const Json::exception& error) {
     throw Fault(kBadJob, path + " is not valid JSON: " + error.what());
+  }
+}
+
+// Parse one JSON object given as text; `what` names it in a fault.
+inline Json parsed_json(const std::string& text, const std::string& what) {
+  try {
+    Json document = Json::parse(text);
+    if (!document.is_object()) throw Fault(kBadJob, what + " is not a JSON object");
+    return document;
+  } catch (const Json::exception& error) {
+    throw Fault(kBadJob, what + " is not valid JSON: " + error.what());
   }
 }
 
@@ -152,7 +164,7 @@ inline Job read_job(const std::string& path) {
   const Fields fields(document);
   if (fields.required("schema") != 1) Fields::bad("schema", "must be 1");
   fields.refuse_others({"schema", "artifact", "sha256", "vectors", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "profile", "lengths", "batch", "cold", "cores", "etdump"});
+                        "min_seconds", "max_seconds", "profile", "lengths", "batch", "cold", "cores", "etdump", "serve"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
@@ -167,6 +179,7 @@ inline Job read_job(const std::string& path) {
   job.profile = fields.flag("profile");
   job.cold = fields.flag("cold");
   job.cores = read_cores(document);
+  job.serve = fields.flag("serve");
   if (document.contains("etdump")) job.etdump = beside(path, fields.text("etdump"));
   if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
@@ -200,9 +213,8 @@ inline std::vector<Bytes> read_images(const std::string& path, const Json& image
   return all;
 }
 
-// What to feed; the outputs kept beside it are for whoever compares, not for the runner.
-inline Inputs read_inputs(const std::string& path) {
-  const Json document = read_json(path, "outputs");
+// What to feed, of a document that lies at `path` or is given in its place.
+inline Inputs inputs_of(const Json& document, const std::string& path) {
   const auto images = document.find("images");
   if (images != document.end()) return {{}, read_images(path, *images)};
   const Json& inputs = Fields(document).required("inputs");
@@ -222,5 +234,8 @@ inline Inputs read_inputs(const std::string& path) {
   }
   return {std::move(all), {}};
 }
+
+// The outputs kept beside the inputs are for whoever compares, not for the runner.
+inline Inputs read_inputs(const std::string& path) { return inputs_of(read_json(path, "outputs"), path); }
 
 }  // namespace edgewright

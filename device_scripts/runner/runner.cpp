@@ -6,12 +6,15 @@
 // Memory is told phase by phase: before the model is loaded, with it, once every input ran, after the last sample.
 // With "profile" a second copy of the model then says how long each operator takes, a mean of some passes; with "etdump"
 // one more writes what ExecuTorch's own Inspector reads.
+// With "serve" nothing is timed: each line of standard input is a document of inputs as the vectors' file has them, and is
+// answered by a line {"schema": 1, "outputs": [...]} or {"schema": 1, "error": ...}, after a first line that says "ready".
 // In place of a job, --copy-bandwidth asks how fast memory is copied: {"schema": 1, "copy_gb_s": [...], "block_bytes"}.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <new>
 #include <string>
@@ -229,18 +232,23 @@ void print_watch(const Watch& watch) {
   std::printf(", \"sampling\": %s", document.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
 }
 
+void print_outputs(const std::vector<std::vector<float>>& outputs) {
+  std::printf("\"outputs\": [");
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (i > 0) std::printf(", ");
+    print_floats(outputs[i]);
+  }
+  std::printf("]");
+}
+
 void print_result(const Job& job, const Result& result) {
   std::printf("{\"schema\": 1, \"runtime\": \"executorch\", \"runtime_version\": \"%s\", \"sha256\": \"%s\", "
               "\"threads\": %d, \"load_ms\": %.6f, \"first_inference_ms\": %.6f, \"latency_ms\": ",
               EDGEWRIGHT_EXECUTORCH_VERSION, job.sha256.c_str(), job.threads, result.load_ms,
               result.first_inference_ms);
   print_floats(result.latency_ms);
-  std::printf(", \"outputs\": [");
-  for (size_t i = 0; i < result.outputs.size(); ++i) {
-    if (i > 0) std::printf(", ");
-    print_floats(result.outputs[i]);
-  }
-  std::printf("]");
+  std::printf(", ");
+  print_outputs(result.outputs);
   if (job.profile) print_profile(result);
   if (job.samples > 0) print_watch(result.watch);
   print_memory(result.memory);
@@ -258,6 +266,37 @@ int print_fault(const char* kind, const std::string& message) {
   return 1;
 }
 
+// What the model makes of one line of standard input.
+std::vector<std::vector<float>> answered(const Job& job, Model& model, const std::string& line) {
+  Inputs inputs = inputs_of(parsed_json(line, "a line of standard input"), job.vectors);
+  std::vector<std::vector<float>> outputs;
+  for (const et::TensorPtr& tensor : model.as_tensors(inputs)) {
+    outputs.emplace_back();
+    model.run(tensor, outputs.back());
+    check_finite(outputs.back(), outputs.size() - 1);
+  }
+  return outputs;
+}
+
+void serve(const Job& job) {
+  Model model(job.artifact, job.batch);
+  std::printf("{\"schema\": 1, \"ready\": true, \"runtime\": \"executorch\", \"runtime_version\": \"%s\", "
+              "\"sha256\": \"%s\", \"threads\": %d}\n",
+              EDGEWRIGHT_EXECUTORCH_VERSION, job.sha256.c_str(), job.threads);
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+    try {
+      const std::vector<std::vector<float>> outputs = answered(job, model, line);
+      std::printf("{\"schema\": 1, ");
+      print_outputs(outputs);
+      std::printf("}\n");
+    } catch (const Fault& fault) {
+      print_fault(fault.kind(), fault.what());
+    }
+    std::fflush(stdout);
+  }
+}
+
 int run(int argc, char** argv) {
   try {
     if (argc != 2) throw Fault(kBadJob, "give one argument: the path of a job file, or --copy-bandwidth");
@@ -267,6 +306,12 @@ int run(int argc, char** argv) {
     }
     const Job job = read_job(argv[1]);
     keep_to(job.cores);
+    if (job.serve) {
+      check_hash(job);
+      set_threads(job.threads);
+      serve(job);
+      return 0;
+    }
     Inputs inputs = read_inputs(job.vectors);
     check_hash(job);
     set_threads(job.threads);

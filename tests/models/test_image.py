@@ -11,7 +11,8 @@ from torch import nn
 from tests import tiny, tiny_vision
 from toolchain.errors import BadDataError
 from toolchain.models import convnet, image
-from toolchain.models.image import ImageModule, Scaling, outputs, with_channels
+from toolchain.models.channels import with_channels
+from toolchain.models.image import ImageModule, Scaling, outputs
 from toolchain.models.image_teacher import load_images
 from toolchain.models.inputs import ImageInputs
 from toolchain.recipe import ModelSource

@@ -6,7 +6,8 @@ import torch
 
 from tests import tiny
 from toolchain.errors import BadDataError
-from toolchain.models.inputs import ImageInputs, TextInputs, first_pieces, first_places
+from toolchain.models.inputs import ImageInputs, TextInputs, first_pieces
+from toolchain.models.tokenizer import first_places
 
 
 def test_texts_are_padded_to_the_longest_of_their_batch() -> None:

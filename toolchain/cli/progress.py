@@ -45,6 +45,13 @@ def shown_devices() -> Iterator[Callable[[str], Progress]]:
 
 
 @contextmanager
+def rare_work_shown() -> Iterator[None]:
+    """Only tell of rare long work, such as compiling a runner: for verbs that otherwise answer at once."""
+    with _told(_line):
+        yield
+
+
+@contextmanager
 def _bars() -> Iterator[Bars]:
     columns = (
         SpinnerColumn(finished_text="✓"),

@@ -30,7 +30,9 @@ def run(
       edgewright run build/digits --input seven.png
       edgewright run build/demo --input "parse a date" --target emulated://raspberry-pi-4 --top 3 --json
     """
-    with output.work_on_stderr():
+    from toolchain.cli.progress import rare_work_shown
+
+    with output.work_on_stderr(), rare_work_shown():
         from toolchain.answer import answer
         from toolchain.inventory import find_target
 

@@ -9,6 +9,7 @@ What drives the runner is `protocol`'s concern.
 
 import hashlib
 import json
+import logging
 import platform
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ from toolchain.errors import EnvironmentFaultError
 from toolchain.measure.wheels import fetch_wheel, installed_folder, installed_version, unpacked
 from toolchain.once import made_once
 from toolchain.places import cache_dir
+
+log = logging.getLogger(__name__)
 
 PROGRAM = "edgewright-runner"
 PURPOSE = "run ExecuTorch artifacts"
@@ -147,6 +150,7 @@ def _source_folder() -> Path:
 
 
 def _build(source: Path, into: Path, sdk: Path, version: str, compiler: Compiler) -> None:
+    log.info("compiling the ExecuTorch runner with %s, once; it takes about a minute …", compiler.program)
     work = into / "build"
     configure = ["cmake", "-S", str(source), "-B", str(work), f"-DSDK={sdk}", f"-DEXECUTORCH_VERSION={version}"]
     if compiler.toolchain_file:

@@ -329,7 +329,7 @@ def job_on(
     """
     directory = target.home / "jobs" / uuid.uuid4().hex
     job = job_document(artifact, directory, protocol, len(inputs), options)
-    documents = {JOB: job, "vectors.json": _vectors(inputs)}
+    documents = {JOB: job, "vectors.json": vectors_document(inputs)}
     if protocol.cold:
         documents[COLD_JOB] = {**job, "cold": True, "samples": 0, "profile": False}
         documents[COLD_JOB].pop("etdump", None)
@@ -349,7 +349,7 @@ def _padded(texts: Sequence[Sequence[int]]) -> list[int]:
     return [item for ids in texts for item in (*ids, *[PADDING] * (longest - len(ids)))]
 
 
-def _vectors(inputs: Inputs) -> dict[str, Any]:
+def vectors_document(inputs: Inputs) -> dict[str, Any]:
     """What the runner reads of the inputs; images lie beside it, as bytes, which JSON would make four times as many."""
     if isinstance(inputs, np.ndarray):
         return {"images": {"file": PIXELS, "count": len(inputs)}}

@@ -132,6 +132,22 @@ class RunnerResult(_Read):
     profiled_ms: Milliseconds | None = None
 
 
+class ReadyRunner(_Read):
+    """What a runner that stays says first: which artifact it holds."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    ready: Literal[True]
+    runtime: Runtime
+    sha256: str
+
+
+class Answers(_Read):
+    """The outputs of the inputs that a runner that stays was given in one line."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    outputs: tuple[tuple[FiniteFloat, ...], ...]
+
+
 class _Error(_Read):
     kind: Annotated[str, Field(max_length=40)]
     message: Annotated[str, Field(max_length=20_000)]
@@ -157,6 +173,22 @@ def parse_result(
 def parse_bandwidth(completed: Completed) -> CopyBandwidth:
     """What a native runner said that was asked for it. Raises `RunnerError`."""
     return _read(CopyBandwidth, completed, {})
+
+
+def parse_ready(completed: Completed, *, runtime: str, sha256: str) -> ReadyRunner:
+    """The first line of a runner that stays. Raises as `parse_result` does."""
+    ready = _read(ReadyRunner, completed, {})
+    if (ready.runtime, ready.sha256) != (runtime, sha256):
+        raise RunnerError(f"the runner holds {ready.runtime} {_shown(ready.sha256)}, not {runtime} {sha256}")
+    return ready
+
+
+def parse_answers(completed: Completed, *, inputs: int) -> Answers:
+    """A line of outputs for so many inputs. Raises `RunnerError`."""
+    answers = _read(Answers, completed, {})
+    if len(answers.outputs) != inputs or not all(answers.outputs):
+        raise RunnerError(f"the runner gave {len(answers.outputs)} outputs for {inputs} inputs, or empty ones")
+    return answers
 
 
 def _read(kind: type[Document], completed: Completed, machine: Mapping[str, Any]) -> Document:

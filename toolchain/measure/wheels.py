@@ -6,6 +6,7 @@ Wheels come through pip, with the user's own index settings; which members a run
 """
 
 import importlib.util
+import logging
 import re
 import shutil
 import stat
@@ -19,6 +20,8 @@ from pathlib import Path, PurePosixPath
 from toolchain.errors import EnvironmentFaultError
 from toolchain.once import made_once
 from toolchain.places import cache_dir
+
+log = logging.getLogger(__name__)
 
 # pip takes the first of them that there is a wheel for: newest first, and last what only Debian 12 and later have.
 GLIBC_TAGS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux_2_34")
@@ -82,6 +85,7 @@ def _safe_path(wheel: Path, item: zipfile.ZipInfo) -> PurePosixPath:
 
 
 def _download(requirement: str, machine: str, python: str, into: Path) -> None:
+    log.info("fetching the wheel of %s for %s, once …", requirement, machine)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python, "--dest", str(into)]
     for tag in GLIBC_TAGS:

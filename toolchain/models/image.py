@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.models import convnet
 from toolchain.models import model as models
 from toolchain.models.convnet import ConvNet, folded
-from toolchain.models.inputs import LUMINANCE, Inputs, batch_for, require_channels
+from toolchain.models.inputs import Inputs, batch_for
 from toolchain.models.model import TransformerModel, reading
 
 BRIGHTEST = 255
@@ -71,21 +68,6 @@ class ImageModule(nn.Module):
 
     def _scaled(self, pixels: Tensor) -> Tensor:
         return pixels.to(self.factor.dtype) * self.factor - self.offset
-
-
-def with_channels(pixels: Any, channels: int) -> NDArray[np.uint8]:
-    """Bytes (n, height, width, c) with so many channels: grey ones repeated, coloured ones by their luminance.
-
-    Raises `BadDataError` for numbers of channels that are not made into each other.
-    """
-    found: NDArray[np.uint8] = np.asarray(pixels, dtype=np.uint8)
-    has = found.shape[-1]
-    require_channels(has, channels)
-    if has == channels:
-        return found
-    if channels == 1:
-        return np.rint(found @ np.array(LUMINANCE, dtype=np.float32)).astype(np.uint8)[..., None]
-    return np.repeat(found, channels, axis=-1)
 
 
 def save(model: ImageModel, folder: Path) -> None:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import BadDataError
+from toolchain.models.channels import LUMINANCE, require_channels
 from toolchain.models.devices import device_of
 from toolchain.models.text import batches, padded
-from toolchain.models.tokenizer import NO_WORD, Encoded
+from toolchain.models.tokenizer import Encoded, first_places
 from toolchain.models.transformer import Transformer
-
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as grey images are commonly made of coloured ones
 
 
 class Inputs(Protocol):
@@ -108,27 +107,6 @@ class ImageInputs:
             images = (images * torch.tensor(LUMINANCE)).sum(dim=-1, keepdim=True)
         images = images.expand(*images.shape[:-1], self.channels)
         return (((images - self.mean) / self.std).permute(0, 3, 1, 2).contiguous(),)
-
-
-def require_channels(has: int, wanted: int) -> None:
-    """Raises `BadDataError` for numbers of channels that are not made into each other."""
-    if has != wanted and {has, wanted} != {1, 3}:
-        raise BadDataError(
-            f"the images have {has} channels, but the model takes {wanted}; only grey (1) and coloured (3) are made "
-            "into each other"
-        )
-
-
-def first_places(row: Encoded) -> dict[int, int]:
-    """Each word of a text that was given as words, and the place of its first piece among the tokens.
-
-    A word behind the maximum length, or one the tokenizer makes nothing of, is not there.
-    """
-    places: dict[int, int] = {}
-    for place, word in enumerate(row.given):
-        if word != NO_WORD:
-            places.setdefault(word, place)
-    return places
 
 
 def first_pieces(outputs: Sequence[Tensor], rows: Sequence[Encoded], counts: Sequence[int]) -> Tensor:

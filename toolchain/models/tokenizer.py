@@ -48,6 +48,18 @@ class Encoded:
     given: tuple[int, ...] = ()
 
 
+def first_places(row: Encoded) -> dict[int, int]:
+    """Each word of a text that was given as words, and the place of its first piece among the tokens.
+
+    A word behind the maximum length, or one the tokenizer makes nothing of, is not there.
+    """
+    places: dict[int, int] = {}
+    for place, word in enumerate(row.given):
+        if word != NO_WORD:
+            places.setdefault(word, place)
+    return places
+
+
 class TextTokenizer:
     """A tokenizer of one of the `SUPPORTED` kinds whose padding id is 0, cutting texts at `max_length` tokens.
 

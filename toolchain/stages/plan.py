@@ -17,6 +17,7 @@ from toolchain.data.images import Images
 from toolchain.data.texts import Texts
 from toolchain.models import image as image_models
 from toolchain.models import model as models
+from toolchain.models.channels import with_channels
 from toolchain.models.encoder import Encoder
 from toolchain.models.image import ImageModel, Scaling
 from toolchain.models.inputs import ImageInputs
@@ -116,7 +117,7 @@ def scaling_of(teacher: Done) -> Scaling:
 
 def scaled(pixels: Any, scaling: Scaling) -> ImageInputs:
     """Images (n, height, width, channels) as the model takes them."""
-    taken = image_models.with_channels(pixels, scaling.channels)
+    taken = with_channels(pixels, scaling.channels)
     return ImageInputs(taken, mean=scaling.mean, std=scaling.deviation)
 
 

@@ -17,8 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from toolchain.errors import BadDataError, InputError
-from toolchain.models.inputs import first_places
-from toolchain.models.tokenizer import Encoded
+from toolchain.models.tokenizer import Encoded, first_places
 from toolchain.tasks import baselines
 from toolchain.tasks.baselines import Baseline
 from toolchain.tasks.scores import LabelScore, Scale, Score, SearchScore, TagScore, ValueScore, places_of

@@ -1,0 +1,131 @@
+"""A runner that stays on this machine and answers inputs as they come, so that the model is loaded once.
+
+In:  an artifact and its runtime as they lie on this machine (`local:`), then inputs.
+Out: outputs, the same as `protocol.infer` gives. Nothing is timed: what is measured has a process of its own.
+"""
+
+import json
+import os
+import select
+import subprocess
+import tempfile
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+import numpy as np
+
+from targets.base import Completed
+from toolchain.errors import RunnerError
+from toolchain.measure.protocol import (
+    JOB,
+    PIXELS,
+    Inputs,
+    Protocol,
+    RemoteArtifact,
+    RemoteRuntime,
+    job_document,
+    vectors_document,
+)
+from toolchain.measure.results import LARGEST_RESULT, how_it_ended, parse_answers, parse_ready
+
+ANSWER_LIMIT_S = 120.0
+ENDING_LIMIT_S = 5.0
+STDERR = "stderr"
+
+
+class KeptRunner:
+    """One process that holds an artifact; it ends when this is closed, and with the process that started it.
+
+    Raises `RunnerError` where the runner fails, ends, holds another artifact or does not answer within the limit.
+    """
+
+    def __init__(self, artifact: RemoteArtifact, runtime: RemoteRuntime) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="edgewright-run-")
+        self._folder = Path(self._temporary.name)
+        job = job_document(artifact, PurePosixPath(self._folder), Protocol.outputs_only(), 0)
+        (self._folder / JOB).write_text(json.dumps({**job, "serve": True}), encoding="utf-8")
+        self._argv = tuple(runtime.runtime.command(runtime.directory, PurePosixPath(self._folder / JOB)))
+        self._unread = b""
+        try:
+            with (self._folder / STDERR).open("wb") as errors:
+                self._process = subprocess.Popen(
+                    self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                )
+        except OSError as error:
+            self._temporary.cleanup()
+            raise RunnerError(f"the {runtime.runtime.name} runner could not be started here: {error}") from error
+        self._end = weakref.finalize(self, _end, self._process, self._temporary)  # also where nobody closes it
+        try:
+            parse_ready(self._next_line(), runtime=runtime.runtime.name, sha256=artifact.sha256)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is there to answer."""
+        return self._process.poll() is None
+
+    def outputs(self, inputs: Inputs) -> tuple[tuple[float, ...], ...]:
+        """The artifact's output for each input, flattened. After an error of the runner's the runner is closed."""
+        if isinstance(inputs, np.ndarray):
+            (self._folder / PIXELS).write_bytes(np.ascontiguousarray(inputs).tobytes())
+        assert self._process.stdin is not None
+        try:
+            with suppress(BrokenPipeError):  # it has ended, which reading tells with its reason
+                self._process.stdin.write(json.dumps(vectors_document(inputs)).encode() + b"\n")
+                self._process.stdin.flush()
+            return parse_answers(self._next_line(), inputs=len(inputs)).outputs
+        except BaseException:  # of an interrupted exchange the other half would be read as the next answer
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process. Safe to call twice."""
+        self._end()
+
+    def _next_line(self) -> Completed:
+        """The next line that the runner prints, as a command's output."""
+        assert self._process.stdout is not None
+        until = time.monotonic() + ANSWER_LIMIT_S
+        while b"\n" not in self._unread:
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not select.select([self._process.stdout], [], [], left_s)[0]:
+                raise RunnerError(f"the runner gave no answer within {ANSWER_LIMIT_S:g} s and was ended; try again")
+            read = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not read:
+                raise RunnerError(how_it_ended(self._completed("", self._process.wait()), {}))
+            self._unread += read
+            if len(self._unread) > LARGEST_RESULT:
+                raise RunnerError(
+                    f"the runner printed over {LARGEST_RESULT >> 20} MB in a line; build the bundle again"
+                )
+        line, _, self._unread = self._unread.partition(b"\n")
+        return self._completed(line.decode(errors="replace"), 0)
+
+    def _completed(self, line: str, status: int) -> Completed:
+        said = (self._folder / STDERR).read_text(encoding="utf-8", errors="replace")[-20_000:]
+        return Completed(argv=self._argv, status=status, stdout=line, stderr=said)
+
+
+def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:
+    """Close the runner's input, on which it ends by itself, and see that it does."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+    try:
+        process.wait(timeout=ENDING_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    folder.cleanup()
