@@ -8,12 +8,8 @@ Each verb lives in its own file; nothing heavy is imported before a verb runs.
 
 import errno
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -36,9 +32,9 @@ from toolchain.cli import (
     runner,
     target,
 )
+from toolchain.cli.interrupts import INTERRUPTED, interrupts
 from toolchain.errors import InputError, ToolchainError
 
-INTERRUPTED = 130
 # What this machine's file system may refuse at any step; the user can mend it and no traceback would help.
 HOST_REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
 
@@ -96,12 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; standard output and standard error are the only effects."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     output.fall_back_to_escapes()
-    with _ended_by_terminate():
+    with interrupts() as asked_to_end:
         try:
             status = typer.main.get_command(app).main(given, prog_name="edgewright", standalone_mode=False)
             sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
         except Exception as error:  # every way to fail ends here, as a sentence and an exit code
-            return _failed(error, given)
+            if asked_to_end.exit_code is None:
+                return _failed(error, given)
+            status = asked_to_end.exit_code  # what a library made of the signal is not the reason
+        except KeyboardInterrupt:
+            status = INTERRUPTED
     if status == INTERRUPTED:
         output.tell("interrupted; every finished stage is kept, so the same command goes on from there")
     return int(status or 0)
@@ -133,23 +133,6 @@ def _failed(error: Exception, given: Sequence[str]) -> int:
     message = f"unexpected {type(error).__name__}: {error}{hint}"
     output.fail(error, message, exit_code=ToolchainError.exit_code, as_json=as_json)
     return ToolchainError.exit_code
-
-
-@contextmanager
-def _ended_by_terminate() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that emulated boards and temporary folders do not outlive us."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from toolchain.cli.console import PlainConsole
+from toolchain.cli.interrupts import check_interrupted
 from toolchain.plain import one_line
 from toolchain.progress import Progress
 from toolchain.redacted import redacted
@@ -94,6 +95,7 @@ class BarProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Show a bar for the stage; it is ticked off when the stage ends without an error."""
+        check_interrupted()
         task = self._bars.add_task(redacted(name), total=None, note="")
         self._open.append(task)
         try:
@@ -105,6 +107,7 @@ class BarProgress:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Move the innermost stage's bar."""
+        check_interrupted()
         if self._open:
             self._bars.update(self._open[-1], completed=done, total=total, note=note)
 
@@ -148,6 +151,7 @@ class LineProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Tell when the stage begins, and how long it took when it ends without an error."""
+        check_interrupted()
         begun = self._last_s = time.monotonic()
         self._open.append(name)
         _line(f"{self._prefix}{name} …")
@@ -163,6 +167,7 @@ class LineProgress:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Tell the share that is done, if nothing was told for a while."""
+        check_interrupted()
         now = time.monotonic()
         if self._open and now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
