@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import toolchain.answer
-from toolchain.answer import answer_of
+from toolchain.answer import Answerer
 from toolchain.cli.main import main
 from toolchain.errors import InputError
 
@@ -86,4 +86,4 @@ def test_a_text_of_half_a_pair_is_refused_before_anything_is_run() -> None:
         manifest=facts(task=facts(image=None, tags=False)), artifact=lambda _: facts(runtime="executorch")
     )
     with pytest.raises(InputError, match="the input is no Unicode text; give --input in UTF-8"):
-        answer_of(bundle, os.fsdecode(b"caf\xe9"))
+        Answerer(bundle).answer(os.fsdecode(b"caf\xe9"), address="local:", runtime=None, top=1)
