@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from typing_extensions import override
 
@@ -28,9 +28,13 @@ class Reflowing(Table):
     @override
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.update_width(WIDEST)  # for a narrow console rich tells no more than that
-        least = self.__rich_measure__(console, wide).minimum
-        if least <= options.max_width:
-            self._give_widths(console, wide, spare=options.max_width - least)
+        ranges = [_range(console, wide, column) for column in self.columns]
+        between = self.__rich_measure__(console, wide).maximum - sum(each.maximum for each in ranges)
+        spare = options.max_width - between - sum(each.minimum for each in ranges)
+        if spare >= 0:
+            wanted = sum(each.span for each in ranges)
+            for column, each in zip(self.columns, ranges, strict=True):
+                column.width = each.minimum + int(min(1.0, spare / max(1, wanted)) * each.span)
             yield from super().__rich_console__(console, options)
             return
         heads = [column.header for column in self.columns]
@@ -38,24 +42,16 @@ class Reflowing(Table):
             yield first
             named = _names_and_values()
             for head, cell in zip(heads[1:], others, strict=True):
-                if not str(cell):
-                    continue
-                named.add_row(Text(str(head), style="dim"), cell)
+                if str(cell):
+                    named.add_row(Text(str(head), style="dim"), cell)
             yield Padding(named, (0, 0, 0, 2))
 
-    def _give_widths(self, console: Console, wide: ConsoleOptions, *, spare: int) -> None:
-        """Each column its longest word, and of the cells that are to spare what it wants more, in proportion."""
-        ranges = [
-            [Measurement.get(console, wide, cell) for cell in (column.header, *column.cells)] for column in self.columns
-        ]
-        least = [
-            max(each.maximum if column.no_wrap else each.minimum for each in cells)
-            for column, cells in zip(self.columns, ranges, strict=True)
-        ]
-        wanted = [max(each.maximum for each in cells) - width for cells, width in zip(ranges, least, strict=True)]
-        share = min(1.0, spare / max(1, sum(wanted)))
-        for column, width, more in zip(self.columns, least, wanted, strict=True):
-            column.width = width + int(share * more)
+
+def _range(console: Console, wide: ConsoleOptions, column: Column) -> Measurement:
+    """The cells of a column's longest word, or line where lines are kept, and those of its longest line."""
+    cells = [Measurement.get(console, wide, cell) for cell in (column.header, *column.cells)]
+    most = max(each.maximum for each in cells)
+    return Measurement(most if column.no_wrap else max(each.minimum for each in cells), most)
 
 
 def _names_and_values() -> Table:
