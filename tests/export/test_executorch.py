@@ -1,5 +1,8 @@
 """A `.pte` of the tiny model, made by the real exporter and run by the real runtime."""
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,17 @@ def test_parity_of_the_float_artifact_is_all_but_exact(session: executorch.Sessi
     parity = compare(found, artifacts.expected())
     assert parity.passed
     assert parity.cosine_min > 0.99999
+
+
+def test_nothing_is_printed_while_an_artifact_is_loaded_and_run() -> None:
+    """Its threads would tell in which files they looked for the processor's name."""
+    program = f"""
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, {str(Path(__file__).parent.parent.parent)!r})
+        from toolchain.export.executorch import Session
+        from toolchain.export.forms import TextForm
+        Session(Path({str(artifacts.float_pte())!r}), TextForm(max_length={artifacts.FORM.max_length}))([1, 2, 3])
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

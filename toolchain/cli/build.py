@@ -7,17 +7,15 @@ import typer
 
 from toolchain.cli import output
 from toolchain.cli.history import Keep, keep
-from toolchain.cli.options import AsJson
+from toolchain.cli.options import AsJson, ProfileName, RecipeName
 from toolchain.errors import InputError
 
 MISSED = 1
 
 
 def build(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe's name, or a TOML file.")],
-    profile: Annotated[
-        str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
-    ],
+    recipe: RecipeName,
+    profile: ProfileName,
     bundle: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the bundle is written: a folder, or NAME.zip.")
     ],

@@ -52,7 +52,6 @@ app = typer.Typer(
         "4 the model could not be compressed, exported or run correctly."
     ),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: it keeps examples as they stand and answers in a third of the time
     pretty_exceptions_enable=False,
 )

@@ -4,22 +4,46 @@ from typing import Annotated
 
 import typer
 
+from toolchain.cli import completion
+
 RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 ADDRESSES = "local:, ssh://user@host[:port], adb://SERIAL, emulated://PROFILE, or a name of your targets.toml."
 TargetName = Annotated[
     str,
-    typer.Option("--target", metavar="TARGET", help=f"{ADDRESSES[:-1]}: a device's or a group's."),
+    typer.Option(
+        "--target",
+        metavar="TARGET",
+        help=f"{ADDRESSES[:-1]}: a device's or a group's.",
+        autocompletion=completion.targets,
+    ),
 ]
 RuntimeName = Annotated[
     str | None,
-    typer.Option("--runtime", metavar=RUNTIMES, help="Which artifact to run; the faster one by default."),
+    typer.Option(
+        "--runtime",
+        metavar=RUNTIMES,
+        help="Which artifact to run; the faster one by default.",
+        autocompletion=completion.runtimes,
+    ),
 ]
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a device that is in use.")
 ]
 ProfileName = Annotated[
-    str, typer.Option("--profile", metavar="PROFILE", help="The device: a profile's name, or a TOML file.")
+    str,
+    typer.Option(
+        "--profile",
+        metavar="PROFILE",
+        help="The device: a profile's name, or a TOML file.",
+        autocompletion=completion.profiles,
+    ),
+]
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A built-in recipe's name, or a TOML file.", autocompletion=completion.recipes
+    ),
 ]
 Length = Annotated[
     int | None, typer.Option("--length", min=2, max=512, help="Tokens of a text; by default a bundle's median.")

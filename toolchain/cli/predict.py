@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from toolchain.cli import output
+from toolchain.cli import completion, output
 from toolchain.cli.options import AsJson, DeviceThreads, Length, ProfileName, RuntimeName
 from toolchain.errors import InputError
 from toolchain.once import written_whole
@@ -14,7 +14,14 @@ MISSED = 1
 
 
 def predict(
-    subject: Annotated[str, typer.Argument(metavar="BUNDLE|RECIPE", help="A bundle, or a recipe's name or TOML file.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="BUNDLE|RECIPE",
+            help="A bundle, or a recipe's name or TOML file.",
+            autocompletion=completion.recipes,
+        ),
+    ],
     profile: ProfileName,
     runtime: RuntimeName = None,
     length: Length = None,

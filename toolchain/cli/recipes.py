@@ -1,11 +1,9 @@
 """The verbs `recipes list` and `recipes show`."""
 
-from typing import Annotated
-
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import AsJson
+from toolchain.cli.options import AsJson, RecipeName
 
 app = typer.Typer(help="The built-in recipes.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -32,7 +30,7 @@ def list_recipes(as_json: AsJson = False) -> int:
 
 @app.command("show")
 def show_recipe(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe's name, or a TOML file.")],
+    recipe: RecipeName,
     as_json: AsJson = False,
 ) -> int:
     """Print a recipe as it stands; with --json, with every default filled in.

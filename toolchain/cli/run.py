@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from toolchain.cli import output
+from toolchain.cli import completion, output
 from toolchain.cli.options import ADDRESSES, AsJson, RuntimeName
 
 
@@ -16,7 +16,12 @@ def run(
     ],
     target: Annotated[
         str | None,
-        typer.Option("--target", metavar="TARGET", help=f"Where to run, on this machine by default: {ADDRESSES}"),
+        typer.Option(
+            "--target",
+            metavar="TARGET",
+            help=f"Where to run, on this machine by default: {ADDRESSES}",
+            autocompletion=completion.targets,
+        ),
     ] = None,
     runtime: RuntimeName = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many answers to show.")] = 5,

@@ -60,8 +60,9 @@ class Session:
     """A `.pte` loaded in this process, for checking its outputs; `runner` in `device_scripts` is what is timed."""
 
     def __init__(self, file: Path, form: Form) -> None:
-        self._program = _runtime().load_program(file)
-        self._method = self._program.load_method(METHOD)
+        with quiet():  # its threads tell the terminal where they looked for the processor's name
+            self._program = _runtime().load_program(file)
+            self._method = self._program.load_method(METHOD)
         self._form = form.one
 
     def __call__(self, given: Input) -> Tensor:

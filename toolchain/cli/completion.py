@@ -1,0 +1,48 @@
+"""What a shell offers for an argument: names of recipes, profiles, targets and runtimes, beside files.
+
+In:  the beginning of a word.
+Out: the names that begin so. A file that cannot be read offers nothing: completion is no place for errors.
+"""
+
+from collections.abc import Iterable
+
+from toolchain.errors import ToolchainError
+
+
+def recipes(incomplete: str) -> list[str]:
+    """The built-in recipes."""
+    from toolchain.recipe import recipe_names
+
+    return _beginning(incomplete, recipe_names())
+
+
+def profiles(incomplete: str) -> list[str]:
+    """The built-in profiles."""
+    from toolchain.profiles import profile_names
+
+    return _beginning(incomplete, profile_names())
+
+
+def targets(incomplete: str) -> list[str]:
+    """The targets and groups of the user's targets.toml, and what addresses begin with."""
+    from targets import SCHEMES
+    from toolchain.inventory import load_inventory
+
+    try:
+        inventory = load_inventory()
+        known = [*inventory.targets, *inventory.groups]
+    except ToolchainError:
+        known = []
+    schemes = [f"{scheme}:" if scheme == "local" else f"{scheme}://" for scheme in SCHEMES]
+    return _beginning(incomplete, [*known, *schemes])
+
+
+def runtimes(incomplete: str) -> list[str]:
+    """The runtimes an artifact is made for."""
+    from toolchain.cli.options import RUNTIMES
+
+    return _beginning(incomplete, RUNTIMES.split("|"))
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
