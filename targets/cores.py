@@ -6,6 +6,7 @@ Out: a name, as `Cortex-A72`; the cores' numbers. The numbers of names are those
 """
 
 from toolchain.errors import InputError
+from toolchain.untrusted import int_or_none
 
 ARM = "0x41"
 MOST_CORES = 1024
@@ -86,4 +87,5 @@ def _cores_of(span: str) -> range:
     """Those of `4-7`, or of `4`; empty of what is neither."""
     first, dash, last = (part.strip() for part in span.partition("-"))
     last = last if dash else first
-    return range(int(first), int(last) + 1) if first.isdecimal() and last.isdecimal() else range(0)
+    low, high = int_or_none(first), int_or_none(last)
+    return range(low, high + 1) if low is not None and high is not None and 0 <= low <= high < MOST_CORES else range(0)

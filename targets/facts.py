@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from targets.base import Target
 from targets.cores import ARM, core_name
 from targets.quota import GROUPS, held_back, quota_cores
+from toolchain.untrusted import float_or_none, hex_or_none, int_or_none
 
 Value = str | int | float | list[str] | dict[str, object] | None
 FACTS_LIMIT_S = 60.0
@@ -21,6 +22,7 @@ SEPARATOR = "@edgewright-fact"
 CPU = "/sys/devices/system/cpu"
 TICKS_PER_S = 100  # what Linux shows programs on every processor
 UNLIMITED_BYTES = 1 << 60  # above it a control group's limit is none
+LARGEST_TEMPERATURE_MC = 1_000_000
 
 # vcgencmd get_throttled: the same four conditions, now (bits 0 to 3) and at any time since the start (bits 16 to 19)
 THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -131,22 +133,21 @@ def governor(listing: str) -> str | None:
 
 def clock_mhz(listing: str) -> int | None:
     """The highest of the cores' frequencies, which the kernel gives in kHz."""
-    found = [int(word) for word in listing.split() if word.isdecimal()]
-    return max(found) // 1000 if found else None
+    return max(found) // 1000 if (found := _whole_numbers(listing)) else None
 
 
 def hottest_c(listing: str) -> float | None:
     """The highest of the thermal zones' temperatures, which the kernel gives in thousandths of a degree Celsius."""
-    found = [int(word) / 1000 for word in listing.split() if re.fullmatch(r"-?\d+", word)]
+    found = [number / 1000 for number in _whole_numbers(listing, least=-LARGEST_TEMPERATURE_MC)]
     return max((value for value in found if -40 < value < 200), default=None)
 
 
 def throttling(vcgencmd: str) -> dict[str, object] | None:
     """The Raspberry Pi firmware's word: the raw bits, what limits it now, what has limited it since the start."""
     raw = _first(r"^throttled=(0x[0-9a-fA-F]+)\s*$", vcgencmd)
-    if raw is None:
+    bits = hex_or_none(raw) if raw is not None else None
+    if bits is None:
         return None
-    bits = int(raw, 16)
     now = [name for place, name in enumerate(THROTTLE_BITS) if bits >> place & 1]
     since_start = [name for place, name in enumerate(THROTTLE_BITS, 16) if bits >> place & 1]
     return {"raw": raw, "now": now, "since_start": since_start}
@@ -154,52 +155,52 @@ def throttling(vcgencmd: str) -> dict[str, object] | None:
 
 def thermal_status(dumpsys: str) -> dict[str, object] | None:
     """Android's word on its heat: whether and by what it is throttled, and the hottest core as its driver says it."""
-    status = _first(r"^Thermal Status: (\d+)\s*$", dumpsys)
-    if status is None or int(status) >= len(THERMAL_STATUS):
+    status = _whole(r"^Thermal Status: (\d+)\s*$", dumpsys)
+    if status is None or status >= len(THERMAL_STATUS):
         return None
     # what it was told last comes first, under "Cached temperatures"; what its driver says now is worth more
     now = dumpsys.partition("Current temperatures from HAL:")[2] or dumpsys
     sensors = re.findall(
         r"^\s*Temperature\{mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,}]*), mStatus=(\d+)\}", now, re.M
     )
-    cores = [float(value) for value, kind, _, _ in sensors if int(kind) == THERMAL_CPU and value.count(".") <= 1]
+    cores = [float_or_none(value) for value, kind, _, _ in sensors if int_or_none(kind) == THERMAL_CPU]
     return {
-        "status": THERMAL_STATUS[int(status)],
-        "by": [name for _, _, name, state in sensors if int(state) > 0],
-        "cpu_c": max(cores, default=None),
+        "status": THERMAL_STATUS[status],
+        "by": [name for _, _, name, state in sensors if (int_or_none(state) or 0) > 0],
+        "cpu_c": max((value for value in cores if value is not None), default=None),
     }
 
 
 def firmware_clock_mhz(vcgencmd: str) -> int | None:
     """The ARM clock as the firmware measures it; the kernel may report 1400 MHz while the firmware runs 600."""
-    found = _first(r"^frequency\(\d+\)=(\d+)\s*$", vcgencmd)
-    return round(int(found) / 1e6) if found else None
+    found = _whole(r"^frequency\(\d+\)=(\d+)\s*$", vcgencmd)
+    return round(found / 1e6) if found else None
 
 
 def load_1min(loadavg: str) -> float | None:
     """Processes that wanted to run, averaged over the last minute."""
     found = _first(r"^(\d+\.\d+) ", loadavg)
-    return float(found) if found else None
+    return float_or_none(found) if found else None
 
 
 def memory_limit_bytes(listing: str) -> int | None:
     """The least that a control group lets its programs have; None where none is limited."""
-    found = [int(word) for word in listing.split() if word.isdecimal()]
-    return min((limit for limit in found if limit < UNLIMITED_BYTES), default=None)
+    return min((limit for limit in _whole_numbers(listing) if limit < UNLIMITED_BYTES), default=None)
 
 
 def uptime_s(uptime: str) -> float | None:
     """Seconds since the machine started."""
     found = _first(r"^(\d+\.\d+) ", uptime)
-    return float(found) if found else None
+    return float_or_none(found) if found else None
 
 
 def busy_s(stat: str) -> float | None:
     """Processor time that all programs had since the machine started, over all cores, in seconds."""
     found = _first(r"^cpu +((?:\d+ +){7}\d+)", stat)
-    if found is None:
+    counts = _whole_numbers(found or "")
+    if len(counts) != 8:
         return None
-    user, nice, system, _idle, _waiting, irq, soft, _steal = map(int, found.split())
+    user, nice, system, _idle, _waiting, irq, soft, _steal = counts
     return (user + nice + system + irq + soft) / TICKS_PER_S
 
 
@@ -207,7 +208,8 @@ def processes(listing: str) -> dict[str, object] | None:
     """The processor time of each process in seconds, by its number and name: `{"812 chromium": 31.4}`."""
     lines = re.findall(r"^(\d+) \((.*)\) [A-Za-z] (?:-?\d+ ){10}(\d+) (\d+) ", listing, re.M)
     found: dict[str, object] = {
-        f"{number} {name}": (int(user) + int(system)) / TICKS_PER_S for number, name, user, system in lines
+        f"{number} {name}": sum(_whole_numbers(f"{user} {system}")) / TICKS_PER_S
+        for number, name, user, system in lines
     }
     return found or None
 
@@ -218,8 +220,20 @@ def _first(pattern: str, text: str) -> str | None:
 
 
 def _kibibytes(name: str, meminfo: str) -> int | None:
-    found = _first(rf"^{name}:\s+(\d+) kB$", meminfo)
-    return int(found) * 1024 if found else None
+    found = _whole(rf"^{name}:\s+(\d+) kB$", meminfo)
+    return found * 1024 if found is not None and found < UNLIMITED_BYTES else None
+
+
+def _whole(pattern: str, text: str) -> int | None:
+    """The whole number that a pattern finds, where it is one of 64 bits."""
+    found = _first(pattern, text)
+    return int_or_none(found) if found else None
+
+
+def _whole_numbers(listing: str, *, least: int = 0) -> list[int]:
+    """The words that are whole numbers of 64 bits."""
+    found = (int_or_none(word) for word in listing.split())
+    return [number for number in found if number is not None and number >= least]
 
 
 CPUINFO, MEMINFO, UNAME = ("cat", "/proc/cpuinfo"), ("cat", "/proc/meminfo"), ("uname", "-s", "-r", "-m")

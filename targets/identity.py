@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from targets.cores import cores_in
 from targets.facts import CPU, CPUINFO, MACHINE, Fact, android_release, clock_mhz, core_kinds, every
 from targets.space import free_bytes
+from toolchain.untrusted import int_or_none
 
 ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
+LEVELS = ("1", "2", "3", "4")
 UNITS = {"K": 1, "M": 1024}
 # Revision codes of the Raspberry Pi's firmware: bit 23 marks the present scheme, bits 20 to 22 tell the memory.
 NEW_SCHEME = 1 << 23
@@ -26,7 +28,8 @@ def caches(listing: str) -> dict[str, object] | None:
         level, kind = cache.get("level", ""), cache.get("type", "")
         size = re.fullmatch(r"(\d+)([KM])", cache.get("size", ""))
         name = {"Data": "l1_data_kib", "Instruction": "l1_instruction_kib"}.get(kind, f"l{level}_kib")
-        kib = int(size[1]) * UNITS[size[2]] if size and level.isdecimal() else 0
+        number = int_or_none(size[1]) if size and level in LEVELS else None
+        kib = number * UNITS[size[2]] if size and number is not None else 0
         if kib > found.get(name, 0):
             found[name] = kib
             if name == "l2_kib":
@@ -38,9 +41,9 @@ def sensors_c(listing: str) -> dict[str, object] | None:
     """Each thermal zone's temperature by its name; the kernel gives thousandths of a degree Celsius."""
     zones = _by_folder(listing).values()
     found: dict[str, object] = {
-        zone["type"]: int(zone["temp"]) / 1000
+        zone["type"]: number / 1000
         for zone in zones
-        if "type" in zone and re.fullmatch(r"-?\d+", zone.get("temp", ""))
+        if "type" in zone and (number := int_or_none(zone.get("temp", ""))) is not None
     }
     return found or None
 
@@ -67,9 +70,10 @@ def home_disk(df_text: str) -> dict[str, object] | None:
     """The file system under the home directory: its device, size and free space."""
     free = free_bytes(df_text)
     fields = df_text.strip().splitlines()[-1].split() if free is not None else []
-    if len(fields) != 6 or not fields[1].isdecimal():
+    blocks = int_or_none(fields[1]) if len(fields) == 6 else None
+    if blocks is None:
         return None
-    return {"device": fields[0], "bytes": int(fields[1]) * 1024, "free_bytes": free}
+    return {"device": fields[0], "bytes": blocks * 1024, "free_bytes": free}
 
 
 def _by_folder(listing: str) -> dict[str, dict[str, str]]:

@@ -18,11 +18,12 @@ from pydantic_core import ErrorDetails
 
 from toolchain.errors import InputError, InvalidFileError, UnknownNameError, nearest
 from toolchain.redacted import redacted
-from toolchain.untrusted import Location, number_faults, parse_toml
+from toolchain.untrusted import DOCUMENT, Limits, Location, MakeError, number_faults, parse_json, parse_toml
 
 Model = TypeVar("Model", bound=BaseModel)
 Check = Callable[[Mapping[str, Any]], Sequence[tuple[Location, str]]]
 
+BOM = b"\xef\xbb\xbf"
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*{_DOTTED}\s*\]")
@@ -103,6 +104,27 @@ def parsed_toml(source: Source) -> dict[str, Any]:
 def faults_of(error: ValidationError, *, whole: str) -> list[tuple[str, str]]:
     """(place, what is wrong) of a document that no person wrote, in pydantic's words; `whole` is all of it."""
     return [(".".join(map(str, each["loc"])) or whole, each["msg"]) for each in error.errors()]
+
+
+def read_json(
+    model: type[Model],
+    data: bytes | str,
+    *,
+    name: str,
+    limits: Limits = DOCUMENT,
+    error: MakeError | None = None,
+    whole: str = "the document",
+) -> Model:
+    """A JSON document that a program wrote, as a model; in pydantic's words, which name each fault's place.
+
+    Raises what `error` makes of the first fault, by default an `InvalidFileError` with all of them.
+    """
+    parse_json(data, name=name, limits=limits, error=error)  # what pydantic's own reader would take
+    try:
+        return model.model_validate_json(data.removeprefix(BOM) if isinstance(data, bytes) else data)
+    except ValidationError as found:
+        faults = faults_of(found, whole=whole)
+        raise (error(*faults[0]) if error else InvalidFileError(name, faults)) from found
 
 
 def validated(

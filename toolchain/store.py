@@ -24,10 +24,11 @@ import sqlalchemy as sql
 from filelock import FileLock
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
-from toolchain.errors import InputError
+from toolchain.errors import InputError, InvalidFileError
 from toolchain.extras import need
 from toolchain.places import data_dir
 from toolchain.redacted import redacted
+from toolchain.untrusted import parse_json
 
 Kind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
@@ -149,7 +150,9 @@ class History:
             content = connection.execute(query).scalar()
         if content is None:
             raise InputError(f"the history has no entry {number}; `edgewright history list` shows those it has")
-        found: dict[str, Any] = json.loads(content)
+        found = parse_json(str(content), name=f"entry {number} of the history")
+        if not isinstance(found, dict):
+            raise InvalidFileError(f"entry {number} of the history", [("the whole document", "is no JSON object")])
         return found
 
 

@@ -7,19 +7,19 @@ Measuring them is `calibration`'s concern.
 
 from __future__ import annotations
 
-import json
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from toolchain.errors import InputError, InvalidFileError
+from toolchain.errors import InputError
 from toolchain.hardware.corrections import correction_for
 from toolchain.hardware.pricing import Corrected, Precision, Prices, Roofline, Table
 from toolchain.places import data_dir
 from toolchain.profiles import Clock, Profile, Sourced
-from toolchain.reading import faults_of
+from toolchain.reading import read_json
+from toolchain.untrusted import parse_json
 
 PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
 SCHEMA_VERSION = 3
@@ -83,22 +83,16 @@ def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
     if not file.is_file():
         return None
     document = file.read_bytes()
-    if (made := _version_of(document)) is not None and made != SCHEMA_VERSION:
+    if (made := _version_of(document, str(file))) is not None and made != SCHEMA_VERSION:
         raise InputError(
             f"{profile} was calibrated by another version of Edgewright, whose prices were of other terms; renew it by "
             f"`edgewright calibrate --profile {profile}` with the same --target, or delete {file}"
         )
-    try:
-        return Calibration.model_validate_json(document)
-    except ValidationError as error:
-        raise InvalidFileError(str(file), faults_of(error, whole="the file")) from error
+    return read_json(Calibration, document, name=str(file), whole="the file")
 
 
-def _version_of(document: bytes) -> int | None:
-    try:
-        found = json.loads(document)
-    except ValueError:
-        return None
+def _version_of(document: bytes, name: str) -> int | None:
+    found = parse_json(document, name=name)
     version = found.get("schema_version") if isinstance(found, dict) else None
     return version if isinstance(version, int) else None
 

@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from toolchain.errors import InvalidFileError
 from toolchain.once import written_whole
 from toolchain.places import data_dir
-from toolchain.reading import faults_of
+from toolchain.reading import read_json
 
 MOST = 2.0  # a correction is by no more than this factor; beyond it something else is wrong than the prices
 KEPT = 32  # measurements, the newest
@@ -97,7 +96,4 @@ def _file(profile: str, clock: str) -> Path:
 def _load(file: Path) -> tuple[Seen, ...]:
     if not file.is_file():
         return ()
-    try:
-        return _Kept.model_validate_json(file.read_bytes()).seen
-    except ValidationError as error:
-        raise InvalidFileError(str(file), faults_of(error, whole="the file")) from error
+    return read_json(_Kept, file.read_bytes(), name=str(file), whole="the file").seen

@@ -16,13 +16,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from toolchain.errors import InputError, InvalidFileError
+from toolchain.errors import InputError
 from toolchain.hardware.operators import Kind, Operator, Structure
 from toolchain.hardware.pricing import Prices
 from toolchain.profiles import Profile
-from toolchain.reading import faults_of
+from toolchain.reading import read_json
 
 OPERATOR_MS = 0.004  # dispatching one operator, and requantising or reshaping what it made
 ATTENTION_OPERATORS = 9  # three products, an output, a softmax, and the reshapes between them; the sum and the norm
@@ -89,10 +89,8 @@ class CostTable(BaseModel):
 def load(file: Path) -> CostTable:
     """Read what `save` wrote. Raises `InvalidFileError` with every fault, `InputError` when it cannot be read."""
     try:
-        return CostTable.model_validate_json(file.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise InvalidFileError(str(file), faults_of(error, whole="table")) from error
-    except (OSError, UnicodeDecodeError) as error:
+        return read_json(CostTable, file.read_bytes(), name=str(file), whole="table")
+    except OSError as error:
         raise InputError(f"the cost table {file} cannot be read: {error}; measure it again") from error
 
 

@@ -16,6 +16,7 @@ from targets.base import Completed
 from toolchain.errors import RunnerError, TransferError
 from toolchain.measure.instructions import missing_feature, unknown_instruction
 from toolchain.profiles import Runtime
+from toolchain.untrusted import int_or_none, parse_json
 
 LARGEST_RESULT = 64 << 20
 SHOWN = 300
@@ -199,6 +200,8 @@ def _read(kind: type[Document], completed: Completed, machine: Mapping[str, Any]
         raise _told(text, completed.stderr, machine)
     if completed.status != 0:
         raise RunnerError(how_it_ended(completed, machine))
+    if text.strip():
+        parse_json(text, name="the runner's result", error=_no_result)
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -235,7 +238,8 @@ def _held(stderr: str, machine: Mapping[str, Any]) -> str:
     parts = []
     if seen:
         phase, held = seen[-1]
-        parts.append(f"it held {int(held) / 1e6:.0f} MB {PHASES.get(phase, 'when it was last seen')}")
+        if (bytes_held := int_or_none(held)) is not None:
+            parts.append(f"it held {bytes_held / 1e6:.0f} MB {PHASES.get(phase, 'when it was last seen')}")
     ram, limit = machine.get("ram_bytes"), machine.get("memory_limit_bytes")
     if isinstance(limit, int) and not (isinstance(ram, int) and limit >= ram):
         parts.append(f"it may have {limit / 1e6:.0f} MB, the limit of its control group")
@@ -285,6 +289,10 @@ def _told(text: str, stderr: str, machine: Mapping[str, Any]) -> RunnerError | T
         "run-failed": "the artifact failed on the device",
     }.get(error.kind, "the runner failed")
     return RunnerError(f"{place}: {message}")
+
+
+def _no_result(place: str, what: str) -> RunnerError:
+    return RunnerError(f"the runner's result cannot be read: {_shown(place)}: {_shown(what)}; push its runtime again")
 
 
 def _unreadable(error: ValidationError, completed: Completed) -> str:

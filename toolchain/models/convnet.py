@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from toolchain.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
 from toolchain.models.sizes import ModelSizes, sizes
-from toolchain.models.source import call_factory
+from toolchain.models.source import call_factory, read_side_file
 from toolchain.quiet import quiet
 
 FAMILIES = ("resnet", "mobilenet_v1", "mobilenet_v2")
@@ -318,10 +318,7 @@ def _image_size(folder: Path, config: Any) -> tuple[int, int]:
     described = folder / "preprocessor_config.json"
     wanted: Any = getattr(config, "image_size", None) or USUAL_SIDE
     if described.is_file():
-        try:
-            preprocessor = json.loads(described.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadModelError(str(described), str(error)) from error
+        preprocessor = read_side_file(described)
         cropped = preprocessor.get("crop_size") if preprocessor.get("do_center_crop", True) else None
         wanted = cropped or preprocessor.get("size") or wanted
     if isinstance(wanted, dict):

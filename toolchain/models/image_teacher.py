@@ -7,7 +7,6 @@ Texts are `teacher`'s; reading images is `data`'s.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +24,7 @@ from toolchain.models.source import (
     family_of,
     local_folder,
     pretrained,
+    read_side_file,
     side_file,
     weights_bytes,
 )
@@ -135,7 +135,7 @@ def scaling(source: ModelSource, *, height: int, width: int, channels: int) -> S
         mean, deviation = (DEFAULT_MEAN,) * channels, (DEFAULT_DEVIATION,) * channels
         return Scaling(height=height, width=width, mean=mean, deviation=deviation)
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_side_file(file)
         # Theirs is (pixel × factor − mean) / deviation of pixels up to 255, with a factor of 1 / 255 as a rule.
         factor = config.get("rescale_factor", 1 / BRIGHTEST) if config.get("do_rescale", True) else 1
         unit = BRIGHTEST * float(factor)

@@ -16,8 +16,13 @@ from typing import Any
 from toolchain.errors import BadModelError, InputError, ToolchainError
 from toolchain.quiet import quiet
 from toolchain.recipe import ModelSource
+from toolchain.untrusted import parse_json
 
 WEIGHTS = "model.safetensors"
+SIDE_FILES = (
+    "config.json", "tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json",
+    "generation_config.json",
+)  # fmt: skip
 
 
 def fingerprint(source: ModelSource) -> str:
@@ -40,7 +45,16 @@ def local_folder(source: ModelSource) -> Path | None:
         raise BadModelError(
             str(folder), "there is no config.json in it" if folder.is_dir() else "there is no such folder"
         )
+    if folder is not None:
+        _check_side_files(folder)
     return folder
+
+
+def _check_side_files(folder: Path) -> None:
+    """Look at what transformers is going to read by readers of its own, which say less of what is wrong."""
+    for name in SIDE_FILES:
+        if (folder / name).is_file() and not isinstance(read_side_file(folder / name), dict):
+            raise BadModelError(str(folder / name), "it is no JSON object")
 
 
 def side_file(source: ModelSource, name: str) -> Path | None:
@@ -60,6 +74,18 @@ def side_file(source: ModelSource, name: str) -> Path | None:
         _raise_exceptions_for_connection_errors=False,
     )
     return Path(found) if found else None
+
+
+def read_side_file(file: Path) -> Any:
+    """The values of a JSON file beside a model's weights. Raises `BadModelError` with the place of the first fault."""
+
+    def fault(place: str, what: str) -> BadModelError:
+        return BadModelError(str(file), f"{place} {what}")
+
+    try:
+        return parse_json(file.read_bytes(), name=str(file), error=fault)
+    except OSError as error:
+        raise BadModelError(str(file), str(error.strerror)) from error
 
 
 def weights_bytes(source: ModelSource, parameters_count: int) -> int:

@@ -7,7 +7,6 @@ Images are `image_teacher`'s; fitting a head to labels is `tasks`' concern.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from toolchain.models.source import (
     local_folder,
     pretrained,
     pretrained_tokenizer,
+    read_side_file,
     side_file,
     weights_bytes,
 )
@@ -172,8 +172,8 @@ def _pooling(source: ModelSource) -> HeadShape:
         return HeadShape(pooling="mean")
     modules = side_file(source, "modules.json")
     try:
-        config = json.loads(described.read_text(encoding="utf-8"))
-        kinds = [str(each["type"]) for each in json.loads(modules.read_text(encoding="utf-8"))] if modules else []
+        config = read_side_file(described)
+        kinds = [str(each["type"]) for each in read_side_file(modules)] if modules else []
     except (ValueError, KeyError, TypeError) as error:
         raise BadModelError(str(described), f"it or modules.json is damaged: {error}") from error
     for kind in kinds:

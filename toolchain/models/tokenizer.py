@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from toolchain.errors import BadModelError, UnsupportedModelError
+from toolchain.untrusted import parse_json
 
 PADDING_TOKENS = ("[PAD]", "<pad>")
 SUPPORTED = ("WordPiece (BERT's)", "byte-level BPE (RoBERTa's)", "Unigram (SentencePiece's)")
@@ -268,10 +269,9 @@ def _without_last_padding(row: Encoded) -> Encoded:
 
 def _checked(text: str, place: str) -> dict[str, Any]:
     """The definition with every added token in its vocabulary; tokenizers itself panics at some faults told here."""
-    try:
-        definition: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise BadModelError(place, f"it is not JSON: {error}") from error
+    definition: dict[str, Any] = parse_json(
+        text, name=place, error=lambda at, what: BadModelError(place, f"{at} {what}")
+    )
     model = definition.get("model") if isinstance(definition, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("type"), str):
         raise BadModelError(place, "it says no model.type")

@@ -8,7 +8,6 @@ Whether a change is one too many is `gate`'s decision; where documents are kept 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -23,6 +22,7 @@ from toolchain.measure.results import Sampling
 from toolchain.measure.stats import Grouped, by_run_and_input, percentile, ratio
 from toolchain.profiles import Clock
 from toolchain.reading import faults_of
+from toolchain.untrusted import parse_json
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
     from toolchain.report.builds import StageDifference
@@ -193,12 +193,15 @@ def read_measured(file: Path) -> Measured:
     try:
         if file.stat().st_size > LARGEST_DOCUMENT_BYTES:
             raise InputError(f"{file} is too large to be a measurement; give what `edgewright bench --json` printed")
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError(
-            f"{file} cannot be read as a measurement: {error}; give what `edgewright bench --json` printed"
-        ) from error
+        data = file.read_bytes()
+    except OSError as error:
+        raise _no_measurement(file, error) from error
+    document = parse_json(data, name=str(file), error=lambda place, what: _no_measurement(file, f"{place} {what}"))
     return measured_of(document, str(file))
+
+
+def _no_measurement(file: Path, reason: object) -> InputError:
+    return InputError(f"{file} cannot be read as a measurement: {reason}; give what `edgewright bench --json` printed")
 
 
 def compare(before: Measured, after: Measured) -> Comparison:

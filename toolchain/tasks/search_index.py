@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from toolchain.errors import BundleError
+from toolchain.errors import BundleError, InvalidFileError
+from toolchain.untrusted import parse_json
 
 LARGEST = 127
 
@@ -47,11 +48,11 @@ class SearchIndex:
     def load(cls, corpus: Path, vectors: Path) -> SearchIndex:
         """Read what `save` wrote. Raises `BundleError` when the two files do not belong together."""
         try:
-            words = json.loads(corpus.read_text(encoding="utf-8"))
+            words = parse_json(corpus.read_bytes(), name=corpus.name)
             index = cls(
                 titles=tuple(words["titles"]), texts=tuple(words["texts"]), vectors=load_file(vectors)["vectors"]
             )
-        except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        except (InvalidFileError, OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
             raise BundleError(f"the search index cannot be read: {error}; build the bundle again") from error
         if not len(index.titles) == len(index.texts) == len(index.vectors):
             raise BundleError(f"{corpus.name} has {len(index.texts)} texts, but there are {len(index.vectors)} vectors")
