@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from targets.base import Completed, Target
 from toolchain.errors import DeviceBusyError, InvalidFileError, LeaseLostError, TargetError
 from toolchain.redacted import redacted
-from toolchain.untrusted import int_or_none, parse_json
+from toolchain.untrusted import float_or_none, parse_json
 
 LASTS_S = 90.0  # how long a device stays taken after its holder's last word
 RENEWED_EVERY_S = 30.0
@@ -226,7 +226,7 @@ class Lease:
 def read_holder(printed: str) -> Holder:
     """The holder out of what the device said; it comes from outside, so anything may be missing."""
     times, _, text = printed.partition("\n")
-    held, left = (float(int_or_none(word) or 0) for word in (*times.split(), "", "")[:2])
+    held, left = (float_or_none(word) or 0.0 for word in (*times.split(), "", "")[:2])
     try:
         owner = parse_json(text, name="the lease")
     except InvalidFileError:
