@@ -46,6 +46,7 @@ LAYERS = (
         "toolchain.stages",
         "toolchain.pipeline",
         "toolchain.bundle",
+        "toolchain.bundle_files",
         "toolchain.benchmark",
         "toolchain.fleet",
         "toolchain.probe",

@@ -18,7 +18,8 @@ import torch
 from tests import tiny
 from toolchain import extras, pipeline, stages
 from toolchain.benchmark import bench
-from toolchain.bundle import Bundle, sha256_of
+from toolchain.bundle import Bundle
+from toolchain.bundle_files import sha256_of
 from toolchain.cache import PACKAGES
 from toolchain.errors import EnvironmentFaultError, InputError, TrainingError
 from toolchain.models.encoder import Encoder

@@ -7,18 +7,13 @@ What a bundle answers is `answer`'s concern, how fast it is `benchmark`'s.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import shutil
-import struct
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -26,32 +21,41 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from toolchain.budget import Budget
+from toolchain.bundle_files import (
+    AGAIN,
+    MANIFEST,
+    archived,
+    file_names,
+    place_for,
+    read_manifest,
+    require_replaceable,
+    seal,
+    sha256_of,
+    swap,
+    unpacked,
+    verify,
+)
 from toolchain.errors import BundleError, UnknownNameError
 from toolchain.hardware.operators import SIZES, Structure
-from toolchain.once import made_once
-from toolchain.places import cache_dir
 from toolchain.profiles import Runtime
 from toolchain.reading import validated
 from toolchain.recipe import TaskKind
+from toolchain.untrusted import parse_json
 
 if TYPE_CHECKING:
     from toolchain.answer import Answerer
 
-MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 VECTORS = "vectors.json"
 IMAGES = "images.bin"
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
-LARGEST_ARCHIVE_BYTES = 4 << 30
-# What zipfile raises on damage: RuntimeError for a bit that says "encrypted", ValueError for names and offsets, ….
-_NOT_WHOLE = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelFacts(_Part):
@@ -154,7 +158,7 @@ class TaskFacts(_Part):
 class Manifest(_Part):
     """What a bundle is, what it was built from and by what, and the sha256 of every other file in it."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: str
     edgewright: str
     created: str
@@ -189,12 +193,15 @@ class Bundle:
         Raises `BundleError` naming the file that is missing or altered, `InvalidFileError` for a faulty manifest.
         """
         place = Path(path)
-        folder = _unpacked(place) if place.is_file() else place
-        document = folder / MANIFEST
-        if not document.is_file():
-            raise BundleError(f"{place} is no bundle: it has no {MANIFEST}; make one with `edgewright build`")
-        manifest = validated(Manifest, _without_old_structures(_json_of(document)), file=str(document))
-        _verify(folder, manifest, shown=place)
+        with _readable(place):
+            folder = unpacked(place) if place.is_file() else place
+            document = folder / MANIFEST
+            if document.is_symlink() or not document.is_file():
+                raise BundleError(f"{place} is no bundle: it has no {MANIFEST}; make one with `edgewright build`")
+            values = read_manifest(document.read_bytes(), shown=str(document))
+            manifest = validated(Manifest, _without_old_structures(values), file=str(document))
+            verify(folder, manifest.files, shown=place)
+            _verify_named(folder, manifest, shown=place)
         return cls(path=place, folder=folder, manifest=manifest)
 
     def artifact(self, runtime: str | None = None) -> ArtifactFacts:
@@ -207,7 +214,9 @@ class Bundle:
         raise UnknownNameError(f"artifact in {self.path} for the runtime", wanted, artifacts)
 
     def file(self, name: str) -> Path:
-        """The path of one of the bundle's files."""
+        """The path of one of the bundle's files. Raises `BundleError` for one that the manifest does not list."""
+        if name not in self.manifest.files:
+            raise BundleError(f"the manifest of {self.path} has no hash for {name}; {AGAIN}")
         return self.folder / name
 
     def answer(self, given: str, *, top: int = 5) -> dict[str, Any]:
@@ -262,13 +271,35 @@ class _Examples(_Part):
     outputs: list[list[FiniteFloat]]
 
 
-def _json_of(file: Path) -> Any:
+@contextmanager
+def _readable(place: Path) -> Iterator[None]:
     try:
-        return json.loads(file.read_bytes())
+        yield
     except OSError as error:
-        raise BundleError(f"{file} cannot be read ({error}); build the bundle again") from error
-    except ValueError as error:
-        raise BundleError(f"{file} is not JSON ({error}); build the bundle again") from error
+        raise BundleError(f"{str(place)[:200]} cannot be read ({error.strerror}); check its path and rights") from error
+
+
+def _json_of(file: Path) -> Any:
+    def fault(where: str, what: str) -> BundleError:
+        return BundleError(f"{file} cannot be read: {where} {what}; build the bundle again")
+
+    with _readable(file):
+        return parse_json(file.read_bytes(), name=str(file), error=fault)
+
+
+def _verify_named(folder: Path, manifest: Manifest, *, shown: Path) -> None:
+    """Check that each file which is going to be read is a listed one, and that all who speak of one say the same."""
+    twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
+    asked = {IMAGES} if manifest.task.image else {TOKENIZER}
+    searched = {CORPUS, INDEX} if manifest.task.kind == "embedding" else set()
+    named = {artifact.file for artifact in manifest.artifacts} | twins | asked | searched | {VECTORS}
+    if unlisted := sorted(named - set(manifest.files)):
+        raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {AGAIN}")
+    for artifact in manifest.artifacts:
+        if artifact.sha256 != manifest.files[artifact.file]:
+            raise BundleError(f"the manifest of {shown} has two sha256 for {artifact.file}; {AGAIN}")
+        if artifact.bytes != (size := (folder / artifact.file).stat().st_size):
+            raise BundleError(f"{shown}/{artifact.file} has {size} bytes, not {artifact.bytes}; {AGAIN}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,80 +319,30 @@ class Vectors:
         (folder / VECTORS).write_text(json.dumps(document), encoding="utf-8")
 
 
-def write(output: Path, manifest: Callable[[dict[str, str]], Manifest], fill: Callable[[Path], None]) -> Bundle:
+def write(
+    output: Path,
+    manifest: Callable[[dict[str, str]], Manifest],
+    fill: Callable[[Path], None],
+    *,
+    force: bool = False,
+) -> Bundle:
     """Write a bundle whole or not at all: a folder, or an archive where `output` ends in `.zip`.
 
     `fill` puts the files into an empty folder; `manifest` is then given their hashes. A bundle that was there before
-    is replaced in one step.
+    is replaced in one step, anything else only with `force`; raises `InputError` otherwise.
     """
+    require_replaceable(output, force=force)
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
+    with place_for(output) as unfinished:
         inside = unfinished / "bundle"
         inside.mkdir()
         fill(inside)
-        hashes = {name: sha256_of(inside / name) for name in _file_names(inside)}
-        text = json.dumps(manifest(hashes).model_dump(mode="json"), indent=2, ensure_ascii=False)
-        (inside / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        finished = _archived(inside, unfinished / "bundle.zip") if output.suffix == ".zip" else inside
-        _swap(finished, output, unfinished / "before")
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        hashes = {name: sha256_of(inside / name) for name in file_names(inside)}
+        (inside / MANIFEST).write_text(seal(manifest(hashes).model_dump(mode="json")), encoding="utf-8")
+        finished = archived(inside, unfinished / "bundle.zip") if output.suffix == ".zip" else inside
+        require_replaceable(output, force=force)  # what came there while it was made
+        swap(finished, output, unfinished / "before")
     return Bundle.open(output)
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _swap(finished: Path, output: Path, aside: Path) -> None:
-    """Put `finished` in the place of `output`; should that fail, what was there before comes back."""
-    replaced = output.exists()
-    if replaced:
-        output.rename(aside)
-    try:
-        finished.rename(output)
-    except OSError:
-        if replaced:
-            aside.rename(output)
-        raise
-
-
-def _verify(folder: Path, manifest: Manifest, *, shown: Path) -> None:
-    again = "build it again, or copy it again from where it was whole"
-    for name, expected in manifest.files.items():
-        check_member(name)
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            raise BundleError(f"{shown} lacks {name}; {again}")
-        if (found := sha256_of(path)) != expected:
-            raise BundleError(f"{shown}/{name} was altered: its sha256 is {found[:12]}…, not {expected[:12]}…; {again}")
-    twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
-    asked = {IMAGES} if manifest.task.image else {TOKENIZER}
-    named = {artifact.file for artifact in manifest.artifacts} | twins | asked | {VECTORS}
-    if unlisted := sorted(named - set(manifest.files)):
-        raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {again}")
-
-
-def check_member(name: str) -> None:
-    """Refuse a name that could lead out of the bundle. Raises `BundleError`."""
-    path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or any(ord(c) < 32 for c in name):
-        raise BundleError(f"the bundle names a file {name!r}, which could lead out of it; do not use this bundle")
-
-
-def _file_names(folder: Path) -> Iterable[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def _archived(folder: Path, archive: Path) -> Path:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name in _file_names(folder):
-            # A fixed time, so that the same files make the same archive.
-            packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), (folder / name).read_bytes())
-    return archive
 
 
 def _without_old_structures(values: Any) -> Any:
@@ -380,24 +361,3 @@ def _is_told_now(operator: Any) -> bool:
         return True  # damaged, which is told where it is read
     names = dict[Any, Any](SIZES).get(operator.get("kind"))
     return names is not None and len(names) == len(operator["sizes"])
-
-
-def _unpacked(archive: Path) -> Path:
-    """The archive's files in the cache, under its hash, so that it is unpacked once."""
-    place = cache_dir("bundles") / sha256_of(archive)[:32]
-    try:
-        return made_once(place, lambda into: _unpack(archive, into), mode=0o700)
-    except _NOT_WHOLE as error:
-        raise BundleError(f"{archive} is no whole .zip archive ({error}); copy it again") from error
-
-
-def _unpack(archive: Path, into: Path) -> None:
-    with zipfile.ZipFile(archive) as packed:
-        members = packed.infolist()
-        for member in members:
-            check_member(member.filename)
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.header_offset < 0:
-                raise zipfile.BadZipFile(f"the entry of {member.filename} is damaged")
-        if sum(member.file_size for member in members) > LARGEST_ARCHIVE_BYTES:
-            raise BundleError(f"{archive} unpacks to more than {LARGEST_ARCHIVE_BYTES >> 30} GiB; it is no bundle")
-        packed.extractall(into)

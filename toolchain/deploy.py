@@ -16,7 +16,8 @@ from targets.base import Target
 from targets.facts import MACHINE, read_facts
 from targets.identity import IDENTITY
 from targets.push import push_files
-from toolchain.bundle import ArtifactFacts, Bundle, sha256_of
+from toolchain.bundle import ArtifactFacts, Bundle
+from toolchain.bundle_files import sha256_of
 from toolchain.errors import RunnerError, TargetError
 from toolchain.measure.native import NEEDED_GLIBC
 from toolchain.measure.protocol import RemoteArtifact, RemoteRuntime

@@ -8,6 +8,7 @@ Out: the folder or file. A crash leaves nothing under the final name; whoever co
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -24,7 +25,7 @@ from toolchain.errors import InputError
 UNFINISHED = ".unfinished-"
 PART = ".part"
 LEAST_AGE_S = 60.0  # younger ones may be between their making and their locking
-NAME_SIGNS = 80  # of the final name that stand in a temporary one
+NAME_BYTES = 80  # of the final name that stand in a temporary one
 
 
 def made_once(place: Path, make: Callable[[Path], None], *, mode: int = 0o755) -> Path:
@@ -46,9 +47,11 @@ def made_once(place: Path, make: Callable[[Path], None], *, mode: int = 0o755) -
 
 
 @contextmanager
-def unfinished_folder(parent: Path, prefix: str = UNFINISHED) -> Iterator[Path]:
+def unfinished_folder(
+    parent: Path, prefix: str = UNFINISHED, *, known: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
     """A new folder to fill and to move away; what is left of it is removed, and so are those of dead processes."""
-    sweep_unfinished(parent, prefix)
+    sweep_unfinished(parent, prefix, known=known)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -60,12 +63,12 @@ def unfinished_folder(parent: Path, prefix: str = UNFINISHED) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep_unfinished(parent: Path, prefix: str = UNFINISHED) -> int:
-    """Remove the unfinished folders whose makers have ended; gives the bytes that are free again."""
-    freed = 0
+def sweep_unfinished(parent: Path, prefix: str = UNFINISHED, *, known: Callable[[Path], bool] | None = None) -> int:
+    """Remove the unfinished folders whose makers have ended, where they are `known`; gives the bytes that are freed."""
+    freed, ours = 0, re.compile(re.escape(prefix) + r"[a-z0-9_]{8}")
     with suppress(OSError):  # another sweeps at the same time, or it is not ours to look at
         for folder in parent.iterdir():
-            if folder.name.startswith(prefix) and _is_left(folder):
+            if ours.fullmatch(folder.name) and _is_left(folder) and (known is None or known(folder)):
                 freed += size_of(folder)
                 shutil.rmtree(folder, ignore_errors=True)
     return freed
@@ -144,7 +147,8 @@ def _checked(file: Path) -> Path:
 def _new_beside(file: Path, mode: int) -> Path:
     """A new file under a name that nobody can foresee, in the same folder; no link is followed."""
     kept = stat.S_IMODE(file.stat().st_mode) if file.exists() else None
-    place = file.with_name(f".{file.name[:NAME_SIGNS]}.{secrets.token_hex(8)}{PART}")
+    shown = os.fsencode(file.name)[:NAME_BYTES].decode(errors="ignore")
+    place = file.with_name(f".{shown}.{secrets.token_hex(8)}{PART}")
     handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         if kept is not None:

@@ -33,6 +33,7 @@ from toolchain.bundle import (
     TaskFacts,
     Vectors,
 )
+from toolchain.bundle_files import require_replaceable, sha256_of
 from toolchain.cache import PACKAGES
 from toolchain.errors import InputError
 from toolchain.export.forms import ImageForm
@@ -153,20 +154,24 @@ def build(
     output: Path,
     *,
     even_if_unreachable: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Make a bundle. A missed budget is told in the verdict; the best bundle there is is written all the same.
+
+    What lies at `output` is replaced only where it is a bundle of ours, or with `force`.
 
     Raises `InputError` for what the user gave, `UnreachableBudgetError` among them for a budget that the student cannot
     keep on that device unless it is to be built `even_if_unreachable`, `ModelError` when the model cannot be trained or
     exported.
     """
+    require_replaceable(output, force=force)  # told before anything is made
     plan = Plan(recipe=recipe, profile=profile, progress=progress or Silent())
     if not even_if_unreachable:
         require_reachable(recipe, profile)
     made = run_stages(plan)
     timed = stages.time_on_host(plan, contenders(made))
-    return _bundle(plan, output, made, timed)
+    return _bundle(plan, output, made, timed, force=force)
 
 
 def run_stages(plan: Plan) -> Stages:
@@ -293,7 +298,7 @@ def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("ask
                     name=f"{each.runtime} {role}",
                     runtime=each.runtime,
                     file=file,
-                    sha256=bundles.sha256_of(file),
+                    sha256=sha256_of(file),
                     lengths=each.lengths,
                     inputs=inputs,
                 )
@@ -330,7 +335,7 @@ def _export(plan: Plan, runtime: str, teacher: Side, student: Side, sensitivity:
     )
 
 
-def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
+def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool) -> BuildResult:
     teacher, student = made.teacher.stage, made.student
     artifacts = tuple(_artifact(plan, each, timed, student.subject()) for each in made.exported)
     verdicts = {artifact.runtime: _verdict(plan, teacher, artifact) for artifact in artifacts}
@@ -373,7 +378,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done) -> BuildResult:
                 shutil.copyfile(made.index.file(name), folder / name)
 
     with plan.progress.stage("bundle"):
-        bundle = bundles.write(output, manifest, fill)
+        bundle = bundles.write(output, manifest, fill, force=force)
     return BuildResult(bundle=bundle, verdict=verdicts[best.runtime])
 
 
@@ -385,7 +390,7 @@ def _artifact(plan: Plan, each: Exported, timed: Done, subject: stages.Subject) 
         runtime_version=int8["runtime_version"],
         file=file.name,
         bytes=file.stat().st_size,
-        sha256=bundles.sha256_of(file),
+        sha256=sha256_of(file),
         lengths=each.lengths,
         score=each.check.findings["score"],
         parity=ParityFacts(**each.check.findings["parity"]),

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from toolchain.budget import BYTES_PER_MB, Budget, Verdict, judge
-from toolchain.bundle import MANIFEST, ArtifactFacts, Bundle
+from toolchain.bundle import ArtifactFacts, Bundle
+from toolchain.bundle_files import MANIFEST
 from toolchain.calibration import RUNTIMES, profile_for
 from toolchain.deploy import HERE
 from toolchain.errors import InputError

@@ -35,7 +35,7 @@ from targets.facts import read_facts
 from tests.benchmarks import bare_loops
 from tests.benchmarks.options import parsed
 from toolchain import pipeline
-from toolchain.bundle import sha256_of
+from toolchain.bundle_files import sha256_of
 from toolchain.deploy import Deployed, deploy
 from toolchain.export import litert
 from toolchain.export.forms import ImageForm, TextForm

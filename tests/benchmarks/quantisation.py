@@ -30,7 +30,7 @@ from targets import open_target
 from targets.base import Target
 from tests.benchmarks.options import parsed
 from toolchain import pipeline, stages
-from toolchain.bundle import sha256_of
+from toolchain.bundle_files import sha256_of
 from toolchain.deploy import deploy
 from toolchain.export import litert, onnx
 from toolchain.export.forms import TextForm, length_name

@@ -87,7 +87,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Let `build` end with a verdict, or raise."""
 
     def use(outcome: Verdict | BaseException) -> None:
-        def build(recipe: Any, profile: Any, output: Path, *, even_if_unreachable: bool, progress: Progress) -> Result:
+        def build(recipe: Any, profile: Any, output: Path, *, progress: Progress, **_options: bool) -> Result:
             with progress.stage("prune"):
                 progress.update(1, 2, "half")
                 print("a library talks")
@@ -200,7 +200,8 @@ def test_a_build_goes_over_an_earlier_bundle_but_over_nothing_else(
     assert main([*BUILD, str(tmp_path / "diary.txt"), "--force"]) == 2
     assert main([*BUILD, str(tmp_path), "--force"]) == 0
     (tmp_path / "manifest.json").write_text("{}")
-    assert main([*BUILD, str(tmp_path)]) == 0
+    assert main([*BUILD, str(tmp_path)]) == 2
+    assert "holds files that are no bundle" in capfd.readouterr().err
 
 
 def test_names_are_checked_before_anything_heavy_is_loaded(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -385,7 +386,7 @@ def test_a_terminated_command_unwinds_and_says_so_by_its_status(
 ) -> None:
     closed = []
 
-    def build(*_: Any, even_if_unreachable: bool, progress: Progress) -> Result:
+    def build(*_: Any, **_options: Any) -> Result:
         try:
             signal.raise_signal(signal.SIGTERM)
         finally:

@@ -12,7 +12,7 @@ from targets import open_target
 from targets.lease import leased
 from tests.targets.servers import Server, new_key
 from toolchain import Bundle
-from toolchain.bundle import sha256_of
+from toolchain.bundle_files import seal, sha256_of
 from toolchain.cli.main import main
 from toolchain.errors import BundleError
 from toolchain.store import History
@@ -281,7 +281,9 @@ def test_an_artifact_that_is_too_new_for_the_runtime_is_told_with_both_versions(
     manifest["files"]["model.pte"] = sha256_of(newer / "model.pte")
     (artifact,) = (each for each in manifest["artifacts"] if each["file"] == "model.pte")
     made, artifact["runtime_version"] = artifact["runtime_version"], "99.1.0"
-    (newer / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    artifact["sha256"] = manifest["files"]["model.pte"]
+    del manifest["sha256"]
+    (newer / "manifest.json").write_text(seal(manifest), encoding="utf-8")
     status, line = refused(capsys, "bench", str(newer), "--target", "local:", "--runtime", "executorch")
     assert status == 3
     assert f"made with executorch 99.1.0, and what runs it there is {made}: update Edgewright" in line

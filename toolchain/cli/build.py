@@ -8,7 +8,6 @@ import typer
 from toolchain.cli import output
 from toolchain.cli.history import Keep, keep
 from toolchain.cli.options import AsJson, ProfileName, RecipeName
-from toolchain.errors import InputError
 
 MISSED = 1
 
@@ -19,7 +18,7 @@ def build(
     bundle: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the bundle is written: a folder, or NAME.zip.")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace DIR even if it is not a bundle.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace DIR or NAME.zip even if it is not a bundle.")] = False,
     even_if_unreachable: Annotated[
         bool,
         typer.Option(
@@ -40,17 +39,20 @@ def build(
       edgewright build demo --profile raspberry-pi-4 -o build/demo
       edgewright build ./my-recipe.toml --profile ./my-board.toml -o out --json
     """
+    from toolchain.bundle_files import require_replaceable
     from toolchain.profiles import load_profile
     from toolchain.recipe import load_recipe
 
     plan, device = load_recipe(recipe), load_profile(profile)
-    check_output(bundle, force=force)
+    require_replaceable(bundle, force=force)
     with output.work_on_stderr():
         from toolchain.cli.progress import shown_progress
         from toolchain.pipeline import build as run_build
 
         with shown_progress() as progress:
-            result = run_build(plan, device, bundle, even_if_unreachable=even_if_unreachable, progress=progress)
+            result = run_build(
+                plan, device, bundle, even_if_unreachable=even_if_unreachable, force=force, progress=progress
+            )
     summary = result.summary()
     if history:
         keep("build", summary)
@@ -61,13 +63,3 @@ def build(
 
         output.show(build_report(summary))
     return 0 if result.verdict.met else MISSED
-
-
-def check_output(bundle: Path, *, force: bool) -> None:
-    """Refuse to build over anything but an empty folder or an earlier bundle. Raises `InputError`."""
-    if bundle.is_file() and bundle.suffix != ".zip":
-        raise InputError(f"{bundle} is a file; give a folder, or a name ending in .zip, with -o")
-    if force or not bundle.is_dir() or (bundle / "manifest.json").is_file():
-        return
-    if any(bundle.iterdir()):
-        raise InputError(f"{bundle} holds files that are no bundle; choose another folder, or replace it with --force")
