@@ -47,7 +47,8 @@ def test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it() -> N
 
 def test_a_minimal_recipe_has_good_defaults(toml_file: Callable[[str], Path]) -> None:
     recipe = load_recipe(toml_file(MINIMAL))
-    assert recipe.stages.distill.minutes == 5
+    distill = recipe.stages.distill
+    assert distill.epochs is distill.train_tokens is distill.minutes is None  # as much as the student's size tells
     assert recipe.stages.export.runtimes == ("executorch", "litert")
     assert recipe.stages.quantize.scheme is None
     assert recipe.budget.latency_ms is None
@@ -63,9 +64,41 @@ def test_a_recipe_written_as_json_reads_back_the_same(toml_file: Callable[[str],
         assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
-def test_epochs_alone_lift_the_time_limit(toml_file: Callable[[str], Path]) -> None:
-    distill = load_recipe(toml_file(MINIMAL + "[stages.distill]\nepochs = 2\n")).stages.distill
-    assert (distill.epochs, distill.minutes) == (2, None)
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_built_in_recipe_says_how_much_is_trained_and_not_for_how_long(name: str) -> None:
+    made = load_recipe(name).stages
+    for lesson in (*made.distill.lessons, *filter(None, [made.aware_lesson])):
+        assert lesson.epochs or lesson.train_tokens or lesson.train_images
+        assert lesson.minutes is None
+    assert made.finetune.minutes is None
+
+
+@pytest.mark.parametrize(
+    ("section", "ends"),
+    [
+        ("distill", "epochs or train_tokens or train_images"),
+        ("distill.finish", "epochs or train_tokens"),
+        ("quantize.aware", "epochs or train_tokens or train_images"),
+    ],
+)
+def test_minutes_are_a_limit_and_do_not_say_how_much_is_trained(
+    toml_file: Callable[[str], Path], section: str, ends: str
+) -> None:
+    text = f"{MINIMAL}[stages.{section}]\nminutes = 3\n"
+    (what,) = faults(toml_file, text).values()
+    assert f"needs {ends}, to know when to end; minutes is a limit alone" in what
+    bounded = f"{text}train_tokens = 5000\n"
+    if section != "distill":
+        bounded += "[stages.distill]\nepochs = 1\n"
+    load_recipe(toml_file(bounded))
+
+
+def test_training_is_measured_in_the_unit_of_the_tasks_own_examples(toml_file: Callable[[str], Path]) -> None:
+    found = faults(toml_file, MINIMAL + "[stages.distill]\ntrain_images = 5000\n")
+    assert "is not for embedding, whose training is measured by train_tokens" in "".join(found.values())
+    images = MINIMAL.replace("embedding", "image-classification").replace("stdlib-search", "digits")
+    images += "[stages.distill]\ntrain_tokens = 5000\n"
+    assert "whose training is measured by train_images" in "".join(faults(toml_file, images).values())
 
 
 def test_the_lengths_end_with_the_tasks_own() -> None:
@@ -311,21 +344,23 @@ def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
     toml_file: Callable[[str], Path],
 ) -> None:
     settings = (
-        "[stages.prune]\nlayers = [0, 2]\n[stages.distill]\nminutes = 3\ntokens = 1000\nfresh = true\n"
+        "[stages.prune]\nlayers = [0, 2]\n[stages.distill]\nepochs = 3\nminutes = 9\ntokens = 1000\nfresh = true\n"
         "pair_weight = 0.5\nintermediate_weight = 2\n{}"
     )
     without = load_recipe(toml_file(MINIMAL + settings.format(""))).stages.distill
     assert without.lessons == (without,)
-    finish = "[stages.distill.finish]\nminutes = 0.5\nhidden_weight = 0\n"
+    finish = "[stages.distill.finish]\ntrain_tokens = 500\nhidden_weight = 0\n"
     first, last = load_recipe(toml_file(MINIMAL + settings.format(finish))).stages.distill.lessons
     assert first == without
-    changed = {"minutes": 0.5, "max_length": 512, "tokens": None, "fresh": False, "hidden_weight": 0.0}
+    changed = {"train_tokens": 500, "epochs": None, "minutes": None, "max_length": 512}
+    changed |= {"tokens": None, "fresh": False, "hidden_weight": 0.0}
     assert last.model_dump() == without.model_dump() | changed
 
 
 def test_a_last_lesson_says_how_long_it_is(toml_file: Callable[[str], Path]) -> None:
     found = faults(toml_file, MINIMAL + "[stages.distill.finish]\nlearning_rate = 1e-4\n")
-    assert [place for place in found if "finish" in place and "minutes" in place]
+    (what,) = found.values()
+    assert "needs epochs or train_tokens, to know when to end" in what
 
 
 def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]) -> None:

@@ -21,7 +21,7 @@ from toolchain.benchmark import bench
 from toolchain.bundle import Bundle
 from toolchain.bundle_files import sha256_of
 from toolchain.cache import PACKAGES
-from toolchain.errors import EnvironmentFaultError, InputError, TrainingError
+from toolchain.errors import EnvironmentFaultError, InputError, TrainingError, TrainingLimitError
 from toolchain.models.encoder import Encoder
 from toolchain.models.text import outputs
 from toolchain.models.transformer import LayerShape
@@ -31,7 +31,7 @@ from toolchain.progress import Progress, Silent
 from toolchain.quantize.simulated import linear_parts, parts_of
 from toolchain.recipe import Recipe
 from toolchain.report.int8 import int8_of
-from toolchain.stages import Done, Plan, TextSide, sides
+from toolchain.stages import Done, Plan, TextSide, sides, student
 
 BOARD = load_profile("raspberry-pi-4")
 # Its kernels like more channels than the tiny teacher has heads to give.
@@ -166,6 +166,7 @@ class Listener:
 
     interrupt_in: str = ""
     interrupt_at: float = 0.0
+    interrupt_while: str = ""
     entered: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     notes: list[tuple[str, float, str]] = field(default_factory=list)
@@ -178,7 +179,8 @@ class Listener:
     def update(self, done: float, total: float, note: str = "") -> None:
         self.shares.append(done / total)
         self.notes.append((self.entered[-1], done / total, note))
-        if self.entered[-1] == self.interrupt_in and done / total >= self.interrupt_at:
+        due = self.entered[-1] == self.interrupt_in and done / total >= self.interrupt_at
+        if due and note.startswith(self.interrupt_while):
             raise KeyboardInterrupt
 
 
@@ -472,7 +474,7 @@ def test_a_limit_of_tokens_takes_the_first_texts_only(paired: Path) -> None:
     ("lessons", "setting"),
     [
         ({"learning_rate": 1e30}, "stages.distill.learning_rate"),
-        ({"finish": {"minutes": 1, "learning_rate": 1e30}}, "stages.distill.finish.learning_rate"),
+        ({"finish": {"epochs": 1, "learning_rate": 1e30}}, "stages.distill.finish.learning_rate"),
     ],
 )
 def test_training_that_diverges_is_told_and_leaves_no_student(
@@ -830,7 +832,7 @@ def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp
     path = write(tmp_path / "long.csv", [("text", "pair"), *((text, f"the answer {text}") for text in long)])
     lesson = {"max_length": 12, "epochs": 2}
     before = made_of(plan(recipe("embedding", path, distill=lesson)))
-    finish = {"minutes": 0.02, "learning_rate": 1e-3, "hidden_weight": 0, "tokens": 600}
+    finish = {"train_tokens": 2000, "learning_rate": 1e-3, "hidden_weight": 0, "tokens": 600}
     heard = Listener()
     made = made_of(plan(recipe("embedding", path, distill={**lesson, "finish": finish}), progress=heard))
     assert [done.name for done in made] == [*BEFORE_EXPORT[:4], "teach finish", *SHRINKING, "finish"]
@@ -847,7 +849,7 @@ def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp
 
 
 def test_a_student_that_is_not_distilled_is_not_taught_a_last_lesson(paired: Path) -> None:
-    off = {"enabled": False, "finish": {"minutes": 1}}
+    off = {"enabled": False, "finish": {"epochs": 1}}
     made = made_of(plan(recipe("embedding", paired, distill=off)))
     assert [done.name for done in made] == [*BEFORE_EXPORT[:4], *SHRINKING]
 
@@ -874,6 +876,73 @@ def test_patience_without_a_validation_part_is_refused(labelled: Path) -> None:
     split = {"split": {"validation": 0.0}}
     with pytest.raises(InputError, match=r"stages\.distill\.patience .* is empty; raise data\.split\.validation"):
         student_of(plan(recipe("classification", labelled, more_data=split, distill={"patience": 1})))
+
+
+def test_a_recipe_that_says_nothing_trains_by_the_students_size_and_at_most_a_hundred_epochs(
+    paired: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(**settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        made = student_of(plan(recipe("embedding", paired, distill={"epochs": None, **settings})))
+        return made["distill"].findings, made["teach"].findings
+
+    assert student.usual_work(2_600_000, 10**9) == pytest.approx(1.9e6, rel=0.02)  # a student of three thin layers
+    assert student.usual_work(2 * 2_600_000, 10**9) == pytest.approx(0.95e6, rel=0.02)
+    assert student.usual_work(2_600_000, 500) == 50_000
+    monkeypatch.setattr(student, "MOST_USUAL_EPOCHS", 3)
+    found, asked = trained()
+    assert found["tokens_seen"] == pytest.approx(3 * asked["tokens"], rel=0.15)  # of another vocabulary than asked in
+    monkeypatch.setattr(student, "USUAL_MACS", 2000 * found["macs"] / 16)
+    found, _ = trained(seed=1)
+    assert 2000 <= found["tokens_seen"] < 2000 + 64
+    found, _ = trained(train_tokens=900)
+    assert 900 <= found["tokens_seen"] < 900 + 64
+
+
+def test_a_training_past_its_limit_goes_on_by_the_same_command_to_the_student_of_a_quiet_machine(
+    paired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = student_of(plan(recipe("embedding", paired, distill={"epochs": 4, "seed": 6})))["distill"]
+    monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path))
+    limited = recipe("embedding", paired, distill={"epochs": 4, "seed": 6, "minutes": 1e-5})
+    with pytest.raises(TrainingLimitError, match=r"stages\.distill\.minutes = 1e-05 allows, .* same command goes on"):
+        student_of(plan(limited))
+    heard = Listener()
+    raised = recipe("embedding", paired, distill={"epochs": 4, "seed": 6, "minutes": 60})
+    made = student_of(plan(raised, progress=heard))["distill"]
+    assert next(share for name, share, _ in heard.notes if name == "distill") > 0
+    assert made.key == quiet.key  # a limit is no part of what a student is made from
+    for name in ("encoder.safetensors", "head.safetensors"):
+        assert made.file(name).read_bytes() == quiet.file(name).read_bytes()
+
+
+def test_an_interrupted_fitting_of_a_teacher_goes_on_from_its_last_epoch_to_the_same_teacher(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = recipe("classification", labelled, finetune={"epochs": 4, "seed": 3, "patience": 4})
+
+    def fitted(progress: Progress | None = None) -> Done:
+        made = plan(given, progress=progress)
+        return stages.load_teacher(made, stages.read_texts(made))
+
+    straight = fitted()
+    monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        fitted(Listener(interrupt_in="teacher", interrupt_at=0.6, interrupt_while="loss"))
+    assert list(tmp_path.glob("training/*/training-*.safetensors"))
+    heard = Listener()
+    resumed = fitted(heard)
+    first = next(share for stage, share, note in heard.notes if stage == "teacher" and note.startswith("loss"))
+    assert first >= 0.25
+    for name in ("encoder.safetensors", "head.safetensors"):
+        assert resumed.file(name).read_bytes() == straight.file(name).read_bytes()
+    assert resumed.findings == straight.findings
+    assert not list(tmp_path.glob("training/*"))
+
+
+def test_a_teacher_that_takes_longer_than_its_limit_is_given_up_with_a_fault(labelled: Path) -> None:
+    made = plan(recipe("classification", labelled, finetune={"epochs": 5, "seed": 8, "minutes": 1e-6}))
+    with pytest.raises(TrainingLimitError, match=r"stages\.finetune\.minutes"):
+        stages.load_teacher(made, stages.read_texts(made))
 
 
 def test_an_interrupted_lesson_goes_on_from_its_checkpoint_to_the_same_student(

@@ -80,7 +80,9 @@ _RULES = {
         unit="MB", stage="prune", remedy="lower stages.prune.neurons (of images keep_macs) or stages.vocabulary.size"
     ),
     "max_score_loss_percent": _Rule(
-        unit="%", stage="distill", remedy="raise stages.distill.minutes or keep more layers in stages.prune.layers"
+        unit="%",
+        stage="distill",
+        remedy="raise stages.distill.train_tokens or .epochs, or keep more layers in stages.prune.layers",
     ),
 }
 

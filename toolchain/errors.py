@@ -22,6 +22,7 @@ ToolchainError
 ├── ModelError (4)                the model could not be compressed, exported or run correctly
 │   ├── UnsupportedModelError     a family or operator Edgewright does not know
 │   ├── TrainingError             training diverged
+│   │   └── TrainingLimitError    training took longer than the recipe allows; its checkpoint is kept
 │   ├── ExportError               a runtime's exporter refused the model
 │   └── ParityError               an artifact's outputs differ too much from the model it was made from
 └── EnvironmentFaultError (2)     a program or package this step needs is not installed
@@ -185,6 +186,18 @@ class UnsupportedModelError(ModelError):
 
 class TrainingError(ModelError):
     """Training diverged."""
+
+
+class TrainingLimitError(TrainingError):
+    """One run of a training took longer than the recipe's `minutes` allow; `share` is how much of its work is done."""
+
+    def __init__(self, section: str, *, limit_s: float, share: float, kept: object | None) -> None:
+        goes_on = "the same command goes on from its checkpoint" if kept else "no checkpoint was kept"
+        super().__init__(
+            f"training has taken longer than {section}.minutes = {limit_s / 60:g} allows, with {100 * share:.0f} % of "
+            f"its work done; {goes_on}; raise the limit or leave it out, or train less by {section}'s other settings"
+        )
+        self.limit_s, self.share = limit_s, share
 
 
 class ExportError(ModelError):

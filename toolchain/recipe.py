@@ -13,7 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -57,7 +57,6 @@ FLOAT16_RUNTIMES = ("executorch", "litert")  # those that compute in it where th
 ONE_AT_A_TIME = "onnx"  # the runtime whose file takes no batch
 LEAST_LENGTH = 8  # tokens of a text
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
-DEFAULT_DISTILL_MINUTES = 5.0
 LARGEST_IMAGE_SIDE = 4096
 
 Count = Annotated[int, Field(gt=0)]
@@ -266,10 +265,13 @@ class Finetune(_Section):
     A model that comes with classes for them is taken as it is, unless it is to be fitted `again`. With `patience`
     training ends after so many epochs without a better score on the validation part, and the best epoch's weights are
     kept. A batch is of so many tokens, or images. With `augment` so many moved copies of each image are learned, too.
+    `minutes` is no measure of how much is trained, but a limit: a fitting that takes longer is given up with an error,
+    and the same command goes on from its checkpoint.
     """
 
     again: bool = False
     epochs: Count = 3
+    minutes: Amount | None = None
     learning_rate: Amount = 5e-5
     batch_tokens: Count = 4096
     batch_images: Count = 64
@@ -364,15 +366,31 @@ class LowRank(_Section):
         return self
 
 
+_NO_END = {"epochs": None, "train_tokens": None, "train_images": None, "minutes": None}
+Ending = TypeVar("Ending", bound=BaseModel)
+
+
+def _with_an_end(section: Ending) -> Ending:
+    """Refuse a training that nothing ends but a clock, on which its result would depend."""
+    ends = [name for name in _NO_END if name in type(section).model_fields and name != "minutes"]
+    if all(getattr(section, name) is None for name in ends):
+        limit = "; minutes is a limit alone" if getattr(section, "minutes", None) is not None else ""
+        raise ValueError(f"needs {' or '.join(ends)}, to know when to end{limit}")
+    return section
+
+
 class Finish(_Section):
     """A short last lesson: by default of whole texts, after a long one of texts that were cut, which go faster.
 
-    Training on short texts first and on long ones last is how BERT was made (Devlin et al. 2018). A rate or a weight
-    that is not given is that of the lesson before; without `tokens` all training text is read. Texts are never longer
-    than the task's.
+    Training on short texts first and on long ones last is how BERT was made (Devlin et al. 2018). It ends after so many
+    `epochs`, or tokens of training (`train_tokens`), whichever comes first; `minutes` is a limit that ends in an error.
+    A rate or a weight that is not given is that of the lesson before; without `tokens` all training text is read.
+    Texts are never longer than the task's.
     """
 
-    minutes: Amount
+    epochs: Count | None = None
+    train_tokens: Count | None = None
+    minutes: Amount | None = None
     max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 512
     tokens: Count | None = None
     learning_rate: Amount | None = None
@@ -383,9 +401,19 @@ class Finish(_Section):
     similarity_weight: Weight | None = None
     pair_weight: Weight | None = None
 
+    @model_validator(mode="after")
+    def _ends_some_time(self) -> Finish:
+        return _with_an_end(self)
+
 
 class Distill(_Section):
-    """Teaching the student; it ends at whichever limit comes first, and at five minutes where none is given.
+    """Distillation: the student is trained on the teacher's outputs.
+
+    It ends after so many `epochs`, or tokens of training in all (`train_tokens`, as the student reads them; of images
+    `train_images`), whichever comes first: the same student on every machine. Where none of them is given it is as
+    much as a quiet machine of two cores computes in about five minutes, and at most a hundred epochs. `minutes` does
+    not say how much is trained; it is a limit, and a training that takes longer is given up with an error, from whose
+    checkpoint the same command goes on.
 
     `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
     left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
@@ -406,8 +434,10 @@ class Distill(_Section):
     max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 64
     rest: bool = False
     augment: Annotated[int, Field(ge=0, le=100)] = 0
-    minutes: Amount | None = None
     epochs: Count | None = None
+    train_tokens: Count | None = None
+    train_images: Count | None = None
+    minutes: Amount | None = None
     tokens: Count | None = None
     learning_rate: Amount = 5e-4
     batch_tokens: Count = 4096
@@ -430,32 +460,30 @@ class Distill(_Section):
         first = self.model_copy(update={"finish": None})
         if self.finish is None or not self.enabled:
             return (first,)
-        own = {"tokens": None, "epochs": None, "fresh": False, **self.finish.model_dump(exclude_none=True)}
+        own = {**_NO_END, "tokens": None, "fresh": False, **self.finish.model_dump(exclude_none=True)}
         return first, first.model_copy(update=own)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ends_some_time(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("minutes") is None and values.get("epochs") is None:
-            return {**values, "minutes": DEFAULT_DISTILL_MINUTES}
-        return values
+    @model_validator(mode="after")
+    def _minutes_are_a_limit(self) -> Distill:
+        return self if self.minutes is None else _with_an_end(self)
 
 
 class Aware(_Section):
     """Quantisation-aware training: a last lesson in which the student already computes in int8, as far as it will.
 
-    It ends at whichever limit comes first; what is not said here is as in the lesson before.
+    It ends after so many `epochs`, or tokens or images of training, whichever comes first; `minutes` is a limit that
+    ends in an error. What is not said here is as in the lesson before.
     """
 
-    minutes: Amount | None = None
     epochs: Count | None = None
+    train_tokens: Count | None = None
+    train_images: Count | None = None
+    minutes: Amount | None = None
     learning_rate: Amount = 1e-4
 
     @model_validator(mode="after")
     def _ends_some_time(self) -> Aware:
-        if self.minutes is None and self.epochs is None:
-            raise ValueError("needs minutes or epochs, to know when to end")
-        return self
+        return _with_an_end(self)
 
 
 class Quantize(_Section):
@@ -546,7 +574,7 @@ class Stages(_Section):
     vocabulary: Vocabulary = Vocabulary()
     prune: Prune = Prune()
     low_rank: LowRank = LowRank()
-    distill: Distill = Distill(minutes=DEFAULT_DISTILL_MINUTES)
+    distill: Distill = Distill()
     account: Account = Account()
     quantize: Quantize = Quantize()
     export: Export = Export()
@@ -579,7 +607,8 @@ class Stages(_Section):
         aware = self.quantize.aware
         if aware is None or not self.distill.enabled:
             return None
-        return self.distill.lessons[-1].model_copy(update={"tokens": None, "fresh": False, **aware.model_dump()})
+        own = {**_NO_END, "tokens": None, "fresh": False, **aware.model_dump()}
+        return self.distill.lessons[-1].model_copy(update=own)
 
 
 class Recipe(_Section):
@@ -633,9 +662,25 @@ def disagreements(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
     if kind == "token-classification" and _section(made, "account").get("attributions"):
         place = ("stages", "account", "attributions")
         found.append((place, "tell what one answer for a text rests on; here each of its words has its own"))
+    found.extend(_unit_faults(kind, made))
     if kind != "embedding" and _section(made, "distill").get("projection"):
         place = ("stages", "distill", "projection")
         found.append((place, f"is for embeddings; the head of {kind} has a matrix of its own"))
+    return found
+
+
+def _unit_faults(kind: str, made: Mapping[str, Any]) -> list[tuple[Location, str]]:
+    """Trainings that are measured in the unit of another kind's examples."""
+    of_images = kind == "image-classification"
+    wrong, right = ("train_tokens", "train_images") if of_images else ("train_images", "train_tokens")
+    places = (("distill",), ("distill", "finish"), ("quantize", "aware"))
+    found: list[tuple[Location, str]] = []
+    for place in places:
+        section = made
+        for name in place:
+            section = _section(section, name)
+        if section.get(wrong) is not None:
+            found.append((("stages", *place, wrong), f"is not for {kind}, whose training is measured by {right}"))
     return found
 
 

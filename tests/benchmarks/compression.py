@@ -5,7 +5,7 @@
 Without a switch everything is made: about three hours on two cores where nothing is cached. A switch makes its part
 alone, several make several; `--quick` trains for seconds, to see that it runs. Beside the students stands what one
 would otherwise do: all layers pruned at a uniform ratio by magnitude to as many multiply-accumulates, and a new student
-of the same sizes that was never pruned; both have the same lesson for the same time. Latencies are of int8 artifacts
+of the same sizes that was never pruned; both are trained on as many tokens. Latencies are of int8 artifacts
 on this machine, one thread, real lengths, against the float teacher under the same runtime: of questions, which is what
 a device is asked, and beside them of whole answers.
 """
@@ -43,7 +43,7 @@ HEAD_NEURONS = 64  # neurons that take as many multiply-accumulates as a head: f
 OURS = "pruned, refitted, distilled"
 ABLATED_TOKENS = 600_000  # all are taught once on these texts: so many steps, whatever else the machine does
 QUICK_TOKENS = 20_000
-QUICK_MINUTES = 0.1
+QUICK_SHARE = 0.01  # of the recipe's training
 # What each technique is tried on: the search-balanced recipe's student, but of four equal layers.
 TRIED: Mapping[str, Mapping[str, Any]] = {
     "prune": {"speedup": None, "layers": (0, 2, 4, 5), "heads": 8, "neurons": 416},
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
-    """What one would otherwise do to the recipe's teacher: as small, and taught for as long."""
+    """What one would otherwise do to the recipe's teacher: as small, and trained on as many tokens."""
     kept = load_recipe(name).stages.prune.model_dump()
     return [
         built(name, "uniform magnitude, distilled", {"prune": uniform(kept, UNIFORM_HEADS[name])}, quick),
@@ -123,7 +123,7 @@ def built(
     name: str, way: str = OURS, changes: Mapping[str, Mapping[str, Any]] | None = None, quick: bool = False
 ) -> dict[str, Any]:
     """One recipe from data to timed artifacts, with other settings of its stages where there are `changes`."""
-    plan = planned(load_recipe(name), changes or {}, QUICK_MINUTES if quick else None)
+    plan = planned(load_recipe(name), changes or {}, QUICK_SHARE if quick else 1.0)
     with tempfile.TemporaryDirectory() as folder:
         result = pipeline.build(plan.recipe, plan.profile, Path(folder, name))
     made = pipeline.run_stages(plan)
@@ -160,7 +160,7 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     speedup = 0.0
     tokens = QUICK_TOKENS if quick else ABLATED_TOKENS
-    tried = {**TRIED, "distill": {"tokens": tokens, "epochs": 1, "minutes": None, "finish": None}}
+    tried = {**TRIED, "distill": {"tokens": tokens, "epochs": 1, "train_tokens": None, "finish": None}}
     alike = {"prune": uniform(TRIED["prune"], UNIFORM_HEADS["search-balanced"])}
     for name, changes in {**ABLATION, UNIFORM: alike}.items():
         settings = {part: {**tried.get(part, {}), **changes.get(part, {})} for part in {**tried, **changes}}
@@ -220,16 +220,16 @@ def cut_in_half(*, quick: bool) -> list[dict[str, Any]]:
     return found
 
 
-def planned(recipe: Recipe, changes: Mapping[str, Mapping[str, Any]], minutes: float | None = None) -> Plan:
-    """A plan for a recipe with other settings of its stages."""
+def planned(recipe: Recipe, changes: Mapping[str, Mapping[str, Any]], share: float = 1.0) -> Plan:
+    """A plan for a recipe with other settings of its stages, and this share of its training."""
     values = recipe.model_dump(exclude_unset=True)
     for stage, settings in changes.items():
         values["stages"].setdefault(stage, {}).update(settings)
-    if minutes is not None:
-        first = values["stages"]["distill"]
-        if last := first.get("finish"):
-            first["finish"] = {**last, "minutes": last["minutes"] * minutes / first["minutes"]}
-        first["minutes"] = minutes
+    first = values["stages"]["distill"]
+    if last := first.get("finish"):
+        first["finish"] = {**last, "train_tokens": round(last["train_tokens"] * share)}
+    if first.get("train_tokens"):
+        first["train_tokens"] = round(first["train_tokens"] * share)
     changed = Recipe.model_validate(values)
     return Plan(recipe=changed, profile=load_profile(PROFILE), progress=Silent())
 

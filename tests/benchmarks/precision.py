@@ -6,7 +6,7 @@ Each student is made once and exported in several ways under every runtime: with
 (dynamic), on fixed scales (static), and on fixed scales after a lesson in int8, where parts stay float that would cost
 more than 0.2 points of the validation score or put the outputs off by more than 5 %. Beside them stands what LiteRT's
 own quantiser does where everything is given fixed scales, norms and softmax too. The students of texts have a short
-lesson, so many steps and not so many minutes, as what is asked is the difference that int8 makes. Without a switch all
+lesson, as what is asked is the difference that int8 makes. Without a switch all
 is made, about an hour on two cores where nothing is cached; `--quick` teaches for seconds.
 """
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:
     """(name, recipe, how many points may be lost)."""
-    short = {"tokens": QUICK_TOKENS if quick else TOKENS, "epochs": 1, "minutes": None, "finish": None}
+    short = {"tokens": QUICK_TOKENS if quick else TOKENS, "epochs": 1, "train_tokens": None, "finish": None}
     search, classes, tags = (
         load_recipe(name).model_dump(exclude_unset=True) for name in ("demo", "packages", "parameters")
     )

@@ -1,4 +1,4 @@
-"""The training loop: it learns, ends on time, stops when it diverges and resumes exactly, alone or in company."""
+"""The training loop: it learns, ends when its work is done, stops when it diverges and resumes exactly."""
 
 import json
 import os
@@ -18,7 +18,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.models import training_program
-from toolchain.errors import BadDataError, EnvironmentFaultError, InputError, TrainingError, UnknownNameError
+from toolchain.errors import (
+    BadDataError,
+    EnvironmentFaultError,
+    InputError,
+    TrainingError,
+    TrainingLimitError,
+    UnknownNameError,
+)
 from toolchain.models.devices import device_of
 from toolchain.models.training import Schedule, train
 
@@ -119,12 +126,98 @@ def test_pythons_own_random_numbers_are_not_reseeded() -> None:
     assert random.getstate() == before
 
 
-def test_a_time_limit_ends_training() -> None:
+@pytest.mark.parametrize(
+    ("work", "steps"),
+    [
+        ({"epochs": None, "tokens": 400}, 10),  # 40 tokens a step, 4 steps an epoch
+        ({"epochs": None, "tokens": 401}, 11),
+        ({"epochs": 2, "tokens": 400}, 8),
+        ({"epochs": 3, "tokens": 400}, 10),
+        ({"epochs": 1.5}, 6),
+        ({"epochs": 1 / 3}, 2),
+    ],
+)
+def test_training_ends_when_its_work_is_done_by_tokens_or_by_epochs(work: dict[str, Any], steps: int) -> None:
     model = Line()
-    started = time.monotonic()
-    done = train(model, [10] * 16, loss_of(model), schedule(epochs=None, seconds=0.3), setting="x")
-    assert done.steps > 4
-    assert 0.2 < time.monotonic() - started < 5
+    told: list[float] = []
+    done = train(
+        model, [10] * 16, loss_of(model), schedule(**work), setting="x", told=lambda share, _: told.append(share)
+    )
+    assert (done.steps, done.tokens) == (steps, steps * 40)
+    assert told[0] == 0.0
+    assert max(told) < 1.0
+
+
+def test_a_training_without_an_end_is_refused() -> None:
+    with pytest.raises(InputError, match="needs epochs or tokens"):
+        schedule(epochs=None)
+
+
+@pytest.mark.parametrize("work", [{"epochs": 4}, {"epochs": None, "tokens": 3 * 480}])
+def test_slow_steps_and_a_clock_that_leaps_change_no_weight(
+    work: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**work, "dropout": 0.3, "validate": True}
+    quiet, done = training_program.trained(**settings)
+    slow, slowly = training_program.trained(**settings, step_seconds=0.005, checkpoints=str(tmp_path / "slow"))
+    monkeypatch.setattr(time, "perf_counter", leaping())
+    leapt, wildly = training_program.trained(**settings, checkpoints=str(tmp_path / "leapt"))
+    for model, other in ((slow, slowly), (leapt, wildly)):
+        assert_same(model.state_dict(), quiet.state_dict())
+        assert (other.steps, other.tokens, other.losses) == (done.steps, done.tokens, done.losses)
+        assert other.best_validation == done.best_validation
+    assert wildly.seconds > 1000 > done.seconds
+
+
+def leaping() -> Callable[[], float]:
+    """A clock on which anything from nothing to half an hour passes between two looks."""
+    chance, now = random.Random(4), [0.0]
+
+    def clock() -> float:
+        now[0] += chance.choice((0.0, 0.001, 1.0, 60.0, 1800.0))
+        return now[0]
+
+    return clock
+
+
+def test_a_limit_that_is_passed_ends_in_a_fault_from_whose_checkpoint_the_training_goes_on_to_the_same_weights(
+    tmp_path: Path,
+) -> None:
+    settings = {"dropout": 0.3, "validate": True, "setting": "stages.distill.learning_rate"}
+    whole, wanted = training_program.trained(**settings)
+    place = str(tmp_path)
+    with pytest.raises(TrainingLimitError) as raised:
+        training_program.trained(**settings, limit_s=0.06, step_seconds=0.01, checkpoints=place)
+    said = str(raised.value)
+    assert "longer than stages.distill.minutes = 0.001 allows" in said
+    assert "the same command goes on from its checkpoint; raise the limit or leave it out" in said
+    assert raised.value.exit_code == 4
+    assert 0 < raised.value.share < 0.5
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+    # The limit is of one run: a second one goes on, here until it is through, and another limit is no other training.
+    resumed, done = training_program.trained(**settings, limit_s=60.0, checkpoints=place)
+    assert done.resumed_from_step == round(raised.value.share * 48)
+    assert (done.steps, done.losses) == (wanted.steps, wanted.losses)
+    assert_same(resumed.state_dict(), whole.state_dict())
+
+
+@pytest.mark.parametrize("slow_step", [78, 79])
+def test_a_training_that_is_through_is_not_given_up_however_long_it_took(
+    slow_step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, now, steps = Line(), [0.0], [0]
+
+    def loss(batch: list[int]) -> torch.Tensor:
+        now[0] += 100.0 if steps[0] == slow_step else 0.0
+        steps[0] += 1
+        return loss_of(model)(batch)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    if slow_step == 79:  # the last of them
+        assert train(model, [10] * 16, loss, schedule(limit_s=60), setting="x").steps == 80
+        return
+    with pytest.raises(TrainingLimitError, match=r"with 99 % of its work done; no checkpoint was kept"):
+        train(model, [10] * 16, loss, schedule(limit_s=60), setting="x")
 
 
 def test_texts_that_do_not_fill_a_batch_are_one_batch_an_epoch() -> None:
@@ -262,10 +355,10 @@ def test_a_killed_training_started_again_ends_with_the_same_weights_bit_by_bit(t
 
 def test_the_seconds_before_an_interrupt_count_and_its_checkpoint_stays(tmp_path: Path) -> None:
     model, heard = Line(), []
-    limited = schedule(epochs=None, seconds=0.6)
 
     def interrupt(share: float, loss: float) -> None:
         heard.append(share)
+        time.sleep(0.01)
         if share > 0.5:
             raise KeyboardInterrupt
 
@@ -274,7 +367,7 @@ def test_the_seconds_before_an_interrupt_count_and_its_checkpoint_stays(tmp_path
             model,
             [10] * 16,
             loss_of(model),
-            limited,
+            schedule(),
             setting="x",
             told=told,
             checkpoints=tmp_path,
@@ -288,7 +381,7 @@ def test_the_seconds_before_an_interrupt_count_and_its_checkpoint_stays(tmp_path
     done = run(lambda share, _: shares.append(share))
     assert done.resumed_from_step > 0
     assert shares[0] > 0.0
-    assert 0.6 <= done.seconds < 5
+    assert 0.01 * (done.resumed_from_step - 1) <= done.seconds < 5
 
 
 def test_the_checkpoint_of_another_training_is_left_alone(tmp_path: Path) -> None:

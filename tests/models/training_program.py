@@ -36,8 +36,10 @@ def trained(
     *,
     dropout: float = 0.0,
     batch_tokens: int = 40,
-    epochs: int = 4,
-    seconds: float | None = None,
+    epochs: float | None = 4,
+    tokens: int | None = None,
+    limit_s: float | None = None,
+    setting: str = "x",
     frozen_statistics: bool = False,
     kill_at: int | None = None,
     step_seconds: float = 0.0,
@@ -65,13 +67,15 @@ def trained(
             return -float((model(inputs.to(device_of(model))).cpu() - wanted).square().mean())
 
     random.seed(3)
-    schedule = Schedule(learning_rate=0.03, batch_tokens=batch_tokens, seed=0, epochs=epochs, seconds=seconds)
+    schedule = Schedule(
+        learning_rate=0.03, batch_tokens=batch_tokens, seed=0, epochs=epochs, tokens=tokens, limit_s=limit_s
+    )
     done = train(
         model,
         LENGTHS,
         loss_of,
         schedule,
-        setting="x",
+        setting=setting,
         told=told,
         validate=score if validate else None,
         checkpoints=Path(checkpoints) if checkpoints else None,

@@ -2,6 +2,8 @@
 
 In:  a model, a loss over a batch of examples' indexes, and a `Schedule`.
 Out: the model, trained in place, and `Trained`: what was done and how the loss fell.
+How long a training goes on, and its learning rate, depend on the work done and never on a clock: a slow or busy machine
+ends with the same weights as a fast one. A limit in seconds ends in an error, not in another result.
 What the loss is belongs to those who train: `tasks` to labels, `compress` to a teacher. How many processes and on what
 they train is `processes`' concern, and what a checkpoint holds is `checkpoints`'.
 """
@@ -12,14 +14,14 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import BadDataError, InputError, TrainingError
+from toolchain.errors import BadDataError, InputError, TrainingError, TrainingLimitError
 from toolchain.models import checkpoints as files
 from toolchain.models.checkpoints import Checkpoints, Place
 from toolchain.models.devices import device_of
@@ -38,19 +40,31 @@ Told = Callable[[float, float], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast to train; whichever limit comes first ends it.
+    """How much and how fast to train: so many `epochs`, which need not be whole, or `tokens`; the fewer of the two.
 
-    `patience` ends it too, after so many validations in a row without a better one. They come once an epoch, or at
-    every `validate_every` share of the training.
+    `tokens` are those of all batches together, in the unit of the examples' lengths (of images: images). `patience`
+    ends training too, after so many validations in a row without a better one. They come once an epoch, or at every
+    `validate_every` share of the training. `limit_s` is how many seconds one run may take before it is given up with
+    a `TrainingLimitError`.
     """
 
     learning_rate: float
     batch_tokens: int
     seed: int
-    epochs: int | None = None
-    seconds: float | None = None
+    epochs: float | None = None
+    tokens: int | None = None
     patience: int | None = None
     validate_every: float | None = None
+    limit_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is None and self.tokens is None:
+            raise InputError("a training needs epochs or tokens, to know when to end")
+
+    @property
+    def work(self) -> Schedule:
+        """What decides the result: all but the limit."""
+        return replace(self, limit_s=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +107,15 @@ def train(
     `trackers` ("tensorboard", "wandb", "mlflow") log into `tracker_folder`.
 
     Raises `TrainingError` when the loss or a weight is no longer a number, naming the step, the rate, the recipe's
-    `setting` that lowers it, and the last good state, which is put back into the model.
+    `setting` that lowers it, and the last good state, which is put back into the model; `TrainingLimitError` when this
+    run has taken longer than the schedule's limit, after a checkpoint from which the next one goes on.
     """
     if not lengths:
         raise BadDataError("there is no text to train on; add rows to the train split or give data.extra_text")
     processes = Processes(trackers, tracker_folder)
     kept = None
     if checkpoints is not None:
-        setup = (schedule, validate is not None, processes.count, processes.device.type, key)
+        setup = (schedule.work, validate is not None, processes.count, processes.device.type, key)
         kept = Checkpoints(checkpoints, files.fingerprint(model, lengths, *setup), checkpoint_seconds)
     home = device_of(model)
     model.to(processes.device).train()
@@ -153,7 +168,8 @@ class _Run:
         self.best: dict[str, Tensor] = {}
         self.place = Place(loss_sums=[0.0] * CURVE_POINTS, loss_counts=[0] * CURVE_POINTS)
         self.resumed_from = self._resume()
-        self.started = time.perf_counter() - self.place.seconds
+        self.before_s = self.place.seconds
+        self.started = time.perf_counter() - self.before_s
         self.logged = (self.place.steps, self.place.tokens, self.place.seconds, sum(self.place.loss_sums))
 
     def through(self) -> Trained:
@@ -164,6 +180,7 @@ class _Run:
             epoch_ended = place.batch == 0
             if epoch_ended or place.steps % self.between_looks == 0:
                 self._look(epoch_ended)
+                self._keep_limit()
         self._end()
         return Trained(
             steps=place.steps,
@@ -178,9 +195,9 @@ class _Run:
         )
 
     def _ahead(self) -> Iterator[tuple[float, list[list[int]]]]:
-        """(share of the training done, a batch for each process) from `place` on until a limit is reached."""
-        grouped, epochs = 0, self.schedule.epochs
-        while not self.place.stopped and (epochs is None or self.place.epoch < epochs):
+        """(share of the training done, a batch for each process) from `place` on until the work is done."""
+        grouped = 0
+        while not self.place.stopped:
             if grouped != self.place.epoch:
                 grouped, self.groups = self.place.epoch, self._grouped(self.place.epoch)
             share = self._share()
@@ -197,10 +214,11 @@ class _Run:
         return chance.sample(groups, len(groups))
 
     def _share(self) -> float:
-        """How much of the training is done."""
+        """How much of the training is done, by the steps taken alone: 1 where the schedule's work is."""
         place, schedule = self.place, self.schedule
-        share = (place.epoch + place.batch / len(self.groups)) / schedule.epochs if schedule.epochs else 0.0
-        return max(share, place.seconds / schedule.seconds) if schedule.seconds else share
+        epochs = (place.epoch + place.batch / len(self.groups)) / schedule.epochs if schedule.epochs else 0.0
+        tokens = place.tokens / schedule.tokens if schedule.tokens else 0.0
+        return max(epochs, tokens)
 
     def _step(self, share: float, group: list[list[int]]) -> None:
         place, processes = self.place, self.processes
@@ -267,6 +285,17 @@ class _Run:
             self.place.stopped = patience is not None and self.place.stale >= patience and self._share() < 1.0
         if due_for_all:
             self._checkpoint()
+
+    def _keep_limit(self) -> None:
+        """Give up, with a checkpoint, where this run has taken too long and is not done."""
+        limit_s, spent_s = self.schedule.limit_s, self.place.seconds - self.before_s
+        share = self._share()
+        if limit_s is None or spent_s <= limit_s or share >= 1.0 or self.place.stopped:
+            return
+        self._checkpoint()
+        raise TrainingLimitError(
+            self.setting.rpartition(".")[0], limit_s=limit_s, share=share, kept=self.kept.path if self.kept else None
+        )
 
     def _read(self) -> None:
         """Check the losses not read yet, and pass them on."""

@@ -35,8 +35,19 @@ from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.transformer import LINEARS
 from toolchain.recipe import Distill
-from toolchain.stages.plan import IMAGES, Done, Plan, image_model_of, images_of, scaled, scaling_of, shares, stage
-from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of
+from toolchain.stages.plan import (
+    IMAGES,
+    Done,
+    Plan,
+    Unfinished,
+    image_model_of,
+    images_of,
+    scaled,
+    scaling_of,
+    shares,
+    stage,
+)
+from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of, usual_work
 from toolchain.stages.teacher import ends_by_validation, lesson_of, reading
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.scores import Score
@@ -100,6 +111,8 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
                 settings.model_copy(update={"batch_tokens": settings.batch_images}),
                 validate=_validation(plan, examples, teacher.model, scaling, stage_name="finetune"),
                 told=shares(plan, "loss"),
+                checkpoints=unfinished.folder,
+                key=unfinished.key,
             )
             found = lesson_of(trained)
         image_models.save(teacher.model, folder)
@@ -116,7 +129,11 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
             "scaling": asdict(scaling),
         }
 
-    return stage(plan, "teacher", settings.model_dump(), inputs, make, code=MODEL_CODE)
+    stated = settings.model_dump(exclude={"minutes"})  # a limit changes no result
+    unfinished = Unfinished.of("teacher", stated, inputs)
+    done = stage(plan, "teacher", stated, inputs, make, code=MODEL_CODE)
+    unfinished.remove()
+    return done
 
 
 def ask_image_teacher(plan: Plan, images: Done, teacher: Done) -> Done:
@@ -190,13 +207,14 @@ def teach_image_student(
     step: int = 0,
     aware: Distill | None = None,
 ) -> Done:
-    """Distil: train the student on the teacher's answers, in a step of a gradual cut for its part of the time.
+    """Distil: train the student on the teacher's answers, in a step of a gradual cut for its part of the work.
 
     `aware` are the settings of a lesson in which the student already computes in int8.
     """
     first, steps = plan.recipe.stages.distill, plan.recipe.stages.prune.steps
-    settings, name = aware or _part_of(first, step, steps), AWARE if aware else LESSONS[0]
-    inputs = {"student": student.key, "answers": answers.key, "step": step}
+    settings, name = aware or first.lessons[0], AWARE if aware else LESSONS[0]
+    share = 1.0 if aware else 1 / steps
+    inputs = {"student": student.key, "answers": answers.key, "step": step, "share": share}
 
     def make(folder: Path, teach: Teach) -> Mapping[str, Any]:
         model, scaling = image_model_of(plan, student), scaling_of(teacher)
@@ -204,11 +222,13 @@ def teach_image_student(
         if settings.enabled:
             if settings.fresh:
                 model = _fresh(model, settings.seed)
+            pixels = _taught_pixels(images, first)
+            macs = sizes_of(model, scaling)["macs"]
             found = teach(
                 model,
                 answers,
-                scaled(_taught_pixels(images, first), scaling),
-                schedule_of(settings, settings.batch_images),
+                scaled(pixels, scaling),
+                schedule_of(settings, batch=settings.batch_images, usual=usual_work(macs, len(pixels)), share=share),
                 sample=lambda count: image_sample(images, scaling, count),
                 setting=f"stages.{'quantize.aware' if aware else 'distill'}.learning_rate",
                 validate=_validation(plan, images_of(images), model, scaling, stage_name="distill"),
@@ -282,17 +302,6 @@ def _finest(multiple: int, cut: Callable[[int], Cut]) -> Cut:
             if multiple <= LEAST_MULTIPLE:
                 raise
             multiple //= 2
-
-
-def _part_of(settings: Distill, step: int, steps: int) -> Distill:
-    """The lesson of one of the steps of a gradual cut: an equal part of the whole, and what is left over at the end."""
-    part: dict[str, Any] = {"finish": None}
-    if settings.minutes is not None:
-        part["minutes"] = settings.minutes / steps
-    if settings.epochs is not None:
-        each = max(settings.epochs // steps, 1)
-        part["epochs"] = max(settings.epochs - each * (steps - 1), 1) if step == steps - 1 else each
-    return settings.model_copy(update=part)
 
 
 def _taught_pixels(images: Done, settings: Distill) -> Any:

@@ -6,7 +6,9 @@ Out: `Done`: the stage's folder, its settings, and what it found, as the manifes
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from toolchain.models.image import ImageModel, Scaling
 from toolchain.models.inputs import ImageInputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.tokenizer import TextTokenizer
+from toolchain.places import cache_dir
 from toolchain.profiles import Profile
 from toolchain.progress import Progress
 from toolchain.recipe import Recipe
@@ -71,6 +74,24 @@ class Done:
     def file(self, name: str) -> Path:
         """A file of the result."""
         return self.result.folder / name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """Where a training keeps its checkpoint until its stage is done, and what a checkpoint must have been made from."""
+
+    folder: Path
+    key: str
+
+    @classmethod
+    def of(cls, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> Unfinished:
+        """Of the stage that is made by these settings from these inputs."""
+        key = json.dumps([name, settings, inputs], sort_keys=True, default=str)
+        return cls(folder=cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32], key=key)
+
+    def remove(self) -> None:
+        """Leave nothing behind: the stage's result is kept, and no training will go on from a checkpoint."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def stage(

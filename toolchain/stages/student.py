@@ -6,10 +6,8 @@ Out: `Done` stages, each with a smaller or better student than the one before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -33,9 +31,19 @@ from toolchain.places import cache_dir
 from toolchain.quantize.sensitivity import checked
 from toolchain.quantize.simulated import as_int8, linear_parts, ranges_of
 from toolchain.recipe import Distill, Prune
-from toolchain.stages.plan import Done, Plan, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
+from toolchain.stages.plan import Done, Plan, Unfinished, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
 from toolchain.stages.prices import calibrated_prices, price_parts
-from toolchain.stages.teacher import as_read, encoded, lesson_of, priced, score_of, scored, sizes_of, validation
+from toolchain.stages.teacher import (
+    COUNTED_TOKENS,
+    as_read,
+    encoded,
+    lesson_of,
+    priced,
+    score_of,
+    scored,
+    sizes_of,
+    validation,
+)
 
 RANGED_BATCH = 16  # examples that are run at once to see what their activations need
 RANKED_TEXTS = 800  # that importance is measured on
@@ -46,6 +54,10 @@ LEARNT_IN_INT8 = {"scheme", "weights", "examples", "calibration", "keep_float"} 
 RECORDINGS = ("teach", "teach finish")  # those that ask the teacher for them
 Teach = Callable[..., dict[str, Any]]
 TAUGHT = "taught.json"  # the texts that the teacher was asked, beside its answers
+# How much is trained where a recipe does not say: forward multiply-accumulates, what a quiet machine of two cores does
+# in about five minutes with their backward passes, and no more than so many passes over the examples.
+USUAL_MACS = 5e12
+MOST_USUAL_EPOCHS = 100
 
 
 def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
@@ -238,7 +250,7 @@ def teach_student(
     share: float = 1.0,
     aware: Distill | None = None,
 ) -> Done:
-    """Distil: train the student on the teacher's answers to a lesson, for this share of its time.
+    """Distil: train the student on the teacher's answers to a lesson, for this share of its work.
 
     `aware` are the settings of a lesson in which the student already computes in int8.
     """
@@ -261,7 +273,12 @@ def teach_student(
                 model,
                 answers,
                 TextInputs(rows),
-                schedule_of(settings, settings.batch_tokens, share),
+                schedule_of(
+                    settings,
+                    batch=settings.batch_tokens,
+                    usual=usual_work(sizes_of(model)["macs"] / COUNTED_TOKENS, sum(len(row.ids) for row in rows)),
+                    share=share,
+                ),
                 sample=lambda count: training_sample(plan, texts, trimmed, count),
                 layers=[each["from_layer"] for each in student.findings["layers"]],
                 partners=distill.partners_of(taught, pairs) if pairs else None,
@@ -294,11 +311,9 @@ def lesson_stage(
     a lesson in int8 are taken from, and whatever else `distill.distill` takes.
     """
     aware = name == AWARE
-    told = settings.model_dump()
+    told = settings.model_dump(exclude={"minutes"})  # a limit changes no result
     if aware:
         told["quantize"] = plan.recipe.stages.quantize.model_dump(include=LEARNT_IN_INT8)
-    key = json.dumps([told, inputs], sort_keys=True, default=str)
-    unfinished = cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def teach(
         model: nn.Module,
@@ -318,8 +333,8 @@ def lesson_stage(
                 schedule,
                 imitation=imitation_of(plan),
                 weights=weights_of(settings),
-                checkpoints=unfinished,
-                key=key,
+                checkpoints=unfinished.folder,
+                key=unfinished.key,
                 trackers=settings.trackers,
                 tracker_folder=cache_dir("trackers") if settings.trackers else None,
                 told=shares(plan, "loss"),
@@ -327,9 +342,10 @@ def lesson_stage(
             )
         return lesson_of(trained)
 
+    unfinished = Unfinished.of(name, told, inputs)
     code = ALL_CODE if aware else MODEL_CODE
     done = stage(plan, name, told, inputs, lambda folder: make(folder, teach), code=code)
-    shutil.rmtree(unfinished, ignore_errors=True)  # the student is kept: nothing will go on from a checkpoint
+    unfinished.remove()
     return done
 
 
@@ -442,16 +458,31 @@ def _run_all(model: nn.Module, inputs: Inputs) -> None:
         model(*inputs.batch(indexes))
 
 
-def schedule_of(settings: Distill, batch: int, share: float = 1.0) -> Schedule:
-    """A lesson's length and rate, for this share of its time; a batch is of so many tokens or images."""
+def schedule_of(settings: Distill, *, batch: int, usual: int, share: float = 1.0) -> Schedule:
+    """A training phase's length and rate, for this share of its work.
+
+    A batch is of so many tokens or images; `usual` is how many are trained where the recipe does not say.
+    """
+    epochs, units = settings.epochs, settings.train_tokens or settings.train_images
+    if epochs is None and units is None:
+        units = usual
     return Schedule(
         learning_rate=settings.learning_rate,
         batch_tokens=batch,
         seed=settings.seed,
-        epochs=settings.epochs,
-        seconds=settings.minutes * 60 * share if settings.minutes else None,
+        epochs=epochs * share if epochs else None,
+        tokens=max(round(units * share), 1) if units else None,
         patience=settings.patience,
+        limit_s=settings.minutes * 60 if settings.minutes else None,
     )
+
+
+def usual_work(macs: float, units: int) -> int:
+    """How many tokens or images are trained where the recipe does not say.
+
+    The student takes `macs` multiply-accumulates for each, and an epoch has so many `units`.
+    """
+    return max(min(round(USUAL_MACS / max(macs, 1.0)), MOST_USUAL_EPOCHS * units), 1)
 
 
 def weights_of(settings: Distill) -> distill.Weights:

@@ -27,7 +27,7 @@ from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.tokenizer import Encoded, Texts, TextTokenizer
 from toolchain.models.training import Trained
-from toolchain.stages.plan import Done, Plan, model_of, shares, stage, texts_of
+from toolchain.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.kinds import on_pieces
 from toolchain.tasks.scores import Score
@@ -64,7 +64,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
     """Read the teacher, fit it to the labels where there are any, and score it beside a baseline without a network."""
     kind = plan.recipe.task.kind
     task = plan.task
-    settings = plan.recipe.stages.finetune.model_dump() if kind != "embedding" else {}
+    settings = plan.recipe.stages.finetune.model_dump(exclude={"minutes"}) if kind != "embedding" else {}
     inputs = {
         "model": sources.fingerprint(plan.recipe.model),
         "task": plan.recipe.task.model_dump(),
@@ -87,6 +87,8 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
                 plan.recipe.stages.finetune,
                 validate=validation(plan, texts, teacher.model, teacher.tokenizer, stage_name="finetune"),
                 told=shares(plan, "loss"),
+                checkpoints=unfinished.folder,
+                key=unfinished.key,
             )
             found = lesson_of(trained)
         models.save(teacher.model, folder)
@@ -103,7 +105,10 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
             "baseline": {"name": baseline.name, "score": baseline.score},
         }
 
-    return priced(plan, stage(plan, "teacher", settings, inputs, make, code=MODEL_CODE))
+    unfinished = Unfinished.of("teacher", settings, inputs)
+    done = stage(plan, "teacher", settings, inputs, make, code=MODEL_CODE)
+    unfinished.remove()
+    return priced(plan, done)
 
 
 def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:

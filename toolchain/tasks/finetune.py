@@ -5,6 +5,7 @@ Out: the model, trained in place.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,12 +29,16 @@ def finetune(
     *,
     validate: Callable[[], float] | None = None,
     told: Callable[[float, float], None] | None = None,
+    checkpoints: Path | None = None,
+    key: str = "",
 ) -> Trained:
     """Train by the task's loss; `targets` is what `task.targets` makes of the labels, one for each example.
 
     Those of tags are spread over pieces by `on_pieces` first. Fewer examples than a batch holds make one smaller
     batch. With `validate`, a score that is better when higher, the weights of the best epoch are those it ends with.
-    `told` hears (share done, loss). Raises `TrainingError` when the loss is no number.
+    `told` hears (share done, loss). With a folder for `checkpoints` a fitting that was ended goes on where it was, as
+    `train` says of its `key`. Raises `TrainingError` when the loss is no number, `TrainingLimitError` when it takes
+    longer than the settings allow.
     """
     if len(targets) != len(inputs):
         raise BadDataError(f"there are {len(inputs)} examples, but {len(targets)} targets; give one for each")
@@ -52,6 +57,16 @@ def finetune(
         seed=settings.seed,
         epochs=settings.epochs,
         patience=settings.patience,
+        limit_s=settings.minutes * 60 if settings.minutes else None,
     )
-    setting = "stages.finetune.learning_rate"
-    return train(model, inputs.sizes, loss_of, schedule, setting=setting, validate=validate, told=told)
+    return train(
+        model,
+        inputs.sizes,
+        loss_of,
+        schedule,
+        setting="stages.finetune.learning_rate",
+        validate=validate,
+        told=told,
+        checkpoints=checkpoints,
+        key=key,
+    )
