@@ -16,9 +16,18 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from targets import conversation
 from targets.arriving import arriving
 from targets.base import Completed, Target
-from targets.conversation import Deadline, Output, attend
+from targets.conversation import (
+    GET_LIMIT_BYTES,
+    Deadline,
+    Output,
+    Received,
+    Stall,
+    attend,
+    last_line,
+)
 from targets.launch import Leader, ended, launched
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
 from toolchain.errors import (
@@ -35,8 +44,8 @@ from toolchain.errors import (
 HOME = "/data/local/tmp/edgewright"
 ASKING_LIMIT_S = 30.0
 HOUSEKEEPING_LIMIT_S = 60.0
-STALL_LIMIT_S = 60.0
 COPY_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
+STATUS_DIGITS = 10
 SHELL_FEATURE = "shell_v2"  # tells a command's status, and its errors apart from its output
 
 # How adb ends does not tell a command's end from a device that was lost, so the former is told behind its errors.
@@ -101,7 +110,7 @@ def found_serial(adb: str, wanted: str) -> str:
         states = read_devices(_asked(adb, "devices"))
         if states.get(wanted) in (None, "offline"):
             raise UnreachableError(
-                f"adb://{wanted} did not answer ({_shown(said)}); check that the device is on, in this network, and "
+                f"adb://{wanted} did not answer ({last_line(said)}); check that the device is on, in this network, and "
                 "that debugging over the network is switched on there"
             )
     listed = ", ".join(f"{serial} ({state})" for serial, state in states.items()) or "no device"
@@ -169,13 +178,15 @@ class AdbTarget:
         except OSError as error:
             raise TransferError(f"{source} cannot be read ({error.strerror}); check the file") from error
 
-    def get(self, remote: PurePosixPath, local: Path) -> None:
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy a file here under a passing name, then rename it."""
         with arriving(local) as sink:
-            status, err = self._exec(["cat", str(remote)], COPY_LIMIT_S, BytesIO(), sink.write)
+            received = Received(self.address, str(remote), sink.write, limit_bytes)
+            status, err = self._exec(["cat", str(remote)], COPY_LIMIT_S, BytesIO(), received.add, copies=True)
             if status != 0:
+                reason = last_line(err) or f"status {status}"
                 raise TransferError(
-                    f"{self.address}: {remote} could not be copied to {local} ({_shown(err) or f'status {status}'}); "
+                    f"{self.address}: {remote} could not be copied to {local} ({reason}); "
                     "check the device and run this again"
                 )
 
@@ -193,27 +204,43 @@ class AdbTarget:
 
     def _put(self, content: BinaryIO, size: int, mode: int, partial: PurePosixPath, remote: PurePosixPath) -> None:
         words = [str(partial), str(remote), str(size), f"{mode:o}"]
-        status, err = self._exec(["sh", "-c", PUT_SCRIPT, "sh", *words], COPY_LIMIT_S, content, lambda chunk: None)
+        argv = ["sh", "-c", PUT_SCRIPT, "sh", *words]
+        status, err = self._exec(argv, COPY_LIMIT_S, content, lambda chunk: None, copies=True)
         if status == 0:
             return
         free = self._free(remote.parent)
         if "No space left" in err or (free is not None and free < size):
             raise DeviceFullError(self.address, size / 1e6, (free or 0) / 1e6)
         raise TransferError(
-            f"{self.address}: {remote} could not be written ({_shown(err) or 'not all of it arrived'}); "
+            f"{self.address}: {remote} could not be written ({last_line(err) or 'not all of it arrived'}); "
             "check the device and run this again"
         )
 
     def _exec(
-        self, argv: Sequence[str], timeout_s: float, source: BinaryIO, sink: Callable[[bytes], object]
+        self,
+        argv: Sequence[str],
+        timeout_s: float,
+        source: BinaryIO,
+        sink: Callable[[bytes], object],
+        *,
+        copies: bool = False,
     ) -> tuple[int, str]:
         """Run a program; what it prints goes to `sink` as it arrives. Returns its status and standard error."""
-        leader, err = Leader(sink), Output(self.address, argv[0])
+        leader, err = Leader(self.address, argv[0], sink), Output(self.address, argv[0])
         deadline = Deadline(timeout_s)
         process = self._shell(launched("sh", "-c", STATUS_SCRIPT, "sh", *argv))
+        stall = Stall(conversation.STALL_LIMIT_S)
         with process:
             try:
-                attend(process, deadline, source, leader.add, err.add, stall_limit_s=STALL_LIMIT_S)
+                attend(
+                    process,
+                    deadline,
+                    source,
+                    leader.add,
+                    err.add,
+                    stall=stall,
+                    copies=copies,
+                )
             except BaseException as error:  # the limit, endless output, or an interruption: nothing stays behind
                 _end(process)
                 self._kill(leader.pid)
@@ -224,8 +251,9 @@ class AdbTarget:
                 raise self._lost(str(error)) from None
         told, mark, end = err.text().rpartition(f"{END_MARK} ")
         status, _, after = end.partition("\n")
-        if not mark or not status.isdecimal():
-            raise self._lost(_shown(end))
+        if not mark or not (status.isdecimal() and len(status) <= STATUS_DIGITS):
+            raise self._lost(last_line(end))
+        leader.check(int(status), told)
         return ended(int(status)), told + after
 
     def _shell(self, line: str) -> subprocess.Popen[bytes]:
@@ -273,7 +301,7 @@ def _asked(adb: str, *words: str) -> str:
         ) from error
     if done.returncode != 0:
         raise UnreachableError(
-            f"`adb {' '.join(words)}` failed ({_shown(done.stderr or done.stdout)}); "
+            f"`adb {' '.join(words)}` failed ({last_line(done.stderr or done.stdout)}); "
             "run `adb kill-server` and this again"
         )
     return done.stdout
@@ -286,9 +314,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _plausible(serial: str) -> bool:
     return all(sign.isalnum() or sign in "._:-[]" for sign in serial) and not serial.startswith("-")
-
-
-def _shown(said: str) -> str:
-    """The last line of what a program said, without signs that a terminal would obey."""
-    last = said.strip().splitlines()[-1] if said.strip() else ""
-    return "".join(sign if sign.isprintable() else "?" for sign in last)[:200]

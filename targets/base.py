@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from targets.conversation import GET_LIMIT_BYTES
+
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
@@ -43,8 +45,8 @@ class Target(Protocol):
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy one file, or a file's content, there, making its directory; it appears only once it is whole."""
 
-    def get(self, remote: PurePosixPath, local: Path) -> None:
-        """Copy one file here; it appears under its name only once it is whole."""
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
+        """Copy one file of at most so many bytes here; it appears under its name only once it is whole."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Run a program with these exact arguments (no shell reads them) and wait for it to end."""

@@ -14,6 +14,7 @@ from targets.base import Completed, Target
 from targets.board_image import board_image
 from targets.board_process import Machine, boot
 from targets.board_state import StandingBoard, find_up
+from targets.conversation import GET_LIMIT_BYTES
 from targets.ssh import SshTarget
 from targets.ssh_login import Login
 from toolchain.errors import InputError
@@ -94,9 +95,9 @@ class EmulatedTarget:
         """Copy a file to the board."""
         self._ssh.put(source, remote)
 
-    def get(self, remote: PurePosixPath, local: Path) -> None:
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy a file from the board."""
-        self._ssh.get(remote, local)
+        self._ssh.get(remote, local, limit_bytes=limit_bytes)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Run a program on the board."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from targets.base import Completed
+from targets.conversation import GET_LIMIT_BYTES
 from targets.local import LocalTarget
 
 Answer = Completed | Exception | Callable[[Sequence[str], str], Completed]
@@ -60,9 +61,9 @@ class FakeTarget:
         if self._on_put is not None:
             self._on_put(Path(remote))
 
-    def get(self, remote: PurePosixPath, local: Path) -> None:
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy a file out of the directory."""
-        self._local.get(remote, local)
+        self._local.get(remote, local, limit_bytes=limit_bytes)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Give the longest fitting answer, or run the command here."""

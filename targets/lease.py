@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from targets.base import Completed, Target
+from targets.conversation import last_line
 from toolchain.errors import DeviceBusyError, InvalidFileError, LeaseLostError, TargetError
 from toolchain.redacted import redacted
 from toolchain.untrusted import float_or_none, parse_json
@@ -216,9 +217,9 @@ class Lease:
         return self._target.run(["sh", "-c", script, "sh", *words], timeout_s=QUICK_LIMIT_S, stdin=stdin)
 
     def _fault(self, done: Completed) -> TargetError:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"status {done.status}"]
+        reason = last_line(done.stderr) or f"status {done.status}"
         return TargetError(
-            f"{self._target.address} keeps no lease ({reason[0]}); "
+            f"{self._target.address} keeps no lease ({reason}); "
             f"check that {self._target.home} can be written to and that there is room"
         )
 

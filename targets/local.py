@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from targets.base import Completed, Target
-from targets.conversation import NOT_FOUND, Deadline, Output, attend
+from targets.conversation import GET_LIMIT_BYTES, NOT_FOUND, Deadline, Output, Received, attend
 from toolchain.errors import CommandTimeoutError, DeviceFullError, InputError, TargetError, TransferError
 
 
@@ -53,8 +53,10 @@ class LocalTarget:
         """Copy a file to another place of this machine."""
         self._copy(source, Path(remote))
 
-    def get(self, remote: PurePosixPath, local: Path) -> None:
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy a file from another place of this machine."""
+        with suppress(OSError):  # which the copy tells
+            Received(self.address, str(remote), lambda chunk: None, limit_bytes).expect(Path(remote).stat().st_size)
         self._copy(Path(remote), local)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from targets.base import Completed, Target
+from targets.conversation import last_line
 from targets.parts import Link, ahead, parts
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
 from targets.store_scripts import CHECK_SCRIPT, DIFFERS, JOIN_SCRIPT, UNPACK_SCRIPT, WHOLE
@@ -241,6 +242,6 @@ def _fault(target: Target, items: Sequence[_Item], told: Sequence[Completed], pl
         room = _run(target, FREE_SPACE_SCRIPT, [str(place)])
         return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(room.stdout) or 0) / 1e6)
     last = told[-1]
-    reason = last.stderr.strip().splitlines()[-1] if last.stderr.strip() else f"status {last.status}"
+    reason = last_line(last.stderr) or f"status {last.status}"
     what = "differ from what was sent" if last.status == DIFFERS else "could not be unpacked"
     return TransferError(f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again")

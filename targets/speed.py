@@ -56,7 +56,7 @@ def measure_speeds(target: Target, *, file_bytes: int = FILE_BYTES) -> Speeds:
             upload_s = _seconds(lambda: target.put(local, there))
             write_s = _copied(target, f"if={there}", f"of={copy}", "conv=fsync")
             read_s = _copied(target, f"if={copy}", "of=/dev/null", "iflag=direct")
-            download_s = _seconds(lambda: target.get(there, back))
+            download_s = _seconds(lambda: target.get(there, back, limit_bytes=file_bytes))
     finally:
         with suppress(TargetError):  # a machine that was lost was reported already
             target.run(["rm", "-rf", str(folder)], timeout_s=QUICK_LIMIT_S)

@@ -1,15 +1,17 @@
 """A machine reached by SSH, as a target.
 
 In:  an address, or a `Login` made elsewhere (an emulated board's).
-Out: a `Target`: files by SFTP, or through `cat` where the server has none; commands with a limit on time and output.
-Trust and keys are `ssh_login`'s concern.
+Out: a `Target`: files by SFTP, or through `cat` where the server has none or its shell speaks in between; commands with
+     a limit on time and output.
+Trust and keys are `ssh_login`'s concern, bounds on what a server may send `ssh_wire`'s.
 """
 
+import logging
 import os
+import re
 import secrets
 import selectors
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -18,20 +20,24 @@ from typing import BinaryIO
 
 import paramiko
 
+from targets import conversation
 from targets.arriving import arriving
 from targets.base import Completed, Target
-from targets.conversation import Deadline, Output
-from targets.launch import Leader, ended, launched
+from targets.conversation import GET_LIMIT_BYTES, Deadline, Output, Received, Stall, last_line
+from targets.launch import Leader, ended, for_any_shell, launched
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
+from targets.ssh_files import FileServer
 from targets.ssh_login import Login, connect, lost, read_address
+from targets.ssh_sessions import Sessions, kill
+from targets.ssh_wire import MISBEHAVIOUR, Files, answering
 from toolchain.errors import CommandTimeoutError, DeviceFullError, TargetError, TransferError
 
 CHUNK_BYTES = 1 << 15
-REQUEST_BYTES = 261_120  # the largest that OpenSSH's file server takes; larger ones mean fewer to answer
-FIRST_UNANSWERED, MOST_UNANSWERED = 256 << 10, 2 << 20  # bytes under way without an answer; an eighth more each answer
 HOUSEKEEPING_LIMIT_S = 60.0
-STALL_LIMIT_S = 60.0
+HOME_FORM = r"/[^\n]{0,4000}\n"
 PIPE_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
+
+_log = logging.getLogger(__name__)
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
@@ -45,10 +51,10 @@ class SshTarget:
     def __init__(self, login: Login) -> None:
         self._login = login
         self._transport = connect(login)
-        self._sftp: paramiko.SFTPClient | None = None
-        self._has_sftp = True
+        self._sessions = Sessions(self._transport, login.address, make_room=self._without_file_server)
+        self._file_server: FileServer | None = None
+        self._has_file_server = True
         self._home: PurePosixPath | None = None
-        self._unanswered = FIRST_UNANSWERED
         self._lock = threading.Lock()  # an SFTP client serves one caller at a time
 
     @property
@@ -66,9 +72,9 @@ class SshTarget:
         """`.edgewright` in the user's home directory there."""
         if self._home is None:
             done = self.run(["sh", "-c", "cd && pwd"], timeout_s=HOUSEKEEPING_LIMIT_S)
-            if done.status != 0 or not done.stdout.startswith("/"):
+            if done.status != 0 or not re.fullmatch(HOME_FORM, done.stdout) or not done.stdout[:-1].isprintable():
                 raise TargetError(f"{self.address}: {self._login.user} has no home directory there; give that user one")
-            self._home = PurePosixPath(done.stdout.strip()) / ".edgewright"
+            self._home = PurePosixPath(done.stdout[:-1]) / ".edgewright"
         return self._home
 
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
@@ -91,10 +97,15 @@ class SshTarget:
             self._tidy(partial)
             raise
 
-    def get(self, remote: PurePosixPath, local: Path) -> None:
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy a file here under a passing name, then rename it."""
         with arriving(local) as sink, self._translated(f"{remote} could not be copied to {local}"):
-            self._receive(remote, sink)
+            received = Received(self.address, str(remote), sink.write, limit_bytes)
+            with self._lock:
+                if server := self._open_file_server():
+                    server.read(remote, received)
+                    return
+            self._pipe('cat "$1"', [str(remote)], sink=received.add, limit_s=PIPE_LIMIT_S)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Run a program there; at the time limit its whole process group is killed.
@@ -111,132 +122,60 @@ class SshTarget:
             self._transport.close()
 
     def _exec(
-        self, argv: Sequence[str], timeout_s: float, source: BinaryIO, sink: Callable[[bytes], object]
+        self,
+        argv: Sequence[str],
+        timeout_s: float,
+        source: BinaryIO,
+        sink: Callable[[bytes], object],
+        *,
+        copies: bool = False,
     ) -> tuple[int, str]:
         """Run a program; what it prints goes to `sink` as it arrives. Returns its status and standard error."""
-        deadline = Deadline(timeout_s)
-        leader = Leader(sink)
+        leader = Leader(self.address, argv[0], sink)
         err = Output(self.address, argv[0])
-        with self._translated(f"{argv[0]} could not be run", TargetError):
-            channel = self._transport.open_session(timeout=max(1.0, min(timeout_s, HOUSEKEEPING_LIMIT_S)))
+        patience_s = max(1.0, min(timeout_s, HOUSEKEEPING_LIMIT_S))
+        with self._translated(f"{argv[0]} could not be run", TargetError), self._sessions.opened(patience_s) as channel:
+            deadline = Deadline(timeout_s)
             try:
-                channel.exec_command(launched(*argv))
-                status = self._converse(channel, deadline, source, leader.add, err.add, argv[0])
+                with answering(channel, HOUSEKEEPING_LIMIT_S):
+                    channel.exec_command(for_any_shell(launched(*argv)))
+                talk = _Talk(channel, source, leader.add, err.add, copies=copies)
+                if not talk.ended(deadline):
+                    raise CommandTimeoutError(self.address, argv[0], deadline.limit_s)
             except BaseException:  # the limit, endless output, or an interruption: nothing stays behind
-                self._kill(leader.pid)
+                if self._transport.is_active():
+                    kill(self._transport, channel, leader.pid)
                 raise
-            finally:
-                channel.close()
+            status = channel.recv_exit_status()
+            if status == -1 and not self._transport.is_active():
+                raise EOFError("the other side closed it")
+        if status == -1:
+            raise TargetError(f"{self.address}: {argv[0]} was killed together with the shell it ran in; run it again")
+        leader.check(status, err.text())
         return ended(status), err.text()
 
-    def _converse(
-        self,
-        channel: paramiko.Channel,
-        deadline: Deadline,
-        source: BinaryIO,
-        out: Callable[[bytes], object],
-        err: Callable[[bytes], object],
-        program: str,
-    ) -> int:
-        channel.settimeout(STALL_LIMIT_S)
-        pending, writing = b"", True
-        ready = selectors.DefaultSelector()
-        ready.register(channel, selectors.EVENT_READ)
-        while not (channel.exit_status_ready() and (channel.eof_received or channel.closed)):
-            if writing and not pending:
-                pending = source.read(CHUNK_BYTES)
-                if not pending:
-                    writing = False
-                    channel.shutdown_write()
-            if writing and channel.send_ready():
-                with suppress(OSError):  # the program ended without reading it all; its status says the rest
-                    pending = pending[channel.send(pending) :]
-            # paramiko wakes us for output only; while there is input to send we look ourselves
-            patience_s = (0.0 if channel.send_ready() else 0.01) if writing else 1.0
-            ready.select(min(deadline.left_s(), patience_s))
-            while channel.recv_ready():
-                out(channel.recv(CHUNK_BYTES))
-            while channel.recv_stderr_ready():
-                err(channel.recv_stderr(CHUNK_BYTES))
-            if channel.eof_received:  # from here on it counts as readable without end
-                channel.status_event.wait(0.05)
-            if deadline.passed():
-                raise CommandTimeoutError(self.address, program, deadline.limit_s)
-        while chunk := channel.recv(CHUNK_BYTES):
-            out(chunk)
-        while chunk := channel.recv_stderr(CHUNK_BYTES):
-            err(chunk)
-        status = channel.recv_exit_status()
-        if status == -1 and not self._transport.is_active():
-            raise EOFError("the other side closed it")
-        if status == -1:
-            raise TargetError(f"{self.address}: {program} was killed together with the shell it ran in; run it again")
-        return status
-
-    def _kill(self, leader: int | None) -> None:
-        if leader is None or not self._transport.is_active():
+    def _send(self, source: BinaryIO, partial: PurePosixPath, mode: int, *, makes_folder: bool = True) -> None:
+        try:
+            with self._lock:
+                if server := self._open_file_server():
+                    server.write(source, partial, mode)
+                    return
+        except FileNotFoundError:
+            if not makes_folder:
+                raise
+            self._pipe('mkdir -p "$1"', [str(partial.parent)])
+            self._send(source, partial, mode, makes_folder=False)
             return
-        with suppress(Exception):  # this is the second fault; the first one is what is told
-            channel = self._transport.open_session(timeout=5.0)
-            channel.settimeout(5.0)
-            channel.exec_command(f"kill -KILL -{leader}")
-            channel.status_event.wait(5.0)
-            channel.close()
-
-    def _send(self, source: BinaryIO, partial: PurePosixPath, mode: int) -> None:
-        sftp = self._open_sftp()
-        if sftp is None:
-            script = 'mkdir -p "${1%/*}" && cat >"$1" && chmod "$2" "$1"'
-            self._pipe(script, [str(partial), f"{mode:o}"], source)
-            return
-        with self._lock:
-            try:
-                sink = sftp.open(str(partial), "wb")
-            except FileNotFoundError:
-                self._pipe('mkdir -p "$1"', [str(partial.parent)])
-                sink = sftp.open(str(partial), "wb")
-            size = self._write(sftp, sink, source)
-            if sftp.stat(str(partial)).st_size != size:
-                raise OSError("not all of it arrived")
-            sftp.chmod(str(partial), mode)
-
-    def _write(self, sftp: paramiko.SFTPClient, sink: paramiko.SFTPFile, source: BinaryIO) -> int:
-        """Write all of it, with as much under way as the link has shown to bear.
-
-        As much as the protocol allows at once, as paramiko's own `putfo` sends it, costs an OpenSSH server 0.15 s: it
-        makes its buffer larger for each request that it has no time for yet, and copies all of it.
-        """
-        openssh = "OpenSSH" in str(self._transport.remote_version)
-        request = REQUEST_BYTES if openssh else CHUNK_BYTES
-        sink.MAX_REQUEST_SIZE = request
-        waiting: deque[int] = sink._reqs  # type: ignore[attr-defined]  # paramiko has no public way to them
-        written = 0
-        with sink:
-            sink.set_pipelined(True)
-            while chunk := source.read(request):
-                sink.write(chunk)
-                written += len(chunk)
-                while len(waiting) * request > self._unanswered:
-                    sftp._read_response(waiting.popleft())  # type: ignore[attr-defined]  # raises what went wrong
-                    self._unanswered = min(MOST_UNANSWERED, self._unanswered + request // 8)
-        return written
-
-    def _receive(self, remote: PurePosixPath, sink: BinaryIO) -> None:
-        sftp = self._open_sftp()
-        if sftp is None:
-            self._pipe('cat "$1"', [str(remote)], sink=sink.write)
-            return
-        with self._lock:
-            size = sftp.stat(str(remote)).st_size
-            if sftp.getfo(str(remote), sink) != size:
-                raise OSError("it changed, or broke off, on the way")
+        script = 'mkdir -p "${1%/*}" && cat >"$1" && chmod "$2" "$1"'
+        self._pipe(script, [str(partial), f"{mode:o}"], source, limit_s=PIPE_LIMIT_S)
 
     def _rename(self, partial: PurePosixPath, remote: PurePosixPath, size: int) -> None:
         with self._translated(f"{remote} could not be given its name"):
-            if self._sftp is not None:  # the sizes are compared already
-                with suppress(OSError):  # a server without this extension
-                    self._sftp.posix_rename(str(partial), str(remote))
-                    return
+            with self._lock:
+                if self._file_server is not None:  # the sizes are compared already
+                    with suppress(OSError):  # a server without this extension
+                        self._file_server.rename(partial, remote)
+                        return
             script = '[ "$(wc -c <"$1")" -eq "$3" ] && mv -f "$1" "$2"'
             self._pipe(script, [str(partial), str(remote), str(size)])
 
@@ -246,22 +185,45 @@ class SshTarget:
         words: list[str],
         source: BinaryIO | None = None,
         sink: Callable[[bytes], object] = lambda chunk: None,
+        *,
+        limit_s: float = HOUSEKEEPING_LIMIT_S,
     ) -> None:
-        status, err = self._exec(["sh", "-c", script, "sh", *words], PIPE_LIMIT_S, source or BytesIO(), sink)
+        argv = ["sh", "-c", script, "sh", *words]
+        status, err = self._exec(argv, limit_s, source or BytesIO(), sink, copies=True)
         if status != 0:
-            raise TransferError(f"{self.address}: a copy failed ({err.strip() or f'status {status}'}); run this again")
+            reason = last_line(err) or f"status {status}"
+            raise TransferError(f"{self.address}: a copy failed ({reason}); run this again")
 
-    def _open_sftp(self) -> paramiko.SFTPClient | None:
-        if self._sftp is None and self._has_sftp:
+    def _open_file_server(self) -> FileServer | None:
+        if self._file_server is not None and self._file_server.broken:
+            self._file_server = None
+        if self._file_server is None and self._has_file_server:
             try:
-                self._sftp = paramiko.SFTPClient.from_transport(self._transport)
-                if self._sftp is not None and (channel := self._sftp.get_channel()) is not None:
-                    channel.settimeout(STALL_LIMIT_S)
-            except (paramiko.SSHException, EOFError):
+                channel = self._transport.open_session(timeout=HOUSEKEEPING_LIMIT_S)
+                try:
+                    with answering(channel, HOUSEKEEPING_LIMIT_S):
+                        channel.invoke_subsystem("sftp")
+                    openssh = "OpenSSH" in str(self._transport.remote_version)
+                    self._file_server = FileServer(Files(channel), openssh=openssh)
+                except BaseException:
+                    channel.close()
+                    raise
+            except MISBEHAVIOUR as error:
                 if not self._transport.is_active():
                     raise
-                self._has_sftp = False  # small servers, such as dropbear, often lack it
-        return self._sftp
+                # Small servers, such as dropbear, often lack it; a shell that prints spoils it.
+                _log.info("%s: files go through the shell, for want of a file server (%s)", self.address, error)
+                self._has_file_server = False
+        return self._file_server
+
+    def _without_file_server(self) -> bool:
+        """Do without it from now on, so that its session is free for another; whether there was one."""
+        with self._lock:
+            server, self._file_server = self._file_server, None
+            self._has_file_server = False
+        if server is not None:
+            server.close()
+        return server is not None
 
     def _free(self, folder: PurePosixPath) -> int | None:
         with suppress(TargetError):
@@ -279,7 +241,7 @@ class SshTarget:
             yield
         except TargetError:
             raise
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except MISBEHAVIOUR as error:
             if not self._transport.is_active() or isinstance(error, EOFError | TimeoutError):
                 raise lost(self.address, error) from error
             raise kind(f"{self.address}: {purpose} ({error}); check the device and run this again") from error
@@ -293,3 +255,73 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, int, int]]:
         return
     with source.open("rb") as content:
         yield content, source.stat().st_size, 0o755 if os.access(source, os.X_OK) else 0o644
+
+
+class _Talk:
+    """What goes to a command and comes from it, until it ends."""
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        source: BinaryIO,
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+        *,
+        copies: bool,
+    ) -> None:
+        self._channel, self._source, self._out, self._err = channel, source, out, err
+        self._copies = copies
+        self._pending, self._writing = b"", True
+        self._stall = Stall(conversation.STALL_LIMIT_S)
+        channel.settimeout(conversation.STALL_LIMIT_S)
+
+    def ended(self, deadline: Deadline) -> bool:
+        """Whether it ended before the deadline. Raises `TimeoutError` where nothing moves that should."""
+        channel = self._channel
+        with selectors.DefaultSelector() as ready:
+            ready.register(channel, selectors.EVENT_READ)
+            while not (channel.exit_status_ready() and (channel.eof_received or channel.closed)):
+                if channel.closed and not channel.status_event.wait(1.0):
+                    break  # without a word on how it ended
+                self._write()
+                # paramiko wakes us for output only; while there is input to send we look ourselves
+                patience_s = (0.0 if channel.send_ready() else 0.01) if self._writing else 1.0
+                ready.select(min(deadline.left_s(), patience_s))
+                self._read()
+                if channel.eof_received:  # from here on it counts as readable without end
+                    channel.status_event.wait(0.05)
+                if deadline.passed():
+                    return False
+                if not (self._writing or self._copies):
+                    self._stall.rest()
+                elif self._stall.stands():
+                    raise TimeoutError(self._stall.reason())
+        while chunk := channel.recv(CHUNK_BYTES):
+            self._out(chunk)
+        while chunk := channel.recv_stderr(CHUNK_BYTES):
+            self._err(chunk)
+        return True
+
+    def _write(self) -> None:
+        channel = self._channel
+        if self._writing and not self._pending:
+            self._pending = self._source.read(CHUNK_BYTES)
+            if not self._pending:
+                self._writing = False
+                channel.shutdown_write()
+        if self._writing and channel.send_ready():
+            with suppress(OSError):  # the program ended without reading it all; its status says the rest
+                count = channel.send(self._pending)
+                self._pending = self._pending[count:]
+                self._stall.moved(count)
+
+    def _read(self) -> None:
+        channel = self._channel
+        if channel.recv_ready():
+            chunk = channel.recv(CHUNK_BYTES)
+            self._stall.moved(len(chunk))
+            self._out(chunk)
+        if channel.recv_stderr_ready():
+            chunk = channel.recv_stderr(CHUNK_BYTES)
+            self._stall.moved(len(chunk))
+            self._err(chunk)

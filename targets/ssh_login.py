@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import getpass
 import hashlib
-import logging
 import os
 import shlex
 import socket
@@ -23,6 +22,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import paramiko
 
+from targets.ssh_wire import MISBEHAVIOUR, PromptSocket, Transport
 from toolchain.errors import AuthenticationError, HostKeyError, InputError, TargetError, UnreachableError
 
 CONNECT_LIMIT_S = 10.0
@@ -132,13 +132,11 @@ def _config_for(host: str) -> paramiko.SSHConfigDict:
 
 def connect(login: Login) -> paramiko.Transport:
     """Log in. Raises `UnreachableError`, `HostKeyError` or `AuthenticationError`."""
-    # Its log repeats, with tracebacks, what is raised; without a handler Python would print that.
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     server = f"{login.host}:{login.port}"
     connection, jump = _through(login) if login.through else (_direct(login), None)
     transport = None
     try:
-        transport = _Transport(connection, jump)
+        transport = Transport(connection, jump)
         transport.set_keepalive(KEEP_ALIVE_S)
         _greet(transport, login)
         _authenticate(transport, login)
@@ -147,7 +145,7 @@ def connect(login: Login) -> paramiko.Transport:
         for each in (transport or connection, jump):
             if each is not None:
                 each.close()
-        if isinstance(error, paramiko.SSHException | EOFError | OSError):
+        if isinstance(error, MISBEHAVIOUR):
             raise UnreachableError(
                 f"{login.address}: {server} did not complete an SSH login ({error or type(error).__name__}); "
                 "check the port, and the server's log"
@@ -166,7 +164,7 @@ def _direct(login: Login) -> socket.socket:
         raise UnreachableError(
             f"{login.address}: {server} {reason}; check that the device is on, in this network and runs an SSH server"
         ) from error
-    connection = _PromptSocket(fileno=opened.detach())
+    connection = PromptSocket(fileno=opened.detach())
     with suppress(OSError):  # it broke already, which the greeting will tell
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
@@ -181,39 +179,12 @@ def _through(login: Login) -> tuple[paramiko.Channel, paramiko.Transport]:
         return way, jump
     except BaseException as error:
         jump.close()
-        if isinstance(error, paramiko.SSHException | EOFError | OSError):
+        if isinstance(error, MISBEHAVIOUR):
             raise UnreachableError(
                 f"{login.address}: the jump host {login.through.address} could not reach {login.host}:{login.port} "
                 f"({error}); check that the device is on, and that the jump host may forward connections"
             ) from error
         raise
-
-
-class _Transport(paramiko.Transport):
-    """A connection that lets go of the jump host's, too."""
-
-    def __init__(self, connection: socket.socket | paramiko.Channel, jump: paramiko.Transport | None) -> None:
-        super().__init__(connection)
-        self._jump = jump
-
-    def close(self) -> None:
-        """End it. Safe to call twice."""
-        super().close()
-        if self._jump is not None:
-            self._jump.close()
-
-
-class _PromptSocket(socket.socket):
-    """Acknowledges at once what arrives. SSH servers wait for that before they send their next small packet (Nagle's
-    algorithm), while this side's kernel would put it off by 40 ms for want of something to send along with it.
-    """
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As a socket does."""
-        received = super().recv(size, flags)
-        if hasattr(socket, "TCP_QUICKACK"):  # Linux; it holds for what arrives next only
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return received
 
 
 def _greet(transport: paramiko.Transport, login: Login) -> None:
