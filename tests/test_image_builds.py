@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from tests.models.test_image import net_folder
 from tests.targets.adbd import adb_server, started_device
@@ -38,7 +39,7 @@ def recipe(model: Mapping[str, Any], task: Mapping[str, Any] | None = None, **ch
     sections: dict[str, dict[str, Any]] = {
         "finetune": {"again": True, "epochs": 6, "learning_rate": 3e-3},
         "prune": {"keep_macs": 0.3},
-        "distill": {"epochs": 6, "learning_rate": 3e-3, "output_weight": 1, "hidden_weight": 1},
+        "distill": {"epochs": 6, "learning_rate": 3e-3, "output_weight": 1},
         "export": {"runtimes": ["executorch", "litert"]},
     }
     for name, values in changes.items():
@@ -78,7 +79,13 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     torch.manual_seed(0)
     transformers.ViTForImageClassification(config).save_pretrained(folder)
     runtimes = {"runtimes": ["executorch", "litert", "onnx"]}
-    return recipe({"folder": folder}, prune={"keep_macs": 0.5, "steps": 2}, low_rank={"energy": 0.99}, export=runtimes)
+    return recipe(
+        {"folder": folder},
+        prune={"keep_macs": 0.5, "steps": 2},
+        low_rank={"energy": 0.99},
+        export=runtimes,
+        distill={"hidden_weight": 1},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +244,9 @@ def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: 
     [
         ({"image_size": 12}, {}, None),
         ({}, {"prune": {"keep_macs": None, "layers": 1}}, "say what share of the products stays"),
-        ({}, {"prune": {"keep_macs": None, "speedup": 2, "layers": None, "neurons": None}}, "prune.speedup is not for"),
+        ({}, {"prune": {"layers": 1}}, "prune.layers is not read beside prune.keep_macs"),
+        ({}, {"prune": {"width": 16, "head_width": 4}}, "prune.head_width and prune.width is not read beside"),
+        ({}, {"distill": {"hidden_weight": 1}}, "hidden_weight is for transformers"),
         ({}, {"low_rank": {"energy": 0.9}}, "is for transformers"),
     ],
 )
@@ -251,6 +260,12 @@ def test_what_a_net_cannot_do_is_told(task: dict[str, Any], changes: dict[str, A
     teacher = stages.load_image_teacher(made, found)
     with pytest.raises(InputError, match=said):
         pipeline.shrink_image_model(made, found, teacher, stages.ask_image_teacher(made, found, teacher))
+
+
+def test_a_speedup_of_images_is_refused_with_what_there_is_instead() -> None:
+    cut = {"keep_macs": None, "speedup": 2, "layers": None, "neurons": None}
+    with pytest.raises(ValidationError, match=r"image-classification does not read it: prune\.keep_macs says"):
+        recipe({"factory": "tests.tiny_vision:digits_net"}, prune=cut)
 
 
 def test_images_of_another_size_than_the_models_say_what_to_set(tmp_path: Path) -> None:

@@ -391,7 +391,8 @@ def test_low_rank_goes_by_one_rule(toml_file: Callable[[str], Path]) -> None:
 def test_settings_of_compression_outside_their_range_are_told(
     toml_file: Callable[[str], Path], section: str, setting: str, sentence: str
 ) -> None:
-    ((place, what),) = faults(toml_file, f"{MINIMAL}[stages.{section}]\n{setting}\n").items()
+    labelled = MINIMAL.replace("embedding", "classification").replace("stdlib-search", "stdlib-packages")
+    ((place, what),) = faults(toml_file, f"{labelled}[stages.{section}]\n{setting}\n").items()
     assert place.startswith(f"line 11, stages.{section}.{setting.split()[0]}")
     assert sentence in what
 
@@ -405,7 +406,8 @@ def test_a_projection_of_what_is_no_embedding_is_refused_with_its_line(toml_file
     assert load_recipe(toml_file(text)).stages.distill.projection
     found = faults(toml_file, text.replace('"embedding"', '"classification"').replace("search", "packages"))
     assert found == {
-        "line 11, stages.distill.projection": "is for embeddings; the head of classification has a matrix of its own"
+        "line 11, stages.distill.projection": "is for embedding; classification does not read it: its head has a "
+        "matrix of its own"
     }
 
 
@@ -523,3 +525,35 @@ def test_a_separator_is_for_csv_files_in_whatever_case_their_suffix_is(toml_file
         "line 10, data.separator": "is that of .csv files, and no file of the recipe is one"
     }
     assert list(faults(toml_file, own.replace('";"', '"#"'))) == ["line 10, data.separator"]
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_pairs_of_texts_are_refused_by_name_for_a_model_of_one_text(
+    toml_file: Callable[[str], Path], kind: str
+) -> None:
+    needed = {"classification": "label", "regression": "value"}[kind]
+    columns = f'file = "a.csv"\ncolumns = {{ pair = "second", {needed} = "l" }}'
+    text = MINIMAL.replace("embedding", kind).replace('builtin = "stdlib-search"', columns)
+    (said,) = faults(toml_file, text).values()
+    assert said.startswith(
+        f"is for embedding: a model for {kind} is given one text, and pairs of texts are not supported"
+    )
+    assert "write both into one column" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ('[stages.prune]\nprices = "local:"', "takes prices with speedup alone"),
+        ('[stages.prune]\nspeedup = 2\nranking = "global"', "takes speedup without ranking"),
+        ('[stages.prune]\nspeedup = 2\nimportance = "taylor"\nranking = "global"', "without importance and ranking"),
+        ("[stages.low_rank]\ntoken_exponent = 0.5", "takes token_exponent with token_rank alone"),
+        ('[stages.quantize]\nscheme = "float16"\nexamples = 64', 'scheme = "float16" without examples'),
+        ("[stages.quantize]\nsensitivity = false\nmax_points_lost = 1", "takes max_points_lost with sensitivity alone"),
+    ],
+)
+def test_settings_that_another_one_leaves_without_effect_are_refused(
+    toml_file: Callable[[str], Path], settings: str, sentence: str
+) -> None:
+    (said,) = faults(toml_file, f"{MINIMAL}{settings}\n").values()
+    assert sentence in said

@@ -42,12 +42,42 @@ BUILTIN_DATA: Mapping[str, TaskKind] = {
 # What each kind reads of a file; it must be named where it has no default.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "embedding": ("text", "pair"),
-    "classification": ("text", "pair", "label"),
+    "classification": ("text", "label"),
     "token-classification": ("words", "tags"),
     "regression": ("text", "value"),
     "image-classification": ("image", "label"),
 }
 NEEDED_COLUMN: Mapping[str, str] = {"embedding": "pair", "classification": "label", "regression": "value"}
+IMAGES = "image-classification"
+TEXTS = ("embedding", "classification", "token-classification", "regression")
+FITTED = (*TEXTS[1:], IMAGES)  # those whose teacher is fitted to answers
+# The settings of stages that not every kind of task reads, and the kinds that do; the others refuse them.
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    "finetune": FITTED,
+    "finetune.batch_tokens": TEXTS[1:],
+    "finetune.batch_images": (IMAGES,),
+    "finetune.augment": (IMAGES,),
+    "vocabulary": TEXTS,
+    "prune.speedup": TEXTS,
+    "prune.prices": TEXTS,
+    "low_rank.token_rank": TEXTS,
+    "low_rank.token_exponent": TEXTS,
+    "distill.projection": TEXTS[:1],
+    "distill.max_length": TEXTS,
+    "distill.rest": TEXTS,
+    "distill.tokens": TEXTS,
+    "distill.batch_tokens": TEXTS,
+    "distill.batch_images": (IMAGES,),
+    "distill.temperature": ("classification", "token-classification", IMAGES),
+    "distill.intermediate_weight": TEXTS,
+    "distill.relation_weight": TEXTS,
+    "distill.similarity_weight": TEXTS[:1],
+    "distill.pair_weight": TEXTS[:1],
+    "distill.finish": TEXTS,
+    "distill.finish.similarity_weight": TEXTS[:1],
+    "distill.finish.pair_weight": TEXTS[:1],
+    "export.lengths": TEXTS,
+}
 WITH_LABELS = ("classification", "token-classification", "image-classification")
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
@@ -120,6 +150,11 @@ KeptLayers = Annotated[int | tuple[int, ...] | None, BeforeValidator(_kept_layer
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _set_of(section: BaseModel, names: Sequence[str]) -> list[str]:
+    """Those of a section's settings that are not at their defaults."""
+    return [name for name in names if getattr(section, name) != type(section).model_fields[name].default]
 
 
 class Header(_Section):
@@ -330,6 +365,10 @@ class Prune(_Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Prune:
+        if self.speedup is None and self.prices != "profile":
+            raise ValueError("takes prices with speedup alone, whose search asks for them")
+        if self.speedup is not None and (idle := _set_of(self, ("importance", "ranking"))):
+            raise ValueError(f"takes speedup without {' and '.join(idle)}: its search measures what each part is worth")
         if self.speedup is not None and isinstance(self.layers, tuple):
             raise ValueError("takes speedup and a number of layers, the most that may stay, but not which they are")
         for way, instead, why in (
@@ -363,6 +402,8 @@ class LowRank(_Section):
     def _one_rule(self) -> LowRank:
         if self.energy is not None and self.keep_parameters is not None:
             raise ValueError("takes energy or keep_parameters, not both")
+        if self.token_rank is None and self.token_exponent != 1.0:
+            raise ValueError("takes token_exponent with token_rank alone, the rank of what it weighs")
         return self
 
 
@@ -524,7 +565,15 @@ class Quantize(_Section):
             )
         if self.scheme == "float16" and (self.aware or self.keep_float):
             raise ValueError('takes scheme = "float16" without aware and keep_float, which are about int8')
+        if self.scheme == "float16" and (idle := _set_of(self, _ABOUT_INT8)):
+            raise ValueError(f'takes scheme = "float16" without {" and ".join(idle)}, which int8 alone reads')
+        if not self.sensitivity and (idle := _set_of(self, _MEASURED)):
+            raise ValueError(f"takes {' and '.join(idle)} with sensitivity alone, which measures them")
         return self
+
+
+_MEASURED = ("max_error_percent", "max_points_lost")
+_ABOUT_INT8 = ("examples", "calibration", "sensitivity", *_MEASURED)
 
 
 def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
@@ -657,16 +706,34 @@ def disagreements(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
         found.append((("task", "labels"), "is for files of yours; a built-in set has its own"))
     found.extend(_data_faults(kind, data))
     made = _section(values, "stages")
-    if kind == "embedding" and made.get("finetune") is not None:
-        found.append((("stages", "finetune"), "is for labels and values; an embedding teacher is used as it is"))
+    found.extend(_kind_faults(kind, made))
     if kind == "token-classification" and _section(made, "account").get("attributions"):
         place = ("stages", "account", "attributions")
         found.append((place, "tell what one answer for a text rests on; here each of its words has its own"))
     found.extend(_unit_faults(kind, made))
-    if kind != "embedding" and _section(made, "distill").get("projection"):
-        place = ("stages", "distill", "projection")
-        found.append((place, f"is for embeddings; the head of {kind} has a matrix of its own"))
     return found
+
+
+def _kind_faults(kind: str, made: Mapping[str, Any]) -> list[tuple[Location, str]]:
+    """Settings of stages that this kind of task does not read: they would change nothing."""
+    found: list[tuple[Location, str]] = []
+    for name, kinds in READ_BY.items():
+        *around, last = name.split(".")
+        section = made
+        for part in around:
+            section = _section(section, part)
+        if kind not in kinds and section.get(last) is not None:
+            why = f"is for {_joined(kinds)}; {kind} does not read it: {_KIND_REASONS.get(name, 'leave it out')}"
+            found.append((("stages", *around, last), why))
+    return found
+
+
+_KIND_REASONS = {
+    "finetune": "an embedding teacher is used as it is",
+    "prune.speedup": "prune.keep_macs says what share of the products stays",
+    "distill.projection": "its head has a matrix of its own",
+    "distill.temperature": "there are no classes for it to soften",
+}
 
 
 def _unit_faults(kind: str, made: Mapping[str, Any]) -> list[tuple[Location, str]]:
@@ -704,7 +771,9 @@ def _data_faults(kind: str, data: Mapping[str, Any]) -> list[tuple[Location, str
     if needed and columns.get(needed) is None and (data.get("file") is not None or data.get("train") is not None):
         found.append((("data", "columns"), f"must name the column {needed}, which {kind} learns from"))
     for column in columns:
-        if column in Columns.model_fields and column not in COLUMNS[kind]:
+        if column == "pair" and kind in ("classification", "regression"):
+            found.append((("data", "columns", "pair"), _ONE_TEXT.format(kind=kind)))
+        elif column in Columns.model_fields and column not in COLUMNS[kind]:
             found.append((("data", "columns", column), f"is none that {kind} reads; it reads {_joined(COLUMNS[kind])}"))
     suffixes = TAGGED_SUFFIXES if kind == "token-classification" else TABLE_SUFFIXES
     for name in ("file", "train", "validation", "test"):
@@ -726,8 +795,14 @@ def _data_faults(kind: str, data: Mapping[str, Any]) -> list[tuple[Location, str
     return found
 
 
+_ONE_TEXT = (
+    "is for embedding: a model for {kind} is given one text, and pairs of texts are not supported; write both into one "
+    "column, with words between that tell them apart, and fit the teacher to such texts (stages.finetune.again = true)"
+)
+
+
 def _joined(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ from toolchain.models.inputs import ImageInputs, Inputs
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.transformer import LINEARS
-from toolchain.recipe import Distill
+from toolchain.recipe import Distill, Prune
 from toolchain.stages.plan import (
     IMAGES,
     Done,
@@ -140,6 +140,10 @@ def ask_image_teacher(plan: Plan, images: Done, teacher: Done) -> Done:
     """Record the teacher's answers on the training images, their moved copies and the extra ones, once."""
     settings = plan.recipe.stages.distill
     hidden = settings.hidden_weight > 0
+    if settings.hidden_weight not in (0, Distill().hidden_weight) and isinstance(
+        image_model_of(plan, teacher), ConvNet
+    ):
+        raise InputError("stages.distill.hidden_weight is for transformers; leave it out for a net of convolutions")
 
     def make(folder: Path) -> Mapping[str, Any]:
         inputs = scaled(_taught_pixels(images, settings), scaling_of(teacher))
@@ -266,9 +270,8 @@ def sizes_of(model: nn.Module, scaling: Scaling) -> dict[str, Any]:
 def _cut(plan: Plan, model: ImageModel, sample: Inputs, teacher: Done, scaling: Scaling, step: int) -> ImageModel:
     settings = plan.recipe.stages.prune
     multiple = plan.profile.preferences.int8_channel_multiple.value
-    if settings.speedup is not None:
-        raise InputError("prune.speedup is not for images yet; prune.keep_macs says what share of the products stays")
     if settings.keep_macs is not None:
+        _require_read(settings, isinstance(model, ConvNet))
         # Each step takes the same factor off; what is left is measured anew, as sizes are rounded.
         goal = settings.keep_macs ** ((step + 1) / settings.steps) * teacher.findings["macs"]
         share = min(1.0, goal / sizes_of(model, scaling)["macs"])
@@ -291,6 +294,16 @@ def _cut(plan: Plan, model: ImageModel, sample: Inputs, teacher: Done, scaling: 
     if not settings.reconstruct:
         return small.model
     return reconstructed(small.model, model, small.cuts, sample, width=small.width)
+
+
+def _require_read(settings: Prune, is_net: bool) -> None:
+    """Raises `InputError` for sizes that keep_macs leaves no say, so that they would change nothing."""
+    given = [name for name in ("layers", "head_width", "width") if getattr(settings, name) is not None]
+    if not is_net and settings.ranking != "uniform":
+        given.append("ranking")
+    if given:
+        names = " and ".join(f"prune.{name}" for name in given)
+        raise InputError(f"{names} is not read beside prune.keep_macs, which alone says what stays; leave it out")
 
 
 def _finest(multiple: int, cut: Callable[[int], Cut]) -> Cut:

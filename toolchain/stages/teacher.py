@@ -76,7 +76,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
         torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
         teacher = teachers.load(plan.recipe.model, kind=kind, labels=examples.labels, max_length=plan.max_length)
         found: dict[str, Any] = {}
-        if kind != "embedding" and not teacher.fitted:
+        if kind != "embedding" and (plan.recipe.stages.finetune.again or not teacher.fitted):
             rows = encoded(plan, teacher.tokenizer, [row.text for row in examples.train])
             targets = task.targets(examples)
             trained = finetune(
