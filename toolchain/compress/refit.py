@@ -164,11 +164,18 @@ class _Sample:
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         padded = functional.pad(given, layer._reversed_padding_repeated_twice, mode=mode)
         kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
-        patches = functional.unfold(padded, kernel_size=kernel, stride=stride, dilation=dilation)
-        patches = patches[:, :, self._positions(name, number, patches.shape[2])]
-        images, width, positions = patches.shape
-        grouped = patches.reshape(images, layer.groups, width // layer.groups, positions)
-        return grouped.permute(1, 0, 3, 2).reshape(layer.groups, images * positions, -1)
+        height, across = (
+            (size - reach * (taps - 1) - 1) // step + 1
+            for size, taps, step, reach in zip(padded.shape[2:], kernel, stride, dilation, strict=True)
+        )
+        places = self._positions(name, number, height * across)
+        # Only what is looked at is gathered: of large images that is a small part.
+        rows = (places // across * stride[0])[:, None] + dilation[0] * torch.arange(kernel[0])
+        columns = (places % across * stride[1])[:, None] + dilation[1] * torch.arange(kernel[1])
+        patches = padded[:, :, rows[:, :, None], columns[:, None, :]]
+        images, width = patches.shape[:2]
+        grouped = patches.reshape(images, layer.groups, width // layer.groups, len(places), -1)
+        return grouped.permute(1, 0, 3, 2, 4).reshape(layer.groups, images * len(places), -1)
 
     def _positions(self, name: str, number: int, available: int) -> Tensor:
         """The positions that every image of one batch is sampled at."""

@@ -35,6 +35,7 @@ from toolchain.tasks.search_index import SearchIndex
 
 FLOAT16 = "float16"
 JUDGED = 256  # examples that sensitivity is measured on
+OBSERVED = 10  # passes over a model that counting all of its values takes as long as
 
 
 def artifact_name(runtime: str) -> str:
@@ -112,7 +113,8 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
             checked(model, settings.keep_float)
             narrow = [name for name in linear_parts(model) if int4 and name not in settings.keep_float]
             return {"kept_float": list(settings.keep_float), "int4": narrow, "static": static}
-        sample, subject = student.sample(JUDGED), student.subject()
+        subject = student.subject()
+        sample = student.sample(JUDGED, passes=len(subject.parts()) + 2)
         places = [f"{PLACE}.{part}" for part in subject.parts()]
         slower = slower_in_float(subject.module(), subject.form, places, plan.profile)
         found = sensitivity(
@@ -166,7 +168,7 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
         asked = Int8(
             kept_float=kept_float,
             int4=int4,
-            examples=student.given(student.sample(count)) if count else (),
+            examples=student.given(student.sample(count, passes=OBSERVED)) if count else (),
             calibration=quantize.calibration,
         )
         found = RUNTIMES[runtime].write_int8(student.subject(), twin.file(name), file, asked)

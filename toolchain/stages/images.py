@@ -54,6 +54,8 @@ from toolchain.tasks.scores import Score
 
 LEAST_MULTIPLE = 4  # of channels; fewer is not worth a kernel's while
 FITTED_IMAGES = 512  # that importance is measured on, and least squares are fitted to
+FEWEST_IMAGES = 64  # where a net is so large that more of them would take long
+AFFORDED_MACS = 2e11  # multiply-accumulates of a stage that runs a net on a sample many times
 
 Cut = TypeVar("Cut")
 
@@ -167,7 +169,9 @@ def cut_image_model(plan: Plan, images: Done, teacher: Done, whole: Done, *, ste
 
     def make(folder: Path) -> Mapping[str, Any]:
         model, scaling = image_model_of(plan, whole), scaling_of(teacher)
-        sample = image_sample(images, scaling)
+        # Refitting runs the net up to each of its layers.
+        count = affordable(FITTED_IMAGES, whole.findings, passes=len(whole.findings["parts"]))
+        sample = image_sample(images, scaling, count)
         student = _cut(plan, model, sample, teacher, scaling, step) if settings.enabled else model
         image_models.save(student, folder)
         return _described(plan, student, scaling, images)
@@ -246,6 +250,14 @@ def teach_image_student(
 def image_sample(images: Done, scaling: Scaling, count: int = FITTED_IMAGES) -> ImageInputs:
     """A seeded sample of the training images."""
     return scaled(some_of(images_of(images).training_pixels, count), scaling)
+
+
+def affordable(count: int, found: Mapping[str, Any], *, passes: int) -> int:
+    """So many images, or fewer of a model that is so large that as many passes over them would take minutes.
+
+    `found` are the findings of the stage that made the model. Bounded by work: the same on every machine.
+    """
+    return max(min(count, FEWEST_IMAGES), min(count, int(AFFORDED_MACS / max(1, passes * found["macs"]))))
 
 
 def some_of(pixels: Any, count: int) -> Any:

@@ -24,7 +24,7 @@ from toolchain.models import text as text_models
 from toolchain.models.image import ImageModel
 from toolchain.models.inputs import ImageInputs, Inputs, TextInputs
 from toolchain.models.model import TransformerModel, reading
-from toolchain.stages.images import image_sample, some_of
+from toolchain.stages.images import affordable, image_sample, some_of
 from toolchain.stages.plan import (
     Done,
     Plan,
@@ -88,8 +88,8 @@ class Side(ABC):
         """A seeded sample of what the device will be asked, of the held-out part: it is timed and checked on that."""
 
     @abstractmethod
-    def sample(self, count: int) -> Inputs:
-        """A seeded sample of the training examples."""
+    def sample(self, count: int, *, passes: int = 1) -> Inputs:
+        """A seeded sample of the training examples; of large images fewer, where there are many passes over it."""
 
     @abstractmethod
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
@@ -157,7 +157,7 @@ class TextSide(Side):
         return self.encoded(asked_texts(self.texts))
 
     @override
-    def sample(self, count: int) -> TextInputs:
+    def sample(self, count: int, *, passes: int = 1) -> TextInputs:
         return training_sample(self.plan, self.texts, self.tokens, count)
 
     def encoded(self, texts: Sequence[str]) -> TextInputs:
@@ -237,8 +237,9 @@ class ImageSide(Side):
         return scaled(some_of(images_of(self.images).test.pixels, VECTORS), scaling_of(self.teacher))
 
     @override
-    def sample(self, count: int) -> ImageInputs:
-        return image_sample(self.images, scaling_of(self.teacher), count)
+    def sample(self, count: int, *, passes: int = 1) -> ImageInputs:
+        afforded = affordable(count, self.stage.findings, passes=passes)
+        return image_sample(self.images, scaling_of(self.teacher), afforded)
 
     @override
     def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
