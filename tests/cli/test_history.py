@@ -137,13 +137,15 @@ def bundle_at(place: Path, *, score: float = 0.44) -> Path:
     """A small bundle whose artifact is no model, but whole."""
 
     def fill(folder: Path) -> None:
-        for name in ("model.executorch", "model.litert", bundles.TOKENIZER, bundles.VECTORS):
+        for artifact in manifest(whole_build()).artifacts:
+            (folder / artifact.file).write_bytes(f"{artifact.file} {score}".encode().ljust(artifact.bytes))
+        for name in (bundles.TOKENIZER, bundles.VECTORS, bundles.CORPUS, bundles.INDEX):
             (folder / name).write_text(f"{name} {score}")
 
     def described(hashes: dict[str, str]) -> bundles.Manifest:
         known = manifest(whole_build())
-        first, *others = known.artifacts
-        first = first.model_copy(update={"score": score, "sha256": hashes[first.file]})
+        first, *others = (each.model_copy(update={"sha256": hashes[each.file]}) for each in known.artifacts)
+        first = first.model_copy(update={"score": score})
         return known.model_copy(update={"artifacts": (first, *others), "files": hashes})
 
     return bundles.write(place, described, fill).path
@@ -178,7 +180,7 @@ def test_measurements_whose_bundles_are_at_hand_are_also_compared_by_stage(
     stages = printed(capsys, "compare", "1", "2")["stages"]
     assert [each["score_gap"] for each in stages if each["stage"] == "int8 executorch"] == [pytest.approx(-0.04)]
     assert main(["compare", "1", "2"]) == 0
-    assert "after stage" in capsys.readouterr().out
+    assert "int8 executorch" in capsys.readouterr().out
     assert printed(capsys, "compare", "1", "3")["stages"] == []
 
 

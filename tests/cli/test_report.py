@@ -19,7 +19,9 @@ def bundle(tmp_path: Path) -> Path:
     made = manifest(whole_build())
 
     def fill(folder: Path) -> None:
-        for name in (*(artifact.file for artifact in made.artifacts), bundles.TOKENIZER, bundles.VECTORS):
+        for artifact in made.artifacts:
+            (folder / artifact.file).write_bytes(bytes(artifact.bytes))
+        for name in (bundles.TOKENIZER, bundles.VECTORS, bundles.CORPUS, bundles.INDEX):
             (folder / name).write_text("not read")
 
     def with_hashes(hashes: dict[str, str]) -> Manifest:

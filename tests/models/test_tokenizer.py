@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests import tiny, tiny_bpe
-from toolchain.errors import BadModelError, UnsupportedModelError
+from toolchain.errors import BadModelError, ModelError, UnsupportedModelError
 from toolchain.models.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
 
 
@@ -301,3 +301,11 @@ def test_tokens_around_a_text_that_are_not_there_are_a_bad_model(processor: Any)
         definition["post_processor"] = {**processor, "special_tokens": {}}
     with pytest.raises(BadModelError):
         TextTokenizer.from_definition(json.dumps(definition), max_length=8)
+
+
+def test_a_pattern_that_explodes_is_an_error_of_the_model_and_no_panic(tmp_path: Path) -> None:
+    pattern = {"type": "Split", "pattern": {"Regex": "(a|a|aa)+$"}, "behavior": "Isolated", "invert": False}
+    tokenizer = TextTokenizer.load(changed(tmp_path, "pre_tokenizer", pattern), max_length=16)
+    with pytest.raises(ModelError, match=r"the tokenizer gave up on a text: .*retry-limit-in-match over") as caught:
+        tokenizer.encode(["a" * 60 + "b"])
+    assert caught.value.exit_code == 4

@@ -6,8 +6,6 @@ Out: an exit code: 0 done, 1 a budget or gate was missed, 2 the input is wrong, 
 Each verb lives in its own file; nothing heavy is imported before a verb runs.
 """
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -32,11 +30,8 @@ from toolchain.cli import (
     runner,
     target,
 )
+from toolchain.cli.failures import INPUT, REPORT, failure_of
 from toolchain.cli.interrupts import INTERRUPTED, interrupts
-from toolchain.errors import InputError, ToolchainError
-
-# What this machine's file system may refuse at any step; the user can mend it and no traceback would help.
-HOST_REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR})
 
 app = typer.Typer(
     name="edgewright",
@@ -73,7 +68,7 @@ app.add_typer(runner.app, name="runner")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"edgewright {__version__}")
+        output.say(f"edgewright {__version__}")
         raise typer.Exit
 
 
@@ -94,44 +89,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with interrupts() as asked_to_end:
         try:
             status = typer.main.get_command(app).main(given, prog_name="edgewright", standalone_mode=False)
-            sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
-        except Exception as error:  # every way to fail ends here, as a sentence and an exit code
+            output.flush()  # a reader that has gone away or a full disk is noticed here, not at exit
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        except (SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # every way to fail ends here, as a sentence and an exit code
             if asked_to_end.exit_code is None:
                 return _failed(error, given)
             status = asked_to_end.exit_code  # what a library made of the signal is not the reason
-        except KeyboardInterrupt:
-            status = INTERRUPTED
     if status == INTERRUPTED:
         output.tell("interrupted; every finished stage is kept, so the same command goes on from there")
     return int(status or 0)
 
 
-def _failed(error: Exception, given: Sequence[str]) -> int:
-    as_json, debug = "--json" in given, "--debug" in given
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough; what is left in the buffer must not raise once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _failed(error: BaseException, given: Sequence[str]) -> int:
+    if isinstance(error, BrokenPipeError):  # whoever read our output has seen enough
+        output.give_up_stdout()
         return 0
-    if isinstance(error, typer.TyperException):
-        message = error.format_message()
-        if message.startswith("Usage:"):  # a group without its verb: what it says is the help
-            output.tell(message, whole=True)
-        else:
-            output.fail(error, f"{message.rstrip('.')}; see --help", exit_code=error.exit_code, as_json=as_json)
-        return error.exit_code
-    if debug:
+    if isinstance(error, typer.TyperException) and error.format_message().startswith("Usage:"):
+        output.tell(error.format_message(), whole=True)  # a group without its verb: what it says is the help
+        return INPUT
+    if "--debug" in given and not isinstance(error, typer.TyperException):
         output.trace(error)
-    if isinstance(error, ToolchainError):
-        output.fail(error, str(error), exit_code=error.exit_code, as_json=as_json)
-        return error.exit_code
-    if isinstance(error, OSError) and error.errno in HOST_REFUSALS:
-        reason = f"{error.filename or 'a file'}: {error.strerror}; check its path, its permissions and the free space"
-        output.fail(error, reason, exit_code=InputError.exit_code, as_json=as_json)
-        return InputError.exit_code
-    hint = "" if debug else "; run it again as `edgewright --debug …` to see where, and please report it"
-    message = f"unexpected {type(error).__name__}: {error}{hint}"
-    output.fail(error, message, exit_code=ToolchainError.exit_code, as_json=as_json)
-    return ToolchainError.exit_code
+    failure = failure_of(error)
+    message = failure.message if "--debug" not in given else failure.message.removesuffix(f"; {REPORT}")
+    output.fail(error, message, exit_code=failure.exit_code, as_json="--json" in given)
+    return failure.exit_code
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
-from toolchain.errors import InvalidFileError
+from toolchain.errors import InputError, InvalidFileError
 from toolchain.plain import STEERING, one_line, unsteering
 from toolchain.redacted import redacted
 
@@ -32,7 +32,8 @@ def fall_back_to_escapes() -> None:
 def emit(document: Mapping[str, Any]) -> None:
     """Print one JSON document on standard output."""
     text = as_text(document)
-    print(text if _can_write(text) else json.dumps(document, indent=2, allow_nan=False))
+    with _writable():
+        print(text if _can_write(text) else json.dumps(document, indent=2, allow_nan=False))
 
 
 def as_text(document: Mapping[str, Any]) -> str:
@@ -52,23 +53,53 @@ def _can_write(text: str) -> bool:
 
 def say(text: str, *, end: str = "\n") -> None:
     """Print lines of text on standard output; nothing of them steers a terminal."""
-    print(unsteering(text), end=end)
+    with _writable():
+        print(unsteering(text), end=end)
+
+
+def flush() -> None:
+    """Write what is still in standard output's buffer. Raises `InputError` where that cannot be."""
+    with _writable():
+        sys.stdout.flush()
+
+
+def give_up_stdout() -> None:
+    """Let standard output lead nowhere: what is left in its buffer must not raise once more at exit."""
+    with suppress(OSError, ValueError):  # no file stands behind it
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up_stdout()
+        raise InputError(
+            f"standard output cannot be written: {error.strerror}; check where it leads and the free space there"
+        ) from error
 
 
 def show(renderable: "RenderableType") -> None:
     """Print a table or text of rich on standard output."""
     from toolchain.cli.console import PlainConsole
 
-    PlainConsole().print(renderable)
+    with _writable():
+        PlainConsole().print(renderable)
 
 
 def tell(message: str, *, whole: bool = False) -> None:
     """Print a message on standard error, without secrets: one line, unless it is to stay `whole`."""
     message = redacted(message)
-    print(unsteering(message) if whole else one_line(message), file=sys.stderr)
+    with suppress(OSError):  # nobody can be told that nobody can be told
+        print(unsteering(message) if whole else one_line(message), file=sys.stderr, flush=True)
 
 
-def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> None:
+def fail(error: BaseException, message: str, *, exit_code: int, as_json: bool) -> None:
     """Tell an error as one line on standard error, and with `as_json` as a document on standard output too."""
     message = one_line(redacted(message))
     tell(f"error: {message}")
@@ -76,10 +107,12 @@ def fail(error: Exception, message: str, *, exit_code: int, as_json: bool) -> No
         about: dict[str, Any] = {"kind": type(error).__name__, "message": message, "exit_code": exit_code}
         if isinstance(error, InvalidFileError):
             about["faults"] = [{"place": place, "what": what} for place, what in error.faults]
-        emit({"error": about})
+        with suppress(InputError, BrokenPipeError):  # it is told on standard error already
+            emit({"error": about})
+            flush()
 
 
-def trace(error: Exception) -> None:
+def trace(error: BaseException) -> None:
     """Print an error's traceback on standard error, without the secrets of addresses in it."""
     sys.stderr.write(unsteering(redacted("".join(traceback.format_exception(error)))))
 

@@ -10,7 +10,7 @@ Which pieces a smaller vocabulary keeps is `compress.vocabulary`'s decision.
 import copy
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
@@ -20,7 +20,7 @@ from typing import Any, Self, TypeAlias
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from toolchain.errors import BadModelError, UnsupportedModelError
+from toolchain.errors import BadModelError, ModelError, UnsupportedModelError
 from toolchain.untrusted import parse_json
 
 PADDING_TOKENS = ("[PAD]", "<pad>")
@@ -179,7 +179,7 @@ class TextTokenizer:
         return [
             _without_last_padding(Encoded(ids=tuple(encoding.ids), words=_word_numbers(encoding.word_ids)))
             for chunk in _chunks(texts)
-            for encoding in self._tokenizer.encode_batch(chunk)
+            for encoding in _asked(self._tokenizer.encode_batch, chunk)
         ]
 
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[Encoded]:
@@ -201,7 +201,7 @@ class TextTokenizer:
                 )
             )
             for chunk in _chunks(texts)
-            for encoding in self._for_words.encode_batch([list(words) for words in chunk], is_pretokenized=True)
+            for encoding in _asked(self._for_words.encode_batch, [list(words) for words in chunk], is_pretokenized=True)
         ]
 
     def encode_any(self, texts: Texts) -> list[Encoded]:
@@ -218,7 +218,7 @@ class TextTokenizer:
         """
         found = []
         for chunk in _chunks(texts):
-            for text, encoding in zip(chunk, self._tokenizer.encode_batch(chunk), strict=True):
+            for text, encoding in zip(chunk, _asked(self._tokenizer.encode_batch, chunk), strict=True):
                 before = encoding
                 for part in encoding.overflowing:
                     last = next((word for word in reversed(before.word_ids) if word is not None), None)
@@ -237,7 +237,7 @@ class TextTokenizer:
         counts: Counter[int] = Counter()
         for chunk in _chunks(texts):
             if isinstance(chunk[0], str):  # the many: their words are not asked for
-                for encoding in self._tokenizer.encode_batch_fast(chunk):
+                for encoding in _asked(self._tokenizer.encode_batch_fast, chunk):
                     counts.update(encoding.ids)
             else:
                 for row in self.encode_words(chunk):
@@ -247,6 +247,19 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text these tokens spell, without the special tokens."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def _asked(encode: Callable[..., Any], chunk: Any, **options: Any) -> Any:
+    """What the tokenizer makes of texts. Raises `ModelError` where it panics, as Rust does in no `Exception`."""
+    try:
+        return encode(chunk, **options)
+    except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as panic:
+        raise ModelError(
+            f"the tokenizer gave up on a text: {str(panic)[:200]}; most likely its pattern takes more steps than are "
+            "allowed: give shorter texts, or a model with another tokenizer.json"
+        ) from panic
 
 
 def byte_symbols() -> frozenset[str]:
