@@ -178,10 +178,11 @@ class ModelError(ToolchainError):
 
 
 class UnsupportedModelError(ModelError):
-    """A model family or variant Edgewright does not know."""
+    """A model family or variant Edgewright does not know; `remedy` says what to do instead."""
 
-    def __init__(self, what: str, supported: Iterable[str]) -> None:
-        super().__init__(f"{what} is not supported; supported are {', '.join(supported)}")
+    def __init__(self, what: str, supported: Iterable[str], remedy: str = "") -> None:
+        rest = f"; {remedy}" if remedy else ""
+        super().__init__(f"{what} is not supported; supported are {', '.join(supported)}{rest}")
 
 
 class TrainingError(ModelError):

@@ -21,6 +21,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     model_validator,
 )
@@ -165,23 +166,34 @@ class Header(_Section):
 
 
 class ModelSource(_Section):
-    """Where the teacher comes from: exactly one of the four."""
+    """Where the teacher comes from: exactly one of the four.
+
+    The module of a `factory` may lie in the recipe's folder, or be installed; its code is run.
+    """
 
     folder: FilePath | None = None
     hub: Annotated[str, _matching(r"[\w.-]+(/[\w.-]+)?", "'organisation/name'")] | None = None
     revision: Text | None = None
     factory: Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "'module:function'")] | None = None
     package: Annotated[str, _matching(r"[A-Za-z_]\w*:[\w./-]+", "'package:subfolder'")] | None = None
+    _beside: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> ModelSource:
+    def _exactly_one(self, info: ValidationInfo) -> ModelSource:
         given = [name for name in ("folder", "hub", "factory", "package") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) if given else "none"
             raise ValueError(f"needs exactly one of folder, hub, factory and package; found {found}")
         if self.revision is not None and self.hub is None:
             raise ValueError("revision belongs to hub and has no meaning without it")
+        if info.context and info.context.get("folder"):
+            self._beside = Path(info.context["folder"])
         return self
+
+    @property
+    def beside(self) -> Path | None:
+        """The recipe's folder, where the module of a factory may lie; None for a source that no file named."""
+        return self._beside
 
     def package_folder(self) -> Path | None:
         """The folder `package` stands for, found without importing the package; None for another kind of source.

@@ -98,7 +98,8 @@ def test_other_classes_give_a_new_classifier_and_keep_the_rest(tmp_path: Path) -
 
 def test_another_family_is_refused_and_told_how_to_pass_a_factory() -> None:
     with pytest.raises(
-        UnsupportedModelError, match=r"type bert is not supported; .*resnet, mobilenet_v1.*model\.factory"
+        UnsupportedModelError,
+        match=r"type bert \(it reads texts\) is not supported; .*resnet, mobilenet_v1.*model\.factory",
     ):
         convnet.from_pretrained(tiny.bert_folder())
 

@@ -21,12 +21,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from toolchain.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
+from toolchain.models.preprocessor import preparation
+from toolchain.models.reference import require_repeatable
+from toolchain.models.refusals import IMAGES, NETS, unread
 from toolchain.models.sizes import ModelSizes, sizes
-from toolchain.models.source import call_factory, read_side_file
+from toolchain.models.source import Read, pretrained
+from toolchain.models.user_factory import call_factory
 from toolchain.quiet import quiet
+from toolchain.recipe import ModelSource
 
-FAMILIES = ("resnet", "mobilenet_v1", "mobilenet_v2")
-SUPPORTED = (*FAMILIES, "and any nn.Module of convolutions through model.factory = 'module:function'")
+FAMILIES = NETS
 FACTORY = "factory"
 DESCRIPTION = "convnet.json"
 NEW_PARTS = ("classifier.",)
@@ -86,53 +90,45 @@ class ConvNet(nn.Module):
 
 
 def from_pretrained(place: str | Path, *, revision: str | None = None, classes: int = 0, side: int = 0) -> ConvNet:
-    """Read a Hugging Face image classifier: a folder with safetensors, or a hub id.
+    """Read a Hugging Face image classifier: a folder with its weights, or a hub id; the net of `read_pretrained`.
 
-    `classes` other than the folder's gives it a new, untrained classifier; `side` is the height and width of images
-    where it is not to be the one the model was made for. Raises `UnsupportedModelError` for another family,
-    `BadModelError` for what cannot be read.
+    `side` is the height and width of images where it is not to be the one the model was made for.
     """
-    import transformers
+    source = ModelSource(folder=place) if isinstance(place, Path) else ModelSource(hub=place, revision=revision)
+    return read_pretrained(source, classes=classes, side=side)[0]
 
-    transformers.utils.logging.disable_progress_bar()
-    if isinstance(place, Path) and not (place / "config.json").is_file():
-        reason = "there is no config.json in it" if place.is_dir() else "there is no such folder"
-        raise BadModelError(str(place), reason)
-    options: dict[str, Any] = {"revision": revision} if revision else {}
-    try:
-        config = transformers.AutoConfig.from_pretrained(place, **options)
-        _require_known(config.model_type)
-        if classes and classes != config.num_labels:
-            options["num_labels"] = classes
-        with quiet(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            network, told = transformers.AutoModelForImageClassification.from_pretrained(
-                place, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True, **options
-            )
-        # What is not in the file is filled with random numbers: right for a new classifier, and only there.
-        new = sorted({*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])})
-        parts = NEW_PARTS if "num_labels" in options else ()
-        if lacking := [name for name in new if not name.startswith(parts) or not parts]:
-            raise BadModelError(str(place), f"its weights lack {lacking[0]} as config.json describes it")
-    except ToolchainError:
-        raise
-    except Exception as error:  # hub, JSON, safetensors and torch errors have no common base
-        raise BadModelError(str(place), " ".join(str(error).split())[:300]) from error
-    height, width = (side, side) if side else _image_size(Path(place), config)
+
+def read_pretrained(source: ModelSource, *, classes: int = 0, side: int = 0) -> tuple[ConvNet, Read]:
+    """(the net, what transformers read it from) of a folder or a hub id.
+
+    `classes` other than the folder's gives it a new, untrained classifier. Raises `UnsupportedModelError` for another
+    family, `BadModelError` for what cannot be read.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        read = pretrained(
+            source, auto="AutoModelForImageClassification", kind=IMAGES, wrapped=_wrapped, classes=classes
+        )
+    config = read.config
+    parts = NEW_PARTS if classes and classes != config.num_labels else ()
+    if lacking := [name for name in read.new if not parts or not name.startswith(parts)]:
+        raise BadModelError(str(source.folder or source.hub), f"its weights lack {lacking[0]}")
+    height, width = (side, side) if side else _image_size(source, config)
     image = Image(channels=config.num_channels, height=height, width=width)
     # As JSON has it, so that the origin is the same after it has been written and read.
-    described = json.loads(network.config.to_json_string(use_diff=True))
+    described = json.loads(read.model.config.to_json_string(use_diff=True))
     origin = Origin(family=config.model_type, image=image, config=described)
-    return ConvNet(network.float(), origin).eval()
+    return ConvNet(read.model, origin).eval(), read
 
 
-def from_factory(name: str) -> ConvNet:
+def from_factory(name: str, beside: Path | None = None) -> ConvNet:
     """The net that "module:function" makes: it returns (model, image), an example of pixels or a size.
 
     The example is (batch, channels, height, width) or one image; a size is the side of a square, or (channels,
-    height, width). Raises `InputError` when the factory cannot be called or what it returns is no such pair.
+    height, width). The module may lie in the folder `beside`. Raises `InputError` when the factory cannot be called or
+    what it returns is no such pair, `UnsupportedModelError` for a net that does not repeat itself.
     """
-    network, example = _call(name)
+    network, example = _call(name, beside)
     net = ConvNet(network, Origin(family=FACTORY, image=_image_of(name, network, example), factory=name)).eval()
     try:
         with torch.no_grad():
@@ -147,6 +143,7 @@ def from_factory(name: str) -> ConvNet:
         raise InputError(
             f"the model of model.factory {name!r} returns {shape} for one image; it must return (1, classes)"
         )
+    require_repeatable(lambda: _outputs(net), f"the model of model.factory {name!r}")
     return net
 
 
@@ -155,6 +152,12 @@ def example_inputs(net: ConvNet, count: int = 1) -> tuple[Tensor, ...]:
     image = net.origin.image
     generator = torch.Generator().manual_seed(0)
     return (torch.randn(count, image.channels, image.height, image.width, generator=generator),)
+
+
+def _outputs(net: ConvNet) -> Tensor:
+    """What the net says of a few images."""
+    output: Tensor = net(*example_inputs(net, 2))
+    return output
 
 
 def describe(net: ConvNet) -> Description:
@@ -271,7 +274,13 @@ def load(folder: Path, *, factory: str = "") -> ConvNet:
 
 def _require_known(family: str) -> None:
     if family not in FAMILIES:
-        raise UnsupportedModelError(f"a model of type {family}", supported=SUPPORTED)
+        raise unread(family, IMAGES)
+
+
+def _wrapped(family: str) -> str:
+    """Where a classifier of the family holds the net within."""
+    _require_known(family)
+    return family
 
 
 def _rebuilt(origin: Origin) -> nn.Module:
@@ -288,9 +297,9 @@ def _rebuilt(origin: Origin) -> nn.Module:
     return network.float()
 
 
-def _call(name: str) -> tuple[nn.Module, Any]:
+def _call(name: str, beside: Path | None = None) -> tuple[nn.Module, Any]:
     with torch.random.fork_rng(devices=[]):
-        made = call_factory(name)
+        made = call_factory(name, beside)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module)):
         raise InputError(
             f"model.factory {name!r} returned {type(made).__name__}; "
@@ -301,28 +310,44 @@ def _call(name: str) -> tuple[nn.Module, Any]:
 
 def _image_of(name: str, network: nn.Module, example: Any) -> Image:
     """What the second of a factory's pair says of images."""
-    shape = tuple(example.shape[-3:]) if isinstance(example, Tensor) and example.ndim in (3, 4) else example
+    if isinstance(example, Tensor) and example.ndim not in (3, 4):
+        raise _no_images(name, tuple(example.shape))
+    shape = tuple(example.shape[-3:]) if isinstance(example, Tensor) else example
+    if any(isinstance(module, nn.Conv1d | nn.Conv3d | nn.RNNBase) for module in network.modules()) and not any(
+        isinstance(module, nn.Conv2d) for module in network.modules()
+    ):
+        raise _no_images(name, tuple(example.shape) if isinstance(example, Tensor) else shape)
     if isinstance(shape, int):
         first = next((each for each in network.modules() if isinstance(each, nn.Conv2d)), None)
         shape = (first.in_channels if first else 3, shape, shape)
     if not isinstance(shape, tuple) or len(shape) != 3 or not all(isinstance(each, int) and each > 0 for each in shape):
         raise InputError(
-            f"model.factory {name!r} returned {example!r:.80} beside the model; it must be pixels (batch, channels, "
+            f"model.factory {name!r} returned {_shown(example)} beside the model; it must be pixels (batch, channels, "
             "height, width), the side of a square image, or (channels, height, width)"
         )
     return Image(channels=shape[0], height=shape[1], width=shape[2])
 
 
-def _image_size(folder: Path, config: Any) -> tuple[int, int]:
-    """(height, width) that a folder's preprocessor or config asks for; ImageNet's where neither does."""
-    described = folder / "preprocessor_config.json"
-    wanted: Any = getattr(config, "image_size", None) or USUAL_SIDE
-    if described.is_file():
-        preprocessor = read_side_file(described)
-        cropped = preprocessor.get("crop_size") if preprocessor.get("do_center_crop", True) else None
-        wanted = cropped or preprocessor.get("size") or wanted
-    if isinstance(wanted, dict):
-        wanted = wanted.get("shortest_edge") or (wanted.get("height"), wanted.get("width"))
+def _no_images(name: str, shape: Any) -> UnsupportedModelError:
+    """The error for a model of tables, series or sound."""
+    return UnsupportedModelError(
+        f"the model of model.factory {name!r}, whose input {shape} is no image (a table, a series or a sound),",
+        supported=("images (batch, channels, height, width)", "texts"),
+        remedy="of a series make an image of height 1, and of its Conv1d a Conv2d of height 1; a model of tables is "
+        "small as it is",
+    )
+
+
+def _shown(value: Any) -> str:
+    return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.80}"
+
+
+def _image_size(source: ModelSource, config: Any) -> tuple[int, int]:
+    """(height, width) that the preprocessor or the configuration asks for; ImageNet's where neither does."""
+    wanted = getattr(config, "image_size", None) or USUAL_SIDE
+    prepared = preparation(source)
+    if prepared and (size := prepared.framing.size):
+        return size
     height, width = (wanted, wanted) if isinstance(wanted, int) else wanted
     return int(height), int(width)
 

@@ -1,13 +1,14 @@
 """Heads as models come with them: read where they were fitted to the task's labels, new where they were not.
 
 In:  a Hugging Face model, its configuration as it came, and the labels in the data's order.
-Out: a `Head` whose outputs are in that order, and whether it is fitted.
+Out: a `FoundHead`: a `Head` whose outputs are in that order, whether it is fitted, and the reason in a sentence.
 Fitting a new one is `tasks`' concern; its random numbers are seeded by the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,21 +20,49 @@ from toolchain.models.model import INNER_ACTIVATIONS, Head, HeadShape
 
 POOLINGS = {"cls": "first", "mean": "mean"}  # as ModernBERT's configuration names them
 SEQUENCE, TOKEN, IMAGE = "SequenceClassification", "TokenClassification", "ImageClassification"
+AS_IT_IS, NEW = "head taken as it is", "head new, because"
+SHOWN = 6
+UNNAMED = "LABEL_"  # what transformers calls a class that nobody named
 
 
-def sequence_head(original: Any, described: Any, labels: Sequence[str], width: int) -> tuple[Head, bool]:
+@dataclass(frozen=True, kw_only=True)
+class FoundHead:
+    """A head, whether it came fitted with the model, what is said of that, and the model's class of each output."""
+
+    head: Head
+    fitted: bool
+    note: str
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Which of the model's own classes each label is, or None where that cannot be known; and why."""
+
+    places: list[int] | None
+    note: str
+
+
+def sequence_head(original: Any, described: Any, labels: Sequence[str], width: int) -> FoundHead:
     """A score for each label, from the first token through the family's inner layer."""
     head, read = _sequence(original, len(labels), width)
     return _ordered(head, read, described, SEQUENCE, labels)
 
 
-def value_head(original: Any, described: Any, width: int) -> tuple[Head, bool]:
+def value_head(original: Any, described: Any, width: int) -> FoundHead:
     """One value, from the first token through the family's inner layer."""
     head, read = _sequence(original, 1, width)
-    return head, read and is_fitted(described, SEQUENCE) and len(described.id2label) == 1
+    outputs = len(described.id2label or {})
+    if reason := _unfitted(described, SEQUENCE):
+        return FoundHead(head=head, fitted=False, note=f"{NEW} {reason}")
+    if outputs != 1:
+        return FoundHead(head=head, fitted=False, note=f"{NEW} the model's has {outputs} outputs, and a value is one")
+    if not read:
+        return FoundHead(head=head, fitted=False, note=f"{NEW} the model's has other parts than its family's")
+    return FoundHead(head=head, fitted=True, note=f"{AS_IT_IS}: one value")
 
 
-def token_head(original: Any, described: Any, labels: Sequence[str], width: int) -> tuple[Head, bool]:
+def token_head(original: Any, described: Any, labels: Sequence[str], width: int) -> FoundHead:
     """A score for each label of each token."""
     if TEXT[original.config.model_type].head.norm:  # its tokens go through the inner layer, too
         head, read = _sequence(original, len(labels), width, pooling="each")
@@ -43,7 +72,7 @@ def token_head(original: Any, described: Any, labels: Sequence[str], width: int)
     return _ordered(head, read, described, TOKEN, labels)
 
 
-def image_head(original: Any, described: Any, labels: Sequence[str], width: int) -> tuple[Head, bool]:
+def image_head(original: Any, described: Any, labels: Sequence[str], width: int) -> FoundHead:
     """A score for each label, from the first token; DeiT's two classifiers, whose mean counts, are one over two."""
     state: dict[str, Tensor] = original.state_dict()
     pooling = "first"
@@ -71,19 +100,76 @@ def fill(head: Head, state: Mapping[str, Tensor], places: Mapping[str, str]) -> 
     return complete
 
 
-def is_fitted(described: Any, ending: str) -> bool:
-    """Whether the configuration is of a model that had such a head when it was written."""
-    return any(ending in name for name in described.architectures or ())
+def order_of(described: Any, ending: str, labels: Sequence[str]) -> Order:
+    """Which of the model's own classes each label is: by name, by name in another case, or by number.
+
+    The note says which, or why neither is possible: the model was fitted to other classes or to none.
+    """
+    if reason := _unfitted(described, ending):
+        return Order(places=None, note=f"{NEW} {reason}")
+    names = {int(place): str(name) for place, name in (described.id2label or {}).items()}
+    own = [names[place] for place in sorted(names)]
+    if len(own) != len(labels):
+        return Order(
+            places=None,
+            note=f"{NEW} the model has {len(own)} classes ({_shown(own)}) and the data {len(labels)} "
+            f"({_shown(labels)})",
+        )
+    for way, read in _WAYS.items():
+        places = read(names, labels)
+        if places is not None:
+            matched = [f"{label} is {names[place]}" for label, place in zip(labels, places, strict=True)]
+            differs = any(label != names[place] for label, place in zip(labels, places, strict=True))
+            told = f", its classes matched to the labels {way}" + (f": {_shown(matched)}" if differs else "")
+            return Order(places=places, note=AS_IT_IS + told)
+    return Order(
+        places=None,
+        note=f"{NEW} the model's classes ({_shown(own)}) are not the data's labels ({_shown(labels)}); name them alike "
+        "in config.json's id2label, or number the data's labels as the model does, to keep it",
+    )
 
 
-def order_of(described: Any, ending: str, labels: Sequence[str]) -> list[int] | None:
-    """Which of the model's own classes each label is; None where it was fitted to others or to none."""
-    if not is_fitted(described, ending):
-        return None
-    # Unnamed classes are called LABEL_0, LABEL_1, …, and stand in data as 0, 1, ….
-    places = {str(name).removeprefix("LABEL_"): int(place) for place, name in (described.id2label or {}).items()}
-    wanted = [label.removeprefix("LABEL_") for label in labels]
-    return [places[label] for label in wanted] if sorted(wanted) == sorted(places) else None
+def in_standard_units(head: Head, *, mean: float, std: float) -> Head:
+    """The head of a value whose output is (value - mean) / std of what this one says, which is in its own units."""
+    with torch.no_grad():
+        head.classifier.weight /= std
+        head.classifier.bias.copy_((head.classifier.bias - mean) / std)
+    return head
+
+
+def _unfitted(described: Any, ending: str) -> str:
+    """Why a configuration is not that of a model with such a head; empty where it is."""
+    if any(ending in name for name in described.architectures or ()):
+        return ""
+    found = ", ".join(described.architectures or ())
+    return f"the model has none fitted for this task ({found or 'config.json names no architectures'})"
+
+
+def _by_name(names: Mapping[int, str], labels: Sequence[str]) -> list[int] | None:
+    return _matched({name: place for place, name in names.items()}, labels)
+
+
+def _by_case(names: Mapping[int, str], labels: Sequence[str]) -> list[int] | None:
+    folded = {name.casefold().strip(): place for place, name in names.items()}
+    wanted = [label.casefold().strip() for label in labels]
+    return _matched(folded, wanted) if len(folded) == len(names) else None
+
+
+def _by_number(names: Mapping[int, str], labels: Sequence[str]) -> list[int] | None:
+    """Labels 0, 1, … are the model's classes by number; so are LABEL_0, LABEL_1, …, on either side."""
+    places = {str(place): place for place in names}
+    return _matched(places, [label.strip().removeprefix(UNNAMED) for label in labels])
+
+
+def _matched(places: Mapping[str, int], labels: Sequence[str]) -> list[int] | None:
+    return [places[label] for label in labels] if sorted(labels) == sorted(places) else None
+
+
+_WAYS = {"by name": _by_name, "by name in another case": _by_case, "by number": _by_number}
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _sequence(original: Any, classes: int, width: int, *, pooling: str | None = None) -> tuple[Head, bool]:
@@ -112,9 +198,13 @@ def _sequence(original: Any, classes: int, width: int, *, pooling: str | None = 
     return head, fill(head, state, found)
 
 
-def _ordered(head: Head, read: bool, described: Any, ending: str, labels: Sequence[str]) -> tuple[Head, bool]:
-    order = order_of(described, ending, labels) if read else None
-    if order is not None:
-        for part in (head.classifier.weight, head.classifier.bias):
-            part.data = part.data[order]
-    return head, order is not None
+def _ordered(head: Head, read: bool, described: Any, ending: str, labels: Sequence[str]) -> FoundHead:
+    order = order_of(described, ending, labels)
+    if order.places is None:
+        return FoundHead(head=head, fitted=False, note=order.note)
+    if not read:
+        note = f"{NEW} the model's has other parts than its family's, or was not in its weights"
+        return FoundHead(head=head, fitted=False, note=note)
+    for part in (head.classifier.weight, head.classifier.bias):
+        part.data = part.data[order.places]
+    return FoundHead(head=head, fitted=True, note=order.note, places=tuple(order.places))

@@ -2,33 +2,31 @@
 
 In:  a recipe's `[model]` section, and the labels of its classes.
 Out: an `ImageTeacher`: the model in Edgewright's own form, and how an image is scaled for it.
-Texts are `teacher`'s; reading images is `data`'s.
+Texts are `teacher`'s; reading images is `data`'s, and how a model's own processor frames them `preprocessor`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
 from toolchain.errors import BadModelError, InputError
 from toolchain.models import convnet, families
-from toolchain.models.heads import IMAGE, image_head, order_of
-from toolchain.models.image import BRIGHTEST, ImageModel, Scaling
+from toolchain.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
+from toolchain.models.image import ImageModel, Scaling, with_channels
+from toolchain.models.inputs import ImageInputs
 from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.source import (
-    call_factory,
-    configured,
-    family_of,
-    local_folder,
-    pretrained,
-    read_side_file,
-    side_file,
-    weights_bytes,
-)
+from toolchain.models.preprocessor import FILE, Preparation, preparation
+from toolchain.models.reference import Reference, named
+from toolchain.models.refusals import IMAGES
+from toolchain.models.source import Read, base_of, call_factory, family_of, local_folder, pretrained, weights_bytes
+from toolchain.models.teacher import unfitted
 from toolchain.models.vision import VisionEncoder, from_transformers
+from toolchain.quiet import quiet
 from toolchain.recipe import ModelSource
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = 0.5
@@ -36,13 +34,15 @@ DEFAULT_MEAN = DEFAULT_DEVIATION = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTeacher:
-    """What compression starts from; its numbers are as in `teacher.Teacher`."""
+    """What compression starts from; its numbers, notes and reference are as in `teacher.Teacher`."""
 
     model: ImageModel
     scaling: Scaling
     parameters_count: int
     size_bytes: int
     fitted: bool
+    notes: tuple[str, ...] = ()
+    reference: Reference | None = None
 
 
 def load_images(
@@ -53,71 +53,88 @@ def load_images(
     A factory returns the model alone: a Hugging Face ViT or DeiT, or a `TransformerModel` of a `VisionEncoder`; or a
     net of convolutions with an example, as `convnet.from_factory` takes them. The outputs of what a factory made are
     taken to be in the order of the labels. A net takes images of `image_size`, (height, width) in pixels, or of the
-    size it was made for. Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family
-    Edgewright does not know.
+    size it was made for. Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family or a
+    setting Edgewright does not know.
     """
     if is_net(source):
         return _net(source, labels, image_size)
-    original, described = _read(source, len(labels))
+    read = _read(source, len(labels))
+    original = read.model
     if isinstance(original, TransformerModel):
-        encoder, head = original.encoder, original.head
-        fitted = head.shape.classes == len(labels)
-        if not fitted:
-            head = Head(HeadShape(pooling="first", classes=len(labels)), encoder.shape.width)
+        encoder, found = original.encoder, _own_head(original, labels)
     else:
         encoder = from_transformers(original)
-        head, fitted = Head(HeadShape(pooling="first"), encoder.shape.width), True
+        width = encoder.shape.width
+        shape = HeadShape(pooling="first")
+        found = FoundHead(head=Head(shape, width), fitted=True, note="embedded by the class token, normalised")
         if labels:
-            head, fitted = image_head(original, described, labels, encoder.shape.width)
+            found = unfitted(image_head(original, read.config, labels, width), read)
     assert isinstance(encoder, VisionEncoder)
     parameters_count = sum(parameter.numel() for parameter in original.parameters())
     shape = encoder.shape
+    scales = scaling(source, height=shape.image_height, width=shape.image_width, channels=shape.channels)
+    model = TransformerModel(encoder, found.head).eval()
     return ImageTeacher(
-        model=TransformerModel(encoder, head).eval(),
-        scaling=scaling(source, height=shape.image_height, width=shape.image_width, channels=shape.channels),
+        model=model,
+        scaling=scales,
         parameters_count=parameters_count,
         size_bytes=weights_bytes(source, parameters_count),
-        fitted=fitted,
+        fitted=found.fitted,
+        notes=(found.note,),
+        reference=_reference(source, read, model, scales, found if labels else None),
     )
 
 
 def is_net(source: ModelSource) -> bool:
     """Whether the source is a net of convolutions. Raises as reading it does."""
     if source.factory:
-        return isinstance(call_factory(source.factory), tuple)
-    return family_of(source) in convnet.FAMILIES
+        return isinstance(call_factory(source), tuple)
+    return family_of(source, IMAGES) in convnet.FAMILIES
 
 
 def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int] | None) -> ImageTeacher:
     if source.factory:
-        net = convnet.from_factory(source.factory)
-        found = convnet.describe(net).classes
-        if labels and found != len(labels):
+        net = convnet.from_factory(source.factory, source.beside)
+        classes = convnet.describe(net).classes
+        if labels and classes != len(labels):
             raise InputError(
-                f"the net of model.factory {source.factory!r} has {found} classes, but the data has {len(labels)} "
+                f"the net of model.factory {source.factory!r} has {classes} classes, but the data has {len(labels)} "
                 "labels; make one with as many"
             )
-        fitted = True
+        fitted, note = True, f"{AS_IT_IS} by the factory, its outputs in the order {', '.join(labels[:6])}"
     else:
-        place = local_folder(source) or source.hub
-        assert place is not None
-        net = convnet.from_pretrained(place, revision=source.revision, classes=len(labels))
-        order = order_of(configured(source), IMAGE, labels) if labels else None
-        fitted = order is not None or not labels
-        if order is not None:
-            _reorder(net, order)
+        net, read = convnet.read_pretrained(source, classes=len(labels))
+        order = order_of(read.config, IMAGE, labels) if labels else None
+        fitted, note = order is None or order.places is not None, order.note if order else AS_IT_IS
+        if fitted and read.new:
+            fitted, note = False, f"{NEW} the model's weights lack {read.new[0]}"
+        if order and order.places is not None:
+            _reorder(net, order.places)
     image = net.origin.image
     if image_size is not None:
         image = replace(image, height=image_size[0], width=image_size[1])
         net = convnet.ConvNet(net.network, replace(net.origin, image=image)).eval()
     parameters_count = sum(parameter.numel() for parameter in net.parameters())
+    scales = scaling(source, height=image.height, width=image.width, channels=image.channels)
     return ImageTeacher(
         model=net,
-        scaling=scaling(source, height=image.height, width=image.width, channels=image.channels),
+        scaling=scales,
         parameters_count=parameters_count,
         size_bytes=weights_bytes(source, parameters_count),
         fitted=fitted,
+        notes=(note,),
+        reference=_processor_reference(source, scales),
     )
+
+
+def _own_head(original: TransformerModel, labels: Sequence[str]) -> FoundHead:
+    """The head of a model that a factory made in our own form, or a new one."""
+    classes, wanted = original.head.shape.classes, len(labels)
+    if classes == wanted:
+        listed = f", its outputs in the order {', '.join(labels[:6])}" if labels else ""
+        return FoundHead(head=original.head, fitted=True, note=f"{AS_IT_IS} by the factory{listed}")
+    head = Head(HeadShape(pooling="first", classes=wanted), original.encoder.shape.width)
+    return FoundHead(head=head, fitted=False, note=f"{NEW} the factory's has {classes} outputs, and the data {wanted}")
 
 
 def _reorder(net: convnet.ConvNet, order: Sequence[int]) -> None:
@@ -130,42 +147,91 @@ def _reorder(net: convnet.ConvNet, order: Sequence[int]) -> None:
 
 def scaling(source: ModelSource, *, height: int, width: int, channels: int) -> Scaling:
     """What the model's `preprocessor_config.json` says of an image; a mean and deviation of 0.5 where there is none."""
-    file = None if source.factory else side_file(source, "preprocessor_config.json")
-    if file is None:
+    prepared = _preparation(source)
+    if prepared is None:
         mean, deviation = (DEFAULT_MEAN,) * channels, (DEFAULT_DEVIATION,) * channels
         return Scaling(height=height, width=width, mean=mean, deviation=deviation)
-    try:
-        config = read_side_file(file)
-        # Theirs is (pixel × factor − mean) / deviation of pixels up to 255, with a factor of 1 / 255 as a rule.
-        factor = config.get("rescale_factor", 1 / BRIGHTEST) if config.get("do_rescale", True) else 1
-        unit = BRIGHTEST * float(factor)
-        normalised = config.get("do_normalize", True)
-        mean = _channels(config.get("image_mean", DEFAULT_MEAN) if normalised else 0.0, channels)
-        deviation = _channels(config.get("image_std", DEFAULT_DEVIATION) if normalised else 1.0, channels)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise BadModelError(str(file), str(error)) from error
-    if len(mean) != channels or len(deviation) != channels or 0 in deviation or not unit:
-        raise BadModelError(str(file), f"its image_mean and image_std do not fit {channels} channels")
-    return Scaling(
-        height=height,
-        width=width,
-        mean=tuple(each / unit for each in mean),
-        deviation=tuple(each / unit for each in deviation),
-    )
+    mean, deviation = (_channels(values, channels) for values in (prepared.mean, prepared.deviation))
+    if len(mean) != channels or len(deviation) != channels:
+        raise BadModelError(FILE, f"its image_mean and image_std do not fit {channels} channels")
+    return Scaling(height=height, width=width, mean=mean, deviation=deviation)
 
 
-def _channels(values: Any, channels: int) -> tuple[float, ...]:
-    return (float(values),) * channels if isinstance(values, int | float) else tuple(float(each) for each in values)
+def _preparation(source: ModelSource) -> Preparation | None:
+    return None if source.factory else preparation(base_of(source) or source)
 
 
-def _read(source: ModelSource, classes: int) -> tuple[Any, Any]:
+def _channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    return values * channels if len(values) == 1 else values
+
+
+def _read(source: ModelSource, classes: int) -> Read:
     if not source.factory:
         auto = "AutoModelForImageClassification" if classes else "AutoModel"
-        return pretrained(source, auto=auto, wrapped=families.image_family, classes=classes)
-    made = call_factory(source.factory)
+        return pretrained(source, auto=auto, kind=IMAGES, wrapped=families.image_family, classes=classes)
+    made = call_factory(source)
     if isinstance(made, TransformerModel):
         if not isinstance(made.encoder, VisionEncoder):
             raise InputError(f"model.factory {source.factory!r} returned a model of texts; it must be one of images")
     elif not hasattr(getattr(made, "config", None), "model_type"):
         raise families.unsupported(f"a {type(made).__name__} from model.factory {source.factory!r}", "", families.IMAGE)
-    return made.eval(), getattr(made, "config", None)
+    return Read(model=made.eval(), config=getattr(made, "config", None))
+
+
+def _scaled(pictures: Sequence[Any], scales: Scaling, framed: Callable[[Any], Any]) -> Tensor:
+    """Pictures as the model takes them."""
+    pixels = np.stack([framed(with_channels(each[None], scales.channels)[0]) for each in pictures])
+    (found,) = ImageInputs(pixels, mean=scales.mean, std=scales.deviation).batch(range(len(pixels)))
+    return found
+
+
+def _processed(source: ModelSource, pictures: Sequence[Any], channels: int) -> Tensor:
+    """Pictures as the model's own processor makes its input of them."""
+    with quiet():
+        from transformers import AutoImageProcessor
+
+        place = local_folder(source) or source.hub
+        processor = AutoImageProcessor.from_pretrained(str(place), trust_remote_code=False)
+        given = [with_channels(each[None], channels)[0] for each in pictures]
+        found = processor(images=given, return_tensors="pt", input_data_format="channels_last")
+    pixels: Tensor = found["pixel_values"]
+    return pixels
+
+
+def _reference(
+    source: ModelSource, read: Read, model: TransformerModel, scales: Scaling, found: FoundHead | None
+) -> Reference | None:
+    """How a vision transformer is run by transformers, from a picture on; with a fitted head to its scores."""
+    if isinstance(read.model, TransformerModel):
+        return None
+    prepared = _preparation(source)
+    framed: Callable[[Any], Any] = prepared.framing.of if prepared else lambda picture: picture
+    fitted = found if found and found.fitted else None
+    inner = getattr(read.model, str(read.config.model_type), read.model)
+
+    def theirs(pictures: Sequence[Any]) -> Tensor:
+        own = base_of(source) or source if not source.factory else source
+        pixels = _processed(own, pictures, scales.channels) if prepared else _scaled(pictures, scales, framed)
+        output = read.model(pixel_values=pixels).logits[:, list(fitted.places)] if fitted else inner(pixels)[0]
+        return output.flatten()  # type: ignore[no-any-return]
+
+    def ours(pictures: Sequence[Any]) -> Tensor:
+        pixels = _scaled(pictures, scales, framed)
+        output = model(pixels) if fitted else model.encoder(pixels)
+        return output.flatten()  # type: ignore[no-any-return]
+
+    what = "outputs" if fitted else "vectors of patches"
+    return Reference(library=named("transformers"), what=what, theirs=theirs, ours=ours)
+
+
+def _processor_reference(source: ModelSource, scales: Scaling) -> Reference | None:
+    """A net runs as it came; how its processor makes a picture its input is what could be read otherwise."""
+    prepared = _preparation(source)
+    if prepared is None:
+        return None
+    return Reference(
+        library=named("transformers"),
+        what="pixels",
+        theirs=lambda pictures: _processed(base_of(source) or source, pictures, scales.channels).flatten(),
+        ours=lambda pictures: _scaled(pictures, scales, prepared.framing.of).flatten(),
+    )

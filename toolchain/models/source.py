@@ -2,32 +2,52 @@
 
 In:  a recipe's `[model]` section: a folder, a hub id, a Python factory, or a folder inside an installed package.
 Out: a Hugging Face model, and what its configuration says of it as it came.
-Bringing it into Edgewright's own form is `teacher`'s and `image_teacher`'s concern.
+Bringing it into Edgewright's own form is `teacher`'s and `image_teacher`'s concern; whether the files beside the
+weights are understood is `side_files`'.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import importlib
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain.errors import BadModelError, InputError, ToolchainError
+from toolchain.errors import BadModelError, ToolchainError
+from toolchain.models import weights
+from toolchain.models.refusals import refuse_own_code, refuse_unread
+from toolchain.models.user_factory import call_factory as _called
+from toolchain.models.user_factory import made_digest
 from toolchain.quiet import quiet
 from toolchain.recipe import ModelSource
-from toolchain.untrusted import parse_json
 
-WEIGHTS = "model.safetensors"
-SIDE_FILES = (
-    "config.json", "tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json",
-    "generation_config.json",
-)  # fmt: skip
+CONFIG, MODULES, TOKENIZER_CONFIG = "config.json", "modules.json", "tokenizer_config.json"
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
+HEADS_OF_ADAPTERS = {"SEQ_CLS": "ForSequenceClassification", "TOKEN_CLS": "ForTokenClassification"}  # peft's names
+NO_CODE = {"trust_remote_code": False}  # never asked, never run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A model as transformers has it, and its configuration as it came.
+
+    `unread` are the tensors of its files that were rightly left alone, `new` those that its files lack.
+    """
+
+    model: Any
+    config: Any
+    unread: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
 
 
 def fingerprint(source: ModelSource) -> str:
-    """What identifies the model: a local folder's bytes, a hub id and its revision, a factory's name."""
-    folder = local_folder(source)
+    """What identifies the model: a local folder's bytes, a hub id and its revision, or what a factory makes."""
+    if source.factory:
+        return f"{source.model_dump_json(exclude_none=True)} {made_digest(source.factory, source.beside)}"
+    folder = root_folder(source)
     if folder is None:
         return source.model_dump_json(exclude_none=True)
     digest = hashlib.sha256()
@@ -35,33 +55,60 @@ def fingerprint(source: ModelSource) -> str:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
+    if base := base_of(source):
+        digest.update(fingerprint(base).encode())
     return digest.hexdigest()
 
 
-def local_folder(source: ModelSource) -> Path | None:
-    """The folder to read from, or None for a hub id or a factory. Raises `BadModelError` when it is not there."""
+def root_folder(source: ModelSource) -> Path | None:
+    """The folder a source names, or None for a hub id or a factory. Raises `BadModelError` when it is not there."""
     folder = source.folder or source.package_folder()
-    if folder is not None and not (folder / "config.json").is_file():
-        raise BadModelError(
-            str(folder), "there is no config.json in it" if folder.is_dir() else "there is no such folder"
-        )
-    if folder is not None:
-        _check_side_files(folder)
+    if folder is not None and not folder.is_dir():
+        raise BadModelError(str(folder), "it is a file" if folder.exists() else "there is no such folder")
     return folder
 
 
-def _check_side_files(folder: Path) -> None:
-    """Look at what transformers is going to read by readers of its own, which say less of what is wrong."""
-    for name in SIDE_FILES:
-        if (folder / name).is_file() and not isinstance(read_side_file(folder / name), dict):
-            raise BadModelError(str(folder / name), "it is no JSON object")
+def local_folder(source: ModelSource) -> Path | None:
+    """The folder of the configuration, weights and tokenizer; None for a hub id or a factory.
+
+    It is the folder a source names, or in the older layout of sentence-transformers the one its `modules.json` puts
+    first (`0_Transformer`). Raises `BadModelError` where there is no configuration.
+    """
+    folder = root_folder(source)
+    if folder is None or (folder / CONFIG).is_file() or weights.adapter_of(folder):
+        return folder
+    within = _first_module(folder)
+    if within is not None and (within / CONFIG).is_file():
+        return within
+    models = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+    hint = f"; there is one in {', '.join(models[:3])}: name that folder" if models else ""
+    raise BadModelError(str(folder), f"there is no config.json in it{hint}")
+
+
+def base_of(source: ModelSource) -> ModelSource | None:
+    """The model that the adapter in a folder is for; None where the folder holds a model."""
+    folder = root_folder(source)
+    described = weights.adapter_of(folder) if folder else None
+    if folder is None or described is None:
+        return None
+    named = str(described["base_model_name_or_path"])
+    for place in (folder / named, Path(named)):
+        if place.is_dir():
+            return ModelSource(folder=place.resolve())
+    try:
+        return ModelSource(hub=named, revision=described.get("revision") or None)
+    except ValueError as error:
+        raise BadModelError(
+            str(folder), f"its adapter is for {named}, which is neither a folder here nor an id of the hub"
+        ) from error
 
 
 def side_file(source: ModelSource, name: str) -> Path | None:
-    """A file beside the weights, in a folder or on the hub; None where there is none."""
+    """A file beside the weights or in the folder around them, or one on the hub; None where there is none."""
     folder = local_folder(source)
     if folder is not None:
-        return folder / name if (folder / name).is_file() else None
+        places = (folder / name, *((root / name,) if (root := root_folder(source)) else ()))
+        return next((place for place in places if place.is_file()), None)
     if source.hub is None:
         return None
     from transformers.utils import cached_file
@@ -76,96 +123,174 @@ def side_file(source: ModelSource, name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def read_side_file(file: Path) -> Any:
-    """The values of a JSON file beside a model's weights. Raises `BadModelError` with the place of the first fault."""
-
-    def fault(place: str, what: str) -> BadModelError:
-        return BadModelError(str(file), f"{place} {what}")
-
-    try:
-        return parse_json(file.read_bytes(), name=str(file), error=fault)
-    except OSError as error:
-        raise BadModelError(str(file), str(error.strerror)) from error
-
-
 def weights_bytes(source: ModelSource, parameters_count: int) -> int:
-    """The size of the weights file, or of the parameters at four bytes each where there is no one file."""
+    """The size of the files of weights, or of the parameters at four bytes each where there are none."""
     folder = None if source.factory else local_folder(source)
-    file = folder / WEIGHTS if folder else None
-    return file.stat().st_size if file and file.is_file() and file.stat().st_size else 4 * parameters_count
+    return (weights.size_bytes(folder) if folder else 0) or 4 * parameters_count
 
 
-def pretrained(source: ModelSource, *, auto: str, wrapped: Callable[[str], str], classes: int = 0) -> tuple[Any, Any]:
-    """(model, its configuration as it came), read by the class of transformers that `auto` names.
+def check(source: ModelSource, kind: str) -> None:
+    """Refuse what cannot be read for a task of this kind, by its small files alone: the configuration first.
+
+    Raises `BadModelError` for a missing or damaged file, `UnsupportedModelError` for what is not supported.
+    """
+    if source.factory:
+        return
+    if base := base_of(source):
+        check(base, kind)
+        return
+    folder = local_folder(source)
+    place = str(folder or source.hub)
+    if described := described_in(source, CONFIG):
+        refuse_unread(described, kind, place)
+    refuse_own_code(described_in(source, TOKENIZER_CONFIG) or {}, f"{place}/{TOKENIZER_CONFIG}")
+    if folder:
+        weights.options_for(folder)
+
+
+def check_tokenizer(source: ModelSource) -> None:
+    """Raises `BadModelError` for a folder without a tokenizer."""
+    folder = None if source.factory else local_folder(source)
+    if folder and not any((folder / name).is_file() for name in TOKENIZER_FILES) and not base_of(source):
+        raise BadModelError(str(folder), f"it has no tokenizer, none of {', '.join(TOKENIZER_FILES)}")
+
+
+def described_in(source: ModelSource, name: str) -> dict[str, Any] | None:
+    """What a side file in JSON says; None where there is none. Raises `BadModelError` for a damaged one."""
+    file = side_file(source, name)
+    if file is None:
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadModelError(str(file), f"it is damaged: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(found, dict):
+        raise BadModelError(str(file), f"it holds a {type(found).__name__} and no object")
+    return found
+
+
+def pretrained(source: ModelSource, *, auto: str, kind: str, wrapped: Callable[[str], str], classes: int = 0) -> Read:
+    """The model, read by the class of transformers that `auto` names, in float32.
 
     `wrapped` gives, for a model type, the attribute by which a model with a head holds the one within; it raises for
     a type that is not supported before any weights are read. With `classes` the head has so many outputs, new ones
-    where the file has others. Raises `BadModelError` for what cannot be read or lacks weights.
+    where the file has others. An adapter is merged into its base model.
+    Raises `BadModelError` for what cannot be read, lacks weights, or has weights for more than it describes.
     """
+    if base := base_of(source):
+        read = pretrained(base, auto=auto, kind=kind, wrapped=wrapped, classes=classes)
+        folder = root_folder(source)
+        assert folder is not None
+        return _adapted(read, folder)
+    check(source, kind)
+    place, options = _place(source)
+    config = configured(source, kind)
+    folder = local_folder(source)
+    options |= weights.options_for(folder) if folder else {"weights_only": True}
+    if classes:
+        options["num_labels"] = classes
+    try:
+        inner = wrapped(config.model_type)
+        import transformers
+
+        with quiet():
+            model, report = getattr(transformers, auto).from_pretrained(
+                place, ignore_mismatched_sizes=True, output_loading_info=True, **options
+            )
+    except ToolchainError:
+        raise
+    except Exception as error:  # hub, JSON, safetensors and torch errors have no common base
+        raise BadModelError(place, _unreadable(error, options)) from error
+    headed = hasattr(model, inner)
+    unread, new = weights.check_read(
+        place, report, config, may_be_new=lambda name: _may_be_new(name, inner, headed=headed)
+    )
+    return Read(model=model.float().eval(), config=config, unread=unread, new=new)
+
+
+def configured(source: ModelSource, kind: str = "embedding") -> Any:
+    """The configuration of a folder or a hub id, as transformers has it, wanted for a task of this kind.
+
+    Raises `BadModelError` where there is none, `UnsupportedModelError` for what is not read.
+    """
+    if base := base_of(source):
+        return configured(base, kind)
+    if described := described_in(source, CONFIG):  # before transformers is imported, let alone asked
+        refuse_unread(described, kind, str(local_folder(source) or source.hub))
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     place, options = _place(source)
     try:
-        config = transformers.AutoConfig.from_pretrained(place, **options)
-        inner = wrapped(config.model_type)
-        if classes:
-            options["num_labels"] = classes
         with quiet():
-            model, told = getattr(transformers, auto).from_pretrained(
-                place, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True, **options
-            )
-    except ToolchainError:
-        raise
-    except Exception as error:  # hub, JSON, safetensors and torch errors have no common base
-        raise BadModelError(place, " ".join(str(error).split())[:300]) from error
-    new = sorted({*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])})
-    if lacking := [name for name in new if not _may_be_new(name, inner, headed=hasattr(model, inner))]:
-        raise BadModelError(place, f"its weights lack {lacking[0]} as config.json describes it")
-    return model.eval(), config
-
-
-def configured(source: ModelSource) -> Any:
-    """The configuration of a folder or a hub id, as transformers has it. Raises `BadModelError` where there is none."""
-    import transformers
-
-    place, options = _place(source)
-    try:
-        return transformers.AutoConfig.from_pretrained(place, **options)
+            return transformers.AutoConfig.from_pretrained(place, **options)
     except Exception as error:  # hub and JSON errors have no common base
         raise BadModelError(place, " ".join(str(error).split())[:300]) from error
 
 
-def family_of(source: ModelSource) -> str:
-    """The model type of a folder or a hub id. Raises as `configured` does."""
-    return str(configured(source).model_type)
+def family_of(source: ModelSource, kind: str) -> str:
+    """The model type of a folder or a hub id, wanted for a task of this kind. Raises as `configured` does."""
+    return str(configured(source, kind).model_type)
 
 
 def pretrained_tokenizer(source: ModelSource) -> Any:
     """The tokenizer of a folder or a hub id, as transformers has it. Raises `BadModelError` where there is none."""
     import transformers
 
+    folder, base = root_folder(source), base_of(source)
+    if base and not (folder and any((folder / name).is_file() for name in TOKENIZER_FILES)):
+        return pretrained_tokenizer(base)
     place, options = _place(source)
     try:
-        return transformers.AutoTokenizer.from_pretrained(place, use_fast=True, **options)
+        with quiet():
+            return transformers.AutoTokenizer.from_pretrained(place, use_fast=True, **options)
     except Exception as error:  # as above
         raise BadModelError(place, " ".join(str(error).split())[:300]) from error
 
 
-def call_factory(name: str) -> Any:
-    """What the function returns. Raises `InputError` where it cannot be called."""
-    module, _, function = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError, ValueError) as error:  # ValueError: an empty module name
-        raise InputError(
-            f"model.factory {name!r} cannot be called: {error}; give an importable 'module:function'"
-        ) from error
+def call_factory(source: ModelSource) -> Any:
+    """A copy of what the source's factory returns. Raises `InputError` where it cannot be called."""
+    assert source.factory
+    return _called(source.factory, source.beside)
 
 
 def _place(source: ModelSource) -> tuple[str, dict[str, Any]]:
     options: dict[str, Any] = {"revision": source.revision} if source.revision else {}
-    return str(local_folder(source) or source.hub), options
+    return str(local_folder(source) or source.hub), {**options, **NO_CODE}
+
+
+def _adapted(read: Read, folder: Path) -> Read:
+    """The base model with an adapter merged into it; a head that the adapter brings is one that came fitted."""
+    described = weights.adapter_of(folder) or {}
+    model, config = weights.merged(read.model, folder), copy.deepcopy(read.config)
+    saved = tuple(described.get("modules_to_save") or ())
+    ending = HEADS_OF_ADAPTERS.get(str(described.get("task_type")))
+    if ending and saved:
+        config.architectures = [ending]
+        if config.num_labels != model.config.num_labels:
+            config.num_labels = model.config.num_labels
+    new = tuple(name for name in read.new if not any(part in name.split(".") for part in saved))
+    return Read(model=model, config=config, unread=read.unread, new=new)
+
+
+def _first_module(folder: Path) -> Path | None:
+    """The folder that `modules.json` puts first, where it lies within."""
+    try:
+        first, *_ = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        within = (folder / str(first["path"])).resolve()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return within if within.is_relative_to(folder.resolve()) else None
+
+
+def _unreadable(error: Exception, options: dict[str, Any]) -> str:
+    reason = " ".join(str(error).split())[:300]
+    if options.get("use_safetensors") or "weights_only" not in options:
+        return reason
+    return (
+        f"{weights.PICKLED[0]} is read as plain tensors alone (weights_only), and that failed: {reason[:200]}; load it "
+        "where you trust it and save it by save_pretrained, which writes safetensors"
+    )
 
 
 def _may_be_new(name: str, wrapped: str, *, headed: bool) -> bool:

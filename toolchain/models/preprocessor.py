@@ -1,0 +1,216 @@
+"""How a model's own image processor makes a picture the model's input, read from `preprocessor_config.json`.
+
+In:  a folder or a hub id of a model of images.
+Out: a `Preparation`: how a picture is framed (resized, cropped), and the numbers by which it is scaled.
+A setting that is not understood, or that would frame or scale otherwise, is refused by name. What the settings default
+to is the processor's own, by its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import BadModelError, UnsupportedModelError
+from toolchain.models.side_files import Keys, check_keys
+from toolchain.models.source import CONFIG, described_in
+from toolchain.recipe import ModelSource
+
+FILE = "preprocessor_config.json"
+BRIGHTEST = 255
+RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by PIL's numbers
+WARPED_SIDE = 384  # from which ConvNeXT's processor, which ResNet has too, no longer crops
+KEYS = Keys(
+    understood=frozenset(
+        "do_resize size resample do_center_crop crop_size crop_pct do_rescale rescale_factor do_normalize image_mean "
+        "image_std image_processor_type feature_extractor_type default_to_square auto_map".split()
+    ),
+    harmless=frozenset(
+        "do_convert_rgb do_reduce_labels input_data_format return_tensors device disable_grouping use_fast "
+        "processor_class _valid_processor_keys num_channels transformers_version name_or_path backend "
+        "interpolation_mode _commit_hash".split()
+    ),
+    fixed={
+        "do_flip_channel_order": (False, None),
+        "do_pad": (False, None),
+        "pad_size": (None,),
+        "data_format": ("channels_first", None),
+        "reducing_gap": (None,),
+        "image_seq_length": (None,),
+    },
+)
+_NET = {"size": {"shortest_edge": 256}, "resample": 2, "do_center_crop": True, "crop_size": 224}
+# What each class of processor does where its file is silent; an integer size is a square's, or the shortest edge's.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "ViT": {"size": {"height": 224, "width": 224}, "resample": 2},
+    "DeiT": {"size": {"height": 256, "width": 256}, "resample": 3, "do_center_crop": True, "crop_size": 224},
+    "ConvNext": {"size": {"shortest_edge": 384}, "resample": 3, "crop_pct": 224 / 256},
+    "MobileNetV1": _NET,
+    "MobileNetV2": _NET,
+}
+SQUARE = ("ViT", "DeiT")
+OF_FAMILY = {
+    "vit": "ViT",
+    "deit": "DeiT",
+    "resnet": "ConvNext",
+    "mobilenet_v1": "MobileNetV1",
+    "mobilenet_v2": "MobileNetV2",
+}
+ENDINGS = ("ImageProcessorPil", "ImageProcessorFast", "ImageProcessor", "FeatureExtractor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """How a picture gets its size: to `resize` (height, width), or its shorter side to `shortest`; then, with `crop`,
+    the middle of that size is taken. Lengths are in pixels.
+    """
+
+    resize: tuple[int, int] | None = None
+    shortest: int | None = None
+    crop: tuple[int, int] | None = None
+    resample: str = "bilinear"
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of every picture framed so; None where pictures keep their own proportions or size."""
+        return self.crop or self.resize
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One picture, (height, width) or (height, width, channels), framed."""
+        height, width = pixels.shape[:2]
+        size = self.resize
+        if self.shortest is not None:
+            short, long = min(height, width), max(height, width)
+            other = int(self.shortest * long / short)
+            size = (other, self.shortest) if width <= height else (self.shortest, other)
+        if size is not None and size != (height, width):
+            pixels = _resized(pixels, size, self.resample)
+        return _middle(pixels, self.crop) if self.crop else pixels
+
+    def __str__(self) -> str:
+        parts = []
+        if self.resize:
+            parts.append(f"resized to {self.resize[0]} × {self.resize[1]} ({self.resample})")
+        if self.shortest:
+            parts.append(f"resized to a shorter side of {self.shortest} ({self.resample})")
+        if self.crop:
+            parts.append(f"cropped to the middle {self.crop[0]} × {self.crop[1]}")
+        return ", ".join(parts) or "as they are"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """`mean` and `deviation` are of a picture's values from 0 to 1, one for all channels or one for each."""
+
+    framing: Framing
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+def preparation(source: ModelSource) -> Preparation | None:
+    """What the model's processor does; None where there is none, as with a factory.
+
+    Raises `UnsupportedModelError` for a processor or a setting that is not understood, `BadModelError` for a damaged
+    file.
+    """
+    described = None if source.factory else described_in(source, FILE)
+    if described is None:
+        return None
+    check_keys(FILE, described, KEYS)
+    kind = _kind(described, (described_in(source, CONFIG) or {}).get("model_type"))
+    stated = {**DEFAULTS[kind], **{name: value for name, value in described.items() if value is not None}}
+    try:
+        return Preparation(framing=_framing(stated, kind), **_scale(stated))
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadModelError(FILE, f"its settings do not fit together: {error}") from error
+
+
+def _kind(described: Mapping[str, Any], family: Any) -> str:
+    """Which class of processor it is, by its own name or the model's family."""
+    named = described.get("image_processor_type") or described.get("feature_extractor_type")
+    if named is None:
+        return OF_FAMILY.get(str(family), "ViT")
+    kind = next((str(named).removesuffix(ending) for ending in ENDINGS if str(named).endswith(ending)), str(named))
+    if kind not in DEFAULTS:
+        raise UnsupportedModelError(
+            f"the image processor {named} of {FILE}",
+            supported=tuple(f"{known}ImageProcessor" for known in DEFAULTS),
+            remedy="save the model with one of these that does the same, with every setting stated",
+        )
+    return kind
+
+
+def _framing(stated: Mapping[str, Any], kind: str) -> Framing:
+    number = int(stated["resample"])
+    if not 0 <= number < len(RESAMPLING):
+        raise UnsupportedModelError(f"resample = {number} in {FILE}", supported=[str(each) for each in range(6)])
+    resample = RESAMPLING[number]
+    crop = _square(stated["crop_size"]) if stated.get("do_center_crop") else None
+    if not stated.get("do_resize", True):
+        return Framing(crop=crop, resample=resample)
+    size = stated["size"]
+    if isinstance(size, int):
+        size = {"height": size, "width": size} if kind in SQUARE else {"shortest_edge": size}
+    elif isinstance(size, list):
+        size = {"height": size[0], "width": size[1]}
+    if set(size) == {"height", "width"}:
+        if kind == "ConvNext":
+            raise KeyError("size needs a shortest_edge")
+        return Framing(resize=(int(size["height"]), int(size["width"])), crop=crop, resample=resample)
+    if set(size) != {"shortest_edge"}:
+        raise UnsupportedModelError(
+            f"size = {size} in {FILE}", supported=("height and width", "shortest_edge"), remedy="state one of these"
+        )
+    shortest = int(size["shortest_edge"])
+    if kind != "ConvNext":
+        return Framing(shortest=shortest, crop=crop, resample=resample)
+    if shortest >= WARPED_SIDE:
+        return Framing(resize=(shortest, shortest), crop=crop, resample=resample)
+    if crop and crop != (shortest, shortest):
+        raise UnsupportedModelError(f"a crop of {crop} after one by crop_pct in {FILE}", supported=("one crop",))
+    return Framing(shortest=int(shortest / stated["crop_pct"]), crop=(shortest, shortest), resample=resample)
+
+
+def _scale(stated: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Theirs is (pixel × factor − mean) / deviation of pixels up to 255, with a factor of 1 / 255 as a rule."""
+    unit = BRIGHTEST * (float(stated.get("rescale_factor", 1 / BRIGHTEST)) if stated.get("do_rescale", True) else 1.0)
+    normalised = stated.get("do_normalize", True)
+    mean = _each(stated.get("image_mean", 0.5) if normalised else 0.0)
+    deviation = _each(stated.get("image_std", 0.5) if normalised else 1.0)
+    if not unit or 0 in deviation:
+        raise ValueError("a rescale_factor or an image_std is 0")
+    return {"mean": tuple(each / unit for each in mean), "deviation": tuple(each / unit for each in deviation)}
+
+
+def _each(values: Any) -> tuple[float, ...]:
+    return (float(values),) if isinstance(values, int | float) else tuple(float(each) for each in values)
+
+
+def _square(size: Any) -> tuple[int, int]:
+    if isinstance(size, Mapping):
+        return int(size["height"]), int(size["width"])
+    return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int], resample: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    plain = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
+    made = Image.fromarray(plain).resize((size[1], size[0]), Image.Resampling[resample.upper()])
+    found = np.asarray(made, dtype=np.uint8)
+    return found[..., None] if plain is not pixels else found
+
+
+def _middle(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The middle, with black around a picture that is smaller, as transformers' center_crop."""
+    height, width = pixels.shape[:2]
+    around = [max(wanted - had, 0) for wanted, had in zip(size, (height, width), strict=True)]
+    before = [-(-each // 2) for each in around]
+    margins = [(first, each - first) for first, each in zip(before, around, strict=True)]
+    ground = np.pad(pixels, [*margins, *[(0, 0)] * (pixels.ndim - 2)])
+    top, left = ((had - wanted) // 2 + first for had, wanted, first in zip((height, width), size, before, strict=True))
+    return ground[top : top + size[0], left : left + size[1]]
