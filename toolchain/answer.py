@@ -24,6 +24,7 @@ from toolchain.errors import InputError
 from toolchain.measure.kept import KeptRunner
 from toolchain.measure.protocol import Inputs, infer
 from toolchain.models.channels import with_channels
+from toolchain.models.framing import Framing
 from toolchain.models.tokenizer import Encoded, TextTokenizer, first_places
 from toolchain.tasks.search_index import SearchIndex
 from toolchain.untrusted import is_unicode
@@ -130,7 +131,8 @@ def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
     """The picture in a file as the model takes it, (1, height, width, channels)."""
     if not file.is_file():
         raise InputError(f"there is no file {file}; the bundle's model takes images: give one's path with --input")
-    decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width))
+    framed = Framing(**image.framing.model_dump()).of if image.framing else None
+    decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width), framed=framed)
     return with_channels(decoded.pixels, image.channels)
 
 

@@ -119,12 +119,22 @@ class StageFacts(_Part):
     findings: dict[str, Any] = {}
 
 
+class FramingFacts(_Part):
+    """How a picture of any size becomes one that the artifact takes, in pixels; see `models.framing`."""
+
+    resize: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
+    shortest: Annotated[int, Field(gt=0)] | None = None
+    crop: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
+    resample: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bilinear"
+
+
 class ImageFacts(_Part):
-    """What an artifact takes of an image, in pixels."""
+    """What an artifact takes of an image, in pixels; without a `framing` pictures are resized to its size."""
 
     height: Annotated[int, Field(gt=0)]
     width: Annotated[int, Field(gt=0)]
     channels: Literal[1, 3]
+    framing: FramingFacts | None = None
 
 
 class TaskFacts(_Part):

@@ -71,6 +71,9 @@ class BuildResult:
             "profile": manifest.profile,
             "metric": manifest.task.metric,
             "teacher": manifest.teacher.model_dump(),
+            "teacher_notes": next(
+                (each.findings.get("decided", []) for each in manifest.stages if each.name == "teacher"), []
+            ),
             "student": manifest.student.model_dump(),
             "baseline": manifest.baseline.model_dump(),
             "artifacts": [artifact.model_dump(include=shown) for artifact in manifest.artifacts],
@@ -167,6 +170,7 @@ def build(
     """
     require_replaceable(output, force=force)  # told before anything is made
     plan = Plan(recipe=recipe, profile=profile, progress=progress or Silent())
+    stages.check_source(plan)  # before an example is read
     if not even_if_unreachable:
         require_reachable(recipe, profile)
     made = run_stages(plan)
@@ -424,7 +428,8 @@ def _task(plan: Plan, made: Stages) -> TaskFacts:
     form = made.student.form()
     metric = made.teacher.stage.findings["metric"]
     if isinstance(form, ImageForm):
-        image = ImageFacts(height=form.height, width=form.width, channels=form.channels)
+        framing = made.examples.findings.get("framing")
+        image = ImageFacts(height=form.height, width=form.width, channels=form.channels, framing=framing)
         labels = stages.images_of(made.examples).labels
         return TaskFacts(kind=kind, metric=metric, max_length=plan.max_length, image=image, labels=labels)
     examples = stages.texts_of(made.examples)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # PIL knows many more, some of which run programs
 TOLD_EVERY = 64  # images
+Framed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # a picture at its own size to the size of all
 GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L")
 
 
@@ -73,8 +74,14 @@ def plain_files(folder: Path) -> list[ImageFile]:
     return found
 
 
-def decode(files: Sequence[ImageFile], size: tuple[int, int] | None, *, told: readers.Told | None = None) -> Decoded:
-    """Read all files; each is resized to `size`, (height, width), whatever its proportions.
+def decode(
+    files: Sequence[ImageFile],
+    size: tuple[int, int] | None,
+    *,
+    told: readers.Told | None = None,
+    framed: Framed | None = None,
+) -> Decoded:
+    """Read all files; each is `framed` to one size, or resized to `size`, (height, width), whatever its proportions.
 
     `told` hears how many are read, and how many there are.
 
@@ -89,11 +96,11 @@ def decode(files: Sequence[ImageFile], size: tuple[int, int] | None, *, told: re
         if told and not number % TOLD_EVERY:
             told(number, len(files))
         try:
-            pixels, digest, shape = _pixels(file.path, size)
+            pixels, digest, shape = _pixels(file.path, size, framed)
         except BadDataError as error:
             faults.append(f"{file.name}: {error}")
             continue
-        sizes[shape] += 1
+        sizes[pixels.shape[:2] if framed else shape] += 1
         if size is not None or len(sizes) == 1:  # of images that will not fit together, none but the sizes is kept
             arrays.append(pixels)
             digests.append(digest)
@@ -154,7 +161,9 @@ def _entries(folder: Path) -> list[Path]:
         raise BadDataError(f"{folder} cannot be read: {error.strerror}; check the path in the recipe") from error
 
 
-def _pixels(path: Path, size: tuple[int, int] | None) -> tuple[NDArray[np.uint8], str, tuple[int, int]]:
+def _pixels(
+    path: Path, size: tuple[int, int] | None, framed: Framed | None
+) -> tuple[NDArray[np.uint8], str, tuple[int, int]]:
     """Pixels, the digest of the image as it came, and its (height, width) then."""
     from PIL import Image as images
     from PIL import ImageOps, UnidentifiedImageError
@@ -174,7 +183,9 @@ def _pixels(path: Path, size: tuple[int, int] | None) -> tuple[NDArray[np.uint8]
         raise BadDataError(f"damaged ({error})") from error
     shape = (pixels.shape[0], pixels.shape[1])
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-    if size is not None and size != shape:
+    if framed is not None:
+        pixels = framed(pixels)
+    elif size is not None and size != shape:
         pixels = resized(pixels, size)
     return pixels, digest, shape
 

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 from toolchain.data import readers
 from toolchain.data.agreement import Agreement, Row, agreement_of
-from toolchain.data.image_files import ImageFile, decode, labelled_files, plain_files, resized
+from toolchain.data.image_files import Framed, ImageFile, decode, labelled_files, plain_files, resized
 from toolchain.data.part_folders import part_folders
 from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of
 from toolchain.errors import BadDataError
@@ -144,8 +144,12 @@ def fingerprint(data: Data, task: TaskSettings) -> str:
     return digest.hexdigest()
 
 
-def load_images(data: Data, task: TaskSettings, *, told: readers.Told | None = None) -> Images:
+def load_images(
+    data: Data, task: TaskSettings, *, told: readers.Told | None = None, framed: Framed | None = None
+) -> Images:
     """Read, resize, split and check the images; `told` hears how many are read, and how many there are.
+
+    Each is `framed` to one size where that is given, as a model's own processor does it.
 
     Raises `BadDataError` with every file that is no image; for images of different sizes where `task.image_size` is
     not set; for a label outside those configured, an empty part, or an image in two parts.
@@ -154,13 +158,13 @@ def load_images(data: Data, task: TaskSettings, *, told: readers.Told | None = N
     files = [file for role in roles.values() for file in role]
     counts = {role: len(files) for role, files in roles.items()}
     if data.builtin:
-        heap = _digits(task.image_size)
+        heap = _digits(task.image_size, framed)
         counts = {"all": len(heap.labels), **counts}
         if files:
             height, width = heap.pixels.shape[1:3]
-            heap = heap.followed_by(_heap_of(files, (height, width), told))
+            heap = heap.followed_by(_heap_of(files, (height, width), told, framed))
     else:
-        heap = _heap_of(files, task.image_size, told)
+        heap = _heap_of(files, task.image_size, told, framed)
     places = _places(heap, counts, data.split)
     _check(heap, places, task)
     return Images(**{name: heap.taken(places[name]) for name in _SAVED}, configured=task.labels)
@@ -240,8 +244,10 @@ def _check(heap: _Heap, places: dict[str, list[int]], task: TaskSettings) -> Non
         )
 
 
-def _heap_of(files: Sequence[ImageFile], size: tuple[int, int] | None, told: readers.Told | None) -> _Heap:
-    decoded = decode(files, size, told=told)
+def _heap_of(
+    files: Sequence[ImageFile], size: tuple[int, int] | None, told: readers.Told | None, framed: Framed | None
+) -> _Heap:
+    decoded = decode(files, size, told=told, framed=framed)
     return _Heap(
         pixels=decoded.pixels,
         digests=decoded.digests,
@@ -250,14 +256,16 @@ def _heap_of(files: Sequence[ImageFile], size: tuple[int, int] | None, told: rea
     )
 
 
-def _digits(size: tuple[int, int] | None) -> _Heap:
+def _digits(size: tuple[int, int] | None, framed: Framed | None) -> _Heap:
     """scikit-learn's handwritten digits: 1797 grey images of 8 × 8, their 17 levels spread over a byte."""
     from sklearn.datasets import load_digits
 
     levels, digits = load_digits(return_X_y=True)
     pixels = np.rint(levels.reshape(-1, 8, 8) * (255 / DIGIT_LEVELS)).astype(np.uint8)
     digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
-    if size is not None:
+    if framed is not None:
+        pixels = np.stack([framed(image) for image in pixels])
+    elif size is not None:
         pixels = np.stack([resized(image, size) for image in pixels])
     return _Heap(
         pixels=pixels[..., None],

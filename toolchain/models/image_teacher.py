@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import BadModelError, InputError
 from toolchain.models import convnet, families
+from toolchain.models.framing import Framing
 from toolchain.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
 from toolchain.models.image import ImageModel, Scaling, with_channels
 from toolchain.models.inputs import ImageInputs
@@ -23,7 +24,16 @@ from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.preprocessor import FILE, Preparation, preparation
 from toolchain.models.reference import Reference, named
 from toolchain.models.refusals import IMAGES
-from toolchain.models.source import Read, base_of, call_factory, family_of, local_folder, pretrained, weights_bytes
+from toolchain.models.source import (
+    Read,
+    base_of,
+    call_factory,
+    configured,
+    family_of,
+    local_folder,
+    pretrained,
+    weights_bytes,
+)
 from toolchain.models.teacher import unfitted
 from toolchain.models.vision import VisionEncoder, from_transformers
 from toolchain.quiet import quiet
@@ -65,8 +75,9 @@ def load_images(
     else:
         encoder = from_transformers(original)
         width = encoder.shape.width
-        shape = HeadShape(pooling="first")
-        found = FoundHead(head=Head(shape, width), fitted=True, note="embedded by the class token, normalised")
+        found = FoundHead(
+            head=Head(HeadShape(pooling="first"), width), fitted=True, note="embedded by the class token, normalised"
+        )
         if labels:
             found = unfitted(image_head(original, read.config, labels, width), read)
     assert isinstance(encoder, VisionEncoder)
@@ -80,7 +91,7 @@ def load_images(
         parameters_count=parameters_count,
         size_bytes=weights_bytes(source, parameters_count),
         fitted=found.fitted,
-        notes=(found.note,),
+        notes=(found.note, *([] if source.factory else [_framing_note(source, scales)])),
         reference=_reference(source, read, model, scales, found if labels else None),
     )
 
@@ -122,7 +133,7 @@ def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int]
         parameters_count=parameters_count,
         size_bytes=weights_bytes(source, parameters_count),
         fitted=fitted,
-        notes=(note,),
+        notes=(note, *([] if source.factory else [_framing_note(source, scales)])),
         reference=_processor_reference(source, scales),
     )
 
@@ -155,6 +166,33 @@ def scaling(source: ModelSource, *, height: int, width: int, channels: int) -> S
     if len(mean) != channels or len(deviation) != channels:
         raise BadModelError(FILE, f"its image_mean and image_std do not fit {channels} channels")
     return Scaling(height=height, width=width, mean=mean, deviation=deviation)
+
+
+def framing(source: ModelSource, *, image_size: tuple[int, int] | None) -> Framing | None:
+    """How the model's own processor frames pictures; None where it does not, or to another size than is taken.
+
+    A net takes images of `image_size` where that is given. A transformer takes one size.
+    """
+    prepared = _preparation(source)
+    if prepared is None or prepared.framing.size is None:
+        return None
+    size = image_size or prepared.framing.size
+    own = None if is_net(source) else getattr(configured(source, IMAGES), "image_size", None)
+    if own is not None:
+        size = (own, own) if isinstance(own, int) else (int(own[0]), int(own[1]))
+    return prepared.framing if size == prepared.framing.size else None
+
+
+def _framing_note(source: ModelSource, scales: Scaling) -> str:
+    """What is said of how pictures come to the model's size."""
+    prepared = _preparation(source)
+    if prepared is None:
+        return f"no {FILE}: pictures are resized to {scales.height} × {scales.width} (bilinear)"
+    if prepared.framing.size == (scales.height, scales.width):
+        return f"pictures are {prepared.framing}, as {FILE} says"
+    return (
+        f"pictures are resized to {scales.height} × {scales.width} (bilinear), not as {FILE} says ({prepared.framing})"
+    )
 
 
 def _preparation(source: ModelSource) -> Preparation | None:
@@ -205,6 +243,8 @@ def _reference(
     if isinstance(read.model, TransformerModel):
         return None
     prepared = _preparation(source)
+    if prepared and prepared.framing.size != (scales.height, scales.width):
+        prepared = None  # it makes no input of this model; its numbers are taken all the same
     framed: Callable[[Any], Any] = prepared.framing.of if prepared else lambda picture: picture
     fitted = found if found and found.fitted else None
     inner = getattr(read.model, str(read.config.model_type), read.model)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.errors import BadModelError, InputError, UnsupportedModelError
-from toolchain.models.source import MODULES, TOKENIZER_CONFIG, described_in, side_file
+from toolchain.models.source import MODULES, TOKENIZER_CONFIG, described_in, parsed, side_file
 from toolchain.recipe import ModelSource
 
 SENTENCE_MODULES = ("Transformer", "Pooling", "Normalize")
@@ -156,13 +156,13 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
     if file is None:
         return []
     try:
-        listed = json.loads(file.read_text(encoding="utf-8"))
+        listed = parsed(file)
         given = [(str(each["type"]), str(each.get("path", ""))) for each in listed]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise BadModelError(str(file), f"it is damaged: {error}") from error
     for each in listed:
         check_keys(MODULES, each, MODULE_KEYS)
-    found = []
+    found: list[tuple[str, str]] = []
     for kind, path in given:
         name = kind.rpartition(".")[2]
         if name not in SENTENCE_MODULES or not kind.startswith(OWN_PACKAGE):

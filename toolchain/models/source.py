@@ -23,6 +23,7 @@ from toolchain.models.user_factory import call_factory as _called
 from toolchain.models.user_factory import made_digest
 from toolchain.quiet import quiet
 from toolchain.recipe import ModelSource
+from toolchain.untrusted import parse_json
 
 CONFIG, MODULES, TOKENIZER_CONFIG = "config.json", "modules.json", "tokenizer_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
@@ -160,13 +161,19 @@ def described_in(source: ModelSource, name: str) -> dict[str, Any] | None:
     file = side_file(source, name)
     if file is None:
         return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadModelError(str(file), f"it is damaged: {' '.join(str(error).split())[:200]}") from error
+    found = parsed(file)
     if not isinstance(found, dict):
         raise BadModelError(str(file), f"it holds a {type(found).__name__} and no object")
     return found
+
+
+def parsed(file: Path) -> Any:
+    """The values of a model's file in JSON. Raises `BadModelError` for what cannot be read or is no JSON."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BadModelError(str(file), error.strerror or str(error)) from error
+    return parse_json(data, name=str(file), error=lambda place, what: BadModelError(str(file), f"{place} {what}"))
 
 
 def pretrained(source: ModelSource, *, auto: str, kind: str, wrapped: Callable[[str], str], classes: int = 0) -> Read:

@@ -40,7 +40,8 @@ def build_report(summary: Mapping[str, Any]) -> RenderableType:
     title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
     parts = (_models(summary), _artifacts(summary), _int8(summary), _stages(summary), compression_report(summary))
     notes = (Text(f"Mind: {note}", style="yellow") for note in summary.get("notes") or ())
-    return Group(title, *parts, *notes, _verdict(summary["budget"]))
+    decided = (Text(f"Teacher: {note}.") for note in summary.get("teacher_notes") or ())
+    return Group(title, *parts, *decided, *notes, _verdict(summary["budget"]))
 
 
 def compression_report(summary: Mapping[str, Any]) -> RenderableType:

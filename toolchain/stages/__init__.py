@@ -12,6 +12,7 @@ from toolchain.stages.artifacts import (
     smooth,
     time_on_host,
 )
+from toolchain.stages.examined import check_source
 from toolchain.stages.images import (
     ask_image_teacher,
     cut_image_model,
@@ -37,6 +38,7 @@ from toolchain.stages.student import (
 from toolchain.stages.teacher import load_teacher, read_texts, score_of
 
 __all__ = [
+    "check_source",
     "AWARE",
     "LESSONS",
     "Done",

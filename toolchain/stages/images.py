@@ -32,9 +32,11 @@ from toolchain.models.convnet import ConvNet
 from toolchain.models.image import ImageModel, Scaling
 from toolchain.models.inputs import ImageInputs, Inputs
 from toolchain.models.model import TransformerModel
+from toolchain.models.reference import EXAMPLES
 from toolchain.models.sizes import sizes
 from toolchain.models.transformer import LINEARS
 from toolchain.recipe import Distill, Prune
+from toolchain.stages.examined import examine
 from toolchain.stages.plan import (
     IMAGES,
     Done,
@@ -61,10 +63,12 @@ Cut = TypeVar("Cut")
 
 
 def read_images(plan: Plan) -> Done:
-    """Read, resize, split and check the images."""
+    """Read, frame or resize, split and check the images."""
+    framing = teachers.framing(plan.recipe.model, image_size=plan.recipe.task.image_size)
 
     def make(folder: Path) -> Mapping[str, Any]:
-        images = data.load_images(plan.recipe.data, plan.recipe.task, told=reading(plan))
+        framed = framing.of if framing else None
+        images = data.load_images(plan.recipe.data, plan.recipe.task, told=reading(plan), framed=framed)
         images.save(folder / IMAGES)
         counts = {part: len(getattr(images, part)) for part in ("train", "validation", "test", "extra")}
         height, width, count = images.train.pixels.shape[1:]
@@ -75,10 +79,12 @@ def read_images(plan: Plan) -> Done:
             **{"examples": counts, "height": height, "width": width, "channels": count, "parts": parts},
             "agreement": agreement.document(),
             "notes": [*told, *agreement.sentences("images")],
+            "framing": asdict(framing) if framing else None,
         }
 
     fingerprint = data.fingerprint(plan.recipe.data, plan.recipe.task)
-    return stage(plan, "images", {}, {"data": fingerprint}, make, code=MODEL_CODE)
+    inputs = {"data": fingerprint, "framing": asdict(framing) if framing else None}
+    return stage(plan, "images", {}, inputs, make, code=MODEL_CODE)
 
 
 def _named(parts: Mapping[str, str]) -> str:
@@ -102,7 +108,9 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
         )
         scaling = teacher.scaling
         _require_size(images, scaling)
-        found: dict[str, Any] = {}
+        run = lambda pictures: image_models.outputs(teacher.model, scaled(np.stack(pictures), scaling))  # noqa: E731
+        shown = list(some_of(examples.train.pixels, EXAMPLES))
+        found: dict[str, Any] = examine(teacher.notes, teacher.reference, run, shown).findings()
         if settings.again or not teacher.fitted:
             pixels = with_moved(examples.train.pixels, copies=settings.augment)
             trained = finetune(
@@ -116,7 +124,7 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
                 checkpoints=unfinished.folder,
                 key=unfinished.key,
             )
-            found = lesson_of(trained)
+            found |= lesson_of(trained)
         image_models.save(teacher.model, folder)
         score = task.score(examples)
         baseline = task.baseline(examples, score)

@@ -27,9 +27,10 @@ from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.tokenizer import Encoded, Texts, TextTokenizer
 from toolchain.models.training import Trained
+from toolchain.stages.examined import examine_texts, put_on_scale
 from toolchain.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import on_pieces
+from toolchain.tasks.kinds import Regression, on_pieces
 from toolchain.tasks.scores import Score
 
 COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
@@ -75,7 +76,12 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
         examples = texts_of(texts)
         torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
         teacher = teachers.load(plan.recipe.model, kind=kind, labels=examples.labels, max_length=plan.max_length)
-        found: dict[str, Any] = {}
+        examined = examine_texts(teacher, [row.text for row in examples.train])
+        if isinstance(task, Regression) and teacher.fitted:
+            values = [row.value or 0.0 for row in examples.train]
+            note = put_on_scale(teacher, [row.text for row in examples.train], values, task.scale(examples))
+            examined = examined.also(note)
+        found: dict[str, Any] = examined.findings()
         if kind != "embedding" and (plan.recipe.stages.finetune.again or not teacher.fitted):
             rows = encoded(plan, teacher.tokenizer, [row.text for row in examples.train])
             targets = task.targets(examples)
@@ -90,7 +96,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
                 checkpoints=unfinished.folder,
                 key=unfinished.key,
             )
-            found = lesson_of(trained)
+            found |= lesson_of(trained)
         models.save(teacher.model, folder)
         teacher.tokenizer.save(folder / "tokenizer.json")
         score = score_of(plan, texts)
