@@ -72,7 +72,7 @@ def test_a_fitted_regressor_is_not_scaled_again_whichever_units_it_was_fitted_in
     made = plan(tmp_path, {"folder": folder}, "regression", rows)
     teacher = taught(made)
     assert "steps" not in teacher.findings  # it was not fitted again
-    notes = teacher.findings["notes"]
+    notes = teacher.findings["decided"]
     assert notes[0] == "head taken as it is: one value"
     assert notes[-1].startswith(f"its values are in {said}")
     task = made.task
@@ -89,7 +89,7 @@ def test_a_fitted_regressor_is_not_scaled_again_whichever_units_it_was_fitted_in
 def test_a_regressor_of_another_unit_is_said_to_be_far_off(tmp_path: Path) -> None:
     folder, rows = regressor(tmp_path, mean=5000, std=1)
     made = plan(tmp_path, {"folder": folder}, "regression", rows)
-    assert "far off in either" in taught(made).findings["notes"][-1]
+    assert "far off in either" in taught(made).findings["decided"][-1]
 
 
 def classifier(place: Path, names: dict[int, str]) -> Path:
@@ -105,7 +105,7 @@ def test_a_head_whose_labels_differ_in_case_is_kept_and_that_is_said(tmp_path: P
     folder = classifier(tmp_path, {place: label.upper() for place, label in enumerate(reversed(tiny.LABELS))})
     found = taught(plan(tmp_path, {"folder": folder}, "classification", LABELLED)).findings
     assert "steps" not in found
-    assert found["notes"][0].startswith(
+    assert found["decided"][0].startswith(
         "head taken as it is, its classes matched to the labels by name in another case"
     )
     assert found["reference"]["what"] == "outputs"
@@ -119,7 +119,7 @@ def test_a_head_of_unnamed_classes_is_new_and_the_reason_is_said(
     with caplog.at_level("INFO", logger="toolchain"):
         found = taught(plan(tmp_path, {"folder": folder}, "classification", LABELLED)).findings
     assert found["steps"] > 0
-    assert found["notes"][0].startswith("head new, because the model's classes (LABEL_0, LABEL_1, LABEL_2) are not")
+    assert found["decided"][0].startswith("head new, because the model's classes (LABEL_0, LABEL_1, LABEL_2) are not")
     assert found["reference"]["what"] == "vectors of tokens"
     assert any("head new, because" in record.getMessage() for record in caplog.records)  # what a terminal shows
     assert any("differs from transformers" in record.getMessage() for record in caplog.records)
@@ -264,4 +264,4 @@ def test_a_folder_without_weights_is_told_with_how_to_convert_them(tmp_path: Pat
 def test_pictures_are_examined_as_they_are() -> None:
     pictures = [np.zeros((2, 2, 1), dtype=np.uint8)] * 3
     examined = examine(("a note",), None, lambda given: torch.ones(len(given), 2), pictures)
-    assert examined.findings() == {"notes": ["a note"], "reference": None}
+    assert examined.findings() == {"decided": ["a note"], "reference": None}

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from toolchain.errors import BadModelError, InputError
 from toolchain.models import convnet, families
+from toolchain.models.channels import with_channels
 from toolchain.models.framing import Framing
 from toolchain.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
-from toolchain.models.image import ImageModel, Scaling, with_channels
+from toolchain.models.image import ImageModel, Scaling
 from toolchain.models.inputs import ImageInputs
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.preprocessor import FILE, Preparation, preparation

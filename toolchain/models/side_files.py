@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.errors import BadModelError, InputError, UnsupportedModelError
-from toolchain.models.source import MODULES, TOKENIZER_CONFIG, described_in, parsed, side_file
+from toolchain.models.source import MODULES, TOKENIZER_CONFIG, described_in, read_side_file, side_file
 from toolchain.recipe import ModelSource
 
 SENTENCE_MODULES = ("Transformer", "Pooling", "Normalize")
@@ -156,7 +156,7 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
     if file is None:
         return []
     try:
-        listed = parsed(file)
+        listed = read_side_file(file)
         given = [(str(each["type"]), str(each.get("path", ""))) for each in listed]
     except (KeyError, TypeError, AttributeError) as error:
         raise BadModelError(str(file), f"it is damaged: {error}") from error

@@ -28,6 +28,7 @@ from toolchain.untrusted import parse_json
 CONFIG, MODULES, TOKENIZER_CONFIG = "config.json", "modules.json", "tokenizer_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
 HEADS_OF_ADAPTERS = {"SEQ_CLS": "ForSequenceClassification", "TOKEN_CLS": "ForTokenClassification"}  # peft's names
+SIDE_FILES = ("special_tokens_map.json", "preprocessor_config.json", "generation_config.json")
 NO_CODE = {"trust_remote_code": False}  # never asked, never run
 
 
@@ -146,6 +147,8 @@ def check(source: ModelSource, kind: str) -> None:
         refuse_unread(described, kind, place)
     refuse_own_code(described_in(source, TOKENIZER_CONFIG) or {}, f"{place}/{TOKENIZER_CONFIG}")
     if folder:
+        for name in SIDE_FILES:  # which transformers reads by readers of its own, that say less of what is wrong
+            described_in(source, name)
         weights.options_for(folder)
 
 
@@ -161,13 +164,13 @@ def described_in(source: ModelSource, name: str) -> dict[str, Any] | None:
     file = side_file(source, name)
     if file is None:
         return None
-    found = parsed(file)
+    found = read_side_file(file)
     if not isinstance(found, dict):
         raise BadModelError(str(file), f"it holds a {type(found).__name__} and no object")
     return found
 
 
-def parsed(file: Path) -> Any:
+def read_side_file(file: Path) -> Any:
     """The values of a model's file in JSON. Raises `BadModelError` for what cannot be read or is no JSON."""
     try:
         data = file.read_bytes()

@@ -14,8 +14,9 @@ from typing import Any
 
 from toolchain.errors import BadModelError, InputError, UnsupportedModelError
 from toolchain.models import families
-from toolchain.models.encoder import Encoder, from_transformers
+from toolchain.models.encoder import Encoder
 from toolchain.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
+from toolchain.models.loading import from_transformers
 from toolchain.models.model import Head, HeadShape, TransformerModel
 from toolchain.models.reference import Reference, sentence_reference, text_reference
 from toolchain.models.side_files import SentenceModel, check_tokenizer_config, sentence_model
