@@ -2,6 +2,7 @@
 
 In:  an open target, what is going to be done there, and how long to wait for others.
 Out: a `Lease` for as long as a context lasts. It is renewed meanwhile; that of a holder who died ends by itself.
+A holder of this very machine that has been killed is known to have ended, and its lease is taken over at once.
 It lies below the target's home, so it is seen by all who log in there as the same user. Time is the device's own,
 counted from its start: no host's clock matters, nor a board's that is set once it finds a network, and a lease does not
 outlive a restart of the device, as no measurement does.
@@ -14,12 +15,15 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from targets.base import Completed, Target
 from targets.conversation import last_line
+from targets.own_folder import OWN_FOLDER
+from targets.processes import Process
 from toolchain.errors import DeviceBusyError, InvalidFileError, LeaseLostError, TargetError
 from toolchain.redacted import redacted
 from toolchain.untrusted import float_or_none, parse_json
@@ -30,6 +34,9 @@ ASKED_EVERY_S = 5.0  # asking costs the device a few milliseconds of somebody el
 QUICK_LIMIT_S = 60.0
 FIELD_SIGNS = 120
 LONGEST_S = 1e7  # what a device says beyond that is not believed
+MOST_LEASES = 10**9
+MOST_PROCESSES = 1 << 22  # of a Linux
+NAMESPACE = Path("/proc/self/ns/pid")
 
 TAKEN, LOST = 75, 76
 
@@ -37,7 +44,7 @@ TAKEN, LOST = 75, 76
 # for one of those who try: a folder that is not empty is not replaced, and what `mv` puts inside it instead is undone.
 # The newest is never removed, only ended, so nobody can take a number that was passed already and go on with it.
 COMMON = """
-leases=$1 token=$2 lasts=$3
+leases=$1 token=$2 lasts=$3 dead=$4
 boot=unknown
 read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
 read -r now _ </proc/uptime && now=${now%%.*} || exit 1
@@ -56,10 +63,11 @@ ours() {
 }
 """
 
-TAKE_SCRIPT = f"""{COMMON}
-mkdir -p "$leases" || exit 1
+# `dead` is the number of a lease whose holder has ended, as its own machine knows.
+TAKE_SCRIPT = f"""{COMMON}{OWN_FOLDER}
+own_folder "${{leases%/*}}" && mkdir -p "$leases" || exit 1
 newest
-if ! lives; then
+if ! lives || [ "$last" = "$dead" ]; then
     mine=$((last + 1)) aside=$leases/.taking-$token
     mkdir "$aside" && cat >"$aside/owner" && echo "$token" >"$aside/token" && echo "$now" >"$aside/since" &&
         echo "$boot $((now + lasts))" >"$aside/until" || {{ rm -rf "$aside"; exit 1; }}
@@ -77,7 +85,7 @@ if ! lives; then
 fi
 read -r since 2>/dev/null <"$leases/$last/since" || since=$now
 read -r _ end 2>/dev/null <"$leases/$last/until" || end=$now
-echo "$((now - since)) $((end - now))"
+echo "$((now - since)) $((end - now)) $last"
 cat "$leases/$last/owner"
 exit {TAKEN}
 """
@@ -96,13 +104,24 @@ exit $written
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who uses a device, what for, since how many seconds, and for how many more unless it is renewed."""
+    """Who uses a device, what for, since how many seconds, and for how many more unless it is renewed.
+
+    `process` is the holder's where it runs, or ran, on this machine and in our namespace of processes, so that it can
+    be asked; `number` is the lease's.
+    """
 
     who: str
     pid: int
     what: str
     held_s: float
     left_s: float
+    number: int = 0
+    process: Process | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known to have: it was killed, and could not give the device up."""
+        return self.process is not None and not self.process.lives()
 
     def __str__(self) -> str:
         began = time.strftime("%H:%M:%S", time.localtime(time.time() - self.held_s))
@@ -117,7 +136,8 @@ def leased(target: Target, what: str, *, wait_s: float = 0.0, waiting: Waiting |
     """Have the device to ourselves; `waiting` hears every few seconds who has it, and how long we have waited.
 
     Raises `DeviceBusyError` when others still have it after `wait_s`, and at the end `LeaseLostError` when somebody
-    took it meanwhile: what was measured then is not to be trusted.
+    took it meanwhile: what was measured then is not to be trusted. Where the device cannot be asked that any more, the
+    lease's `doubt` says so.
     """
     lease = Lease(target)
     lease.take(what, wait_s, waiting)
@@ -125,7 +145,7 @@ def leased(target: Target, what: str, *, wait_s: float = 0.0, waiting: Waiting |
     renewing.start()
     try:
         yield lease
-        lease.renew()
+        lease.end()
     finally:
         lease.stop_renewing()
         renewing.join()
@@ -143,6 +163,7 @@ class Lease:
         self._changed = threading.Condition()
         self._stopped = False
         self._due_s = 0.0
+        self.doubt: str | None = None
 
     def hold(self, seconds: float) -> None:
         """Keep the device for that long without touching it again: what is timed there shall not be disturbed.
@@ -157,18 +178,41 @@ class Lease:
         with self._talking:
             self._renew(LASTS_S, again_in_s=RENEWED_EVERY_S)
 
+    def end(self) -> None:
+        """Ask once more whether it is ours still: raises `LeaseLostError` when it is not."""
+        with self._doubted():
+            self.renew()
+
+    def hold_on(self, seconds: float) -> None:
+        """As `hold`, between two measurements: a device that cannot be asked leaves a `doubt`, and no more."""
+        with self._doubted():
+            self.hold(seconds)
+
+    @contextmanager
+    def _doubted(self) -> Iterator[None]:
+        try:
+            yield
+        except LeaseLostError:
+            raise
+        except TargetError as error:
+            self.doubt = f"whether the device was still ours could not be asked: {error}"
+
     def take(self, what: str, wait_s: float, waiting: Waiting | None) -> None:
         """Take the device, as soon as nobody has it."""
         begun = time.monotonic()
-        owner = json.dumps({"who": whoami(), "pid": os.getpid(), "what": redacted(what)})
+        owner = json.dumps({"who": whoami(), "pid": os.getpid(), "what": redacted(what), **_ourselves()})
+        dead = 0
         while True:
-            done = self._run(TAKE_SCRIPT, LASTS_S, owner)
+            done = self._run(TAKE_SCRIPT, LASTS_S, owner, dead=dead)
             if done.status == 0:
                 self._due_s = time.monotonic() + RENEWED_EVERY_S
                 return
             if done.status != TAKEN:
                 raise self._fault(done)
             holder, waited_s = read_holder(done.stdout), time.monotonic() - begun
+            if holder.has_ended and holder.number > dead:
+                dead = holder.number
+                continue
             if waited_s >= wait_s:
                 raise DeviceBusyError(self._target.address, str(holder), holder.left_s, wait_s)
             if waiting is not None:
@@ -212,8 +256,8 @@ class Lease:
         if done.status != 0:
             raise self._fault(done)
 
-    def _run(self, script: str, seconds: float, stdin: str = "") -> Completed:
-        words = [str(self._target.home / "lease"), self._token, str(round(seconds))]
+    def _run(self, script: str, seconds: float, stdin: str = "", *, dead: int = 0) -> Completed:
+        words = [str(self._target.home / "lease"), self._token, str(round(seconds)), str(dead)]
         return self._target.run(["sh", "-c", script, "sh", *words], timeout_s=QUICK_LIMIT_S, stdin=stdin)
 
     def _fault(self, done: Completed) -> TargetError:
@@ -227,7 +271,7 @@ class Lease:
 def read_holder(printed: str) -> Holder:
     """The holder out of what the device said; it comes from outside, so anything may be missing."""
     times, _, text = printed.partition("\n")
-    held, left = (float_or_none(word) or 0.0 for word in (*times.split(), "", "")[:2])
+    held, left, number = (float_or_none(word) or 0.0 for word in (*times.split(), "", "", "")[:3])
     try:
         owner = parse_json(text, name="the lease")
     except InvalidFileError:
@@ -240,7 +284,29 @@ def read_holder(printed: str) -> Holder:
         what=str(said.get("what", "something"))[:FIELD_SIGNS],
         held_s=min(max(0.0, held), LONGEST_S),
         left_s=min(max(0.0, left), LONGEST_S),
+        number=int(min(max(0.0, number), MOST_LEASES)),
+        process=_process_here(said),
     )
+
+
+def _ourselves() -> dict[str, object]:
+    """What tells our process from any other of this machine; nothing where there is no /proc."""
+    try:
+        ours = Process.of(os.getpid())
+        namespace = str(NAMESPACE.readlink())
+    except OSError:
+        return {}
+    return {"boot": ours.boot, "started": ours.started, "namespace": namespace} if ours else {}
+
+
+def _process_here(said: Mapping[str, object]) -> Process | None:
+    """The process of an owner's words, where it is, or was, one of ours to ask for."""
+    ours, pid, started = _ourselves(), said.get("pid"), said.get("started")
+    if not ours or (said.get("boot"), said.get("namespace")) != (ours["boot"], ours["namespace"]):
+        return None
+    if not isinstance(pid, int) or not isinstance(started, int) or not 0 < pid <= MOST_PROCESSES:
+        return None
+    return Process(pid=pid, started=started, boot=str(ours["boot"]))
 
 
 def whoami() -> str:

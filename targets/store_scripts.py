@@ -8,6 +8,7 @@ A set of files is the folder `<kind>/<digest>`, and what was planned for it `sum
 finds the files it has in common with this one: they are linked, not sent.
 """
 
+from targets.own_folder import OWN_FOLDER
 from targets.space import FREE_SPACE_SCRIPT
 
 WHOLE, NOT_THERE = 0, 2
@@ -84,7 +85,8 @@ sweep() {
 CHECK_SCRIPT = f"""
 home=$1 kind=$2 digest=$3 plan=$(cat)
 final=$home/$kind/$digest
-{COMMON}{OWNERS}
+{COMMON}{OWNERS}{OWN_FOLDER}
+own_folder "$home"
 if whole "$final" "$plan"; then
     touch "$final"
     sweep

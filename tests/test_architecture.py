@@ -36,6 +36,8 @@ LAYERS = (
         "toolchain.cores",
         "toolchain.plain",
         "toolchain.untrusted",
+        "toolchain.plausible",
+        "toolchain.set_aside",
     ),
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),

@@ -1,14 +1,15 @@
 """Calibration: what is kept, what goes on after Ctrl-C, and what is refused. Timings are made up, all else is real."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toolchain import calibration
-from toolchain.calibration import calibrate, profile_for
+from toolchain.calibration import _kept_rows, calibrate, profile_for
 from toolchain.deploy import Deployer
-from toolchain.errors import InputError, InvalidFileError, TargetError
+from toolchain.errors import InputError, TargetError
 from toolchain.hardware.calibrated import as_measured, file_for, load_calibration, prices_for
 from toolchain.hardware.operators import SIZES
 from toolchain.hardware.pricing import Kernels, Roofline, Table, predict
@@ -151,10 +152,44 @@ def test_prices_of_other_terms_are_refused_and_calibrating_again_replaces_them(t
     assert prices_for(HOST, runtime="executorch", precision="int8").source == "calibrated on local"
 
 
-def test_a_damaged_calibration_is_told_with_its_faults() -> None:
-    file_for("x86-64", "wall").write_text('{"profile": "x86-64"}', encoding="utf-8")
-    with pytest.raises(InvalidFileError, match="tables: Field required"):
-        load_calibration("x86-64")
+def test_a_damaged_calibration_is_set_aside_and_predictions_are_by_facts(caplog: pytest.LogCaptureFixture) -> None:
+    file = file_for("x86-64", "wall")
+    file.write_text('{"profile": "x86-64"}', encoding="utf-8")
+    assert isinstance(prices_for(HOST, runtime="executorch", precision="int8"), Roofline)
+    assert "target: Field required" in caplog.text
+    assert f"moved to {file}.set-aside, and nothing of it is used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("base_ms", 1e300, "prices beyond 1e+12, which nothing costs"),
+        ("parallel_share", 7.0, "threads share 7 of an inference"),
+        ("spread", None, "table.spread"),
+    ],
+)
+def test_a_table_that_no_fit_gives_is_set_aside_alone(
+    timed: Timed, name: str, value: float | None, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    calibrate("local:", runtimes=("executorch", "litert"))
+    file = file_for("x86-64", "wall")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["tables"][0]["table"][name] = value
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert isinstance(prices_for(HOST, runtime="executorch", precision="int8"), Roofline)
+    assert why in caplog.text
+    litert = prices_for(HOST, runtime="litert", precision="int8", version="1.5.1")
+    assert litert.source == "calibrated on local"
+
+
+def test_a_kept_result_that_cannot_be_is_measured_again(tmp_path: Path) -> None:
+    file = tmp_path / "row.json"
+    row = {"length": 8, "latency_ms": 1.5, "peak_bytes": 1 << 20, "file_bytes": 10, "runtime_version": "1"}
+    file.write_text(json.dumps([row]))
+    assert _kept_rows(file) == [row]
+    for text in (json.dumps([{**row, "latency_ms": 5e-324}]), json.dumps([{}]), "[", "{}"):
+        file.write_text(text)
+        assert _kept_rows(file) is None
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,53 @@ def test_an_entry_has_what_a_list_shows_and_the_whole_document_comes_back() -> N
     assert made.created.endswith("+00:00")
 
 
+def test_a_history_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEWRIGHT_HISTORY", raising=False)
+    monkeypatch.setenv("EDGEWRIGHT_DATA_DIR", str(tmp_path))
+    with History() as history:
+        history.add("build", BUILD)
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("history.sqlite*")} == {0o600}
+    (tmp_path / "history.sqlite").chmod(0o644)  # as it was made by an earlier version
+    with History():
+        assert (tmp_path / "history.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_history_that_a_user_shares_keeps_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEWRIGHT_HISTORY", str(tmp_path / "team.sqlite"))
+    with History():
+        pass
+    (tmp_path / "team.sqlite").chmod(0o664)
+    with History():
+        assert (tmp_path / "team.sqlite").stat().st_mode & 0o777 == 0o664
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("p50_ms", 5e-324), ("p50_ms", 1e300), ("score", "high"), ("peak_rss_bytes", -7)]
+)
+def test_an_entry_with_a_figure_that_cannot_be_is_listed_without_it_and_told(
+    column: str, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    with History() as history:
+        history.add("bench", bench())
+        sound = history.add("bench", bench())
+        with history._engine.begin() as connection:
+            connection.execute(sql.text(f"UPDATE entries SET {column} = :value WHERE id = 1"), {"value": value})
+        newest, damaged = history.find()
+        assert newest == sound
+        assert getattr(damaged, column) is None
+        assert f"entry 1 of the history has a {column} that cannot be" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", "[" * 100_000, '{"latency_ms": NaN}'])
+def test_a_document_that_was_damaged_is_the_users_to_know(content: str) -> None:
+    with History() as history:
+        made = history.add("bench", bench())
+        with history._engine.begin() as connection:
+            connection.execute(sql.text("UPDATE documents SET content = :content"), {"content": content})
+        with pytest.raises(InputError, match=f"entry {made.id} of the history"):
+            history.document(made.id)
+
+
 def test_a_build_is_listed_by_its_best_artifact() -> None:
     with History() as history:
         made = history.add("build", BUILD)

@@ -144,14 +144,26 @@ def _benched(contest: _Contest, target: Target, address: str, told: Progress, ho
                 "(another runtime version or an emulated core with other kernels are the usual causes)"
             )
     (measurement, parity), *twin = found
+    if lease.doubt:
+        measurement = measurement.with_fault(lease.doubt)
     return BenchResult(
         bundle=opened,
         measurement=measurement,
         parity=parity,
         verdict=_verdict(opened, artifact, measurement),
         int8=int8_measured(opened.manifest, artifact, measurement, twin[0][0]) if twin else None,
-        predicted=expected(opened, artifact, measurement, address),
+        predicted=_expected(opened, artifact, measurement, address),
     )
+
+
+def _expected(
+    bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str
+) -> Mapping[str, Any] | None:
+    """What was predicted; whatever hinders that, the measurement is there, and is not lost to it."""
+    try:
+        return expected(bundle, artifact, measurement, address)
+    except Exception as error:  # a damaged file of prices, a structure of another version, …
+        return {"unknown": str(error)}
 
 
 def _float_of(bundle: Bundle, artifact: ArtifactFacts) -> str:
@@ -185,7 +197,7 @@ def _measured(
 
     def note(done: int, total: int) -> None:
         told.update(done, total)
-        lease.hold(process_limit_s)
+        lease.hold_on(process_limit_s)
 
     with told.stage("push"):
         places = [deploy_from(contest.bundle, contest.artifact, target, file=file) for file in contest.files]

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
 from targets import open_target
 from targets.base import Target
 from targets.facts import read_facts
@@ -39,6 +41,7 @@ from toolchain.measure.stability import throttling
 from toolchain.measure.wheels import installed_version
 from toolchain.once import written_whole
 from toolchain.places import cache_dir
+from toolchain.plausible import Count, Length, Peak, SomeMilliseconds
 from toolchain.profiles import Clock, load_profile
 from toolchain.progress import Progress, Silent
 from toolchain.timed_models import PROBES, Probe
@@ -174,12 +177,34 @@ def _measured(
     for place, turn in enumerate(every):
         told.update(place, len(every), f"{turn.probe.name}, {turn.runtime} {turn.precision}")
         file = kept / f"{turn.name}.json"
-        if not file.is_file():
-            document = json.dumps(_timed(machine, turn))
+        if (rows := _kept_rows(file)) is None:
+            rows = _timed(machine, turn)
             with written_whole(file) as unfinished:
-                unfinished.write_text(document, encoding="utf-8")
-        found[turn] = json.loads(file.read_text(encoding="utf-8"))
+                unfinished.write_text(json.dumps(rows), encoding="utf-8")
+        found[turn] = rows
     return found
+
+
+class _Row(BaseModel):
+    """What was seen of one probe at one length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    length: Length
+    latency_ms: SomeMilliseconds
+    peak_bytes: Peak
+    file_bytes: Count
+    runtime_version: str
+
+
+def _kept_rows(file: Path) -> list[dict[str, Any]] | None:
+    """What was measured before; None where it was not, or cannot have been, and is to be measured again."""
+    if not file.is_file():
+        return None
+    try:
+        return [row.model_dump() for row in TypeAdapter(list[_Row]).validate_json(file.read_bytes())]
+    except ValidationError:
+        return None
 
 
 def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:

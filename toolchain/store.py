@@ -9,11 +9,12 @@ PostgreSQL. What two entries have to say of each other is `report.compare`'s con
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,8 +28,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 from toolchain.errors import InputError, InvalidFileError
 from toolchain.extras import need
 from toolchain.places import data_dir
+from toolchain.plausible import LONGEST_MS, MOST_BYTES, SHORTEST_MS
 from toolchain.redacted import redacted
 from toolchain.untrusted import parse_json
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
@@ -37,6 +41,12 @@ UPGRADE_LOCK = 0x65646765  # a number that only those who upgrade a history take
 GIT_LIMIT_S = 5.0
 COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")  # GitHub's and GitLab's, where there may be no .git
 NEWEST = "1"  # revision of `migrations`
+RANGES = {  # of what a device said, or whoever wrote into a shared database
+    "p50_ms": (SHORTEST_MS, LONGEST_MS),  # or 0, as everywhere
+    "peak_rss_bytes": (0, MOST_BYTES),
+    "artifact_bytes": (0, MOST_BYTES),
+    "score": (-1e6, 1e6),
+}
 COLUMNS = (
     "created", "kind", "name", "profile", "target", "runtime", "clock", "sha256", "commit", "p50_ms", "peak_rss_bytes",
     "artifact_bytes", "score", "stable",
@@ -141,7 +151,8 @@ class History:
             column = _entries.c[name]
             query = query.where(column.startswith(value, autoescape=True) if name == "commit" else column == value)
         with _told(self.url), self._engine.connect() as connection:
-            return [Entry(**row) for row in connection.execute(query.limit(limit)).mappings()]
+            rows = [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
+        return [_entry(row) for row in rows]
 
     def document(self, number: int) -> dict[str, Any]:
         """An entry's whole document. Raises `InputError` for a number that no entry has."""
@@ -154,6 +165,16 @@ class History:
         if not isinstance(found, dict):
             raise InvalidFileError(f"entry {number} of the history", [("the whole document", "is no JSON object")])
         return found
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    """A row as an entry; of a figure that cannot be is said that it is not known, once, and its document is left."""
+    for name, (least, most) in RANGES.items():
+        value = row[name]
+        if value and not (isinstance(value, int | float) and least <= value <= most):
+            log.warning("warning: entry %s of the history has a %s that cannot be; it is left out", row["id"], name)
+            row[name] = None
+    return Entry(**row)
 
 
 def default_url() -> str:
@@ -232,8 +253,8 @@ def _many_writers(connection: Any, _record: Any) -> None:
 
 
 def _bring_up(engine: sql.Engine, url: sql.URL) -> None:
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        _to_its_owner(Path(str(url.database)))
     with engine.connect() as connection:
         found = _revision(connection)
     if found == NEWEST:
@@ -245,6 +266,21 @@ def _bring_up(engine: sql.Engine, url: sql.URL) -> None:
         )
     with _alone(url):
         _upgrade(engine)
+
+
+def _to_its_owner(file: Path) -> None:
+    """Make the file one that nobody else reads, where it is new, or ours alone: not one that a user named.
+
+    What SQLite puts beside it has the same mode.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        return
+    if not os.environ.get("EDGEWRIGHT_HISTORY") and file == data_dir() / "history.sqlite":
+        for each in (file, *file.parent.glob(f"{file.name}-*")):
+            with suppress(OSError):  # it may be another user's, who lets us write
+                each.chmod(0o600)
 
 
 def _revision(connection: sql.Connection) -> str | None:

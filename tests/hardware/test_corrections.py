@@ -1,10 +1,12 @@
 """Corrections: what `bench` measured moves the next prediction of the same prices, and of no others."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from toolchain.errors import InvalidFileError
 from toolchain.hardware.calibrated import FACTS, prices_for
 from toolchain.hardware.corrections import KEPT, MOST, Correction, Seen, correction_for, learn
 from toolchain.hardware.pricing import Corrected, Roofline
@@ -73,6 +75,12 @@ def test_a_correction_is_bounded_and_only_so_many_are_kept() -> None:
     assert math.isfinite(far.factor)
 
 
+@pytest.mark.parametrize("ms", [5e-324, 0.0, -1.0, 1e300, float("nan"), float("inf")])
+def test_what_no_device_can_have_taken_is_never_learned(ms: float) -> None:
+    with pytest.raises(ValidationError):
+        seen(ms)
+
+
 def test_the_next_prediction_uses_it_and_can_be_asked_without() -> None:
     profile = load_profile(BOARD)
     learn(BOARD, "wall", seen(14.4))
@@ -84,7 +92,55 @@ def test_the_next_prediction_uses_it_and_can_be_asked_without() -> None:
     assert isinstance(prices_for(profile, runtime="executorch", precision="float"), Roofline)
 
 
-def test_a_damaged_file_is_told_with_its_faults() -> None:
-    (data_dir("corrections") / f"{BOARD}.json").write_text('{"seen": [{}]}', encoding="utf-8")
-    with pytest.raises(InvalidFileError, match=r"seen\[0\]\.runtime|seen.*runtime"):
-        found()
+def edited(place: int, **changes: object) -> Path:
+    """The file, one of whose entries was changed from outside."""
+    file = data_dir("corrections") / f"{BOARD}.json"
+    document = json.loads(file.read_text())
+    document["seen"][place].update(changes)
+    file.write_text(json.dumps(document))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"measured_ms": 5e-324}, "seen[1].measured_ms"),
+        ({"measured_ms": 1e300}, "seen[1].measured_ms"),
+        ({"predicted_ms": 0}, "seen[1].predicted_ms"),
+        ({"threads": -1}, "seen[1].threads"),
+        ({"length": "long"}, "seen[1].length"),
+        ({"more": 1}, "seen[1].more"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_set_aside_and_the_others_count(
+    changes: dict[str, object], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        learn(BOARD, "wall", seen(14.4, sha256=str(number)))
+    file = edited(1, **changes)
+    damaged = file.read_bytes()
+    kept = found()
+    assert kept is not None
+    assert (kept.measurements, kept.factor) == (2, pytest.approx(1.44 ** (2 / 3)))
+    assert why in caplog.text
+    assert f"moved to {file}.set-aside, and its other 2 entries are kept" in caplog.text
+    assert Path(f"{file}.set-aside").read_bytes() == damaged
+    caplog.clear()
+    assert found() == kept
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"seen": {}}', '{"seen": [], "schema_version": 9}', "[" * 10_000, "\xff"]
+)
+def test_a_file_that_is_no_corrections_is_set_aside_and_learning_goes_on(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = data_dir("corrections") / f"{BOARD}.json"
+    for place in (f"{file}.set-aside", f"{file}.set-aside-2"):
+        file.write_text(text, encoding="latin-1")
+        assert found() is None
+        assert f"moved to {place}, and nothing of it is used" in caplog.text
+        assert Path(place).is_file()
+    learn(BOARD, "wall", seen(14.4))
+    assert found() is not None

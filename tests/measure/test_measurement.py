@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.measure.examples import SHA256, completed, result_document
+from tests.measure.examples import SHA256, asked, completed, result_document
 from toolchain.measure.measurement import Measurement, apart_from_others
 from toolchain.measure.results import parse_result
 from toolchain.measure.stability import throttling
@@ -11,9 +11,7 @@ from toolchain.measure.stability import throttling
 
 def measurement(*latencies: list[float], inputs: int = 2, before: Any = None, after: Any = None) -> Measurement:
     documents = [result_document(latency_ms=latency, load_ms=1.0 + place) for place, latency in enumerate(latencies)]
-    runs = [
-        parse_result(completed(item), sha256=SHA256, inputs=2, sampled=bool(item["latency_ms"])) for item in documents
-    ]
+    runs = [parse_result(completed(item), asked(sampled=bool(item["latency_ms"]))) for item in documents]
     return Measurement(
         artifact="model.pte",
         artifact_bytes=1000,

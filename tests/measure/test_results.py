@@ -4,14 +4,14 @@ from typing import Any
 import pytest
 
 from targets.base import Completed
-from tests.measure.examples import SHA256, completed, result_document
+from tests.measure.examples import asked, completed, result_document
 from toolchain.errors import RunnerError, TransferError
 from toolchain.measure import results
 from toolchain.measure.results import RunnerResult, parse_bandwidth, parse_result
 
 
 def parse(ended: Completed, *, inputs: int = 2, sampled: bool = True) -> RunnerResult:
-    return parse_result(ended, sha256=SHA256, inputs=inputs, sampled=sampled)
+    return parse_result(ended, asked(inputs=inputs, sampled=sampled))
 
 
 def test_a_whole_result_is_read() -> None:
@@ -71,11 +71,57 @@ def test_how_fast_memory_is_copied_is_read_or_refused() -> None:
         ({"outputs": [[1.0]]}, "1 outputs for 2 inputs"),
         ({"outputs": [[1.0], []]}, "an output is empty"),
         ({"latency_ms": []}, "0 latency samples"),
+        ({"runtime": "litert"}, "it is of litert, and executorch was asked for"),
+        ({"threads": 4}, "it is of 4 threads, and 1 were asked for"),
     ],
 )
 def test_a_result_of_another_job_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(RunnerError, match=said):
         parse(completed(result_document(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"latency_ms": [5e-324, 1.0, 1.0, 1.0]}, "latency_ms.0: .*ms is no time that a device can measure"),
+        ({"latency_ms": [1.0, 1e-9]}, "latency_ms.1: .*1e-09 ms is no time"),
+        ({"latency_ms": [1.0, 1e300]}, "1e\\+300 ms is no time"),
+        ({"load_ms": 1e9}, "load_ms: .*no time"),
+        ({"first_inference_ms": 3e-310}, "first_inference_ms: .*no time"),
+        ({"peak_rss_bytes": 12}, "peak_rss_bytes: .*no process has 12 bytes"),
+        ({"peak_rss_bytes": 1 << 62}, "no process has 4.61e\\+18 bytes"),
+        ({"threads": 0}, "threads"),
+        ({"sampling": {"seconds": 1e12, "own_cpu_s": 1.0}}, "sampling.seconds"),
+        ({"operators": [{"name": "x", "delegated": False, "calls": 1 << 60, "ms": 1.0}]}, "operators.0.calls"),
+        (
+            {"memory": [{"phase": "start", "rss_bytes": 1 << 60, "anonymous_bytes": 1, "file_bytes": 1}]},
+            "memory.0.rss_bytes",
+        ),
+    ],
+)
+def test_what_no_device_can_have_measured_is_refused_with_its_place(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunnerError, match=said) as caught:
+        parse(completed(result_document(**changes)))
+    assert caught.value.exit_code == 3
+
+
+def test_a_clock_too_coarse_for_an_inference_says_0_and_is_believed() -> None:
+    assert parse(completed(result_document(latency_ms=[0.0, 1.0]))).latency_ms == (0.0, 1.0)
+
+
+def test_a_broken_sensor_is_one_that_tells_nothing_and_hinders_no_measurement() -> None:
+    states = [
+        {"s": 0.0, "clock_khz": 1e12, "temperature_mc": -273_150.0},
+        {"s": 0.5, "clock_khz": 1_500_000.0, "temperature_mc": 45_000.0},
+        {"s": 0.7, "clock_khz": 0.0, "temperature_mc": 2.0**31 - 1},
+    ]
+    energy = [{"source": "in", "joules": -4.0}, {"source": "core", "joules": 2.5}, {"source": "odd", "joules": 1e30}]
+    told = {"seconds": 1.0, "own_cpu_s": 1.0, "states": states, "energy": energy}
+    sampling = parse(completed(result_document(sampling=told))).sampling
+    assert sampling is not None
+    assert [each.clock_khz for each in sampling.states] == [None, 1_500_000.0, None]
+    assert [each.temperature_mc for each in sampling.states] == [None, 45_000.0, None]
+    assert [(each.source, each.joules) for each in sampling.energy] == [("core", 2.5)]
 
 
 def test_a_result_of_absurd_size_is_refused_without_reading_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +144,7 @@ BOARD = {"ram_bytes": 478_000_000, "ram_available_bytes": 430_000_000, "memory_l
 )
 def test_what_a_killed_runner_held_is_told_with_what_there_was(machine: dict[str, Any], said: str) -> None:
     with pytest.raises(RunnerError) as caught:
-        parse_result(completed("", status=137, stderr=HELD), sha256=SHA256, inputs=2, sampled=True, machine=machine)
+        parse_result(completed("", status=137, stderr=HELD), asked(), machine)
     assert said in str(caught.value)
 
 
@@ -112,7 +158,7 @@ def test_an_instruction_that_the_core_does_not_know_is_named_with_the_core() -> 
     crashed = completed("", status=132, stderr="edgewright-illegal 0x4e829420\n")
     machine = {"cpu_model": "Cortex-A72", "cpu_features": ["fp", "asimd"]}
     with pytest.raises(RunnerError, match=r"int8 dot product \(asimddp\), which Cortex-A72 does not have"):
-        parse_result(crashed, sha256=SHA256, inputs=2, sampled=True, machine=machine)
+        parse_result(crashed, asked(), machine)
 
 
 @pytest.mark.parametrize("status", [-9, 137])

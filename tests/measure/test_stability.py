@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.measure.examples import SHA256, completed, result_document
+from tests.measure.examples import asked, completed, result_document
 from toolchain.measure.results import RunnerResult, parse_result
 from toolchain.measure.settle import is_at_rest
 from toolchain.measure.stability import busiest, judged, throttling
@@ -12,7 +12,7 @@ def run(scale: float = 1.0, **sampling: Any) -> RunnerResult:
     """A process of twenty samples; `sampling` says what the machine was doing meanwhile."""
     told = {"seconds": 2.0, "own_cpu_s": 2.0, "all_cpu_s": 2.02, "steal_s": 0.0, **sampling}
     document = result_document(latency_ms=[scale, 5 * scale] * 10, sampling=told)
-    return parse_result(completed(document), sha256=SHA256, inputs=2, sampled=True)
+    return parse_result(completed(document), asked())
 
 
 def said(*runs: RunnerResult, before: Any = None, after: Any = None, by_instructions: bool = False) -> tuple[bool, str]:
@@ -69,7 +69,7 @@ def test_a_quota_that_came_meanwhile_counts_from_its_start() -> None:
 def test_more_threads_than_a_quota_feeds_are_remarked() -> None:
     sampling = {"seconds": 2.0, "own_cpu_s": 2.0, "all_cpu_s": 2.02, "steal_s": 0.0}
     document = result_document(threads=4, latency_ms=[1.0, 5.0] * 10, sampling=sampling)
-    four = parse_result(completed(document), sha256=SHA256, inputs=2, sampled=True)
+    four = parse_result(completed(document), asked(threads=4))
     assert said(four, after={"cpu_quota_cores": 1.5}) == (True, "its 4 threads had a quota of 1.5 cores to share")
     assert said(four, after={"cpu_quota_cores": 4.0}) == (True, "")
     assert said(run(), after={"cpu_quota_cores": 0.5}) == (True, "")
@@ -125,3 +125,44 @@ def test_a_phone_that_is_throttled_for_its_heat_gives_no_stable_measurement() ->
     assert throttling(cool, cool) == []
     assert throttling(cool, warm) == ["the device was throttled for its heat: moderate (VIRTUAL-SKIN)"]
     assert throttling(warm, cool) == ["the device was throttled for its heat: moderate (VIRTUAL-SKIN)"]
+
+
+def of_latencies(*latencies: list[float], inputs: int = 2, **changes: Any) -> tuple[bool, str]:
+    sampling = {"seconds": 2.0, "own_cpu_s": 2.0, "all_cpu_s": 2.02, "steal_s": 0.0}
+    runs = [parse_result(completed(result_document(latency_ms=each, sampling=sampling)), asked()) for each in latencies]
+    found = judged(runs, inputs=inputs, before={}, after={}, **changes)
+    return found.stable, "; ".join(found.reasons)
+
+
+def alternating(share: float, *, base: float = 1.0, count: int = 20) -> list[float]:
+    """Samples that lie by a share above and below."""
+    return [base * (1 + share * (-1) ** place) for place in range(count)]
+
+
+def interleaved(*inputs: list[float]) -> list[float]:
+    return [sample for each in zip(*inputs, strict=True) for sample in each]
+
+
+def test_inputs_of_unlike_lengths_are_no_variation() -> None:
+    assert of_latencies(interleaved([1.0] * 20, [80.0] * 20)) == (True, "")
+
+
+def test_one_input_that_does_not_repeat_does_not_hide_among_those_that_do() -> None:
+    steady = [[1.0 + place] * 20 for place in range(15)]
+    restless = alternating(0.14, base=40.0)
+    found = of_latencies(interleaved(*steady, restless), inputs=16, by_instructions=True)
+    assert found == (False, "the latency of input 16 of 16 varies by 14.4%, more than 10%")
+    found = of_latencies(interleaved(alternating(0.07), *steady), inputs=16, by_instructions=True)
+    assert found == (True, "the latency of input 1 of 16 varies by 7.2%; up to 10% counts as stable")
+
+
+def test_one_interrupted_sample_of_an_input_does_not_decide() -> None:
+    assert of_latencies(interleaved([1.0] * 9 + [1.5], *[[2.0] * 10] * 7), inputs=8, by_instructions=True)[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.055, 0.076, 0.097, 0.12, 0.4])
+def test_a_stable_measurement_never_says_that_it_varies_by_more_than_it_may(share: float) -> None:
+    stable, reasons = of_latencies(interleaved(alternating(share), alternating(share)), by_instructions=True)
+    assert stable is (share <= 0.1)
+    assert ("more than" in reasons) is not stable
+    assert ("counts as stable" in reasons) is (stable and share > 0.05)

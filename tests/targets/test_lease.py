@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from targets import lease, open_target
 from targets.fake import FakeTarget
 from targets.lease import Holder, leased, read_holder
+from targets.local import LocalTarget
 from tests.targets.servers import Server
-from toolchain.errors import DeviceBusyError, LeaseLostError, TargetError
+from toolchain.errors import DeviceBusyError, LeaseLostError, TargetError, UnreachableError
 
 
 @pytest.fixture
@@ -106,7 +108,8 @@ def test_a_device_held_for_a_while_is_not_touched_in_that_time(tmp_path: Path) -
         assert caught.value.left_s > 25
 
 
-def test_a_killed_holder_keeps_a_device_until_its_lease_ends_and_no_longer(server: Server) -> None:
+def killed_holder(address: str) -> None:
+    """A process that took the device for a while, and was killed."""
     code = (
         "import sys, time\n"
         "from targets import lease, open_target\n"
@@ -116,13 +119,76 @@ def test_a_killed_holder_keeps_a_device_until_its_lease_ends_and_no_longer(serve
         "    time.sleep(60)\n"
     )
     root = Path(__file__).parents[2]
-    with subprocess.Popen([sys.executable, "-c", code, server.address], stdout=subprocess.PIPE, cwd=root) as holder:
+    with subprocess.Popen([sys.executable, "-c", code, address], stdout=subprocess.PIPE, cwd=root) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         time.sleep(1.5)
         holder.kill()
-    assert not is_free(server.address)
+
+
+def test_a_killed_holder_of_this_machine_is_followed_at_once(server: Server) -> None:
+    killed_holder(server.address)
+    with closing(open_target(server.address)) as target, leased(target, "next"):
+        assert [path.name for path in (server.remote_home / ".edgewright" / "lease").iterdir()] == ["2"]
+    assert is_free(server.address)
+
+
+def test_a_killed_holder_of_another_machine_keeps_a_device_until_its_lease_ends_and_no_longer(server: Server) -> None:
+    killed_holder(server.address)
+    (owner,) = (server.remote_home / ".edgewright" / "lease").glob("*/owner")
+    said = json.loads(owner.read_text())
+    for elsewhere in ({"boot": "another"}, {"namespace": "pid:[1]"}, {"pid": "1"}, {"started": None}):
+        owner.write_text(json.dumps({**said, **elsewhere}))
+        assert not is_free(server.address)
     assert eventually(lambda: is_free(server.address)) < 6
+
+
+def test_a_holder_that_lives_keeps_the_device_and_one_whose_number_is_anothers_by_now_does_not(tmp_path: Path) -> None:
+    with ExitStack() as measuring:
+        measuring.enter_context(leased(FakeTarget(tmp_path), "alive"))
+        with pytest.raises(DeviceBusyError), leased(FakeTarget(tmp_path), "other"):
+            pass
+        owner = Path(FakeTarget(tmp_path).home / "lease" / "1" / "owner")
+        said = json.loads(owner.read_text())
+        owner.write_text(json.dumps({**said, "started": said["started"] - 1}))
+        with leased(FakeTarget(tmp_path), "next"):
+            pass
+        with pytest.raises(LeaseLostError):
+            measuring.close()
+
+
+def test_of_two_who_find_the_same_holder_dead_one_has_the_device(tmp_path: Path) -> None:
+    doomed, first, second = (lease.Lease(FakeTarget(tmp_path)) for _ in range(3))
+    doomed.take("doomed", 0, None)
+    assert first._run(lease.TAKE_SCRIPT, 90, "{}", dead=1).status == 0
+    assert second._run(lease.TAKE_SCRIPT, 90, "{}", dead=1).status == lease.TAKEN
+
+
+def test_the_home_of_a_device_is_its_users_alone(server: Server) -> None:
+    home = server.remote_home / ".edgewright"
+    with closing(open_target(server.address)) as target:
+        for _ in range(2):
+            with leased(target, "look"):
+                assert home.stat().st_mode & 0o777 == 0o700
+            home.chmod(0o755)  # as it was made by an earlier version
+
+
+def test_a_home_that_a_user_named_keeps_its_mode(tmp_path: Path) -> None:
+    named = tmp_path / "shared"
+    named.mkdir()
+    named.chmod(0o755)
+    for folder, mode in ((named, 0o755), (tmp_path / "new" / "place", 0o700)):
+        with leased(LocalTarget(folder), "look"):
+            assert folder.stat().st_mode & 0o777 == mode
+
+
+def test_a_device_that_is_lost_at_the_end_leaves_a_doubt_and_no_error(tmp_path: Path) -> None:
+    answers: dict[str, Any] = {}
+    target = FakeTarget(tmp_path, answers=answers)
+    with leased(target, "measure") as held:
+        target._answers["sh"] = UnreachableError("the board is gone")
+        held.hold_on(5)
+        assert held.doubt == "whether the device was still ours could not be asked: the board is gone"
 
 
 @pytest.mark.usefixtures("short")
@@ -190,6 +256,7 @@ def test_whatever_a_device_says_of_a_holder_can_be_told(printed: str) -> None:
         ('-3 -1\n{"who": "anna@lab", "pid": true}', "anna@lab", 0, 0),
         (f"{10**30} {10**30}", "somebody", lease.LONGEST_S, lease.LONGEST_S),
         ("", "somebody", 0, 0),
+        ("1e999 nan 3", "somebody", 0, 0),
     ],
 )
 def test_a_holder_is_read_as_far_as_it_is_told(printed: str, who: str, held_s: float, left_s: float) -> None:

@@ -131,8 +131,11 @@ def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int
 
 
 def _keep(summary: dict[str, Any]) -> None:
-    """In the history, and for the next prediction of this device."""
+    """In the history, and for the next prediction of this device. That it cannot be kept is told, and fails nothing."""
     from toolchain.prediction import learn_from
 
     keep("bench", summary)
-    learn_from(summary)
+    try:
+        learn_from(summary)
+    except Exception as error:  # a finished measurement is not lost to a file of corrections, whatever is wrong with it
+        output.tell(f"warning: the next prediction is not corrected by this bench: {error}")

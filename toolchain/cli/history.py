@@ -16,7 +16,7 @@ import typer
 
 from toolchain.cli import output
 from toolchain.cli.options import AsJson
-from toolchain.errors import InputError, UnknownNameError
+from toolchain.errors import UnknownNameError
 from toolchain.extras import need
 from toolchain.once import written_whole
 from toolchain.plain import spreadsheet_cell
@@ -166,5 +166,5 @@ def keep(kind: Kind, document: Mapping[str, Any]) -> None:
     try:
         with History() as history:
             history.add(kind, document, commit=commit_here())
-    except (InputError, OSError) as error:
+    except Exception as error:  # what was made is there, whatever is wrong with the place it would be kept in
         output.tell(f"warning: this {kind} is not in the history: {error}")

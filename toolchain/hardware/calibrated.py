@@ -7,23 +7,40 @@ Measuring them is `calibration`'s concern.
 
 from __future__ import annotations
 
+import math
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from toolchain.errors import InputError
+from toolchain.errors import InputError, InvalidFileError
 from toolchain.hardware.corrections import correction_for
-from toolchain.hardware.pricing import Corrected, Precision, Prices, Roofline, Table
+from toolchain.hardware.pricing import TERMS, Corrected, Precision, Prices, Roofline, Table
 from toolchain.places import data_dir
+from toolchain.plausible import Count, GigabytesPerSecond
 from toolchain.profiles import Clock, Profile, Sourced
-from toolchain.reading import read_json
+from toolchain.set_aside import read_kept
 from toolchain.untrusted import parse_json
 
 PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
 SCHEMA_VERSION = 3
 FACTS = "facts"
+LARGEST_PRICE = 1e12  # ms or bytes for one of a thing
+
+
+def sound(table: Table) -> Table:
+    """A table that can be reckoned with. Raises `ValueError` for one that no fit gives."""
+    numbers = [table.base_ms, table.spread, table.memory_spread, table.parallel_share, *table.memory]
+    numbers += [rate for rates in table.rates.values() for rate in rates]
+    if not all(math.isfinite(each) and abs(each) <= LARGEST_PRICE for each in numbers):
+        raise ValueError(f"it has prices beyond {LARGEST_PRICE:g}, which nothing costs")
+    if not 0 <= table.parallel_share <= 1:
+        raise ValueError(f"threads share {table.parallel_share:g} of an inference, which is no part of it")
+    for kind, rates in table.rates.items():
+        if len(rates) != len(TERMS[kind]) or kind not in table.seen:
+            raise ValueError(f"{kind} has {len(rates)} prices of {len(TERMS[kind])}, or no sizes that were measured")
+    return table
 
 
 class RuntimeTable(BaseModel):
@@ -34,8 +51,8 @@ class RuntimeTable(BaseModel):
     runtime: str
     runtime_version: str
     precision: Precision
-    samples: int
-    table: Table
+    samples: Count
+    table: Annotated[Table, AfterValidator(sound)]
 
 
 class Calibration(BaseModel):
@@ -49,7 +66,7 @@ class Calibration(BaseModel):
     clock: Clock
     created: str
     machine: dict[str, Any]
-    copy_bandwidth_gb_s: Annotated[float, Field(gt=0)] | None = None
+    copy_bandwidth_gb_s: GigabytesPerSecond | None = None
     tables: tuple[RuntimeTable, ...]
 
     def table(self, runtime: str, precision: Precision) -> RuntimeTable | None:
@@ -76,8 +93,8 @@ def file_for(profile: str, clock: Clock) -> Path:
 def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
     """What was measured for a profile, if anything.
 
-    Raises `InvalidFileError` for a damaged file, `InputError` for one whose prices another version of this program
-    made, which count other things.
+    A damaged file is set aside, and so are single tables, with a warning. Raises `InputError` for one whose prices
+    another version of this program made, which count other things.
     """
     file = file_for(profile, clock)
     if not file.is_file():
@@ -88,11 +105,14 @@ def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
             f"{profile} was calibrated by another version of Edgewright, whose prices were of other terms; renew it by "
             f"`edgewright calibrate --profile {profile}` with the same --target, or delete {file}"
         )
-    return read_json(Calibration, document, name=str(file), whole="the file")
+    return read_kept(file, Calibration, entries="tables", entry=RuntimeTable)
 
 
 def _version_of(document: bytes, name: str) -> int | None:
-    found = parse_json(document, name=name)
+    try:
+        found = parse_json(document, name=name)
+    except InvalidFileError:  # which is for who reads all of it to tell
+        return None
     version = found.get("schema_version") if isinstance(found, dict) else None
     return version if isinstance(version, int) else None
 

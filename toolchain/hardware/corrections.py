@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from toolchain.once import written_whole
 from toolchain.places import data_dir
-from toolchain.reading import read_json
+from toolchain.plausible import Length, SomeMilliseconds, Threads
+from toolchain.set_aside import read_kept
 
 MOST = 2.0  # a correction is by no more than this factor; beyond it something else is wrong than the prices
 KEPT = 32  # measurements, the newest
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(max_length=200)]
 
 
 class Seen(BaseModel):
@@ -30,15 +31,15 @@ class Seen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    runtime: str
-    runtime_version: str
-    basis: str
-    sha256: str
-    length: int
-    threads: int
-    predicted_ms: Positive
-    measured_ms: Positive
-    created: str = ""
+    runtime: Name
+    runtime_version: Name
+    basis: Name
+    sha256: Name
+    length: Length
+    threads: Threads
+    predicted_ms: SomeMilliseconds
+    measured_ms: SomeMilliseconds
+    created: Name = ""
 
     @property
     def what(self) -> tuple[object, ...]:
@@ -75,7 +76,7 @@ def correction_for(profile: str, clock: str, *, runtime: str, version: str, basi
     """The correction of such prices, None where nothing was measured.
 
     It is the median of what was measured over what was predicted, drawn towards 1 as if one more measurement had
-    agreed with the prediction. Raises `InvalidFileError` for a damaged file.
+    agreed with the prediction.
     """
     ratios = [
         math.log(each.measured_ms / each.predicted_ms)
@@ -94,6 +95,5 @@ def _file(profile: str, clock: str) -> Path:
 
 
 def _load(file: Path) -> tuple[Seen, ...]:
-    if not file.is_file():
-        return ()
-    return read_json(_Kept, file.read_bytes(), name=str(file), whole="the file").seen
+    found = read_kept(file, _Kept, entries="seen", entry=Seen)
+    return found.seen if found else ()

@@ -8,10 +8,10 @@ How a measurement is taken is `protocol`'s concern, whether it can be trusted `s
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 from toolchain.measure.results import OperatorTime, RunnerResult
 from toolchain.measure.stability import Stability, judged
@@ -164,6 +164,11 @@ class Measurement:
     def stable(self) -> bool:
         """Whether the samples can be trusted to repeat."""
         return self.stability.stable
+
+    def with_fault(self, fault: str) -> Self:
+        """The same with one reason more, of what failed once the samples were taken."""
+        faults = [*self.machine_after.get("faults", ()), fault]
+        return replace(self, machine_after={**self.machine_after, "faults": faults})
 
     def document(self) -> dict[str, Any]:
         """What `bench --json` says of it; parity, budget and the bundle's name are added by who knows them."""

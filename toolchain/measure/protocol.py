@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from targets.base import Target
 from toolchain.errors import InputError, TargetError
 from toolchain.measure.measurement import Measurement, apart
-from toolchain.measure.results import RunnerResult, parse_bandwidth, parse_result
+from toolchain.measure.results import Asked, RunnerResult, parse_bandwidth, parse_result
 from toolchain.measure.runtimes import DeviceRuntime
 from toolchain.measure.settle import settled
 from toolchain.measure.stability import busiest
@@ -191,7 +191,8 @@ def measure_in_turn(
         raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
     before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
-    turns = [_Turns(target, each, runtime, calls, protocol, before) for each, runtime in contenders]
+    turns = [_Turns(target, each, runtime, calls, protocol, options.threads, before) for each, runtime in contenders]
+    faults: list[str] = []
     with ExitStack() as jobs:
         for place, each in enumerate(turns):
             asked = options if place == 0 else replace(options, etdump=None)
@@ -206,9 +207,14 @@ def measure_in_turn(
                     done = sum(len(one.results) for one in turns)
                     note(done, max(done, protocol.restarts * len(turns)))
         if options.etdump is not None:
-            target.get(turns[0].job.with_name(ETDUMP), options.etdump)
-    after = dict(read(target))
-    after["busiest"] = busiest(before, after)
+            with noted(faults, "the ETDump was not brought here"):
+                target.get(turns[0].job.with_name(ETDUMP), options.etdump)
+    after: dict[str, Any] = {}
+    with noted(faults, "how the machine was afterwards could not be read"):
+        after.update(read(target))
+        after["busiest"] = busiest(before, after)
+    if faults:
+        after["faults"] = faults
     for machine in (before, after):
         machine.pop("processes", None)
     return tuple(
@@ -236,6 +242,15 @@ def measure_in_turn(
     )
 
 
+@contextmanager
+def noted(faults: list[str], what: str) -> Iterator[None]:
+    """Note a fault of what is not worth losing a finished measurement for; it is one of its reasons then."""
+    try:
+        yield
+    except Exception as error:  # whatever it is: the samples are there
+        faults.append(f"{what}: {error}")
+
+
 class _Turns:
     """The processes of one contender, one after another as it is its turn."""
 
@@ -246,6 +261,7 @@ class _Turns:
         runtime: RemoteRuntime,
         calls: Inputs,
         protocol: Protocol,
+        threads: int,
         machine: Mapping[str, Any],
     ) -> None:
         self.artifact, self.runtime = artifact, runtime
@@ -254,6 +270,7 @@ class _Turns:
         self.cold: RunnerResult | None = None
         self.took_s = 0.0
         self._target, self._calls, self._protocol, self._machine = target, calls, protocol, machine
+        self._threads = threads
 
     @property
     def is_enough(self) -> bool:
@@ -279,6 +296,7 @@ class _Turns:
             job,
             self.artifact,
             self.runtime,
+            threads=self._threads,
             inputs=len(self._calls),
             limit_s=self._protocol.limit_s(self._target.emulated),
             sampled=sampled,
@@ -300,7 +318,17 @@ def infer(
     protocol, calls = Protocol.outputs_only(), together(inputs, batch)
     limit_s = protocol.limit_s(target.emulated)
     with job_on(target, artifact, calls, protocol, RunOptions(batch=batch)) as job:
-        found = _run(target, job, artifact, runtime, inputs=len(calls), limit_s=limit_s, sampled=False, machine={})
+        found = _run(
+            target,
+            job,
+            artifact,
+            runtime,
+            threads=1,
+            inputs=len(calls),
+            limit_s=limit_s,
+            sampled=False,
+            machine={},
+        )
     return apart(found.outputs, batch, len(inputs))
 
 
@@ -397,13 +425,15 @@ def _run(
     artifact: RemoteArtifact,
     runtime: RemoteRuntime,
     *,
+    threads: int,
     inputs: int,
     limit_s: float,
     sampled: bool,
     machine: Mapping[str, Any],
 ) -> RunnerResult:
+    asked = Asked(runtime=runtime.runtime.name, threads=threads, sha256=artifact.sha256, inputs=inputs, sampled=sampled)
     completed = target.run(runtime.runtime.command(runtime.directory, job), timeout_s=limit_s)
-    return parse_result(completed, sha256=artifact.sha256, inputs=inputs, sampled=sampled, machine=machine)
+    return parse_result(completed, asked, machine)
 
 
 def _read_facts(target: Target) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ Which feature of a core an unknown instruction belongs to is `instructions`' con
 import re
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -15,6 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from targets.base import Completed
 from toolchain.errors import RunnerError, TransferError
 from toolchain.measure.instructions import missing_feature, unknown_instruction
+from toolchain.plausible import (
+    MOST_BYTES,
+    Bytes,
+    ClockDifference,
+    Count,
+    GigabytesPerSecond,
+    Kilohertz,
+    Millidegrees,
+    Milliseconds,
+    Peak,
+    Seconds,
+    Threads,
+    ToldJoules,
+)
 from toolchain.profiles import Runtime
 from toolchain.untrusted import int_or_none, parse_json
 
@@ -27,12 +42,6 @@ PHASES = {
     "first": "once every input had run",
     "steady": "after the last sample",
 }
-
-Milliseconds = Annotated[FiniteFloat, Field(ge=0)]
-Bytes = Annotated[int, Field(ge=-1)]  # -1: the kernel did not say
-Peak = Annotated[int, Field(gt=0)]
-Seconds = Annotated[FiniteFloat, Field(ge=0)]
-
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -52,7 +61,7 @@ class OperatorTime(_Read):
 
     name: Annotated[str, Field(max_length=400)]
     delegated: bool
-    calls: Annotated[int, Field(ge=0)]
+    calls: Count
     ms: Milliseconds
 
 
@@ -60,8 +69,8 @@ class CopyBandwidth(_Read):
     """What the native runner says of memory: 10⁹ bytes copied a second by one core, and how large the block was."""
 
     schema_: Literal[1] = Field(alias="schema")
-    copy_gb_s: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)]
-    block_bytes: Annotated[int, Field(gt=0)]
+    copy_gb_s: Annotated[list[GigabytesPerSecond], Field(min_length=1)]
+    block_bytes: Annotated[int, Field(gt=0, le=MOST_BYTES)]
 
 
 class PhaseMemory(_Read):
@@ -77,12 +86,13 @@ class PhaseMemory(_Read):
 class MachineState(_Kept):
     """The machine at one moment of the sampling, `s` seconds after its start; None is what it does not tell.
 
-    Clock and temperature are the highest of all cores and zones; `throttled` is a Raspberry Pi's word, in hex.
+    Clock and temperature are the highest of all cores and zones; one that cannot be was not told. `throttled` is a
+    Raspberry Pi's word, in hex.
     """
 
     s: Seconds
-    clock_khz: FiniteFloat | None = None
-    temperature_mc: FiniteFloat | None = None
+    clock_khz: Kilohertz = None
+    temperature_mc: Millidegrees = None
     throttled: Annotated[str, Field(max_length=40, pattern="^(0x)?[0-9a-fA-F]{1,16}$")] | None = None
 
 
@@ -102,12 +112,12 @@ class Sampling(_Kept):
 
     seconds: Seconds
     own_cpu_s: Seconds
-    all_cpu_s: FiniteFloat | None = None
-    steal_s: FiniteFloat | None = None
-    preemptions: Annotated[int, Field(ge=0)] = 0
+    all_cpu_s: ClockDifference | None = None
+    steal_s: ClockDifference | None = None
+    preemptions: Count = 0
     suspended_s: Seconds = 0.0
     states: tuple[MachineState, ...] = ()
-    energy: tuple[SourceEnergy, ...] = ()
+    energy: Annotated[tuple[SourceEnergy, ...], ToldJoules] = ()
 
 
 class RunnerResult(_Read):
@@ -121,7 +131,7 @@ class RunnerResult(_Read):
     runtime: Runtime
     runtime_version: Annotated[str, Field(max_length=100)]
     sha256: str
-    threads: int
+    threads: Threads
     load_ms: Milliseconds
     first_inference_ms: Milliseconds
     latency_ms: tuple[Milliseconds, ...]
@@ -158,15 +168,24 @@ class _Failure(_Read):
     error: _Error
 
 
-def parse_result(
-    completed: Completed, *, sha256: str, inputs: int, sampled: bool, machine: Mapping[str, Any] | None = None
-) -> RunnerResult:
-    """The result of a runner that was asked to run so many `inputs` of that artifact; `machine` are facts about it.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a runner was asked to do; a result has to be of just that."""
+
+    runtime: str
+    threads: int
+    sha256: str
+    inputs: int
+    sampled: bool
+
+
+def parse_result(completed: Completed, asked: Asked, machine: Mapping[str, Any] | None = None) -> RunnerResult:
+    """The result of a runner that was asked for it; `machine` are facts about the device.
 
     Raises `TransferError` when the artifact on the device is not the one that was meant, `RunnerError` for all else.
     """
     result = _read(RunnerResult, completed, machine or {})
-    if fault := _disagreement(result, sha256, inputs, sampled):
+    if fault := _disagreement(result, asked):
         raise RunnerError(f"the runner's result does not fit its job: {fault}; push its runtime again")
     return result
 
@@ -303,13 +322,17 @@ def _unreadable(error: ValidationError, completed: Completed) -> str:
     return f"the runner's result cannot be read: {_shown(place)}: {_shown(fault['msg'])}; push its runtime again"
 
 
-def _disagreement(result: RunnerResult, sha256: str, inputs: int, sampled: bool) -> str:
-    if result.sha256 != sha256:
-        return f"it ran {_shown(result.sha256)} instead of {sha256}"
-    if len(result.outputs) != inputs:
-        return f"it has {len(result.outputs)} outputs for {inputs} inputs"
+def _disagreement(result: RunnerResult, asked: Asked) -> str:
+    if result.sha256 != asked.sha256:
+        return f"it ran {_shown(result.sha256)} instead of {asked.sha256}"
+    if result.runtime != asked.runtime:
+        return f"it is of {result.runtime}, and {asked.runtime} was asked for"
+    if result.threads != asked.threads:
+        return f"it is of {result.threads} threads, and {asked.threads} were asked for"
+    if len(result.outputs) != asked.inputs:
+        return f"it has {len(result.outputs)} outputs for {asked.inputs} inputs"
     if not all(result.outputs):
         return "an output is empty"
-    if sampled != bool(result.latency_ms):
+    if asked.sampled != bool(result.latency_ms):
         return f"it has {len(result.latency_ms)} latency samples"
     return ""

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from toolchain.measure.results import MachineState, RunnerResult
-from toolchain.measure.stats import by_input, by_run_and_input, half_width, variation_within
+from toolchain.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
 
 FLAGGED_VARIATION = 0.05
 UNSTABLE_VARIATION = 0.10
@@ -51,17 +51,18 @@ def judged(
     """Apply the thresholds; what others do to a machine whose clock counts instructions does not count."""
     faults: list[str] = []
     notes: list[str] = []
-    variation, freedom = variation_within(by_input([run.latency_ms for run in runs], inputs), interrupted=INTERRUPTED)
+    groups = by_input([run.latency_ms for run in runs], inputs)
+    variation, freedom = variation_within(groups, interrupted=INTERRUPTED)
     if not any(run.latency_ms for run in runs):
         faults.append("no samples were taken")
     elif freedom < LEAST_FREEDOM:
         faults.append(f"{sum(len(run.latency_ms) for run in runs)} samples of {inputs} inputs are too few to judge")
-    elif variation > UNSTABLE_VARIATION:
-        faults.append(f"latency varies by {variation:.1%}, more than {UNSTABLE_VARIATION:.0%}")
-    elif variation > FLAGGED_VARIATION:
-        notes.append(f"latency varies by {variation:.1%}, more than {FLAGGED_VARIATION:.0%}")
+    else:
+        for is_fault, said in _varies(groups, variation):
+            (faults if is_fault else notes).append(said)
     if any(run.outputs != runs[0].outputs for run in runs):
         notes.append("outputs differ from one process to the next")
+    notes.extend(map(str, after.get("faults") or ()))
     faults.extend(throttling(before, after, [state for run in runs if run.sampling for state in run.sampling.states]))
     if not by_instructions:
         faults.extend(_from_run_to_run(runs, inputs))
@@ -110,6 +111,25 @@ def busiest(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[st
     shares = {key: (used - earlier.get(key, 0.0)) / seconds for key, used in later.items()}
     found = sorted(((share, key) for key, share in shares.items() if share >= LEAST_BUSY), reverse=True)
     return [{"name": key.partition(" ")[2], "cores": share} for share, key in found[:MOST_NAMED]]
+
+
+def _varies(groups: Sequence[Sequence[float]], variation: float) -> Iterator[tuple[bool, str]]:
+    """(whether it makes a measurement unstable, by how much what varies): of all inputs together, or of one alone.
+
+    Inputs of unlike lengths take unlike times, so each is compared with itself; one that does not repeat is not to
+    hide among many that do.
+    """
+    each = variations(groups, interrupted=INTERRUPTED, least_freedom=LEAST_FREEDOM)
+    worst, place = max(((value, place) for place, value in enumerate(each, 1) if value >= 0), default=(0.0, 0))
+    alone = f"the latency of input {place} of {len(groups)} varies by {worst:.1%}"
+    if variation > UNSTABLE_VARIATION:
+        yield True, f"latency varies by {variation:.1%}, more than {UNSTABLE_VARIATION:.0%}"
+    elif worst > UNSTABLE_VARIATION:
+        yield True, f"{alone}, more than {UNSTABLE_VARIATION:.0%}"
+    elif variation > FLAGGED_VARIATION:
+        yield False, f"latency varies by {variation:.1%}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
+    elif worst > FLAGGED_VARIATION:
+        yield False, f"{alone}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
 
 
 def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]:

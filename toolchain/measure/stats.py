@@ -208,15 +208,38 @@ def variation_within(groups: Sequence[Sequence[float]], *, interrupted: float = 
     that is at least half a sample: a single one that another program cut into would outweigh a hundred others.
     (nan, 0) when no group has two samples.
     """
+    pooled, count = _shares_of_medians(groups)
+    if not count:
+        return float("nan"), 0
+    return _spread(pooled, round(interrupted * len(pooled)), count)
+
+
+def variations(groups: Sequence[Sequence[float]], *, interrupted: float, least_freedom: int) -> list[float]:
+    """The coefficient of variation of each group by itself; nan where too few degrees of freedom are left.
+
+    As `variation_within`, but of each group its own slowest share is left out, and its slowest sample at least.
+    """
+    found = []
+    for group in groups:
+        shares, count = _shares_of_medians([group])
+        left_out = max(1, round(interrupted * len(shares)))
+        is_enough = count and len(shares) - left_out - 1 >= least_freedom
+        found.append(_spread(shares, left_out, 1)[0] if is_enough else float("nan"))
+    return found
+
+
+def _shares_of_medians(groups: Sequence[Sequence[float]]) -> tuple[NDArray[np.float64], int]:
+    """(each sample as a share of its group's median, in order; of how many groups that have two samples at least)."""
     parts = [np.asarray(group, dtype=np.float64) for group in groups if len(group) > 1]
     shares = [part / middle for part in parts if (middle := float(np.median(part))) > 0]
-    if not shares:
-        return float("nan"), 0
-    pooled = np.sort(np.concatenate(shares))
-    left_out = round(interrupted * len(pooled))
-    freedom = max(1, len(pooled) - left_out - len(shares))
-    squares = float(((pooled[: len(pooled) - left_out] - 1) ** 2).sum())
-    return float(np.sqrt(squares / freedom)), freedom
+    return np.sort(np.concatenate(shares)) if shares else np.empty(0), len(shares)
+
+
+def _spread(ordered: NDArray[np.float64], left_out: int, groups: int) -> tuple[float, int]:
+    """(the coefficient of variation around medians, its degrees of freedom), without the slowest `left_out`."""
+    kept = ordered[: len(ordered) - left_out]
+    freedom = max(1, len(kept) - groups)
+    return float(np.sqrt(((kept - 1) ** 2).sum() / freedom)), freedom
 
 
 def by_run_and_input(runs: Sequence[Sequence[float]], inputs: int) -> list[list[list[float]]]:

@@ -131,6 +131,8 @@ def _expected(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if predicted and "unknown" not in predicted:
         off = 100 * (summary["latency_ms"]["p50"] / predicted["latency_ms"] - 1)
         yield "predicted p50", f"{_interval(predicted)}; measured {off:+.0f} %; from {predicted['source']}"
+    elif predicted:
+        yield "predicted p50", f"not known: {predicted['unknown']}"
 
 
 def _interval(predicted: Mapping[str, Any]) -> str:
