@@ -557,3 +557,19 @@ def test_settings_that_another_one_leaves_without_effect_are_refused(
 ) -> None:
     (said,) = faults(toml_file, f"{MINIMAL}{settings}\n").values()
     assert sentence in said
+
+
+@pytest.mark.parametrize("package", ["os:../../x", "os:/etc", "os:a/../../b", "os:..", "os:a//b", "os:a/."])
+def test_a_folder_outside_of_a_package_is_refused(toml_file: Callable[[str], Path], package: str) -> None:
+    text = MINIMAL.replace('folder = "teacher"', f'package = "{package}"')
+    (what,) = faults(toml_file, text).values()
+    assert what.startswith("must have the form 'package:subfolder', a folder inside the package, not ")
+
+
+def test_numbers_that_no_setting_has_are_told_with_their_lines(toml_file: Callable[[str], Path]) -> None:
+    for number, said in (("9" * 400, "must be a number, not 999"), ("inf", "must be a finite number")):
+        found = faults(toml_file, f"{MINIMAL}[budget]\nlatency_ms = {number}\n")
+        assert list(found) == ["line 11, budget.latency_ms"]
+        assert said in found["line 11, budget.latency_ms"]
+    found = faults(toml_file, f"{MINIMAL}[budget]\nlatency_ms = {'9' * 5000}\n")
+    assert "is not TOML: exceeds the limit" in next(iter(found.values()))

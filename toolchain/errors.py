@@ -55,11 +55,14 @@ class InputError(ToolchainError):
 class InvalidFileError(InputError):
     """A file with one or more faults; `faults` are (place, what is wrong) pairs, in the file's order."""
 
+    SHOWN: ClassVar[int] = 25
+
     def __init__(self, file: str, faults: Sequence[tuple[str, str]]) -> None:
         faults = tuple((redacted(place), redacted(what)) for place, what in faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        listed = "; ".join(f"{place}: {what}" for place, what in faults)
-        super().__init__(f"{file} has {count}: {listed}")
+        listed = "; ".join(f"{place}: {what}" for place, what in faults[: self.SHOWN])
+        more = f"; and {len(faults) - self.SHOWN} more" if len(faults) > self.SHOWN else ""
+        super().__init__(f"{file} has {count}: {listed}{more}")
         self.file, self.faults = file, faults
 
 

@@ -28,6 +28,7 @@ _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*{_DOTTED}\s*\]")
 _KEY = re.compile(rf"\s*{_DOTTED}\s*=")
+MOST_FAULTS = 200  # that are told one by one
 _NOWHERE = 10**9  # sorts a fault without a line behind those with one
 
 _WRONG_TYPE = {
@@ -147,11 +148,15 @@ def validated(
         result = model.model_validate_json(json.dumps(values, default=str), strict=True, context={"folder": folder})
     except ValidationError as error:
         details = error.errors(include_url=False)
-        found = [(fault["loc"], _sentence(fault, model)) for fault in details if fault["loc"] or also is None]
+        found = [(fault["loc"], _sentence(fault, model)) for fault in details[:MOST_FAULTS]]
+        if also is not None and any(location for location, _ in found):
+            found = [(location, what) for location, what in found if location]
+        if len(details) > MOST_FAULTS:
+            found.append(((), f"has {len(details) - MOST_FAULTS} faults more"))
     told = {location for location, _ in found}
     found.extend(fault for fault in number_faults(values) if fault[0] not in told)
     if also is not None and (extra := also(values)):
-        found.extend(extra)
+        found = [(location, what) for location, what in found if location] + list(extra)
     if result is not None and not found:
         return result
     lines = lines or {}
@@ -232,7 +237,8 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
         name, words = _WRONG_SIZE[kind]
         return f"must be {words.format(context[name])}, not {_shown(given)}"
     if kind == "literal_error":
-        options = re.findall(r"'([^']*)'", context["expected"])
+        options = re.findall(r"'([^']*)'|([^\s,']+)(?=,|$| or )", context["expected"])
+        options = [quoted or bare for quoted, bare in options]
         return f"{_shown(given)} is not one of {', '.join(options)}; {nearest(str(given), options)}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"

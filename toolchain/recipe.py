@@ -172,10 +172,16 @@ class ModelSource(_Section):
     """
 
     folder: FilePath | None = None
-    hub: Annotated[str, _matching(r"[\w.-]+(/[\w.-]+)?", "'organisation/name'")] | None = None
+    hub: Annotated[str, _matching(r"\w[\w.-]*(/\w[\w.-]*)?", "'organisation/name'")] | None = None
     revision: Text | None = None
     factory: Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "'module:function'")] | None = None
-    package: Annotated[str, _matching(r"[A-Za-z_]\w*:[\w./-]+", "'package:subfolder'")] | None = None
+    package: (
+        Annotated[
+            str,
+            _matching(r"[A-Za-z_]\w*:\w[\w.-]*(/\w[\w.-]*)*", "'package:subfolder', a folder inside the package"),
+        ]
+        | None
+    ) = None
     _beside: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")

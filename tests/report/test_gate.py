@@ -91,3 +91,9 @@ def test_the_document_says_what_was_compared() -> None:
     assert found["passed"] is False
     assert found["comparison"]["before"]["runtime"] == "executorch"
     assert found["findings"][0]["outcome"] == "failed"
+
+
+def test_a_runtimes_name_is_only_text_in_markdown() -> None:
+    hostile = {**bench()["artifact"], "runtime": "<img src=x> [a](http://b) `c` \x1b[2J"}
+    found = decided(bench(), bench(artifact=hostile), slowdown_percent=3).markdown()
+    assert "(\\<img src=x\\> \\[a\\](http://b) \\`c\\` \\[2J) on" in found

@@ -59,7 +59,7 @@ class Decision:
         """For a pull request."""
         after = self.comparison.after
         head = f"### edgewright gate: {'passed' if self.passed else 'failed'}"
-        about = f"{_code(after.name or after.bundle)} ({after.artifact.runtime}) on {_code(after.target)}"
+        about = f"{_code(after.name or after.bundle)} ({escaped(after.artifact.runtime)}) on {_code(after.target)}"
         if after.clock == "instructions":
             about += ", by a clock that counts instructions"
         rows = [f"- {SIGNS[each.outcome]} {escaped(each.sentence)}" for each in self.findings]
