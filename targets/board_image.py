@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def board_image() -> BoardImage:
         with FileLock(boards / f"{place.name}.lock"):
             if not place.is_dir():
                 _build(place)
+    with suppress(OSError):
+        os.utime(place)  # used last: what is swept first is what nobody uses
     return BoardImage(
         kernel=place / "vmlinuz",
         first_disk=place / "first-disk.cpio",

@@ -42,7 +42,7 @@ LAYERS = (
     ("toolchain.reading",),
     ("toolchain.profiles", "toolchain.recipe", "toolchain.budget", "profiles"),
     ("targets",),
-    ("toolchain.cache", "toolchain.inventory"),
+    ("toolchain.cache", "toolchain.cached", "toolchain.inventory"),
     STAGES,
     (
         "toolchain.stages",

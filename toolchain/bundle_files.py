@@ -118,7 +118,6 @@ def unpacked(archive: Path) -> Path:
     place = cache_dir("bundles") / sha256_of(archive)[:32]
     with _whole(archive):
         made_once(place, lambda into: _unpack(archive, into), mode=0o700)
-    os.utime(place)  # used last: what is swept first is what nobody opens
     return place
 
 

@@ -34,6 +34,8 @@ def made_once(place: Path, make: Callable[[Path], None], *, mode: int = 0o755) -
     `mode` is the folder's: 0o700 for what holds a user's own data.
     """
     if place.is_dir():
+        with suppress(OSError):
+            os.utime(place)  # used last: what is swept first is what nobody uses
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_name(f".{place.name}.lock")):
@@ -74,6 +76,13 @@ def sweep_unfinished(parent: Path, prefix: str = UNFINISHED, *, known: Callable[
     return freed
 
 
+def is_being_made(parent: Path, prefix: str = UNFINISHED) -> bool:
+    """Whether a living process holds an unfinished folder there."""
+    with suppress(OSError):
+        return any(_is_held(each) for each in parent.iterdir() if each.name.startswith(prefix))
+    return False
+
+
 def size_of(place: Path) -> int:
     """The bytes of a file, or of all files below a folder; links are not followed."""
     try:
@@ -87,19 +96,21 @@ def size_of(place: Path) -> int:
 
 def _is_left(folder: Path) -> bool:
     try:
-        if folder.is_symlink() or time.time() - folder.stat().st_mtime < LEAST_AGE_S:
-            return False
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        return time.time() - folder.lstat().st_mtime >= LEAST_AGE_S and not _is_held(folder)
     except OSError:
         return False
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a living process holds it. Raises `OSError` where it is no folder."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False
-    else:
         return True
     finally:
         os.close(held)
+    return False
 
 
 @contextmanager

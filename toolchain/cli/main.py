@@ -18,6 +18,7 @@ from toolchain.cli import (
     advise,
     bench,
     build,
+    cache,
     calibrate,
     compare,
     history,
@@ -32,6 +33,8 @@ from toolchain.cli import (
 )
 from toolchain.cli.failures import INPUT, REPORT, failure_of
 from toolchain.cli.interrupts import INTERRUPTED, interrupts
+
+FILLING = ("build", "bench", "calibrate", "run")  # verbs after which the cache is swept
 
 app = typer.Typer(
     name="edgewright",
@@ -60,6 +63,7 @@ app.command("compare")(compare.compare)
 app.command("gate")(compare.gate)
 app.command("report")(report.report)
 app.add_typer(history.app, name="history")
+app.add_typer(cache.app, name="cache")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(target.app, name="target")
@@ -89,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with interrupts() as asked_to_end:
         try:
             status = typer.main.get_command(app).main(given, prog_name="edgewright", standalone_mode=False)
+            _sweep(given)
             output.flush()  # a reader that has gone away or a full disk is noticed here, not at exit
         except KeyboardInterrupt:
             status = INTERRUPTED
@@ -101,6 +106,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == INTERRUPTED:
         output.tell("interrupted; every finished stage is kept, so the same command goes on from there")
     return int(status or 0)
+
+
+def _sweep(given: Sequence[str]) -> None:
+    """Once a day, behind a verb that fills the cache, and said where something went."""
+    if given[:1] and given[0] in FILLING:
+        from toolchain.cached import sweep_once_a_day
+
+        try:
+            freed = sweep_once_a_day()
+        except (ToolchainError, OSError) as error:  # what was made is made
+            output.tell(f"warning: the cache was not swept: {error}")
+            return
+        if freed:
+            output.tell(f"{freed / 1e9:.2f} GB of the cache was unused for long and is gone; see `edgewright cache`")
 
 
 def _failed(error: BaseException, given: Sequence[str]) -> int:

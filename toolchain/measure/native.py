@@ -10,10 +10,12 @@ What drives the runner is `protocol`'s concern.
 import hashlib
 import json
 import logging
+import os
 import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +126,8 @@ def sdk_folder(machine: str, version: str) -> Path:
     if not place.is_dir():
         wheel = fetch_wheel(f"executorch=={version}", machine=machine, python=SDK_PYTHON)
         unpacked(wheel, place, lambda name: name.startswith(("executorch/include/", "executorch/lib/")))
+    with suppress(OSError):
+        os.utime(place)  # used last: what is swept first is what nobody uses
     return place / "executorch"
 
 
