@@ -33,6 +33,7 @@ from toolchain.cli import (
 )
 from toolchain.cli.failures import INPUT, REPORT, failure_of
 from toolchain.cli.interrupts import INTERRUPTED, interrupts
+from toolchain.errors import ToolchainError
 
 FILLING = ("build", "bench", "calibrate", "run")  # verbs after which the cache is swept
 
