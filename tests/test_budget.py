@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from toolchain.budget import Budget, judge
+from toolchain.budget import Baseline, Budget, Verdict, as_good, judge
 
 
 def test_a_budget_without_limits_is_always_met() -> None:
     verdict = judge(Budget(), latency_ms=1e9, artifact_bytes=10**12, peak_rss_bytes=10**12, score_loss_percent=99)
-    assert verdict.summary() == {"met": True, "missed": [], "undecided": []}
+    assert verdict.summary() == {"met": True, "missed": [], "undecided": [], "baseline_at_least_as_good": None}
 
 
 def test_a_miss_says_by_how_much_and_which_stage_decides_it() -> None:
@@ -57,3 +57,24 @@ def test_a_limit_is_kept_exactly_up_to_itself(limit: float, actual: float) -> No
 def test_a_limit_must_be_a_positive_number(value: float) -> None:
     with pytest.raises(ValidationError):
         Budget(latency_ms=value)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "student", "as_good_as_it"), [(0.87, 0.84, True), (0.84, 0.84, True), (0.83, 0.84, False)]
+)
+def test_a_baseline_counts_where_it_is_at_least_as_good(baseline: float, student: float, as_good_as_it: bool) -> None:
+    found = as_good("TF-IDF", baseline, student)
+    assert (found is not None) is as_good_as_it
+    assert found is None or (found.name, found.score, found.student_score) == ("TF-IDF", baseline, student)
+
+
+def test_a_baseline_that_is_as_good_misses_no_budget_and_is_said_in_the_document() -> None:
+    verdict = Verdict(met=True, baseline=Baseline(name="TF-IDF", score=0.87, student_score=0.84))
+    told = json.loads(json.dumps(verdict.summary()))
+    assert told["met"] is True
+    assert told["baseline_at_least_as_good"] == {
+        "name": "TF-IDF",
+        "score": 0.87,
+        "student_score": 0.84,
+        "sentence": "TF-IDF (0.870) is at least as good as the student (0.840): you need no network for this task",
+    }

@@ -219,6 +219,11 @@ def test_the_summary_has_every_promised_key_and_survives_json(classifier: Built)
     assert set(summary["baseline"]) == {"name", "score"}
     for artifact in summary["artifacts"]:
         assert {"runtime", "file", "bytes", "score", "latency_ms", "speedup", "parity"} <= set(artifact)
+        there, here = artifact["speedup"], artifact["speedup_where_built"]
+        assert (there["how"], there["core"]) == ("predicted", "Cortex-A72")
+        assert there["low"] < there["value"] < there["high"]
+        assert here["processor"]
+        assert (here["by"] == "wall") is not bool(here["marks"])
         assert {"passed", "cosine_min", "max_abs_error"} <= set(artifact["parity"])
     assert all(set(stage) == {"name", "seconds", "cached"} for stage in summary["stages"])
     assert set(summary["budget"]) >= {"met", "missed"}
@@ -249,7 +254,16 @@ def test_the_manifest_tells_the_truth_about_every_file(classifier: Built) -> Non
         assert artifact.bytes == file.stat().st_size
         assert artifact.sha256 == manifest.files[artifact.file] == sha256_of(file)
         assert artifact.parity.passed
-        assert artifact.speedup == pytest.approx(artifact.teacher_latency_ms / artifact.latency_ms)
+        assert artifact.structure is not None
+        assert artifact.teacher_structure is not None
+        assert artifact.teacher_structure.weights > artifact.structure.weights
+        timing = artifact.timing
+        assert timing is not None
+        assert timing.processor == manifest.machine["cpu_model"]
+        assert 0 < timing.teacher_length <= timing.length <= tiny.MAX_LENGTH
+        assert (timing.by == "wall") is not bool(timing.marks)
+        if not timing.marks:
+            assert artifact.speedup == pytest.approx(artifact.teacher_latency_ms / artifact.latency_ms)
     assert {artifact.runtime: artifact.lengths for artifact in manifest.artifacts} == {
         "executorch": (),
         "litert": (16, tiny.MAX_LENGTH),

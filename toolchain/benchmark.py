@@ -16,7 +16,7 @@ from typing import Any
 from targets import open_target
 from targets.base import Target
 from targets.lease import Holder, Lease, leased
-from toolchain.budget import Verdict, judge
+from toolchain.budget import Verdict, as_good, judge
 from toolchain.bundle import ArtifactFacts, Bundle
 from toolchain.deploy import blamed_on_age, deploy_from
 from toolchain.errors import InputError, ParityError
@@ -223,10 +223,12 @@ def _measured(
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:
     """All limits; only the latency stays undecided where it is no board's, or is of several examples at once."""
     latency = None if measurement.emulated or measurement.batch > 1 else measurement.latency
-    return judge(
+    verdict = judge(
         bundle.manifest.budget,
         latency_ms=None if latency is None else latency.p50,
         artifact_bytes=artifact.bytes,
         peak_rss_bytes=measurement.peak_rss_bytes,
         score_loss_percent=100 * (1 - artifact.score / bundle.manifest.teacher.score),
     )
+    baseline = bundle.manifest.baseline
+    return replace(verdict, baseline=as_good(baseline.name, baseline.score, artifact.score))

@@ -45,17 +45,49 @@ class Miss:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A method without a network that scores at least as well as the student."""
+
+    name: str
+    score: float
+    student_score: float
+
+    @property
+    def sentence(self) -> str:
+        """What that means, as the end of a sentence."""
+        return (
+            f"{self.name} ({self.score:.3f}) is at least as good as the student ({self.student_score:.3f}): you need "
+            "no network for this task"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether the budget was met; `undecided` names the limits for which nothing was measured."""
+    """Whether the budget was met; `undecided` names the limits for which nothing was measured.
+
+    `baseline` is there where a method without a network is at least as good: no limit is missed by that.
+    """
 
     met: bool
     missed: tuple[Miss, ...] = ()
     undecided: tuple[str, ...] = ()
+    baseline: Baseline | None = None
 
     def summary(self) -> dict[str, Any]:
         """The verdict as it stands in JSON documents; a number that is not finite becomes null."""
         missed = [{key: _finite(value) for key, value in asdict(miss).items()} for miss in self.missed]
-        return {"met": self.met, "missed": missed, "undecided": list(self.undecided)}
+        as_good = {**asdict(self.baseline), "sentence": self.baseline.sentence} if self.baseline else None
+        return {
+            "met": self.met,
+            "missed": missed,
+            "undecided": list(self.undecided),
+            "baseline_at_least_as_good": as_good,
+        }
+
+
+def as_good(name: str, score: float, student_score: float) -> Baseline | None:
+    """The baseline, where it scores at least as well as the student; of every metric here more is better."""
+    return Baseline(name=name, score=score, student_score=student_score) if score >= student_score else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,11 +83,29 @@ class ParityFacts(_Part):
     cosine_limit: float
 
 
+class TimingFacts(_Part):
+    """How artifacts were timed where the bundle was built: on which processor, by what, and what marks the times.
+
+    `marks` say who else had the processor; with any, ratios are of processor times. `float_speedup` is the float
+    student's time over the artifact's, None where it cannot be told. `length` and `teacher_length` are the medians of
+    the timed texts in the student's and the teacher's tokens; an image has 0.
+    """
+
+    processor: str | None
+    by: Literal["wall", "processor time"]
+    marks: tuple[str, ...] = ()
+    float_speedup: FiniteFloat | None
+    length: Annotated[int, Field(ge=0)]
+    teacher_length: Annotated[int, Field(ge=0)]
+
+
 class ArtifactFacts(_Part):
     """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length.
 
     It takes one example at a time and, where that is not 1, also `batch` at once, by the same weights. `float_file` is
-    its float twin, where the bundle has that too. `structure` is what it computes, for predictions.
+    its float twin, where the bundle has that too. `structure` is what it computes, and `teacher_structure` what the
+    teacher does under the same runtime, for predictions. Latencies and `speedup`, the float teacher's time over its
+    own, are of the machine that built, as `timing` says.
     """
 
     runtime: Runtime
@@ -101,11 +119,13 @@ class ArtifactFacts(_Part):
     latency_ms: float
     float_latency_ms: float
     teacher_latency_ms: float
-    speedup: float
+    speedup: float | None
     peak_rss_bytes: int
     float_file: str | None = None
     batch: Annotated[int, Field(ge=1)] = 1
     structure: Structure | None = None
+    teacher_structure: Structure | None = None
+    timing: TimingFacts | None = None
 
 
 class StageFacts(_Part):
@@ -359,10 +379,11 @@ def _without_old_structures(values: Any) -> Any:
     """A manifest without structures that an earlier version told in other kinds and sizes: it is whole all the same."""
     artifacts = values.get("artifacts") if isinstance(values, dict) else None
     for artifact in artifacts if isinstance(artifacts, list) else ():
-        structure = artifact.get("structure") if isinstance(artifact, dict) else None
-        operators = structure.get("operators") if isinstance(structure, dict) else None
-        if isinstance(operators, list) and not all(map(_is_told_now, operators)):
-            artifact["structure"] = None
+        for name in ("structure", "teacher_structure"):
+            structure = artifact.get(name) if isinstance(artifact, dict) else None
+            operators = structure.get("operators") if isinstance(structure, dict) else None
+            if isinstance(operators, list) and not all(map(_is_told_now, operators)):
+                artifact[name] = None
     return values
 
 

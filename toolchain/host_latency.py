@@ -1,18 +1,20 @@
 """Artifacts timed against each other on this machine, by the same runners that devices use.
 
 In:  contenders: a file, its runtime, and the inputs it is given.
-Out: `HostLatency` of each. All are timed in turn, round after round, so that a machine whose speed drifts is unfair to
-     none; only their ratios mean anything elsewhere.
+Out: `HostLatency` of each, with marks where anybody else had the processor meanwhile, and `ratio_of` two of them. All
+     are timed in turn, round after round, so that a machine whose speed drifts is unfair to none. Times and ratios are
+     this machine's: what they are on a device is measured there, or predicted (`report.speedups`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 
@@ -20,10 +22,15 @@ from targets import open_target
 from toolchain.deploy import HERE, Deployed, Deployer
 from toolchain.measure.measurement import Measurement
 from toolchain.measure.protocol import Inputs, Protocol, RunOptions, measure
+from toolchain.measure.stability import disturbances
 from toolchain.measure.stats import percentile
 from toolchain.progress import Progress
 
+By = Literal["wall", "processor time"]
+
 ROUNDS = 3
+SHARED = 0.03  # of the wall time of one thread; where it had the processor for less, others had it
+WIDEST_SPREAD = 1.25  # of processor time from round to round; beyond it not even that repeats
 PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.2, samples=64, min_seconds=0.4, max_seconds=4.0)
 
 
@@ -43,13 +50,45 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class HostLatency:
-    """One contender's result: of all rounds the median, and the mean, which throughput goes by."""
+    """One contender's result: of all rounds the median, and the mean, which throughput goes by.
+
+    `processor_ms` is the processor time of an inference, a mean, and `processor_spread` the largest of a round over the
+    smallest. `marks` say in words who else had the processor; without any the wall clock can be believed.
+    """
 
     runtime_version: str
     p50_ms: float
     mean_ms: float
     samples: int
     peak_rss_bytes: int
+    processor_ms: float
+    processor_spread: float
+    processor: str | None
+    threads: int = 1
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """How many times as fast one is as another here; None where it cannot be told. `marks` are those of both."""
+
+    value: float | None
+    by: By
+    marks: tuple[str, ...] = ()
+
+
+def ratio_of(slow: HostLatency, fast: HostLatency) -> Ratio:
+    """Of the medians; of processor times where either was disturbed: contention stretches a long inference most.
+
+    There is none where the processor times do not repeat, or several threads make them another thing than latency.
+    """
+    marks = tuple(dict.fromkeys((*slow.marks, *fast.marks)))
+    if not marks:
+        return Ratio(value=slow.p50_ms / fast.p50_ms if fast.p50_ms > 0 else None, by="wall")
+    repeats = max(slow.processor_spread, fast.processor_spread) <= WIDEST_SPREAD
+    if slow.threads == fast.threads == 1 and repeats and fast.processor_ms > 0:
+        return Ratio(value=slow.processor_ms / fast.processor_ms, by="processor time", marks=marks)
+    return Ratio(value=None, by="processor time", marks=marks)
 
 
 def compare_on_host(
@@ -77,7 +116,7 @@ def compare_on_host(
                 )
     finally:
         target.close()
-    return {name: _joined(measurements) for name, measurements in found.items()}
+    return {name: joined(measurements) for name, measurements in found.items()}
 
 
 def digest_of(inputs: Inputs) -> str:
@@ -93,12 +132,42 @@ def _deployed(deployer: Deployer, contender: Contender) -> Deployed:
     )
 
 
-def _joined(measurements: Sequence[Measurement]) -> HostLatency:
+def joined(measurements: Sequence[Measurement]) -> HostLatency:
+    """One contender's rounds, each of one process at least."""
     samples = [sample for measurement in measurements for sample in measurement.latency_ms]
+    rounds = [_processor_ms(measurement) for measurement in measurements]
+    least = min(rounds)
+    model = measurements[0].machine_before.get("cpu_model")
     return HostLatency(
         runtime_version=measurements[0].runtime_version,
         p50_ms=percentile(samples, 50),
         mean_ms=fmean(samples),
         samples=len(samples),
         peak_rss_bytes=max(measurement.peak_rss_bytes for measurement in measurements),
+        processor_ms=fmean(rounds),
+        processor_spread=max(rounds) / least if least > 0 else float(len(rounds) + 1),
+        processor=model if isinstance(model, str) else None,
+        threads=measurements[0].threads,
+        marks=tuple(_marks(measurements)),
     )
+
+
+def _marks(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """What `bench` would say against the whole of it, and where one thread had to share the processor."""
+    runs = [run for measurement in measurements for run in measurement.runs]
+    before, after = measurements[0].machine_before, measurements[-1].machine_after
+    for _, said in disturbances(runs, before=before, after=after):
+        yield said
+    told = [run.sampling for run in runs if run.sampling]
+    seconds = sum(each.seconds for each in told)
+    if measurements[0].threads == 1 and seconds > 0:
+        share = sum(each.own_cpu_s for each in told) / seconds
+        if abs(1 - share) > SHARED:
+            yield f"its one thread had the processor for {share:.0%} of the time"
+
+
+def _processor_ms(measurement: Measurement) -> float:
+    """The processor time of an inference, a mean: the samples, less the share of the time that others had."""
+    told = [run.sampling for run in measurement.runs if run.sampling]
+    seconds, own = (sum(getattr(each, name) for each in told) for name in ("seconds", "own_cpu_s"))
+    return fmean(measurement.latency_ms) * (own / seconds if seconds > 0 else 1.0)

@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from importlib import metadata
 from operator import methodcaller
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import toolchain
 from toolchain import bundle as bundles
 from toolchain import stages
-from toolchain.budget import BYTES_PER_MB, Verdict, judge
+from toolchain.budget import BYTES_PER_MB, Verdict, as_good, judge
 from toolchain.bundle import (
     ArtifactFacts,
     Bundle,
@@ -31,14 +32,16 @@ from toolchain.bundle import (
     ParityFacts,
     StageFacts,
     TaskFacts,
+    TimingFacts,
     Vectors,
 )
 from toolchain.bundle_files import require_replaceable, sha256_of
 from toolchain.cache import PACKAGES
-from toolchain.errors import InputError
+from toolchain.errors import InputError, UnsupportedModelError
 from toolchain.export.forms import ImageForm
 from toolchain.extras import need
-from toolchain.host_latency import Contender
+from toolchain.hardware.operators import Structure
+from toolchain.host_latency import Contender, HostLatency, ratio_of
 from toolchain.models.devices import keep_to_quota
 from toolchain.models.inputs import Inputs
 from toolchain.profiles import Profile
@@ -48,6 +51,7 @@ from toolchain.recipe import Recipe
 from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
 from toolchain.report.notes import notes_of
+from toolchain.report.speedups import told_of
 from toolchain.stages import Done, ImageSide, Plan, Side, TextSide
 from toolchain.tasks.attribution import PACKAGES as EXPLAINING
 from toolchain.tasks.kinds import Regression
@@ -56,15 +60,17 @@ from toolchain.tasks.scores import Scale
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """A finished build."""
+    """A finished build; `profile` is the device it is for, which may be a file of the user's."""
 
     bundle: Bundle
     verdict: Verdict
+    profile: Profile | None = None
 
     def summary(self) -> dict[str, Any]:
         """What `edgewright build --json` prints."""
         manifest = self.bundle.manifest
-        shown = {"runtime", "file", "bytes", "sha256", "score", "latency_ms", "speedup", "parity", "float_latency_ms"}
+        shown = {"runtime", "file", "bytes", "sha256", "score", "latency_ms", "parity", "float_latency_ms"}
+        speedups = told_of(manifest, self.profile)
         return {
             "bundle": str(self.bundle.path),
             "name": manifest.name,
@@ -76,10 +82,13 @@ class BuildResult:
             ),
             "student": manifest.student.model_dump(),
             "baseline": manifest.baseline.model_dump(),
-            "artifacts": [artifact.model_dump(include=shown) for artifact in manifest.artifacts],
+            "artifacts": [
+                {**artifact.model_dump(include=shown), **told.document()}
+                for artifact, told in zip(manifest.artifacts, speedups, strict=True)
+            ],
             "best": manifest.best,
             "stages": [stage.model_dump(include={"name", "seconds", "cached"}) for stage in manifest.stages],
-            "int8": [row.document() for row in int8_of(manifest)],
+            "int8": [row.document() for row in int8_of(manifest, self.profile)],
             "precision": precision_of(manifest),
             **compression_of(manifest).summary(),
             "notes": list(notes_of(manifest)),
@@ -341,7 +350,11 @@ def _export(plan: Plan, runtime: str, teacher: Side, student: Side, sensitivity:
 
 def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool) -> BuildResult:
     teacher, student = made.teacher.stage, made.student
-    artifacts = tuple(_artifact(plan, each, timed, student.subject()) for each in made.exported)
+    whole, small = made.teacher.subject(), student.subject()
+    lengths = _median_length(made.teacher), _median_length(student)
+    artifacts = tuple(
+        _artifact(plan, each, whole, small, _timing(timed, each.runtime, lengths), timed) for each in made.exported
+    )
     verdicts = {artifact.runtime: _verdict(plan, teacher, artifact) for artifact in artifacts}
     best = min(artifacts, key=lambda artifact: _rank(plan, artifact, verdicts[artifact.runtime]))
 
@@ -362,7 +375,12 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
             budget=plan.recipe.budget,
             verdict=verdicts[best.runtime].summary(),
             packages={name: metadata.version(name) for name in PACKAGES},
-            machine={"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
+            machine={
+                "processor": platform.machine(),
+                "system": platform.system(),
+                "python": platform.python_version(),
+                "cpu_model": artifacts[0].timing.processor if artifacts[0].timing else None,
+            },
             files=hashes,
         )
 
@@ -383,37 +401,78 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
 
     with plan.progress.stage("bundle"):
         bundle = bundles.write(output, manifest, fill, force=force)
-    return BuildResult(bundle=bundle, verdict=verdicts[best.runtime])
+    return BuildResult(bundle=bundle, verdict=verdicts[best.runtime], profile=plan.profile)
 
 
-def _artifact(plan: Plan, each: Exported, timed: Done, subject: stages.Subject) -> ArtifactFacts:
-    teacher, twin, int8 = (timed.findings[f"{each.runtime} {role}"] for role in ("teacher", "float", "int8"))
-    file = each.file(each.int8)
+def _artifact(
+    plan: Plan, each: Exported, teacher: stages.Subject, student: stages.Subject, timing: TimingFacts, timed: Done
+) -> ArtifactFacts:
+    slow, twin, int8 = _latencies(timed, each.runtime)
+    file, padded = each.file(each.int8), bool(each.lengths)
     return ArtifactFacts(
         runtime=each.runtime,
-        runtime_version=int8["runtime_version"],
+        runtime_version=int8.runtime_version,
         file=file.name,
         bytes=file.stat().st_size,
         sha256=sha256_of(file),
         lengths=each.lengths,
         score=each.check.findings["score"],
         parity=ParityFacts(**each.check.findings["parity"]),
-        latency_ms=int8["p50_ms"],
-        float_latency_ms=twin["p50_ms"],
-        teacher_latency_ms=teacher["p50_ms"],
-        speedup=teacher["p50_ms"] / int8["p50_ms"],
-        peak_rss_bytes=int8["peak_rss_bytes"],
+        latency_ms=int8.p50_ms,
+        float_latency_ms=twin.p50_ms,
+        teacher_latency_ms=slow.p50_ms,
+        speedup=ratio_of(slow, int8).value,
+        peak_rss_bytes=int8.peak_rss_bytes,
         float_file=each.float_name if plan.recipe.stages.export.keep_float else None,
         batch=plan.recipe.stages.export.batch,
-        structure=stages.structure_for(subject.module(padded=bool(each.lengths)), subject.form),
+        structure=stages.structure_for(student.module(padded=padded), student.form),
+        teacher_structure=_structure_of(teacher, padded=padded),
+        timing=timing,
     )
+
+
+def _structure_of(teacher: stages.Subject, *, padded: bool) -> Structure | None:
+    """Of a teacher that computes what no price is known for there is none: its student may have lost just that."""
+    try:
+        return stages.structure_for(teacher.module(padded=padded), teacher.form)
+    except UnsupportedModelError:
+        return None
+
+
+def _latencies(timed: Done, runtime: str) -> tuple[HostLatency, ...]:
+    """Of the float teacher, the float student and the artifact; what disturbed one of them marks all three."""
+    found = [HostLatency(**timed.findings[f"{runtime} {role}"]) for role in ("teacher", "float", "int8")]
+    marks = tuple(dict.fromkeys(mark for each in found for mark in each.marks))
+    return tuple(replace(each, marks=marks) for each in found)
+
+
+def _timing(timed: Done, runtime: str, lengths: tuple[int, int]) -> TimingFacts:
+    """How they were timed here; `lengths` are the teacher's and the student's."""
+    _, twin, int8 = _latencies(timed, runtime)
+    of_float = ratio_of(twin, int8)
+    return TimingFacts(
+        processor=int8.processor,
+        by=of_float.by,
+        marks=of_float.marks,
+        float_speedup=of_float.value,
+        teacher_length=lengths[0],
+        length=lengths[1],
+    )
+
+
+def _median_length(side: Side) -> int:
+    """Of the texts that artifacts are timed on, in tokens; 0 of images."""
+    given = side.given(side.asked())
+    return 0 if isinstance(side.form(), ImageForm) else int(median(map(len, given)))
 
 
 def _verdict(plan: Plan, teacher: Done, artifact: ArtifactFacts) -> Verdict:
     """What is known before a device is at hand; its latency and memory stay undecided."""
     score = teacher.findings["score"]
     loss_percent = 100 * (1 - artifact.score / score) if score else 0.0  # of a teacher that knows nothing
-    return judge(plan.recipe.budget, artifact_bytes=artifact.bytes, score_loss_percent=loss_percent)
+    verdict = judge(plan.recipe.budget, artifact_bytes=artifact.bytes, score_loss_percent=loss_percent)
+    baseline = teacher.findings["baseline"]
+    return replace(verdict, baseline=as_good(baseline["name"], baseline["score"], artifact.score))
 
 
 def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, int, bool, float]:

@@ -1,33 +1,38 @@
 """What compression achieves, and what each technique buys: search at two sizes, text classes, digits; one run.
 
-    python -m tests.benchmarks.compression [--json] [--quick] [--search] [--classes] [--ablation] [--vision]
+    python -m tests.benchmarks.compression [--json] [--quick] [--search] [--classes] [--ablation] [--vision] [--board]
 
 Without a switch everything is made: about three hours on two cores where nothing is cached. A switch makes its part
 alone, several make several; `--quick` trains for seconds, to see that it runs. Beside the students stands what one
 would otherwise do: all layers pruned at a uniform ratio by magnitude to as many multiply-accumulates, and a new student
-of the same sizes that was never pruned; both are trained on as many tokens. Latencies are of int8 artifacts
-on this machine, one thread, real lengths, against the float teacher under the same runtime: of questions, which is what
-a device is asked, and beside them of whole answers.
+of the same sizes that was never pruned; both are trained on as many tokens. Speeds are of int8 artifacts, one
+thread, real lengths, against the float teacher under the same runtime. First those of the profile's core: predicted
+with their interval or, with `--board`, by the instruction clock of the emulated one. Then this machine's own, which
+carry over to no other: of questions, which is what a device is asked, and beside them of whole answers.
 """
 
-import json
 import random
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from targets import open_target
 from tests.benchmarks import demo, vision
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from toolchain import pipeline, stages
 from toolchain.compress.importance import importance
 from toolchain.compress.prune import Settings, prune
 from toolchain.compress.reconstruct import reconstructed
+from toolchain.host_latency import compare_on_host
 from toolchain.models.inputs import TextInputs
 from toolchain.models.text import outputs
 from toolchain.profiles import load_profile
 from toolchain.progress import Silent
 from toolchain.recipe import Recipe, load_recipe
+from toolchain.report.speedups import cell, told_of
 from toolchain.stages import Done, Plan
 from toolchain.tasks.fidelity import fidelity
 
@@ -80,33 +85,36 @@ def main() -> None:
         classes="text classification",
         ablation="what each technique buys",
         vision="digits",
+        board="measure teachers and students on the emulated board, too",
     )
     parts = ("search", "classes", "ablation", "vision")
     chosen = [name for name in parts if getattr(options, name)] or parts
     quick, found = options.quick, {}
+    how: dict[str, bool] = {"quick": quick, "board": options.board}
     if "search" in chosen:
         found["search"] = [
-            built("search-balanced", quick=quick),
-            built("search-balanced", "without the last lesson", {"distill": {"finish": None}}, quick),
-            built("search-aggressive", quick=quick),
-            *rivals("search-aggressive", quick=quick),
+            built("search-balanced", **how),
+            built("search-balanced", "without the last lesson", {"distill": {"finish": None}}, **how),
+            built("search-aggressive", **how),
+            *rivals("search-aggressive", **how),
         ]
     if "classes" in chosen:
-        found["classes"] = [built("packages", quick=quick), *rivals("packages", quick=quick)]
+        found["classes"] = [built("packages", **how), *rivals("packages", **how)]
     if "ablation" in chosen:
         found["cut_in_half"] = cut_in_half(quick=quick)
         found["ablation"] = ablation(quick=quick)
     if "vision" in chosen:
         found["vision"] = vision.figures(quick=quick)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
-def rivals(name: str, *, quick: bool) -> list[dict[str, Any]]:
+def rivals(name: str, *, quick: bool, board: bool) -> list[dict[str, Any]]:
     """What one would otherwise do to the recipe's teacher: as small, and trained on as many tokens."""
+    how = {"quick": quick, "board": board}
     kept = load_recipe(name).stages.prune.model_dump()
     return [
-        built(name, "uniform magnitude, distilled", {"prune": uniform(kept, UNIFORM_HEADS[name])}, quick),
-        built(name, "fresh student, distilled", {"prune": MAGNITUDE, "distill": {"fresh": True}}, quick),
+        built(name, "uniform magnitude, distilled", {"prune": uniform(kept, UNIFORM_HEADS[name])}, **how),
+        built(name, "fresh student, distilled", {"prune": MAGNITUDE, "distill": {"fresh": True}}, **how),
     ]
 
 
@@ -120,39 +128,62 @@ def uniform(kept: Mapping[str, Any], heads: int) -> dict[str, Any]:
 
 
 def built(
-    name: str, way: str = OURS, changes: Mapping[str, Mapping[str, Any]] | None = None, quick: bool = False
+    name: str,
+    way: str = OURS,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    quick: bool = False,
+    board: bool = False,
 ) -> dict[str, Any]:
     """One recipe from data to timed artifacts, with other settings of its stages where there are `changes`."""
     plan = planned(load_recipe(name), changes or {}, QUICK_SHARE if quick else 1.0)
     with tempfile.TemporaryDirectory() as folder:
         result = pipeline.build(plan.recipe, plan.profile, Path(folder, name))
     made = pipeline.run_stages(plan)
+    rounds, near = 2 if quick else 4, None
     if plan.recipe.task.kind == "embedding":
-        found = demo.figures(plan, result, rounds=2 if quick else 4)
         # A device is asked questions; answers, three times as long, are embedded once, when the index is made.
-        speedups = {each["runtime"]: each["latency"]["questions"]["speedup"] for each in found["artifacts"]}
+        found = demo.figures(plan, result, rounds=rounds)
         near = fidelity(*(side.outputs(side.held_out()) for side in (made.student, made.teacher)))
     else:
-        manifest = result.bundle.manifest
-        speedups = {each.runtime: each.speedup for each in manifest.artifacts}
-        found = {"baseline": manifest.baseline.model_dump(), "teacher": manifest.teacher.model_dump()}
-        found["metric"] = manifest.task.metric
-        found["artifacts"] = [
+        found = class_figures(plan, result, made, rounds=rounds)
+    if board:
+        target = open_target(f"emulated://{PROFILE}", instruction_clock=True)
+        try:
+            clocked = demo.instruction_ms(target, made)
+        finally:
+            target.close()
+        for each in found["artifacts"]:
+            teacher_ms, ms = (clocked[f"{each['runtime']} {role}"] for role in ("teacher", "int8"))
+            each["clocked"] = {"teacher_ms": teacher_ms, "int8_ms": ms, "speedup": teacher_ms / ms}
+    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in (*stages.LESSONS, stages.AWARE))
+    goals = GOALS[name] if way == OURS else {}
+    return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
+
+
+def class_figures(plan: Plan, result: pipeline.BuildResult, made: pipeline.Stages, *, rounds: int) -> dict[str, Any]:
+    """Sizes and scores as the build found them, and latencies measured now, as `demo.figures` has them of a search."""
+    manifest = result.bundle.manifest
+    timed = compare_on_host(pipeline.contenders(made), progress=Silent(), rounds=rounds)
+    return {
+        "baseline": manifest.baseline.model_dump(),
+        "teacher": manifest.teacher.model_dump(),
+        "metric": manifest.task.metric,
+        "core": plan.profile.processor.core.value,
+        "processor": next(iter(timed.values())).processor,
+        "artifacts": [
             {
                 "runtime": each.runtime,
                 "bytes": each.bytes,
                 "smaller": manifest.teacher.bytes / each.bytes,
                 "score": each.score,
                 "kept_percent": 100 * each.score / manifest.teacher.score,
+                "predicted": asdict(told.there) if told.there else None,
+                "latency": {"questions": demo.against(timed, each.runtime)},
             }
-            for each in manifest.artifacts
-        ]
-        near = None
-    for each in found["artifacts"]:
-        each["speedup"] = speedups[each["runtime"]]
-    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in (*stages.LESSONS, stages.AWARE))
-    goals = GOALS[name] if way == OURS else {}
-    return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
+            for each, told in zip(manifest.artifacts, told_of(manifest, plan.profile), strict=True)
+        ],
+    }
 
 
 def ablation(*, quick: bool) -> list[dict[str, Any]]:
@@ -239,17 +270,20 @@ def table(found: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for part in ("search", "classes"):
         if part in found:
+            row = found[part][0]
+            way = "by instruction clock" if "clocked" in row["artifacts"][0] else "predicted"
             lines += [
-                "| recipe | student | runtime | speed | on long texts | size | kept | fidelity | trained |",
-                "|---|---|---|---|---|---|---|---|---|",
+                f"| recipe | student | runtime | speed on {row['core']}, {way} | on {row['processor']} "
+                "| there on long texts | size | kept | fidelity | trained |",
+                "|---|---|---|---|---|---|---|---|---|---|",
             ]
             for row in found[part]:
                 lines += [_built_row(row, each) for each in row["artifacts"]]
             row = found[part][0]
             base, metric = row["baseline"], row["metric"]
             kept = 100 * base["score"] / row["teacher"]["score"]
-            lines.append(f"| – | {base['name']} | – | – | – | – | {kept:.1f} % | – | – |")
-            lines += ["", f"Kept are shares of the teacher's {metric}, {row['teacher']['score']:.3f}.", ""]
+            lines.append(f"| – | {base['name']} | – | – | – | – | – | {kept:.1f} % | – | – |")
+            lines += ["", f"Kept are shares of the teacher's {metric}, {row['teacher']['score']:.3f}. {_sure(row)}", ""]
     if "cut_in_half" in found:
         lines += ["| half cut, not trained | least squares | kept | fidelity |", "|---|---|---|---|"]
         for row in found["cut_in_half"]:
@@ -274,13 +308,28 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _built_row(row: Mapping[str, Any], each: Mapping[str, Any]) -> str:
     goals = row["goals"]
-    long = f"{each['latency']['answers']['speedup']:.1f}×" if "latency" in each else "–"
+    clocked = each.get("clocked")
+    first = f"{clocked['speedup']:.1f}×" if clocked else cell(each["predicted"])
+    asked, long = (
+        demo.here(times) if (times := each["latency"].get(kind)) else "–" for kind in ("questions", "answers")
+    )
     near = "–" if row["fidelity"] is None else f"{row['fidelity']:.3f}" + _goal(goals, "fidelity")
     return (
         f"| {row['recipe']} | {_bold(row['way'])} | {each['runtime']} | "
-        f"{each['speedup']:.1f}×{_goal(goals, 'speedup')} | {long} | "
+        f"{first} | {asked}{_goal(goals, 'speedup')} | {long} | "
         f"{each['bytes'] / 1e6:.2f} MB, {each['smaller']:.1f}× smaller{_goal(goals, 'smaller')} | "
         f"{each['kept_percent']:.1f} %{_goal(goals, 'kept_percent')} | {near} | {row['trained_s'] / 60:.0f} min |"
+    )
+
+
+def _sure(row: Mapping[str, Any]) -> str:
+    """How sure the first column of speeds is, and what the second is worth."""
+    second = "the second's goals were set on such a machine, and its ratios are its own"
+    if "clocked" in row["artifacts"][0]:
+        return f"The first speeds are of an emulated core, counted in instructions; {second}."
+    sources = dict.fromkeys(each["predicted"]["source"] for each in row["artifacts"] if each["predicted"])
+    return (
+        f"Nine of ten of the first speeds should lie in their intervals, predicted {' and '.join(sources)}; {second}."
     )
 
 

@@ -29,6 +29,7 @@ from torch import nn
 
 from targets import open_target
 from targets.base import Target
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.report.test_compression import manifest
 from toolchain import bundle as bundles
@@ -83,7 +84,7 @@ def main() -> None:
             found.append(on_board(builds, kept / "board"))
         if not options.board:
             found.append(on_host(builds, kept / "host"))
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def on_board(builds: int, kept: Path) -> dict[str, Any]:

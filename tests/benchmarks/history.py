@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.report.documents import bench
 from toolchain import pipeline, store
@@ -54,7 +55,7 @@ with History() as history:
 def main() -> None:
     options = parsed(__doc__)
     found = figures(QUICK_ENTRIES if options.quick else ENTRIES)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def figures(entries: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from typing import Any
 from targets import open_target
 from targets.facts import read_facts
 from tests.benchmarks import bare_loops
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from toolchain import pipeline
 from toolchain.bundle_files import sha256_of
@@ -88,7 +89,7 @@ def main() -> None:
             found["intervals"] = intervals(folder, times, options.keep or folder / "kept")
         if "start" in chosen:
             found["start"] = starts(folder, QUICK_STARTS if options.quick else STARTS)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def small_pte(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from toolchain import pipeline
 from toolchain.profiles import load_profile
@@ -64,7 +65,7 @@ def main() -> None:
         if any(name.startswith(part) for part in chosen)
         for row in lost(name, given, goal)
     ]
-    print(json.dumps(rows, indent=2) if options.json else table(rows))
+    shown(options, rows, table)
 
 
 def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:

@@ -10,7 +10,6 @@ it compares what follows from profiles' facts alone with latencies that others p
 """
 
 import itertools
-import json
 import random
 import statistics
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from targets import open_target
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.benchmarks.precision import tasks
 from tests.benchmarks.published import published, published_table
@@ -100,14 +100,14 @@ def main() -> None:
     )
     if options.published:
         found = published()
-        print(json.dumps(found, indent=2) if options.json else published_table(found))
+        shown(options, found, published_table)
         return
     chosen = [name for name in MACHINES if getattr(options, name)] or list(MACHINES)
     probes = students(QUICK_COUNT if options.quick else COUNT)
     with tempfile.TemporaryDirectory() as folder:
         bundles = demos(Path(folder))
         rows = [row for name in chosen for row in figures(name, probes, bundles)]
-    print(json.dumps(rows, indent=2) if options.json else table(rows))
+    shown(options, rows, table)
 
 
 def students(count: int, seed: int = SEED) -> list[Probe]:

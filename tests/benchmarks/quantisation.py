@@ -12,7 +12,6 @@ instructions: ratios of them compare, but they are no milliseconds of a real boa
 """
 
 import itertools
-import json
 import random
 import statistics
 import tempfile
@@ -28,13 +27,14 @@ from torch.nn import functional
 
 from targets import open_target
 from targets.base import Target
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from toolchain import pipeline, stages
 from toolchain.bundle_files import sha256_of
 from toolchain.deploy import deploy
 from toolchain.export import litert, onnx
 from toolchain.export.forms import TextForm, length_name
-from toolchain.host_latency import Contender, HostLatency, compare_on_host
+from toolchain.host_latency import Contender, HostLatency, compare_on_host, ratio_of
 from toolchain.measure.protocol import Protocol, measure
 from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
@@ -143,7 +143,7 @@ def main() -> None:
     )
     parts = ("teacher", "student", "batches", "cores")
     found = figures([name for name in parts if getattr(options, name)] or parts, quick=options.quick)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def figures(parts: Collection[str], *, quick: bool) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def student_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
             {
                 "name": each.name,
                 "ms": timed[each.name].p50_ms,
-                "against_float": timed[each.float_name].p50_ms / timed[each.name].p50_ms,
+                **_ratio(timed[each.float_name], timed[each.name]),
                 "bytes": each.file.stat().st_size,
                 "cosine": cosines_of(each, asked.compared, expected),
                 "peak_rss_bytes": timed[each.name].peak_rss_bytes,
@@ -278,11 +278,12 @@ def teacher_figures(asked: Asked, *, quick: bool) -> dict[str, Any]:
     peak = {each.runtime: Peak.macs() / timed["long"][each.name].p50_ms for each in peaks}
     for each in made:
         ms = {kind: results[each.name].p50_ms for kind, results in timed.items()}
-        twin = {kind: results[each.float_name].p50_ms for kind, results in timed.items()}
+        ratios = {kind: ratio_of(results[each.float_name], results[each.name]) for kind, results in timed.items()}
         entry: dict[str, Any] = {
             "name": each.name,
             "ms": ms,
-            "against_float": {kind: twin[kind] / ms[kind] for kind in ms},
+            "against_float": {kind: ratio.value for kind, ratio in ratios.items()},
+            "marks": list(dict.fromkeys(mark for ratio in ratios.values() for mark in ratio.marks)),
             "bytes": bytes_of[each.name],
             "cosine": cosines[each.name],
             "peak_rss_bytes": timed["real"][each.name].peak_rss_bytes,
@@ -294,6 +295,7 @@ def teacher_figures(asked: Asked, *, quick: bool) -> dict[str, Any]:
         "variants": found,
         "peak_int8_gops": {runtime: 2e-6 * per_ms for runtime, per_ms in peak.items()},
         "linear_macs_at_64": linear_macs,
+        "processor": next(iter(timed["real"].values())).processor,
         "mean_tokens": statistics.fmean(map(len, asked.questions)),
         "compared": COMPARED,
         "goals": {"variants": GOALS, "beyond_file_mb": BEYOND_FILE_MB, "real_against_long": REAL_AGAINST_LONG},
@@ -390,6 +392,17 @@ def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: in
     return compare_on_host(contenders, progress=Silent(), rounds=rounds)
 
 
+def _ratio(slow: HostLatency, fast: HostLatency) -> dict[str, Any]:
+    """How much faster here, and what marks that."""
+    found = ratio_of(slow, fast)
+    return {"against_float": found.value, "marks": list(found.marks), "processor": fast.processor}
+
+
+def _shown(ratio: float | None, marks: Sequence[str]) -> str:
+    """A ratio, with a star where it is marked."""
+    return f"{'–' if ratio is None else f'{ratio:.2f}×'}{'*' if marks else ''}"
+
+
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
     form = TextForm(max_length=LONGEST, lengths=variant.lengths)
@@ -424,14 +437,18 @@ def linear_macs_of(model: TransformerModel) -> int:
 def table(found: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
     tables = []
+    if "cores" in found:  # the devices first
+        tables.append(core_table(found["cores"]))
     if "teacher" in found:
         tables.append(teacher_table(found["teacher"]))
     if "student" in found:
-        lines = ["| demo's student | real lengths, ms | × its float | size | cosine, mean (least) | peak memory |"]
+        head = f"demo's student on {found['student'][0]['processor']}"
+        lines = [f"| {head} | real lengths, ms | × its float there | size | cosine, mean (least) | peak memory |"]
         lines.append("|---|---|---|---|---|---|")
         lines += [
-            f"| {each['name']} | {each['ms']:.2f} | {each['against_float']:.2f}× | {each['bytes'] / 1e6:.1f} MB | "
-            f"{each['cosine']['mean']:.4f} ({each['cosine']['least']:.4f}) | {each['peak_rss_bytes'] / 1e6:.1f} MB |"
+            f"| {each['name']} | {each['ms']:.2f} | {_shown(each['against_float'], each['marks'])} | "
+            f"{each['bytes'] / 1e6:.1f} MB | {each['cosine']['mean']:.4f} ({each['cosine']['least']:.4f}) | "
+            f"{each['peak_rss_bytes'] / 1e6:.1f} MB |"
             for each in found["student"]
         ]
         tables.append("\n".join(lines))
@@ -443,8 +460,6 @@ def table(found: Mapping[str, Any]) -> str:
             for each in found["batches"]
         ]
         tables.append("\n".join(lines))
-    if "cores" in found:
-        tables.append(core_table(found["cores"]))
     return "\n\n".join(tables)
 
 
@@ -465,14 +480,15 @@ def core_table(found: Sequence[Mapping[str, Any]]) -> str:
 def teacher_table(found: Mapping[str, Any]) -> str:
     """The teacher's part of it."""
     lines = [
-        "| whole teacher | 64 tokens, ms | × its float | real lengths, ms | × its float | size | cosine, mean (least) "
-        "| peak memory | of int8 peak |",
+        f"| whole teacher on {found['processor']} | 64 tokens, ms | × its float there | real lengths, ms "
+        "| × its float there | size | cosine, mean (least) | peak memory | of int8 peak |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in found["variants"]:
         goal = found["goals"]["variants"].get(each["name"], {})
         ratios = each.get("against_float", {})
-        shown = {kind: f"{ratios[kind]:.2f}×" if kind in ratios else "–" for kind in ("long", "real")}
+        marks = each.get("marks", ())
+        shown = {kind: _shown(ratios[kind], marks) if kind in ratios else "–" for kind in ("long", "real")}
         wanted = {name: f" (goal {goal[name]:g})" if name in goal else "" for name in ("against_float", "mb", "cosine")}
         memory = f"{each['peak_rss_bytes'] / 1e6:.1f} MB" if "peak_rss_bytes" in each else "–"
         used = f"{100 * each['utilisation']:.0f} %" if "utilisation" in each else "–"
@@ -485,7 +501,8 @@ def teacher_table(found: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"One thread, batch 1; questions have {found['mean_tokens']:.0f} tokens on average; cosines on "
-        f"{found['compared']} held-out sentences of at most 64 tokens; times are medians of one run on one machine. "
+        f"{found['compared']} held-out sentences of at most 64 tokens; times, medians of one run, and "
+        "their ratios are of this machine alone. "
         f"Peaks of int8 in giga-operations a second: {peaks}. Goals: the native runner takes no more memory than the "
         f"file and {found['goals']['beyond_file_mb']:g} MB; real lengths are {found['goals']['real_against_long']:g}× "
         "faster than 64.",

@@ -5,14 +5,15 @@
 Whole processes, the median of several; the board's disk is made first where it has not been.
 """
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 from targets import open_target
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 
 BOARD = "emulated://raspberry-pi-4"
@@ -24,12 +25,16 @@ def main() -> None:
     rounds = 3 if options.quick else 9
     open_target(BOARD).close()
     found = {"edgewright --help": seconds(show_help, rounds), "boot to an SSH login": seconds(boot, rounds // 3)}
-    if options.json:
-        print(json.dumps({"median_s": found, "goals_s": GOALS_S}, indent=2))
-        return
-    print("| | median | goal |\n|---|---|---|")
-    for name, took_s in found.items():
-        print(f"| {name} | {took_s:.2f} s | under {GOALS_S[name]:g} s |")
+    shown(options, {"median_s": found, "goals_s": GOALS_S}, table)
+
+
+def table(found: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    rows = [
+        f"| {name} | {took_s:.2f} s | under {found['goals_s'][name]:g} s |"
+        for name, took_s in found["median_s"].items()
+    ]
+    return "\n".join(["| | median | goal |", "|---|---|---|", *rows])
 
 
 def seconds(work: Callable[[], float], rounds: int) -> float:

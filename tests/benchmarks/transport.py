@@ -8,7 +8,6 @@ fewer rounds and devices. The faults take root, for a link that loses packets an
 board, which is reset. Say what else the machine did: what is timed here is this machine's work on both ends.
 """
 
-import json
 import os
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ from unittest import mock
 from targets import open_target
 from targets.push import push_files
 from tests.benchmarks import transport_faults
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.targets.links import Proxy
 from tests.targets.servers import Server, started_server
@@ -44,7 +44,7 @@ def main() -> None:
     )
     chosen = {name for name in ("speeds", "faults", "fleet") if getattr(options, name)}
     found = figures(chosen or {"speeds", "faults", "fleet"}, quick=options.quick)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def figures(chosen: set[str], *, quick: bool) -> dict[str, Any]:

@@ -8,7 +8,6 @@ of a teacher see as many images. The held-out digits choose nothing. `--quick` t
 """
 
 import copy
-import json
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from toolchain.compress import channels, refit
 from toolchain.compress.distill import Weights, distill, record_targets
@@ -93,7 +93,7 @@ class Contest:
 def main() -> None:
     options = parsed(__doc__)
     found = figures(quick=options.quick)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def figures(*, quick: bool) -> dict[str, Any]:

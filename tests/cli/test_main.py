@@ -7,12 +7,13 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from toolchain.budget import Budget, Verdict, judge
+from toolchain.budget import Budget, Verdict, as_good, judge
 from toolchain.cli.main import main
 from toolchain.errors import ParityError, ToolchainError, UnreachableError
 from toolchain.progress import Progress
@@ -47,7 +48,8 @@ def build_document() -> dict[str, Any]:
                 "bytes": 5_400_000,
                 "score": 0.43,
                 "latency_ms": 0.8,
-                "speedup": 9.5,
+                "speedup": {"value": 4.2, "low": 1.6, "high": 11.0},
+                "speedup_sentence": "executorch is predicted 4.2× as fast; where it was built (a CPU) 9.5×.",
                 "parity": {"passed": True, "cosine_min": 0.9991, "max_abs_error": 0.01},
             }
         ],
@@ -107,9 +109,26 @@ def test_a_build_within_its_budget_ends_with_0(
     builds(Verdict(met=True))
     assert main([*BUILD, str(tmp_path / "out")]) == 0
     said = capfd.readouterr()
-    assert "Budget met." in said.out
+    assert said.out.splitlines()[-1] == "Budget met."
     assert "TF-IDF" in said.out
+    assert "4.2× (1.6 to 11)" in said.out
     assert "prune …" in said.err
+
+
+def test_a_baseline_that_is_as_good_as_the_student_is_the_last_word_and_no_failure(
+    builds: Callable[[Any], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = as_good("TF-IDF", 0.87, 0.84)
+    builds(Verdict(met=True, undecided=("latency_ms",), baseline=found))
+    assert main([*BUILD, str(tmp_path / "out")]) == 0
+    last = " ".join(capfd.readouterr().out.split("Not measured here: latency_ms.")[1].split())
+    assert last == (
+        "Budget met, but TF-IDF (0.870) is at least as good as the student (0.840): you need no network for this task."
+    )
+    builds(replace(judge(Budget(artifact_mb=5), artifact_bytes=5_400_000), baseline=found))
+    assert main([*BUILD, str(tmp_path / "missed"), "--json"]) == 1
+    told = json.loads(capfd.readouterr().out)["budget"]
+    assert (told["met"], told["baseline_at_least_as_good"]["score"]) == (False, 0.87)
 
 
 def test_a_missed_budget_ends_with_1_and_says_which_stage_fell_short(
@@ -137,7 +156,7 @@ def test_with_json_only_the_document_is_on_standard_output(
     builds(Verdict(met=True))
     assert main([*BUILD, str(tmp_path / "out"), "--json"]) == 0
     said = capfd.readouterr()
-    assert json.loads(said.out) == build_document() | {"budget": {"met": True, "missed": [], "undecided": []}}
+    assert json.loads(said.out) == build_document() | {"budget": Verdict(met=True).summary()}
     assert "a library talks" in said.err
     assert "native code talks" in said.err
 

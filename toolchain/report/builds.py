@@ -17,6 +17,7 @@ from typing import Any
 
 from toolchain.bundle import Manifest
 from toolchain.report.compression import LayerRow, StageRow, compression_of
+from toolchain.report.speedups import told_of
 
 LEAST_SCORE = 1e-4  # a score that differs by less is the same
 
@@ -186,6 +187,20 @@ def _changes(before: Manifest, after: Manifest) -> Iterator[Change]:
             yield Change(
                 of=runtime, name=name, unit=unit, before=getattr(first, field, None), after=getattr(second, field, None)
             )
+        yield from _speedup_changes(runtime, before, after, timed=timed)
+
+
+def _speedup_changes(runtime: str, before: Manifest, after: Manifest, *, timed: bool) -> Iterator[Change]:
+    """Against the float teacher: on the profile's core where both are known of it, then where both were built."""
+    first, second = (
+        next((each for each in told_of(manifest) if each.runtime == runtime), None) for manifest in (before, after)
+    )
+    if first and second and first.there and second.there and first.there.how == second.there.how:
+        name = f"speed-up on {first.there.profile} ({first.there.core}), {first.there.how}"
+        yield Change(of=runtime, name=name, unit="×", before=first.there.value, after=second.there.value)
+    if timed and first and second and None not in (first.here.value, second.here.value):
+        name = f"speed-up where it was built ({first.here.processor or 'its processor is not known'})"
+        yield Change(of=runtime, name=name, unit="×", before=first.here.value, after=second.here.value)
 
 
 def _build_times(before: Manifest, after: Manifest) -> tuple[TimeDifference, ...]:

@@ -69,7 +69,9 @@ def trade(manifest: Manifest) -> Figure:
     """Score against the time of an inference where it was built, the teacher's and each student's; sizes as areas."""
     points = list(_points(manifest))
     largest = max(each.bytes for each in points)
-    figure = _figure(f"{manifest.task.metric} against latency where it was built", "ms (logarithmic)", "score")
+    processor = next((each.timing.processor for each in manifest.artifacts if each.timing), None)
+    where = f"where it was built{f' ({label(processor)})' if processor else ''}"
+    figure = _figure(f"{manifest.task.metric} against latency {where}", "ms (logarithmic)", "score")
     for each in points:
         marker = {"size": 10 + 40 * (each.bytes / largest) ** 0.5, "color": each.colour, "opacity": 0.7}
         _place(figure, each, each.latency_ms, marker)

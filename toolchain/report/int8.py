@@ -1,8 +1,8 @@
 """Whether int8 was worth it: each artifact against its float twin, and what ran outside the fast kernels.
 
 In:  a bundle's manifest, and for another machine the measurements of an artifact and its twin there.
-Out: `Int8Row` for each artifact, with a verdict in a sentence: an int8 artifact that measured no faster than the float
-     student is never called better.
+Out: `Int8Row` for each artifact, with a verdict in a sentence: what is predicted of the profile's core first, then what
+     was timed, and where. An int8 artifact that measured no faster than the float student is never called better.
 Both were timed in turn on one machine; how it looks on a terminal is `terminal`'s concern.
 """
 
@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from toolchain.bundle import ArtifactFacts, Manifest
+from toolchain.errors import InputError
 from toolchain.measure.measurement import Measurement
 from toolchain.measure.stats import percentile, ratio
+from toolchain.profiles import Profile, load_profile
+from toolchain.report.speedups import Speedup, predicted_speedup
 
 LEAST_MS = 1e-6  # below what any clock here tells
 LEAST_GAIN = 1.02  # of two medians of one run; less is no difference
@@ -26,17 +30,21 @@ PRODUCTS = ("linear", "mm", "matmul", "convolution")
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Row:
-    """One artifact; `speedup` is the float student's latency over its own.
+    """One artifact; `speedup` is the float student's latency over its own, None where other work spoilt both.
 
     It is taken input by input where all samples are known, and then lies between `low` and `high` at 95 %. `fallbacks`
-    is how often each operator runs in the runtime's own kernels, as far as that is known.
+    is how often each operator runs in the runtime's own kernels, as far as that is known. `there` is what is predicted
+    of the profile's core; all else is of the `processor` that it was timed on, where `marks` say who else had that.
     """
 
     runtime: str
     format: str = "int8"
     latency_ms: float
     float_latency_ms: float
-    speedup: float
+    speedup: float | None
+    processor: str | None = None
+    marks: tuple[str, ...] = ()
+    there: Speedup | None = None
     low: float | None = None
     high: float | None = None
     delegated: int | None = None
@@ -45,19 +53,26 @@ class Int8Row:
     @property
     def faster(self) -> bool:
         """By more than two medians of one run differ anyway, and by all of the interval where there is one."""
-        return self.speedup >= LEAST_GAIN and (self.low is None or self.low > 1)
+        return self.speedup is not None and self.speedup >= LEAST_GAIN and (self.low is None or self.low > 1)
 
     @property
     def verdict(self) -> str:
-        """One sentence, and what is known of the reason where int8 bought no speed."""
+        """What is predicted of the device, what was timed, and why int8 bought no speed, where it bought none."""
+        first = f"{self.format} {self.runtime} {self.there.sentence}. " if self.there else ""
+        where = f" where it was built, on {self.processor}" if self.processor else ""
+        marked = f" The ratio is of processor time: {'; '.join(self.marks)}." if self.marks else ""
+        if self.speedup is None:
+            unknown = f"How {self.format} {self.runtime} compares with the float student{where} cannot be told"
+            return f"{first}{unknown}: {'; '.join(self.marks)}."
         times = f"{self.latency_ms:.3g} ms against {self.float_latency_ms:.3g}"
         if self.low is not None and self.high is not None:
             times += f", 95 % interval {self.low:.2f} to {self.high:.2f}×"
         if self.faster:
-            return f"{self.format} {self.runtime} is {self.speedup:.2f}× as fast as the float student ({times})."
+            ratio = f"{self.speedup:.2f}× as fast as the float student{where}"
+            return f"{first}{self.format} {self.runtime} is {ratio} ({times}).{marked}"
         found = "slower" if self.speedup < 1 else "no faster"
-        judged = f"{self.format} {self.runtime} is {found} than the float student ({times})"
-        return f"{judged}: it saves space, not time. {self.reason}"
+        judged = f"{self.format} {self.runtime} is {found} than the float student{where} ({times})"
+        return f"{first}{judged}: it saves space, not time{'' if first == '' else ', there'}. {self.reason}{marked}"
 
     @property
     def reason(self) -> str:
@@ -76,12 +91,32 @@ class Int8Row:
 
     def document(self) -> dict[str, Any]:
         """As `edgewright build --json` prints it."""
-        return {**asdict(self), "faster": self.faster, "verdict": self.verdict}
+        return {**asdict(self), "marks": list(self.marks), "faster": self.faster, "verdict": self.verdict}
 
 
-def int8_of(manifest: Manifest) -> tuple[Int8Row, ...]:
+def int8_of(manifest: Manifest, profile: Profile | None = None) -> tuple[Int8Row, ...]:
     """A row for each artifact. Raises nothing: delegation that an earlier version did not record is unknown."""
-    return tuple(_row(manifest, each, each.latency_ms, each.float_latency_ms) for each in manifest.artifacts)
+    device = profile or _profile(manifest)
+    return tuple(_built(manifest, each, device) for each in manifest.artifacts)
+
+
+def _built(manifest: Manifest, artifact: ArtifactFacts, profile: Profile | None) -> Int8Row:
+    row = _row(manifest, artifact, artifact.latency_ms, artifact.float_latency_ms)
+    timing, there = artifact.timing, None
+    if timing is None:
+        return row
+    if profile is not None:
+        with suppress(InputError):
+            there = predicted_speedup(manifest, artifact, profile, of="float student")
+    found = replace(row, processor=timing.processor, marks=timing.marks, there=there)
+    return replace(found, speedup=timing.float_speedup)
+
+
+def _profile(manifest: Manifest) -> Profile | None:
+    try:
+        return load_profile(manifest.profile)
+    except InputError:  # a file of the user's, say
+        return None
 
 
 def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measurement, twin: Measurement) -> Int8Row:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolchain.budget import Baseline, as_good
 from toolchain.bundle import Manifest
 from toolchain.extras import need
 from toolchain.measure.measurement import apart_from_others
@@ -22,6 +23,7 @@ from toolchain.report.compare import Measured
 from toolchain.report.compression import STUDENT_STAGES, Compression, compression_of
 from toolchain.report.int8 import int8_of, precision_of
 from toolchain.report.notes import notes_of
+from toolchain.report.speedups import Told, times, told_of
 from toolchain.report.terminal import CLOCK_NOTES
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def document(
             **compression_of(manifest).summary(),
             "int8": [row.document() for row in int8_of(manifest)],
             "precision": precision_of(manifest),
+            "speedups": [{"runtime": each.runtime, **each.document()} for each in told_of(manifest, measured=measured)],
+            "baseline_at_least_as_good": found.sentence if (found := _as_good(manifest)) else None,
             "predictions": list(predicted),
         }
     return {**built, "measurements": [each.model_dump(mode="json") for each in measured]}
@@ -87,13 +91,14 @@ def document(
 def page(manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()) -> str:
     """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
     met = not any(_missed(verdict) for verdict in _verdicts(manifest, measured))
-    return _rendered(_name(manifest, measured), met, sections(manifest, measured, predicted, pictures=True))
+    verdict = _headline(manifest, met=met)
+    return _rendered(_name(manifest, measured), met, verdict, sections(manifest, measured, predicted, pictures=True))
 
 
 def prediction_page(subject: str, predictions: Sequence[Predicted]) -> str:
     """What `edgewright predict --json` tells, as a page of its own: a roof for each artifact."""
     met = any(not _missed(each["budget"]) for each in predictions)
-    return _rendered(subject, met, (_prediction(each, pictures=True) for each in predictions))
+    return _rendered(subject, met, _headline(None, met=met), (_prediction(each, pictures=True) for each in predictions))
 
 
 def _prediction(found: Predicted, *, pictures: bool) -> Section:
@@ -123,7 +128,20 @@ def _prediction(found: Predicted, *, pictures: bool) -> Section:
     )
 
 
-def _rendered(name: str, met: bool, shown: Iterable[Section]) -> str:
+def _as_good(manifest: Manifest) -> Baseline | None:
+    """The method without a network, where it scores at least as well as the best artifact."""
+    best = next(each for each in manifest.artifacts if each.runtime == manifest.best)
+    return as_good(manifest.baseline.name, manifest.baseline.score, best.score)
+
+
+def _headline(manifest: Manifest | None, *, met: bool) -> str:
+    said = "Budget met" if met else "Budget missed"
+    if manifest is None or (baseline := _as_good(manifest)) is None:
+        return said
+    return f"{said}, {'but' if met else 'and'} {baseline.sentence}"
+
+
+def _rendered(name: str, met: bool, verdict: str, shown: Iterable[Section]) -> str:
     need(PACKAGES, purpose=PURPOSE, extra="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -140,6 +158,7 @@ def _rendered(name: str, met: bool, shown: Iterable[Section]) -> str:
     return environment.get_template(TEMPLATE).render(
         name=name,
         met=met,
+        verdict=verdict,
         sections=list(shown),
         drawn=drawn,
         plotly=Markup(get_plotlyjs()),
@@ -169,7 +188,7 @@ def sections(
     compression = None
     if manifest is not None:
         compression = compression_of(manifest)
-        yield from _built(manifest, compression, pictures=pictures)
+        yield from _built(manifest, compression, told_of(manifest, measured=measured), pictures=pictures)
     for expected in predicted:
         yield _prediction(expected, pictures=pictures)
     for each in measured:
@@ -178,7 +197,9 @@ def sections(
         yield Section(title="Provenance", tables=(_provenance(manifest), _files(manifest)))
 
 
-def _built(manifest: Manifest, compression: Compression, *, pictures: bool) -> Iterator[Section]:
+def _built(
+    manifest: Manifest, compression: Compression, speedups: Sequence[Told], *, pictures: bool
+) -> Iterator[Section]:
     """What the build says of the bundle."""
     findings = {stage.name: stage.findings for stage in manifest.stages}
 
@@ -189,8 +210,8 @@ def _built(manifest: Manifest, compression: Compression, *, pictures: bool) -> I
         yield Section(title="Mind", sentences=notes)
     yield Section(
         title="What was made",
-        sentences=tuple(row.verdict for row in int8_of(manifest)),
-        tables=(_models(manifest),),
+        sentences=(*(each.sentence for each in speedups), *(row.verdict for row in int8_of(manifest))),
+        tables=(_models(manifest, speedups),),
         pictures=drawn(figures.trade(manifest), figures.sizes(manifest)) if pictures else (),
     )
     whole = findings.get("importance", {}).get("layers")  # of the teacher, one score a layer
@@ -235,6 +256,8 @@ def _verdict(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterato
         missed = _missed(manifest.verdict)
         yield "Budget missed." if missed else "Budget met, as far as it can be judged before a device is at hand."
         yield from missed
+        if (baseline := _as_good(manifest)) is not None:
+            yield f"{baseline.sentence}."
         undecided = [str(each) for each in manifest.verdict.get("undecided") or ()]
         if undecided and not measured:
             yield f"Only a device can decide {', '.join(undecided)}."
@@ -271,22 +294,30 @@ def _limits(manifest: Manifest) -> Table:
     return Table(heads=("limit", "at most"), rows=rows or (("none", UNKNOWN),))
 
 
-def _models(manifest: Manifest) -> Table:
+def _models(manifest: Manifest, speedups: Sequence[Told]) -> Table:
     teacher, student = manifest.teacher, manifest.student
 
-    def row(name: str, score: float, size: int | None, latency_ms: float | None, faster: str = UNKNOWN) -> Cells:
+    def row(
+        name: str, score: float, size: int | None, latency_ms: float | None, there: str = UNKNOWN, here: str = UNKNOWN
+    ) -> Cells:
         kept = f"{100 * score / teacher.score:.1f} %" if teacher.score else UNKNOWN
-        return (name, f"{score:.4f}", kept, _megabytes(size), _milliseconds(latency_ms), faster)
+        return (name, f"{score:.4f}", kept, _megabytes(size), there, _milliseconds(latency_ms), here)
 
     rows = [
         row(manifest.baseline.name, manifest.baseline.score, None, None),
         row("teacher, float", teacher.score, teacher.bytes, teacher.latency_ms),
         row("student, float", student.score, student.bytes, student.latency_ms),
     ]
-    for each in manifest.artifacts:
-        faster = f"{each.speedup:.1f}×"
-        rows.append(row(f"{each.file} ({each.runtime})", each.score, each.bytes, each.latency_ms, faster))
-    heads = ("", manifest.task.metric, "kept", "size", "latency where it was built", "faster than the teacher")
+    for each, told in zip(manifest.artifacts, speedups, strict=True):
+        there = told.there.cell if told.there else UNKNOWN
+        here = UNKNOWN if told.here.value is None else f"{times(told.here.value)}{'*' if told.here.marks else ''}"
+        rows.append(row(f"{each.file} ({each.runtime})", each.score, each.bytes, each.latency_ms, there, here))
+    device = next((f"{each.there.profile} ({each.there.core})" for each in speedups if each.there), manifest.profile)
+    processor = next((each.here.processor for each in speedups if each.here.processor), "its processor is not known")
+    heads = (
+        *("", manifest.task.metric, "kept", "size", f"faster than the teacher on {device}"),
+        *(f"latency where it was built ({processor})", "faster there"),
+    )
     return Table(heads=heads, rows=tuple(rows))
 
 

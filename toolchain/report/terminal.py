@@ -19,6 +19,7 @@ from toolchain.report.cells import megabytes as _megabytes
 from toolchain.report.cells import number as _number
 from toolchain.report.cells import plain as _plain
 from toolchain.report.cells import table as _table
+from toolchain.report.speedups import cell, sentences
 
 SHOWN_CHARACTERS = 240
 SHOWN_OPERATORS = 12
@@ -38,10 +39,12 @@ CLOCK_NOTES = {
 def build_report(summary: Mapping[str, Any]) -> RenderableType:
     """What was built: models, artifacts, stages, what each won and lost, and the budget."""
     title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
-    parts = (_models(summary), _artifacts(summary), _int8(summary), _stages(summary), compression_report(summary))
+    speedups = [Text(each) for each in sentences(summary["artifacts"])]
+    made = (_models(summary), _artifacts(summary), *speedups, _int8(summary))
     notes = (Text(f"Mind: {note}", style="yellow") for note in summary.get("notes") or ())
     decided = (Text(f"Teacher: {note}.") for note in summary.get("teacher_notes") or ())
-    return Group(title, *parts, *decided, *notes, _verdict(summary["budget"]))
+    told = (_stages(summary), compression_report(summary), *decided, *notes)
+    return Group(title, *made, *told, _verdict(summary["budget"]))
 
 
 def compression_report(summary: Mapping[str, Any]) -> RenderableType:
@@ -250,7 +253,7 @@ def profile_report(facts: Mapping[str, Any]) -> RenderableType:
 
 
 def _models(summary: Mapping[str, Any]) -> Table:
-    table = _table("model", "score", "parameters", "size", "latency", numbers_from=1)
+    table = _table("model", "score", "parameters", "size", "latency here", numbers_from=1)
     for role in ("teacher", "student"):
         model = summary[role]
         parameters = f"{model['parameters']:,}" if model.get("parameters") is not None else NOTHING
@@ -264,15 +267,16 @@ def _models(summary: Mapping[str, Any]) -> Table:
 
 
 def _artifacts(summary: Mapping[str, Any]) -> Table:
-    table = _table("runtime", "artifact", "size", "score", "latency", "speed-up", "outputs", numbers_from=2)
+    """Speed-ups are of the device the bundle is for; what the machine that built timed is told below."""
+    heads = ("runtime", "artifact", "size", "score", "speed-up there", "outputs")
+    table = _table(*heads, numbers_from=2)
     for artifact in summary["artifacts"]:
         table.add_row(
             Text(artifact["runtime"]),
             Text(artifact["file"]),
             _megabytes(artifact.get("bytes")),
             _number(artifact.get("score")),
-            _number(artifact.get("latency_ms"), " ms"),
-            _number(artifact.get("speedup"), "×"),
+            cell(artifact.get("speedup"), NOTHING),
             _parity(artifact.get("parity")),
         )
     return table
@@ -335,13 +339,16 @@ def _stages(summary: Mapping[str, Any]) -> Table:
 
 
 def _verdict(budget: Mapping[str, Any]) -> RenderableType:
-    lines = []
-    if not budget["missed"]:
-        lines.append(Text("Budget met.", style="green"))
-    for miss in budget["missed"]:
-        lines.append(Text(f"Budget missed: {miss['sentence']}", style="red"))
+    """What was missed or not measured, and as the last line whether the budget was met and a network is needed."""
+    lines = [Text(f"Budget missed: {miss['sentence']}", style="red") for miss in budget["missed"]]
     if budget.get("undecided"):
         lines.append(Text(f"Not measured here: {', '.join(budget['undecided'])}.", style="yellow"))
+    as_good = budget.get("baseline_at_least_as_good")
+    if as_good:
+        told = "Budget missed, and" if budget["missed"] else "Budget met, but"
+        lines.append(Text(f"{told} {as_good['sentence']}.", style="yellow"))
+    elif not budget["missed"]:
+        lines.append(Text("Budget met.", style="green"))
     return Group(*lines)
 
 
