@@ -10,7 +10,7 @@ import pytest
 from tests import artifacts
 from tests.measure.examples import SHA256, completed, result_document
 from toolchain import host_latency
-from toolchain.bundle import sha256_of
+from toolchain.bundle_files import sha256_of
 from toolchain.host_latency import Contender, HostLatency, compare_on_host, joined, ratio_of
 from toolchain.measure.measurement import Measurement
 from toolchain.measure.protocol import Protocol

@@ -185,6 +185,10 @@ def test_a_cell_has_the_ratio_and_its_interval(found: object, text: str) -> None
     assert cell(found) == text
 
 
+def test_where_there_is_no_room_a_cell_has_the_ratio_alone() -> None:
+    assert cell({"value": 4.23, "low": 1.58, "high": 11.3}, interval=False) == "4.2×"
+
+
 def test_ratios_have_one_decimal_until_a_hundred() -> None:
     assert [times(each) for each in (0.96, 4.21, 11.7, 99.4, 99.97, 123.4)] == [
         *("1.0×", "4.2×", "11.7×", "99.4×", "100×", "123×"),

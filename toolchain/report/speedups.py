@@ -158,16 +158,16 @@ def times(value: float) -> str:
     return f"{value:.0f}×" if value >= 99.95 else f"{value:.1f}×"
 
 
-def cell(found: object, nothing: str = "–") -> str:
-    """A speed-up's document for a table: the ratio, and its interval where it has one.
+def cell(found: object, nothing: str = "–", *, interval: bool = True) -> str:
+    """A speed-up's document for a table: the ratio, and its interval where it has one and there is room.
 
     An earlier version kept a number there, which was of the machine that built.
     """
     if not isinstance(found, Mapping) or found.get("value") is None:
         return nothing
     value, low, high = (found.get(name) for name in ("value", "low", "high"))
-    interval = "" if low is None or high is None else f" ({_bound(low)} to {_bound(high)})"
-    return f"{times(float(value or 0.0))}{interval}"
+    known = interval and low is not None and high is not None
+    return f"{times(float(value or 0.0))}{f' ({_bound(low)} to {_bound(high)})' if known else ''}"
 
 
 def sentences(artifacts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -266,5 +266,5 @@ def _clock(clock: Clock) -> str:
     return " by the instruction clock" if clock == "instructions" else ""
 
 
-def _bound(value: float) -> str:
+def _bound(value: Any) -> str:
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"

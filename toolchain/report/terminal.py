@@ -267,7 +267,7 @@ def _models(summary: Mapping[str, Any]) -> Table:
 
 
 def _artifacts(summary: Mapping[str, Any]) -> Table:
-    """Speed-ups are of the device the bundle is for; what the machine that built timed is told below."""
+    """Speed-ups are of the device that it is for; intervals, and what the build's machine timed, stand below."""
     heads = ("runtime", "artifact", "size", "score", "speed-up there", "outputs")
     table = _table(*heads, numbers_from=2)
     for artifact in summary["artifacts"]:
@@ -276,7 +276,7 @@ def _artifacts(summary: Mapping[str, Any]) -> Table:
             Text(artifact["file"]),
             _megabytes(artifact.get("bytes")),
             _number(artifact.get("score")),
-            cell(artifact.get("speedup"), NOTHING),
+            cell(artifact.get("speedup"), NOTHING, interval=False),
             _parity(artifact.get("parity")),
         )
     return table
