@@ -214,3 +214,44 @@ def test_help_loads_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "build" in ended.stdout
+
+
+# Who may call Python's own readers: `untrusted`, and those who read back what Edgewright itself wrote where nobody else
+# writes (its cache, its state, the wheel it came in), or what a library gave as text a moment ago.
+OWN_READERS = {
+    "toolchain.untrusted": "the one reader",
+    "toolchain.cache": "stage.json, in the cache",
+    "toolchain.stages.plan": "findings.json, in the cache",
+    "toolchain.stages.student": "what earlier stages wrote, in the cache",
+    "toolchain.models.model": "a student as `save` wrote it, in the cache; any error there is a `BadModelError`",
+    "toolchain.models.convnet": "the same, and a configuration that transformers gives as text",
+    "toolchain.models.checkpoints": "metadata of a checkpoint, in the cache",
+    "toolchain.models.teacher": "a tokenizer that the library gives as text",
+    "toolchain.data.texts": "examples as `save` wrote them, in the cache",
+    "toolchain.data.images": "the same",
+    "toolchain.measure.native": "what the wheel's own runners were made from",
+    "targets.board_state": "emulated boards that this user keeps up, in the state directory",
+}
+READERS = {("json", "load"), ("json", "loads"), ("tomllib", "load"), ("tomllib", "loads")}
+NEVER = {"pickle", "marshal", "shelve", "yaml", "dill", "cloudpickle", "joblib"}
+
+
+def test_text_from_outside_is_read_by_one_reader_and_nothing_is_unpickled() -> None:
+    own, faults = set(), []
+    for name, path in modules():
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = (getattr(node.func.value, "id", ""), node.func.attr)
+                if called in READERS:
+                    own.add(name)
+                    faults += [place] if name not in OWN_READERS else []
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("eval", "exec"):
+                faults.append(place)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                found = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+                faults += [place for each in found if each.split(".")[0] in NEVER]
+                if isinstance(node, ast.ImportFrom) and node.module in ("json", "tomllib"):
+                    faults += [place for each in node.names if each.name in ("load", "loads")]
+    assert faults == []
+    assert own == set(OWN_READERS)  # who no longer reads needs no leave

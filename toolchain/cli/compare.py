@@ -12,6 +12,7 @@ import typer
 from toolchain.cli import output
 from toolchain.cli.options import AsJson
 from toolchain.errors import InputError
+from toolchain.untrusted import float_or_none, int_or_none
 
 if TYPE_CHECKING:
     from toolchain.bundle import Manifest
@@ -184,8 +185,8 @@ def measured(reference: str, history: History) -> Measured:
     from toolchain.report.compare import measured_of, read_measured
     from toolchain.store import Filter
 
-    if reference.isdecimal():
-        document = history.document(int(reference))
+    if reference.isdecimal() and (number := int_or_none(reference)) is not None:
+        document = history.document(number)
         if "artifacts" in document:
             raise InputError(
                 f"entry {reference} of the history is a build, which measures nothing; give a measurement, or its "
@@ -210,10 +211,7 @@ def number_of(flag: str, text: str | None) -> float | None:
     """A limit such as "3", "3%" or "0.5". Raises `InputError` for anything else."""
     if text is None:
         return None
-    try:
-        value = float(text.strip().removesuffix("%"))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
+    value = float_or_none(text.strip().removesuffix("%"))
+    if value is None or value < 0:
         raise InputError(f"{flag} is {text!r}; give a number such as 3 or 0.5, and where it is a share, 3%")
     return value

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,9 +285,9 @@ def _adapted(read: Read, folder: Path) -> Read:
 def _first_module(folder: Path) -> Path | None:
     """The folder that `modules.json` puts first, where it lies within."""
     try:
-        first, *_ = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        first, *_ = read_side_file(folder / MODULES)
         within = (folder / str(first["path"])).resolve()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (BadModelError, OSError, ValueError, KeyError, TypeError):
         return None
     return within if within.is_relative_to(folder.resolve()) else None
 

@@ -7,15 +7,15 @@ Which model is read from where is `source`'s concern.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolchain.errors import BadModelError, EnvironmentFaultError
+from toolchain.errors import BadModelError, EnvironmentFaultError, InvalidFileError
 from toolchain.extras import need
 from toolchain.quiet import quiet
+from toolchain.untrusted import parse_json
 
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -105,9 +105,11 @@ def adapter_of(folder: Path) -> dict[str, Any] | None:
     if not file.is_file() or (folder / "config.json").is_file():
         return None
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
+        described = parse_json(file.read_bytes(), name=str(file))
         named = described["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError) as error:
+    except InvalidFileError as error:
+        raise BadModelError(str(file), ": ".join(error.faults[0])) from error
+    except (OSError, KeyError, TypeError) as error:
         raise BadModelError(str(file), f"it names no base_model_name_or_path ({error})") from error
     if not isinstance(named, str) or not named:
         raise BadModelError(str(file), "its base_model_name_or_path names no model")
