@@ -12,6 +12,9 @@ from typing import Protocol
 
 from targets.conversation import GET_LIMIT_BYTES
 
+# What to do where a home directory is read-only, full, or takes no programs.
+OTHER_FOLDER = "name another folder of the device: ssh://…?folder=/PATH, or `folder` in targets.toml"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:

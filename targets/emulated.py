@@ -16,7 +16,7 @@ from targets.board_process import Machine, boot
 from targets.board_state import StandingBoard, find_up
 from targets.conversation import GET_LIMIT_BYTES
 from targets.ssh import SshTarget
-from targets.ssh_login import Login
+from targets.ssh_address import Login
 from toolchain.errors import InputError
 
 

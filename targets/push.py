@@ -20,11 +20,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from targets.base import Completed, Target
+from targets.base import OTHER_FOLDER, Completed, Target
 from targets.conversation import last_line
 from targets.parts import Link, ahead, parts
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
-from targets.store_scripts import CHECK_SCRIPT, DIFFERS, JOIN_SCRIPT, UNPACK_SCRIPT, WHOLE
+from targets.store_scripts import CANNOT_EXECUTE, CHECK_SCRIPT, DIFFERS, JOIN_SCRIPT, UNPACK_SCRIPT, WHOLE
 from toolchain.errors import DeviceFullError, InputError, TargetError, TransferError
 
 KINDS = ("runtimes", "bundles")
@@ -243,5 +243,13 @@ def _fault(target: Target, items: Sequence[_Item], told: Sequence[Completed], pl
         return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(room.stdout) or 0) / 1e6)
     last = told[-1]
     reason = last_line(last.stderr) or f"status {last.status}"
+    if last.status == CANNOT_EXECUTE:
+        return TargetError(
+            f"{target.address}: programs cannot be executed in {target.home} ({reason}), as where a file system is "
+            f"mounted noexec; {OTHER_FOLDER}"
+        )
     what = "differ from what was sent" if last.status == DIFFERS else "could not be unpacked"
-    return TransferError(f"{target.address}: the pushed files {what} ({reason}); check the device's disk and try again")
+    return TransferError(
+        f"{target.address}: the pushed files {what} ({reason}); check the "
+        f"device's disk and try again, or {OTHER_FOLDER}"
+    )

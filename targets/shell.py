@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from targets import refuse_secrets
 from targets.adb import found_device
 from targets.board_state import StandingBoard
-from targets.ssh_login import read_address
+from targets.ssh_address import read_address
 from toolchain.errors import EnvironmentFaultError, InputError
 
 
@@ -35,14 +35,7 @@ def shell_at(address: str, command: Sequence[str] = ()) -> list[str]:
     if scheme != "ssh":
         raise InputError(f"{address} has no shell to log into; only ssh://, adb:// and emulated:// targets do")
     login = read_address(address)
-    keys = [word for path in login.identities for word in ("-i", str(path))]
-    hops: list[str] = []
-    hop = login.through
-    while hop is not None:
-        hops.insert(0, f"{hop.user}@{hop.host}:{hop.port}")
-        hop = hop.through
-    jumps = ["-J", ",".join(hops)] if hops else []
-    return [_ssh(), *keys, *jumps, "-p", str(login.port), "--", f"{login.user}@{login.host}", *_quoted(command)]
+    return [_ssh(), *login.typed, *_quoted(command)]
 
 
 def _quoted(command: Sequence[str]) -> list[str]:

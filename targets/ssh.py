@@ -10,25 +10,23 @@ import logging
 import os
 import re
 import secrets
-import selectors
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-import paramiko
-
-from targets import conversation
 from targets.arriving import arriving
-from targets.base import Completed, Target
-from targets.conversation import GET_LIMIT_BYTES, Deadline, Output, Received, Stall, last_line
+from targets.base import OTHER_FOLDER, Completed, Target
+from targets.conversation import GET_LIMIT_BYTES, Deadline, Output, Received, last_line
 from targets.launch import Leader, ended, for_any_shell, launched
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
+from targets.ssh_address import Login, read_address
 from targets.ssh_files import FileServer
-from targets.ssh_login import Login, connect, lost, read_address
-from targets.ssh_sessions import Sessions, kill
+from targets.ssh_login import connect, lost
+from targets.ssh_sessions import Sessions, Talk
 from targets.ssh_wire import MISBEHAVIOUR, Files, answering
 from toolchain.errors import CommandTimeoutError, DeviceFullError, TargetError, TransferError
 
@@ -51,7 +49,12 @@ class SshTarget:
     def __init__(self, login: Login) -> None:
         self._login = login
         self._transport = connect(login)
-        self._sessions = Sessions(self._transport, login.address, make_room=self._without_file_server)
+        self._sessions = Sessions(
+            self._transport,
+            login.address,
+            make_room=self._without_file_server,
+            connect_anew=lambda: connect(replace(login, asks=False)),
+        )
         self._file_server: FileServer | None = None
         self._has_file_server = True
         self._home: PurePosixPath | None = None
@@ -69,11 +72,20 @@ class SshTarget:
 
     @property
     def home(self) -> PurePosixPath:
-        """`.edgewright` in the user's home directory there."""
+        """`.edgewright` in the user's home directory there, or in the folder that the address names."""
         if self._home is None:
-            done = self.run(["sh", "-c", "cd && pwd"], timeout_s=HOUSEKEEPING_LIMIT_S)
+            folder = [str(self._login.folder)] if self._login.folder else []
+            done = self.run(["sh", "-c", 'cd "$@" && pwd', "sh", *folder], timeout_s=HOUSEKEEPING_LIMIT_S)
+            if folder and done.status != 0:
+                raise TargetError(
+                    f"{self.address}: the folder {folder[0]} cannot be entered there ({last_line(done.stderr)}); "
+                    f"make it, or {OTHER_FOLDER}"
+                )
             if done.status != 0 or not re.fullmatch(HOME_FORM, done.stdout) or not done.stdout[:-1].isprintable():
-                raise TargetError(f"{self.address}: {self._login.user} has no home directory there; give that user one")
+                raise TargetError(
+                    f"{self.address}: {self._login.user} has no home directory there; give that user one, or "
+                    "name another folder with ?folder=PATH"
+                )
             self._home = PurePosixPath(done.stdout[:-1]) / ".edgewright"
         return self._home
 
@@ -139,12 +151,12 @@ class SshTarget:
             try:
                 with answering(channel, HOUSEKEEPING_LIMIT_S):
                     channel.exec_command(for_any_shell(launched(*argv)))
-                talk = _Talk(channel, source, leader.add, err.add, copies=copies)
+                talk = Talk(channel, source, leader.add, err.add, copies=copies)
                 if not talk.ended(deadline):
                     raise CommandTimeoutError(self.address, argv[0], deadline.limit_s)
             except BaseException:  # the limit, endless output, or an interruption: nothing stays behind
                 if self._transport.is_active():
-                    kill(self._transport, channel, leader.pid)
+                    self._sessions.kill(channel, leader.pid)
                 raise
             status = channel.recv_exit_status()
             if status == -1 and not self._transport.is_active():
@@ -192,14 +204,14 @@ class SshTarget:
         status, err = self._exec(argv, limit_s, source or BytesIO(), sink, copies=True)
         if status != 0:
             reason = last_line(err) or f"status {status}"
-            raise TransferError(f"{self.address}: a copy failed ({reason}); run this again")
+            raise TransferError(f"{self.address}: a copy failed ({reason}); run this again, or {OTHER_FOLDER}")
 
     def _open_file_server(self) -> FileServer | None:
         if self._file_server is not None and self._file_server.broken:
             self._file_server = None
         if self._file_server is None and self._has_file_server:
             try:
-                channel = self._transport.open_session(timeout=HOUSEKEEPING_LIMIT_S)
+                channel = self._sessions.open_one(HOUSEKEEPING_LIMIT_S)
                 try:
                     with answering(channel, HOUSEKEEPING_LIMIT_S):
                         channel.invoke_subsystem("sftp")
@@ -255,73 +267,3 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, int, int]]:
         return
     with source.open("rb") as content:
         yield content, source.stat().st_size, 0o755 if os.access(source, os.X_OK) else 0o644
-
-
-class _Talk:
-    """What goes to a command and comes from it, until it ends."""
-
-    def __init__(
-        self,
-        channel: paramiko.Channel,
-        source: BinaryIO,
-        out: Callable[[bytes], object],
-        err: Callable[[bytes], object],
-        *,
-        copies: bool,
-    ) -> None:
-        self._channel, self._source, self._out, self._err = channel, source, out, err
-        self._copies = copies
-        self._pending, self._writing = b"", True
-        self._stall = Stall(conversation.STALL_LIMIT_S)
-        channel.settimeout(conversation.STALL_LIMIT_S)
-
-    def ended(self, deadline: Deadline) -> bool:
-        """Whether it ended before the deadline. Raises `TimeoutError` where nothing moves that should."""
-        channel = self._channel
-        with selectors.DefaultSelector() as ready:
-            ready.register(channel, selectors.EVENT_READ)
-            while not (channel.exit_status_ready() and (channel.eof_received or channel.closed)):
-                if channel.closed and not channel.status_event.wait(1.0):
-                    break  # without a word on how it ended
-                self._write()
-                # paramiko wakes us for output only; while there is input to send we look ourselves
-                patience_s = (0.0 if channel.send_ready() else 0.01) if self._writing else 1.0
-                ready.select(min(deadline.left_s(), patience_s))
-                self._read()
-                if channel.eof_received:  # from here on it counts as readable without end
-                    channel.status_event.wait(0.05)
-                if deadline.passed():
-                    return False
-                if not (self._writing or self._copies):
-                    self._stall.rest()
-                elif self._stall.stands():
-                    raise TimeoutError(self._stall.reason())
-        while chunk := channel.recv(CHUNK_BYTES):
-            self._out(chunk)
-        while chunk := channel.recv_stderr(CHUNK_BYTES):
-            self._err(chunk)
-        return True
-
-    def _write(self) -> None:
-        channel = self._channel
-        if self._writing and not self._pending:
-            self._pending = self._source.read(CHUNK_BYTES)
-            if not self._pending:
-                self._writing = False
-                channel.shutdown_write()
-        if self._writing and channel.send_ready():
-            with suppress(OSError):  # the program ended without reading it all; its status says the rest
-                count = channel.send(self._pending)
-                self._pending = self._pending[count:]
-                self._stall.moved(count)
-
-    def _read(self) -> None:
-        channel = self._channel
-        if channel.recv_ready():
-            chunk = channel.recv(CHUNK_BYTES)
-            self._stall.moved(len(chunk))
-            self._out(chunk)
-        if channel.recv_stderr_ready():
-            chunk = channel.recv_stderr(CHUNK_BYTES)
-            self._stall.moved(len(chunk))
-            self._err(chunk)

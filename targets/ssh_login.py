@@ -1,8 +1,9 @@
 """Connect to an SSH server the way OpenSSH would: configuration, host key, keys, agent, password.
 
-In:  `ssh://[user@]host[:port][?identity=PATH]`, ~/.ssh/config, known_hosts, EDGEWRIGHT_SSH_PASSWORD.
+In:  a `Login`, known_hosts, EDGEWRIGHT_SSH_PASSWORD.
 Out: an authenticated `paramiko.Transport`, or the one `TargetError` that says what to do.
-An unknown host key is never accepted and no secret enters a message. Commands and files are `ssh`'s concern.
+An unknown host key is never accepted and no secret enters a message. What a user's configuration says is
+`ssh_config`'s concern, who is trusted `known_hosts`', commands and files are `ssh`'s.
 """
 
 from __future__ import annotations
@@ -16,118 +17,22 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import paramiko
+from paramiko.agent import AgentSSH
 
+from targets.known_hosts import CERTIFICATE, Trusted, certificate_fault, trusted
+from targets.ssh_address import PASSWORD_VARIABLE, Login
 from targets.ssh_wire import MISBEHAVIOUR, PromptSocket, Transport
-from toolchain.errors import AuthenticationError, HostKeyError, InputError, TargetError, UnreachableError
+from toolchain.errors import AuthenticationError, HostKeyError, TargetError, UnreachableError
 
 CONNECT_LIMIT_S = 10.0
 LOGIN_LIMIT_S = 30.0
 KEEP_ALIVE_S = 15
-PASSWORD_VARIABLE = "EDGEWRIGHT_SSH_PASSWORD"
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 # Not paramiko's own order: authenticated ciphers first, and none of the broken ones.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Login:
-    """Where to connect and as whom; a pinned host key (one line as in a .pub file) takes the place of known_hosts."""
-
-    address: str
-    host: str
-    port: int
-    user: str
-    identities: tuple[Path, ...]
-    others: bool = True  # also offer the agent's keys, the default keys and a password
-    pinned_host_key: str = ""
-    through: Login | None = None  # the jump host on the way there
-
-    @property
-    def known_as(self) -> str:
-        """The name under which known_hosts lists this server."""
-        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
-
-
-def read_address(address: str) -> Login:
-    """An `ssh://` address completed from ~/.ssh/config. Raises `InputError` for one that cannot be read."""
-    return _read(address, frozenset())
-
-
-def _read(address: str, towards: frozenset[str]) -> Login:
-    """The login at an address; a jump host on the way `towards` others is not reached through one of those."""
-    parts, port = _split(address)
-    host = parts.hostname or ""
-    config = _config_for(host)
-    query = parse_qs(parts.query)
-    if parts.path not in ("", "/") or set(query) - {"identity"}:
-        raise InputError(f"{_public(parts)} has parts that mean nothing; write ssh://user@host:port?identity=PATH")
-    identities = [Path(name).expanduser() for name in query.get("identity", [])]
-    for identity in identities:
-        if not identity.is_file():
-            raise InputError(f"there is no key file {identity}; check the identity in {_public(parts)}")
-    identities += [path for name in config.get("identityfile", []) if (path := Path(name).expanduser()).is_file()]
-    return Login(
-        address=_public(parts),
-        host=str(config.get("hostname", parts.hostname)),
-        port=port or int(config.get("port", 22)),
-        user=parts.username or str(config.get("user", "")) or getpass.getuser(),
-        identities=tuple(identities),
-        others=config.get("identitiesonly", "no") != "yes",
-        through=_jump(config.get("proxyjump", "none"), towards | {host}),
-    )
-
-
-def _jump(said: str, towards: frozenset[str]) -> Login | None:
-    """The last of the jump hosts that a ProxyJump names, each reached through the one before it."""
-    login = None
-    for hop in said.split(",") if said != "none" else ():
-        address = hop.strip() if "://" in hop else f"ssh://{hop.strip()}"
-        if _split(address)[0].hostname in towards:  # `Host *` speaks of the jump host itself, too
-            return None
-        each = _read(address, towards)
-        login = replace(each, through=login or each.through)
-    return login
-
-
-def _split(address: str) -> tuple[SplitResult, int | None]:
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.password is not None:
-        raise InputError(f"an address holds no password; leave it out and set {PASSWORD_VARIABLE}, or use a key")
-    if parts.scheme != "ssh" or not parts.hostname or port == 0:
-        raise InputError("the target's address cannot be read; write it as ssh://user@host or ssh://user@host:port")
-    return parts, port
-
-
-def _public(parts: SplitResult) -> str:
-    return f"ssh://{parts.netloc}"
-
-
-def _config_for(host: str) -> paramiko.SSHConfigDict:
-    file = Path.home() / ".ssh" / "config"
-    try:
-        config = paramiko.SSHConfig.from_path(str(file)) if file.is_file() else paramiko.SSHConfig()
-        found = config.lookup(host)
-        if "port" in found:
-            int(found["port"])
-    except Exception as error:  # paramiko raises its own, ImportError for `Match exec`, and ValueError
-        raise InputError(
-            f"{file} cannot be read ({error}); correct it, or write user and port in the address"
-        ) from error
-    if found.get("proxycommand", "none") != "none":
-        raise InputError(
-            f"{file} reaches {host} through a ProxyCommand, which Edgewright does not; name a ProxyJump instead, or "
-            f"open a tunnel (ssh -N -L 2222:{host}:22 JUMP) and use ssh://user@localhost:2222"
-        )
-    return found
 
 
 def connect(login: Login) -> paramiko.Transport:
@@ -156,10 +61,10 @@ def connect(login: Login) -> paramiko.Transport:
 def _direct(login: Login) -> socket.socket:
     server = f"{login.host}:{login.port}"
     try:
-        opened = socket.create_connection((login.host, login.port), timeout=CONNECT_LIMIT_S)
+        opened = _opened(login)
     except socket.gaierror as error:
         raise UnreachableError(f"{login.address}: no machine is called {login.host}; check the name") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         reason = "refused the connection" if isinstance(error, ConnectionRefusedError) else f"did not answer ({error})"
         raise UnreachableError(
             f"{login.address}: {server} {reason}; check that the device is on, in this network and runs an SSH server"
@@ -168,6 +73,29 @@ def _direct(login: Login) -> socket.socket:
     with suppress(OSError):  # it broke already, which the greeting will tell
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+def _opened(login: Login) -> socket.socket:
+    """A connection to the first of a name's addresses that answers."""
+    settings = login.settings
+    source = (settings.source, 0) if settings and settings.source else None
+    if settings is None or settings.family is socket.AF_UNSPEC:
+        return socket.create_connection((login.host, login.port), timeout=CONNECT_LIMIT_S, source_address=source)
+    fault = OSError("it has no address of that family")
+    for family, kind, protocol, _, place in socket.getaddrinfo(
+        login.host, login.port, settings.family, socket.SOCK_STREAM
+    ):
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.settimeout(CONNECT_LIMIT_S)
+            if source:
+                opened.bind(source)
+            opened.connect(place)
+            return opened
+        except OSError as error:
+            opened.close()
+            fault = error
+    raise fault
 
 
 def _through(login: Login) -> tuple[paramiko.Channel, paramiko.Transport]:
@@ -189,49 +117,64 @@ def _through(login: Login) -> tuple[paramiko.Channel, paramiko.Transport]:
 
 def _greet(transport: paramiko.Transport, login: Login) -> None:
     """Exchange keys, and compare the server's with the one we know."""
-    known = _known_keys(login)
+    known = _known(login)
     options = transport.get_security_options()
     options.ciphers = [name for name in CIPHERS if name in options.ciphers]
-    wanted = [name for kind in known for name in _signatures(kind) if name in options.key_types]
+    kinds = [kind for kind in known.keys if not kind.endswith(CERTIFICATE)]
+    wanted = [name for kind in kinds for name in _signatures(kind) if name in options.key_types]
+    if known.authorities:
+        wanted += [f"{name}{CERTIFICATE}" for name in options.key_types]
     options.key_types = wanted + [name for name in options.key_types if name not in wanted]
     transport.start_client(timeout=LOGIN_LIMIT_S)
     key = transport.get_remote_server_key()
-    if known.get(key.get_name()) == key:
-        return
+    if fault := _host_key_fault(key, str(transport.host_key_type), login, known):
+        raise HostKeyError(f"{login.address}: {fault}")
+
+
+def _host_key_fault(key: paramiko.PKey, kind: str, login: Login, known: Trusted) -> str:
+    """Why the server is not to be trusted; nothing where it is."""
     print_ = fingerprint(key)
-    host = shlex.quote(login.host)
+    if key.asbytes() in known.revoked:
+        return f"the host key {print_} is marked as revoked in known_hosts; set the device up with a new one"
+    by_certificate = kind.endswith(CERTIFICATE) and bool(known.authorities)
+    if by_certificate and not (fault := certificate_fault(key, _plain_name(login), known)):
+        return ""
+    if known.keys.get(key.get_name()) == key.asbytes():
+        return ""
     if login.pinned_host_key:
-        raise HostKeyError(f"{login.address}: another machine than the one that was started answered ({print_})")
-    if known:
-        raise HostKeyError(
-            f"{login.address}: the host key of {login.known_as} has changed to {key.get_name()} {print_}; "
+        return f"another machine than the one that was started answered ({print_})"
+    if by_certificate:
+        return f"the host certificate of {login.known_as} is not trusted: {fault}; have it signed anew"
+    if known.keys:
+        return (
+            f"the host key of {login.known_as} has changed to {key.get_name()} {print_}; "
             f"if the device was set up anew, run `ssh-keygen -R {shlex.quote(login.known_as)}` and this again, "
             "else someone may be posing as it"
         )
-    raise HostKeyError(
-        f"{login.address}: the host key of {login.known_as} is unknown ({key.get_name()} {print_}); compare it with "
-        "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the device and trust it with "
-        f"`ssh-keyscan -p {login.port} {host} >> ~/.ssh/known_hosts`"
+    file = next(iter(login.known_hosts), Path("~/.ssh/known_hosts"))
+    place = f"~/{file.relative_to(Path.home())}" if file.is_relative_to(Path.home()) else shlex.quote(str(file))
+    trust = f"`ssh-keyscan -p {login.port} {shlex.quote(login.host)} >> {place}`"
+    if login.settings and login.settings.alias:
+        trust = f"a line of {place} that begins with {login.known_as}, as your configuration's HostKeyAlias says"
+    return (
+        f"the host key of {login.known_as} is unknown ({key.get_name()} {print_}); compare it with "
+        f"`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the device and trust it with {trust}"
     )
+
+
+def _plain_name(login: Login) -> str:
+    return (login.settings.alias if login.settings else "") or login.host
 
 
 def _signatures(kind: str) -> tuple[str, ...]:
     return ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
 
 
-def _known_keys(login: Login) -> dict[str, paramiko.PKey]:
-    keys = paramiko.HostKeys()
+def _known(login: Login) -> Trusted:
     if login.pinned_host_key:
         kind, blob = login.pinned_host_key.split()[:2]
-        return {kind: paramiko.PKey.from_type_string(kind, base64.b64decode(blob))}
-    for file in (Path.home() / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts")):
-        try:
-            if file.is_file():
-                keys.load(str(file))
-        except Exception as error:  # InvalidHostKey is no SSHException
-            raise HostKeyError(f"{file} cannot be read ({error}); remove the damaged line") from error
-    found = keys.lookup(login.known_as)
-    return {kind: key for kind in found if (key := found[kind])} if found else {}
+        return Trusted(keys={kind: base64.b64decode(blob)}, authorities=frozenset(), revoked=frozenset())
+    return trusted(login.known_as, login.known_hosts)
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -255,7 +198,8 @@ def _authenticate(transport: paramiko.Transport, login: Login) -> None:
             continue
         if transport.is_authenticated():
             return
-    if login.others and transport.is_active() and (password := _password(login)):
+    allowed = login.others and (login.settings is None or login.settings.password_allowed)
+    if allowed and transport.is_active() and (password := _password(login)):
         try:
             transport.auth_password(login.user, password)
         except paramiko.AuthenticationException:
@@ -270,18 +214,38 @@ def _authenticate(transport: paramiko.Transport, login: Login) -> None:
 
 def _keys(login: Login, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
     """The keys to offer: those named, the agent's, the usual files; those that cannot be used go to `tried`."""
+    settings = login.settings
+    if settings is not None and not settings.keys_allowed:
+        tried.append("no key, for the configuration says PubkeyAuthentication no")
+        return
     yield from _key_files(login.identities, tried)
     if login.others:
-        agent = paramiko.Agent()
+        agent = _agent(settings.agent if settings else None)
         try:
             yield from (("a key of the agent", key) for key in _agent_keys(agent))
         finally:
-            agent.close()
+            agent._close()  # type: ignore[attr-defined]
         usual = [Path.home() / ".ssh" / name for name in DEFAULT_KEYS]
         yield from _key_files(tuple(path for path in usual if path.is_file() and path not in login.identities), tried)
 
 
-def _agent_keys(agent: paramiko.Agent) -> tuple[paramiko.AgentKey, ...]:
+def _agent(place: str | None) -> AgentSSH:
+    """The user's agent, or the one whose socket lies there; an empty one for `none`, or where nobody answers."""
+    if place is None:
+        return paramiko.Agent()
+    agent = AgentSSH()
+    if place != "none":
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(CONNECT_LIMIT_S)
+            connection.connect(place)
+            agent._connect(connection)  # type: ignore[attr-defined]  # paramiko knows only that of the environment
+        except (OSError, paramiko.SSHException):
+            connection.close()
+    return agent
+
+
+def _agent_keys(agent: AgentSSH) -> tuple[paramiko.AgentKey, ...]:
     try:
         return agent.get_keys()
     except paramiko.SSHException:  # it has gone, or answers nonsense; there may be other keys
@@ -302,7 +266,7 @@ def _key_files(paths: tuple[Path, ...], tried: list[str]) -> Iterator[tuple[str,
 
 def _password(login: Login) -> str:
     given = os.environ.get(PASSWORD_VARIABLE, "")
-    if given or not sys.stdin.isatty():
+    if given or not (login.asks and sys.stdin.isatty()):
         return given
     return getpass.getpass(f"Password for {login.user}@{login.host}: ")
 

@@ -12,7 +12,7 @@ from targets.own_folder import OWN_FOLDER
 from targets.space import FREE_SPACE_SCRIPT
 
 WHOLE, NOT_THERE = 0, 2
-CANNOT_UNPACK, DIFFERS = 3, 4
+CANNOT_UNPACK, DIFFERS, CANNOT_EXECUTE = 3, 4, 5
 
 UNUSED_DAYS = 30  # a set that nobody asked for in this time goes at the next push
 
@@ -167,6 +167,10 @@ if [ -d "$final" ] && ! whole "$final" "$plan"; then
     mv "$final" "$work/harmed"
 fi
 mv -T "$work/set" "$final" 2>/dev/null || [ -d "$final" ] || mv "$work/set" "$final" || exit {CANNOT_UNPACK}
+printf '%s\\n' "$plan" | while IFS= read -r line; do
+    rest=${{line#* }} name=${{line#* [-x] }}
+    case $rest in "x "*) [ -x "$final/$name" ] || {{ echo "$final/$name may not be executed" >&2; exit 1; }} ;; esac
+done || exit {CANNOT_EXECUTE}
 printf '%s\\n' "$plan" >"$work/plan" && mv -f "$work/plan" "$home/sums/$kind-$digest"
 sweep
 find "$home/$kind" -mindepth 1 -maxdepth 1 \\

@@ -5,6 +5,7 @@ Out: `Inventory`: an address for a name, several for a group. Reaching them is `
 
     [targets.kitchen]
     address = "ssh://pi@kitchen.local"
+    folder = "/mnt/data"               # ssh only: where Edgewright may write there, if not in the home directory
     profile = "raspberry-pi-4"         # what it claims to be; `edgewright target probe kitchen` compares
 
     [groups]
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +55,7 @@ class Entry(_Part):
     """One device of the file."""
 
     address: str
+    folder: str | None = None
     profile: str | None = None
 
 
@@ -65,7 +68,10 @@ class Inventory(_Part):
     def machine(self, name: str) -> Machine:
         """One device by its name."""
         entry = self.targets[name]
-        return Machine(name=name, address=entry.address, profile=entry.profile)
+        address = entry.address
+        if entry.folder is not None:
+            address += f"{'&' if '?' in address else '?'}folder={quote(entry.folder)}"
+        return Machine(name=name, address=address, profile=entry.profile)
 
     def groups_of(self, name: str) -> tuple[str, ...]:
         """The groups a device belongs to."""
@@ -156,6 +162,11 @@ def _target_faults(targets: Mapping[str, Any]) -> Iterable[tuple[Location, str]]
                 yield ("targets", name, "address"), f"{address!r} is no address; write local:, ssh://user@host or such"
             elif scheme not in SCHEMES:
                 yield ("targets", name, "address"), f"begins with {scheme!r}; {nearest(scheme, sorted(SCHEMES))}"
+        if (folder := entry.get("folder")) is not None and isinstance(address, str) and isinstance(folder, str):
+            if not address.startswith("ssh:"):
+                yield ("targets", name, "folder"), "is for ssh:// addresses only; leave it out"
+            elif not folder.startswith("/") or not folder.isprintable() or ".." in folder.split("/"):
+                yield ("targets", name, "folder"), "must be an absolute path without .."
         if isinstance(profile, str) and profile not in profiles and not profile.endswith(".toml"):
             yield ("targets", name, "profile"), f"there is no profile {profile!r}; {nearest(profile, profiles)}"
 

@@ -28,7 +28,7 @@ from targets.board_image import board_image
 from targets.emulated import machine_of
 from targets.push import push_files
 from targets.ssh import SshTarget
-from targets.ssh_login import Login
+from targets.ssh_address import Login
 from tests.targets.links import Link, Proxy, lossy_link
 from tests.targets.servers import Server, started_server
 from toolchain.errors import TargetError, UnreachableError

@@ -30,5 +30,7 @@ def test_a_shell_goes_through_the_jump_hosts_of_the_configuration(own_home: Path
     (own_home / ".ssh" / "config").write_text(
         "Host board\n  User pi\n  ProxyJump near,root@far:2222\nHost near\n  HostName 10.0.0.1\n  User me\n"
     )
-    line = shell_at("ssh://board")
-    assert line[line.index("-J") + 1] == "me@10.0.0.1:22,root@far:2222"
+    program, *words = shell_at("ssh://Me%40corp@board:2222", ["true"])
+    done = subprocess.run([program, "-G", *words], capture_output=True, text=True, check=True)
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert (said["proxyjump"], said["user"], said["port"]) == ("near,root@far:2222", "Me@corp", "2222")

@@ -11,7 +11,8 @@ import pytest
 
 from targets import open_target
 from targets.base import Target
-from targets.ssh_login import connect, read_address
+from targets.ssh_address import read_address
+from targets.ssh_login import connect
 from tests.targets.checks import (
     assert_endless_output_is_stopped,
     assert_gone,

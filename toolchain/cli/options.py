@@ -9,12 +9,13 @@ from toolchain.cli import completion
 RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 ADDRESSES = "local:, ssh://user@host[:port], adb://SERIAL, emulated://PROFILE, or a name of your targets.toml."
+FOLDER = "Behind ssh://… ?folder=/PATH names where Edgewright may write there, if not in the home directory."
 TargetName = Annotated[
     str,
     typer.Option(
         "--target",
         metavar="TARGET",
-        help=f"{ADDRESSES[:-1]}: a device's or a group's.",
+        help=f"{ADDRESSES[:-1]}: a device's or a group's. {FOLDER}",
         autocompletion=completion.targets,
     ),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolchain.cli import output
-from toolchain.cli.options import ADDRESSES, AsJson, Wait
+from toolchain.cli.options import ADDRESSES, FOLDER, AsJson, Wait
 from toolchain.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Devices: which there are, what they are, and emulated boards.", no_args_is_help=True, rich_markup_mode=None
 )
 
-TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help=ADDRESSES)]
+TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help=f"{ADDRESSES} {FOLDER}")]
 BoardArgument = Annotated[str, typer.Argument(metavar="TARGET", help="emulated://PROFILE, or a name of such a target.")]
 
 
