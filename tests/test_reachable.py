@@ -15,7 +15,7 @@ from toolchain.stages.planned import planned
 SLOW = load_profile("raspberry-pi-zero-2-w")
 
 
-def recipe(tmp_path: Path, budget: str, stages: str = "") -> Recipe:
+def recipe(tmp_path: Path, budget: str, stages: str = "[stages.prune]\nlayers = 3") -> Recipe:
     file = tmp_path / "asked.toml"
     file.write_text(
         f"""
@@ -69,6 +69,16 @@ def test_each_limit_is_told_with_the_nearest_that_could_be_kept(tmp_path: Path) 
     for name in ("latency_ms", "artifact_mb", "peak_memory_mb"):
         assert f"{name} = " in caught.value.nearest
     assert "no student of this teacher can keep to it" in told
+
+
+def test_a_recipe_whose_sizes_follow_from_its_budget_is_refused_only_where_no_student_could_keep_it(
+    tmp_path: Path,
+) -> None:
+    (hardest,) = unreachable(recipe(tmp_path, "latency_ms = 0.001"), SLOW)
+    between = (hardest.smallest + hardest.least) / 2
+    assert unreachable(recipe(tmp_path, f"latency_ms = {between}", stages=""), SLOW) == ()
+    (missed,) = unreachable(recipe(tmp_path, f"latency_ms = {hardest.smallest / 2}", stages=""), SLOW)
+    assert missed.least == missed.smallest
 
 
 def test_where_a_smaller_student_might_it_is_said_so(tmp_path: Path) -> None:

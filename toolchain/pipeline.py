@@ -127,12 +127,13 @@ class Students:
 
     `examples` are the texts or images. `shrinking` are those that make the student from the teacher: once, or again for
     each step of a gradual pruning; of the `answers` there is one recording for each lesson. Only texts have a
-    vocabulary that was `trimmed`.
+    vocabulary that was `trimmed`, and `sizes` that were chosen where the recipe names none.
     """
 
     examples: Done
     teacher: Side
     student: Side
+    sizes: Done | None
     trimmed: Done | None
     answers: tuple[Done, ...]
     shrinking: tuple[Done, ...]
@@ -150,7 +151,8 @@ class Stages(Students):
     def all(self) -> tuple[Done, ...]:
         """One after another; the answers, asked once it is known which layers stay, before what they are for."""
         return (
-            *(self.examples, self.teacher.stage, *((self.trimmed,) if self.trimmed else ()), *self.answers),
+            *(self.examples, self.teacher.stage, *(each for each in (self.sizes, self.trimmed) if each)),
+            *self.answers,
             *(*self.shrinking, *self._smoothed(), self.account, *self.sensitivity),
             *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
@@ -184,7 +186,7 @@ def build(
         require_reachable(recipe, profile)
     made = run_stages(plan)
     timed = stages.time_on_host(plan, contenders(made))
-    return _bundle(plan, output, made, timed, force=force)
+    return _bundle(made.student.plan, output, made, timed, force=force)
 
 
 def run_stages(plan: Plan) -> Stages:
@@ -194,6 +196,7 @@ def run_stages(plan: Plan) -> Stages:
     if plan.recipe.stages.account.attributions:
         need(EXPLAINING, purpose="tell what answers rest on", extra="explain")
     made = _from_images(plan) if plan.recipe.task.kind == "image-classification" else _from_texts(plan)
+    plan = made.student.plan  # whose sizes may have been chosen on the way
     made = replace(made, student=stages.smooth(plan, made.student))
     schemes = stages.schemes(plan, made.student, runtimes)
     # Runtimes may differ in it; the first one's is what a report shows.
@@ -219,12 +222,14 @@ def run_stages(plan: Plan) -> Stages:
 def _from_texts(plan: Plan) -> Students:
     texts = stages.read_texts(plan)
     teacher = stages.load_teacher(plan, texts)
+    plan, sizes = stages.choose_sizes(plan, texts, teacher)
     trimmed = stages.trim_vocabulary(plan, texts, teacher)
     answers, shrinking = shrink(plan, texts, teacher, trimmed)
     return Students(
         examples=texts,
         teacher=TextSide(plan=plan, texts=texts, tokens=teacher, stage=teacher),
         student=TextSide(plan=plan, texts=texts, tokens=trimmed, stage=shrinking[-1]),
+        sizes=sizes,
         trimmed=trimmed,
         answers=answers,
         shrinking=shrinking,
@@ -240,6 +245,7 @@ def _from_images(plan: Plan) -> Students:
         examples=images,
         teacher=ImageSide(plan=plan, images=images, teacher=teacher, stage=teacher),
         student=ImageSide(plan=plan, images=images, teacher=teacher, stage=shrinking[-1]),
+        sizes=None,
         trimmed=None,
         answers=(answers,),
         shrinking=shrinking,

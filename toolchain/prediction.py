@@ -110,7 +110,7 @@ def predictions(
         budget, texts, found = subject.manifest.budget, _lengths(subject), list(_of_bundle(subject))
     else:
         recipe = load_recipe(subject)
-        budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile))
+        budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile, length or USUAL_LENGTH))
     chosen = [each for each in found if runtime in (None, each.runtime)]
     if not chosen:
         name = subject.path if isinstance(subject, Bundle) else subject
@@ -226,10 +226,12 @@ def subject_of(artifact: ArtifactFacts, longest: int) -> Subject:
     )
 
 
-def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[Subject]:
+def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Subject]:
     from toolchain.stages.planned import planned
+    from toolchain.stages.sizes import sized
 
-    plan = planned(recipe, profile)
+    chosen = sized(recipe, profile, length=length)
+    plan = planned(chosen.recipe, profile)
     for runtime in recipe.stages.export.runtimes:
         fixed = runtime in ("litert", "tflite")
         yield Subject(
@@ -238,7 +240,7 @@ def _of_recipe(recipe: Recipe, profile: Profile) -> Iterator[Subject]:
             lengths=plan.form.lengths if fixed else (),
             file_bytes=None,
             planned_length=None if fixed else plan.form.max_length,
-            notes=plan.notes,
+            notes=(*((chosen.note,) if chosen.note else ()), *plan.notes),
         )
 
 

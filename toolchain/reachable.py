@@ -21,6 +21,7 @@ from toolchain.hardware.pricing import Prices, predict
 from toolchain.profiles import Profile
 from toolchain.recipe import Recipe
 from toolchain.stages.planned import Planned, planned
+from toolchain.stages.sizes import are_open
 
 SHORT_TEXT = 8  # tokens; texts may turn out to be so short
 FEWEST_PIECES = 256  # of a vocabulary that a recipe may ask for
@@ -62,6 +63,8 @@ def unreachable(recipe: Recipe, profile: Profile) -> tuple[Unreachable, ...]:
     try:
         plan = planned(_least_vocabulary(recipe), profile)
         smallest = _smallest(plan, profile)
+        if are_open(recipe):  # its sizes are chosen for the budget, so only the smallest is out of reach
+            plan = smallest
         priced = {name: prices_for(profile, runtime=name, precision="int8") for name in runtimes}
     except InputError:  # what is wrong with a model or a calibration is told where it is needed
         return ()

@@ -24,6 +24,7 @@ from toolchain.stages.images import (
 from toolchain.stages.plan import Done, Plan, image_model_of, images_of, model_of, texts_of, tokenizer_of
 from toolchain.stages.runtimes import Subject
 from toolchain.stages.sides import ImageSide, Side, TextSide, asked_texts
+from toolchain.stages.sizes import choose_sizes
 from toolchain.stages.structures import structure_for
 from toolchain.stages.student import (
     AWARE,
@@ -53,6 +54,7 @@ __all__ = [
     "ask_teacher",
     "asked_texts",
     "check",
+    "choose_sizes",
     "cut",
     "cut_image_model",
     "export_float",

@@ -52,6 +52,7 @@ Part = Literal["test", "validation"]
 class Side(ABC):
     """A float model and the examples as it takes them."""
 
+    plan: Plan  # with the sizes that were chosen
     stage: Done  # what made the model
 
     @property
