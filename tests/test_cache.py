@@ -191,3 +191,42 @@ def test_the_cache_lies_where_the_environment_says(tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("EDGEWRIGHT_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert places.cache_dir("a") == tmp_path / "xdg" / "edgewright" / "a"
+
+
+def cut_short(folder: Path) -> None:
+    (folder / "file").write_text("on")
+
+
+def altered(folder: Path) -> None:
+    (folder / "file").write_text("0ne")
+
+
+def missing(folder: Path) -> None:
+    (folder / "file").unlink()
+
+
+def without_record(folder: Path) -> None:
+    (folder / "stage.json").unlink()
+
+
+def with_half_a_record(folder: Path) -> None:
+    (folder / "stage.json").write_text('{"inputs": {')
+
+
+def with_a_record_of_another_form(folder: Path) -> None:
+    (folder / "stage.json").write_text('{"inputs": {}, "seconds": "long"}')
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_short, altered, missing, without_record, with_half_a_record, with_a_record_of_another_form]
+)
+def test_a_kept_result_that_cannot_be_read_is_set_aside_with_a_warning_and_made_again(
+    shelf: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    result = stage("trim", {"size": 3}, writing("one"))
+    damage(result.folder)
+    again = stage("trim", {"size": 3}, writing("one"))
+    assert not again.cached
+    assert (again.folder / "file").read_text() == "one"
+    assert "the kept result of the stage trim cannot be used" in caplog.text
+    assert stage("trim", {"size": 3}, writing("one")).cached

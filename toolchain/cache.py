@@ -8,6 +8,7 @@ What the folder holds is the stage's business.
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from typing import Any
 from toolchain.once import made_once
 from toolchain.places import cache_dir
 
+RECORD = "stage.json"
+log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
 
 
@@ -55,7 +58,8 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *,
     """The folder of a stage, made now unless it has been made before from the same inputs by the same `code`.
 
     `inputs` must survive JSON; the keys of earlier stages belong in it. Two processes that ask for the same result
-    at once make it once.
+    at once make it once. A result with a file that is missing, cut short or altered since it was made is set aside
+    with a warning, and made again.
     """
     started = time.perf_counter()
     key = _key(name, inputs, code)
@@ -65,11 +69,19 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *,
         begun = time.perf_counter()
         make(folder)
         seconds.append(time.perf_counter() - begun)
-        record = {"inputs": inputs, "seconds": seconds[0]}
-        (folder / "stage.json").write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
+        record = {"inputs": inputs, "seconds": seconds[0], "files": _files_of(folder)}
+        (folder / RECORD).write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
 
-    place = made_once(cache_dir("stages", name.replace(" ", "-")) / key, make_and_record, mode=0o700)
-    record = json.loads((place / "stage.json").read_text(encoding="utf-8"))
+    def whole(folder: Path) -> bool:
+        fault = _fault_of(folder)
+        if fault:
+            log.warning(
+                "the kept result of the stage %s cannot be used (%s in %s); it is made again", name, fault, folder
+            )
+        return not fault
+
+    place = made_once(cache_dir("stages", name.replace(" ", "-")) / key, make_and_record, mode=0o700, whole=whole)
+    record = json.loads((place / RECORD).read_text(encoding="utf-8"))
     return StageResult(
         name=name,
         key=key,
@@ -78,6 +90,28 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *,
         seconds=time.perf_counter() - started,
         made_in_seconds=record["seconds"],
     )
+
+
+def _files_of(folder: Path) -> dict[str, list[Any]]:
+    """The size and SHA-256 of each file of a result, by its place in the folder."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(folder).as_posix()] = [path.stat().st_size, digest]
+    return found
+
+
+def _fault_of(folder: Path) -> str:
+    """What is wrong with a kept result; empty where it is as it was made."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        float(record["seconds"])
+        stated = dict(record["files"])
+        found = _files_of(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{RECORD} is damaged, {type(error).__name__}"
+    return next((name for name, file in stated.items() if found.get(name) != file), "")
 
 
 def _key(name: str, inputs: Mapping[str, Any], code: Code) -> str:

@@ -28,19 +28,24 @@ LEAST_AGE_S = 60.0  # younger ones may be between their making and their locking
 NAME_BYTES = 80  # of the final name that stand in a temporary one
 
 
-def made_once(place: Path, make: Callable[[Path], None], *, mode: int = 0o755) -> Path:
+def made_once(
+    place: Path, make: Callable[[Path], None], *, mode: int = 0o755, whole: Callable[[Path], bool] | None = None
+) -> Path:
     """The folder `place`, filled by `make` unless it is already there. Errors of `make` pass through.
 
-    `mode` is the folder's: 0o700 for what holds a user's own data.
+    `mode` is the folder's: 0o700 for what holds a user's own data. One that is there and not `whole` is set aside, to
+    be swept with what dead processes left, and made again.
     """
-    if place.is_dir():
+    if place.is_dir() and (whole is None or whole(place)):
         with suppress(OSError):
             os.utime(place)  # used last: what is swept first is what nobody uses
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_name(f".{place.name}.lock")):
         if place.is_dir():
-            return place
+            if whole is None or whole(place):
+                return place
+            place.rename(place.with_name(f"{UNFINISHED}{secrets.token_hex(4)}"))
         with unfinished_folder(place.parent) as unfinished:
             make(unfinished)
             unfinished.chmod(mode)

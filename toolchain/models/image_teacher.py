@@ -244,7 +244,7 @@ def _reference(
     if isinstance(read.model, TransformerModel):
         return None
     prepared = _preparation(source)
-    if prepared and prepared.framing.size != (scales.height, scales.width):
+    if prepared and (prepared.framing.size, prepared.channels) != ((scales.height, scales.width), scales.channels):
         prepared = None  # it makes no input of this model; its numbers are taken all the same
     framed: Callable[[Any], Any] = prepared.framing.of if prepared else lambda picture: picture
     fitted = found if found and found.fitted else None
@@ -268,11 +268,13 @@ def _reference(
 def _processor_reference(source: ModelSource, scales: Scaling) -> Reference | None:
     """A net runs as it came; how its processor makes a picture its input is what could be read otherwise."""
     prepared = _preparation(source)
-    if prepared is None:
+    if prepared is None or prepared.framing.size is None:
         return None
+    mean, deviation = (_channels(each, prepared.channels) for each in (prepared.mean, prepared.deviation))
+    own = replace(scales, mean=mean, deviation=deviation)  # a grey net's processor may take colours alone
     return Reference(
         library=named("transformers"),
         what="pixels",
-        theirs=lambda pictures: _processed(base_of(source) or source, pictures, scales.channels).flatten(),
-        ours=lambda pictures: _scaled(pictures, scales, prepared.framing.of).flatten(),
+        theirs=lambda pictures: _processed(base_of(source) or source, pictures, own.channels).flatten(),
+        ours=lambda pictures: _scaled(pictures, own, prepared.framing.of).flatten(),
     )

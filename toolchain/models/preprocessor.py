@@ -20,6 +20,7 @@ from toolchain.recipe import ModelSource
 
 FILE = "preprocessor_config.json"
 BRIGHTEST = 255
+USUAL_CHANNELS = 3  # of a processor whose means are the default ones
 WARPED_SIDE = 384  # from which ConvNeXT's processor, which ResNet has too, no longer crops
 KEYS = Keys(
     understood=frozenset(
@@ -62,11 +63,15 @@ ENDINGS = ("ImageProcessorPil", "ImageProcessorFast", "ImageProcessor", "Feature
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """`mean` and `deviation` are of a picture's values from 0 to 1, one for all channels or one for each."""
+    """`mean` and `deviation` are of a picture's values from 0 to 1, one for all channels or one for each.
+
+    `channels` are those that the processor itself takes.
+    """
 
     framing: Framing
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    channels: int
 
 
 def preparation(source: ModelSource) -> Preparation | None:
@@ -82,8 +87,10 @@ def preparation(source: ModelSource) -> Preparation | None:
     kind = _kind(described, (described_in(source, CONFIG) or {}).get("model_type"))
     stated = {**DEFAULTS[kind], **{name: value for name, value in described.items() if value is not None}}
     try:
-        return Preparation(framing=_framing(stated, kind), **_scale(stated))
-    except (ValueError, TypeError, KeyError) as error:
+        given = stated.get("image_mean")
+        channels = len(given) if isinstance(given, list) else USUAL_CHANNELS
+        return Preparation(framing=_framing(stated, kind), channels=channels, **_scale(stated))
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadModelError(FILE, f"its settings do not fit together: {error}") from error
 
 

@@ -11,12 +11,15 @@ import copy
 import hashlib
 import importlib
 import inspect
+import random
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,8 +57,9 @@ def made_digest(name: str, beside: Path | None = None) -> str:
 
     Random weights are drawn from a fixed seed for it, so that they do not change from call to call.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(MAKING_SEED)
+    with suppress(Exception), _seeded():  # what its module does when it is imported is not to be part of it
+        _module(name.partition(":")[0], beside)
+    with _seeded():
         made = call_factory(name, beside)
     digest = hashlib.sha256()
     for part in made if isinstance(made, tuple) else (made,):
@@ -64,6 +68,21 @@ def made_digest(name: str, beside: Path | None = None) -> str:
     for file in sorted(_sources(name, made)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Within it every generator is seeded; behind it each is as it was."""
+    python, numbers = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(MAKING_SEED)
+            random.seed(MAKING_SEED)
+            np.random.seed(MAKING_SEED)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)
 
 
 def _module(name: str, beside: Path | None) -> ModuleType:
