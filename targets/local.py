@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from targets.base import Completed, Target
 from targets.conversation import GET_LIMIT_BYTES, NOT_FOUND, Deadline, Output, Received, attend
 from toolchain.errors import CommandTimeoutError, DeviceFullError, InputError, TargetError, TransferError
+from toolchain.places import home_dir
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
@@ -31,7 +32,7 @@ class LocalTarget:
     """Runs what it is given on this machine, in a process group of its own."""
 
     def __init__(self, home: Path | None = None) -> None:
-        chosen = home or Path(os.environ.get("EDGEWRIGHT_HOME") or Path.home() / ".edgewright")
+        chosen = home or Path(os.environ.get("EDGEWRIGHT_HOME") or home_dir() / ".edgewright")
         self._home = PurePosixPath(chosen.absolute())
 
     @property

@@ -14,13 +14,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from toolchain.errors import BundleError, InputError, InvalidFileError
 from toolchain.once import made_once, sweep_unfinished, unfinished_folder
-from toolchain.places import cache_dir
+from toolchain.places import cache_dir, home_dir
 from toolchain.untrusted import Limits, parse_json
 
 MANIFEST = "manifest.json"
@@ -306,7 +306,10 @@ def _require_place(output: Path) -> None:
 
 def _require_nobody_inside(folder: Path) -> None:
     real = folder.resolve()
-    for name, place in (("the folder you are in", Path.cwd()), ("your home", Path.home()), ("/", Path("/"))):
+    kept = [("the folder you are in", Path.cwd()), ("/", Path("/"))]
+    with suppress(InputError):  # who has no home cannot lose it
+        kept.append(("your home", home_dir()))
+    for name, place in kept:
         if place.resolve().is_relative_to(real):
             raise InputError(f"{folder} is or holds {name}, which is not replaced even with --force; choose another")
 

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from targets import NO_SECRETS, SCHEMES, refuse_secrets
 from toolchain.errors import InputError, UnknownNameError, nearest
+from toolchain.places import expanded
 from toolchain.profiles import profile_names
 from toolchain.reading import Source, read_toml
 from toolchain.redacted import holds_secret
@@ -130,9 +131,12 @@ def load_inventory() -> Inventory:
 def inventory_file() -> Path:
     """Where the inventory lies, or would."""
     if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+        return expanded(Path(named))
     here = Path(FILE)
-    return here.absolute() if here.is_file() else user_config_path("edgewright", appauthor=False) / FILE
+    try:
+        return here.absolute() if here.is_file() else user_config_path("edgewright", appauthor=False) / FILE
+    except RuntimeError:  # this user has no home
+        return here.absolute()
 
 
 def _faults(values: Mapping[str, Any]) -> list[tuple[Location, str]]:

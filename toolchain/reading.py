@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from toolchain.errors import InputError, InvalidFileError, UnknownNameError, nearest
+from toolchain.places import expanded
 from toolchain.redacted import redacted
 from toolchain.untrusted import DOCUMENT, Limits, Location, MakeError, number_faults, parse_json, parse_toml
 
@@ -73,7 +74,7 @@ def find_source(name_or_path: str | Path, *, kind: str, shelf: Traversable) -> S
     Raises `UnknownNameError` for what is neither, `InputError` for a file that cannot be read.
     """
     given, known = str(name_or_path), names_on(shelf)
-    path = Path(given).expanduser()
+    path = expanded(Path(given))
     if given in known:
         data, name, folder = shelf.joinpath(f"{given}.toml").read_bytes(), f"built-in {kind} {given}", Path.cwd()
     elif path.is_file() or path.suffix == ".toml" or len(path.parts) > 1:

@@ -28,6 +28,7 @@ from pydantic import (
 
 from toolchain.budget import Budget
 from toolchain.errors import EnvironmentFaultError
+from toolchain.places import expanded
 from toolchain.profiles import Runtime
 from toolchain.reading import Source, find_source, names_on, read_toml
 from toolchain.redacted import holds_secret
@@ -99,7 +100,7 @@ Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
 def _resolved(path: Path, info: ValidationInfo) -> Path:
     folder = info.context.get("folder") if info.context else None
-    return (folder or Path.cwd()) / path.expanduser()
+    return (folder or Path.cwd()) / expanded(path)
 
 
 def _of_known_format(path: Path) -> Path:
@@ -195,6 +196,13 @@ class ModelSource(_Section):
         if info.context and info.context.get("folder"):
             self._beside = Path(info.context["folder"])
         return self
+
+    def __eq__(self, other: object) -> bool:
+        """Two are one source whichever file named them."""
+        return isinstance(other, ModelSource) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @property
     def beside(self) -> Path | None:
