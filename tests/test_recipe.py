@@ -573,3 +573,26 @@ def test_numbers_that_no_setting_has_are_told_with_their_lines(toml_file: Callab
         assert said in found["line 11, budget.latency_ms"]
     found = faults(toml_file, f"{MINIMAL}[budget]\nlatency_ms = {'9' * 5000}\n")
     assert "is not TOML: exceeds the limit" in next(iter(found.values()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        ("image-classification", 'folder = "pictures"\ncolumns = { label = "l" }', "a folder of images has none"),
+        ("image-classification", 'train = "a"\ntest = "b"\ncolumns = { image = "i" }', "a folder of images has none"),
+        (
+            "token-classification",
+            'file = "a.conll"\ncolumns = { tags = "t" }',
+            "a file of words and tags a line has none",
+        ),
+    ],
+)
+def test_columns_of_what_has_none_are_refused(
+    toml_file: Callable[[str], Path], kind: str, data: str, said: str
+) -> None:
+    text = MINIMAL.replace("embedding", kind).replace('builtin = "stdlib-search"', data)
+    assert said in faults(toml_file, text)[next(iter(faults(toml_file, text)))]
+    tables = text.replace('"pictures"', '"p.csv"').replace('folder = "p', 'file = "p')
+    for name in ("a", "b"):
+        tables = tables.replace(f'"{name}"', f'"{name}.csv"')
+    assert load_recipe(toml_file(tables.replace("a.conll", "a.jsonl"))).data.columns

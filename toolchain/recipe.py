@@ -794,6 +794,8 @@ def _data_faults(kind: str, data: Mapping[str, Any]) -> list[tuple[Location, str
     columns = _section(data, "columns")
     needed = NEEDED_COLUMN.get(kind)
     found: list[tuple[Location, str]] = []
+    if columns and (what := _without_columns(kind, data)):
+        found.append((("data", "columns"), f"is for tables whose columns have names; {what} has none, so leave it out"))
     if needed and columns.get(needed) is None and (data.get("file") is not None or data.get("train") is not None):
         found.append((("data", "columns"), f"must name the column {needed}, which {kind} learns from"))
     for column in columns:
@@ -819,6 +821,17 @@ def _data_faults(kind: str, data: Mapping[str, Any]) -> list[tuple[Location, str
         if data.get(name):
             found.append((("data", name), f"is for {'text' if of_images else 'images'}, but task.kind is {kind}"))
     return found
+
+
+def _without_columns(kind: str, data: Mapping[str, Any]) -> str:
+    """What holds the examples, where none of it has named columns: images in folders, words and tags a line."""
+    given = [data[name] for name in ("file", "folder", "train", "validation", "test") if data.get(name) is not None]
+    suffixes = {Path(str(place)).suffix.lower() for place in given}
+    if kind == IMAGES and given and suffixes.isdisjoint(DATA_SUFFIXES) and data.get("file") is None:
+        return "a folder of images"
+    if kind == "token-classification" and given and suffixes.isdisjoint(TABLE_SUFFIXES):
+        return "a file of words and tags a line"
+    return ""
 
 
 _ONE_TEXT = (

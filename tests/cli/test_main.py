@@ -148,7 +148,7 @@ def test_what_the_stages_want_known_stands_before_the_budget(
     stand_in(monkeypatch, "pipeline", lambda *_, **__: result)
     assert main([*BUILD, str(tmp_path / "out")]) == 0
     said = " ".join(capfd.readouterr().out.split())
-    assert "Mind: 3 texts stand in the data with different answers Budget met." in said
+    assert "Note: 3 texts stand in the data with different answers Budget met." in said
 
 
 def test_with_json_only_the_document_is_on_standard_output(

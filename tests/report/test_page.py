@@ -188,8 +188,8 @@ def test_hostile_names_are_text_wherever_they_stand() -> None:
 def test_what_the_stages_want_known_is_told_as_text() -> None:
     made = [*whole_build(), {**SENSITIVITY, "name": "images", "findings": {"notes": [f"3 texts stand {HOSTILE}", 4]}}]
     shown = Page(page.page(manifest(made), []))
-    assert f"Mind 3 texts stand {HOSTILE}" in shown.text
-    assert "Mind" not in Page(page.page(manifest(whole_build()), [])).text
+    assert f"Notes 3 texts stand {HOSTILE}" in shown.text
+    assert "Notes 3" not in Page(page.page(manifest(whole_build()), [])).text
     assert "3 texts stand" in page.markdown(manifest(made), [])
 
 

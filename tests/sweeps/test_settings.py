@@ -251,7 +251,7 @@ class Differs:
 
 
 @dataclass(frozen=True)
-class Tested:
+class HeldBy:
     """Another test holds the effect: it would take long here, or needs what is not here."""
 
     test: str
@@ -273,7 +273,7 @@ DISTILL, FINETUNE, PRUNE, QUANTIZE = "stages.distill", "stages.finetune", "stage
 LABELS, VALUES, WORDS = "classification", "regression", "token-classification"
 UNMOVED = {"learning_rate": 1e-12, "epochs": 6}  # a training that gets no better
 
-ENTRIES: Mapping[str, Differs | Tested | Read] = {
+ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     "recipe.name": Read("toolchain/pipeline.py"),
     "recipe.description": Read("toolchain/cli/recipes.py"),
     "model.folder": Differs(student, "roberta"),
@@ -282,7 +282,7 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
     "model.factory": Differs(
         student, "tests.tiny:factory", beside={"model.folder": "roberta"}, instead={"model.folder": GONE}
     ),
-    "model.package": Tested(
+    "model.package": HeldBy(
         "tests/test_recipe.py::test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it"
     ),
     "task.kind": Differs(task, "regression", LABELS, instead={"data.columns": {"value": "text"}}),
@@ -302,13 +302,13 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
     "data.columns.words": Differs(examples, "tags", WORDS, {"data.file": "words.jsonl"}),
     "data.columns.tags": Differs(examples, "last", WORDS, {"data.file": "words.jsonl"}),
     "data.columns.image": Differs(pictures, "other", IMAGES, {"data.folder": GONE, "data.file": "pictures.csv"}),
-    "data.separator": Tested(
+    "data.separator": HeldBy(
         "tests/data/test_texts.py::test_the_separator_of_a_recipe_is_the_one_its_files_are_read_with"
     ),
     "data.split.test": Differs(examples, 0.5),
     "data.split.validation": Differs(examples, 0.3),
     "data.extra_text": Differs(examples, "more.txt"),
-    "data.extra_text_packages": Tested(
+    "data.extra_text_packages": HeldBy(
         "tests/data/test_texts.py::test_further_packages_give_text_without_labels_to_distil_from"
     ),
     "data.extra_images": Differs(pictures, "extra", IMAGES),
@@ -316,7 +316,7 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
     "budget.artifact_mb": Differs(verdict, 0.5),
     "budget.peak_memory_mb": Differs(verdict, 0.5),
     "budget.max_score_loss_percent": Differs(verdict, 0.5),
-    f"{FINETUNE}.again": Tested("tests/sweeps/test_settings.py::test_a_fitted_teacher_of_texts_is_fitted_again"),
+    f"{FINETUNE}.again": HeldBy("tests/sweeps/test_settings.py::test_a_fitted_teacher_of_texts_is_fitted_again"),
     f"{FINETUNE}.epochs": Differs(student, 2, LABELS),
     f"{FINETUNE}.minutes": Differs(outcome, 1e-9, LABELS, {f"{FINETUNE}.seed": 77}),
     f"{FINETUNE}.learning_rate": Differs(student, 1e-3, LABELS),
@@ -336,7 +336,7 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
     f"{PRUNE}.width": Differs(student, 24),
     f"{PRUNE}.keep_macs": Differs(student, 0.4, instead=NO_SIZES),
     f"{PRUNE}.speedup": Differs(student, 2, instead=NO_SIZES),
-    f"{PRUNE}.prices": Tested("tests/stages/test_prices.py::test_layers_are_timed_on_a_target_and_asked_once"),
+    f"{PRUNE}.prices": HeldBy("tests/stages/test_prices.py::test_layers_are_timed_on_a_target_and_asked_once"),
     f"{PRUNE}.importance": Differs(student, "taylor"),
     f"{PRUNE}.ranking": Differs(student, "global"),
     f"{PRUNE}.reconstruct": Differs(student, False),
@@ -368,7 +368,7 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
     f"{DISTILL}.similarity_weight": Differs(student, 0.0),
     f"{DISTILL}.pair_weight": Differs(student, 0.0),
     f"{DISTILL}.patience": Differs(lessons, 1, beside={f"{DISTILL}.{name}": UNMOVED[name] for name in UNMOVED}),
-    f"{DISTILL}.trackers": Tested(
+    f"{DISTILL}.trackers": HeldBy(
         "tests/models/test_training.py::test_other_trackers_write_into_the_folder_they_are_given_and_nowhere_else"
     ),
     f"{DISTILL}.seed": Differs(student, 5),
@@ -389,7 +389,7 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
             ("pair_weight", 0.0),
         )
     },
-    "stages.account.attributions": Tested(
+    "stages.account.attributions": HeldBy(
         "tests/test_stages_and_pipeline.py::test_an_account_tells_which_words_the_answers_rest_on"
     ),
     f"{QUANTIZE}.scheme": Differs(schemes, "static-int8"),
@@ -409,7 +409,7 @@ ENTRIES: Mapping[str, Differs | Tested | Read] = {
     "stages.export.runtimes": Differs(runtimes, ["litert"]),
     "stages.export.lengths": Differs(form, [16]),
     "stages.export.batch": Differs(form, 4),
-    "stages.export.keep_float": Tested(
+    "stages.export.keep_float": HeldBy(
         "tests/end_to_end/test_bench.py::"
         "test_int8_is_measured_in_turn_with_its_float_twin_and_said_to_be_faster_only_where_it_is"
     ),
@@ -458,13 +458,17 @@ def test_a_fitted_teacher_of_texts_is_fitted_again(tmp_path: Path) -> None:
     )
     teachers = [stages.load_teacher(each, stages.read_texts(each)) for each in (kept, again)]
     assert ["steps" in each.findings for each in teachers] == [False, True]
+    (said,) = teachers[0].findings["notes"]
+    assert said.startswith(
+        "stages.finetune.epochs, stages.finetune.learning_rate, stages.finetune.batch_tokens not used"
+    )
     assert contents([teachers[0]]) != contents([teachers[1]])
 
 
-@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if isinstance(entry, Tested)])
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if isinstance(entry, HeldBy)])
 def test_a_setting_whose_effect_another_test_holds_is_named_there(name: str) -> None:
     entry = ENTRIES[name]
-    assert isinstance(entry, Tested)
+    assert isinstance(entry, HeldBy)
     path, _, function = entry.test.partition("::")
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
@@ -472,7 +476,7 @@ def test_a_setting_whose_effect_another_test_holds_is_named_there(name: str) -> 
 
 def attributes(path: Path) -> set[str]:
     """Every name that is read of something, and every text that may be a name."""
-    nodes = [node for node in ast.walk(ast.parse(path.read_bytes()))]
+    nodes = list(ast.walk(ast.parse(path.read_bytes())))
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | texts
 

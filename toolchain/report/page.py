@@ -207,7 +207,7 @@ def _built(
         return tuple(each for each in found if each is not None)
 
     if notes := notes_of(manifest):
-        yield Section(title="Mind", sentences=notes)
+        yield Section(title="Notes", sentences=notes)
     yield Section(
         title="What was made",
         sentences=(*(each.sentence for each in speedups), *(row.verdict for row in int8_of(manifest))),

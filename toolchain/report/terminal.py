@@ -41,7 +41,7 @@ def build_report(summary: Mapping[str, Any]) -> RenderableType:
     title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
     speedups = [Text(each) for each in sentences(summary["artifacts"])]
     made = (_models(summary), _artifacts(summary), *speedups, _int8(summary))
-    notes = (Text(f"Mind: {note}", style="yellow") for note in summary.get("notes") or ())
+    notes = (Text(f"Note: {note}", style="yellow") for note in summary.get("notes") or ())
     decided = (Text(f"Teacher: {note}.") for note in summary.get("teacher_notes") or ())
     told = (_stages(summary), compression_report(summary), *decided, *notes)
     return Group(title, *made, *told, _verdict(summary["budget"]))

@@ -50,7 +50,7 @@ from toolchain.stages.plan import (
     stage,
 )
 from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of, usual_work
-from toolchain.stages.teacher import ends_by_validation, lesson_of, reading
+from toolchain.stages.teacher import ends_by_validation, lesson_of, reading, unused
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.scores import Score
 
@@ -125,6 +125,8 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
                 key=unfinished.key,
             )
             found |= lesson_of(trained)
+        else:
+            found["notes"] = unused(settings)
         image_models.save(teacher.model, folder)
         score = task.score(examples)
         baseline = task.baseline(examples, score)

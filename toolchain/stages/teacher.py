@@ -27,6 +27,7 @@ from toolchain.models.model import TransformerModel
 from toolchain.models.sizes import sizes
 from toolchain.models.tokenizer import Encoded, Texts, TextTokenizer
 from toolchain.models.training import Trained
+from toolchain.recipe import Finetune
 from toolchain.stages.examined import examine_texts, put_on_scale
 from toolchain.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
 from toolchain.tasks.finetune import finetune
@@ -97,6 +98,8 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
                 key=unfinished.key,
             )
             found |= lesson_of(trained)
+        elif kind != "embedding":
+            found["notes"] = unused(plan.recipe.stages.finetune)
         models.save(teacher.model, folder)
         teacher.tokenizer.save(folder / "tokenizer.json")
         score = score_of(plan, texts)
@@ -115,6 +118,15 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
     done = stage(plan, "teacher", settings, inputs, make, code=MODEL_CODE)
     unfinished.remove()
     return priced(plan, done)
+
+
+def unused(settings: Finetune) -> list[str]:
+    """What to say of settings for a fitting that a teacher which came fitted does not get."""
+    given = [name for name, value in settings.model_dump().items() if value != getattr(Finetune(), name)]
+    if not given:
+        return []
+    names = ", ".join(f"stages.finetune.{name}" for name in given)
+    return [f"{names} not used: the model came fitted to these labels; set stages.finetune.again to fit it anew"]
 
 
 def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
