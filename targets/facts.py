@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from targets.base import Target
 from targets.cores import ARM, core_name
 from targets.quota import GROUPS, held_back, quota_cores
+from toolchain import plausible
 from toolchain.untrusted import float_or_none, hex_or_none, int_or_none
 
 Value = str | int | float | list[str] | dict[str, object] | None
@@ -289,7 +290,7 @@ AT_REST: Mapping[str, Fact] = {
 
 
 def read_facts(target: Target, facts: Mapping[str, Fact] = MACHINE) -> dict[str, object]:
-    """All these facts about a machine, in one command; one that is absent there is None.
+    """All these facts about a machine, in one command; one that is absent there, or cannot be so, is None.
 
     Raises a `TargetError` only for the connection itself.
     """
@@ -298,4 +299,4 @@ def read_facts(target: Target, facts: Mapping[str, Fact] = MACHINE) -> dict[str,
     printed = target.run(["sh", "-c", script], timeout_s=FACTS_LIMIT_S).stdout.replace("\0", "")
     texts = [text.removesuffix("\n") for text in printed.split(f"{SEPARATOR}\n")[1:]]
     said = dict(zip(commands, texts, strict=False))
-    return {name: fact.parse(said.get(fact.argv, "")) for name, fact in facts.items()}
+    return {name: plausible.fact(name, fact.parse(said.get(fact.argv, ""))) for name, fact in facts.items()}

@@ -74,7 +74,7 @@ ALSO_ALLOWED = {
 PUBLIC_NAMES = {"toolchain", *(f"toolchain.{name}" for name in toolchain.__all__)}
 TARGETS_MAY_IMPORT = (
     "toolchain.errors", "toolchain.once", "toolchain.places", "toolchain.plain", "toolchain.untrusted",
-    "toolchain.profiles", "toolchain.redacted", "targets",
+    "toolchain.profiles", "toolchain.redacted", "toolchain.plausible", "targets",
 )  # fmt: skip
 WRAPPED = {
     "torch", "torch_pruning", "transformers", "accelerate", "executorch", "litert_torch", "ai_edge_litert", "onnx",

@@ -20,6 +20,20 @@ MOST_THREADS = 1024
 LONGEST_INPUT = 1 << 20
 COLDEST_C, HOTTEST_C = -60.0, 250.0
 SLOWEST_KHZ, FASTEST_KHZ = 1.0, 2e7
+FACTS = {  # of a machine, by the names that its facts have
+    "cores": (1, 4096),
+    "ram_bytes": (1 << 20, MOST_BYTES),
+    "ram_available_bytes": (0, MOST_BYTES),
+    "swap_used_bytes": (0, MOST_BYTES),
+    "memory_limit_bytes": (4096, MOST_BYTES),
+    "clock_mhz": (1, 20_000),
+    "clock_max_mhz": (1, 20_000),
+    "clock_firmware_mhz": (1, 20_000),
+    "temperature_c": (COLDEST_C, HOTTEST_C),
+    "load_1min": (0, 1e6),
+    "uptime_s": (0, 1e10),
+    "busy_s": (0, 1e13),
+}
 
 
 def milliseconds(value: float) -> float:
@@ -27,6 +41,13 @@ def milliseconds(value: float) -> float:
     if value == 0 or SHORTEST_MS <= value <= LONGEST_MS:
         return value
     raise ValueError(f"{value:.3g} ms is no time that a device can measure ({SHORTEST_MS:g} to {LONGEST_MS:g} ms)")
+
+
+def fact(name: str, value: Any) -> Any:
+    """A fact as a machine told it; None where no machine is like that, as of one that does not tell."""
+    least, most = FACTS.get(name, (None, None))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if least is not None and most is not None and is_number and not least <= value <= most else value
 
 
 def _peak(value: int) -> int:

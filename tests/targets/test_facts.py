@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,24 @@ def test_facts_read_together_are_those_read_one_by_one() -> None:
 def test_a_machine_that_tells_nothing_gives_none_for_everything(tmp_path: Path) -> None:
     silent = Completed(argv=(), status=127, stdout="", stderr="sh: not found")
     assert read_facts(FakeTarget(tmp_path, answers={"sh -c": silent})) == dict.fromkeys(MACHINE)
+
+
+def test_what_no_machine_is_like_is_what_it_does_not_tell(tmp_path: Path) -> None:
+    said = {
+        "/proc/meminfo": f"MemTotal: {10**16} kB\nMemAvailable: 1000 kB\n",
+        "/proc/cpuinfo": "processor\t: 0\n" * 5000,
+        "/proc/loadavg": "99999999.00 0 0\n",
+    }
+
+    def answer(argv: Sequence[str], stdin: str) -> Completed:
+        commands = list(dict.fromkeys(fact.argv for fact in MACHINE.values()))
+        texts = (said.get(argv[-1], "") for argv in commands)
+        stdout = "".join(f"\n{facts.SEPARATOR}\n{text}" for text in texts)
+        return Completed(argv=tuple(argv), status=0, stdout=stdout, stderr="")
+
+    found = read_facts(FakeTarget(tmp_path, answers={"sh -c": answer}))
+    assert (found["ram_bytes"], found["cores"], found["load_1min"]) == (None, None, None)
+    assert found["ram_available_bytes"] == 1_024_000
 
 
 STAT = "cpu  100 20 30 4000 50 6 7 8 0 0\ncpu0 50 10 15 2000 25 3 3 4 0 0\n"

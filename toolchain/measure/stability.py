@@ -8,6 +8,7 @@ What varies by more than 10 %, or was throttled, disturbed or asleep, is not sta
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from toolchain.measure.results import MachineState, RunnerResult
@@ -25,6 +26,7 @@ FLAGGED_CLOCK = 0.10  # how far the clock may move
 LEAST_SLEEP_S = 0.01
 LEAST_BUSY = 0.05  # cores; who has less is not named
 MOST_NAMED = 5
+JUMP, JUMP_MS = 0.01, 0.5  # by which a sample that instructions are counted of may differ: interrupts take that
 UNSTABLE_HELD_BACK = 0.05  # the share of a quota's periods in which nothing was left of it
 
 
@@ -60,6 +62,8 @@ def judged(
     else:
         for is_fault, said in _varies(groups, variation):
             (faults if is_fault else notes).append(said)
+    if by_instructions:
+        notes.extend(_jumps(groups))
     if any(run.outputs != runs[0].outputs for run in runs):
         notes.append("outputs differ from one process to the next")
     notes.extend(map(str, after.get("faults") or ()))
@@ -130,6 +134,15 @@ def _varies(groups: Sequence[Sequence[float]], variation: float) -> Iterator[tup
         yield False, f"latency varies by {variation:.1%}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
     elif worst > FLAGGED_VARIATION:
         yield False, f"{alone}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
+
+
+def _jumps(groups: Sequence[Sequence[float]]) -> Iterator[str]:
+    """What a clock of instructions counted with a sample that was not the model's: it repeats but for interrupts."""
+    beyond = [(sample - median(group), sample) for group in groups if group for sample in group]
+    found = [extra for extra, sample in beyond if extra > max(JUMP_MS, JUMP * (sample - extra))]
+    if found:
+        count = sum(map(len, groups))
+        yield f"{len(found)} of {count} samples hold up to {max(found):.2g} ms that are not the model's"
 
 
 def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]:
