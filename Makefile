@@ -32,7 +32,7 @@ DEMO_NEEDS := qemu-system-aarch64=qemu-system-arm mmdebstrap=mmdebstrap mke2fs=e
 	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring newuidmap=uidmap \
 	g++=g++ aarch64-linux-gnu-g++=g++-aarch64-linux-gnu cmake=cmake \
 	/usr/include/nlohmann/json.hpp=nlohmann-json3-dev ssh-keygen=openssh-client
-TEST_NEEDS := sshd=openssh-server tcsh=tcsh fish=fish zsh=zsh qemu-aarch64-static=qemu-user-static chromium=chromium \
+TEST_NEEDS := sshd=openssh-server tcsh=tcsh fish=fish zsh=zsh busybox=busybox qemu-aarch64-static=qemu-user-static chromium=chromium \
 	/usr/lib/postgresql=postgresql adb=adb dpkg-source=dpkg-dev /usr/include/sys/capability.h=libcap-dev \
 	/usr/include/android/openssl/rsa.h=android-libboringssl-dev \
 	/usr/include/android/android-base/file.h=android-libbase-dev \

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 import paramiko
+from paramiko.sftp import CMD_DATA, CMD_READ, CMD_STATUS
 
 from targets.conversation import Received
 from targets.ssh_wire import Files
@@ -20,6 +21,17 @@ CHUNK_BYTES = 1 << 15
 REQUEST_BYTES = 261_120  # the largest that OpenSSH's file server takes; larger ones mean fewer to answer
 FIRST_UNANSWERED, MOST_UNANSWERED = 256 << 10, 2 << 20  # bytes under way without an answer; an eighth more each answer
 READS_UNDER_WAY = 64
+
+
+class _Answers:
+    """Takes what comes for requests of ours, in whichever order."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, tuple[int, paramiko.Message]] = {}
+
+    def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
+        """Where paramiko leaves the answer to a request that nobody waits for."""
+        self.found[number] = kind, message
 
 
 class FileServer:
@@ -59,11 +71,39 @@ class FileServer:
             if size is None or size < 0:
                 raise OSError("the file server does not tell its size")
             received.expect(size)
-            source.prefetch(size, READS_UNDER_WAY)
-            while received.size < size and (chunk := source.read(min(CHUNK_BYTES, size - received.size))):
-                received.add(chunk)
-        if received.size != size:
-            raise OSError("it changed, or broke off, on the way")
+            self._read(source, size, received)
+
+    def _read(self, source: paramiko.SFTPFile, size: int, received: Received) -> None:
+        """Hand on so many bytes, with several requests under way. An answer may be short, never long."""
+        answers, waiting, asked = _Answers(), deque[tuple[int, int, int]](), 0
+
+        def ask(offset: int, length: int) -> tuple[int, int, int]:
+            words = (CMD_READ, source.handle, paramiko.sftp.int64(offset), length)
+            return self._files._async_request(answers, *words), offset, length  # type: ignore[attr-defined]
+
+        while received.size < size:
+            while asked < size and len(waiting) < READS_UNDER_WAY:
+                waiting.append(ask(asked, min(CHUNK_BYTES, size - asked)))
+                asked += waiting[-1][2]
+            number, offset, length = waiting.popleft()
+            while number not in answers.found:
+                self._files._read_response()  # type: ignore[attr-defined]
+            content = self._content(*answers.found.pop(number))
+            if not 0 < len(content) <= length:
+                raise OSError(f"{length} bytes were asked for, and {len(content)} came")
+            received.add(content)
+            if len(content) < length:
+                waiting.appendleft(ask(offset + len(content), length - len(content)))
+
+    def _content(self, kind: int, message: paramiko.Message) -> bytes:
+        if kind == CMD_STATUS:
+            try:
+                self._files._convert_status(message)  # type: ignore[attr-defined]  # raises what it says
+            except EOFError as error:
+                raise OSError("it changed, or broke off, on the way") from error
+        if kind != CMD_DATA:
+            raise paramiko.SFTPError(f"an answer of kind {kind} came for a read")
+        return message.get_string()
 
     @contextmanager
     def _opened(self, remote: PurePosixPath, mode: str) -> Iterator[paramiko.SFTPFile]:

@@ -13,10 +13,12 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import paramiko
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
 
 from targets import conversation
@@ -25,6 +27,7 @@ from targets.conversation import Stall, last_line
 GREETING_LIMIT_BYTES = 1 << 16
 PACKET_LIMIT_BYTES = 1 << 20  # OpenSSH sends 256 KiB at most
 READ_BYTES = 1 << 18
+WAITING_LIMIT_BYTES = 8 << 20  # paramiko grants 2 MiB
 NEGOTIATION_LIMIT_S = 20.0
 SHOWN_BYTES = 1000
 UNASKED_LIMIT = 64  # answers beyond those that were asked for
@@ -93,8 +96,24 @@ class _BoundedPackets(Packetizer):
         return chunk
 
 
+def _within_window(feed: Callable[[paramiko.Channel, paramiko.Message], None]) -> Callable[..., None]:
+    """Take a channel's data, from a server that keeps to the window it was given."""
+
+    def take(channel: paramiko.Channel, message: paramiko.Message) -> None:
+        feed(channel, message)
+        if len(channel.in_buffer) + len(channel.in_stderr_buffer) > WAITING_LIMIT_BYTES:
+            raise paramiko.SSHException("it sent more than it may before that was read")
+
+    return take
+
+
 class Transport(paramiko.Transport):
     """A connection within these bounds, that lets go of the jump host's, too."""
+
+    _channel_handler_table: ClassVar = {  # paramiko has no public way to it
+        kind: _within_window(take) if kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA) else take
+        for kind, take in paramiko.Transport._channel_handler_table.items()  # type: ignore[attr-defined]
+    }
 
     def __init__(self, connection: socket.socket | paramiko.Channel, jump: paramiko.Transport | None) -> None:
         # Its log repeats, with tracebacks, what is raised; without a handler Python would print that.

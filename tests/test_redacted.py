@@ -21,6 +21,8 @@ SECRET = "h4nter2"
         ("ssh://pi:12/h4nter2@board", "ssh://pi:***@board"),
         ("ssh://pi:it's'h4nter2@board", "ssh://pi:***@board"),
         ("ssh://pi:12345678h4nter2@[fe80::1]:22", "ssh://pi:***@[fe80::1]:22"),
+        ("ssh://pi%3Ah4nter2@board", "ssh://pi%3A***@board"),
+        ("ssh://pi%3ah4nter2@board", "ssh://pi%3a***@board"),
         ("ssh:pi:h4nter2@board", "ssh:pi:***@board"),
         ("ssh:/pi:h4nter2@board", "ssh:/pi:***@board"),
         ("pi:h4nter2@board", "pi:***@board"),

@@ -17,7 +17,8 @@ OWN_SCHEMES = ("adb", "emulated", "local", "ssh")
 _NOT_A_PORT = r"(?!\d{1,5}(?:[\s,;?#'\")\]]|$))"
 _WITHIN = r"(?:(?!,[A-Za-z][A-Za-z0-9+.-]{0,30}:)\S){1,2000}"
 _USERINFO = re.compile(
-    rf"((?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{{0,30}}:/{{2,4}}[^\s:/?#@,\[\]]{{0,256}}):{_NOT_A_PORT}{_WITHIN}@"
+    rf"((?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{{0,30}}:/{{2,4}}[^\s:/?#@,\[\]]{{0,256}}?)(:|%3A){_NOT_A_PORT}{_WITHIN}@",
+    re.IGNORECASE,
 )
 # The same with no scheme, or with no // behind it: `pi:password@host`.
 _BARE = re.compile(
@@ -43,7 +44,7 @@ def redacted(text: str) -> str:
     """The text without the secrets of the addresses and URLs in it; a text without any stays as it is."""
     if ":" not in text and "=" not in text and "%3" not in text:
         return text
-    text = _USERINFO.sub(rf"\1:{HIDDEN}@", text)
+    text = _USERINFO.sub(rf"\1\2{HIDDEN}@", text)
     text = _BARE.sub(rf"\1:{HIDDEN}@", text)
     text = _ENCODED.sub(rf"\1%3A{HIDDEN}%40", text)
     text = _without_values(text)

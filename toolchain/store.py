@@ -236,7 +236,10 @@ def _artifact(kind: Kind, document: Mapping[str, Any]) -> Mapping[str, Any]:
 def _url_of(text: str) -> sql.URL:
     try:
         return sql.engine.make_url(text)
-    except ArgumentError as error:  # its text may hold a password, so that it is not shown
+    except (
+        ArgumentError,
+        ValueError,
+    ) as error:  # a port that is none is the latter; its text may hold a password, so that it is not shown
         raise InputError(
             "EDGEWRIGHT_HISTORY is no URL of a database; give a file, or one such as postgresql+psycopg://host/name"
         ) from error
@@ -340,7 +343,7 @@ def _told(url: sql.URL) -> Iterator[None]:
             f"the history at {_shown(url)} cannot be used: {error.orig}; if it is damaged, move it away, or set "
             "EDGEWRIGHT_HISTORY to another place"
         ) from error
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, ImportError, ValueError) as error:  # the last for options of a wrong form
         raise InputError(f"the history at {_shown(url)} cannot be opened: {error}; check EDGEWRIGHT_HISTORY") from error
 
 

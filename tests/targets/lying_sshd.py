@@ -175,6 +175,7 @@ class FileLies:
     size: int | None = 1_000_000  # as it says
     holds: int = 1 << 62  # how much it has before its end
     data: Callable[[int], bytes] = lambda length: b"\0" * length
+    at: Callable[[int, int], bytes] | None = None  # what lies at an offset, in its place
     reads_before: Callable[[paramiko.Channel, int], None] = lambda channel, number: None
     write_status: int | None = OK  # None: no answer
 
@@ -199,7 +200,7 @@ class FileLies:
                 if offset >= self.holds:
                     _status(channel, number, EOF)
                 else:
-                    _send(channel, DATA, number, self.data(length))
+                    _send(channel, DATA, number, self.at(offset, length) if self.at else self.data(length))
             elif kind == WRITE and self.write_status is None:
                 continue
             else:

@@ -135,8 +135,9 @@ FILE_LIES: dict[str, tuple[Callable[[Target, Path], None], FileLies, str]] = {
     "it claims 2^64-1 bytes": (get, FileLies(size=(1 << 64) - 1), "larger there"),
     "it tells no size": (get, FileLies(size=None), "does not tell its size"),
     "it holds less than it claims": (get, FileLies(holds=100_000), "broke off"),
+    "it sends more than was asked for": (get, FileLies(data=lambda length: b"x" * (length + 1)), "were asked for, and"),
     "it holds nothing": (get, FileLies(holds=0), "broke off"),
-    "it answers reads with nothing": (get, FileLies(data=lambda length: b""), "broke off|not be copied"),
+    "it answers reads with nothing": (get, FileLies(data=lambda length: b""), "were asked for, and 0 came"),
     "it closes in the middle": (get, FileLies(reads_before=goes), "not be copied|lost"),
     "it stops in the middle": (get, FileLies(reads_before=rests), "connection was lost"),
     "it drips": (get, FileLies(reads_before=drips), r"bytes moved in 1 s|connection was lost"),
@@ -264,6 +265,35 @@ def test_a_server_that_stops_reading_the_connection_ends_a_copy(server: Server, 
                 target.put(b"x" * (64 << 20), PurePosixPath(server.remote_home) / "never")
         finally:
             os.kill(session, signal.SIGCONT)
+
+
+def test_a_server_that_sends_more_than_it_may_while_nobody_reads_is_let_go(own_home: Path) -> None:
+    def flood(channel: paramiko.Channel, number: int) -> None:
+        channel.out_window_size = 1 << 40  # type: ignore[attr-defined]
+        while True:
+            channel.sendall(CHUNK)
+
+    lies = Lies(serve=FileLies(reads_before=flood))
+    with lying_server(own_home, lies) as address, closing(open_target(address)) as target:
+        server = target._open_file_server()  # type: ignore[attr-defined]
+        with server._files.open("/file") as file:
+            for offset in range(10):
+                server._files._async_request(server, 5, file.handle, paramiko.sftp.int64(offset), 10)
+            with ends_well("connection was lost|could not be run"):
+                for _ in range(100):
+                    target.run(["sleep", "0.1"], timeout_s=5)
+
+
+def test_a_file_server_that_answers_in_small_pieces_gives_the_whole_file(own_home: Path, tmp_path: Path) -> None:
+    content = os.urandom(100_000)
+
+    def piece(offset: int, length: int) -> bytes:
+        return content[offset : offset + min(length, 7001)]
+
+    lies = FileLies(size=len(content), holds=len(content), at=piece)
+    with lying_server(own_home, Lies(serve=lies)) as address, closing(open_target(address)) as target:
+        target.get(REMOTE, tmp_path / "came")
+    assert (tmp_path / "came").read_bytes() == content
 
 
 def test_a_command_that_works_in_silence_is_no_stall(own_home: Path) -> None:
