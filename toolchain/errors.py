@@ -30,11 +30,15 @@ ToolchainError
 Each message is one sentence: what happened, with which numbers, and what to do next.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
 from toolchain.redacted import redacted
+
+LONGEST_MESSAGE = 10_000
+_LONG_WORD = re.compile(r"\S{400,}")
 
 
 class ToolchainError(Exception):
@@ -43,7 +47,7 @@ class ToolchainError(Exception):
     exit_code: ClassVar[int] = 4
 
     def __init__(self, *arguments: object) -> None:
-        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in arguments))
+        super().__init__(*(_fit_to_be_shown(each) if isinstance(each, str) else each for each in arguments))
 
 
 class InputError(ToolchainError):
@@ -58,7 +62,7 @@ class InvalidFileError(InputError):
     SHOWN: ClassVar[int] = 25
 
     def __init__(self, file: str, faults: Sequence[tuple[str, str]]) -> None:
-        faults = tuple((redacted(place), redacted(what)) for place, what in faults)
+        faults = tuple((_fit_to_be_shown(place), _fit_to_be_shown(what)) for place, what in faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         listed = "; ".join(f"{place}: {what}" for place, what in faults[: self.SHOWN])
         more = f"; and {len(faults) - self.SHOWN} more" if len(faults) > self.SHOWN else ""
@@ -217,6 +221,12 @@ class ExportError(ModelError):
 
 class ParityError(ModelError):
     """An artifact's outputs differ too much from those of the model it was made from."""
+
+
+def _fit_to_be_shown(text: str) -> str:
+    """Without secrets, and no longer than a person reads: a stranger's key may have 70,000 signs."""
+    text = _LONG_WORD.sub(lambda found: f"{found[0][:150]}…{found[0][-50:]}", redacted(text))
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 1000]} … {text[-900:]}"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
