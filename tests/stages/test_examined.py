@@ -218,8 +218,8 @@ def test_code_that_comes_with_a_model_is_neither_run_nor_asked_about(
 ) -> None:
     folder, _ = tiny.family_folder(tmp_path / "model", "bert")
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    for name in ("config.json", "tokenizer_config.json"):
-        described = json.loads((folder / name).read_text())
+    for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
+        described = json.loads((folder / name).read_text()) if (folder / name).is_file() else {}
         auto = {"AutoConfig": "own.Config", "AutoModel": "own.Model", "AutoTokenizer": ["own.Tokenizer", None]}
         (folder / name).write_text(json.dumps({**described, "auto_map": auto}))
         monkeypatch.setattr("builtins.input", lambda *told: pytest.fail("asked"))

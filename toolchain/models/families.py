@@ -188,8 +188,18 @@ def image_family(model_type: str) -> str:
     Raises `UnsupportedModelError` for a type that is none of the vision transformers.
     """
     if model_type not in IMAGE:
-        raise unsupported(f"a vision model of type {model_type}", model_type, IMAGE)
+        raise unsupported_image(f"a vision model of type {model_type}")
     return model_type
+
+
+def unsupported_image(what: str) -> UnsupportedModelError:
+    """The error for a model of images of another family."""
+    return UnsupportedModelError(
+        what,
+        supported=(*IMAGE, "nets of convolutions"),
+        remedy='model.factory = "module:function" may return a net of convolutions as (model, size of images), or a '
+        "TransformerModel of a VisionEncoder",
+    )
 
 
 def unsupported(what: str, model_type: str, known: tuple[str, ...]) -> UnsupportedModelError:

@@ -213,7 +213,7 @@ def _read(source: ModelSource, classes: int) -> Read:
         if not isinstance(made.encoder, VisionEncoder):
             raise InputError(f"model.factory {source.factory!r} returned a model of texts; it must be one of images")
     elif not hasattr(getattr(made, "config", None), "model_type"):
-        raise families.unsupported(f"a {type(made).__name__} from model.factory {source.factory!r}", "", families.IMAGE)
+        raise families.unsupported_image(f"a {type(made).__name__} from model.factory {source.factory!r}")
     return Read(model=made.eval(), config=getattr(made, "config", None))
 
 

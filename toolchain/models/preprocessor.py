@@ -25,7 +25,7 @@ WARPED_SIDE = 384  # from which ConvNeXT's processor, which ResNet has too, no l
 KEYS = Keys(
     understood=frozenset(
         "do_resize size resample do_center_crop crop_size crop_pct do_rescale rescale_factor do_normalize image_mean "
-        "image_std image_processor_type feature_extractor_type default_to_square auto_map".split()
+        "image_std image_processor_type feature_extractor_type default_to_square".split()
     ),
     harmless=frozenset(
         "do_convert_rgb do_reduce_labels input_data_format return_tensors device disable_grouping use_fast "

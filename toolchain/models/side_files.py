@@ -80,7 +80,7 @@ LIBRARY_KEYS = Keys(
 )
 # What transformers builds into the tokenizer that is read, or only a decoder, a chat or a slow tokenizer uses.
 TOKENIZER_KEYS = Keys(
-    understood=frozenset({"model_max_length", "max_length", "truncation_side", "auto_map"}),
+    understood=frozenset({"model_max_length", "max_length", "truncation_side"}),
     harmless=frozenset(
         "add_bos_token add_eos_token add_prefix_space added_tokens_decoder additional_special_tokens backend "
         "bos_token chat_template clean_up_tokenization_spaces cls_token content_tokens do_basic_tokenize "
@@ -92,7 +92,9 @@ TOKENIZER_KEYS = Keys(
         "tokenizer_class tokenizer_file trim_offsets truncation_strategy stride unk_token unk_id use_fast "
         "vocab_file vocab_type wordpieces_prefix spaces_between_special_tokens add_dummy_prefix_space "
         "add_special_tokens from_slow special_tokens_map mecab_kwargs revision _commit_hash device_map "
-        "transformers_version tokenizer_version cache_dir token use_auth_token subfolder".split()
+        "transformers_version tokenizer_version cache_dir token use_auth_token subfolder model_type tokenizer_type "
+        "vocab_size init_inputs bos_token_id eos_token_id pad_token_id cls_token_id sep_token_id unk_token_id "
+        "mask_token_id trust_remote_code auto_map".split()
     ),
 )
 
@@ -251,7 +253,7 @@ def check_keys(file: str | Path, described: Mapping[str, Any], keys: Keys) -> No
                 continue
             allowed = tuple(json.dumps(each) for each in keys.fixed[name])
         else:
-            allowed = tuple(sorted(keys.understood | keys.harmless | keys.fixed.keys()))
+            allowed = (f"the {len(keys.understood | keys.harmless | keys.fixed.keys())} that are known of this file",)
         raise UnsupportedModelError(
             f"the setting {name} = {json.dumps(value, default=str)[:80]} in {file}",
             supported=allowed,

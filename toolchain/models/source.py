@@ -144,7 +144,8 @@ def check(source: ModelSource, kind: str) -> None:
     place = str(folder or source.hub)
     if described := described_in(source, CONFIG):
         refuse_unread(described, kind, place)
-    refuse_own_code(described_in(source, TOKENIZER_CONFIG) or {}, f"{place}/{TOKENIZER_CONFIG}")
+    for name in (TOKENIZER_CONFIG, "preprocessor_config.json", "processor_config.json"):
+        refuse_own_code(described_in(source, name) or {}, f"{place}/{name}")
     if folder:
         for name in SIDE_FILES:  # which transformers reads by readers of its own, that say less of what is wrong
             described_in(source, name)

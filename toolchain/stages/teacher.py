@@ -82,6 +82,8 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
             values = [row.value or 0.0 for row in examples.train]
             note = put_on_scale(teacher, [row.text for row in examples.train], values, task.scale(examples))
             examined = examined.also(note)
+        if plan.recipe.stages.finetune.again and teacher.fitted:
+            examined = examined.also("fitted once more, as stages.finetune.again asks")
         found: dict[str, Any] = examined.findings()
         if kind != "embedding" and (plan.recipe.stages.finetune.again or not teacher.fitted):
             rows = encoded(plan, teacher.tokenizer, [row.text for row in examples.train])
