@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from toolchain.errors import UnsupportedModelError
@@ -64,13 +65,20 @@ def structure_of(module: nn.Module, examples: Sequence[Tensor]) -> Structure:
     tables = {id(each.weight): each.weight for each in module.modules() if isinstance(each, nn.Embedding)}
     others = [each for each in module.parameters() if id(each) not in tables]
     matrices = sum(each.numel() for each in others if each.ndim >= 2)
+    constants = [
+        buffer
+        for each in module.modules()
+        if not isinstance(each, BatchNorm)  # fused into the convolution before it
+        for buffer in each.buffers(recurse=False)
+        if buffer.is_floating_point()
+    ]
     return Structure(
         operators=joined(operators),
         live=tuple(affine(first.shapes[place], last.shapes[place]) for place in peak),
         table_weights=sum(each.numel() for each in tables.values()),
         table_rows=sum(each.shape[0] for each in tables.values()),
         matrix_weights=matrices,
-        other_weights=sum(each.numel() for each in others) - matrices,
+        other_weights=sum(each.numel() for each in (*others, *constants)) - matrices,
     )
 
 
@@ -188,6 +196,8 @@ def _operator(
     if packet in SLICES:
         place = SLICES[packet]
         return _sliced(args[place] if len(args) > place else 0, given, made)
+    if packet is ATEN.gather:  # each number by itself
+        return "slice", (shape, shape)
     if packet is ATEN.index:
         return "slice", (shape[:-1], shape)
     if packet in REDUCTIONS:

@@ -151,23 +151,23 @@ class Encoder(Transformer):
             return padding
         places = self.places(*inputs)
         places = places if places.ndim == 1 else places[0]  # all texts have theirs counted alike
-        behind = apart(places)
+        rows = apart(places, shape.positions - 1)  # of a table from the largest distance ahead to that behind
         bias = local = padding
         if shape.relative_heads:
-            bias = _sum(padding, self._relative(behind))
+            bias = _sum(padding, self._relative(rows))
         if any(layer.local for layer in shape.layers):
-            local = _sum(padding, window(behind, shape.reach)) if shape.positions > shape.reach + 1 else padding
+            local = _sum(padding, window(apart(places), shape.reach)) if shape.positions > shape.reach + 1 else padding
         return Places(
             bias=bias,
             local=local,
             turns=(self._turn("everywhere", places), self._turn("nearby", places)) if shape.thetas else None,
-            distances=behind + shape.positions - 1 if shape.by_distance else None,
+            distances=rows if shape.by_distance else None,
         )
 
-    def _relative(self, behind: Tensor) -> Tensor:
-        """Distances (length, length) → the bias of each head, (heads, length, length)."""
+    def _relative(self, rows: Tensor) -> Tensor:
+        """Rows of the table of distances (length, length) → the bias of each head, (heads, length, length)."""
         by_distance = functional.embedding(cast(Tensor, self.relative_buckets), self.relative)
-        return functional.embedding(behind + self.shape.positions - 1, by_distance).permute(2, 0, 1)
+        return functional.embedding(rows, by_distance).permute(2, 0, 1)
 
     def _turn(self, name: str, places: Tensor) -> Rotation:
         cosines, sines = (cast(Tensor, getattr(self, f"{name}_{part}")) for part in ("cosines", "sines"))

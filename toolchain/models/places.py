@@ -46,9 +46,13 @@ def placed(bias: Bias) -> Places:
     return bias if isinstance(bias, Places) else Places(bias=bias)
 
 
-def apart(places: Tensor) -> Tensor:
-    """How many tokens each token (a row) is behind each other (a column): (length,) → (length, length)."""
-    return places[:, None] - places[None, :]
+def apart(places: Tensor, first: int = 0) -> Tensor:
+    """How many tokens each token (a row) is behind each other (a column), and `first` more: (length,) → its square.
+
+    The number is where counting begins, and not added: XNNPACK's quantiser makes float of numbers that are added.
+    """
+    rows = torch.arange(first, first + places.shape[-1], device=places.device)
+    return rows[:, None] - places[None, :]
 
 
 def window(distances: Tensor, reach: int) -> Tensor:
