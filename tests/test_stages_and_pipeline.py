@@ -1099,6 +1099,23 @@ def test_a_student_narrow_of_low_rank_and_with_ragged_layers_is_exported_and_agr
         assert each.check.findings["score"] == pytest.approx(made.student.stage.findings["score"], abs=0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["xlm-roberta", "modernbert"])
+def test_other_families_go_through_every_stage_to_artifacts_that_agree(
+    paired: Path, tmp_path: Path, family: str
+) -> None:
+    """A Unigram vocabulary is trimmed; gated neurons, a window and rotary positions are cut and exported."""
+    folder, _ = tiny.family_folder(tmp_path, family)
+    sizes = {"layers": 2, "heads": 2, "neurons": 24, "width": 24}
+    given = recipe("embedding", paired, prune=sizes, low_rank={"token_rank": 16, "energy": 0.9})
+    made = pipeline.run_stages(
+        plan(given.model_copy(update={"model": given.model.model_copy(update={"folder": folder})}))
+    )
+    shape = made.student.stage.findings["layers"]
+    assert [(each["heads"], each["neurons"]) for each in shape] == [(2, 24)] * 2
+    assert {each.check.findings["parity"]["passed"] for each in made.exported} == {True}
+
+
 def test_an_account_tells_which_words_the_answers_rest_on(paired: Path) -> None:
     given = plan(recipe("embedding", paired, account={"attributions": 2}))
     made = student_of(given)
