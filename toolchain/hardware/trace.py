@@ -64,7 +64,8 @@ def structure_of(module: nn.Module, examples: Sequence[Tensor]) -> Structure:
     peak = last.peak()
     tables = {id(each.weight): each.weight for each in module.modules() if isinstance(each, nn.Embedding)}
     others = [each for each in module.parameters() if id(each) not in tables]
-    matrices = sum(each.numel() for each in others if each.ndim >= 2)
+    # Of two dimensions, or a convolution's four; int8 kernels have no others.
+    matrices = sum(each.numel() for each in others if each.ndim in (2, 4))
     constants = [
         buffer
         for each in module.modules()

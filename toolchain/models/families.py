@@ -39,7 +39,8 @@ class TextFamily:
     of the token table, the position table and their norm; `projection` is that of the matrix from embeddings to the
     stream. `layer` is the place of a layer's parts, by its `{index}`, or its `{group}` and its `{inner}` index where
     layers share weights; the rest are places within it. A family that is `offset` counts positions from the one after
-    its padding id; one that is not `typed` has no token types. `positions` is how attention knows of places.
+    its padding id (a padding token that a text spells has a place like any other; transformers gives it none); one that
+    is not `typed` has no token types. `positions` is how attention knows of places.
     """
 
     wrapped: str

@@ -201,7 +201,7 @@ class TransformerLayer(nn.Module):
                 added = whole.flatten(0, 1)
         scores = torch.bmm(query * width**-0.5, key.transpose(-2, -1))
         if added is not None:
-            scores = scores + added
+            scores = scores + added.to(scores.dtype)  # masks are float32, also in a model of float16
         mixed = torch.bmm(scores.softmax(dim=-1), value)
         if batch:
             mixed = mixed.view(*batch, heads, -1, width)
