@@ -171,6 +171,12 @@ def test_the_page_says_in_its_verdict_that_no_network_is_needed() -> None:
     assert "you need no network" not in markdown(manifest(), [])
 
 
+def test_what_int8_bought_on_a_device_is_said_with_its_measurement() -> None:
+    verdict = "int8 executorch is 1.20× as fast as the float student (36.5 ms against 43.8)."
+    found = Measured.model_validate(bench(against_float={"verdict": verdict, "faster": True}))
+    assert "1.20× as fast as the float student" in markdown(None, [found]).partition("Measured on")[2]
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [

@@ -69,6 +69,12 @@ class MeasuredOperators(_Read):
     rows: tuple[MeasuredOperator, ...]
 
 
+class MeasuredAgainstFloat(_Read):
+    """What int8 bought there, the float student measured in turn with it."""
+
+    verdict: Annotated[str, Field(max_length=20_000)]
+
+
 class MeasuredStart(_Read):
     """A first process, whose artifact came from storage."""
 
@@ -104,6 +110,7 @@ class Measured(_Read):
     energy_mj: Mapping[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
     machine_during: tuple[Sampling | None, ...] = ()
     operators: MeasuredOperators | None = None
+    against_float: MeasuredAgainstFloat | None = None
     budget: Mapping[str, Any] = {}
 
     @model_validator(mode="after")

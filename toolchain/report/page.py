@@ -429,6 +429,8 @@ def _measurement(measured: Measured, compression: Compression | None, *, picture
         notes.append(CLOCK_NOTES[measured.clock])
     if not measured.stable:
         notes.append(f"Not stable: {'; '.join(measured.reasons) or 'it does not say why'}.")
+    if measured.against_float:
+        notes.append(measured.against_float.verdict)
     summary = summarize(measured.latency_by_run, apart=apart_from_others(measured.clock, measured.machine))
     artifact = measured.artifact
     facts = [
