@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests import artifacts
-from tests.measure.examples import SHA256, completed, result_document
+from tests.measure.examples import SHA256, asked, completed, result_document
 from toolchain import host_latency
 from toolchain.bundle_files import sha256_of
-from toolchain.host_latency import Contender, HostLatency, compare_on_host, joined, ratio_of
+from toolchain.host_latency import Contender, HostLatency, compare_on_host, joined, marked_alike, ratio_of
 from toolchain.measure.measurement import Measurement
 from toolchain.measure.protocol import Protocol
 from toolchain.measure.results import parse_result
@@ -40,7 +40,7 @@ def measurement(
         clock="wall",
         threads=threads,
         input_lengths=(8, 8),
-        runs=(parse_result(completed(document), sha256=SHA256, inputs=2, sampled=True),),
+        runs=(parse_result(completed(document), asked(threads=threads)),),
         machine_before={"cpu_model": "Some CPU", "cpu_held_back": {"periods": 0, "throttled": 0}},
         machine_after=after or {},
     )
@@ -88,6 +88,15 @@ def test_what_bench_would_say_against_it_marks_it(changes: dict[str, Any], said:
     assert fast.marks == (said,)
     found = ratio_of(slow, fast)
     assert (found.by, found.marks) == ("processor time", (said,))
+
+
+def test_one_race_has_one_verdict_in_the_words_of_the_whole() -> None:
+    quiet, busy = measurement(1.0), measurement(12.0, all_cpu_s=3.9)
+    found = marked_alike({"a": joined([quiet]), "b": joined([busy])}, [quiet, busy])
+    assert found["a"].marks == found["b"].marks == ("other programs kept 0.48 cores busy while it was measured",)
+    short = marked_alike({"a": joined([quiet]), "b": joined([busy])}, [quiet] * 99 + [busy])
+    assert short["a"].marks == joined([busy]).marks  # of the whole race it is too little to tell
+    assert marked_alike({"a": joined([quiet])}, [quiet])["a"].marks == ()
 
 
 def test_where_not_even_processor_time_repeats_there_is_no_ratio() -> None:

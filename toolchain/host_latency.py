@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -96,6 +96,7 @@ def compare_on_host(
 ) -> dict[str, HostLatency]:
     """Time every contender in every round. Raises `TargetError` when a runner fails."""
     found: dict[str, list[Measurement]] = {contender.name: [] for contender in contenders}
+    race: list[Measurement] = []
     target = open_target(HERE)
     try:
         deployer = Deployer(target)
@@ -104,19 +105,19 @@ def compare_on_host(
             for position, contender in enumerate(contenders):
                 progress.update(number * len(contenders) + position, rounds * len(contenders), contender.name)
                 place = places[contender.name]
-                found[contender.name].append(
-                    measure(
-                        target,
-                        place.artifact,
-                        place.runtime,
-                        contender.inputs,
-                        options=RunOptions(threads=contender.threads, batch=contender.batch),
-                        protocol=PROTOCOL,
-                    )
+                measured = measure(
+                    target,
+                    place.artifact,
+                    place.runtime,
+                    contender.inputs,
+                    options=RunOptions(threads=contender.threads, batch=contender.batch),
+                    protocol=PROTOCOL,
                 )
+                found[contender.name].append(measured)
+                race.append(measured)
     finally:
         target.close()
-    return {name: joined(measurements) for name, measurements in found.items()}
+    return marked_alike({name: joined(measurements) for name, measurements in found.items()}, race)
 
 
 def digest_of(inputs: Inputs) -> str:
@@ -152,15 +153,22 @@ def joined(measurements: Sequence[Measurement]) -> HostLatency:
     )
 
 
+def marked_alike(results: Mapping[str, HostLatency], race: Sequence[Measurement]) -> dict[str, HostLatency]:
+    """The results, all marked where any is: they are compared with each other. The words are of the whole race."""
+    own = dict.fromkeys(mark for each in results.values() for mark in each.marks)
+    marks = (tuple(_marks(race)) or tuple(own)) if own else ()
+    return {name: replace(each, marks=marks) for name, each in results.items()}
+
+
 def _marks(measurements: Sequence[Measurement]) -> Iterator[str]:
     """What `bench` would say against the whole of it, and where one thread had to share the processor."""
     runs = [run for measurement in measurements for run in measurement.runs]
     before, after = measurements[0].machine_before, measurements[-1].machine_after
     for _, said in disturbances(runs, before=before, after=after):
         yield said
-    told = [run.sampling for run in runs if run.sampling]
+    told = [run.sampling for each in measurements if each.threads == 1 for run in each.runs if run.sampling]
     seconds = sum(each.seconds for each in told)
-    if measurements[0].threads == 1 and seconds > 0:
+    if seconds > 0:
         share = sum(each.own_cpu_s for each in told) / seconds
         if abs(1 - share) > SHARED:
             yield f"its one thread had the processor for {share:.0%} of the time"

@@ -446,10 +446,8 @@ def _structure_of(teacher: stages.Subject, *, padded: bool) -> Structure | None:
 
 
 def _latencies(timed: Done, runtime: str) -> tuple[HostLatency, ...]:
-    """Of the float teacher, the float student and the artifact; what disturbed one of them marks all three."""
-    found = [HostLatency(**timed.findings[f"{runtime} {role}"]) for role in ("teacher", "float", "int8")]
-    marks = tuple(dict.fromkeys(mark for each in found for mark in each.marks))
-    return tuple(replace(each, marks=marks) for each in found)
+    """Of the float teacher, the float student and the artifact, all marked alike."""
+    return tuple(HostLatency(**timed.findings[f"{runtime} {role}"]) for role in ("teacher", "float", "int8"))
 
 
 def _timing(timed: Done, runtime: str, lengths: tuple[int, int]) -> TimingFacts:
