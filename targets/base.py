@@ -12,8 +12,12 @@ from typing import Protocol
 
 from targets.conversation import GET_LIMIT_BYTES
 
-# What to do where a home directory is read-only, full, or takes no programs.
-OTHER_FOLDER = "name another folder of the device: ssh://…?folder=/PATH, or `folder` in targets.toml"
+
+def or_another_folder(address: str) -> str:
+    """What else to do where a home directory is read-only, full, or takes no programs: the end of a sentence."""
+    if not address.startswith("ssh:"):
+        return ""
+    return ", or name another folder of the device: ssh://…?folder=/PATH, or `folder` in targets.toml"
 
 
 @dataclass(frozen=True, kw_only=True)

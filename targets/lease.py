@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from targets.base import OTHER_FOLDER, Completed, Target
+from targets.base import Completed, Target, or_another_folder
 from targets.conversation import last_line
 from targets.own_folder import OWN_FOLDER
 from targets.processes import Process
@@ -264,7 +264,8 @@ class Lease:
         reason = last_line(done.stderr) or f"status {done.status}"
         return TargetError(
             f"{self._target.address} keeps no lease ({reason}); "
-            f"check that {self._target.home} can be written to and that there is room, or {OTHER_FOLDER}"
+            f"check that {self._target.home} can be written to and that there is room"
+            f"{or_another_folder(self._target.address)}"
         )
 
 

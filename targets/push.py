@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from targets.base import OTHER_FOLDER, Completed, Target
+from targets.base import Completed, Target, or_another_folder
 from targets.conversation import last_line
 from targets.parts import Link, ahead, parts
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
@@ -246,10 +246,10 @@ def _fault(target: Target, items: Sequence[_Item], told: Sequence[Completed], pl
     if last.status == CANNOT_EXECUTE:
         return TargetError(
             f"{target.address}: programs cannot be executed in {target.home} ({reason}), as where a file system is "
-            f"mounted noexec; {OTHER_FOLDER}"
+            f"mounted noexec; mount it otherwise{or_another_folder(target.address)}"
         )
     what = "differ from what was sent" if last.status == DIFFERS else "could not be unpacked"
     return TransferError(
         f"{target.address}: the pushed files {what} ({reason}); check the "
-        f"device's disk and try again, or {OTHER_FOLDER}"
+        f"device's disk and try again{or_another_folder(target.address)}"
     )

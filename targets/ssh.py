@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from targets.arriving import arriving
-from targets.base import OTHER_FOLDER, Completed, Target
+from targets.base import Completed, Target, or_another_folder
 from targets.conversation import GET_LIMIT_BYTES, Deadline, Output, Received, last_line
 from targets.launch import Leader, ended, for_any_shell, launched
 from targets.space import FREE_SPACE_SCRIPT, free_bytes
@@ -32,6 +32,8 @@ from toolchain.errors import CommandTimeoutError, DeviceFullError, TargetError, 
 
 CHUNK_BYTES = 1 << 15
 HOUSEKEEPING_LIMIT_S = 60.0
+SIZE_MARK = "@edgewright-size"
+READ_SCRIPT = f'echo "{SIZE_MARK} $(wc -c <"$1")" >&2 && cat "$1"'
 HOME_FORM = r"/[^\n]{0,4000}\n"
 PIPE_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
 
@@ -79,7 +81,7 @@ class SshTarget:
             if folder and done.status != 0:
                 raise TargetError(
                     f"{self.address}: the folder {folder[0]} cannot be entered there ({last_line(done.stderr)}); "
-                    f"make it, or {OTHER_FOLDER}"
+                    f"make it{or_another_folder(self.address)}"
                 )
             if done.status != 0 or not re.fullmatch(HOME_FORM, done.stdout) or not done.stdout[:-1].isprintable():
                 raise TargetError(
@@ -117,7 +119,11 @@ class SshTarget:
                 if server := self._open_file_server():
                     server.read(remote, received)
                     return
-            self._pipe('cat "$1"', [str(remote)], sink=received.add, limit_s=PIPE_LIMIT_S)
+            told = self._pipe(READ_SCRIPT, [str(remote)], sink=received.add, limit_s=PIPE_LIMIT_S)
+            size = re.search(rf"^{SIZE_MARK} *(\d{{1,20}})$", told, re.M)
+            if size is None or int(size[1]) != received.size:
+                shown = f"it has {size[1]} bytes, and {received.size} came" if size else "its size is not told"
+                raise TransferError(f"{self.address}: {remote} was not copied whole ({shown}); run this again")
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
         """Run a program there; at the time limit its whole process group is killed.
@@ -199,12 +205,15 @@ class SshTarget:
         sink: Callable[[bytes], object] = lambda chunk: None,
         *,
         limit_s: float = HOUSEKEEPING_LIMIT_S,
-    ) -> None:
+    ) -> str:
+        """Run a script that copies; what it says on standard error. Raises `TransferError` where it fails."""
         argv = ["sh", "-c", script, "sh", *words]
         status, err = self._exec(argv, limit_s, source or BytesIO(), sink, copies=True)
         if status != 0:
             reason = last_line(err) or f"status {status}"
-            raise TransferError(f"{self.address}: a copy failed ({reason}); run this again, or {OTHER_FOLDER}")
+            further = or_another_folder(self.address)
+            raise TransferError(f"{self.address}: a copy failed ({reason}); run this again{further}")
+        return err
 
     def _open_file_server(self) -> FileServer | None:
         if self._file_server is not None and self._file_server.broken:

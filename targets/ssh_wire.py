@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 
 import paramiko
@@ -187,7 +187,8 @@ def answering(channel: paramiko.Channel, limit_s: float) -> Iterator[None]:
 
     def give_up() -> None:
         late.set()
-        channel.close()
+        with suppress(Exception):  # the connection has ended meanwhile
+            channel.close()
 
     watch = threading.Timer(limit_s, give_up)
     watch.daemon = True

@@ -15,7 +15,7 @@ from targets.known_hosts import trusted
 from targets.ssh_address import read_address
 from targets.ssh_config import settings_for
 from tests.targets.servers import Server, new_key
-from toolchain.errors import AuthenticationError, HostKeyError, InputError
+from toolchain.errors import AuthenticationError, HostKeyError, InputError, UnreachableError
 
 LIMIT_S = 20.0
 StartServer = Callable[..., Server]
@@ -224,6 +224,18 @@ def test_the_agent_that_the_configuration_names_is_asked(server: Server, own_hom
                 open_target(server.address)
         finally:
             agent.terminate()
+
+
+def test_the_family_and_the_address_to_connect_from_are_followed(server: Server, configure: Configure) -> None:
+    configure(
+        f"Host localhost\n  HostKeyAlias [127.0.0.1]:{server.port}\n  AddressFamily inet\n  BindAddress 127.0.0.2\n"
+    )
+    address = f"ssh://{server.user}@localhost:{server.port}"
+    with closing(open_target(address)) as target:
+        assert target.run(["sh", "-c", "echo $SSH_CLIENT"], timeout_s=LIMIT_S).stdout.startswith("127.0.0.2 ")
+    configure("Host localhost\n  AddressFamily inet6\n")
+    with pytest.raises(UnreachableError, match=r"refused the connection|did not answer|no machine is called"):
+        open_target(address)
 
 
 def test_names_of_files_may_hold_tokens_and_spaces(own_home: Path, configure: Configure, either: str) -> None:
