@@ -2,7 +2,9 @@
 # make test    lint, then run every test
 # make lint    ruff and mypy
 # make format  ruff format
-# make wheel   the distribution in dist/, with the runner for aarch64 in it
+# make wheel   the distribution in dist/, with the runner for aarch64 in it, and beside it what it is used with (SBOM)
+# make lock    resolve requirements.lock anew: every package that `make install` takes, with the hashes it must have
+# make audit   ask which of these packages have known vulnerabilities
 # make install the virtual environment and every package the others need (they all do this first)
 #
 # TORCH_INDEX=URL takes torch from that package index: the CPU-only one of its makers saves gigabytes of CUDA.
@@ -23,6 +25,10 @@ TORCH_INDEX ?=
 TEST_JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+# torch and what its CUDA builds bring lie outside of the lock: which build it is depends on the index it comes from.
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+EXTRAS := demo explain onnx parquet postgresql report dev
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
 TARGET := emulated://raspberry-pi-4
 
@@ -41,7 +47,7 @@ FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done
 
-.PHONY: help install demo wheel test lint format clean system system-test
+.PHONY: help install lock audit demo wheel test lint format clean system system-test
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -88,9 +94,20 @@ $(VENV)/torch.stamp: pyproject.toml | $(BIN)/python
 	@$(BIN)/pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	touch $@
 
-$(VENV)/install.stamp: $(VENV)/torch.stamp
-	$(BIN)/pip install -e '.[demo,explain,onnx,parquet,postgresql,report,dev]'
+# The lock is complete, so nothing is resolved, and nothing is taken whose hash is not in it.
+$(VENV)/install.stamp: requirements.lock $(VENV)/torch.stamp
+	$(BIN)/pip install --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Of what is locked already the versions stay, as far as pyproject.toml still allows them.
+lock: | $(BIN)/python
+	$(BIN)/pip install --quiet 'uv==0.13.9'
+	$(BIN)/uv pip compile --quiet pyproject.toml $(addprefix --extra ,$(EXTRAS)) --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header $(addprefix --no-emit-package ,$(UNLOCKED)) -o requirements.lock
+
+audit: install
+	$(BIN)/python -m tests.audit
 
 install: system $(VENV)/install.stamp
 
@@ -101,6 +118,8 @@ demo: install
 wheel: install
 	$(BIN)/edgewright runner build --machine aarch64 --prebuild device_scripts/prebuilt
 	$(BIN)/python -m build --wheel --outdir dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/edgewright.cdx.json
 
 test: system-test lint
 	@# a server started by root for a test wants this directory, which is otherwise made at boot
