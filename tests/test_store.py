@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import sqlalchemy as sql
 
 from tests.report.documents import bench
 from toolchain import store
-from toolchain.errors import InputError
+from toolchain.errors import InputError, InvalidFileError
 from toolchain.store import Filter, History, commit_here
 
 BUILD = {
@@ -296,3 +297,20 @@ def test_the_commit_is_the_cis_or_the_working_directorys(tmp_path: Path, monkeyp
     monkeypatch.delenv("GITHUB_SHA")
     monkeypatch.setenv("PATH", "")
     assert commit_here() is None
+
+
+def test_a_number_that_no_entry_can_have_is_told_as_one_that_none_has(own_history: Path) -> None:
+    with History() as history, pytest.raises(InputError, match="the history has no entry 99999999999999999999999"):
+        history.document(99999999999999999999999)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "{", "null", '{"a": NaN}', "[" * 10_000, '{"a": 1, "a": 2}', '{"a": "\\ud800"}', "9" * 5000]
+)
+def test_a_damaged_document_is_told_with_its_number(own_history: Path, content: str) -> None:
+    with History() as history:
+        number = history.add("bench", {"bundle": "x"}).id
+    with closing(sqlite3.connect(own_history)) as database, database:
+        database.execute("UPDATE documents SET content = ?", (content,))
+    with History() as history, pytest.raises(InvalidFileError, match=f"entry {number} of the history has 1 fault"):
+        history.document(number)

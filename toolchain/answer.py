@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets import open_target
-from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts
+from toolchain.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts, TaskFacts
 from toolchain.data.image_files import ImageFile, decode
 from toolchain.deploy import HERE, blamed_on_age, deploy_from
-from toolchain.errors import InputError
+from toolchain.errors import BundleError, InputError
 from toolchain.measure.kept import KeptRunner
 from toolchain.measure.protocol import Inputs, infer
 from toolchain.models.channels import with_channels
@@ -82,6 +82,7 @@ class Answerer:
             (row,) = self._tokenizer.encode_any([given.split()] if task.tags else [given])
             inputs = [row.ids]
         output = self._output(artifact, inputs, address)
+        _require_fitting(task, output)
         asked = {"input": given, "runtime": artifact.runtime, "target": address}
         if task.kind == "embedding":
             return {"kind": "search", **asked, "matches": self._index.best(output, top=top)}
@@ -125,6 +126,18 @@ class Answerer:
         with blamed_on_age(artifact, place):
             self._runners[artifact.runtime] = KeptRunner(place.artifact, place.runtime)
         return self._runners[artifact.runtime]
+
+
+def _require_fitting(task: TaskFacts, output: Sequence[float]) -> None:
+    """Raises `BundleError` where the manifest has another number of labels than the model has outputs."""
+    wanted = {"classification": len(task.labels), "image-classification": len(task.labels), "regression": 1}
+    count = wanted.get(task.kind)
+    fits = len(output) % task.tags == 0 if task.tags else count is None or len(output) == count
+    if not fits:
+        raise BundleError(
+            f"the model gave {len(output)} numbers, which are not those of {task.tags or count} labels or values that "
+            "the manifest names; build the bundle again"
+        )
 
 
 def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:

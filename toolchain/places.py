@@ -54,5 +54,9 @@ def _made(variable: str, usual: Callable[..., Path], parts: tuple[str, ...]) -> 
         place = (Path(override) if override else usual("edgewright", appauthor=False)).joinpath(*parts)
     except RuntimeError as error:  # there is no home to look in
         raise InputError(f"this user has no home directory; set HOME or {variable}") from error
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = f"set {variable} to another folder" if override is None else f"{variable} says so; set it to a folder"
+        raise InputError(f"{str(place)[:300]} is no folder that can be used ({error.strerror}); {remedy}") from error
     return place

@@ -38,6 +38,7 @@ Kind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
 UPGRADE_LOCK = 0x65646765  # a number that only those who upgrade a history take, in PostgreSQL
+LARGEST_NUMBER = 1 << 31  # of an entry, in any database
 GIT_LIMIT_S = 5.0
 COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")  # GitHub's and GitLab's, where there may be no .git
 NEWEST = "1"  # revision of `migrations`
@@ -156,9 +157,11 @@ class History:
 
     def document(self, number: int) -> dict[str, Any]:
         """An entry's whole document. Raises `InputError` for a number that no entry has."""
-        query = sql.select(_documents.c.content).where(_documents.c.entry_id == number)
-        with _told(self.url), self._engine.connect() as connection:
-            content = connection.execute(query).scalar()
+        content = None
+        if number < LARGEST_NUMBER:
+            query = sql.select(_documents.c.content).where(_documents.c.entry_id == number)
+            with _told(self.url), self._engine.connect() as connection:
+                content = connection.execute(query).scalar()
         if content is None:
             raise InputError(f"the history has no entry {number}; `edgewright history list` shows those it has")
         found = parse_json(str(content), name=f"entry {number} of the history")

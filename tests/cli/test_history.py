@@ -184,6 +184,19 @@ def test_measurements_whose_bundles_are_at_hand_are_also_compared_by_stage(
     assert printed(capsys, "compare", "1", "3")["stages"] == []
 
 
+@pytest.mark.parametrize(
+    "document", [{}, {"artifacts": 3}, {"artifacts": [{}]}, bench(latency_ms={"p50": 1}), bench(parity=1)]
+)
+def test_an_entry_that_is_damaged_is_told_by_its_number(
+    document: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with History() as history:
+        history.add("bench", document)
+    assert main(["history", "show", "1"]) == 2
+    assert "error: entry 1 of the history has 1 fault: the document: lacks what" in capsys.readouterr().err
+    assert main(["history", "show", "1", "--json"]) == 0
+
+
 def test_a_damaged_bundle_is_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = bundle_at(tmp_path / "one")
     (place / "model.litert").write_text("altered")

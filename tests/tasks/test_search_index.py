@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from toolchain.errors import BundleError
 from toolchain.tasks.search_index import SearchIndex
@@ -75,3 +78,36 @@ def test_damaged_vectors_are_a_bundle_error(index: SearchIndex, tmp_path: Path, 
     vectors.unlink() if damage == "missing" else vectors.write_bytes(data[:-2] if damage == "cut" else b"")
     with pytest.raises(BundleError, match="build the bundle again"):
         SearchIndex.load(corpus, vectors)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (np.zeros(3, dtype=np.int8), "holds vectors of 1 axes and type int8, not bytes"),
+        (np.zeros((3, 2, 1), dtype=np.int8), "holds vectors of 3 axes"),
+        (np.zeros((3, 2), dtype=np.float32), "holds vectors of 2 axes and type float32"),
+    ],
+)
+def test_an_index_of_another_rank_or_type_is_refused(
+    index: SearchIndex, tmp_path: Path, vectors: NDArray[Any], said: str
+) -> None:
+    places = save(index, tmp_path)
+    save_file({"vectors": vectors}, places[1])
+    with pytest.raises(BundleError, match=said):
+        SearchIndex.load(*places)
+
+
+@pytest.mark.parametrize(
+    "document",
+    ['{"titles": "abc", "texts": "abc"}', '{"titles": [1, 2, 3], "texts": ["a", "b", "c"]}', "[]", "[" * 9999, "{}"],
+)
+def test_a_corpus_of_something_else_than_texts_is_refused(index: SearchIndex, tmp_path: Path, document: str) -> None:
+    places = save(index, tmp_path)
+    places[0].write_text(document)
+    with pytest.raises(BundleError):
+        SearchIndex.load(*places)
+
+
+def test_an_embedding_of_another_width_is_refused(index: SearchIndex) -> None:
+    with pytest.raises(BundleError, match="gave 3 numbers for a text, but the search index has vectors of 2"):
+        index.best([1.0, 2.0, 3.0], top=1)

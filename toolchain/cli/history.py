@@ -16,7 +16,7 @@ import typer
 
 from toolchain.cli import output
 from toolchain.cli.options import AsJson
-from toolchain.errors import UnknownNameError
+from toolchain.errors import InvalidFileError, UnknownNameError
 from toolchain.extras import need
 from toolchain.once import written_whole
 from toolchain.plain import spreadsheet_cell
@@ -88,7 +88,12 @@ def show_history(
     else:
         from toolchain.report.terminal import bench_report, build_report
 
-        output.show(build_report(document) if "artifacts" in document else bench_report(document))
+        try:
+            shown = build_report(document) if "artifacts" in document else bench_report(document)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            what = f"lacks what a build or measurement tells, or has it in other forms ({error!r}); see it with --json"
+            raise InvalidFileError(f"entry {number} of the history", [("the document", what)]) from error
+        output.show(shown)
     return 0
 
 

@@ -54,13 +54,28 @@ class SearchIndex:
             )
         except (InvalidFileError, OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
             raise BundleError(f"the search index cannot be read: {error}; build the bundle again") from error
+        if not all(isinstance(each, str) for each in (*index.titles, *index.texts)) or isinstance(words["texts"], str):
+            raise BundleError(f"{corpus.name} holds something else than texts and their titles; build the bundle again")
+        if index.vectors.ndim != 2 or index.vectors.dtype != np.int8:
+            raise BundleError(
+                f"{vectors.name} holds vectors of {index.vectors.ndim} axes and type {index.vectors.dtype}, not bytes "
+                "of (texts, width); build the bundle again"
+            )
         if not len(index.titles) == len(index.texts) == len(index.vectors):
             raise BundleError(f"{corpus.name} has {len(index.texts)} texts, but there are {len(index.vectors)} vectors")
         return index
 
     def best(self, embedding: ArrayLike, *, top: int) -> list[dict[str, Any]]:
-        """The `top` texts most like a query's embedding (width,), best first, scored by cosine."""
+        """The `top` texts most like a query's embedding (width,), best first, scored by cosine.
+
+        Raises `BundleError` for one of another width.
+        """
         query = _units(np.asarray(embedding, dtype=np.float32)[None])[0]
+        if query.shape != self.vectors.shape[1:]:
+            raise BundleError(
+                f"the model gave {query.size} numbers for a text, but the search index has vectors of "
+                f"{self.vectors.shape[1]}: they are not of one build; build the bundle again"
+            )
         scores = self.vectors.astype(np.float32) @ query / LARGEST
         order = np.argsort(-scores, kind="stable")[:top]
         return [{"score": float(scores[i]), "title": self.titles[i], "text": self.texts[i]} for i in order]
