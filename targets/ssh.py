@@ -241,6 +241,8 @@ class SshTarget:
         """Do without it from now on, so that its session is free for another; whether there was one."""
         with self._lock:
             server, self._file_server = self._file_server, None
+            if self._has_file_server:
+                _log.info("%s: files go through the shell, for the server allows few sessions at once", self.address)
             self._has_file_server = False
         if server is not None:
             server.close()

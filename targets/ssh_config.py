@@ -66,14 +66,17 @@ def settings_for(host: str, *, user: str | None, port: int | None) -> Settings:
     asked = [*(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
     values: Values = {}
     if file.is_file() or SYSTEM_FILE.is_file():
-        ssh = shutil.which("ssh")
+        ssh = shutil.which("ssh") if _registered_home() else None  # it runs for nobody who is not registered
         values = _asked(ssh, [*own_file(), *asked, "--", host], file) if ssh else _parsed(file, host)
     return _settings(values, host=host, user=user, port=port, file=file)
 
 
 def config_file() -> Path:
     """The user's own configuration."""
-    return Path.home() / ".ssh" / "config"
+    try:
+        return Path.home() / ".ssh" / "config"
+    except RuntimeError as error:
+        raise InputError("this user has no home directory, where SSH's keys and known_hosts lie; set HOME") from error
 
 
 def own_file() -> list[str]:
@@ -126,6 +129,7 @@ def _parsed(file: Path, host: str) -> Values:
                 f"{file} has on line {number} {line.split()[0]!r}, which is not understood; {INSTALL}, or write "
                 "user and port in the address and take that line away"
             )
+    _local_user(host)  # paramiko asks for it, whether or not it is needed
     try:
         found = paramiko.SSHConfig.from_text("\n".join(lines)).lookup(host)
     except Exception as error:  # paramiko raises its own, and ValueError
@@ -152,7 +156,7 @@ def _settings(values: Values, *, host: str, user: str | None, port: int | None, 
             f"{file} reaches {host} through a ProxyCommand, which Edgewright does not; name a ProxyJump instead, or "
             f"open a tunnel (ssh -N -L 2222:{host}:22 JUMP) and use ssh://user@localhost:2222"
         )
-    remote = user or one("user") or getpass.getuser()
+    remote = user or one("user") or _local_user(host)
     place = one("hostname", host)
     place = host.lower() if place == host else place
     number = port or _port(one("port", "22"), file, host)
@@ -180,6 +184,13 @@ def _settings(values: Values, *, host: str, user: str | None, port: int | None, 
         family=FAMILIES.get(one("addressfamily"), socket.AF_UNSPEC),
         source=one("bindaddress"),
     )
+
+
+def _local_user(host: str) -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # a number without a name, as in some containers
+        raise InputError(f"this user has no name; set USER, and write whom to log in as: ssh://NAME@{host}") from error
 
 
 def _port(said: str, file: Path, host: str) -> int:

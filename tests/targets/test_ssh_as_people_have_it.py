@@ -104,9 +104,13 @@ def test_an_account_that_may_not_log_in_says_so(start_server: StartServer) -> No
         target.run(["true"], timeout_s=LIMIT_S)
 
 
-def test_a_server_of_one_session_does_all_of_it_in_turn(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_server_of_one_session_does_all_of_it_in_turn(
+    start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     server = start(start_server, "MaxSessions 1")
-    assert_all_works(server.address, server.remote_home, tmp_path)
+    with caplog.at_level(logging.INFO, "targets"):
+        assert_all_works(server.address, server.remote_home, tmp_path)
+    assert "the server allows few sessions at once" in caplog.text
     with closing(open_target(server.address)) as target:
         said: list[str] = []
         threads = [

@@ -261,6 +261,26 @@ def test_an_address_with_what_no_host_user_or_folder_can_be_is_refused(address: 
         read_address(address)
 
 
+def test_a_user_who_is_registered_nowhere_needs_only_a_home_and_a_name_for_the_device(
+    server: Server, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(ssh_config.pwd, "getpwuid", nobody)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    configure(f"Host board\n  HostName 127.0.0.1\n  Port {server.port}\n")
+    with pytest.raises(InputError, match="set USER, and write whom to log in as: ssh://NAME@board"):
+        read_address("ssh://board")
+    monkeypatch.setenv("USER", "somebody")
+    asked(f"ssh://{server.user}@board")
+    assert read_address("ssh://board").user == "somebody"
+    monkeypatch.delenv("HOME")
+    with pytest.raises(InputError, match="set HOME"):
+        read_address("ssh://pi@board")
+
+
 def test_without_a_configuration_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ssh_config, "SYSTEM_FILE", tmp_path / "none")
     monkeypatch.setattr(ssh_config.subprocess, "run", lambda *words, **how: pytest.fail("ssh was asked"))
