@@ -180,7 +180,7 @@ def _rows(teacher: Mapping[str, Any], each: Mapping[str, Any], there: Mapping[st
 
 def _note(found: Mapping[str, Any]) -> str:
     sources = dict.fromkeys(each["predicted"]["source"] for each in found["artifacts"] if each["predicted"])
-    first = f"predicted {' and '.join(sources) or 'for no runtime'}, nine of ten within the interval"
+    first = f"predicted with an interval for nine of ten ({'; '.join(sources) or 'for no runtime'})"
     if found.get("board"):
         first = (
             f"by the instruction clock of an emulated {found['core']} (2 ns an instruction: ratios compare, but no "

@@ -11,7 +11,6 @@ the whole and of each smaller model, which takes some minutes each; `--quick` ta
 
 import gettext
 import io
-import json
 import time
 import zipfile
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks import e5
+from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from toolchain.compress.vocabulary import Trimmed, affected, trim
 from toolchain.export.forms import TextForm
@@ -92,7 +92,7 @@ def main() -> None:
                 *((name, smaller(teacher, languages, quick=options.quick)[1]) for name, languages in sets.items()),
             )
         ]
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    shown(options, found, table)
 
 
 def smaller(teacher: teachers.Teacher, languages: Sequence[str], *, quick: bool) -> tuple[Trimmed, TransformerModel]:

@@ -55,8 +55,10 @@ class Speedup:
     @property
     def sentence(self) -> str:
         """What it is, how sure, and where it is from."""
-        way = "is predicted" if self.how == "predicted" else "is"
-        return f"{way} {self.cell} as fast as the {self.of} on {self.profile} ({self.core}): {self.how} {self.source}"
+        ratio = f"{self.cell} as fast as the {self.of} on {self.profile} ({self.core})"
+        if self.how == "predicted":
+            return f"is predicted {ratio}, {self.source.replace('; ', ', ')}"
+        return f"is {ratio}, {self.how} {self.source.replace('; ', ', ')}"
 
 
 @dataclass(frozen=True, kw_only=True)
