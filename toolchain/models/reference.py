@@ -115,7 +115,9 @@ def text_reference(
     return Reference(library=named("transformers"), what=what, theirs=theirs, ours=ours)
 
 
-def sentence_reference(folder: Path | str, model: nn.Module, tokenizer: TextTokenizer) -> Reference | None:
+def sentence_reference(
+    folder: Path | str, revision: str | None, model: nn.Module, tokenizer: TextTokenizer
+) -> Reference | None:
     """Embeddings as sentence-transformers makes them, from text to vector; None where it is not installed."""
     if find_spec("sentence_transformers") is None:
         return None
@@ -125,7 +127,11 @@ def sentence_reference(folder: Path | str, model: nn.Module, tokenizer: TextToke
             from sentence_transformers import SentenceTransformer
 
             own = SentenceTransformer(
-                str(folder), device="cpu", trust_remote_code=False, model_kwargs={"dtype": torch.float32}
+                str(folder),
+                revision=revision,
+                device="cpu",
+                trust_remote_code=False,
+                model_kwargs={"dtype": torch.float32},
             )
             own.max_seq_length = tokenizer.max_length
             found: Tensor = own.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)

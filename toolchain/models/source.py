@@ -65,7 +65,12 @@ def root_folder(source: ModelSource) -> Path | None:
     """The folder a source names, or None for a hub id or a factory. Raises `BadModelError` when it is not there."""
     folder = source.folder or source.package_folder()
     if folder is not None and not folder.is_dir():
-        raise BadModelError(str(folder), "it is a file" if folder.exists() else "there is no such folder")
+        raise BadModelError(
+            str(folder),
+            "it is a file, and a folder as save_pretrained writes one is wanted"
+            if folder.exists()
+            else "there is no such folder",
+        )
     return folder
 
 
@@ -142,8 +147,10 @@ def check(source: ModelSource, kind: str) -> None:
         return
     folder = local_folder(source)
     place = str(folder or source.hub)
-    if described := described_in(source, CONFIG):
-        refuse_unread(described, kind, place)
+    described = described_in(source, CONFIG)
+    if described is None:  # of a hub that cannot be reached: whoever reads it says so
+        return
+    refuse_unread(described, kind, place)
     for name in (TOKENIZER_CONFIG, "preprocessor_config.json", "processor_config.json"):
         refuse_own_code(described_in(source, name) or {}, f"{place}/{name}")
     if folder:

@@ -235,7 +235,7 @@ def _reference(
         return None
     if kind == "embedding" and not source.factory and side_file(source, MODULES):
         place = root_folder(source) or source.hub
-        if place and (known := sentence_reference(place, model, tokenizer)):
+        if place and (known := sentence_reference(place, source.revision, model, tokenizer)):
             return known
     return text_reference(
         read.model,
