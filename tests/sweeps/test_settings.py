@@ -12,15 +12,17 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from PIL import Image
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from tests import tiny
 from tests.test_stages_and_pipeline import PROFILE, made_of
@@ -59,7 +61,11 @@ def folder() -> Path:
     place.mkdir()
     halves = (tiny.sentences(60, seed=1), tiny.sentences(60, seed=2))
     longer = [f"{one} {other}" for one, other in zip(*halves, strict=True)]
-    labelled = [(text, label) for label in tiny.LABELS for text in tiny.sentences(20, label=label)]
+    labelled = [
+        (f"{one} {other}", label)
+        for label in tiny.LABELS
+        for one, other in zip(*(tiny.sentences(20, label=label, seed=seed) for seed in (0, 1)), strict=True)
+    ]
     tables: dict[str, list[tuple[str, ...]]] = {
         "pairs": [("text", "pair", "other"), *((text, f"{text} {text}", text[::-1]) for text in longer)],
         "labels": [("text", "label", "other"), *((text, label, label[:1]) for text, label in labelled)],
@@ -94,6 +100,13 @@ def folder() -> Path:
     shutil.copytree(place / "pictures", place / "others")
     (place / "others/0/0.png").rename(place / "others/1/0.png")
     tiny.family_folder(place / "roberta", "roberta")
+    torch.manual_seed(0)
+    transformers.ViTForImageClassification(
+        transformers.ViTConfig(
+            hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64, initializer_range=0.1,
+            image_size=8, patch_size=2, num_channels=1, num_labels=10,
+        )
+    ).save_pretrained(place / "vit")  # fmt: skip
     return place
 
 
@@ -341,7 +354,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{PRUNE}.ranking": Differs(student, "global"),
     f"{PRUNE}.reconstruct": Differs(student, False),
     f"{PRUNE}.steps": Differs(student, 2),
-    "stages.low_rank.enabled": Differs(student, False, beside={"stages.low_rank.token_rank": 8}),
+    "stages.low_rank.enabled": Differs(student, False, beside={"stages.low_rank.energy": 0.5}),
     "stages.low_rank.token_rank": Differs(student, 8),
     "stages.low_rank.token_exponent": Differs(student, 0.5, beside={"stages.low_rank.token_rank": 8}),
     "stages.low_rank.energy": Differs(student, 0.5),
@@ -353,7 +366,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{DISTILL}.rest": Differs(student, True, beside={f"{DISTILL}.max_length": 16}),
     f"{DISTILL}.augment": Differs(student, 2),
     f"{DISTILL}.epochs": Differs(lessons, 2),
-    f"{DISTILL}.train_tokens": Differs(lessons, 300),
+    f"{DISTILL}.train_tokens": Differs(lessons, 100),
     f"{DISTILL}.train_images": Differs(image_student, 10, IMAGES, {f"{DISTILL}.batch_images": 8}),
     f"{DISTILL}.minutes": Differs(outcome, 1e-9, beside={f"{DISTILL}.seed": 77}),
     f"{DISTILL}.tokens": Differs(student, 100),
@@ -373,7 +386,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     ),
     f"{DISTILL}.seed": Differs(student, 5),
     f"{DISTILL}.finish.epochs": Differs(lessons, 2, beside=FINISH),
-    f"{DISTILL}.finish.train_tokens": Differs(lessons, 300, beside=FINISH),
+    f"{DISTILL}.finish.train_tokens": Differs(lessons, 100, beside=FINISH),
     f"{DISTILL}.finish.minutes": Differs(outcome, 1e-9, beside={**FINISH, f"{DISTILL}.seed": 78}),
     f"{DISTILL}.finish.max_length": Differs(student, 8, beside=FINISH),
     f"{DISTILL}.finish.tokens": Differs(student, 100, beside=FINISH),
@@ -398,7 +411,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{QUANTIZE}.calibration": Differs(student, "minmax", beside=STATIC),
     f"{QUANTIZE}.smooth": Differs(smoothed, 0.5, beside={f"{QUANTIZE}.smooth": 0.1}),
     f"{QUANTIZE}.aware.epochs": Differs(lessons, 2, beside=AWARE),
-    f"{QUANTIZE}.aware.train_tokens": Differs(lessons, 300, beside=AWARE),
+    f"{QUANTIZE}.aware.train_tokens": Differs(lessons, 100, beside=AWARE),
     f"{QUANTIZE}.aware.train_images": Differs(image_student, 10, IMAGES, {**AWARE, f"{DISTILL}.batch_images": 8}),
     f"{QUANTIZE}.aware.minutes": Differs(outcome, 1e-9, beside={**AWARE, f"{DISTILL}.seed": 79}),
     f"{QUANTIZE}.aware.learning_rate": Differs(student, 1e-3, beside=AWARE),
@@ -441,6 +454,39 @@ def test_a_setting_changes_what_is_made(name: str) -> None:
     # The changed one first: what is kept of the other must not stand in for it.
     changed = entry.see(recipe_of(entry, {name: entry.value, **entry.instead}))
     assert changed != entry.see(recipe_of(entry, {}))
+
+
+VIT = {"model.factory": GONE, "model.folder": "vit", PRUNE: {"layers": 2, "heads": 3, "neurons": 30}}
+OTHERS = {kind: (kind, {}) for kind in (*TEXTS, IMAGES)} | {"vision transformer": (IMAGES, VIT)}
+
+
+def others() -> Iterator[tuple[str, str]]:
+    """The settings of stages, with each other kind of task or model that the recipe lets have them."""
+    for name, entry in ENTRIES.items():
+        if isinstance(entry, Differs) and entry.see in (student, lessons, image_student):
+            for other, (kind, _) in OTHERS.items():
+                readers = [
+                    READ_BY.get(".".join(name.split(".")[1:end]), TEXTS + (IMAGES,))
+                    for end in range(2, name.count(".") + 2)
+                ]
+                if other != entry.kind and name.startswith("stages.") and all(kind in each for each in readers):
+                    yield name, other
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "other"), others())
+def test_a_setting_changes_what_is_made_of_every_other_kind_or_is_refused(name: str, other: str) -> None:
+    entry = ENTRIES[name]
+    assert isinstance(entry, Differs)
+    kind, beside = OTHERS[other]
+    see = image_student if kind == IMAGES else lessons if entry.see is lessons else student
+    entry = replace(entry, see=see, kind=kind, beside={**beside, **entry.beside})
+    without = entry.see(recipe_of(entry, {}))
+    try:
+        changed = entry.see(recipe_of(entry, {name: entry.value, **entry.instead}))
+    except (ToolchainError, ValidationError):
+        return
+    assert changed != without
 
 
 def test_a_fitted_teacher_of_texts_is_fitted_again(tmp_path: Path) -> None:
