@@ -1,0 +1,187 @@
+"""Damaged jobs, inputs, lines and artifacts for the native runner built with sanitizers: a short run in CI, a long one
+by hand with `python -m tests.device_scripts.fuzzed --runs 5000`.
+
+Whatever is given, the runner ends with status 0 or 1 and one JSON document a question. A sanitizer's report ends the
+process with `SANITIZED`; ExecuTorch's own libraries are not built with sanitizers, so of a damaged artifact, which only
+they read, a crash of theirs is counted and told, not hidden.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tests.device_scripts.artifacts import INPUTS, artifact_for, image_artifact_for, write_image_job, write_job
+from toolchain.measure.native import LIBRARIES, PROGRAM, sdk_folder
+from toolchain.measure.wheels import installed_version
+
+SOURCE = Path(__file__).parent.parent.parent / "device_scripts" / "runner"
+SANITIZED = 86
+LIMIT_S = 60
+KINDS = ("job", "inputs", "images", "lines", "artifact")
+ODD = (
+    None, True, -1, 0, 1, 2**31, 2**63, 2**64, -(2**63), 1e308, 5e-324, "", "x", "\u0000", "/etc/passwd", "/dev/zero",
+    [], [[]], [[[]]], {}, {"a": []}, [1] * 5000, "9" * 5000, [0.5], [True],
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How one run ended: "answered", "refused", "crashed" or "sanitized"; `said` is what it printed of it."""
+
+    kind: str
+    how: str
+    said: str
+
+
+@cache
+def runner() -> Path:
+    """The native runner with address and undefined-behaviour sanitizers, and its libraries beside it."""
+    import atexit
+
+    place = Path(tempfile.mkdtemp(prefix="edgewright-fuzzed-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    version = installed_version("executorch", "fuzz its runner")
+    sdk = sdk_folder(platform.machine(), version)
+    configure = [f"-DSDK={sdk}", f"-DEXECUTORCH_VERSION={version}", "-DSANITIZE=ON"]
+    subprocess.run(["cmake", "-S", SOURCE, "-B", place / "build", *configure], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", place / "build"], check=True, capture_output=True)
+    shutil.copy(place / "build" / PROGRAM, place / PROGRAM)
+    for name in LIBRARIES:
+        shutil.copy(sdk / "lib" / name, place / name)
+    return place / PROGRAM
+
+
+def run_once(seed: int, folder: Path) -> Ending:
+    """One damaged question of the kind that the seed falls on; the same seed asks the same."""
+    chance = random.Random(seed)
+    kind = KINDS[seed % len(KINDS)]
+    job, lines = _QUESTIONS[kind](chance, folder)
+    environment = os.environ | {
+        "ASAN_OPTIONS": f"exitcode={SANITIZED}:detect_leaks=0:handle_segv=0",
+        "UBSAN_OPTIONS": f"halt_on_error=1:exitcode={SANITIZED}:print_stacktrace=1",
+    }
+    try:
+        ended = subprocess.run(
+            [runner(), job], input=lines, env=environment, capture_output=True, timeout=LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Ending(kind=kind, how="hung", said=f"more than {LIMIT_S} s")
+    said = ended.stderr.decode(errors="replace")
+    if "AddressSanitizer: allocator is out of memory" in said:  # without it that is std::bad_alloc, which is told
+        return Ending(kind=kind, how="refused", said="memory ran out")
+    if ended.returncode == SANITIZED or "runtime error:" in said or "AddressSanitizer" in said:
+        return Ending(kind=kind, how="sanitized", said=said[-3000:])
+    if ended.returncode not in (0, 1):
+        return Ending(kind=kind, how="crashed", said=f"status {ended.returncode}: {said[-500:]}")
+    documents = ended.stdout.decode().splitlines()
+    if not documents or not all(isinstance(json.loads(line), dict) for line in documents):
+        return Ending(kind=kind, how="garbled", said=ended.stdout.decode()[-500:])
+    refused = any("error" in json.loads(line) for line in documents)
+    return Ending(kind=kind, how="refused" if refused else "answered", said=documents[-1][:300])
+
+
+def _job(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    job = write_job(folder, artifact_for("executorch"), samples=2, warmup_runs=0)
+    fields = json.loads(job.read_text())
+    for name in chance.sample(sorted(fields), chance.randint(1, 3)):
+        fields[name] = chance.choice(ODD)
+    if chance.random() < 0.3:
+        fields[chance.choice(["x", "cores", "etdump", "batch", "serve", "cold"])] = chance.choice(ODD)
+    if fields.get("samples") == 2**31 or fields.get("warmup_runs") == 2**31:
+        fields["samples"] = 2
+    job.write_text(json.dumps(fields))
+    return job, b""
+
+
+def _inputs(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    job = write_job(folder, artifact_for("executorch"), samples=0, warmup_runs=0)
+    document = json.dumps({"inputs": _damaged_inputs(chance), "outputs": [[1.0]]}).encode()
+    (folder / "vectors.json").write_bytes(_flipped(chance, document) if chance.random() < 0.5 else document)
+    return job, b""
+
+
+def _images(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    content = bytes(chance.randrange(256) for _ in range(chance.choice([0, 1, 71, 72, 73, 144, 720])))
+    described: dict[str, Any] = {"count": chance.choice([*ODD, 1, 2, 5, 10])}
+    if chance.random() < 0.3:
+        described["file"] = chance.choice(ODD)
+    return write_image_job(folder, image_artifact_for("executorch"), content, **described), b""
+
+
+def _lines(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    job = write_job(folder, artifact_for("executorch"), samples=0, warmup_runs=0, serve=True)
+    lines = []
+    for _ in range(chance.randint(1, 5)):
+        line = json.dumps({"inputs": _damaged_inputs(chance)}).encode()
+        lines.append(_flipped(chance, line).replace(b"\n", b" ") if chance.random() < 0.5 else line)
+    return job, b"\n".join(lines)
+
+
+def _artifact(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    damaged = _flipped(chance, artifact_for("executorch").path.read_bytes())
+    if chance.random() < 0.2:
+        damaged = damaged[: chance.randrange(len(damaged))]
+    (folder / "model.pte").write_bytes(damaged)
+    known = sha256(damaged).hexdigest()
+    return write_job(folder, artifact_for("executorch"), artifact="model.pte", sha256=known, samples=0), b""
+
+
+_QUESTIONS: dict[str, Callable[[random.Random, Path], tuple[Path, bytes]]] = {
+    "job": _job,
+    "inputs": _inputs,
+    "images": _images,
+    "lines": _lines,
+    "artifact": _artifact,
+}
+
+
+def _damaged_inputs(chance: random.Random) -> Any:
+    inputs: list[Any] = [list(ids) for ids in INPUTS]
+    for _ in range(chance.randint(0, 3)):
+        place = chance.randrange(len(inputs))
+        if chance.random() < 0.5 or not isinstance(inputs[place], list):
+            inputs[place] = chance.choice(ODD)
+        else:
+            inputs[place].insert(0, chance.choice([*ODD, 7, 98, 99, 100, 101, 2**30]))
+    return inputs if chance.random() < 0.9 else chance.choice(ODD)
+
+
+def _flipped(chance: random.Random, data: bytes) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 8)):
+        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    asked = parser.parse_args()
+    counts: Counter[tuple[str, str]] = Counter()
+    for seed in range(asked.first, asked.first + asked.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            ending = run_once(seed, Path(folder))
+        counts[ending.kind, ending.how] += 1
+        if ending.how not in ("answered", "refused"):
+            print(f"seed {seed}, {ending.kind}: {ending.how}: {ending.said}")
+    for (kind, how), count in sorted(counts.items()):
+        print(f"{kind}: {count} {how}")
+    return int(any(how in ("sanitized", "hung", "garbled") for _, how in counts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
