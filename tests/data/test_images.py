@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +327,15 @@ def test_a_table_of_images_may_have_a_suffix_in_capitals_and_another_separator(t
     (tmp_path / "ROWS.CSV").write_text("\n".join(["image;label", *rows]))
     images = load_images(Data(file=tmp_path / "ROWS.CSV", separator=";"), task())
     assert len(images.train) + len(images.validation) + len(images.test) == 20
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"cat/caf\xe9.png"])
+def test_a_name_that_is_not_utf8_is_told(tmp_path: Path, name: bytes) -> None:
+    place = folder(tmp_path / "a")
+    odd = place / os.fsdecode(name)
+    try:
+        save(odd if odd.suffix else odd / "1.png", picture(99))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    with pytest.raises(BadDataError, match=r"the name b'caf\\xe9.*' is not UTF-8; rename it"):
+        load_images(Data(folder=place), task())

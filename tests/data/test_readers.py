@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolchain.data import readers
 from toolchain.data.readers import read_lines, read_rows
@@ -272,3 +274,27 @@ def test_a_digest_changes_with_one_byte_and_a_missing_file_has_none(tmp_path: Pa
     assert readers.content_digest(path) != before
     with pytest.raises(BadDataError, match="No such file"):
         readers.content_digest(tmp_path / "other.csv")
+
+
+ODD = (b'{"text": "a", "label": 1}', b'{"text": [', b'"a",x', b'"', b'\\"', b"\xef\xbb\xbf", b"\0", b"a,b", b"\r")
+CELLS = st.none() | st.floats() | st.text() | st.lists(st.integers())
+ROW = st.dictionaries(st.sampled_from(["text", "label"]), CELLS).map(lambda row: json.dumps(row).encode())
+LINES = st.lists(st.binary(max_size=30) | st.sampled_from(ODD) | ROW, max_size=8)
+
+
+@given(head=st.sampled_from([b"text,label\n", b"text;label\n", b"", b'{"text": "a", "label": "b"}\n']), lines=LINES)
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_whatever_a_file_holds_it_is_rows_of_text_or_a_fault_with_its_place(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, head: bytes, lines: list[bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / f"rows{suffix}"
+    path.write_bytes(head + b"\n".join(lines))
+    rows, said = [], str(path)
+    try:
+        rows = read_rows(path, WANTED)
+    except BadDataError as error:
+        said = str(error)
+    assert str(path) in said
+    for row in rows:
+        assert row["text"].strip() == row["text"] != ""
+        row["label"].encode()

@@ -8,6 +8,7 @@ Every unreadable image is told at once. What is larger than PIL's limit against 
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from toolchain.data import readers
 from toolchain.data.faults import FAULTS_SHOWN, raise_faults
 from toolchain.data.splits import shortened
 from toolchain.errors import BadDataError
+from toolchain.untrusted import is_unicode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -156,9 +158,13 @@ def _images_in(folder: Path, root: Path, faults: list[str]) -> Iterator[tuple[Pa
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
         raise BadDataError(f"{folder} cannot be read: {error.strerror}; check the path in the recipe") from error
+    for entry in entries:
+        if not is_unicode(entry.name):  # it will be a label or a name in a bundle, which are UTF-8
+            raise BadDataError(f"{folder}: the name {os.fsencode(entry.name)!r} is not UTF-8; rename it")
+    return entries
 
 
 def _pixels(
