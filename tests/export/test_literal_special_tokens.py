@@ -8,7 +8,9 @@ import torch
 from tests import tiny
 from tests.export.test_batches import answered
 from toolchain.export.forms import TextForm
+from toolchain.models import teacher as teachers
 from toolchain.models.text import TextModule, mask_of, outputs, padded
+from toolchain.recipe import ModelSource
 from toolchain.stages.runtimes import RUNTIMES, Subject
 
 TEXTS = (
@@ -59,6 +61,21 @@ def test_padding_is_what_follows_the_last_token_not_what_looks_like_it(length: i
     assert torch.equal(
         mask_of(ids), torch.nn.functional.pad(padded(rows)[1], (0, length - max(len(r.ids) for r in rows)))
     )
+
+
+@pytest.mark.parametrize(("family", "spelt"), [("roberta", "<pad>"), ("deberta-v2", "[PAD]"), ("modernbert", "[PAD]")])
+@torch.inference_mode()
+def test_a_spelt_padding_token_is_answered_alike_filled_up_or_not_in_other_families(
+    tmp_path: Path, family: str, spelt: str
+) -> None:
+    folder, _ = tiny.family_folder(tmp_path, family)
+    teacher = teachers.load(ModelSource(folder=folder), max_length=32)
+    rows = teacher.tokenizer.encode([f"rain {spelt} snow {spelt}", f"{spelt} rain"])
+    assert all(0 in row.ids for row in rows)
+    exact, filled = (TextModule(teacher.model, padded=each) for each in (False, True))
+    for row in rows:
+        longer = torch.tensor([[*row.ids, *[0] * (32 - len(row.ids))]])
+        assert (filled(longer) - exact(torch.tensor([row.ids]))).abs().max() < 1e-5
 
 
 @pytest.mark.slow

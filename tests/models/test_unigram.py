@@ -1,6 +1,7 @@
 """Unigram tokenizers as SentencePiece trains them: the ids of transformers, and words as the other kinds have them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from tests import tiny, tiny_unigram
 from toolchain.errors import BadModelError, UnsupportedModelError
+from toolchain.models import teacher as teachers
 from toolchain.models.tokenizer import TextTokenizer
+from toolchain.recipe import ModelSource
 
 FAMILIES = tuple(tiny_unigram.NAMES)
 LITERAL = ("a <s> b <mask> c </s>", "x [MASK] [PAD] <pad> y [SEP] z", "<pad>")
@@ -77,7 +80,7 @@ def test_padding_tokens_that_end_a_text_without_an_end_token_are_left_out() -> N
         ({"vocab": {"a": 1}}, "scores"),
         ({"unk_id": None}, "unknown"),
         ({"unk_id": 10_000}, "unknown"),
-        ({"vocab": [["<unk>", float("nan")]], "unk_id": 0}, "scores"),
+        ({"vocab": [["<unk>", float("nan")]], "unk_id": 0}, "finite"),
     ],
 )
 def test_a_damaged_unigram_model_is_a_bad_model(change: dict[str, Any], told: str) -> None:
@@ -92,3 +95,16 @@ def test_a_unigram_model_whose_words_cannot_be_told_apart_is_refused() -> None:
     definition["pre_tokenizer"] = None
     with pytest.raises(UnsupportedModelError, match="Metaspace"):
         read(definition)
+
+
+@pytest.mark.parametrize("family", ["xlm-roberta", "albert", "deberta-v2"])
+def test_a_folder_with_nothing_but_sentencepieces_own_file_is_read(tmp_path: Path, family: str) -> None:
+    own = tiny.UNIGRAM[family]
+    folder, _ = tiny.family_folder(tmp_path / "model", family)
+    whole = teachers.load(ModelSource(folder=folder), max_length=32)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.copyfile(tiny_unigram.trained(own), folder / tiny_unigram.NAMES[own])
+    found = teachers.load(ModelSource(folder=folder), max_length=32)
+    texts = [*tiny_unigram.SENTENCES, *tiny_unigram.STRANGE]
+    assert found.tokenizer.encode(texts) == whole.tokenizer.encode(texts)
