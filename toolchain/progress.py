@@ -4,8 +4,12 @@ In:  the names of stages, and how much of each is done.
 Out: nothing; a `Progress` only listens. `Silent` is the default everywhere; what a terminal shows is `cli`'s.
 """
 
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
+
+LEAST_PACE_S = 2.0  # that a pace is taken from; what came at once, such as a part from a checkpoint, is none
 
 
 class Progress(Protocol):
@@ -16,6 +20,36 @@ class Progress(Protocol):
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """`done` of `total` (in any unit) of the innermost stage is finished; `note` is a few words, a loss say."""
+
+
+class TimeLeft:
+    """How long the innermost stage will still take, by its pace since its present phase began.
+
+    A stage may have phases one after another, say training and then scoring: a share that falls, or another total, is
+    a new phase.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or time.monotonic
+        self._total = self._done = self._first = 0.0
+        self._begun_s: float | None = None
+
+    def seconds(self, done: float, total: float) -> float | None:
+        """The seconds left where `done` of `total` is finished now; None as long as there is no pace to tell it by."""
+        now = self._clock()
+        if self._begun_s is None or done < self._done or total != self._total:
+            self._begun_s, self._first, self._total = now, done, total
+        self._done = done
+        spent_s, came = now - self._begun_s, done - self._first
+        return spent_s / came * (total - done) if spent_s >= LEAST_PACE_S and came > 0 else None
+
+
+def about(seconds: float) -> str:
+    """A duration in words, as roughly as it is known: seconds, minutes, or hours and minutes."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class Silent:

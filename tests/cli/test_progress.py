@@ -1,6 +1,7 @@
 """Progress as a terminal and a log show it."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.progress import Progress as Bars
 
 from toolchain.cli import progress as shown
 from toolchain.cli.progress import BarProgress, DeviceBar, LineProgress, shown_devices, shown_progress
-from toolchain.progress import Progress, Silent
+from toolchain.progress import Progress, Silent, about
 
 
 def work(progress: Progress) -> None:
@@ -27,6 +28,38 @@ def test_a_log_gets_a_line_when_a_stage_begins_and_ends(
     lines = said.err.splitlines()
     assert lines[:3] == ["outer [x] …", "inner …", "inner: 25 % loss 0.5"]
     assert [line.partition(":")[0] for line in lines[3:]] == ["inner", "outer [x]"]
+
+
+def test_a_log_tells_how_much_time_is_left(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    lines = LineProgress()
+    with lines.stage("teacher"):
+        for step in range(1, 7):  # a fitting: 10 % in 30 s
+            now[0] = 30.0 * step
+            lines.update(step / 10, 1.0, "loss 0.5")
+        now[0] += 30
+        lines.update(0, 500, "scoring")  # another phase, which has no pace yet
+        now[0] += 30
+        lines.update(250, 500, "scoring")
+    assert capfd.readouterr().err.splitlines()[1:-1] == [
+        "teacher: 10 % loss 0.5",
+        "teacher: 20 %, about 4 min left, loss 0.5",
+        "teacher: 30 %, about 4 min left, loss 0.5",
+        "teacher: 40 %, about 3 min left, loss 0.5",
+        "teacher: 50 %, about 2 min left, loss 0.5",
+        "teacher: 60 %, about 2 min left, loss 0.5",
+        "teacher: 0 % scoring",
+        "teacher: 50 %, about 30 s left, scoring",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (40, "40 s"), (89, "89 s"), (100, "2 min"), (3000, "50 min"), (5400, "1 h 30 min")],
+)
+def test_durations_are_told_as_roughly_as_they_are_known(seconds: float, words: str) -> None:
+    assert about(seconds) == words
 
 
 def test_a_stage_that_fails_is_not_told_as_done(capfd: pytest.CaptureFixture[str]) -> None:

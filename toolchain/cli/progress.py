@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 from toolchain.cli.console import PlainConsole
 from toolchain.cli.interrupts import check_interrupted
 from toolchain.plain import one_line
-from toolchain.progress import Progress
+from toolchain.progress import Progress, TimeLeft, about
 from toolchain.redacted import redacted
 
 LINE_EVERY_S = 30.0
@@ -141,11 +141,15 @@ class DeviceBar:
 
 
 class LineProgress:
-    """A line when a stage begins and ends, and one every half minute in between; of a device, with its name."""
+    """A line when a stage begins and ends, and one every half minute in between, with the time left by its pace.
+
+    Of a device, each begins with its name.
+    """
 
     def __init__(self, name: str = "") -> None:
         self._prefix = f"{name}: " if name else ""
         self._open: list[str] = []
+        self._left: list[TimeLeft] = []
         self._last_s = 0.0
 
     @contextmanager
@@ -154,6 +158,7 @@ class LineProgress:
         check_interrupted()
         begun = self._last_s = time.monotonic()
         self._open.append(name)
+        self._left.append(TimeLeft())
         _line(f"{self._prefix}{name} …")
         try:
             yield
@@ -164,15 +169,19 @@ class LineProgress:
             raise
         finally:
             self._open.pop()
+            self._left.pop()
 
     def update(self, done: float, total: float, note: str = "") -> None:
-        """Tell the share that is done, if nothing was told for a while."""
+        """Tell the share that is done and the time that is left, if nothing was told for a while."""
         check_interrupted()
-        now = time.monotonic()
-        if self._open and now - self._last_s >= LINE_EVERY_S:
+        if not self._open:
+            return
+        now, left_s = time.monotonic(), self._left[-1].seconds(done, total)
+        if now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
             share = f"{100 * done / total:.0f} %" if total else ""
-            _line(" ".join(part for part in (f"{self._prefix}{self._open[-1]}:", share, note) if part))
+            left = "" if left_s is None else f", about {about(left_s)} left{',' if note else ''}"
+            _line(" ".join(part for part in (f"{self._prefix}{self._open[-1]}:", share + left, note) if part))
 
 
 def _line(text: str) -> None:
