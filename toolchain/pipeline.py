@@ -8,6 +8,7 @@ on where it stopped. What a stage does is told in `stages`; how long an inferenc
 
 from __future__ import annotations
 
+import logging
 import platform
 import shutil
 from collections.abc import Callable, Mapping
@@ -52,19 +53,25 @@ from toolchain.report.compression import compression_of
 from toolchain.report.int8 import int8_of, precision_of
 from toolchain.report.notes import notes_of
 from toolchain.report.speedups import told_of
-from toolchain.stages import Done, ImageSide, Plan, Side, TextSide
+from toolchain.stages import Done, Estimate, ImageSide, Plan, Side, TextSide
 from toolchain.tasks.attribution import PACKAGES as EXPLAINING
 from toolchain.tasks.kinds import Regression
 from toolchain.tasks.scores import Scale
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """A finished build; `profile` is the device it is for, which may be a file of the user's."""
+    """A finished build, and the estimate that it began with where it was asked for one.
+
+    `profile` is the device it is for, which may be a file of the user's.
+    """
 
     bundle: Bundle
     verdict: Verdict
     profile: Profile | None = None
+    estimate: Estimate | None = None
 
     def summary(self) -> dict[str, Any]:
         """What `edgewright build --json` prints."""
@@ -93,6 +100,7 @@ class BuildResult:
             **compression_of(manifest).summary(),
             "notes": list(notes_of(manifest)),
             "budget": self.verdict.summary(),
+            **({"estimate": self.estimate.document()} if self.estimate else {}),
         }
 
 
@@ -169,9 +177,12 @@ def build(
     *,
     even_if_unreachable: bool = False,
     force: bool = False,
+    estimated: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Make a bundle. A missed budget is told in the verdict; the best bundle there is is written all the same.
+
+    With `estimated` it is logged first which stages will be made, and about how long that takes on this machine.
 
     What lies at `output` is replaced only where it is a bundle of ours, or with `force`.
 
@@ -184,9 +195,16 @@ def build(
     stages.check_source(plan)  # before an example is read
     if not even_if_unreachable:
         require_reachable(recipe, profile)
+    expected = stages.estimate(plan, _made_and_timed, _runtimes(plan)) if estimated else None
+    if expected:
+        log.info(expected.sentence())
+    made, timed = _made_and_timed(plan)
+    return replace(_bundle(made.student.plan, output, made, timed, force=force), estimate=expected)
+
+
+def _made_and_timed(plan: Plan) -> tuple[Stages, Done]:
     made = run_stages(plan)
-    timed = stages.time_on_host(plan, contenders(made))
-    return _bundle(made.student.plan, output, made, timed, force=force)
+    return made, stages.time_on_host(plan, contenders(made))
 
 
 def run_stages(plan: Plan) -> Stages:

@@ -12,6 +12,7 @@ from toolchain.stages.artifacts import (
     smooth,
     time_on_host,
 )
+from toolchain.stages.estimates import Estimate, estimate
 from toolchain.stages.examined import check_source
 from toolchain.stages.images import (
     ask_image_teacher,
@@ -43,6 +44,7 @@ __all__ = [
     "AWARE",
     "LESSONS",
     "Done",
+    "Estimate",
     "ImageSide",
     "Plan",
     "Side",
@@ -57,6 +59,7 @@ __all__ = [
     "choose_sizes",
     "cut",
     "cut_image_model",
+    "estimate",
     "export_float",
     "export_int8",
     "factorise",

@@ -36,11 +36,12 @@ IMAGES = "images.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What all stages share."""
+    """What all stages share; with `only_cached` a stage that is not in the cache raises `NotMadeError` instead."""
 
     recipe: Recipe
     profile: Profile
     progress: Progress
+    only_cached: bool = False
 
     @property
     def max_length(self) -> int:
@@ -76,6 +77,14 @@ class Done:
         return self.result.folder / name
 
 
+class NotMadeError(Exception):
+    """A stage is not in the cache, and was not to be made."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
     """Where a training keeps its checkpoint until its stage is done, and what a checkpoint must have been made from."""
@@ -106,6 +115,8 @@ def stage(
     """Run a stage, or take it from the cache; `make` fills a folder and returns what it found, by this `code` alone."""
 
     def make_and_note(folder: Path) -> None:
+        if plan.only_cached:
+            raise NotMadeError(name)
         findings = make(folder)
         (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
 
