@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -90,6 +91,16 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *,
         seconds=time.perf_counter() - started,
         made_in_seconds=record["seconds"],
     )
+
+
+def recorded_seconds(name: str, *, newest: int) -> list[float]:
+    """How long the newest of the kept stages of this name took to make on this machine."""
+    records = list(cache_dir("stages", name.replace(" ", "-")).glob(f"*/{RECORD}"))
+    found = []
+    for record in sorted(records, key=lambda record: record.stat().st_mtime)[-newest:]:
+        with suppress(OSError, ValueError, KeyError, TypeError):  # removed meanwhile, or damaged: it tells nothing
+            found.append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
+    return found
 
 
 def _files_of(folder: Path) -> dict[str, list[Any]]:

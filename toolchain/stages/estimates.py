@@ -8,7 +8,6 @@ that are timed now; other stages as earlier builds on this machine took, or else
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +18,12 @@ from typing import Any
 
 import torch
 
+from toolchain import cache
 from toolchain.errors import InputError, ToolchainError
 from toolchain.models.inputs import ImageInputs, Inputs, TextInputs, batch_for
 from toolchain.models.sizes import sizes
 from toolchain.models.tokenizer import Encoded
 from toolchain.models.training import Schedule, train
-from toolchain.places import cache_dir
 from toolchain.progress import about
 from toolchain.recipe import Distill, Recipe
 from toolchain.stages.images import read_images
@@ -175,23 +174,10 @@ def _expected(name: str, pace: _TextPace | _ImagePace | None) -> Expected:
         return Expected(name=name, seconds=None, basis="unknown")
     if pace is not None and (seconds := pace.seconds(name)) is not None:
         return Expected(name=name, seconds=round(seconds, 1), basis="timed")
-    if recorded := _recorded(name):
+    if recorded := cache.recorded_seconds(name, newest=RECORDS):
         return Expected(name=name, seconds=round(median(recorded), 1), basis="recorded")
     usual = USUAL_S.get(name, USUAL_S.get(name.partition(" ")[0]))
     return Expected(name=name, seconds=usual, basis="usual" if usual else "unknown")
-
-
-def _recorded(name: str) -> list[float]:
-    """How long the newest of the stages of this name took on this machine."""
-    records = list(cache_dir("stages", name.replace(" ", "-")).glob("*/stage.json"))
-    newest = sorted(records, key=lambda record: record.stat().st_mtime)[-RECORDS:]
-    found = []
-    for record in newest:
-        try:
-            found.append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):  # removed meanwhile, or damaged: it tells nothing
-            continue
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
