@@ -54,6 +54,8 @@ def failure_of(error: BaseException) -> Failure:
     for kinds, exit_code, sentence in _KINDS:
         if isinstance(error, kinds):
             return Failure(exit_code=exit_code, message=sentence(error))
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return Failure(exit_code=INPUT, message="a name holds a zero byte, which none can have; correct it")
     for kind in type(error).__mro__:
         for (module, name), what in FOREIGN.items():
             if kind.__module__.partition(".")[0] == module.partition(".")[0] and name in ("", kind.__name__):
