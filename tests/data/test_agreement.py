@@ -82,7 +82,10 @@ def test_images_alike_with_different_labels_are_found_by_their_pixels() -> None:
 
 
 @pytest.mark.usefixtures("own_places")
-def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(tmp_path: Path) -> None:
+def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="toolchain")
     rows = [f"some words {n},{'xy'[n % 2]}" for n in range(40)]
     (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows, "some words 4,y", "some words 4,y"]))
     done = stages.read_texts(plan(recipe("classification", tmp_path / "rows.csv")))
@@ -92,6 +95,7 @@ def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(tmp_path: Pa
     json.dumps(done.findings, allow_nan=False)
     manifest: Any = SimpleNamespace(stages=[SimpleNamespace(findings=done.findings)] * 2)
     (said,) = notes_of(manifest)
+    assert said in caplog.messages  # at once, too
     assert said == (
         "1 texts stand in the data with different answers (3 rows), such as 'some words 4' as y and as x: no model can "
         "answer all of these rows; correct or remove them"

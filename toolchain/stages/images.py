@@ -50,7 +50,7 @@ from toolchain.stages.plan import (
     stage,
 )
 from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of, usual_work
-from toolchain.stages.teacher import ends_by_validation, lesson_of, reading, unused
+from toolchain.stages.teacher import ends_by_validation, lesson_of, noted, reading, unused
 from toolchain.tasks.finetune import finetune
 from toolchain.tasks.scores import Score
 
@@ -78,7 +78,7 @@ def read_images(plan: Plan) -> Done:
         return {
             **{"examples": counts, "height": height, "width": width, "channels": count, "parts": parts},
             "agreement": agreement.document(),
-            "notes": [*told, *agreement.sentences("images")],
+            "notes": noted([*told, *agreement.sentences("images")]),
             "framing": asdict(framing) if framing else None,
         }
 

@@ -6,7 +6,8 @@ Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from toolchain.tasks.finetune import finetune
 from toolchain.tasks.kinds import Regression, on_pieces
 from toolchain.tasks.scores import Score
 
+log = logging.getLogger(__name__)
+
 COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
 
 
@@ -49,12 +52,20 @@ def read_texts(plan: Plan) -> Done:
             "examples": counts,
             "labelled_digest": texts.labelled_digest,
             "agreement": agreement.document(),
-            "notes": list(agreement.sentences("texts")),
+            "notes": noted(agreement.sentences("texts")),
         }
 
     return stage(
         plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, code=MODEL_CODE
     )
+
+
+def noted(sentences: Iterable[str]) -> list[str]:
+    """What whoever builds should know, for a stage's findings; it is also said at once."""
+    told = list(sentences)
+    for sentence in told:
+        log.info("%s", sentence)
+    return told
 
 
 def reading(plan: Plan) -> Callable[[float, float], None]:
