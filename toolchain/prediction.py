@@ -27,6 +27,7 @@ from toolchain.hardware.operators import Structure
 from toolchain.hardware.pricing import Corrected, Precision, Prediction, Prices, predict
 from toolchain.hardware.roofline import Roof, roof_of
 from toolchain.measure.measurement import Measurement
+from toolchain.models.source import check
 from toolchain.profiles import Clock, Profile, load_profile
 from toolchain.recipe import Recipe, load_recipe
 
@@ -110,6 +111,7 @@ def predictions(
         budget, texts, found = subject.manifest.budget, _lengths(subject), list(_of_bundle(subject))
     else:
         recipe = load_recipe(subject)
+        check(recipe.model, recipe.task.kind, weighed=False)
         budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile, length or USUAL_LENGTH))
     chosen = [each for each in found if runtime in (None, each.runtime)]
     if not chosen:

@@ -41,11 +41,13 @@ def build(
       edgewright build ./my-recipe.toml --profile ./my-board.toml -o out --json
     """
     from toolchain.bundle_files import require_replaceable
+    from toolchain.models.source import check
     from toolchain.profiles import load_profile
     from toolchain.recipe import load_recipe
 
     plan, device = load_recipe(recipe), load_profile(profile)
     require_replaceable(bundle, force=force)
+    check(plan.model, plan.task.kind)  # before torch is imported
     with output.work_on_stderr():
         from toolchain.cli.progress import shown_progress
         from toolchain.pipeline import build as run_build

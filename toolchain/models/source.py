@@ -18,8 +18,6 @@ from typing import Any
 from toolchain.errors import BadModelError, ToolchainError
 from toolchain.models import weights
 from toolchain.models.refusals import refuse_own_code, refuse_unread
-from toolchain.models.user_factory import call_factory as _called
-from toolchain.models.user_factory import made_digest
 from toolchain.quiet import quiet
 from toolchain.recipe import ModelSource
 from toolchain.untrusted import parse_json
@@ -47,6 +45,8 @@ class Read:
 def fingerprint(source: ModelSource) -> str:
     """What identifies the model: a local folder's bytes, a hub id and its revision, or what a factory makes."""
     if source.factory:
+        from toolchain.models.user_factory import made_digest
+
         return f"{source.model_dump_json(exclude_none=True)} {made_digest(source.factory, source.beside)}"
     folder = root_folder(source)
     if folder is None:
@@ -135,15 +135,17 @@ def weights_bytes(source: ModelSource, parameters_count: int) -> int:
     return (weights.size_bytes(folder) if folder else 0) or 4 * parameters_count
 
 
-def check(source: ModelSource, kind: str) -> None:
+def check(source: ModelSource, kind: str, *, weighed: bool = True) -> None:
     """Refuse what cannot be read for a task of this kind, by its small files alone: the configuration first.
+
+    There must be files of weights, too, where the model is to be `weighed` and not only described.
 
     Raises `BadModelError` for a missing or damaged file, `UnsupportedModelError` for what is not supported.
     """
     if source.factory:
         return
     if base := base_of(source):
-        check(base, kind)
+        check(base, kind, weighed=weighed)
         return
     folder = local_folder(source)
     place = str(folder or source.hub)
@@ -156,7 +158,8 @@ def check(source: ModelSource, kind: str) -> None:
     if folder:
         for name in SIDE_FILES:  # which transformers reads by readers of its own, that say less of what is wrong
             described_in(source, name)
-        weights.options_for(folder)
+        if weighed:
+            weights.options_for(folder)
 
 
 def check_tokenizer(source: ModelSource) -> None:
@@ -267,8 +270,10 @@ def pretrained_tokenizer(source: ModelSource) -> Any:
 
 def call_factory(source: ModelSource) -> Any:
     """A copy of what the source's factory returns. Raises `InputError` where it cannot be called."""
+    from toolchain.models.user_factory import call_factory as called  # which imports torch
+
     assert source.factory
-    return _called(source.factory, source.beside)
+    return called(source.factory, source.beside)
 
 
 def _place(source: ModelSource) -> tuple[str, dict[str, Any]]:
