@@ -30,7 +30,7 @@ AUTHORITY, REVOKED = "@cert-authority", "@revoked"
 class Trusted:
     """What is known of a server: its keys by their kinds, and the keys of authorities and of revoked ones, as bytes."""
 
-    keys: Mapping[str, bytes]
+    keys: Mapping[str, frozenset[bytes]]
     authorities: frozenset[bytes]
     revoked: frozenset[bytes]
 
@@ -40,7 +40,7 @@ class Trusted:
 
 def trusted(name: str, files: Iterable[Path]) -> Trusted:
     """What the files say of a name. Raises `HostKeyError` for one that cannot be read."""
-    keys: dict[str, bytes] = {}
+    keys: dict[str, frozenset[bytes]] = {}
     authorities, revoked = set(), set()
     for file in files:
         for marker, kind, blob in _lines(file, name.lower()):
@@ -49,7 +49,7 @@ def trusted(name: str, files: Iterable[Path]) -> Trusted:
             elif marker == AUTHORITY:
                 authorities.add(blob)
             else:
-                keys.setdefault(kind, blob)
+                keys[kind] = keys.get(kind, frozenset()) | {blob}  # any of them may answer, as with ssh
     return Trusted(keys=keys, authorities=frozenset(authorities), revoked=frozenset(revoked))
 
 

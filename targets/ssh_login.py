@@ -139,7 +139,7 @@ def _host_key_fault(key: paramiko.PKey, kind: str, login: Login, known: Trusted)
     by_certificate = kind.endswith(CERTIFICATE) and bool(known.authorities)
     if by_certificate and not (fault := certificate_fault(key, _plain_name(login), known)):
         return ""
-    if known.keys.get(key.get_name()) == key.asbytes():
+    if key.asbytes() in known.keys.get(key.get_name(), ()):
         return ""
     if login.pinned_host_key:
         return f"another machine than the one that was started answered ({print_})"
@@ -173,7 +173,7 @@ def _signatures(kind: str) -> tuple[str, ...]:
 def _known(login: Login) -> Trusted:
     if login.pinned_host_key:
         kind, blob = login.pinned_host_key.split()[:2]
-        return Trusted(keys={kind: base64.b64decode(blob)}, authorities=frozenset(), revoked=frozenset())
+        return Trusted(keys={kind: frozenset([base64.b64decode(blob)])}, authorities=frozenset(), revoked=frozenset())
     return trusted(login.known_as, login.known_hosts)
 
 

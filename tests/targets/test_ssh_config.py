@@ -158,6 +158,13 @@ def test_a_certificate_of_a_trusted_authority_vouches_for_a_host(
             open_target(server.address)
 
 
+def test_any_of_several_keys_that_are_listed_for_a_host_may_answer(server: Server, own_home: Path) -> None:
+    known = own_home / ".ssh" / "known_hosts"
+    stale = " ".join(new_key(own_home / "stale").split()[:2])
+    known.write_text(f"[127.0.0.1]:* {stale}\n{known.read_text()}")
+    asked(server.address)
+
+
 def test_a_revoked_key_is_refused_although_it_is_listed(server: Server, own_home: Path) -> None:
     with (own_home / ".ssh" / "known_hosts").open("a") as file:
         file.write(f"@revoked * {server.host_public_key}")
