@@ -80,8 +80,9 @@ def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:
     digits, vit = load_recipe("digits").model_dump(exclude_unset=True), json.loads(json.dumps(VIT))
     if quick:
         for each in (classes, tags, digits, vit):
-            each["stages"].setdefault("finetune", {}).update({"epochs": 1, "patience": None, "augment": 0})
+            each["stages"].setdefault("finetune", {}).update({"epochs": 1, "patience": None})
         for each in (digits, vit):
+            each["stages"]["finetune"]["augment"] = 0
             each["stages"]["distill"].update({"epochs": 1, "augment": 0})
     return [
         ("search", search, LEAST_LOSS_GOAL),

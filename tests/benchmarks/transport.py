@@ -195,7 +195,7 @@ def tiny_bundle(place: Path) -> Path:
             "stages": {
                 "finetune": {"again": True, "epochs": 2, "learning_rate": 3e-3},
                 "prune": {"keep_macs": 0.3},
-                "distill": {"epochs": 2, "learning_rate": 3e-3, "output_weight": 1, "hidden_weight": 1},
+                "distill": {"epochs": 2, "learning_rate": 3e-3, "output_weight": 1},
                 "export": {"runtimes": ["executorch"]},
             },
         }
