@@ -6,8 +6,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from toolchain.errors import InvalidFileError
+from toolchain.errors import InputError, InvalidFileError
 from toolchain.reading import read_json, validated
+from toolchain.recipe import load_recipe
 
 
 class Section(BaseModel):
@@ -56,3 +57,8 @@ def test_a_document_of_a_program_is_read_within_limits() -> None:
     for text in ('{"colour": NaN}', "[" * 100_000, '{"version": 1, "version": 1}'):
         with pytest.raises(InvalidFileError, match=r"x\.json has 1 fault"):
             read_json(Section, text, name="x.json")
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(InputError, match="/dev/zero has more than 4 MiB, more than a recipe can have"):
+        load_recipe("/dev/zero")

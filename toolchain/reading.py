@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from toolchain.errors import InputError, InvalidFileError, UnknownNameError, nearest
 from toolchain.places import expanded
 from toolchain.redacted import redacted
-from toolchain.untrusted import DOCUMENT, Limits, Location, MakeError, number_faults, parse_json, parse_toml
+from toolchain.untrusted import DOCUMENT, SETTINGS, Limits, Location, MakeError, number_faults, parse_json, parse_toml
 
 Model = TypeVar("Model", bound=BaseModel)
 Check = Callable[[Mapping[str, Any]], Sequence[tuple[Location, str]]]
@@ -188,11 +188,17 @@ def key_lines(text: str) -> dict[Location, int]:
 
 def _bytes_of(path: Path, kind: str) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(SETTINGS.bytes + 1)  # a device may have no end
     except FileNotFoundError as error:
         raise InputError(f"there is no {kind} file {path}; check the path, or give a built-in name") from error
     except OSError as error:
         raise InputError(f"the {kind} file {path} cannot be read: {error.strerror}; check the path") from error
+    if len(data) > SETTINGS.bytes:
+        raise InputError(
+            f"{path} has more than {SETTINGS.bytes >> 20} MiB, more than a {kind} can have; check the path"
+        )
+    return data
 
 
 def _lines_outside_strings(text: str) -> Iterator[tuple[int, str]]:

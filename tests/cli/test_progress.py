@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from toolchain.cli import progress as shown
+from toolchain.cli.console import PlainConsole
 from toolchain.cli.progress import BarProgress, DeviceBar, LineProgress, shown_devices, shown_progress
 from toolchain.progress import Progress, Silent, about
 
@@ -112,3 +113,21 @@ def test_where_no_person_watches_lines_are_shown() -> None:
 def test_a_silent_listener_takes_everything(capfd: pytest.CaptureFixture[str]) -> None:
     work(Silent())
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_device_is_called_steers_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    hostile = "pi\x1b]52;c;cm0=\x07\x9b2J\u202e\nerror: all is lost"
+    line = LineProgress(hostile)
+    with line.stage(hostile):
+        line.update(1, 2, hostile)
+    assert not [sign for sign in capfd.readouterr().err if not sign.isprintable() and sign != "\n"]
+    sink = io.StringIO()
+    console = PlainConsole(file=sink, width=200, force_terminal=True, color_system=None)
+    with Bars("{task.description}", console=console, auto_refresh=False) as bars:
+        bar = BarProgress(bars)
+        with bar.stage(hostile):
+            bar.update(1, 2, hostile)
+            bars.refresh()
+    assert "]52" in sink.getvalue()
+    assert not {"\x07", "\x9b", "\u202e"} & set(sink.getvalue())
+    assert "\x1b]" not in sink.getvalue()
