@@ -100,6 +100,12 @@ def test_a_fitted_classifier_scores_the_datas_labels_in_their_order(
     assert torch.allclose(outputs(teacher.model, tiny.rows(5)), expected[:, order], atol=1e-4)
 
 
+def test_a_classifier_of_several_labels_at_once_says_that_the_highest_is_taken(tmp_path: Path) -> None:
+    folder, _ = classifier(tmp_path / "classifier", ["a", "b", "c"])
+    change_config(folder, problem_type="multi_label_classification")
+    assert "of each text the highest alone is taken" in load(folder, labels=["a", "b", "c"]).notes[0]
+
+
 @pytest.mark.parametrize("given", [["a", "b", "x"], ["a", "b"], ["a", "b", "c", "d"]])
 def test_a_classifier_of_other_labels_is_to_be_fitted_anew(tmp_path: Path, given: list[str]) -> None:
     folder, _ = classifier(tmp_path / "classifier", ["a", "b", "c"])

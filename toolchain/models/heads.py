@@ -22,6 +22,7 @@ POOLINGS = {"cls": "first", "mean": "mean"}  # as ModernBERT's configuration nam
 SEQUENCE, TOKEN, IMAGE = "SequenceClassification", "TokenClassification", "ImageClassification"
 AS_IT_IS, NEW = "head taken as it is", "head new, because"
 SHOWN = 6
+SEVERAL = "multi_label_classification"  # transformers' problem_type
 UNNAMED = "LABEL_"  # what transformers calls a class that nobody named
 
 
@@ -207,4 +208,7 @@ def _ordered(head: Head, read: bool, described: Any, ending: str, labels: Sequen
         return FoundHead(head=head, fitted=False, note=note)
     for part in (head.classifier.weight, head.classifier.bias):
         part.data = part.data[order.places]
-    return FoundHead(head=head, fitted=True, note=order.note, places=tuple(order.places))
+    note = order.note
+    if getattr(described, "problem_type", None) == SEVERAL:
+        note += "; it was fitted to give several labels at once, and of each text the highest alone is taken"
+    return FoundHead(head=head, fitted=True, note=note, places=tuple(order.places))

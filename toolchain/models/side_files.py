@@ -80,12 +80,12 @@ LIBRARY_KEYS = Keys(
 )
 # What transformers builds into the tokenizer that is read, or only a decoder, a chat or a slow tokenizer uses.
 TOKENIZER_KEYS = Keys(
-    understood=frozenset({"model_max_length", "max_length", "truncation_side"}),
+    understood=frozenset({"model_max_length", "truncation_side"}),
     harmless=frozenset(
         "add_bos_token add_eos_token add_prefix_space added_tokens_decoder additional_special_tokens backend "
         "bos_token chat_template clean_up_tokenization_spaces cls_token content_tokens do_basic_tokenize "
         "do_lower_case do_subword_tokenize do_word_tokenize eos_token errors extra_ids extra_special_tokens "
-        "full_tokenizer_file is_local keep_accents legacy local_files_only mask_token max_len merges_file "
+        "full_tokenizer_file is_local keep_accents legacy local_files_only mask_token max_len max_length merges_file "
         "model_input_names name_or_path never_split pad_to_multiple_of pad_token pad_token_type_id padding_side "
         "processor_class remove_space return_token_type_ids sep_token single_word sp_model_kwargs special_tokens "
         "special_tokens_map_file split_by_punct split_special_tokens strip_accents tokenize_chinese_chars "
@@ -148,8 +148,7 @@ def check_tokenizer_config(source: ModelSource, *, max_length: int) -> None:
             remedy="which keeps the beginning of a long text: shorten your texts to their ends yourself and set it to "
             '"right"',
         )
-    for name in ("model_max_length", "max_length"):
-        _check_length(described.get(name), f"{name} in {TOKENIZER_CONFIG}", max_length)
+    _check_length(described.get("model_max_length"), f"model_max_length in {TOKENIZER_CONFIG}", max_length)
 
 
 def _modules(source: ModelSource) -> list[tuple[str, str]]:
