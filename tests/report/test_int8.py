@@ -84,10 +84,13 @@ def test_a_build_report_says_it_below_the_artifacts() -> None:
         "int8": [slow],
         "stages": [],
         "budget": {"missed": []},
+        "teacher_notes": ["head taken as it is, its classes matched to the labels by name"],
     }
     console = Console(width=200, record=True)
     console.print(build_report(summary))
-    assert "int8 executorch is slower than the float student" in console.export_text()
+    text = console.export_text()
+    assert "int8 executorch is slower than the float student" in text
+    assert "Teacher: head taken as it is, its classes matched to the labels by name." in text
 
 
 MEASURED = {
