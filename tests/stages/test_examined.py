@@ -261,6 +261,13 @@ def test_a_folder_without_weights_is_told_with_how_to_convert_them(tmp_path: Pat
         check_source(plan(tmp_path, {"folder": folder}, "embedding"))
 
 
+def test_a_label_that_would_steer_a_terminal_does_not(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="toolchain"):
+        examine(("head new, because of \x1b]52;c;aGk=\x07",), None, lambda given: torch.ones(len(given), 2), ["a"])
+    assert "head new, because of" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
 def test_pictures_are_examined_as_they_are() -> None:
     pictures = [np.zeros((2, 2, 1), dtype=np.uint8)] * 3
     examined = examine(("a note",), None, lambda given: torch.ones(len(given), 2), pictures)

@@ -23,6 +23,7 @@ from toolchain.models.reference import Compared, Reference, require_repeatable
 from toolchain.models.refusals import IMAGES
 from toolchain.models.teacher import Teacher
 from toolchain.models.text import outputs
+from toolchain.plain import one_line
 from toolchain.recipe import ModelSource
 from toolchain.stages.plan import Plan
 from toolchain.tasks.scores import Scale
@@ -41,7 +42,7 @@ class Examined:
 
     def also(self, note: str) -> Examined:
         """With one more sentence, said at once."""
-        log.info("teacher: %s", note)
+        log.info("teacher: %s", one_line(note))
         return replace(self, notes=(*self.notes, note))
 
     def findings(self) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def examine(
     compared = compare.compare(examples) if compare else None
     said = [*notes, *([sentence_of(compared)] if compared else [])]
     for note in said:
-        log.info("teacher: %s", note)
+        log.info("teacher: %s", one_line(note))
     return Examined(notes=tuple(said), compared=compared)
 
 
