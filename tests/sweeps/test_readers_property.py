@@ -21,7 +21,7 @@ from targets.adb import read_devices
 from targets.base import Completed
 from targets.facts import MACHINE
 from targets.identity import IDENTITY
-from targets.ssh_login import read_address
+from targets.ssh_address import read_address
 from tests.measure.examples import asked, result_document
 from tests.mutations import NASTY, texts_like
 from tests.report.documents import bench
