@@ -46,6 +46,10 @@ USUAL_S = {
     "sensitivity": 15, "second sensitivity": 15, "index": 5, "time": 20, "sizes": 2, "teacher": 15, "float": 12,
     "int8": 15, "check": 8, "prices": 60,
 }  # fmt: skip
+USUAL_IMAGES_S = {  # of a small net of images, the same
+    "prune": 2, "sensitivity": 1, "second sensitivity": 1, "account": 1, "teacher": 4, "float": 6, "int8": 6,
+    "check": 1, "time": 6,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ class Estimate:
         told = ", ".join(f"{each.name} {about(each.seconds or 0)}" for each in longest)
         untold = [each.name for each in self.expected if each.seconds is None]
         more = f"; not counted, as it is not known before the model is read: {', '.join(untold)}" if untold else ""
-        kept = f", {len(self.cached)} are in the cache" if self.cached else ""
+        kept = f", {len(self.cached)} more being in the cache" if self.cached else ""
         return (
             f"Estimate: about {about(self.seconds)} on this machine as busy as it is now, at most, for "
             f"{len(self.expected)} stages ({', '.join(each.name for each in self.expected)}){kept}; most of it: "
@@ -176,7 +180,8 @@ def _expected(name: str, pace: _TextPace | _ImagePace | None) -> Expected:
         return Expected(name=name, seconds=round(seconds, 1), basis="timed")
     if recorded := cache.recorded_seconds(name, newest=RECORDS):
         return Expected(name=name, seconds=round(median(recorded), 1), basis="recorded")
-    usual = USUAL_S.get(name, USUAL_S.get(name.partition(" ")[0]))
+    table = {**USUAL_S, **(USUAL_IMAGES_S if isinstance(pace, _ImagePace) else {})}
+    usual = table.get(name, table.get(name.partition(" ")[0]))
     return Expected(name=name, seconds=usual, basis="usual" if usual else "unknown")
 
 
