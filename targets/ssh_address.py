@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from targets.ssh_config import Settings, own_file, settings_for
 from toolchain.errors import InputError
+from toolchain.places import expanded
 
 PASSWORD_VARIABLE = "EDGEWRIGHT_SSH_PASSWORD"
 
@@ -63,9 +64,9 @@ def _read(address: str, towards: frozenset[str]) -> Login:
         raise InputError(
             f"{_public(parts)} has parts that mean nothing; write ssh://user@host:port?identity=PATH&folder=PATH"
         )
-    identities = [Path(name).expanduser() for name in query.get("identity", [])]
+    identities = [expanded(Path(name)) for name in query.get("identity", [])]
     for identity in identities:
-        if not identity.is_file():
+        if not _is_file(identity):
             raise InputError(f"there is no key file {identity}; check the identity in {_public(parts)}")
     settings = settings_for(host, user=user, port=port)
     words = [*own_file(), *(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
@@ -82,6 +83,13 @@ def _read(address: str, towards: frozenset[str]) -> Login:
         typed=(*words, "--", host),
         through=_jump(settings.jump, towards | {host.lower()}),
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
 
 
 def _jump(said: str, towards: frozenset[str]) -> Login | None:

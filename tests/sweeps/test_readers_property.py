@@ -162,6 +162,12 @@ def test_an_address(text: str) -> None:
     taken(lambda: find_target(text), InputError)
 
 
+@pytest.mark.parametrize("key", ["x" * 300, "~no-such-user-here/key", "a%00b", "/etc/shadow/key"])
+def test_a_key_file_that_cannot_be_is_told(key: str) -> None:
+    with pytest.raises(InputError):
+        read_address(f"ssh://pi@10.0.0.2?identity={key}")
+
+
 @FEW
 @given(text=texts_like(json.dumps(bench())))
 def test_a_measurement_that_was_kept(tmp_path: Path, text: str) -> None:
