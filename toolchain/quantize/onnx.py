@@ -64,7 +64,7 @@ def with_int8(
     destination.unlink(missing_ok=True)
     try:
         with quiet():
-            spared = _nodes(source, kept_float) if kept_float else []
+            spared = [*_stacked(source), *(_nodes(source, kept_float) if kept_float else ())]
             places, settings = (str(source), str(destination)), {"per_channel": True, "nodes_to_exclude": spared}
             if examples:
                 quantize_static(
@@ -111,7 +111,19 @@ def _products(file: Path) -> list[str]:
 
     graph = onnx.load(str(file)).graph
     weights = {each.name for each in graph.initializer if len(each.dims) > 1}
-    return [node.name for node in graph.node if node.op_type in PRODUCTS and weights.intersection(node.input)]
+    stacked = set(_stacked(file))
+    products = [node for node in graph.node if node.op_type in PRODUCTS and weights.intersection(node.input)]
+    return [node.name for node in products if node.name not in stacked]
+
+
+def _stacked(file: Path) -> list[str]:
+    """The names of products with several matrices at once, as DeBERTa has: no int8 kernel has them."""
+    import onnx
+
+    graph = onnx.load(str(file)).graph
+    weights = {each.name for each in graph.initializer if len(each.dims) > 2}
+    weights |= {node.output[0] for node in graph.node if node.op_type == "Transpose" and weights & set(node.input)}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and weights & set(node.input)]
 
 
 def _nodes(file: Path, weights: Collection[bytes]) -> list[str]:
