@@ -209,7 +209,7 @@ def _extended(source: Source, seen: tuple[str, ...]) -> dict[str, Any]:
     parent = own.get("extends")
     if not isinstance(parent, str):
         return own
-    inside = source.folder / parent
+    inside = (source.folder or Path.cwd()) / parent
     above = find_profile(inside if parent.endswith(".toml") else parent)
     if above.name in seen:
         raise InvalidFileError(source.name, [("extends", f"leads back to {parent}; a profile cannot extend itself")])

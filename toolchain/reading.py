@@ -55,11 +55,14 @@ _WRONG_SIZE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file's text, the name to show for it, and the folder its relative paths start from."""
+    """A file's text, the name to show for it, and the folder its relative paths start from.
+
+    A built-in one lies in no folder of the user's: its paths start where the command is run.
+    """
 
     name: str
     text: str
-    folder: Path
+    folder: Path | None
 
 
 def names_on(shelf: Traversable) -> tuple[str, ...]:
@@ -76,7 +79,7 @@ def find_source(name_or_path: str | Path, *, kind: str, shelf: Traversable) -> S
     given, known = str(name_or_path), names_on(shelf)
     path = expanded(Path(given))
     if given in known:
-        data, name, folder = shelf.joinpath(f"{given}.toml").read_bytes(), f"built-in {kind} {given}", Path.cwd()
+        data, name, folder = shelf.joinpath(f"{given}.toml").read_bytes(), f"built-in {kind} {given}", None
     elif path.is_file() or path.suffix == ".toml" or len(path.parts) > 1:
         data, name, folder = _bytes_of(path, kind), given, path.absolute().parent
     else:

@@ -165,3 +165,16 @@ def test_what_cannot_be_copied_is_told(tmp_path: Path) -> None:
     (tmp_path / "own_open.py").write_text("def make():\n    return open(__file__), 1\n")
     with pytest.raises(InputError, match=r"'own_open:make' returned cannot be copied: .*copy\.deepcopy takes"):
         call_factory("own_open:make", tmp_path)
+
+
+def test_a_built_in_recipe_takes_its_factory_from_edgewright_whatever_lies_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout of Edgewright has a folder of the same name."""
+    (tmp_path / "toolchain").mkdir()
+    (tmp_path / "toolchain" / "__init__.py").write_text("raise RuntimeError('another one')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    source = load_recipe("quick").model
+    assert source.beside is None
+    net, _ = call_factory(source.factory or "", source.beside)
+    assert net.config.num_labels == 10
