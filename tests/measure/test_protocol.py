@@ -1,5 +1,6 @@
 """Measuring goes through a real target, a real runner and a real artifact, all on this machine."""
 
+import json
 import platform
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
+from targets.fake import FakeTarget
 from targets.local import LocalTarget
 from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, images, lay_out
-from tests.measure.examples import ThisMachine
+from tests.measure.examples import SHA256, ThisMachine, result_document
 from toolchain.errors import CommandTimeoutError, InputError, RunnerError, TransferError
 from toolchain.measure import protocol as protocol_module
 from toolchain.measure.measurement import apart
@@ -29,6 +31,7 @@ from toolchain.measure.protocol import (
     together,
 )
 from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
+from toolchain.profiles import Clock
 
 BRIEF = Protocol(restarts=3, warmup_runs=2, warmup_s=0.0, samples=4, min_seconds=0.0, max_seconds=5.0)
 
@@ -245,6 +248,35 @@ def test_an_instruction_clock_needs_one_process_and_no_settling_time() -> None:
     assert Protocol.for_clock("wall").restarts >= 3
     assert Protocol.for_clock("wall").settle_s > 0
     assert protocol.limit_s(emulated=True) > protocol.limit_s(emulated=False)
+
+
+@pytest.mark.parametrize(
+    ("clock", "emulated", "threads", "alone"),
+    [("instructions", True, 1, True), ("instructions", True, 2, False), ("wall", True, 1, False),
+     ("instructions", False, 1, False)],
+)  # fmt: skip
+def test_one_thread_that_is_timed_by_a_boards_instructions_has_the_core_to_itself(
+    tmp_path: Path, clock: Clock, emulated: bool, threads: int, alone: bool
+) -> None:
+    script = tmp_path / "runner.py"
+    said = json.dumps(result_document(latency_ms=[1.0, 2.0] * 10, threads=threads))
+    script.write_text(f"print('''{said}''')")
+    made = DeviceRuntime(
+        name="executorch", version="1", files={"runner.py": script}, argv=(sys.executable, "{runtime}/runner.py")
+    )
+    target = FakeTarget(tmp_path, emulated=emulated)
+    measure(
+        target,
+        RemoteArtifact(path=PurePosixPath("/model.pte"), sha256=SHA256, size_bytes=1),
+        RemoteRuntime(runtime=made, directory=PurePosixPath(tmp_path)),
+        [[1], [2]],
+        options=RunOptions(threads=threads),
+        protocol=replace(BRIEF, restarts=1),
+        clock=clock,
+        facts=lambda target: {},
+    )
+    (command,) = (each for each in target.commands if str(script) in each)
+    assert ("chrt" in " ".join(command)) is alone
 
 
 def test_examples_are_put_together_padded_and_filled_up_and_their_outputs_taken_apart() -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.base import Target
+from targets.emulated import undisturbed
 from toolchain.errors import InputError, TargetError
 from toolchain.measure.measurement import Measurement, apart
 from toolchain.measure.results import Asked, RunnerResult, parse_bandwidth, parse_result
@@ -36,6 +37,7 @@ PIXELS = "pixels.bin"  # the images of a job, one after another
 ETDUMP = "profile.etdp"
 START_LIMIT_S = 120.0  # for starting, hashing and loading on a slow card
 COPYING_LIMIT_S = 60.0
+ALONE_LIMIT_S = 180.0  # of a board's own seconds, in which nothing else runs there
 EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated machine may take
 
 Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
@@ -191,7 +193,11 @@ def measure_in_turn(
         raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
     before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
-    turns = [_Turns(target, each, runtime, calls, protocol, options.threads, before) for each, runtime in contenders]
+    # Threads that wait for each other would wait for ever where none lets another in.
+    alone = clock == "instructions" and target.emulated and options.threads == 1
+    turns = [
+        _Turns(target, each, runtime, calls, protocol, options.threads, before, alone) for each, runtime in contenders
+    ]
     faults: list[str] = []
     with ExitStack() as jobs:
         for place, each in enumerate(turns):
@@ -263,6 +269,7 @@ class _Turns:
         protocol: Protocol,
         threads: int,
         machine: Mapping[str, Any],
+        alone: bool,
     ) -> None:
         self.artifact, self.runtime = artifact, runtime
         self.job = PurePosixPath()
@@ -270,7 +277,7 @@ class _Turns:
         self.cold: RunnerResult | None = None
         self.took_s = 0.0
         self._target, self._calls, self._protocol, self._machine = target, calls, protocol, machine
-        self._threads = threads
+        self._threads, self._alone = threads, alone
 
     @property
     def is_enough(self) -> bool:
@@ -301,6 +308,7 @@ class _Turns:
             limit_s=self._protocol.limit_s(self._target.emulated),
             sampled=sampled,
             machine=self._machine,
+            alone=self._alone,
         )
         self.took_s += time.monotonic() - begun
         return found
@@ -430,10 +438,13 @@ def _run(
     limit_s: float,
     sampled: bool,
     machine: Mapping[str, Any],
+    alone: bool = False,
 ) -> RunnerResult:
     asked = Asked(runtime=runtime.runtime.name, threads=threads, sha256=artifact.sha256, inputs=inputs, sampled=sampled)
-    completed = target.run(runtime.runtime.command(runtime.directory, job), timeout_s=limit_s)
-    return parse_result(completed, asked, machine)
+    command = runtime.runtime.command(runtime.directory, job)
+    if alone:
+        command = undisturbed(command, limit_s=ALONE_LIMIT_S)
+    return parse_result(target.run(command, timeout_s=limit_s), asked, machine)
 
 
 def _read_facts(target: Target) -> Mapping[str, Any]:
