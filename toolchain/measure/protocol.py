@@ -37,7 +37,6 @@ PIXELS = "pixels.bin"  # the images of a job, one after another
 ETDUMP = "profile.etdp"
 START_LIMIT_S = 120.0  # for starting, hashing and loading on a slow card
 COPYING_LIMIT_S = 60.0
-ALONE_LIMIT_S = 180.0  # of a board's own seconds, in which nothing else runs there
 EMULATION_FACTOR = 15  # how much longer than its own clock says an emulated machine may take
 
 Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
@@ -443,7 +442,7 @@ def _run(
     asked = Asked(runtime=runtime.runtime.name, threads=threads, sha256=artifact.sha256, inputs=inputs, sampled=sampled)
     command = runtime.runtime.command(runtime.directory, job)
     if alone:
-        command = undisturbed(command, limit_s=ALONE_LIMIT_S)
+        command = undisturbed(command, limit_s=limit_s)  # by its own clock, which is slower than ours
     return parse_result(target.run(command, timeout_s=limit_s), asked, machine)
 
 
