@@ -154,13 +154,16 @@ def bundled(student: Student, folder: Path) -> Bundle:
     with torch.no_grad():
         outputs = [student(each[None])[0].tolist() for each in pixels]
 
+    facts: dict[str, Any] = {"runtime": "executorch", "file": FILE}
+
     def fill(inside: Path) -> None:
         executorch_int8(student, inside / FILE, form=ImageForm(**sizes))
+        facts["bytes"] = (inside / FILE).stat().st_size
         Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside)
 
     def described(hashes: dict[str, str]) -> Manifest:
         known = manifest([])
-        facts = {"runtime": "executorch", "file": FILE, "sha256": hashes[FILE]}
+        facts["sha256"] = hashes[FILE]
         task = TaskFacts(
             kind="image-classification", metric="accuracy", max_length=0, image=ImageFacts.model_validate(sizes)
         )
