@@ -8,7 +8,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from toolchain.errors import TargetError, TransferError
@@ -96,8 +96,17 @@ class Stall:
 
 def last_line(said: str) -> str:
     """The last line of what a program said, without signs that a terminal would obey, and not too long."""
-    last = next((line for line in reversed(said[-OUTPUT_LIMIT_BYTES:].splitlines()) if line.strip()), "").strip()
-    return "".join(sign if sign.isprintable() else "?" for sign in last)[:SHOWN_SIGNS]
+    return _shown_line(reversed(said[-OUTPUT_LIMIT_BYTES:].splitlines()))
+
+
+def first_line(said: str) -> str:
+    """The first line of what a program said, in the same way."""
+    return _shown_line(said[:OUTPUT_LIMIT_BYTES].splitlines())
+
+
+def _shown_line(lines: Iterable[str]) -> str:
+    chosen = next((line for line in lines if line.strip()), "").strip()
+    return "".join(sign if sign.isprintable() else "?" for sign in chosen)[:SHOWN_SIGNS]
 
 
 class Deadline:

@@ -22,7 +22,7 @@ from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
 
 from targets import conversation
-from targets.conversation import Stall, last_line
+from targets.conversation import Stall, first_line
 
 GREETING_LIMIT_BYTES = 1 << 16
 PACKET_LIMIT_BYTES = 1 << 20  # OpenSSH sends 256 KiB at most
@@ -30,6 +30,7 @@ READ_BYTES = 1 << 18
 WAITING_LIMIT_BYTES = 8 << 20  # paramiko grants 2 MiB
 NEGOTIATION_LIMIT_S = 20.0
 SHOWN_BYTES = 1000
+REST_LIMIT_S = 1.0  # for the rest of a line that says why there is no file server
 UNASKED_LIMIT = 64  # answers beyond those that were asked for
 
 # All that paramiko raises where a server, or who speaks in its place, keeps to no protocol.
@@ -168,10 +169,25 @@ class Files(paramiko.SFTPClient):
         head = self._read_all(4)
         (size,) = struct.unpack(">I", head)
         if not 0 < size <= PACKET_LIMIT_BYTES:
-            said = head + (self._channel.recv(SHOWN_BYTES) if self._channel.recv_ready() else b"")
-            raise paramiko.SFTPError(f"its file server answered {last_line(said.decode('utf-8', 'replace'))!r}")
+            # Whatever is printed in a file server's place comes before what that one says itself.
+            said = self._line_that_begins(head).decode("utf-8", "replace")
+            raise paramiko.SFTPError(f"its file server answered {first_line(said)!r}")
         content = self._read_all(size)
         return content[0], content[1:]
+
+    def _line_that_begins(self, said: bytes) -> bytes:
+        """What there is of a line, or comes of it soon."""
+        until_s = time.monotonic() + REST_LIMIT_S
+        while b"\n" not in said and len(said) < SHOWN_BYTES and (left_s := until_s - time.monotonic()) > 0:
+            self._channel.settimeout(left_s)
+            try:
+                more = self._channel.recv(SHOWN_BYTES)
+            except TimeoutError:
+                break
+            if not more:
+                break
+            said += more
+        return said
 
 
 def _still_moving(stall: Stall, count: int) -> None:
