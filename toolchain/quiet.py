@@ -12,7 +12,7 @@ from pathlib import Path
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Within it, warnings, log records and anything written to standard output or error go nowhere."""
-    before = logging.root.manager.disable
+    before, handlers = logging.root.manager.disable, list(logging.root.handlers)
     logging.disable(logging.WARNING)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -37,3 +37,6 @@ def quiet() -> Iterator[None]:
         for descriptor in (*kept, nowhere):
             os.close(descriptor)
         logging.disable(before)
+        # One that a library added meanwhile writes to what is closed now, and would complain of every later record.
+        for handler in [each for each in logging.root.handlers if each not in handlers]:
+            logging.root.removeHandler(handler)
