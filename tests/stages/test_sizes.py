@@ -1,11 +1,16 @@
 """A recipe that names no sizes gets the largest student that keeps its budget, by the profile's facts."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import tiny
+from toolchain import stages
 from toolchain.profiles import load_profile
+from toolchain.progress import Silent
 from toolchain.recipe import Prune, Recipe
+from toolchain.stages import Plan
 from toolchain.stages.planned import planned
 from toolchain.stages.sizes import are_open, sized
 
@@ -90,6 +95,34 @@ def test_a_budget_out_of_reach_gets_the_smallest_student_and_is_told() -> None:
 def test_a_written_recipe_with_the_chosen_sizes_reads_back_the_same() -> None:
     found = sized(asked(SAMPLE), ZERO, length=16).recipe
     assert Recipe.model_validate(found.model_dump(mode="json")) == found
+
+
+def test_a_kept_choice_is_not_taken_for_a_recipe_that_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path / "cache"))
+    rows = zip(tiny.sentences(40, seed=1), tiny.sentences(40, seed=2), strict=True)
+    lines = ["text,answer", *(f'"{text}","{text} {answer}"' for text, answer in rows)]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ranks = []
+    for rank in (8, 4, 8):
+        recipe = Recipe.model_validate(
+            {
+                "recipe": {"name": "pairs"},
+                "model": {"folder": str(tiny.bert_folder())},
+                "task": {"kind": "embedding", "max_length": tiny.MAX_LENGTH},
+                "data": {"file": str(tmp_path / "pairs.csv"), "columns": {"pair": "answer"}},
+                "budget": {"artifact_mb": 0.05},
+                "stages": {"low_rank": {"token_rank": rank}, "export": {"runtimes": ["executorch"]}},
+            }
+        )
+        plan = Plan(recipe=recipe, profile=ZERO, progress=Silent())
+        texts = stages.read_texts(plan)
+        chosen, done = stages.choose_sizes(plan, texts, stages.load_teacher(plan, texts))
+        assert done is not None
+        assert chosen.recipe.stages.prune != Prune()
+        ranks.append((chosen.recipe.stages.low_rank.token_rank, done.result.cached))
+    assert ranks == [(8, False), (4, False), (8, True)]
 
 
 @pytest.mark.parametrize("change", ["images", "factory"])

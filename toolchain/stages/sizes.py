@@ -23,6 +23,7 @@ from toolchain.profiles import Profile
 from toolchain.recipe import LowRank, Prune, Recipe, Vocabulary
 from toolchain.stages.plan import Done, Plan, stage, texts_of, tokenizer_of
 from toolchain.stages.planned import Planned, planned
+from toolchain.stages.runtimes import RUNTIMES
 from toolchain.stages.teacher import encoded
 
 TABLE_SHARE = 0.6  # of the artifact that the token table may take
@@ -62,8 +63,12 @@ def choose_sizes(plan: Plan, texts: Done, teacher: Done) -> tuple[Plan, Done | N
     """The plan with the student's sizes, and the stage that chose them; None where the recipe names them."""
     if not are_open(plan.recipe):
         return plan, None
-    device = plan.profile.model_dump(mode="json", include={"processor", "caches", "memory", "preferences"})
-    asked = {"budget": plan.recipe.budget.model_dump(), "runtimes": plan.recipe.stages.export.runtimes}
+    device = plan.profile.model_dump(mode="json", include={"name", "processor", "caches", "memory", "preferences"})
+    # What the recipe says of other sizes stays as it says, so a choice belongs to that, too.
+    asked = {
+        "budget": plan.recipe.budget.model_dump(),
+        "stages": plan.recipe.stages.model_dump(mode="json", include={*CHOSEN, "export", "distill"}),
+    }
 
     def make(_: Path) -> Mapping[str, Any]:
         rows = [row.text for row in texts_of(texts).test]
@@ -205,7 +210,7 @@ class _Trial:
         return self._known[prune]
 
     def _under(self, plan: Planned, runtime: str) -> _Taken:
-        fixed = plan.form.lengths if runtime in ("litert", "tflite") else ()
+        fixed = plan.form.lengths if RUNTIMES[runtime].fixed_lengths else ()
         structure = plan.structure(padded=bool(fixed))
         weights = structure.weight_bytes(int8=True)
         found = predict(
