@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +54,6 @@ class Answerer:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._runners: dict[str, KeptRunner] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the runners. Safe to call twice; a further question starts them anew."""

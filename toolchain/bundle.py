@@ -267,7 +267,8 @@ class Bundle:
 
     def close(self) -> None:
         """End what runs for this bundle. Safe to call twice; it can be asked again."""
-        self.answerer.close()
+        if "answerer" in vars(self):  # one that was never asked started nothing
+            self.answerer.close()
 
     def __enter__(self) -> Bundle:
         return self

@@ -34,6 +34,7 @@ from toolchain.measure.results import LARGEST_RESULT, how_it_ended, parse_answer
 ANSWER_LIMIT_S = 120.0
 ENDING_LIMIT_S = 5.0
 STDERR = "stderr"
+SHOWN_STDERR_BYTES = 20_000
 
 
 class KeptRunner:
@@ -113,7 +114,9 @@ class KeptRunner:
         return self._completed(line.decode(errors="replace"), 0)
 
     def _completed(self, line: str, status: int) -> Completed:
-        said = (self._folder / STDERR).read_text(encoding="utf-8", errors="replace")[-20_000:]
+        with (self._folder / STDERR).open("rb") as errors:  # of a runner that stays it may have grown long
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - SHOWN_STDERR_BYTES))
+            said = errors.read().decode(errors="replace")
         return Completed(argv=self._argv, status=status, stdout=line, stderr=said)
 
 
