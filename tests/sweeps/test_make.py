@@ -1,5 +1,6 @@
 """`make quick` and `make demo` with a stand-in for the program: what is run, and what `make` ends with."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# Under `make test` the outer make's flags stand in the environment, and with them what it says on entering a folder.
+PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+
+
+def make(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *argv], cwd=ROOT, env=PLAIN, capture_output=True, text=True, timeout=60)
 
 
 def made(goal: str, place: Path, *, build: int = 0, bench: int = 0) -> tuple[subprocess.CompletedProcess[str], str]:
@@ -20,8 +27,7 @@ def made(goal: str, place: Path, *, build: int = 0, bench: int = 0) -> tuple[sub
         encoding="utf-8",
     )
     program.chmod(0o755)
-    argv = ["make", "-o", "install", f"BIN={place}/bin", goal]
-    said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    said = make("-o", "install", f"BIN={place}/bin", goal)
     return said, (place / "called").read_text(encoding="utf-8")
 
 
@@ -54,7 +60,7 @@ def test_what_make_ends_with_is_what_went_wrong(build: int, bench: int, verbs: i
 
 
 def test_help_names_the_quick_way_first() -> None:
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    said = make("help").stdout.splitlines()
     assert said[0].startswith("make quick")
     assert "half a minute" in said[0]
     assert said[1].startswith("make demo")
