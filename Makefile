@@ -49,7 +49,7 @@ FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done
 
-.PHONY: help install lock audit quick demo wheel test lint format clean system system-test
+.PHONY: build/tree help install lock audit quick demo wheel test lint format clean system system-test
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -143,7 +143,13 @@ test: system-test lint
 	if [[ $$(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
-lint: install
+# The folders as the one package that is installed, for those who read types: mypy, and editors (build/tree).
+build/tree: install
+	@mkdir -p $@/edgewright
+	find $@ -type l -delete
+	ln -s $(addprefix $(CURDIR)/,$(wildcard toolchain/*) targets profiles device_scripts) $@/edgewright
+
+lint: build/tree
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -1,1 +1,1 @@
-"""The profiles of the devices Edgewright knows: data for `toolchain.profiles`, no code."""
+"""The profiles of the devices Edgewright knows: data for `edgewright.specs.profiles`, no code."""

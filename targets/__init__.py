@@ -8,9 +8,9 @@ Importing this package imports none of the libraries its transports wrap.
 from importlib import import_module
 from typing import Protocol, cast
 
-from targets.base import Completed, Target
-from toolchain.errors import InputError, UnknownNameError
-from toolchain.redacted import holds_secret
+from edgewright.base.redacted import holds_secret
+from edgewright.errors import InputError, UnknownNameError
+from edgewright.targets.base import Completed, Target
 
 __all__ = ["NO_SECRETS", "SCHEMES", "Completed", "Target", "open_target", "refuse_secrets"]
 
@@ -18,10 +18,10 @@ NO_SECRETS = "holds no password; write it without one, and set EDGEWRIGHT_SSH_PA
 
 # scheme → the module that offers `open_address(address, *, instruction_clock) -> Target`
 SCHEMES = {
-    "adb": "targets.adb",
-    "emulated": "targets.emulated",
-    "local": "targets.local",
-    "ssh": "targets.ssh",
+    "adb": "edgewright.targets.transports.adb",
+    "emulated": "edgewright.targets.board.emulated",
+    "local": "edgewright.targets.transports.local",
+    "ssh": "edgewright.targets.transports.ssh",
 }
 
 

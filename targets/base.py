@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from targets.conversation import GET_LIMIT_BYTES
+from edgewright.targets.transports.conversation import GET_LIMIT_BYTES
 
 
 def or_another_folder(address: str) -> str:

@@ -5,8 +5,8 @@ Out: a name, as `Cortex-A72`; the cores' numbers. The numbers of names are those
      `arch/arm64/include/asm/cputype.h`.
 """
 
-from toolchain.errors import InputError
-from toolchain.untrusted import int_or_none
+from edgewright.base.untrusted import int_or_none
+from edgewright.errors import InputError
 
 ARM = "0x41"
 MOST_CORES = 1024

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from targets.base import Target
-from targets.cores import ARM, core_name
-from targets.quota import GROUPS, held_back, quota_cores
-from toolchain import plausible
-from toolchain.untrusted import float_or_none, hex_or_none, int_or_none
+from edgewright.base import plausible
+from edgewright.base.untrusted import float_or_none, hex_or_none, int_or_none
+from edgewright.targets.base import Target
+from edgewright.targets.cores import ARM, core_name
+from edgewright.targets.quota import GROUPS, held_back, quota_cores
 
 Value = str | int | float | list[str] | dict[str, object] | None
 FACTS_LIMIT_S = 60.0

@@ -8,10 +8,10 @@ Which known device it is, is `hardware.identify`'s concern; how fast its storage
 import re
 from collections.abc import Mapping
 
-from targets.cores import cores_in
-from targets.facts import CPU, CPUINFO, MACHINE, Fact, android_release, clock_mhz, core_kinds, every
-from targets.space import free_bytes
-from toolchain.untrusted import int_or_none
+from edgewright.base.untrusted import int_or_none
+from edgewright.targets.cores import cores_in
+from edgewright.targets.device_store.space import free_bytes
+from edgewright.targets.facts import CPU, CPUINFO, MACHINE, Fact, android_release, clock_mhz, core_kinds, every
 
 ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
 LEVELS = ("1", "2", "3", "4")

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from targets.base import Target
-from toolchain.errors import TargetError
-from toolchain.untrusted import float_or_none
+from edgewright.base.untrusted import float_or_none
+from edgewright.errors import TargetError
+from edgewright.targets.base import Target
 
 FILE_BYTES = 16 << 20
 ROUND_TRIPS = 5

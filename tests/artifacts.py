@@ -5,15 +5,17 @@ from pathlib import Path
 
 import torch
 
+from edgewright.models.text import TextModule, outputs
+from edgewright.models.tokenizer import Encoded
+from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.litert import export as litert
+from edgewright.runtimes.litert import int8 as flatbuffer
+from edgewright.runtimes.litert.compact import compact
+from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.onnx import int8 as onnx_int8
+from edgewright.stages.part_prices import executorch_int8
 from tests import tiny
-from toolchain.export import executorch, litert, onnx
-from toolchain.export.compact import compact
-from toolchain.export.forms import TextForm
-from toolchain.models.text import TextModule, outputs
-from toolchain.models.tokenizer import Encoded
-from toolchain.quantize import flatbuffer
-from toolchain.quantize import onnx as onnx_int8
-from toolchain.stages.prices import executorch_int8
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)
 FORM = TextForm(max_length=tiny.MAX_LENGTH, lengths=LENGTHS)

@@ -48,8 +48,8 @@ def toml_file(tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture(scope="module")
 def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache and a home for all tests of a module, sharing only the compiled runner; and short measurements."""
-    from toolchain import host_latency
-    from toolchain.places import cache_dir
+    from edgewright.base.places import cache_dir
+    from edgewright.devices import host_latency
 
     cache = tmp_path_factory.mktemp("cache")
     (cache / "runners").symlink_to(cache_dir("runners"))

@@ -12,20 +12,21 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
+from edgewright import pipeline, stages
+from edgewright.base.progress import Silent
+from edgewright.bundles import answering as answer
+from edgewright.bundles.bundle import Bundle
+from edgewright.devices.benchmark import bench
+from edgewright.errors import BundleError, InputError
+from edgewright.models.convnet import ConvNet
+from edgewright.models.model import TransformerModel
+from edgewright.pipeline import BuildResult
+from edgewright.quantize.simulated import as_int8, parts_of, ranges_of
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe
+from edgewright.stages import Plan, images
 from tests.models.test_image import net_folder
 from tests.targets.adbd import adb_server, started_device
-from toolchain import answer, pipeline, stages
-from toolchain.benchmark import bench
-from toolchain.bundle import Bundle
-from toolchain.errors import BundleError, InputError
-from toolchain.models.convnet import ConvNet
-from toolchain.models.model import TransformerModel
-from toolchain.pipeline import BuildResult
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.quantize.simulated import as_int8, parts_of, ranges_of
-from toolchain.recipe import Recipe
-from toolchain.stages import Plan, images
 
 PROFILE = load_profile("raspberry-pi-4")
 SIDE = 8
@@ -292,7 +293,7 @@ def test_a_teacher_that_is_to_stop_by_itself_needs_images_to_stop_by(monkeypatch
 def test_it_is_measured_over_adb_as_over_any_other_way(
     built: BuildResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("targets.adb.HOME", str(tmp_path / "device"))
+    monkeypatch.setattr("edgewright.targets.transports.adb.HOME", str(tmp_path / "device"))
     with adb_server(tmp_path) as environment, started_device() as device:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

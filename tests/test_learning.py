@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from toolchain.hardware.corrections import correction_for
-from toolchain.prediction import learn_from
+from edgewright.cost.corrections import correction_for
+from edgewright.forecast.prediction import learn_from
 
 
 @pytest.fixture(autouse=True)

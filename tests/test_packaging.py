@@ -16,20 +16,29 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import toolchain
+import edgewright
+from edgewright.runtimes.executorch.native import C_LIBRARIES, LOADERS, PROGRAM, prebuild
 from tests import audit
-from toolchain.measure.native import C_LIBRARIES, LOADERS, PROGRAM, prebuild
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
+
+
+def test_every_folder_with_files_is_a_package_of_the_wheel() -> None:
+    found = set()
+    for package, folder in FOLDERS.items():
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and not {"__pycache__", "prebuilt"} & {*path.parts}:
+                found.add(".".join((package, *path.relative_to(ROOT / folder).parent.parts)))
+    assert found == set(PROJECT["tool"]["setuptools"]["packages"])
 
 
 def test_every_file_of_a_package_is_named_for_the_wheel() -> None:
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
-    packages = [pattern.rstrip("*") for pattern in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
     forgotten = [
         str(path.relative_to(ROOT))
-        for package in packages
+        for package in FOLDERS.values()
         for path in (ROOT / package).rglob("*")
         if path.is_file() and not {"__pycache__", "prebuilt"} & {*path.parts}
         if not any(fnmatch(path.name, pattern) for pattern in patterns)
@@ -41,8 +50,7 @@ def test_every_file_of_a_package_is_named_for_the_wheel() -> None:
 @pytest.mark.skipif(shutil.which("aarch64-linux-gnu-g++") is None, reason="there is no cross compiler")
 def test_a_wheel_brings_the_runner_for_devices_so_that_its_users_need_no_compiler(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    copied = ("toolchain", "targets", "profiles", "device_scripts")
-    for name in copied:
+    for name in FOLDERS.values():
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "prebuilt"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree / name)
@@ -53,7 +61,7 @@ def test_a_wheel_brings_the_runner_for_devices_so_that_its_users_need_no_compile
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     asked = (
-        "from toolchain.measure.runtimes import runtime_for;"
+        "from edgewright.runtimes.device import runtime_for;"
         "print(*runtime_for('executorch', machine='aarch64', with_c_library=True).files.values(), sep='\\n')"
     )
     place = str(tmp_path / "installed")
@@ -65,13 +73,13 @@ def test_a_wheel_brings_the_runner_for_devices_so_that_its_users_need_no_compile
     files = [Path(line) for line in said.stdout.splitlines()]
     brought = {path.name for path in files if path.is_relative_to(place)}
     assert brought == {PROGRAM, LOADERS["aarch64"], *C_LIBRARIES}
-    assert (tmp_path / "installed" / "device_scripts" / "prebuilt" / "aarch64" / PROGRAM).read_bytes()[
+    assert (tmp_path / "installed" / "edgewright" / "device_scripts" / "prebuilt" / "aarch64" / PROGRAM).read_bytes()[
         18:20
     ] == b"\xb7\0"
 
 
 def test_the_change_log_tells_of_this_version() -> None:
-    assert f"## [{toolchain.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{edgewright.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_what_shapes_an_artifact_is_pinned_exactly() -> None:

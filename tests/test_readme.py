@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from edgewright.base.places import cache_dir
+from edgewright.cli.main import main
 from tests import tiny
-from toolchain.cli.main import main
-from toolchain.places import cache_dir
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

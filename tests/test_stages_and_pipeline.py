@@ -15,23 +15,24 @@ import numpy as np
 import pytest
 import torch
 
+from edgewright import pipeline, stages
+from edgewright.base import extras
+from edgewright.base.cache import PACKAGES
+from edgewright.base.progress import Progress, Silent
+from edgewright.bundles.bundle import Bundle
+from edgewright.bundles.files import sha256_of
+from edgewright.devices.benchmark import bench
+from edgewright.errors import EnvironmentFaultError, InputError, TrainingError, TrainingLimitError
+from edgewright.models.encoder import Encoder
+from edgewright.models.text import outputs
+from edgewright.models.transformer import LayerShape
+from edgewright.pipeline import BuildResult
+from edgewright.quantize.simulated import linear_parts, parts_of
+from edgewright.report.int8 import int8_of
+from edgewright.specs.profiles import Profile, load_profile
+from edgewright.specs.recipe import Recipe
+from edgewright.stages import Done, Plan, TextSide, sides, student
 from tests import tiny
-from toolchain import extras, pipeline, stages
-from toolchain.benchmark import bench
-from toolchain.bundle import Bundle
-from toolchain.bundle_files import sha256_of
-from toolchain.cache import PACKAGES
-from toolchain.errors import EnvironmentFaultError, InputError, TrainingError, TrainingLimitError
-from toolchain.models.encoder import Encoder
-from toolchain.models.text import outputs
-from toolchain.models.transformer import LayerShape
-from toolchain.pipeline import BuildResult
-from toolchain.profiles import Profile, load_profile
-from toolchain.progress import Progress, Silent
-from toolchain.quantize.simulated import linear_parts, parts_of
-from toolchain.recipe import Recipe
-from toolchain.report.int8 import int8_of
-from toolchain.stages import Done, Plan, TextSide, sides, student
 
 BOARD = load_profile("raspberry-pi-4")
 # Its kernels like more channels than the tiny teacher has heads to give.
@@ -342,7 +343,7 @@ def test_limits_that_only_a_device_can_decide_stay_undecided(classifier: Built, 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
 def test_a_classifier_answers_with_its_labels_most_likely_first(classifier: Built, runtime: str) -> None:
-    from toolchain.answer import answer_of
+    from edgewright.bundles.answering import answer_of
 
     bundle = Bundle.open(classifier.place)
     right = 0
@@ -1059,7 +1060,7 @@ def test_a_bundle_of_tags_is_measured_one_text_at_a_time_or_several_padded_toget
 def test_a_tagger_gives_each_word_its_tag_and_none_to_those_behind_the_longest_text(
     tagger: Built, runtime: str
 ) -> None:
-    from toolchain.answer import answer_of
+    from edgewright.bundles.answering import answer_of
 
     bundle = Bundle.open(tagger.place)
     text = "the rain fell on butter and a rose"

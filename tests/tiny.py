@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
-from toolchain.models import teacher as teachers
-from toolchain.models.encoder import Encoder
-from toolchain.models.model import TransformerModel
-from toolchain.models.tokenizer import Encoded, TextTokenizer
-from toolchain.recipe import ModelSource
+from edgewright.models import teacher as teachers
+from edgewright.models.encoder import Encoder
+from edgewright.models.model import TransformerModel
+from edgewright.models.tokenizer import Encoded, TextTokenizer
+from edgewright.specs.recipe import ModelSource
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 THINGS = {
@@ -289,7 +289,7 @@ def linear_factory() -> tuple[Any, Any]:
 
 def own_form_factory() -> tuple[Any, Any]:
     """A factory of a `TransformerModel` with three classes."""
-    from toolchain.models.model import Head, HeadShape
+    from edgewright.models.model import Head, HeadShape
 
     head = Head(HeadShape(pooling="first", classes=3), 32)
     head.classifier.bias.data = torch.arange(3.0)
@@ -303,8 +303,8 @@ def vit_factory() -> Any:
 
 def own_form_vit_factory() -> Any:
     """A factory of a `TransformerModel` of images with two classes."""
-    from toolchain.models.model import Head, HeadShape
-    from toolchain.models.vision import from_transformers
+    from edgewright.models.model import Head, HeadShape
+    from edgewright.models.vision import from_transformers
 
     return TransformerModel(from_transformers(family_model("vit")), Head(HeadShape(pooling="first", classes=2), 32))
 

@@ -7,8 +7,8 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+from edgewright.models.tokenizer import TextTokenizer
 from tests import tiny
-from toolchain.models.tokenizer import TextTokenizer
 
 SIZE = 420
 MAX_LENGTH = 32

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.models.convnet import ConvNet, from_factory
-from toolchain.models.inputs import ImageInputs
+from edgewright.models.convnet import ConvNet, from_factory
+from edgewright.models.inputs import ImageInputs
 
 SIDE = 8
 CLASSES = 10

@@ -9,38 +9,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolchain.benchmark import bench as bench
-    from toolchain.budget import Budget as Budget
-    from toolchain.budget import Verdict as Verdict
-    from toolchain.bundle import Bundle as Bundle
-    from toolchain.errors import InputError as InputError
-    from toolchain.errors import ModelError as ModelError
-    from toolchain.errors import TargetError as TargetError
-    from toolchain.errors import ToolchainError as ToolchainError
-    from toolchain.measure.measurement import Measurement as Measurement
-    from toolchain.pipeline import build as build
-    from toolchain.profiles import Profile as Profile
-    from toolchain.profiles import load_profile as load_profile
-    from toolchain.recipe import Recipe as Recipe
-    from toolchain.recipe import load_recipe as load_recipe
+    from edgewright.bundles.bundle import Bundle as Bundle
+    from edgewright.devices.benchmark import bench as bench
+    from edgewright.errors import InputError as InputError
+    from edgewright.errors import ModelError as ModelError
+    from edgewright.errors import TargetError as TargetError
+    from edgewright.errors import ToolchainError as ToolchainError
+    from edgewright.measure.measurement import Measurement as Measurement
+    from edgewright.pipeline import build as build
+    from edgewright.specs.budget import Budget as Budget
+    from edgewright.specs.budget import Verdict as Verdict
+    from edgewright.specs.profiles import Profile as Profile
+    from edgewright.specs.profiles import load_profile as load_profile
+    from edgewright.specs.recipe import Recipe as Recipe
+    from edgewright.specs.recipe import load_recipe as load_recipe
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Budget": "budget",
-    "Bundle": "bundle",
+    "Budget": "specs.budget",
+    "Bundle": "bundles.bundle",
     "InputError": "errors",
     "Measurement": "measure.measurement",
     "ModelError": "errors",
-    "Profile": "profiles",
-    "Recipe": "recipe",
+    "Profile": "specs.profiles",
+    "Recipe": "specs.recipe",
     "TargetError": "errors",
     "ToolchainError": "errors",
-    "Verdict": "budget",
-    "bench": "benchmark",
+    "Verdict": "specs.budget",
+    "bench": "devices.benchmark",
     "build": "pipeline",
-    "load_profile": "profiles",
-    "load_recipe": "recipe",
+    "load_profile": "specs.profiles",
+    "load_recipe": "specs.recipe",
 }
 
 __all__ = [*_PLACES, "__version__"]

@@ -35,7 +35,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
-from toolchain.redacted import redacted
+from edgewright.base.redacted import redacted
 
 LONGEST_MESSAGE = 10_000
 _LONG_WORD = re.compile(r"\S{400,}")

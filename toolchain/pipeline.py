@@ -20,11 +20,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import toolchain
-from toolchain import bundle as bundles
-from toolchain import stages
-from toolchain.budget import BYTES_PER_MB, Verdict, as_good, judge
-from toolchain.bundle import (
+import edgewright
+from edgewright import stages
+from edgewright.base.cache import PACKAGES
+from edgewright.base.extras import need
+from edgewright.base.progress import Progress, Silent
+from edgewright.bundles import bundle as bundles
+from edgewright.bundles.bundle import (
     ArtifactFacts,
     Bundle,
     ImageFacts,
@@ -36,27 +38,25 @@ from toolchain.bundle import (
     TimingFacts,
     Vectors,
 )
-from toolchain.bundle_files import require_replaceable, sha256_of
-from toolchain.cache import PACKAGES
-from toolchain.errors import InputError, UnsupportedModelError
-from toolchain.export.forms import ImageForm
-from toolchain.extras import need
-from toolchain.hardware.operators import Structure
-from toolchain.host_latency import Contender, HostLatency, ratio_of
-from toolchain.models.devices import keep_to_quota
-from toolchain.models.inputs import Inputs
-from toolchain.profiles import Profile
-from toolchain.progress import Progress, Silent
-from toolchain.reachable import require_reachable
-from toolchain.recipe import Recipe
-from toolchain.report.compression import compression_of
-from toolchain.report.int8 import int8_of, precision_of
-from toolchain.report.notes import notes_of
-from toolchain.report.speedups import told_of
-from toolchain.stages import Done, Estimate, ImageSide, Plan, Side, TextSide
-from toolchain.tasks.attribution import PACKAGES as EXPLAINING
-from toolchain.tasks.kinds import Regression
-from toolchain.tasks.scores import Scale
+from edgewright.bundles.files import require_replaceable, sha256_of
+from edgewright.devices.host_latency import Contender, HostLatency, ratio_of
+from edgewright.errors import InputError, UnsupportedModelError
+from edgewright.forecast.reachable import require_reachable
+from edgewright.models.compute_device import keep_to_quota
+from edgewright.models.inputs import Inputs
+from edgewright.report.compression import compression_of
+from edgewright.report.int8 import int8_of, precision_of
+from edgewright.report.notes import notes_of
+from edgewright.report.speedups import told_of
+from edgewright.runtimes.forms import ImageForm
+from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge
+from edgewright.specs.profiles import Profile
+from edgewright.specs.recipe import Recipe
+from edgewright.specs.structure import Structure
+from edgewright.stages import Done, Estimate, ImageSide, Plan, Side, TextSide
+from edgewright.tasks.attribution import PACKAGES as EXPLAINING
+from edgewright.tasks.kinds import Regression
+from edgewright.tasks.scores import Scale
 
 log = logging.getLogger(__name__)
 
@@ -385,7 +385,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
     def manifest(hashes: dict[str, str]) -> Manifest:
         return Manifest(
             name=plan.recipe.name,
-            edgewright=toolchain.__version__,
+            edgewright=edgewright.__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             profile=plan.profile.name,
             recipe=plan.recipe.model_dump(mode="json"),  # with its nulls: one may stand against a default

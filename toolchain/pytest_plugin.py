@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from targets.base import Target
-    from toolchain.benchmark import BenchResult
+    from edgewright.devices.benchmark import BenchResult
+    from edgewright.targets.base import Target
 
 DEFAULT_TARGET = "emulated://raspberry-pi-4"
 MARKER = "edge_budget"
@@ -53,8 +53,8 @@ def edge_target(request: pytest.FixtureRequest) -> Iterator[Target]:
 
     A board is emulated by a clock that counts instructions: it repeats, and is no real board's.
     """
-    from targets import open_target
-    from toolchain.measure.measurement import clock_of
+    from edgewright.measure.measurement import clock_of
+    from edgewright.targets import open_target
 
     address = _address(request)
     target = open_target(address, instruction_clock=clock_of(address) == "instructions")
@@ -72,7 +72,7 @@ def edge_bench(request: pytest.FixtureRequest, edge_target: Target) -> Callable[
     result has every sample. A budget that is missed fails the test; so does a measurement that is not stable, where
     there is a budget of latency.
     """
-    from toolchain.benchmark import bench
+    from edgewright.devices.benchmark import bench
 
     address = _address(request)
     limits = _limits(request.node)
@@ -87,7 +87,7 @@ def edge_bench(request: pytest.FixtureRequest, edge_target: Target) -> Callable[
 
 
 def _address(request: pytest.FixtureRequest) -> str:
-    from toolchain.inventory import find_target
+    from edgewright.devices.inventory import find_target
 
     return find_target(request.config.getoption("--edge-target")).only.address
 
@@ -104,7 +104,7 @@ def _limits(node: pytest.Item) -> dict[str, float]:
 
 
 def _faults(result: BenchResult, limits: dict[str, float]) -> list[str]:
-    from toolchain.budget import Budget, judge
+    from edgewright.specs.budget import Budget, judge
 
     measured = result.measurement
     latency = measured.latency

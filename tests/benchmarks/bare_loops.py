@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain.measure.native import LIBRARIES, sdk_folder
-from toolchain.measure.wheels import installed_version
+from edgewright.runtimes.executorch.native import LIBRARIES, sdk_folder
+from edgewright.runtimes.wheels import installed_version
 
 SOURCE = Path(__file__).parent / "bare_loop.cpp"
 LIMIT_S = 300.0

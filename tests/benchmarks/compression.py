@@ -18,23 +18,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from targets import open_target
+from edgewright import pipeline, stages
+from edgewright.base.progress import Silent
+from edgewright.compress.importance import importance
+from edgewright.compress.prune import Settings, prune
+from edgewright.compress.reconstruct import reconstructed
+from edgewright.devices.host_latency import compare_on_host
+from edgewright.models.inputs import TextInputs
+from edgewright.models.text import outputs
+from edgewright.report.speedups import cell, told_of
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe, load_recipe
+from edgewright.stages import Done, Plan
+from edgewright.targets import open_target
+from edgewright.tasks.fidelity import fidelity
 from tests.benchmarks import demo, vision
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain import pipeline, stages
-from toolchain.compress.importance import importance
-from toolchain.compress.prune import Settings, prune
-from toolchain.compress.reconstruct import reconstructed
-from toolchain.host_latency import compare_on_host
-from toolchain.models.inputs import TextInputs
-from toolchain.models.text import outputs
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.recipe import Recipe, load_recipe
-from toolchain.report.speedups import cell, told_of
-from toolchain.stages import Done, Plan
-from toolchain.tasks.fidelity import fidelity
 
 PROFILE = "raspberry-pi-4"
 GOALS: Mapping[str, Mapping[str, float]] = {

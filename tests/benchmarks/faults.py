@@ -28,23 +28,23 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from targets.base import Completed
-from targets.facts import MACHINE
-from targets.lease import read_holder
+from edgewright.bundles.bundle import Bundle, write
+from edgewright.cli.failures import failure_of
+from edgewright.cli.main import main as command
+from edgewright.data.readers import read_rows
+from edgewright.measure.results import parse_result
+from edgewright.models import teacher as teachers
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import ModelSource, find_recipe, load_recipe
+from edgewright.store.history import History
+from edgewright.targets.base import Completed
+from edgewright.targets.device_store.lease import read_holder
+from edgewright.targets.facts import MACHINE
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.measure.examples import asked, result_document
 from tests.mutations import NASTY, mutated
 from tests.report.documents import bench
-from toolchain.bundle import Bundle, write
-from toolchain.cli.failures import failure_of
-from toolchain.cli.main import main as command
-from toolchain.data.readers import read_rows
-from toolchain.measure.results import parse_result
-from toolchain.models import teacher as teachers
-from toolchain.profiles import load_profile
-from toolchain.recipe import ModelSource, find_recipe, load_recipe
-from toolchain.store import History
 
 SEED = 25
 ROOMS = {"recipes": 40, "tables": 40, "models": 30, "bundles": 30, "devices": 40, "history": 20}
@@ -198,7 +198,7 @@ def embedded(place: Path) -> bool:
 
 
 def bundles(draw: random.Random, folder: Path, count: int) -> Iterator[Case]:
-    from tests.test_bundle import fill, manifest
+    from tests.bundles.test_bundle import fill, manifest
 
     for number in range(count):
         place = folder / f"bundle-{number}{draw.choice(('', '.zip'))}"

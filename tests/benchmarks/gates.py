@@ -27,20 +27,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from targets import open_target
-from targets.base import Target
+from edgewright.base.once import written_whole
+from edgewright.bundles import bundle as bundles
+from edgewright.bundles.bundle import Bundle, ImageFacts, Manifest, TaskFacts, Vectors
+from edgewright.devices.benchmark import bench
+from edgewright.measure.measurement import clock_of
+from edgewright.report.compare import Measured, compare, read_measured
+from edgewright.report.gate import Limits, decide
+from edgewright.runtimes.forms import ImageForm
+from edgewright.stages.part_prices import executorch_int8
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.report.test_compression import manifest
-from toolchain import bundle as bundles
-from toolchain.benchmark import bench
-from toolchain.bundle import Bundle, ImageFacts, Manifest, TaskFacts, Vectors
-from toolchain.export.forms import ImageForm
-from toolchain.measure.measurement import clock_of
-from toolchain.once import written_whole
-from toolchain.report.compare import Measured, compare, read_measured
-from toolchain.report.gate import Limits, decide
-from toolchain.stages.prices import executorch_int8
 
 BUILDS, QUICK_BUILDS = 50, 5
 BOARD, HOST = "emulated://raspberry-pi-4", "local:"

@@ -20,14 +20,15 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from edgewright import pipeline
+from edgewright.cli.verbs.bench import MISSED
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import load_recipe
+from edgewright.store import history as store
+from edgewright.store.history import Filter, History
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.report.documents import bench
-from toolchain import pipeline, store
-from toolchain.cli.bench import MISSED
-from toolchain.profiles import load_profile
-from toolchain.recipe import load_recipe
-from toolchain.store import Filter, History
 
 ENTRIES, QUICK_ENTRIES = 100_000, 5_000
 INPUTS, ROUNDS = 8, 25  # 200 samples
@@ -45,7 +46,7 @@ COMMANDS = {
 }
 WRITER = """
 import json, sys
-from toolchain.store import History
+from edgewright.store.history import History
 with History() as history:
     for number in range(int(sys.argv[2])):
         history.add("bench", {**json.loads(sys.argv[1]), "name": f"writer-{sys.argv[3]}-{number}"})
@@ -114,7 +115,7 @@ def fill(entries: int) -> None:
 
 def command_s(arguments: list[str], accepted: tuple[int, ...] = (0,)) -> float:
     started = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-m", "toolchain.cli.main", *arguments], check=False, capture_output=True)
+    ended = subprocess.run([sys.executable, "-m", "edgewright.cli.main", *arguments], check=False, capture_output=True)
     if ended.returncode not in accepted:
         raise RuntimeError(f"{arguments} ended with {ended.returncode}: {ended.stderr.decode()[-500:]}")
     return time.perf_counter() - started

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from device_scripts.machine_watch import machine_cpu_s
-from targets import open_target
-from targets.facts import MACHINE, read_facts
+from edgewright.device_scripts.machine_watch import machine_cpu_s
+from edgewright.targets import open_target
+from edgewright.targets.facts import MACHINE, read_facts
 
 ROOT = Path(__file__).parents[2]
 LEFT_BY = ("marks", "reasons")  # what measurements call what they have against themselves

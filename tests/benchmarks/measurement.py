@@ -30,26 +30,26 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from targets import open_target
-from targets.facts import read_facts
+from edgewright import pipeline
+from edgewright.base.once import written_whole
+from edgewright.base.quiet import quiet
+from edgewright.bundles.files import sha256_of
+from edgewright.devices.deploy import Deployed, deploy
+from edgewright.devices.timed_models import LONGEST, Shape
+from edgewright.measure.measurement import Measurement, apart_from_others
+from edgewright.measure.protocol import Protocol, RemoteArtifact, job_on, measure
+from edgewright.measure.stats import ratio, summarize
+from edgewright.runtimes.device import runtime_for
+from edgewright.runtimes.forms import ImageForm, TextForm
+from edgewright.runtimes.litert import export as litert
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import load_recipe
+from edgewright.stages.part_prices import executorch_int8
+from edgewright.targets import open_target
+from edgewright.targets.facts import read_facts
 from tests.benchmarks import bare_loops
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain import pipeline
-from toolchain.bundle_files import sha256_of
-from toolchain.deploy import Deployed, deploy
-from toolchain.export import litert
-from toolchain.export.forms import ImageForm, TextForm
-from toolchain.measure.measurement import Measurement, apart_from_others
-from toolchain.measure.protocol import Protocol, RemoteArtifact, job_on, measure
-from toolchain.measure.runtimes import runtime_for
-from toolchain.measure.stats import ratio, summarize
-from toolchain.once import written_whole
-from toolchain.profiles import load_profile
-from toolchain.quiet import quiet
-from toolchain.recipe import load_recipe
-from toolchain.stages.prices import executorch_int8
-from toolchain.timed_models import LONGEST, Shape
 
 BOARD = "emulated://raspberry-pi-4"
 SMALL = Shape(width=192, layers=((4, 32, 384),) * 2)

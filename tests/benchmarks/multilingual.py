@@ -21,19 +21,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgewright.base.places import cache_dir
+from edgewright.compress.vocabulary import Trimmed, affected, trim
+from edgewright.models import teacher as teachers
+from edgewright.models.model import TransformerModel
+from edgewright.models.text import TextModule, outputs
+from edgewright.models.tokenizer import TextTokenizer
+from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.table import RUNTIMES, Int8, Subject
+from edgewright.specs.recipe import ModelSource
+from edgewright.stages.structures import structure_for
 from tests.benchmarks import e5
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain.compress.vocabulary import Trimmed, affected, trim
-from toolchain.export.forms import TextForm
-from toolchain.models import teacher as teachers
-from toolchain.models.model import TransformerModel
-from toolchain.models.text import TextModule, outputs
-from toolchain.models.tokenizer import TextTokenizer
-from toolchain.places import cache_dir
-from toolchain.recipe import ModelSource
-from toolchain.stages.runtimes import RUNTIMES, Int8, Subject
-from toolchain.stages.structures import structure_for
 
 DJANGO = e5.Wheel(
     name="django", version="5.2.8", sha256="37e687f7bd73ddf043e2b6b97cfe02fcbb11f2dbb3adccc6a2b18c6daa054d7f"

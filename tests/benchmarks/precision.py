@@ -16,15 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgewright import pipeline
+from edgewright.base.progress import Silent
+from edgewright.base.quiet import quiet
+from edgewright.runtimes.table import by_signature, outputs_of
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe, load_recipe
+from edgewright.stages import Plan, Side
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain import pipeline
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.quiet import quiet
-from toolchain.recipe import Recipe, load_recipe
-from toolchain.stages import Plan, Side
-from toolchain.stages.runtimes import by_signature, outputs_of
 
 PROFILE = load_profile("raspberry-pi-4")
 LEAST_LOSS_GOAL, TRANSFORMER_GOAL = 0.5, 1.0  # points
@@ -44,7 +44,7 @@ QUICK_TOKENS = 20_000
 RUNTIME_NAMES = ("executorch", "litert", "onnx")
 VIT = {
     "recipe": {"name": "digits-vit"},
-    "model": {"factory": "toolchain.models.factories:digit_vit"},
+    "model": {"factory": "edgewright.models.factories:digit_vit"},
     "task": {"kind": "image-classification"},
     "data": {"builtin": "digits"},
     "stages": {

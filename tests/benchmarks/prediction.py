@@ -20,25 +20,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from targets import open_target
+from edgewright import pipeline
+from edgewright.bundles.bundle import Bundle
+from edgewright.cost.device_prices import load_calibration, prices_for
+from edgewright.cost.pricing import predict
+from edgewright.devices.calibration import calibrate, profile_for
+from edgewright.devices.deploy import Deployer
+from edgewright.devices.timed_models import LONGEST, Probe, Shape
+from edgewright.errors import InputError
+from edgewright.forecast.prediction import Subject, subject_of
+from edgewright.measure.measurement import clock_of
+from edgewright.measure.protocol import Protocol, measure
+from edgewright.models.inputs import Inputs
+from edgewright.specs.profiles import Clock, load_profile
+from edgewright.specs.recipe import Recipe
+from edgewright.targets import open_target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.benchmarks.precision import tasks
 from tests.benchmarks.published import published, published_table
-from toolchain import pipeline
-from toolchain.bundle import Bundle
-from toolchain.calibration import calibrate, profile_for
-from toolchain.deploy import Deployer
-from toolchain.errors import InputError
-from toolchain.hardware.calibrated import load_calibration, prices_for
-from toolchain.hardware.pricing import predict
-from toolchain.measure.measurement import clock_of
-from toolchain.measure.protocol import Protocol, measure
-from toolchain.models.inputs import Inputs
-from toolchain.prediction import Subject, subject_of
-from toolchain.profiles import Clock, load_profile
-from toolchain.recipe import Recipe
-from toolchain.timed_models import LONGEST, Probe, Shape
 
 MACHINES = {
     "host": "local:",

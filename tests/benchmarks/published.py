@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from toolchain.hardware.operators import Structure
-from toolchain.hardware.pricing import Precision, Roofline, predict
-from toolchain.hardware.trace import structure_of
-from toolchain.profiles import Profile, load_profile
+from edgewright.cost.pricing import Precision, Roofline, predict
+from edgewright.cost.trace import structure_of
+from edgewright.specs.profiles import Profile, load_profile
+from edgewright.specs.structure import Structure
 
 FACTOR = 1.5
 

@@ -25,30 +25,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from targets import open_target
-from targets.base import Target
+from edgewright import pipeline, stages
+from edgewright.base.progress import Silent
+from edgewright.base.quiet import quiet
+from edgewright.bundles.files import sha256_of
+from edgewright.devices.deploy import deploy
+from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
+from edgewright.measure.protocol import Protocol, measure
+from edgewright.models.macs import sizes
+from edgewright.models.model import TransformerModel
+from edgewright.models.text import TextModule, outputs
+from edgewright.models.tokenizer import Encoded
+from edgewright.runtimes.forms import TextForm, length_name
+from edgewright.runtimes.litert import export as litert
+from edgewright.runtimes.litert import int8 as flatbuffer
+from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.onnx import int8 as onnx_int8
+from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import load_recipe
+from edgewright.stages import Done, Plan
+from edgewright.stages.part_prices import executorch_int8
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain import pipeline, stages
-from toolchain.bundle_files import sha256_of
-from toolchain.deploy import deploy
-from toolchain.export import litert, onnx
-from toolchain.export.forms import TextForm, length_name
-from toolchain.host_latency import Contender, HostLatency, compare_on_host, ratio_of
-from toolchain.measure.protocol import Protocol, measure
-from toolchain.models.model import TransformerModel
-from toolchain.models.sizes import sizes
-from toolchain.models.text import TextModule, outputs
-from toolchain.models.tokenizer import Encoded
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.quantize import flatbuffer
-from toolchain.quantize import onnx as onnx_int8
-from toolchain.quiet import quiet
-from toolchain.recipe import load_recipe
-from toolchain.stages import Done, Plan
-from toolchain.stages.prices import executorch_int8
-from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
 LONGEST = 64
 LENGTHS = (16, 32, LONGEST)

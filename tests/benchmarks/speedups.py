@@ -16,16 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from targets import open_target
+from edgewright.cost.pricing import Precision, Roofline, predict
+from edgewright.devices.deploy import Deployer
+from edgewright.measure.protocol import Protocol, measure
+from edgewright.runtimes.table import RUNTIMES, Int8, Subject
+from edgewright.specs.profiles import Profile, load_profile
+from edgewright.specs.recipe import LowRank, Prune, Recipe, Vocabulary, load_recipe
+from edgewright.stages.planned_student import Planned, planned
+from edgewright.targets import open_target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain.deploy import Deployer
-from toolchain.hardware.pricing import Precision, Roofline, predict
-from toolchain.measure.protocol import Protocol, measure
-from toolchain.profiles import Profile, load_profile
-from toolchain.recipe import LowRank, Prune, Recipe, Vocabulary, load_recipe
-from toolchain.stages.planned import Planned, planned
-from toolchain.stages.runtimes import RUNTIMES, Int8, Subject
 
 PROFILE = "raspberry-pi-4"
 RECIPES = ("demo", "search-balanced", "search-aggressive", "packages", "parameters")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from targets import open_target
+from edgewright.targets import open_target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 
@@ -43,7 +43,7 @@ def seconds(work: Callable[[], float], rounds: int) -> float:
 
 def show_help() -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "toolchain.cli.main", "--help"], capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "edgewright.cli.main", "--help"], capture_output=True, check=True)
     return time.perf_counter() - started
 
 

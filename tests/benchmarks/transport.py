@@ -19,15 +19,15 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
-from targets import open_target
-from targets.push import push_files
+from edgewright.devices.fleet import bench_all
+from edgewright.devices.inventory import Machine
+from edgewright.targets import open_target
+from edgewright.targets.device_store.push import push_files
 from tests.benchmarks import transport_faults
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 from tests.targets.links import Proxy
 from tests.targets.servers import Server, started_server
-from toolchain.fleet import bench_all
-from toolchain.inventory import Machine
 
 SIZES_MB = (48, 25, 12, 3, 1, 1)  # 90 MB, as a float teacher's bundle
 ROUNDS, QUICK_ROUNDS = 50, 5
@@ -65,7 +65,7 @@ def figures(chosen: set[str], *, quick: bool) -> dict[str, Any]:
 @contextmanager
 def a_home() -> Iterator[Path]:
     """A home directory whose keys and known hosts are this run's; what was cached stays where it is."""
-    from toolchain.places import cache_dir
+    from edgewright.base.places import cache_dir
 
     cache = {"EDGEWRIGHT_CACHE_DIR": str(cache_dir().resolve())}
     with tempfile.TemporaryDirectory() as name, mock.patch.dict(os.environ, {"HOME": name, **cache}):
@@ -117,7 +117,7 @@ def speeds(server: Server, folder: Path) -> dict[str, Any]:
 
 def over_a_slow_link(server: Server, folder: Path) -> dict[str, Any]:
     """The native runner and its libraries through a proxy of so many MB/s: as pushed, and never compressed."""
-    from toolchain.measure.runtimes import runtime_for
+    from edgewright.runtimes.device import runtime_for
 
     files: Mapping[str, Path] = runtime_for("executorch", machine="aarch64").files
     took = {}
@@ -126,7 +126,10 @@ def over_a_slow_link(server: Server, folder: Path) -> dict[str, Any]:
         address = f"ssh://{server.user}@127.0.0.1:{proxy.port}"
         for name, ratio in (("as_pushed_s", 0.7), ("uncompressed_s", 2.0)):  # that of which compressing hopes to pay
             emptied(server)
-            with mock.patch("targets.parts.USUAL_RATIO", ratio), mock.patch("targets.push.PART_BYTES", 1 << 20):
+            with (
+                mock.patch("edgewright.targets.device_store.parts.USUAL_RATIO", ratio),
+                mock.patch("edgewright.targets.device_store.push.PART_BYTES", 1 << 20),
+            ):
                 took[name] = push_s(address, files)[0]
     size = sum(path.stat().st_size for path in files.values())
     return {"mb_s": SLOW_MB_S, "megabytes": size / 1e6, **took}
@@ -181,9 +184,9 @@ def together(made: Path, machines: list[Machine], *, quick: bool) -> tuple[float
 
 def tiny_bundle(place: Path) -> Path:
     """A classifier of digits, built in seconds."""
-    from toolchain import pipeline
-    from toolchain.profiles import load_profile
-    from toolchain.recipe import Recipe
+    from edgewright import pipeline
+    from edgewright.specs.profiles import load_profile
+    from edgewright.specs.recipe import Recipe
 
     recipe = Recipe.model_validate(
         {

@@ -22,16 +22,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest import mock
 
-from targets import board_process, open_target, push
-from targets.base import Target
-from targets.board_image import board_image
-from targets.emulated import machine_of
-from targets.push import push_files
-from targets.ssh import SshTarget
-from targets.ssh_address import Login
+from edgewright.errors import TargetError, UnreachableError
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
+from edgewright.targets.board import qemu as board_process
+from edgewright.targets.board.disk_image import board_image
+from edgewright.targets.board.emulated import machine_of
+from edgewright.targets.device_store import push
+from edgewright.targets.device_store.push import push_files
+from edgewright.targets.transports.ssh import SshTarget
+from edgewright.targets.transports.ssh_address import Login
 from tests.targets.links import Link, Proxy, lossy_link
 from tests.targets.servers import Server, started_server
-from toolchain.errors import TargetError, UnreachableError
 
 SIZES = (1_500_000, 200_000, 20_000)
 PART_BYTES = 256 << 10

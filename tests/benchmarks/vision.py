@@ -21,26 +21,27 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgewright.compress import prune_channels as channels
+from edgewright.compress import refit
+from edgewright.compress.distill import Weights, distill, record_targets
+from edgewright.compress.importance import importance
+from edgewright.compress.prune import Settings, prune
+from edgewright.compress.shrink import to_share
+from edgewright.data.images import Images, load_images
+from edgewright.data.moved import with_moved
+from edgewright.models import convnet, image_teacher
+from edgewright.models import model as models
+from edgewright.models.convnet import ConvNet
+from edgewright.models.factories import digit_resnet, digit_vit
+from edgewright.models.inputs import ImageInputs
+from edgewright.models.macs import sizes
+from edgewright.models.model import TransformerModel
+from edgewright.models.training import Schedule
+from edgewright.specs.recipe import Data, Finetune, ModelSource, TaskSettings
+from edgewright.tasks.finetune import finetune
+from edgewright.tasks.kinds import task_of
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
-from toolchain.compress import channels, refit
-from toolchain.compress.distill import Weights, distill, record_targets
-from toolchain.compress.importance import importance
-from toolchain.compress.prune import Settings, prune
-from toolchain.compress.shrink import to_share
-from toolchain.data.images import Images, load_images
-from toolchain.data.moved import with_moved
-from toolchain.models import convnet, image_teacher
-from toolchain.models import model as models
-from toolchain.models.convnet import ConvNet
-from toolchain.models.factories import digit_resnet, digit_vit
-from toolchain.models.inputs import ImageInputs
-from toolchain.models.model import TransformerModel
-from toolchain.models.sizes import sizes
-from toolchain.models.training import Schedule
-from toolchain.recipe import Data, Finetune, ModelSource, TaskSettings
-from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import task_of
 
 TASK = task_of("image-classification")
 NATIVE_SIDE = 8  # of a digit, in pixels

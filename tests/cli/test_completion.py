@@ -19,7 +19,7 @@ def command(tmp_path: Path) -> Path:
     program.parent.mkdir()
     program.write_text(
         f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "
-        "'import sys; from toolchain.cli.main import main; sys.exit(main())' \"$@\"\n"
+        "'import sys; from edgewright.cli.main import main; sys.exit(main())' \"$@\"\n"
     )
     program.chmod(0o755)
     return program

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from sqlalchemy.exc import OperationalError
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from toolchain.cli.failures import failure_of
-from toolchain.cli.main import main
-from toolchain.errors import BundleError, ModelError, UnreachableError
+from edgewright.cli.failures import failure_of
+from edgewright.cli.main import main
+from edgewright.errors import BundleError, ModelError, UnreachableError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -99,7 +99,7 @@ def test_a_panic_ends_a_verb_with_4_and_one_sentence(
     def panics(*_: object, **__: object) -> None:
         raise found
 
-    monkeypatch.setattr("toolchain.answer.answer", panics)
+    monkeypatch.setattr("edgewright.bundles.answering.answer", panics)
     capfd.readouterr()
     assert main(["run", "out", "--input", "x", *(["--json"] if as_json else [])]) == 4
     said = capfd.readouterr()
@@ -109,7 +109,7 @@ def test_a_panic_ends_a_verb_with_4_and_one_sentence(
 
 
 def ended(*words: str, stdout: str = "", stderr: str = "") -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-m", "toolchain.cli.main", *words]
+    command = [sys.executable, "-m", "edgewright.cli.main", *words]
     with open(stdout or os.devnull, "wb") as out, open(stderr or os.devnull, "wb") as err:  # noqa: PTH123
         return subprocess.run(command, cwd=ROOT, stdout=out, stderr=err if stderr else subprocess.PIPE, check=False)
 

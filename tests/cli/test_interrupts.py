@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-import toolchain.pipeline
-from toolchain.cli.main import main
-from toolchain.cli.progress import LineProgress
-from toolchain.errors import BadModelError
+import edgewright.pipeline
+from edgewright.cli.main import main
+from edgewright.cli.progress_bars import LineProgress
+from edgewright.errors import BadModelError
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def build(monkeypatch: pytest.MonkeyPatch, work: Any, out: Path) -> int:
-    monkeypatch.setattr(toolchain.pipeline, "build", work)
+    monkeypatch.setattr(edgewright.pipeline, "build", work)
     return main(["build", "demo", "--profile", "raspberry-pi-4", "-o", str(out), "--no-history"])
 
 
@@ -81,8 +81,8 @@ def test_a_command_behind_nohup_goes_on_ignoring_ctrl_c() -> None:
     program = """
         import os, signal
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        from toolchain.cli import recipes
-        from toolchain.cli.main import main
+        from edgewright.cli.verbs import recipes
+        from edgewright.cli.main import main
         os.kill(os.getpid(), signal.SIGINT)
         raise SystemExit(main(["recipes", "list"]))
     """
@@ -95,7 +95,7 @@ def test_ctrl_c_while_a_model_is_loaded_by_its_library_is_an_interrupt(tmp_path:
     """The signal falls within transformers' own imports and parsers, at several places."""
     program = """
         import os, signal, sys, threading, time
-        from toolchain.cli.main import main
+        from edgewright.cli.main import main
         threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
         raise SystemExit(main(["build", sys.argv[1], "--profile", "raspberry-pi-4", "-o", sys.argv[3], "--no-history"]))
     """

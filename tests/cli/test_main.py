@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from toolchain.budget import Budget, Verdict, as_good, judge
-from toolchain.cli.main import main
-from toolchain.errors import ParityError, ToolchainError, UnreachableError
-from toolchain.progress import Progress
-from toolchain.store import History
+from edgewright.base.progress import Progress
+from edgewright.cli.main import main
+from edgewright.errors import ParityError, ToolchainError, UnreachableError
+from edgewright.specs.budget import Budget, Verdict, as_good, judge
+from edgewright.store.history import History
 
 ROOT = Path(__file__).parent.parent.parent
 BUILD = ["build", "demo", "--profile", "raspberry-pi-4", "-o"]
@@ -79,9 +79,9 @@ def bench_document(**changed: Any) -> dict[str, Any]:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any]) -> None:
-    module = types.ModuleType(f"toolchain.{name}")
+    module = types.ModuleType(f"edgewright.{name}")
     setattr(module, {"pipeline": "build", "benchmark": "bench", "answer": "answer"}[name], function)
-    monkeypatch.setitem(sys.modules, f"toolchain.{name}", module)
+    monkeypatch.setitem(sys.modules, f"edgewright.{name}", module)
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ def test_every_verbs_help_has_an_example(verb: str, capfd: pytest.CaptureFixture
 
 
 def test_output_cut_off_by_its_reader_is_no_error() -> None:
-    line = f"{sys.executable} -m toolchain.cli.main profiles show raspberry-pi-4 | true"
+    line = f"{sys.executable} -m edgewright.cli.main profiles show raspberry-pi-4 | true"
     ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
 

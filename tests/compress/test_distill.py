@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edgewright.compress.distill import Targets, Weights, distill, partners_of, record_targets
+from edgewright.compress.vocabulary import trim
+from edgewright.errors import TrainingError
+from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.inputs import ImageInputs, TextInputs
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.text import outputs
+from edgewright.models.tokenizer import Encoded
+from edgewright.models.training import Schedule, Trained
+from edgewright.models.transformer import LayerCut, LayerShape
+from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
-from toolchain.compress.distill import Targets, Weights, distill, partners_of, record_targets
-from toolchain.compress.vocabulary import trim
-from toolchain.errors import TrainingError
-from toolchain.models.encoder import Encoder, EncoderShape
-from toolchain.models.inputs import ImageInputs, TextInputs
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import outputs
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.training import Schedule, Trained
-from toolchain.models.transformer import LayerCut, LayerShape
-from toolchain.models.vision import VisionEncoder, VisionShape
 
 TEXTS = tiny.sentences(150)
 HIDDEN_ALONE = Weights(output=0.0, hidden=1.0)

@@ -5,19 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 
+from edgewright.compress.importance import importance
+from edgewright.compress.low_rank import factorise
+from edgewright.compress.prune import Settings, prune
+from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.errors import InputError
+from edgewright.models.inputs import TextInputs
+from edgewright.models.loading import from_transformers
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.pairs import pairs_of
+from edgewright.models.text import outputs, padded
+from edgewright.models.tokenizer import Encoded
+from edgewright.models.transformer import LINEARS
 from tests import tiny
-from toolchain.compress.importance import importance
-from toolchain.compress.low_rank import factorise
-from toolchain.compress.prune import Settings, prune
-from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.errors import InputError
-from toolchain.models.inputs import TextInputs
-from toolchain.models.loading import from_transformers
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.pairs import pairs_of
-from toolchain.models.text import outputs, padded
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.transformer import LINEARS
 
 KINDS = ("magnitude", "activation", "taylor", "fisher")
 NEW = ("xlm-roberta", "mpnet", "albert", "modernbert", "deberta-v2")
@@ -77,7 +77,7 @@ def test_what_is_cut_is_refitted_and_comes_nearer_to_the_whole(family: str) -> N
 
 
 def whole_cuts(model: TransformerModel) -> list:  # type: ignore[type-arg]
-    from toolchain.models.transformer import LayerCut
+    from edgewright.models.transformer import LayerCut
 
     shapes = enumerate(model.encoder.shape.layers)
     return [LayerCut(layer=i, heads=tuple(range(s.heads)), neurons=tuple(range(s.neurons))) for i, s in shapes]

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgewright.compress.importance import Importance, Kind, directions, importance, projection
+from edgewright.errors import BadDataError, ModelError, UnknownNameError
+from edgewright.models.inputs import ImageInputs, TextInputs
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.transformer import LayerShape, LowRankLinear, TransformerLayer, matrix
+from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
-from toolchain.compress.importance import Importance, Kind, directions, importance, projection
-from toolchain.errors import BadDataError, ModelError, UnknownNameError
-from toolchain.models.inputs import ImageInputs, TextInputs
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.transformer import LayerShape, LowRankLinear, TransformerLayer, matrix
-from toolchain.models.vision import VisionEncoder, VisionShape
 
 KINDS = get_args(Kind)
 
@@ -223,7 +223,7 @@ def test_batching_and_padding_change_nothing(kind: Kind, monkeypatch: pytest.Mon
     assert len(set(examples.sizes)) > 2
     together = scores_of(model, examples, kind)
     for name in ("BATCH_TOKENS", "GRADIENT_BATCH_TOKENS"):
-        monkeypatch.setattr(f"toolchain.compress.importance.{name}", 1)
+        monkeypatch.setattr(f"edgewright.compress.importance.{name}", 1)
     assert_same(together, scores_of(model, examples, kind), rtol=2e-3, atol=1e-3 * float(together.width.mean()))
 
 

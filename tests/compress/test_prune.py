@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgewright.compress.importance import Importance, Kind, importance
+from edgewright.compress.prune import Pruned, Settings, prune, spread, steps
+from edgewright.errors import InputError
+from edgewright.models.model import TransformerModel, load, save
+from edgewright.models.transformer import LayerCut, LayerShape, TransformerShape
 from tests.compress.test_importance import images, text_model, texts, vision_model
-from toolchain.compress.importance import Importance, Kind, importance
-from toolchain.compress.prune import Pruned, Settings, prune, spread, steps
-from toolchain.errors import InputError
-from toolchain.models.model import TransformerModel, load, save
-from toolchain.models.transformer import LayerCut, LayerShape, TransformerShape
 
 # Heads, a head's channels, neurons and width of each of the three layers.
 HEADS, HEAD_WIDTH, WIDTH = 4, 8, 32

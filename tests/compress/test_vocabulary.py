@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgewright.compress.vocabulary import Trimmed, affected, trim, whole
+from edgewright.data.docstrings import standard_library
+from edgewright.errors import BadDataError, InputError
+from edgewright.models.tokenizer import TextTokenizer
 from tests import tiny, tiny_bpe, tiny_unigram
-from toolchain.compress.vocabulary import Trimmed, affected, trim, whole
-from toolchain.data.docstrings import standard_library
-from toolchain.errors import BadDataError, InputError
-from toolchain.models.tokenizer import TextTokenizer
 
 TEXTS = ["the rain and the snow", "walking in the rain", "read a book"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgewright import stages
+from edgewright.data.agreement import Contradiction, Row, agreement_of
+from edgewright.data.images import ImagePart, Images
+from edgewright.data.texts import Example, Texts
+from edgewright.report.notes import notes_of
 from tests.test_stages_and_pipeline import plan, recipe
-from toolchain import stages
-from toolchain.data.agreement import Contradiction, Row, agreement_of
-from toolchain.data.images import ImagePart, Images
-from toolchain.data.texts import Example, Texts
-from toolchain.report.notes import notes_of
 
 
 def row(key: str, answer: str | None = None) -> Row:
@@ -85,7 +85,7 @@ def test_images_alike_with_different_labels_are_found_by_their_pixels() -> None:
 def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", logger="toolchain")
+    caplog.set_level("INFO", logger="edgewright")
     rows = [f"some words {n},{'xy'[n % 2]}" for n in range(40)]
     (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows, "some words 4,y", "some words 4,y"]))
     done = stages.read_texts(plan(recipe("classification", tmp_path / "rows.csv")))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from toolchain.data.augment import LEAST_WORDS, altered_copies
+from edgewright.data.augment import LEAST_WORDS, altered_copies
 
 TEXTS = [f"the {thing} of number {n} stands here for all that can be said of it" for n, thing in enumerate("abcdefgh")]
 

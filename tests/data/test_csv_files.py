@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.data.readers import read_rows
-from toolchain.errors import BadDataError
+from edgewright.data.readers import read_rows
+from edgewright.errors import BadDataError
 
 WANTED = {"text": "text", "label": "label"}
 CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r")).filter(lambda cell: cell.strip())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.data import docstrings
-from toolchain.data.docstrings import Passage, installed_packages, split_docstring, standard_library
+from edgewright.data import docstrings
+from edgewright.data.docstrings import Passage, installed_packages, split_docstring, standard_library
 
 
 @pytest.mark.parametrize(

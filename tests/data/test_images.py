@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from toolchain.data.images import Images, fingerprint, load_images, parts_of
-from toolchain.errors import BadDataError
-from toolchain.recipe import Columns, Data, Split, TaskSettings
+from edgewright.data.images import Images, fingerprint, load_images, parts_of
+from edgewright.errors import BadDataError
+from edgewright.specs.recipe import Columns, Data, Split, TaskSettings
 
 LABELS = ("cat", "dog")
 
@@ -133,7 +133,7 @@ def test_grey_images_have_one_channel_until_one_is_coloured(tmp_path: Path) -> N
 
 
 def test_what_is_transparent_stands_on_white_and_sixteen_bits_become_eight(tmp_path: Path) -> None:
-    from toolchain.data.image_files import ImageFile, decode
+    from edgewright.data.image_files import ImageFile, decode
 
     clear = np.dstack([picture(1), np.zeros((6, 5), dtype=np.uint8)])
     deep = (picture(2, channels=1).astype(np.uint16) << 8) + 200
@@ -173,7 +173,7 @@ def test_every_file_that_is_no_image_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("byte", range(0, 200, 7))
 def test_any_damage_is_bad_data_or_another_image(tmp_path: Path, byte: int) -> None:
-    from toolchain.data.image_files import ImageFile, decode
+    from edgewright.data.image_files import ImageFile, decode
 
     told = []
     for suffix in ("png", "jpg", "bmp", "webp"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from toolchain.data.moved import with_moved
+from edgewright.data.moved import with_moved
 
 
 def lines() -> np.ndarray:

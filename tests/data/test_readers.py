@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.data import readers
-from toolchain.data.readers import read_lines, read_rows
-from toolchain.errors import BadDataError
+from edgewright.data import readers
+from edgewright.data.readers import read_lines, read_rows
+from edgewright.errors import BadDataError
 
 ROWS = [{"text": "rain, and\nsnow", "label": "weather"}, {"text": "café „Süd“ 北", "label": "kitchen"}]
 WANTED = {"text": "text", "label": "label"}

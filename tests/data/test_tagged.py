@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.data.tagged import Tagged, read_tagged
-from toolchain.errors import BadDataError
+from edgewright.data.tagged import Tagged, read_tagged
+from edgewright.errors import BadDataError
 
 ROWS = [Tagged(words=("Anna", "sleeps", "."), tags=("B-PER", "O", "O")), Tagged(words=("#",), tags=("O",))]
 

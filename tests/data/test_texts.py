@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from toolchain.data import texts as reading
-from toolchain.data.splits import share_of
-from toolchain.data.texts import Example, Texts
-from toolchain.errors import BadDataError
-from toolchain.recipe import Columns, Data, Split, TaskKind, TaskSettings
+from edgewright.data import texts as reading
+from edgewright.data.splits import share_of
+from edgewright.data.texts import Example, Texts
+from edgewright.errors import BadDataError
+from edgewright.specs.recipe import Columns, Data, Split, TaskKind, TaskSettings
 
 BUILTIN = Data(builtin="stdlib-search", extra_text_packages=("pydantic", "pygments"))
 LABELLED = Columns(label="label")

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolchain.measure.runtimes import DeviceRuntime
+from edgewright.runtimes.device import DeviceRuntime
 
 INPUTS = [[1, 2, 3], [5, 6, 7, 8, 9, 10, 11, 12], list(range(20, 36))]
 LENGTHS = [8, 16]
@@ -110,8 +110,8 @@ def litert_artifact() -> Artifact:
 
 @cache
 def onnx_artifact() -> Artifact:
-    from toolchain.export import onnx
-    from toolchain.export.forms import TextForm
+    from edgewright.runtimes.forms import TextForm
+    from edgewright.runtimes.onnx import export as onnx
 
     path = folder() / "model.onnx"
     onnx.export(tiny_model(), path, form=TextForm(max_length=16))
@@ -146,8 +146,10 @@ def images() -> Any:
 
 @cache
 def image_artifact_for(runtime: str) -> Artifact:
-    from toolchain.export import executorch, litert, onnx
-    from toolchain.export.forms import ImageForm
+    from edgewright.runtimes.executorch import export as executorch
+    from edgewright.runtimes.forms import ImageForm
+    from edgewright.runtimes.litert import export as litert
+    from edgewright.runtimes.onnx import export as onnx
 
     path = folder() / f"images-{runtime}"
     form = ImageForm(height=SHAPE[0], width=SHAPE[1], channels=SHAPE[2])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.runtimes.device import RUNTIMES, DeviceRuntime, runtime_for
 from tests.device_scripts.artifacts import Artifact, Ran, artifact_for, lay_out, run_job
-from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
 
 Run = Callable[..., Ran]
 

@@ -23,9 +23,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from edgewright.runtimes.executorch.native import LIBRARIES, PROGRAM, sdk_folder
+from edgewright.runtimes.wheels import installed_version
 from tests.device_scripts.artifacts import INPUTS, artifact_for, image_artifact_for, write_image_job, write_job
-from toolchain.measure.native import LIBRARIES, PROGRAM, sdk_folder
-from toolchain.measure.wheels import installed_version
 
 SOURCE = Path(__file__).parent.parent.parent / "device_scripts" / "runner"
 SANITIZED = 86

@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from device_scripts import machine_watch
+from edgewright.device_scripts import machine_watch
+from edgewright.measure.instructions import missing_feature, unknown_instruction
+from edgewright.runtimes.device import DeviceRuntime, runtime_for
 from tests import artifacts
 from tests.device_scripts import touching
 from tests.device_scripts.artifacts import INPUTS, Artifact, Ran, lay_out, run_job, write_job
 from tests.device_scripts.conftest import Run
-from toolchain.measure.instructions import missing_feature, unknown_instruction
-from toolchain.measure.runtimes import DeviceRuntime, runtime_for
 
 CROSS = shutil.which("aarch64-linux-gnu-gcc") and shutil.which("qemu-aarch64-static")
 native = pytest.mark.parametrize("artifact", ["executorch"], indirect=True)

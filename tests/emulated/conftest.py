@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from targets import open_target
-from targets.base import Target
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
 
 
 @pytest.fixture(scope="package")

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from device_scripts import machine_watch
-from targets import open_target
-from targets.base import Target
-from targets.board_image import board_image
-from targets.board_process import Machine, boot
-from targets.facts import read_facts
-from targets.push import push_files
+from edgewright.device_scripts import machine_watch
+from edgewright.errors import BoardError, EnvironmentFaultError, HostKeyError, InputError
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
+from edgewright.targets.board.disk_image import board_image
+from edgewright.targets.board.qemu import Machine, boot
+from edgewright.targets.device_store.push import push_files
+from edgewright.targets.facts import read_facts
 from tests.device_scripts import touching
 from tests.targets.checks import assert_gone
-from toolchain.errors import BoardError, EnvironmentFaultError, HostKeyError, InputError
 
 pytestmark = pytest.mark.emulated
 LIMIT_S = 60.0
@@ -171,12 +171,10 @@ def test_a_board_outlives_the_thread_that_started_it() -> None:
 def test_a_machine_that_is_not_the_board_is_not_talked_to(board: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    import targets.emulated
-
     other = replace(
         board_image(), host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8qW4g8sIGnVhoPmUfqB0w4UFUaM0fYqX3m1Q5Qp9xF"
     )
-    monkeypatch.setattr(targets.emulated, "board_image", lambda: other)
+    monkeypatch.setattr("edgewright.targets.board.emulated.board_image", lambda: other)
     with pytest.raises(HostKeyError, match="another machine"):
         open_target("emulated://raspberry-pi-4")
 
@@ -193,12 +191,12 @@ def test_the_core_max_is_refused(cpu: str) -> None:
 
 
 def test_a_port_taken_meanwhile_is_exchanged_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    import targets.board_process
+    import edgewright.targets.board.qemu
 
-    free = targets.board_process._free_port
+    free = edgewright.targets.board.qemu._free_port
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = [taken.getsockname()[1]]
-        monkeypatch.setattr(targets.board_process, "_free_port", lambda: ports.pop() if ports else free())
+        monkeypatch.setattr(edgewright.targets.board.qemu, "_free_port", lambda: ports.pop() if ports else free())
         boot(board_image(), Machine(cpu="cortex-a72", ram_mb=512, cpus=1)).close()
 
 

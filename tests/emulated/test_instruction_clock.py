@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from targets import open_target
-from targets.base import Target
-from targets.emulated import undisturbed
+from edgewright.devices.benchmark import bench
+from edgewright.errors import CommandTimeoutError
+from edgewright.measure.protocol import Protocol
+from edgewright.report.compare import compare, read_measured
+from edgewright.report.gate import Limits, decide
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
+from edgewright.targets.board.emulated import undisturbed
 from tests.benchmarks.gates import BOARD, Student, bundled
-from toolchain.benchmark import bench
-from toolchain.errors import CommandTimeoutError
-from toolchain.measure.protocol import Protocol
-from toolchain.report.compare import compare, read_measured
-from toolchain.report.gate import Limits, decide
 
 pytestmark = pytest.mark.emulated
 SAMPLES = (

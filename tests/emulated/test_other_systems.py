@@ -11,16 +11,16 @@ from pathlib import Path, PurePosixPath
 import pytest
 import torch
 
-from targets import open_target
-from targets.base import Completed, Target
-from targets.board_image import KEYRING, debian_mirror
+from edgewright.devices.deploy import Deployed, deploy
+from edgewright.errors import RunnerError, TargetError
+from edgewright.measure.parity import compare
+from edgewright.measure.protocol import Protocol, infer, measure
+from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.forms import ImageForm
+from edgewright.targets import open_target
+from edgewright.targets.base import Completed, Target
+from edgewright.targets.board.disk_image import KEYRING, debian_mirror
 from tests import artifacts
-from toolchain.deploy import Deployed, deploy
-from toolchain.errors import RunnerError, TargetError
-from toolchain.export import executorch
-from toolchain.export.forms import ImageForm
-from toolchain.export.parity import compare
-from toolchain.measure.protocol import Protocol, infer, measure
 
 pytestmark = pytest.mark.emulated
 LIMIT_S = 300.0

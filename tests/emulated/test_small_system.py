@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from targets.base import Completed, Target
-from targets.facts import read_facts
-from targets.identity import IDENTITY
-from targets.lease import leased
-from targets.push import push_files
-from targets.speed import measure_speeds
-from toolchain.errors import DeviceBusyError
-from toolchain.hardware.identify import identify
-from toolchain.profiles import load_profile, profile_names
+from edgewright.devices.known_device import identify
+from edgewright.errors import DeviceBusyError
+from edgewright.specs.profiles import load_profile, profile_names
+from edgewright.targets.base import Completed, Target
+from edgewright.targets.device_store.lease import leased
+from edgewright.targets.device_store.push import push_files
+from edgewright.targets.facts import read_facts
+from edgewright.targets.identity import IDENTITY
+from edgewright.targets.speed import measure_speeds
 
 pytestmark = pytest.mark.emulated
 LIMIT_S = 60.0

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from targets import open_target
-from targets.board_state import boards_up
-from targets.emulated import machine_of
+from edgewright.cli.main import main
+from edgewright.targets import open_target
+from edgewright.targets.board.emulated import machine_of
+from edgewright.targets.board.standing import boards_up
 from tests.targets.checks import assert_gone
-from toolchain.cli.main import main
 
 pytestmark = pytest.mark.emulated
 ADDRESS = "emulated://raspberry-pi-zero-2-w"
@@ -37,7 +37,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def edgewright(*arguments: str) -> dict[str, Any]:
     """A command in a process of its own, which has ended when this returns; its document."""
     done = subprocess.run(
-        [sys.executable, "-m", "toolchain.cli.main", *arguments, "--json"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "edgewright.cli.main", *arguments, "--json"], capture_output=True, text=True, check=True
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -73,7 +73,7 @@ def test_a_board_that_is_brought_up_outlives_its_starter_serves_others_and_goes_
 def test_a_starter_that_is_killed_leaves_a_board_that_is_listed_and_the_next_one_starts_it_anew(
     own_state: Path,
 ) -> None:
-    command = [sys.executable, "-m", "toolchain.cli.main", "target", "up", ADDRESS]
+    command = [sys.executable, "-m", "edgewright.cli.main", "target", "up", ADDRESS]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as starter:
         while not (begun := boards_up()):
             assert starter.poll() is None

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.base.places import cache_dir
+from edgewright.cli.main import main
 from tests import tiny
 from tests.targets.conftest import own_home, server, server_with_a_small_disk, start_server
-from toolchain.cli.main import main
-from toolchain.places import cache_dir
 
 __all__ = ["own_home", "server", "server_with_a_small_disk", "start_server"]
 

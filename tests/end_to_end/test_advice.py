@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.cli.main import main
-from toolchain.places import data_dir
-from toolchain.recipe import TaskSettings
+from edgewright.base.places import data_dir
+from edgewright.cli.main import main
+from edgewright.specs.recipe import TaskSettings
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,7 @@ def test_advice_and_answers_are_written_in_a_c_locale(bundle: Path) -> None:
         ("run", str(bundle), "--input", "the old tree", "--json"),
         ("predict", str(bundle), "--profile", "raspberry-pi-4"),
     ):
-        command = [sys.executable, "-m", "toolchain.cli.main", *line]
+        command = [sys.executable, "-m", "edgewright.cli.main", *line]
         done = subprocess.run(command, env=plain, capture_output=True, check=False)
         assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
         said = done.stdout.decode("ascii")

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from targets import open_target
-from targets.lease import leased
+from edgewright import Bundle
+from edgewright.bundles.files import seal, sha256_of
+from edgewright.cli.main import main
+from edgewright.errors import BundleError
+from edgewright.store.history import History
+from edgewright.targets import open_target
+from edgewright.targets.device_store.lease import leased
 from tests.targets.servers import Server, new_key
-from toolchain import Bundle
-from toolchain.bundle_files import seal, sha256_of
-from toolchain.cli.main import main
-from toolchain.errors import BundleError
-from toolchain.store import History
 
 BOARD = "emulated://raspberry-pi-4"
 PROMISED = {

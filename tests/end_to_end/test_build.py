@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from edgewright import Bundle
+from edgewright.cli.main import main
 from tests import tiny
 from tests.end_to_end.test_bench import refused
-from toolchain import Bundle
-from toolchain.cli.main import main
 
 PROFILE = ("--profile", "raspberry-pi-4")
 
@@ -130,7 +130,7 @@ def test_an_interrupted_build_loses_no_finished_stage(
     """Ctrl-C once a first stage is on disk: exit 130, nothing half-made, and the next build starts from it."""
     monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path / "cache"))
     stages = tmp_path / "cache" / "stages"
-    command = [sys.executable, "-m", "toolchain.cli.main", "build", str(recipe), *PROFILE, "-o", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "edgewright.cli.main", "build", str(recipe), *PROFILE, "-o", str(tmp_path / "out")]
     # Whoever runs the tests in the background may have Ctrl-C ignored, and a child would inherit that.
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -149,9 +149,9 @@ def test_an_interrupted_build_loses_no_finished_stage(
     finished = {path.parent.name for path in stages.glob("*/*/stage.json")}
     assert finished
     made = {path: path.stat().st_mtime_ns for path in stages.glob("*/*/stage.json")}
-    from toolchain import load_profile, load_recipe, pipeline
-    from toolchain.progress import Silent
-    from toolchain.stages import Plan
+    from edgewright import load_profile, load_recipe, pipeline
+    from edgewright.base.progress import Silent
+    from edgewright.stages import Plan
 
     again = pipeline.run_stages(
         Plan(recipe=load_recipe(recipe), profile=load_profile("raspberry-pi-4"), progress=Silent())

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import calibration
-from toolchain.bundle import Bundle
-from toolchain.cli.main import main
-from toolchain.timed_models import BOTH
+from edgewright.bundles.bundle import Bundle
+from edgewright.cli.main import main
+from edgewright.devices import calibration
+from edgewright.devices.timed_models import BOTH
 
 pytestmark = pytest.mark.slow
 

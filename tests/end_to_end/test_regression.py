@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from edgewright import pipeline
+from edgewright.bundles.answering import answer_of
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe
 from tests import tiny
-from toolchain import pipeline
-from toolchain.answer import answer_of
-from toolchain.profiles import load_profile
-from toolchain.recipe import Recipe
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgewright.models import convnet
+from edgewright.models import model as models
 from tests.benchmarks import vision
-from toolchain.models import convnet
-from toolchain.models import model as models
 
 pytestmark = pytest.mark.slow
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgewright.models import teacher as teachers
+from edgewright.models.text import TextModule, mask_of, outputs, padded
+from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.table import RUNTIMES, Subject
+from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from tests.export.test_batches import answered
-from toolchain.export.forms import TextForm
-from toolchain.models import teacher as teachers
-from toolchain.models.text import TextModule, mask_of, outputs, padded
-from toolchain.recipe import ModelSource
-from toolchain.stages.runtimes import RUNTIMES, Subject
+from tests.runtimes.test_batches import answered
 
 TEXTS = (
     "rain [PAD] snow",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from targets.base import Completed
-from toolchain.errors import CommandTimeoutError
-from toolchain.measure.results import Asked
+from edgewright.errors import CommandTimeoutError
+from edgewright.measure.results import Asked
+from edgewright.targets.base import Completed
 
 SHA256 = "ab" * 32
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.measure.instructions import missing_feature, unknown_instruction
+from edgewright.measure.instructions import missing_feature, unknown_instruction
 
 ASSEMBLER = shutil.which("aarch64-linux-gnu-as")
 

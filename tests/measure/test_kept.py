@@ -14,6 +14,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from edgewright.errors import RunnerError, TransferError
+from edgewright.measure.kept import KeptRunner
+from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime, infer
+from edgewright.runtimes.device import RUNTIMES, DeviceRuntime, runtime_for
 from tests.device_scripts.artifacts import (
     BROKEN_TOKEN,
     INPUTS,
@@ -24,10 +28,6 @@ from tests.device_scripts.artifacts import (
     images,
     lay_out,
 )
-from toolchain.errors import RunnerError, TransferError
-from toolchain.measure.kept import KeptRunner
-from toolchain.measure.protocol import RemoteArtifact, RemoteRuntime, infer
-from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
 
 
 def remote(artifact: Artifact, sha256: str | None = None) -> RemoteArtifact:
@@ -66,7 +66,7 @@ def test_one_process_answers_question_after_question_whatever_their_lengths(
 
 
 def test_its_answers_are_those_of_a_runner_that_is_started_for_them(runtime: RemoteRuntime, kept: KeptRunner) -> None:
-    from targets.local import LocalTarget
+    from edgewright.targets.transports.local import LocalTarget
 
     artifact = remote(artifact_for(runtime.runtime.name))
     assert infer(LocalTarget(), artifact, runtime, INPUTS) == kept.outputs(INPUTS)
@@ -154,8 +154,8 @@ def test_a_runner_that_holds_another_runtime_or_artifact_is_refused(tmp_path: Pa
 
 
 def test_a_runner_that_never_answers_is_ended_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolchain.measure.kept.ANSWER_LIMIT_S", 1.0)
-    monkeypatch.setattr("toolchain.measure.kept.ENDING_LIMIT_S", 0.1)
+    monkeypatch.setattr("edgewright.measure.kept.ANSWER_LIMIT_S", 1.0)
+    monkeypatch.setattr("edgewright.measure.kept.ENDING_LIMIT_S", 0.1)
     artifact = artifact_for("executorch")
     program = READY.format(name="executorch", sha=artifact.sha256) + "time.sleep(60)\n"
     with KeptRunner(remote(artifact), pretending(tmp_path, program)) as kept:
@@ -174,9 +174,9 @@ def test_a_runner_ends_with_the_process_that_started_it(runtime: RemoteRuntime, 
         from pathlib import Path, PurePosixPath
         from tests.measure.test_kept import remote
         from tests.device_scripts.artifacts import Artifact
-        from toolchain.measure.kept import KeptRunner
-        from toolchain.measure.protocol import RemoteRuntime
-        from toolchain.measure.runtimes import runtime_for
+        from edgewright.measure.kept import KeptRunner
+        from edgewright.measure.protocol import RemoteRuntime
+        from edgewright.runtimes.device import runtime_for
         name, place = {artifact.runtime!r}, Path({str(artifact.path)!r})
         artifact = Artifact(runtime=name, path=place, lengths={artifact.lengths!r})
         made = runtime_for(name, machine={platform.machine()!r})

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from edgewright.measure.measurement import Measurement, apart_from_others
+from edgewright.measure.results import parse_result
+from edgewright.measure.stability import throttling
 from tests.measure.examples import SHA256, asked, completed, result_document
-from toolchain.measure.measurement import Measurement, apart_from_others
-from toolchain.measure.results import parse_result
-from toolchain.measure.stability import throttling
 
 
 def measurement(*latencies: list[float], inputs: int = 2, before: Any = None, after: Any = None) -> Measurement:

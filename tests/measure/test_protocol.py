@@ -12,14 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from targets.fake import FakeTarget
-from targets.local import LocalTarget
-from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, images, lay_out
-from tests.measure.examples import SHA256, ThisMachine, result_document
-from toolchain.errors import CommandTimeoutError, InputError, RunnerError, TransferError
-from toolchain.measure import protocol as protocol_module
-from toolchain.measure.measurement import apart
-from toolchain.measure.protocol import (
+from edgewright.errors import CommandTimeoutError, InputError, RunnerError, TransferError
+from edgewright.measure import protocol as protocol_module
+from edgewright.measure.measurement import apart
+from edgewright.measure.protocol import (
     Protocol,
     RemoteArtifact,
     RemoteRuntime,
@@ -30,8 +26,12 @@ from toolchain.measure.protocol import (
     measure_in_turn,
     together,
 )
-from toolchain.measure.runtimes import RUNTIMES, DeviceRuntime, runtime_for
-from toolchain.profiles import Clock
+from edgewright.runtimes.device import RUNTIMES, DeviceRuntime, runtime_for
+from edgewright.specs.profiles import Clock
+from edgewright.targets.transports.fake import FakeTarget
+from edgewright.targets.transports.local import LocalTarget
+from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, expected, images, lay_out
+from tests.measure.examples import SHA256, ThisMachine, result_document
 
 BRIEF = Protocol(restarts=3, warmup_runs=2, warmup_s=0.0, samples=4, min_seconds=0.0, max_seconds=5.0)
 

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from targets.base import Completed
+from edgewright.errors import RunnerError, TransferError
+from edgewright.measure import results
+from edgewright.measure.results import RunnerResult, parse_bandwidth, parse_result
+from edgewright.targets.base import Completed
 from tests.measure.examples import asked, completed, result_document
-from toolchain.errors import RunnerError, TransferError
-from toolchain.measure import results
-from toolchain.measure.results import RunnerResult, parse_bandwidth, parse_result
 
 
 def parse(ended: Completed, *, inputs: int = 2, sampled: bool = True) -> RunnerResult:

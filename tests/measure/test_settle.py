@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from targets.fake import FakeTarget
-from toolchain.measure import settle
+from edgewright.measure import settle
+from edgewright.targets.transports.fake import FakeTarget
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *cores: float) -> None:

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
+from edgewright.measure.results import RunnerResult, parse_result
+from edgewright.measure.settle import is_at_rest
+from edgewright.measure.stability import busiest, judged, throttling
 from tests.measure.examples import asked, completed, result_document
-from toolchain.measure.results import RunnerResult, parse_result
-from toolchain.measure.settle import is_at_rest
-from toolchain.measure.stability import busiest, judged, throttling
 
 
 def run(scale: float = 1.0, **sampling: Any) -> RunnerResult:

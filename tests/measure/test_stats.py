@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.measure import stats
+from edgewright.measure import stats
 
 samples = st.lists(st.floats(min_value=1e-6, max_value=1e6), min_size=1, max_size=60)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from toolchain.errors import BadDataError, InputError
-from toolchain.models import checkpoints as files
-from toolchain.models.checkpoints import Checkpoints, Place, fingerprint
+from edgewright.errors import BadDataError, InputError
+from edgewright.models import checkpoints as files
+from edgewright.models.checkpoints import Checkpoints, Place, fingerprint
 
 
 def test_place_and_tensors_come_back_exactly(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from edgewright.errors import BadModelError, InputError, ModelError, UnsupportedModelError
+from edgewright.models import convnet
 from tests import tiny, tiny_vision
-from toolchain.errors import BadModelError, InputError, ModelError, UnsupportedModelError
-from toolchain.models import convnet
 
 FACTORIES = ("mixed", "digits_net", "last_is_convolution")
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.encoder import Encoder, example_inputs
+from edgewright.models.families import TEXT
+from edgewright.models.loading import from_transformers
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.text import TextModule, padded
+from edgewright.models.transformer import LayerCut, TransformerLayer
 from tests import tiny
-from toolchain.errors import UnsupportedModelError
-from toolchain.models.encoder import Encoder, example_inputs
-from toolchain.models.families import TEXT
-from toolchain.models.loading import from_transformers
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import TextModule, padded
-from toolchain.models.transformer import LayerCut, TransformerLayer
 
 TEXTS = tiny.sentences(6)
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from toolchain.models.heads import SEQUENCE, TOKEN, order_of
+from edgewright.models.heads import SEQUENCE, TOKEN, order_of
 
 
 def described(*names: str, architecture: str = "BertForSequenceClassification") -> SimpleNamespace:

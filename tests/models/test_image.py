@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from edgewright.errors import BadDataError
+from edgewright.models import convnet, image
+from edgewright.models.color_channels import with_channels
+from edgewright.models.image import ImageModule, Scaling, outputs
+from edgewright.models.image_teacher import load_images
+from edgewright.models.inputs import ImageInputs
+from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
-from toolchain.errors import BadDataError
-from toolchain.models import convnet, image
-from toolchain.models.channels import with_channels
-from toolchain.models.image import ImageModule, Scaling, outputs
-from toolchain.models.image_teacher import load_images
-from toolchain.models.inputs import ImageInputs
-from toolchain.recipe import ModelSource
 
 NETS = ("tests.tiny_vision:mixed", "tests.tiny_vision:digits_net", "tests.tiny_vision:last_is_convolution")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.models.image_teacher import ImageTeacher, load_images
+from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from toolchain.errors import BadModelError, InputError, UnsupportedModelError
-from toolchain.models.image_teacher import ImageTeacher, load_images
-from toolchain.recipe import ModelSource
 
 CLASSIFIERS = [
     ("vit", "ForImageClassification"),

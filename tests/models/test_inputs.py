@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgewright.errors import BadDataError
+from edgewright.models.inputs import ImageInputs, TextInputs, first_pieces
+from edgewright.models.tokenizer import first_places
 from tests import tiny
-from toolchain.errors import BadDataError
-from toolchain.models.inputs import ImageInputs, TextInputs, first_pieces
-from toolchain.models.tokenizer import first_places
 
 
 def test_texts_are_padded_to_the_longest_of_their_batch() -> None:

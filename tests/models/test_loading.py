@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.encoder import Encoder
+from edgewright.models.loading import from_transformers, shape_of
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.model import load as load_model
+from edgewright.models.model import save as save_model
+from edgewright.models.text import TextModule
 from tests import tiny
-from toolchain.errors import UnsupportedModelError
-from toolchain.models.encoder import Encoder
-from toolchain.models.loading import from_transformers, shape_of
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.model import load as load_model
-from toolchain.models.model import save as save_model
-from toolchain.models.text import TextModule
 
 LIMIT = 1e-5
 LENGTHS = (2, 3, 9, 17, 40, 64)

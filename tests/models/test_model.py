@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.nn import functional
 
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models import model as models
+from edgewright.models.encoder import Encoder
+from edgewright.models.loading import from_transformers as encoder_from_transformers
+from edgewright.models.macs import sizes
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.text import padded
+from edgewright.models.transformer import LINEARS, LayerCut, TransformerLayer
+from edgewright.models.vision import from_transformers
 from tests import tiny
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models import model as models
-from toolchain.models.encoder import Encoder
-from toolchain.models.loading import from_transformers as encoder_from_transformers
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.sizes import sizes
-from toolchain.models.text import padded
-from toolchain.models.transformer import LINEARS, LayerCut, TransformerLayer
-from toolchain.models.vision import from_transformers
 
 WIDTH = 32
 HEADS = [

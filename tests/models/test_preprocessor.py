@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models.framing import Framing
+from edgewright.models.image_teacher import framing, load_images
+from edgewright.models.preprocessor import preparation
+from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models.framing import Framing
-from toolchain.models.image_teacher import framing, load_images
-from toolchain.models.preprocessor import preparation
-from toolchain.recipe import ModelSource
 
 SIZES = [(40, 60), (60, 40), (33, 33), (17, 90), (8, 12)]
 NORMALISED = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}

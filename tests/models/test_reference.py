@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import ModelError, UnsupportedModelError
+from edgewright.models import teacher as teachers
+from edgewright.models.reference import Reference, require_repeatable, some_of
+from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from toolchain.errors import ModelError, UnsupportedModelError
-from toolchain.models import teacher as teachers
-from toolchain.models.reference import Reference, require_repeatable, some_of
-from toolchain.recipe import ModelSource
 
 TEXTS = ["rain", *tiny.sentences(5), "the cold wind and the snow " * 12]
 

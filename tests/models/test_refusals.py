@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models.refusals import IMAGES, refuse_unread, unread
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models.refusals import IMAGES, refuse_unread, unread
 
 LIGHT = """
 import sys
-from toolchain.cli.main import main
+from edgewright.cli.main import main
 
 code = main(["build", sys.argv[1], "--profile", "raspberry-pi-4", "-o", "out"])
 print(code, sorted({"torch", "transformers"} & set(sys.modules)))

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.models import teacher as teachers
+from edgewright.models.reference import some_of
+from edgewright.models.teacher import Teacher
+from edgewright.models.text import outputs
+from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from toolchain.errors import BadModelError, InputError, UnsupportedModelError
-from toolchain.models import teacher as teachers
-from toolchain.models.reference import some_of
-from toolchain.models.teacher import Teacher
-from toolchain.models.text import outputs
-from toolchain.recipe import ModelSource
 
 TEXTS = [*tiny.sentences(6), "Snow? No, RAIN, and a Cold wind!"]
 

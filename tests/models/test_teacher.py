@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import BadModelError, EnvironmentFaultError, InputError, UnsupportedModelError
+from edgewright.models import teacher as teachers
+from edgewright.models.teacher import Teacher
+from edgewright.models.text import outputs, padded
+from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from toolchain.errors import BadModelError, EnvironmentFaultError, InputError, UnsupportedModelError
-from toolchain.models import teacher as teachers
-from toolchain.models.teacher import Teacher
-from toolchain.models.text import outputs, padded
-from toolchain.recipe import ModelSource
 
 
 def load(

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgewright.errors import BadModelError
+from edgewright.models import model as models
+from edgewright.models import text as texts
+from edgewright.models.model import Head, HeadShape, TransformerModel, mean_over_tokens
+from edgewright.models.text import TextModule, batches, padded
 from tests import tiny
-from toolchain.errors import BadModelError
-from toolchain.models import model as models
-from toolchain.models import text as texts
-from toolchain.models.model import Head, HeadShape, TransformerModel, mean_over_tokens
-from toolchain.models.text import TextModule, batches, padded
 
 
 def test_the_mean_leaves_padding_out() -> None:

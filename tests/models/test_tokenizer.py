@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from edgewright.errors import BadModelError, ModelError, UnsupportedModelError
+from edgewright.models.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
 from tests import tiny, tiny_bpe
-from toolchain.errors import BadModelError, ModelError, UnsupportedModelError
-from toolchain.models.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
 
 
 def pieces_of(text: str, tokenizer: TextTokenizer | None = None) -> list[str]:

@@ -17,8 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tests.models import training_program
-from toolchain.errors import (
+from edgewright.errors import (
     BadDataError,
     EnvironmentFaultError,
     InputError,
@@ -26,8 +25,9 @@ from toolchain.errors import (
     TrainingLimitError,
     UnknownNameError,
 )
-from toolchain.models.devices import device_of
-from toolchain.models.training import Schedule, train
+from edgewright.models.compute_device import device_of
+from edgewright.models.training import Schedule, train
+from tests.models import training_program
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(training_program.__file__)
@@ -271,7 +271,7 @@ def test_divergence_puts_the_last_checkpoint_back_into_the_model_and_keeps_it(tm
 
 
 def test_a_gpu_that_is_not_waited_for_at_each_step_still_names_the_right_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolchain.models import training
+    from edgewright.models import training
 
     run = training._Run.__init__
 
@@ -497,9 +497,9 @@ def test_a_tracker_that_is_unknown_missing_or_without_a_folder_is_told(monkeypat
 
     with pytest.raises(UnknownNameError, match="did you mean tensorboard"):
         run("tensorbord")
-    monkeypatch.setattr("toolchain.models.processes.find_spec", lambda name: None)
+    monkeypatch.setattr("edgewright.models.processes.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFaultError, match="pip install wandb"):
         run("wandb")
-    monkeypatch.setattr("toolchain.models.processes.find_spec", lambda name: object())
+    monkeypatch.setattr("edgewright.models.processes.find_spec", lambda name: object())
     with pytest.raises(InputError, match="tracker_folder"):
         run("tensorboard")

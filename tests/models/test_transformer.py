@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests import tiny
-from toolchain.models.encoder import Encoder, EncoderShape
-from toolchain.models.loading import from_transformers
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.text import TextModule, padded
-from toolchain.models.transformer import (
+from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.loading import from_transformers
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.text import TextModule, padded
+from edgewright.models.transformer import (
     LINEARS,
     Constant,
     LayerCut,
@@ -22,7 +21,8 @@ from toolchain.models.transformer import (
     copy_linear,
     linear,
 )
-from toolchain.models.vision import from_transformers as vision_from_transformers
+from edgewright.models.vision import from_transformers as vision_from_transformers
+from tests import tiny
 
 HEADS, HEAD_WIDTH, NEURONS, WIDTH = 4, 8, 64, 32
 ALL_HEADS, ALL_NEURONS = tuple(range(HEADS)), tuple(range(NEURONS))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models import teacher as teachers
+from edgewright.models.tokenizer import TextTokenizer
+from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_unigram
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models import teacher as teachers
-from toolchain.models.tokenizer import TextTokenizer
-from toolchain.recipe import ModelSource
 
 FAMILIES = tuple(tiny_unigram.NAMES)
 LITERAL = ("a <s> b <mask> c </s>", "x [MASK] [PAD] <pad> y [SEP] z", "<pad>")

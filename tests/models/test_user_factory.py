@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgewright.errors import InputError
+from edgewright.models import source as sources
+from edgewright.models import teacher as teachers
+from edgewright.models.image_teacher import load_images
+from edgewright.models.user_factory import call_factory, made_digest
+from edgewright.specs.recipe import ModelSource, load_recipe
 from tests import tiny
-from toolchain.errors import InputError
-from toolchain.models import source as sources
-from toolchain.models import teacher as teachers
-from toolchain.models.image_teacher import load_images
-from toolchain.models.user_factory import call_factory, made_digest
-from toolchain.recipe import ModelSource, load_recipe
 
 NET = """
 import torch
@@ -78,9 +78,9 @@ def test_what_a_factory_returns_twice_is_copied_each_time_and_stays_as_it_was(tm
 
 
 def test_cutting_a_factorys_net_leaves_the_users_own_object_whole(tmp_path: Path) -> None:
-    from toolchain.compress.channels import prune_channels
-    from toolchain.models import convnet
-    from toolchain.models.inputs import ImageInputs
+    from edgewright.compress.prune_channels import prune_channels
+    from edgewright.models import convnet
+    from edgewright.models.inputs import ImageInputs
 
     written(tmp_path)
     net = load_images(beside(tmp_path, "own_net:make"), labels=[str(each) for each in range(10)]).model
@@ -111,7 +111,7 @@ def test_random_weights_of_a_factory_make_the_same_fingerprint_each_time(tmp_pat
     found = {made_digest("own_net:anew", tmp_path) for _ in range(3)}
     assert len(found) == 1
     assert torch.equal(torch.get_rng_state(), state)
-    source = ModelSource(factory="toolchain.models.factories:digit_resnet")
+    source = ModelSource(factory="edgewright.models.factories:digit_resnet")
     assert sources.fingerprint(source) == sources.fingerprint(source)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.macs import sizes
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.transformer import LayerCut
+from edgewright.models.vision import VisionEncoder, example_inputs, from_transformers
 from tests import tiny
-from toolchain.errors import UnsupportedModelError
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.sizes import sizes
-from toolchain.models.transformer import LayerCut
-from toolchain.models.vision import VisionEncoder, example_inputs, from_transformers
 
 FAMILIES = ["vit", "deit"]
 ROWS, COLUMNS = 8, 12

@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from edgewright.errors import BadModelError, EnvironmentFaultError
+from edgewright.models import convnet, weights
+from edgewright.models import source as sources
+from edgewright.models import teacher as teachers
+from edgewright.models.image_teacher import load_images
+from edgewright.models.teacher import Teacher
+from edgewright.models.text import outputs
+from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
-from toolchain.errors import BadModelError, EnvironmentFaultError
-from toolchain.models import convnet, weights
-from toolchain.models import source as sources
-from toolchain.models import teacher as teachers
-from toolchain.models.image_teacher import load_images
-from toolchain.models.teacher import Teacher
-from toolchain.models.text import outputs
-from toolchain.recipe import ModelSource
 
 
 def load(folder: Path, *, kind: str = "embedding", labels: Sequence[str] = ()) -> Teacher:

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from toolchain.models.devices import device_of
-from toolchain.models.training import Schedule, Trained, train
+from edgewright.models.compute_device import device_of
+from edgewright.models.training import Schedule, Trained, train
 
 LENGTHS = [10] * 48
 

@@ -6,18 +6,18 @@ from statistics import median
 import pytest
 import torch
 
-from targets import open_target
+from edgewright.devices.deploy import deploy
+from edgewright.measure.parity import compare
+from edgewright.measure.protocol import measure_in_turn
+from edgewright.models import text as texts
+from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.transformer import LayerShape
+from edgewright.quantize.half import Half
+from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.table import RUNTIMES, Subject, outputs_of
+from edgewright.targets import open_target
 from tests import artifacts, tiny
-from toolchain.deploy import deploy
-from toolchain.export.forms import TextForm
-from toolchain.export.parity import compare
-from toolchain.measure.protocol import measure_in_turn
-from toolchain.models import text as texts
-from toolchain.models.encoder import Encoder, EncoderShape
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.transformer import LayerShape
-from toolchain.quantize.half import Half
-from toolchain.stages.runtimes import RUNTIMES, Subject, outputs_of
 
 
 def test_a_module_in_float16_answers_in_float32_and_is_a_copy() -> None:

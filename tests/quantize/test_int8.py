@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+from edgewright.errors import ExportError
+from edgewright.measure.parity import compare
+from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch import int8 as xnnpack
+from edgewright.runtimes.litert import export as litert
+from edgewright.runtimes.litert import int8 as flatbuffer
+from edgewright.runtimes.litert.compact import compact
+from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.onnx import int8 as onnx_int8
 from tests import artifacts, tiny
-from toolchain.errors import ExportError
-from toolchain.export import executorch, litert, onnx
-from toolchain.export.compact import compact
-from toolchain.export.parity import compare
-from toolchain.quantize import flatbuffer, xnnpack
-from toolchain.quantize import onnx as onnx_int8
 
 pytestmark = pytest.mark.slow
 

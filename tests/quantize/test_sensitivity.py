@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgewright.errors import UnknownNameError
+from edgewright.measure.parity import compare
+from edgewright.models import text as texts
+from edgewright.models.model import TransformerModel, reading
+from edgewright.quantize.sensitivity import Harm, Limits, sensitivity
+from edgewright.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
+from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
+from edgewright.specs.recipe import INT4_RUNTIMES
 from tests import artifacts, tiny
-from toolchain.errors import UnknownNameError
-from toolchain.export.parity import compare
-from toolchain.models import text as texts
-from toolchain.models.model import TransformerModel, reading
-from toolchain.quantize.sensitivity import Harm, Limits, sensitivity
-from toolchain.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
-from toolchain.recipe import INT4_RUNTIMES
-from toolchain.stages.runtimes import RUNTIMES, Int8, Subject, outputs_of
 
 HARMED = "encoder.layers.1.attention_output"
 INNER = 32  # heads × head width of the tiny model

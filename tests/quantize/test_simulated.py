@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from toolchain.models import convnet
-from toolchain.quantize.calibration import Range
-from toolchain.quantize.simulated import as_int8, parts_of, ranges_of, rounded_between, rounded_rows
+from edgewright.models import convnet
+from edgewright.quantize.ranges import Range
+from edgewright.quantize.simulated import as_int8, parts_of, ranges_of, rounded_between, rounded_rows
 
 STEP = 1 / 255
 

@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgewright.compress import low_rank
+from edgewright.models.encoder import Encoder
+from edgewright.models.image_teacher import load_images
+from edgewright.models.inputs import TextInputs
+from edgewright.models.model import TransformerModel
+from edgewright.models.pairs import pairs_of
+from edgewright.models.text import outputs
+from edgewright.quantize.simulated import as_int8, parts_of, ranges_of
+from edgewright.quantize.smooth import smoothed
+from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from toolchain.compress import low_rank
-from toolchain.models.encoder import Encoder
-from toolchain.models.image_teacher import load_images
-from toolchain.models.inputs import TextInputs
-from toolchain.models.model import TransformerModel
-from toolchain.models.pairs import pairs_of
-from toolchain.models.text import outputs
-from toolchain.quantize.simulated import as_int8, parts_of, ranges_of
-from toolchain.quantize.smooth import smoothed
-from toolchain.recipe import ModelSource
 
 ROWS = tiny.tokenizer().encode(tiny.sentences(24, seed=3))
 Run = Callable[[TransformerModel], Tensor]

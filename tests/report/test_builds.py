@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from edgewright.bundles.bundle import Manifest
+from edgewright.report.builds import BundleComparison, compare_bundles
+from edgewright.report.changes import bundles_report
 from tests.report.test_compression import CUT, DISTILL, PRUNE, manifest, stage, whole_build
-from toolchain.bundle import Manifest
-from toolchain.report.builds import BundleComparison, compare_bundles
-from toolchain.report.changes import bundles_report
 
 
 def smaller() -> Manifest:

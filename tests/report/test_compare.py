@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from edgewright.errors import InputError, InvalidFileError
+from edgewright.report.changes import comparison_report
+from edgewright.report.compare import Comparison, compare, measured_of, read_measured
 from tests.report.documents import MACHINE, bench
-from toolchain.errors import InputError, InvalidFileError
-from toolchain.report.changes import comparison_report
-from toolchain.report.compare import Comparison, compare, measured_of, read_measured
 
 OPERATORS = {
     "rows": [

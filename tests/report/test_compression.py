@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from toolchain.bundle import Manifest
-from toolchain.report.compression import Compression, StageRow, compression_of
-from toolchain.report.terminal import compression_report
+from edgewright.bundles.bundle import Manifest
+from edgewright.report.compression import Compression, StageRow, compression_of
+from edgewright.report.terminal import compression_report
 
 SIZES = {"parameters": 4_000_000, "macs": 30_000_000, "predicted_layers_ms": 1.25}
 CUT = [{"from_layer": 0, "heads": 6, "neurons": 384}, {"from_layer": 2, "heads": 4, "neurons": 96}]

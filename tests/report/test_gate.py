@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from edgewright.report.compare import compare, measured_of
+from edgewright.report.gate import Decision, Limits, decide
 from tests.report.documents import bench
-from toolchain.report.compare import compare, measured_of
-from toolchain.report.gate import Decision, Limits, decide
 
 
 def decided(before: dict[str, Any], after: dict[str, Any], **limits: float) -> Decision:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from edgewright.report.int8 import Int8Row, int8_of, precision_of
+from edgewright.report.terminal import build_report
 from tests.report.test_compression import manifest, stage
-from toolchain.report.int8 import Int8Row, int8_of, precision_of
-from toolchain.report.terminal import build_report
 
 
 def row(*, latency_ms: float, fallbacks: Mapping[str, int] | None = None, delegated: int | None = 20) -> Int8Row:

@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console
 
+from edgewright.report.machines import fleet_report
 from tests.report.documents import bench
-from toolchain.report.machines import fleet_report
 
 
 def printed(*devices: dict[str, object]) -> str:

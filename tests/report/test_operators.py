@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from edgewright.measure.measurement import Measurement
+from edgewright.measure.results import RunnerResult
+from edgewright.report.operators import operators_of
+from edgewright.report.terminal import bench_report
 from tests.measure.examples import result_document
-from toolchain.measure.measurement import Measurement
-from toolchain.measure.results import RunnerResult
-from toolchain.report.operators import operators_of
-from toolchain.report.terminal import bench_report
 
 
 def operator(name: str, ms: float, *, delegated: bool = False, calls: int = 1) -> dict[str, Any]:

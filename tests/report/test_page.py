@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from edgewright.base import extras
+from edgewright.bundles.bundle import Manifest
+from edgewright.errors import EnvironmentFaultError
+from edgewright.report import figures, page
+from edgewright.report.attributions import attributions_of
+from edgewright.report.compare import Measured, measured_of
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build
-from toolchain import extras
-from toolchain.bundle import Manifest
-from toolchain.errors import EnvironmentFaultError
-from toolchain.report import figures, page
-from toolchain.report.attributions import attributions_of
-from toolchain.report.compare import Measured, measured_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 OPERATORS = {

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from edgewright.bundles.bundle import Manifest
+from edgewright.report import page
 from tests.report.test_page import HOSTILE, OPERATORS, PLOTS, Page, built, measured
-from toolchain.bundle import Manifest
-from toolchain.report import page
 
 BROWSER = shutil.which("chromium")
 BROWSERS_OWN = (".google.com", ".googleapis.com", ".gvt1.com")  # whom it asks for updates and the time, in vain

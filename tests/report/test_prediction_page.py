@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from edgewright.report.figures import roofline
+from edgewright.report.page import document, markdown, page, prediction_page
 from tests.report.test_compression import manifest, whole_build
-from toolchain.report.figures import roofline
-from toolchain.report.page import document, markdown, page, prediction_page
 
 BAD = "<img src=x onerror=alert(1)>"
 

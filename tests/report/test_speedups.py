@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.hardware.test_pricing import linear, structure
+from edgewright.bundles.bundle import Manifest
+from edgewright.cost.pricing import Roofline, predict
+from edgewright.report.builds import compare_bundles
+from edgewright.report.compare import Measured
+from edgewright.report.page import markdown
+from edgewright.report.speedups import cell, is_of_core, measured_speedup, predicted_speedup, times, told_of
+from edgewright.report.terminal import build_report
+from edgewright.specs.profiles import load_profile
+from tests.cost.test_pricing import linear, structure
 from tests.report.documents import bench
 from tests.report.test_compression import artifact
 from tests.report.test_compression import manifest as plain_manifest
-from toolchain.bundle import Manifest
-from toolchain.hardware.pricing import Roofline, predict
-from toolchain.profiles import load_profile
-from toolchain.report.builds import compare_bundles
-from toolchain.report.compare import Measured
-from toolchain.report.page import markdown
-from toolchain.report.speedups import cell, is_of_core, measured_speedup, predicted_speedup, times, told_of
-from toolchain.report.terminal import build_report
 
 PROFILE = load_profile("raspberry-pi-4")
 TEACHER, STUDENT = structure(linear(384, 384, 24), matrix_weights=10_000_000), structure(linear(256, 384, 6))
@@ -115,7 +115,7 @@ def test_by_the_instruction_clock_nothing_is_told_where_the_teacher_is_not_price
     clocked = Measured.model_validate(
         bench(machine={"cpu_model": "Cortex-A72"}, clock="instructions", emulated=True, target="emulated://x")
     )
-    from toolchain.errors import InputError
+    from edgewright.errors import InputError
 
     with pytest.raises(InputError, match="was not calibrated"):
         measured_speedup(built, built.artifacts[0], PROFILE, clocked)

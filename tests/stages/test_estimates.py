@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright import pipeline, stages
+from edgewright.base.progress import Silent
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe, load_recipe
+from edgewright.stages import Estimate, Plan, estimates
 from tests import tiny
-from toolchain import pipeline, stages
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.recipe import Recipe, load_recipe
-from toolchain.stages import Estimate, Plan, estimates
 
 PROFILE = load_profile("raspberry-pi-4")
 RUNTIMES = ("executorch",)
@@ -149,7 +149,7 @@ def test_a_build_tells_its_estimate_first_and_makes_the_stages_it_named(
     labelled: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard = Heard()
-    with caplog.at_level(logging.INFO, logger="toolchain"):
+    with caplog.at_level(logging.INFO, logger="edgewright"):
         result = pipeline.build(recipe(labelled), PROFILE, tmp_path / "bundle", estimated=True, progress=heard)
     assert "Estimate: about" in caplog.text
     assert result.estimate is not None

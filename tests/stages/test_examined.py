@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from edgewright.base.progress import Silent
+from edgewright.errors import BadModelError, InputError, ModelError, UnsupportedModelError
+from edgewright.models.text import outputs
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe
+from edgewright.stages import Plan, load_teacher, read_texts
+from edgewright.stages.examined import check_source, examine
+from edgewright.stages.plan import Done, model_of, tokenizer_of
+from edgewright.tasks.kinds import Regression
+from edgewright.tasks.scores import Scale
 from tests import tiny
-from toolchain.errors import BadModelError, InputError, ModelError, UnsupportedModelError
-from toolchain.models.text import outputs
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.recipe import Recipe
-from toolchain.stages import Plan, load_teacher, read_texts
-from toolchain.stages.examined import check_source, examine
-from toolchain.stages.plan import Done, model_of, tokenizer_of
-from toolchain.tasks.kinds import Regression
-from toolchain.tasks.scores import Scale
 
 PROFILE = load_profile("raspberry-pi-4")
 TEXTS = tiny.sentences(60)
@@ -77,7 +77,7 @@ def test_a_fitted_regressor_is_not_scaled_again_whichever_units_it_was_fitted_in
     assert notes[-1].startswith(f"its values are in {said}")
     task = made.task
     assert isinstance(task, Regression)
-    from toolchain.stages.plan import texts_of
+    from edgewright.stages.plan import texts_of
 
     scale: Scale = task.scale(texts_of(read_texts(made)))
     found = outputs(model_of(teacher), tokenizer_of(made, teacher).encode([row["text"] for row in rows])).flatten()
@@ -116,7 +116,7 @@ def test_a_head_of_unnamed_classes_is_new_and_the_reason_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = classifier(tmp_path, {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"})
-    with caplog.at_level("INFO", logger="toolchain"):
+    with caplog.at_level("INFO", logger="edgewright"):
         found = taught(plan(tmp_path, {"folder": folder}, "classification", LABELLED)).findings
     assert found["steps"] > 0
     assert found["decided"][0].startswith("head new, because the model's classes (LABEL_0, LABEL_1, LABEL_2) are not")
@@ -136,7 +136,7 @@ def test_a_model_that_does_not_repeat_itself_is_refused_with_the_difference() ->
 def test_a_teacher_that_is_read_otherwise_than_by_its_library_ends_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolchain.models import teacher as teachers
+    from edgewright.models import teacher as teachers
 
     right = teachers.from_transformers
 
@@ -262,7 +262,7 @@ def test_a_folder_without_weights_is_told_with_how_to_convert_them(tmp_path: Pat
 
 
 def test_a_label_that_would_steer_a_terminal_does_not(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="toolchain"):
+    with caplog.at_level("INFO", logger="edgewright"):
         examine(("head new, because of \x1b]52;c;aGk=\x07",), None, lambda given: torch.ones(len(given), 2), ["a"])
     assert "head new, because of" in caplog.text
     assert "\x1b" not in caplog.text

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgewright.base.progress import Silent
+from edgewright.bundles.answering import _pixels
+from edgewright.bundles.bundle import ImageFacts
+from edgewright.models.framing import Framing
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe
+from edgewright.stages import Plan, images_of, load_image_teacher, read_images
+from edgewright.stages.examined import check_source
 from tests import tiny_vision
-from toolchain.answer import _pixels
-from toolchain.bundle import ImageFacts
-from toolchain.models.framing import Framing
-from toolchain.profiles import load_profile
-from toolchain.progress import Silent
-from toolchain.recipe import Recipe
-from toolchain.stages import Plan, images_of, load_image_teacher, read_images
-from toolchain.stages.examined import check_source
 
 SIZES = [(30, 44), (44, 30), (32, 32), (50, 20)]
 FRAMING = Framing(shortest=32, crop=(28, 28), resample="bicubic")

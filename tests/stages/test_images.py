@@ -1,6 +1,6 @@
 """How many images a stage looks at: bounded by the work that a net makes of each."""
 
-from toolchain.stages.images import AFFORDED_MACS, FEWEST_IMAGES, FITTED_IMAGES, affordable
+from edgewright.stages.images import AFFORDED_MACS, FEWEST_IMAGES, FITTED_IMAGES, affordable
 
 
 def test_small_nets_are_fitted_to_as_many_images_as_are_wanted() -> None:

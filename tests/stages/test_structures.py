@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.runtimes.table import PLACE, Subject
+from edgewright.specs.profiles import load_profile
+from edgewright.stages.structures import slower_in_float
 from tests import artifacts, tiny
-from tests.export.test_images import subject_of
-from toolchain.profiles import load_profile
-from toolchain.stages.runtimes import PLACE, Subject
-from toolchain.stages.structures import slower_in_float
+from tests.runtimes.test_images import subject_of
 
 
 def slower(subject: Subject, device: str) -> dict[str, float]:

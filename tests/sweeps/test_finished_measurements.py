@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from targets.base import Target
-from targets.fake import FakeTarget
+from edgewright.cli.verbs import bench as verb
+from edgewright.devices import benchmark
+from edgewright.errors import InvalidFileError, UnreachableError
+from edgewright.measure.measurement import Measurement
+from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions, measure
+from edgewright.runtimes.device import DeviceRuntime
+from edgewright.targets.base import Target
+from edgewright.targets.transports.fake import FakeTarget
 from tests.measure.examples import SHA256, result_document
 from tests.report.documents import bench as bench_document
-from toolchain import benchmark
-from toolchain.cli import bench as verb
-from toolchain.errors import InvalidFileError, UnreachableError
-from toolchain.measure.measurement import Measurement
-from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions, measure
-from toolchain.measure.runtimes import DeviceRuntime
 
 PROTOCOL = Protocol(restarts=2, warmup_runs=0, warmup_s=0.0, samples=20, min_seconds=0.0)
 

@@ -19,7 +19,7 @@ def unknown(number):
     raise KeyError(f"getpwuid(): uid not found: {number}")
 
 pwd.getpwuid = unknown
-from toolchain.cli.main import main
+from edgewright.cli.main import main
 
 sys.exit(main(sys.argv[1:]))
 """

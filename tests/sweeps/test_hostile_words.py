@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from edgewright.bundles.bundle import Manifest
+from edgewright.cli.main import main
+from edgewright.report import page
+from edgewright.report.compare import measured_of
+from edgewright.store.history import History
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build
-from toolchain.bundle import Manifest
-from toolchain.cli.main import main
-from toolchain.report import page
-from toolchain.report.compare import measured_of
-from toolchain.store import History
 
 HOSTILE = "\x1b]52;c;cm0gLXJmIH4=\x07\x1b[2J\x9b2J\u202e|`<script>[a](http://b)\n# head"
 KEPT = ("clock", "sha256", "runtime")  # what a measurement may only hold certain words for

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from targets.fake import FakeTarget
+from edgewright.base.places import data_dir
+from edgewright.cost.device_prices import prices_for
+from edgewright.cost.pricing import Corrected
+from edgewright.errors import RunnerError
+from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, measure
+from edgewright.runtimes.device import DeviceRuntime
+from edgewright.specs.profiles import load_profile
+from edgewright.targets.transports.fake import FakeTarget
 from tests.measure.examples import SHA256, result_document
-from toolchain.errors import RunnerError
-from toolchain.hardware.calibrated import prices_for
-from toolchain.hardware.pricing import Corrected
-from toolchain.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, measure
-from toolchain.measure.runtimes import DeviceRuntime
-from toolchain.places import data_dir
-from toolchain.profiles import load_profile
 
 SEEN = {
     "runtime": "executorch",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from targets import open_target
-from targets.shell import shell_at
-from toolchain.cli.main import main
-from toolchain.errors import InputError, InvalidFileError
-from toolchain.inventory import find_target
-from toolchain.recipe import load_recipe
+from edgewright.cli.main import main
+from edgewright.devices.inventory import find_target
+from edgewright.errors import InputError, InvalidFileError
+from edgewright.specs.recipe import load_recipe
+from edgewright.targets import open_target
+from edgewright.targets.transports.shell import shell_at
 
 SECRET = "h4nter2"
 ADDRESSES = (

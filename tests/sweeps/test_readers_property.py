@@ -10,33 +10,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import targets.cores
-import targets.facts
-import targets.identity
-import targets.quota
-import targets.space
-import targets.speed
-from targets import lease
-from targets.adb import read_devices
-from targets.base import Completed
-from targets.facts import MACHINE
-from targets.identity import IDENTITY
-from targets.ssh_address import read_address
+from edgewright.base.untrusted import float_or_none, hex_or_none, int_or_none, parse_json, parse_toml
+from edgewright.bundles.files import read_manifest, seal
+from edgewright.cli.verbs.compare import number_of
+from edgewright.data.readers import read_rows
+from edgewright.data.tagged import read_tagged
+from edgewright.devices.inventory import find_target, load_inventory
+from edgewright.errors import InputError, TargetError, ToolchainError
+from edgewright.measure.results import parse_bandwidth, parse_result
+from edgewright.report.compare import compare, read_measured
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import find_recipe, load_recipe
+from edgewright.targets import cores, facts, quota, speed
+from edgewright.targets.base import Completed
+from edgewright.targets.device_store import lease, space
+from edgewright.targets.facts import MACHINE
+from edgewright.targets.identity import IDENTITY
+from edgewright.targets.transports.adb import read_devices
+from edgewright.targets.transports.ssh_address import read_address
 from tests.measure.examples import asked, result_document
 from tests.mutations import NASTY, texts_like
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build
-from toolchain.bundle_files import read_manifest, seal
-from toolchain.cli.compare import number_of
-from toolchain.data.readers import read_rows
-from toolchain.data.tagged import read_tagged
-from toolchain.errors import InputError, TargetError, ToolchainError
-from toolchain.inventory import find_target, load_inventory
-from toolchain.measure.results import parse_bandwidth, parse_result
-from toolchain.profiles import load_profile
-from toolchain.recipe import find_recipe, load_recipe
-from toolchain.report.compare import compare, read_measured
-from toolchain.untrusted import float_or_none, hex_or_none, int_or_none, parse_json, parse_toml
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 EXAMPLES = int(os.environ.get("EDGEWRIGHT_EXAMPLES", "60"))  # few in CI; thousands by hand
@@ -138,11 +133,16 @@ RECORDED = sorted(path.read_text(errors="replace") for path in RECORDINGS.glob("
 @FEW
 @given(text=texts_like(*RECORDED))
 def test_every_fact_of_a_machine(text: str) -> None:
-    for fact in {**MACHINE, **IDENTITY, **targets.facts.WATCHED, **targets.facts.AT_REST}.values():
+    for fact in {
+        **MACHINE,
+        **IDENTITY,
+        **facts.WATCHED,
+        **facts.AT_REST,
+    }.values():
         json.dumps(fact.parse(text), allow_nan=False)
     for parse in (
-        targets.cores.cores_in, targets.quota.quota_cores, targets.quota.held_back, targets.space.free_bytes,
-        targets.speed.copied_s, read_devices,
+        cores.cores_in, quota.quota_cores, quota.held_back, space.free_bytes,
+        speed.copied_s, read_devices,
     ):  # fmt: skip
         json.dumps(parse(text), allow_nan=False)
 

@@ -24,17 +24,17 @@ import transformers
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
+from edgewright import pipeline, stages
+from edgewright.base.reading import _inner_model
+from edgewright.data.images import load_images
+from edgewright.data.texts import load_texts
+from edgewright.errors import ToolchainError
+from edgewright.specs.budget import judge
+from edgewright.specs.recipe import IMAGES, READ_BY, TEXTS, Recipe, disagreements
+from edgewright.stages import Done, Plan, TextSide
 from tests import tiny
 from tests.test_stages_and_pipeline import PROFILE, made_of
 from tests.test_stages_and_pipeline import plan as planned
-from toolchain import pipeline, stages
-from toolchain.budget import judge
-from toolchain.data.images import load_images
-from toolchain.data.texts import load_texts
-from toolchain.errors import ToolchainError
-from toolchain.reading import _inner_model
-from toolchain.recipe import IMAGES, READ_BY, TEXTS, Recipe, disagreements
-from toolchain.stages import Done, Plan, TextSide
 
 ROOT = Path(__file__).parent.parent.parent
 OFTEN = 3e-3  # a learning rate that a tiny model is moved by
@@ -288,7 +288,7 @@ UNMOVED = {"learning_rate": 1e-12, "epochs": 6}  # a training that gets no bette
 
 ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     "recipe.name": Read("toolchain/pipeline.py"),
-    "recipe.description": Read("toolchain/cli/recipes.py"),
+    "recipe.description": Read("toolchain/cli/verbs/recipes.py"),
     "model.folder": Differs(student, "roberta"),
     "model.hub": Read("toolchain/models/source.py"),
     "model.revision": Read("toolchain/models/source.py"),
@@ -296,7 +296,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
         student, "tests.tiny:factory", beside={"model.folder": "roberta"}, instead={"model.folder": GONE}
     ),
     "model.package": HeldBy(
-        "tests/test_recipe.py::test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it"
+        "tests/specs/test_recipe.py::test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it"
     ),
     "task.kind": Differs(task, "regression", LABELS, instead={"data.columns": {"value": "text"}}),
     "task.max_length": Differs(student, 16),
@@ -349,7 +349,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{PRUNE}.width": Differs(student, 24),
     f"{PRUNE}.keep_macs": Differs(student, 0.4, instead=NO_SIZES),
     f"{PRUNE}.speedup": Differs(student, 2, instead=NO_SIZES),
-    f"{PRUNE}.prices": HeldBy("tests/stages/test_prices.py::test_layers_are_timed_on_a_target_and_asked_once"),
+    f"{PRUNE}.prices": HeldBy("tests/stages/test_part_prices.py::test_layers_are_timed_on_a_target_and_asked_once"),
     f"{PRUNE}.importance": Differs(student, "taylor"),
     f"{PRUNE}.ranking": Differs(student, "global"),
     f"{PRUNE}.reconstruct": Differs(student, False),

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-import toolchain.answer
-from toolchain.answer import Answerer
-from toolchain.cli.main import main
-from toolchain.errors import InputError
+import edgewright.bundles.answering
+from edgewright.bundles.answering import Answerer
+from edgewright.cli.main import main
+from edgewright.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale in which Python writes ASCII
@@ -23,7 +23,7 @@ FOUND = {"kind": "classification", "labels": [{"label": "süß \U0001f36f \ud83d
 
 
 def ended(*arguments: str | bytes) -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-m", "toolchain.cli.main", *arguments]
+    command = [sys.executable, "-m", "edgewright.cli.main", *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **PLAIN}, capture_output=True, check=False)
 
 
@@ -35,7 +35,7 @@ def written_to(stream: io.TextIOWrapper) -> str:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_an_answer_is_shown_on_a_stream_of_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    monkeypatch.setattr(toolchain.answer, "answer", lambda *_, **__: FOUND)
+    monkeypatch.setattr(edgewright.bundles.answering, "answer", lambda *_, **__: FOUND)
     shown = {}
     for more in ((), ("--json",)):
         stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)

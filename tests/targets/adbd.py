@@ -18,7 +18,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from targets.board_image import debian_mirror
+from edgewright.targets.board.disk_image import debian_mirror
 from tests.targets.servers import free_port, wait_for_port
 
 SUITE, PACKAGE = "bookworm", "android-platform-tools"

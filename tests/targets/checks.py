@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from targets.base import Target
-from toolchain.errors import CommandTimeoutError, TargetError
+from edgewright.errors import CommandTimeoutError, TargetError
+from edgewright.targets.base import Target
 
 
 def assert_gone(pid: int) -> None:

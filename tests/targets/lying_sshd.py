@@ -15,7 +15,7 @@ from pathlib import Path
 import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
 
-from targets.launch import MARK
+from edgewright.targets.transports.launch import MARK
 from tests.targets.servers import new_key
 
 BEGUN = f"{MARK} 4194000\n".encode()  # no process of this machine

@@ -1,7 +1,7 @@
 import pytest
 
-from targets.cores import core_name, core_numbers
-from toolchain.errors import InputError
+from edgewright.errors import InputError
+from edgewright.targets.cores import core_name, core_numbers
 
 
 def test_a_list_of_cores_is_read_as_the_kernel_and_taskset_write_it() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from targets import facts
-from targets.base import Completed
-from targets.facts import MACHINE, read_facts
-from targets.fake import FakeTarget
-from targets.local import LocalTarget
+from edgewright.targets import facts
+from edgewright.targets.base import Completed
+from edgewright.targets.facts import MACHINE, read_facts
+from edgewright.targets.transports.fake import FakeTarget
+from edgewright.targets.transports.local import LocalTarget
 from tests.recordings.record import recorded
 
 

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets import identity
-from targets.cores import core_name, cores_in
-from targets.fake import FakeTarget
-from targets.identity import IDENTITY
-from targets.speed import copied_s, measure_speeds
+from edgewright.errors import TransferError
+from edgewright.targets import identity
+from edgewright.targets.cores import core_name, cores_in
+from edgewright.targets.identity import IDENTITY
+from edgewright.targets.speed import copied_s, measure_speeds
+from edgewright.targets.transports.fake import FakeTarget
 from tests.recordings.record import recorded
-from toolchain.errors import TransferError
 
 
 def test_a_board_tells_its_caches_clocks_sensors_memory_and_disk() -> None:

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from targets import open_target
-from toolchain.errors import InputError, UnknownNameError
+from edgewright.errors import InputError, UnknownNameError
+from edgewright.targets import open_target
 
 
 def test_importing_targets_imports_no_transport() -> None:

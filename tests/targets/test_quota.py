@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from targets.facts import MACHINE, read_facts
-from targets.local import LocalTarget
-from targets.quota import GROUPS, held_back, quota_cores, threads_within
+from edgewright.targets.facts import MACHINE, read_facts
+from edgewright.targets.quota import GROUPS, held_back, quota_cores, threads_within
+from edgewright.targets.transports.local import LocalTarget
 
 V2 = """\
 50000 100000

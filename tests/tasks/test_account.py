@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from toolchain.tasks.account import LONGEST, SHOWN, account_of
-from toolchain.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
+from edgewright.tasks.account import LONGEST, SHOWN, account_of
+from edgewright.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
 
 KNOWN = ("cat", "dog", "owl")
 

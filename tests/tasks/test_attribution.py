@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgewright.models.inputs import ImageInputs, TextInputs
+from edgewright.tasks.attribution import LARGEST_SIDE, RestsOn, asked_of, of_places, of_words, side_by_side
+from edgewright.tasks.scores import LabelScore, SearchScore, ValueScore
 from tests import tiny
-from toolchain.models.inputs import ImageInputs, TextInputs
-from toolchain.tasks.attribution import LARGEST_SIDE, RestsOn, asked_of, of_places, of_words, side_by_side
-from toolchain.tasks.scores import LabelScore, SearchScore, ValueScore
 
 TEXTS = ["rain and snow in the garden", "the oven is warm"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from toolchain.errors import BadDataError
-from toolchain.tasks.baselines import label_baseline, pixel_baseline, search_baseline, tag_baseline, value_baseline
-from toolchain.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
+from edgewright.errors import BadDataError
+from edgewright.tasks.baselines import label_baseline, pixel_baseline, search_baseline, tag_baseline, value_baseline
+from edgewright.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
 
 
 def test_counting_words_finds_the_answers_that_share_them() -> None:
@@ -80,8 +80,8 @@ def test_an_image_that_is_not_square_keeps_its_shape() -> None:
 def test_many_texts_are_a_seeded_sample_and_many_labels_a_descent_and_both_are_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("toolchain.tasks.baselines.MOST_EXAMPLES", 40)
-    monkeypatch.setattr("toolchain.tasks.baselines.EXACT_SPARSE_WORK", 100)
+    monkeypatch.setattr("edgewright.tasks.baselines.MOST_EXAMPLES", 40)
+    monkeypatch.setattr("edgewright.tasks.baselines.EXACT_SPARSE_WORK", 100)
     topics = {"weather": "rain snow wind sun", "kitchen": "bread butter cheese salt", "street": "car bus tram bike"}
     texts = [f"{a} and {b}" for words in topics.values() for a in words.split() for b in words.split()] * 4
     labels = [topic for topic in topics for _ in range(16)] * 4
@@ -93,15 +93,15 @@ def test_many_texts_are_a_seeded_sample_and_many_labels_a_descent_and_both_are_t
 
 
 def test_the_passes_of_a_descent_are_bounded_by_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolchain.tasks.baselines.EXACT_SPARSE_WORK", 1)
-    monkeypatch.setattr("toolchain.tasks.baselines.DESCENT_WORK", 500)
+    monkeypatch.setattr("edgewright.tasks.baselines.EXACT_SPARSE_WORK", 1)
+    monkeypatch.setattr("edgewright.tasks.baselines.DESCENT_WORK", 500)
     texts, labels = ["ant ape", "bee bat"] * 10, ["a", "b"] * 10
     baseline = label_baseline(texts, labels, LabelScore(["a"], ["a", "b"], texts=["ant"]))
     assert "by 4 passes of SGD" in baseline.name  # 20 texts of 3 features (two words and their pair), 2 labels
 
 
 def test_values_of_many_texts_are_learnt_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolchain.tasks.baselines.MOST_EXAMPLES", 15)
+    monkeypatch.setattr("edgewright.tasks.baselines.MOST_EXAMPLES", 15)
     words = ["awful", "poor", "fair", "good", "great"]
     texts, values = [f"{word} food" for word in words * 6], [100.0 * n for n in range(5)] * 6
     score = ValueScore(values=[0.0, 400.0], texts=["awful place", "great place"], scale=Scale.of(values))

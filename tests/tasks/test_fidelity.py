@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from toolchain.errors import BadDataError
-from toolchain.tasks.fidelity import LARGEST_SAMPLE, fidelity
+from edgewright.errors import BadDataError
+from edgewright.tasks.fidelity import LARGEST_SAMPLE, fidelity
 
 
 def embeddings(count: int, width: int = 8, seed: int = 0) -> torch.Tensor:

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from edgewright.errors import BadDataError, TrainingError
+from edgewright.models import teacher as teachers
+from edgewright.models.inputs import ImageInputs, TextInputs, first_pieces
+from edgewright.models.model import TransformerModel
+from edgewright.models.text import outputs
+from edgewright.specs.recipe import Finetune, ModelSource
+from edgewright.tasks.finetune import finetune
+from edgewright.tasks.kinds import on_pieces, task_of
+from edgewright.tasks.scores import LabelScore
 from tests import tiny
-from toolchain.errors import BadDataError, TrainingError
-from toolchain.models import teacher as teachers
-from toolchain.models.inputs import ImageInputs, TextInputs, first_pieces
-from toolchain.models.model import TransformerModel
-from toolchain.models.text import outputs
-from toolchain.recipe import Finetune, ModelSource
-from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import on_pieces, task_of
-from toolchain.tasks.scores import LabelScore
 
 TAGS = ("O", *tiny.LABELS)
 

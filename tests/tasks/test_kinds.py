@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from edgewright.data.images import ImagePart, Images, load_images
+from edgewright.data.texts import Example, Texts
+from edgewright.errors import BadDataError, InputError
+from edgewright.specs.recipe import Data, TaskKind, TaskSettings
+from edgewright.tasks.kinds import IGNORED, TASKS, Regression, on_pieces, task_of
 from tests import tiny
-from toolchain.data.images import ImagePart, Images, load_images
-from toolchain.data.texts import Example, Texts
-from toolchain.errors import BadDataError, InputError
-from toolchain.recipe import Data, TaskKind, TaskSettings
-from toolchain.tasks.kinds import IGNORED, TASKS, Regression, on_pieces, task_of
 
 
 def texts(*train: Example, test: tuple[Example, ...] = (), **more: Any) -> Texts:
@@ -129,7 +129,7 @@ def test_the_target_of_a_word_stands_at_its_first_piece_and_nowhere_else() -> No
 
 
 def test_words_behind_the_maximum_length_have_no_target_and_no_outputs() -> None:
-    from toolchain.models.inputs import first_pieces
+    from edgewright.models.inputs import first_pieces
 
     words = ["rain"] * 12
     rows = tiny.tokenizer().cut_at(8).encode_words([words])
@@ -173,7 +173,7 @@ def test_digits_are_scored_and_have_a_baseline_of_pixels() -> None:
 
 
 def test_tagged_words_reach_the_score_from_a_file(tmp_path: Path) -> None:
-    from toolchain.data.texts import load_texts
+    from edgewright.data.texts import load_texts
 
     path = tmp_path / "a.conll"
     path.write_text("\n".join(f"rain{n} B\nfalls O\nfalls O\n" for n in range(30)))

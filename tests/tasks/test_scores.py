@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from toolchain.errors import BadDataError
-from toolchain.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
+from edgewright.errors import BadDataError
+from edgewright.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
 
 
 def test_the_mean_reciprocal_rank_is_that_reckoned_by_hand() -> None:
@@ -37,7 +37,7 @@ def test_a_score_of_parts_of_the_queries_is_that_of_all_at_once(monkeypatch: pyt
     texts = [f"text {number}" for number in range(23)]
     score, outputs = SearchScore(texts, texts), torch.randn(46, 8, generator=torch.Generator().manual_seed(0))
     whole, ranks = score.of(outputs), score.ranks(outputs)
-    monkeypatch.setattr("toolchain.tasks.scores.QUERIES_AT_ONCE", 5)
+    monkeypatch.setattr("edgewright.tasks.scores.QUERIES_AT_ONCE", 5)
     assert score.of(outputs) == whole
     assert score.ranks(outputs).tolist() == ranks.tolist()
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from toolchain.errors import BundleError
-from toolchain.tasks.search_index import SearchIndex
+from edgewright.errors import BundleError
+from edgewright.tasks.search_index import SearchIndex
 
 
 @pytest.fixture

@@ -6,27 +6,27 @@ Out: the names that begin so. A file that cannot be read offers nothing: complet
 
 from collections.abc import Iterable
 
-from toolchain.errors import ToolchainError
+from edgewright.errors import ToolchainError
 
 
 def recipes(incomplete: str) -> list[str]:
     """The built-in recipes."""
-    from toolchain.recipe import recipe_names
+    from edgewright.specs.recipe import recipe_names
 
     return _beginning(incomplete, recipe_names())
 
 
 def profiles(incomplete: str) -> list[str]:
     """The built-in profiles."""
-    from toolchain.profiles import profile_names
+    from edgewright.specs.profiles import profile_names
 
     return _beginning(incomplete, profile_names())
 
 
 def targets(incomplete: str) -> list[str]:
     """The targets and groups of the user's targets.toml, and what addresses begin with."""
-    from targets import SCHEMES
-    from toolchain.inventory import load_inventory
+    from edgewright.devices.inventory import load_inventory
+    from edgewright.targets import SCHEMES
 
     try:
         inventory = load_inventory()
@@ -39,7 +39,7 @@ def targets(incomplete: str) -> list[str]:
 
 def runtimes(incomplete: str) -> list[str]:
     """The runtimes an artifact is made for."""
-    from toolchain.cli.options import RUNTIMES
+    from edgewright.cli.options import RUNTIMES
 
     return _beginning(incomplete, RUNTIMES.split("|"))
 

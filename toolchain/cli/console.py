@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from toolchain.plain import STEERING
+from edgewright.base.plain import STEERING
 
 
 class PlainConsole(Console):

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from toolchain.errors import InputError, ModelError, TargetError, ToolchainError
-from toolchain.plain import one_line
+from edgewright.base.plain import one_line
+from edgewright.errors import InputError, ModelError, TargetError, ToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,11 @@ from typing import Annotated
 import typer
 import typer.main
 
-from toolchain import __version__
-from toolchain.cli import (
+from edgewright import __version__
+from edgewright.cli import output
+from edgewright.cli.failures import INPUT, REPORT, failure_of
+from edgewright.cli.interrupts import INTERRUPTED, interrupts
+from edgewright.cli.verbs import (
     advise,
     bench,
     build,
@@ -22,7 +25,6 @@ from toolchain.cli import (
     calibrate,
     compare,
     history,
-    output,
     predict,
     profiles,
     recipes,
@@ -31,9 +33,7 @@ from toolchain.cli import (
     runner,
     target,
 )
-from toolchain.cli.failures import INPUT, REPORT, failure_of
-from toolchain.cli.interrupts import INTERRUPTED, interrupts
-from toolchain.errors import ToolchainError
+from edgewright.errors import ToolchainError
 
 FILLING = ("build", "bench", "calibrate", "run")  # verbs after which the cache is swept
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sweep(given: Sequence[str]) -> None:
     """Once a day, behind a verb that fills the cache, and said where something went."""
     if given[:1] and given[0] in FILLING:
-        from toolchain.cached import sweep_once_a_day
+        from edgewright.base.housekeeping import sweep_once_a_day
 
         try:
             freed = sweep_once_a_day()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from toolchain.cli import completion
+from edgewright.cli import completion
 
 RUNTIMES = "executorch|litert|onnx|tflite"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]

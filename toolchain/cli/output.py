@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
-from toolchain.errors import InputError, InvalidFileError
-from toolchain.plain import STEERING, one_line, unsteering
-from toolchain.redacted import redacted
+from edgewright.base.plain import STEERING, one_line, unsteering
+from edgewright.base.redacted import redacted
+from edgewright.errors import InputError, InvalidFileError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,7 +86,7 @@ def _writable() -> Iterator[None]:
 
 def show(renderable: "RenderableType") -> None:
     """Print a table or text of rich on standard output."""
-    from toolchain.cli.console import PlainConsole
+    from edgewright.cli.console import PlainConsole
 
     with _writable():
         PlainConsole().print(renderable)

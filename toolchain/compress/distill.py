@@ -19,13 +19,13 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.compress import relations
-from toolchain.compress.units import Joined, Units, ranges, rows_at, units_of
-from toolchain.models.devices import on_accelerator
-from toolchain.models.inputs import Inputs, batch_for, in_batches
-from toolchain.models.model import TransformerModel
-from toolchain.models.text import batches, fast_arithmetic
-from toolchain.models.training import Schedule, Trained, train
+from edgewright.compress import relations
+from edgewright.compress.units import Joined, Units, ranges, rows_at, units_of
+from edgewright.models.compute_device import on_accelerator
+from edgewright.models.inputs import Inputs, batch_for, in_batches
+from edgewright.models.model import TransformerModel
+from edgewright.models.text import batches, fast_arithmetic
+from edgewright.models.training import Schedule, Trained, train
 
 RECORDED_TOKENS = 4096  # of a batch that the teacher is asked at once
 SPREAD_SAMPLE = 1 << 16  # hidden vectors that the scale of the hidden loss is taken from

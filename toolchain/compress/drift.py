@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from toolchain.models.inputs import Inputs, in_batches
-from toolchain.models.model import TransformerModel
+from edgewright.models.inputs import Inputs, in_batches
+from edgewright.models.model import TransformerModel
 
 BATCH_TOKENS = 4096
 

@@ -31,10 +31,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from toolchain.errors import BadDataError, ModelError, UnknownNameError
-from toolchain.models.inputs import Inputs, batch_for, in_batches
-from toolchain.models.model import Head, TransformerModel
-from toolchain.models.transformer import TransformerLayer, TransformerShape, matrix
+from edgewright.errors import BadDataError, ModelError, UnknownNameError
+from edgewright.models.inputs import Inputs, batch_for, in_batches
+from edgewright.models.model import Head, TransformerModel
+from edgewright.models.transformer import TransformerLayer, TransformerShape, matrix
 
 Kind = Literal["magnitude", "activation", "taylor", "fisher"]
 BATCH_TOKENS = 4096

@@ -18,12 +18,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import InputError, ModelError, UnknownNameError
-from toolchain.models.encoder import Encoder
-from toolchain.models.inputs import Inputs, in_batches
-from toolchain.models.model import TransformerModel
-from toolchain.models.text import INFERENCE_BATCH_TOKENS
-from toolchain.models.transformer import LINEARS, Constant, LowRankLinear, Transformer, last_bias, matrix
+from edgewright.errors import InputError, ModelError, UnknownNameError
+from edgewright.models.encoder import Encoder
+from edgewright.models.inputs import Inputs, in_batches
+from edgewright.models.model import TransformerModel
+from edgewright.models.text import INFERENCE_BATCH_TOKENS
+from edgewright.models.transformer import LINEARS, Constant, LowRankLinear, Transformer, last_bias, matrix
 
 TOKENS = "tokens"
 PARTS = (TOKENS, *LINEARS)

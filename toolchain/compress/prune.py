@@ -16,10 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from toolchain.compress.importance import Importance, LayerImportance
-from toolchain.errors import InputError
-from toolchain.models.model import TransformerModel
-from toolchain.models.transformer import LayerCut, LayerShape, TransformerShape
+from edgewright.compress.importance import Importance, LayerImportance
+from edgewright.errors import InputError
+from edgewright.models.model import TransformerModel
+from edgewright.models.transformer import LayerCut, LayerShape, TransformerShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import InputError
-from toolchain.models.inputs import Inputs, batch_for
-from toolchain.models.model import TransformerModel
-from toolchain.models.places import Bias
-from toolchain.models.text import batches
-from toolchain.models.transformer import Constant, LayerCut, LowRankLinear, TransformerLayer, copy_norm, matrix
+from edgewright.errors import InputError
+from edgewright.models.inputs import Inputs, batch_for
+from edgewright.models.model import TransformerModel
+from edgewright.models.places import Bias
+from edgewright.models.text import batches
+from edgewright.models.transformer import Constant, LayerCut, LowRankLinear, TransformerLayer, copy_norm, matrix
 
 BATCH_TOKENS = 2048
 SAMPLE_TOKENS = 40_000  # 26 rows for each of the 1,537 unknowns of a base-sized matrix's output

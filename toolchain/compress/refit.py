@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.compress.channels import PrunedChannels, in_order, width
-from toolchain.models.convnet import ConvNet, run_order
-from toolchain.models.inputs import Inputs
+from edgewright.compress.prune_channels import PrunedChannels, in_order, width
+from edgewright.models.convnet import ConvNet, run_order
+from edgewright.models.inputs import Inputs
 
 TARGET_BYTES = 256 * 2**20  # what the original's outputs may take while layers are corrected
 

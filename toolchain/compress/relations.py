@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from toolchain.models.transformer import Transformer
+from edgewright.models.transformer import Transformer
 
 RELATION_HEADS = 8  # both sides' channels are split anew into this many, so that heads need not agree
 

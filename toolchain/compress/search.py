@@ -16,9 +16,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from toolchain.compress.reconstruct import LayerLevels, Level
-from toolchain.errors import InputError
-from toolchain.models.transformer import LayerCut
+from edgewright.compress.reconstruct import LayerLevels, Level
+from edgewright.errors import InputError
+from edgewright.models.transformer import LayerCut
 
 BINS = 10_000  # so fine is the budget cut
 HALVINGS = 30

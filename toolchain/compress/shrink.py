@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from toolchain.compress.importance import Importance, importance
-from toolchain.compress.prune import Settings, prune
-from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.compress.search import Choice, Limit, MacCosts, choose
-from toolchain.errors import InputError
-from toolchain.models.inputs import Inputs, in_batches
-from toolchain.models.model import TransformerModel
-from toolchain.models.sizes import sizes
+from edgewright.compress.importance import Importance, importance
+from edgewright.compress.prune import Settings, prune
+from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.compress.search import Choice, Limit, MacCosts, choose
+from edgewright.errors import InputError
+from edgewright.models.inputs import Inputs, in_batches
+from edgewright.models.macs import sizes
+from edgewright.models.model import TransformerModel
 
 JUDGED_TOKENS = 4096  # of a batch that both models are run on
 

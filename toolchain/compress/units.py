@@ -15,9 +15,9 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from toolchain.models.inputs import Inputs, TextInputs
-from toolchain.models.transformer import Transformer
-from toolchain.models.vision import VisionEncoder
+from edgewright.models.inputs import Inputs, TextInputs
+from edgewright.models.transformer import Transformer
+from edgewright.models.vision import VisionEncoder
 
 
 @dataclass(frozen=True, kw_only=True)

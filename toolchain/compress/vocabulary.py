@@ -15,8 +15,8 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from unicodedata import name as character_name
 
-from toolchain.errors import BadDataError, InputError
-from toolchain.models.tokenizer import Texts, TextTokenizer, byte_symbols
+from edgewright.errors import BadDataError, InputError
+from edgewright.models.tokenizer import Texts, TextTokenizer, byte_symbols
 
 CHUNK = 4096
 BYTE = re.compile("<0x[0-9A-F]{2}>")

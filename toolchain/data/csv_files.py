@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain.data.faults import Faults
-from toolchain.errors import BadDataError, nearest
+from edgewright.data.faults import Faults
+from edgewright.errors import BadDataError, nearest
 
 LONGEST_CELL = 10_000_000  # characters; a longer text is no example but a file
 SEPARATORS: Mapping[str, str] = {",": ",", ";": ";", "\t": "\\t", "|": "|"}  # and how TOML writes each

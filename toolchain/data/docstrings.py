@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from toolchain.data.tagged import Tagged
+from edgewright.data.tagged import Tagged
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _NOT_PROSE = re.compile(r"^\s*(>>>|\.\.\.|\.\. |:\w+)")

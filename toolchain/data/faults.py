@@ -7,7 +7,7 @@ Out: one `BadDataError` that shows the first few and counts the rest.
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolchain.errors import BadDataError
+from edgewright.errors import BadDataError
 
 FAULTS_SHOWN = 5
 

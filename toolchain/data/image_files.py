@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.data import readers
-from toolchain.data.faults import FAULTS_SHOWN, raise_faults
-from toolchain.data.splits import shortened
-from toolchain.errors import BadDataError
-from toolchain.untrusted import is_unicode
+from edgewright.base.untrusted import is_unicode
+from edgewright.data import readers
+from edgewright.data.faults import FAULTS_SHOWN, raise_faults
+from edgewright.data.splits import shortened
+from edgewright.errors import BadDataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from toolchain.data import readers
-from toolchain.data.agreement import Agreement, Row, agreement_of
-from toolchain.data.image_files import Framed, ImageFile, decode, labelled_files, plain_files, resized
-from toolchain.data.part_folders import part_folders
-from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of
-from toolchain.errors import BadDataError
-from toolchain.recipe import Data, Split, TaskSettings
+from edgewright.data import readers
+from edgewright.data.agreement import Agreement, Row, agreement_of
+from edgewright.data.image_files import Framed, ImageFile, decode, labelled_files, plain_files, resized
+from edgewright.data.part_folders import part_folders
+from edgewright.data.splits import PARTS, Part, check_labels, check_sizes, part_of
+from edgewright.errors import BadDataError
+from edgewright.specs.recipe import Data, Split, TaskSettings
 
 DIGIT_LEVELS = 16
 _PATHS = {"file", "folder", "train", "validation", "test", "extra_text", "extra_images"}

@@ -8,8 +8,8 @@ What is unclear is not guessed: two classes named "train" and "val" would be lea
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from toolchain.data.splits import PARTS, Part, shortened
-from toolchain.errors import BadDataError
+from edgewright.data.splits import PARTS, Part, shortened
+from edgewright.errors import BadDataError
 
 NAMES: Mapping[str, Part] = {
     "train": "train",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain.data.cells import CellFault, number_of_cell, text_of_cell
-from toolchain.data.csv_files import cells_of_line, csv_rows
-from toolchain.data.faults import Faults
-from toolchain.errors import BadDataError, EnvironmentFaultError, nearest
-from toolchain.untrusted import Limits, parse_json
+from edgewright.base.untrusted import Limits, parse_json
+from edgewright.data.cell_values import CellFault, number_of_cell, text_of_cell
+from edgewright.data.csv_files import cells_of_line, csv_rows
+from edgewright.data.faults import Faults
+from edgewright.errors import BadDataError, EnvironmentFaultError, nearest
 
 TABLES = (".csv", ".jsonl", ".ndjson", ".parquet")
 TOLD_EVERY = 4096  # rows

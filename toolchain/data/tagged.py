@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain.data import readers
-from toolchain.data.cells import CellFault, kind_of, text_of_cell
-from toolchain.data.faults import Faults
+from edgewright.data import readers
+from edgewright.data.cell_values import CellFault, kind_of, text_of_cell
+from edgewright.data.faults import Faults
 
 COLUMN_SUFFIXES = (".conll", ".txt")
 _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=")  # CoNLL-U's `# text = …`; a word "#" has a tag behind it instead

@@ -16,13 +16,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from toolchain.data import docstrings, readers
-from toolchain.data.agreement import Agreement, Row, agreement_of
-from toolchain.data.augment import altered_copies
-from toolchain.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
-from toolchain.data.tagged import Tagged, read_tagged
-from toolchain.errors import BadDataError
-from toolchain.recipe import COLUMNS, Data, Split, TaskSettings
+from edgewright.data import docstrings, readers
+from edgewright.data.agreement import Agreement, Row, agreement_of
+from edgewright.data.augment import altered_copies
+from edgewright.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
+from edgewright.data.tagged import Tagged, read_tagged
+from edgewright.errors import BadDataError
+from edgewright.specs.recipe import COLUMNS, Data, Split, TaskSettings
 
 TEST_SHARE, VALIDATION_SHARE = 0.4, 0.1
 PACKAGES = 16

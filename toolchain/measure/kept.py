@@ -17,9 +17,8 @@ from typing import Self
 
 import numpy as np
 
-from targets.base import Completed
-from toolchain.errors import RunnerError
-from toolchain.measure.protocol import (
+from edgewright.errors import RunnerError
+from edgewright.measure.protocol import (
     JOB,
     PIXELS,
     Inputs,
@@ -29,7 +28,8 @@ from toolchain.measure.protocol import (
     job_document,
     vectors_document,
 )
-from toolchain.measure.results import LARGEST_RESULT, how_it_ended, parse_answers, parse_ready
+from edgewright.measure.results import LARGEST_RESULT, how_it_ended, parse_answers, parse_ready
+from edgewright.targets.base import Completed
 
 ANSWER_LIMIT_S = 120.0
 ENDING_LIMIT_S = 5.0

@@ -13,10 +13,10 @@ from itertools import chain
 from statistics import median
 from typing import Any, Self
 
-from toolchain.measure.results import OperatorTime, RunnerResult
-from toolchain.measure.stability import Stability, judged
-from toolchain.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
-from toolchain.profiles import Clock
+from edgewright.measure.results import OperatorTime, RunnerResult
+from edgewright.measure.stability import Stability, judged
+from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
+from edgewright.specs.profiles import Clock
 
 Phases = Mapping[str, Mapping[str, int]]
 

@@ -21,16 +21,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.base import Target
-from targets.emulated import undisturbed
-from toolchain.errors import InputError, TargetError
-from toolchain.measure.measurement import Measurement, apart
-from toolchain.measure.results import Asked, RunnerResult, parse_bandwidth, parse_result
-from toolchain.measure.runtimes import DeviceRuntime
-from toolchain.measure.settle import settled
-from toolchain.measure.stability import busiest
-from toolchain.measure.stats import by_run_and_input, half_width
-from toolchain.profiles import Clock
+from edgewright.errors import InputError, TargetError
+from edgewright.measure.measurement import Measurement, apart
+from edgewright.measure.results import Asked, RunnerResult, parse_bandwidth, parse_result
+from edgewright.measure.settle import settled
+from edgewright.measure.stability import busiest
+from edgewright.measure.stats import by_run_and_input, half_width
+from edgewright.runtimes.device import DeviceRuntime
+from edgewright.specs.profiles import Clock
+from edgewright.targets.base import Target
+from edgewright.targets.board.emulated import undisturbed
 
 JOB, COLD_JOB = "job.json", "cold.json"
 PIXELS = "pixels.bin"  # the images of a job, one after another
@@ -447,6 +447,6 @@ def _run(
 
 
 def _read_facts(target: Target) -> Mapping[str, Any]:
-    from targets.facts import MACHINE, WATCHED, read_facts
+    from edgewright.targets.facts import MACHINE, WATCHED, read_facts
 
     return read_facts(target, {**MACHINE, **WATCHED})

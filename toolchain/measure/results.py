@@ -13,10 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from targets.base import Completed
-from toolchain.errors import RunnerError, TransferError
-from toolchain.measure.instructions import missing_feature, unknown_instruction
-from toolchain.plausible import (
+from edgewright.base.plausible import (
     MOST_BYTES,
     Bytes,
     ClockDifference,
@@ -30,8 +27,11 @@ from toolchain.plausible import (
     Threads,
     ToldJoules,
 )
-from toolchain.profiles import Runtime
-from toolchain.untrusted import int_or_none, parse_json
+from edgewright.base.untrusted import int_or_none, parse_json
+from edgewright.errors import RunnerError, TransferError
+from edgewright.measure.instructions import missing_feature, unknown_instruction
+from edgewright.specs.profiles import Runtime
+from edgewright.targets.base import Completed
 
 LARGEST_RESULT = 64 << 20
 SHOWN = 300

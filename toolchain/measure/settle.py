@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from targets.base import Target
-from targets.facts import AT_REST, read_facts
+from edgewright.targets.base import Target
+from edgewright.targets.facts import AT_REST, read_facts
 
 LOOK_EVERY_S = 1.0
 BUSY_CORES = 0.10  # what the system itself always needs is less

@@ -11,8 +11,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from toolchain.measure.results import MachineState, RunnerResult
-from toolchain.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
+from edgewright.measure.results import MachineState, RunnerResult
+from edgewright.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
 
 FLAGGED_VARIATION = 0.05
 UNSTABLE_VARIATION = 0.10

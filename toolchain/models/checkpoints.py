@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from toolchain.errors import BadDataError, InputError
+from edgewright.errors import BadDataError, InputError
 
 FORMAT = "1"  # part of the fingerprint: a file of another format is another training's
 LARGEST_SHARE = 0.02  # of the time, that writing may take

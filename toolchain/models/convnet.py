@@ -20,15 +20,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from toolchain.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
-from toolchain.models.preprocessor import preparation
-from toolchain.models.reference import require_repeatable
-from toolchain.models.refusals import IMAGES, NETS, unread
-from toolchain.models.sizes import ModelSizes, sizes
-from toolchain.models.source import Read, pretrained
-from toolchain.models.user_factory import call_factory
-from toolchain.quiet import quiet
-from toolchain.recipe import ModelSource
+from edgewright.base.quiet import quiet
+from edgewright.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
+from edgewright.models.macs import ModelSizes, sizes
+from edgewright.models.preprocessor import preparation
+from edgewright.models.reference import require_repeatable
+from edgewright.models.refusals import IMAGES, NETS, unread
+from edgewright.models.source import Read, pretrained
+from edgewright.models.user_factory import call_factory
+from edgewright.specs.recipe import ModelSource
 
 FAMILIES = NETS
 FACTORY = "factory"

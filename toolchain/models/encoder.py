@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.models.places import (
+from edgewright.models.places import (
     MASKED,
     RELATIVE_BUCKETS,
     Bias,
@@ -27,7 +27,7 @@ from toolchain.models.places import (
     rotations,
     window,
 )
-from toolchain.models.transformer import Transformer, TransformerShape, copy_linear, copy_norm, taken
+from edgewright.models.transformer import Transformer, TransformerShape, copy_linear, copy_norm, taken
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from toolchain.errors import UnsupportedModelError
+from edgewright.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True, kw_only=True)

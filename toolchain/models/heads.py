@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolchain.errors import UnsupportedModelError
-from toolchain.models.families import TEXT
-from toolchain.models.model import INNER_ACTIVATIONS, Head, HeadShape
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.families import TEXT
+from edgewright.models.model import INNER_ACTIVATIONS, Head, HeadShape
 
 POOLINGS = {"cls": "first", "mean": "mean"}  # as ModernBERT's configuration names them
 SEQUENCE, TOKEN, IMAGE = "SequenceClassification", "TokenClassification", "ImageClassification"

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from toolchain.models import convnet
-from toolchain.models import model as models
-from toolchain.models.convnet import ConvNet, folded
-from toolchain.models.inputs import Inputs, batch_for
-from toolchain.models.model import TransformerModel, reading
+from edgewright.models import convnet
+from edgewright.models import model as models
+from edgewright.models.convnet import ConvNet, folded
+from edgewright.models.inputs import Inputs, batch_for
+from edgewright.models.model import TransformerModel, reading
 
 BRIGHTEST = 255
 INFERENCE_BATCH = 64

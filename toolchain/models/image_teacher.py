@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from toolchain.errors import BadModelError, InputError
-from toolchain.models import convnet, families
-from toolchain.models.channels import with_channels
-from toolchain.models.framing import Framing
-from toolchain.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
-from toolchain.models.image import ImageModel, Scaling
-from toolchain.models.inputs import ImageInputs
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.preprocessor import FILE, Preparation, preparation
-from toolchain.models.reference import Reference, named
-from toolchain.models.refusals import IMAGES
-from toolchain.models.source import (
+from edgewright.base.quiet import quiet
+from edgewright.errors import BadModelError, InputError
+from edgewright.models import convnet, families
+from edgewright.models.color_channels import with_channels
+from edgewright.models.framing import Framing
+from edgewright.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
+from edgewright.models.image import ImageModel, Scaling
+from edgewright.models.inputs import ImageInputs
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.preprocessor import FILE, Preparation, preparation
+from edgewright.models.reference import Reference, named
+from edgewright.models.refusals import IMAGES
+from edgewright.models.source import (
     Read,
     base_of,
     call_factory,
@@ -35,10 +36,9 @@ from toolchain.models.source import (
     pretrained,
     weights_bytes,
 )
-from toolchain.models.teacher import unfitted
-from toolchain.models.vision import VisionEncoder, from_transformers
-from toolchain.quiet import quiet
-from toolchain.recipe import ModelSource
+from edgewright.models.teacher import unfitted
+from edgewright.models.vision import VisionEncoder, from_transformers
+from edgewright.specs.recipe import ModelSource
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = 0.5
 

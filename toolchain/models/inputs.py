@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolchain.errors import BadDataError
-from toolchain.models.channels import LUMINANCE, require_channels
-from toolchain.models.devices import device_of
-from toolchain.models.text import batches, padded
-from toolchain.models.tokenizer import Encoded, first_places
-from toolchain.models.transformer import Transformer
+from edgewright.errors import BadDataError
+from edgewright.models.color_channels import LUMINANCE, require_channels
+from edgewright.models.compute_device import device_of
+from edgewright.models.text import batches, padded
+from edgewright.models.tokenizer import Encoded, first_places
+from edgewright.models.transformer import Transformer
 
 
 class Inputs(Protocol):

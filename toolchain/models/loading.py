@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from toolchain.errors import UnsupportedModelError
-from toolchain.models.encoder import Encoder, EncoderShape
-from toolchain.models.families import Positions, TextFamily, text_family
-from toolchain.models.places import RELATIVE_BUCKETS, distance_rows
-from toolchain.models.transformer import ACTIVATIONS, LayerShape
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.families import Positions, TextFamily, text_family
+from edgewright.models.places import RELATIVE_BUCKETS, distance_rows
+from edgewright.models.transformer import ACTIVATIONS, LayerShape
 
 State = Mapping[str, Tensor]
 

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models.encoder import Encoder, EncoderShape
-from toolchain.models.transformer import ReadingLayer, Transformer, TransformerShape
-from toolchain.models.vision import VisionEncoder, VisionShape
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.transformer import ReadingLayer, Transformer, TransformerShape
+from edgewright.models.vision import VisionEncoder, VisionShape
 
 # One line a family: the class and its shape, by the name that is written beside the weights.
 FAMILIES: dict[str, tuple[type[Transformer], type[TransformerShape]]] = {

@@ -11,9 +11,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from toolchain.models.encoder import Encoder
-from toolchain.models.model import TransformerModel
-from toolchain.models.transformer import LINEARS, LowRankLinear
+from edgewright.models.encoder import Encoder
+from edgewright.models.model import TransformerModel
+from edgewright.models.transformer import LINEARS, LowRankLinear
 
 
 def pairs_of(model: TransformerModel) -> Iterator[tuple[Sequence[Tensor], nn.Linear]]:

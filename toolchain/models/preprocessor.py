@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models.framing import RESAMPLING, Framing
-from toolchain.models.side_files import Keys, check_keys
-from toolchain.models.source import CONFIG, described_in
-from toolchain.recipe import ModelSource
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models.framing import RESAMPLING, Framing
+from edgewright.models.side_files import Keys, check_keys
+from edgewright.models.source import CONFIG, described_in
+from edgewright.specs.recipe import ModelSource
 
 FILE = "preprocessor_config.json"
 BRIGHTEST = 255

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import EnvironmentFaultError, InputError, UnknownNameError
-from toolchain.models.devices import only_processor
+from edgewright.errors import EnvironmentFaultError, InputError, UnknownNameError
+from edgewright.models.compute_device import only_processor
 
 TRACKERS = ("mlflow", "tensorboard", "wandb")  # accelerate's names, which are the packages' too
 

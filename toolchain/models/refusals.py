@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toolchain.errors import BadModelError, UnsupportedModelError
-from toolchain.models import families
+from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.models import families
 
 IMAGES = "image-classification"
 NETS = ("resnet", "mobilenet_v1", "mobilenet_v2")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolchain.errors import BadModelError, InputError, UnsupportedModelError
-from toolchain.models.source import MODULES, TOKENIZER_CONFIG, described_in, read_side_file, side_file
-from toolchain.recipe import ModelSource
+from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.models.source import MODULES, TOKENIZER_CONFIG, described_in, read_side_file, side_file
+from edgewright.specs.recipe import ModelSource
 
 SENTENCE_MODULES = ("Transformer", "Pooling", "Normalize")
 OWN_PACKAGE = "sentence_transformers."

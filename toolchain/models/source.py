@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain.errors import BadModelError, ToolchainError
-from toolchain.models import weights
-from toolchain.models.refusals import refuse_own_code, refuse_unread
-from toolchain.quiet import quiet
-from toolchain.recipe import ModelSource
-from toolchain.untrusted import parse_json
+from edgewright.base.quiet import quiet
+from edgewright.base.untrusted import parse_json
+from edgewright.errors import BadModelError, ToolchainError
+from edgewright.models import weights
+from edgewright.models.refusals import refuse_own_code, refuse_unread
+from edgewright.specs.recipe import ModelSource
 
 CONFIG, MODULES, TOKENIZER_CONFIG = "config.json", "modules.json", "tokenizer_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
@@ -45,7 +45,7 @@ class Read:
 def fingerprint(source: ModelSource) -> str:
     """What identifies the model: a local folder's bytes, a hub id and its revision, or what a factory makes."""
     if source.factory:
-        from toolchain.models.user_factory import made_digest
+        from edgewright.models.user_factory import made_digest
 
         return f"{source.model_dump_json(exclude_none=True)} {made_digest(source.factory, source.beside)}"
     folder = root_folder(source)
@@ -270,7 +270,7 @@ def pretrained_tokenizer(source: ModelSource) -> Any:
 
 def call_factory(source: ModelSource) -> Any:
     """A copy of what the source's factory returns. Raises `InputError` where it cannot be called."""
-    from toolchain.models.user_factory import call_factory as called  # which imports torch
+    from edgewright.models.user_factory import call_factory as called  # which imports torch
 
     assert source.factory
     return called(source.factory, source.beside)

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from toolchain.errors import BadModelError, InputError, UnsupportedModelError
-from toolchain.models import families
-from toolchain.models.encoder import Encoder
-from toolchain.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
-from toolchain.models.loading import from_transformers
-from toolchain.models.model import Head, HeadShape, TransformerModel
-from toolchain.models.reference import Reference, sentence_reference, text_reference
-from toolchain.models.side_files import SentenceModel, check_tokenizer_config, sentence_model
-from toolchain.models.source import (
+from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.models import families
+from edgewright.models.encoder import Encoder
+from edgewright.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
+from edgewright.models.loading import from_transformers
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.reference import Reference, sentence_reference, text_reference
+from edgewright.models.side_files import SentenceModel, check_tokenizer_config, sentence_model
+from edgewright.models.source import (
     MODULES,
     Read,
     base_of,
@@ -33,9 +33,9 @@ from toolchain.models.source import (
     side_file,
     weights_bytes,
 )
-from toolchain.models.source import fingerprint as fingerprint
-from toolchain.models.tokenizer import TextTokenizer
-from toolchain.recipe import ModelSource
+from edgewright.models.source import fingerprint as fingerprint
+from edgewright.models.tokenizer import TextTokenizer
+from edgewright.specs.recipe import ModelSource
 
 # What a model may be for, and the class of transformers that reads it so.
 KINDS = {

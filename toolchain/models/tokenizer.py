@@ -20,8 +20,8 @@ from typing import Any, Self, TypeAlias
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from toolchain.errors import BadModelError, ModelError, UnsupportedModelError
-from toolchain.untrusted import parse_json
+from edgewright.base.untrusted import parse_json
+from edgewright.errors import BadModelError, ModelError, UnsupportedModelError
 
 PADDING_TOKENS = ("[PAD]", "<pad>")
 SUPPORTED = ("WordPiece (BERT's)", "byte-level BPE (RoBERTa's)", "Unigram (SentencePiece's)")

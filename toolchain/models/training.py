@@ -21,12 +21,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import BadDataError, InputError, TrainingError, TrainingLimitError
-from toolchain.models import checkpoints as files
-from toolchain.models.checkpoints import Checkpoints, Place
-from toolchain.models.devices import device_of
-from toolchain.models.processes import Processes
-from toolchain.models.text import batches
+from edgewright.errors import BadDataError, InputError, TrainingError, TrainingLimitError
+from edgewright.models import checkpoints as files
+from edgewright.models.checkpoints import Checkpoints, Place
+from edgewright.models.compute_device import device_of
+from edgewright.models.processes import Processes
+from edgewright.models.text import batches
 
 WARM_UP_SHARE = 0.05
 LARGEST_GRADIENT_NORM = 1.0

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.errors import InputError
-from toolchain.models.places import Bias, Places, placed, turned
+from edgewright.errors import InputError
+from edgewright.models.places import Bias, Places, placed, turned
 
 ACTIVATIONS = {
     "gelu": "none",

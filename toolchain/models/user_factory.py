@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import InputError
+from edgewright.errors import InputError
 
 LIBRARIES = ("torch", "transformers", "builtins")  # their versions are part of every key
 PLAIN = (bool, int, float, str, tuple)

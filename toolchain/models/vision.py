@@ -14,9 +14,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import UnsupportedModelError
-from toolchain.models.families import image_family
-from toolchain.models.transformer import (
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.families import image_family
+from edgewright.models.transformer import (
     ACTIVATIONS,
     LayerShape,
     Transformer,

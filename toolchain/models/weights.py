@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolchain.errors import BadModelError, EnvironmentFaultError, InvalidFileError
-from toolchain.extras import need
-from toolchain.quiet import quiet
-from toolchain.untrusted import parse_json
+from edgewright.base.extras import need
+from edgewright.base.quiet import quiet
+from edgewright.base.untrusted import parse_json
+from edgewright.errors import BadModelError, EnvironmentFaultError, InvalidFileError
 
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -21,9 +21,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from toolchain.errors import UnknownNameError
-from toolchain.quantize.calibration import DEFAULT, Calibration, Range
-from toolchain.quantize.simulated import TINY, Model, Part, as_int8, linear_parts, parts_of, ranges_of
+from edgewright.errors import UnknownNameError
+from edgewright.quantize.ranges import DEFAULT, Calibration, Range
+from edgewright.quantize.simulated import TINY, Model, Part, as_int8, linear_parts, parts_of, ranges_of
 
 SAVED_BYTES = 3  # of the four that a number takes in float
 INT4_SAVED_BYTES = 0.5  # of the one it takes in int8

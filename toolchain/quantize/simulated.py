@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.quantize.calibration import DEFAULT, Calibration, Range, Seen, listening
+from edgewright.quantize.ranges import DEFAULT, Calibration, Range, Seen, listening
 
 LARGEST = 127
 INT4 = (-8, 7)  # the range that XNNPACK has kernels for

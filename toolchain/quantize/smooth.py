@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from toolchain.quantize.calibration import listening
+from edgewright.quantize.ranges import listening
 
 STRENGTH = 0.5
 TINY = 1e-6

@@ -15,9 +15,9 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
-from toolchain.bundle import Manifest
-from toolchain.report.compression import LayerRow, StageRow, compression_of
-from toolchain.report.speedups import told_of
+from edgewright.bundles.bundle import Manifest
+from edgewright.report.compression import LayerRow, StageRow, compression_of
+from edgewright.report.speedups import told_of
 
 LEAST_SCORE = 1e-4  # a score that differs by less is the same
 

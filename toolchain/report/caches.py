@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from toolchain.report.cells import NOTHING, table
+from edgewright.report.table_cells import NOTHING, table
 
 
 def cache_report(document: Mapping[str, Any]) -> RenderableType:

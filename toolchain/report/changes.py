@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from toolchain.report.compare import Comparison, Difference
-from toolchain.report.gate import Decision, Outcome
-from toolchain.report.terminal import names_report
-from toolchain.store import Entry
+from edgewright.report.compare import Comparison, Difference
+from edgewright.report.gate import Decision, Outcome
+from edgewright.report.terminal import names_report
+from edgewright.store.history import Entry
 
 if TYPE_CHECKING:
-    from toolchain.report.builds import BundleComparison, Change, StageDifference
-    from toolchain.report.compression import LayerRow, StageRow
+    from edgewright.report.builds import BundleComparison, Change, StageDifference
+    from edgewright.report.compression import LayerRow, StageRow
 
 SHOWN_OPERATORS = 8
 SHOWN_DIGITS = 7  # of a commit

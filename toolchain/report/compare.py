@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from toolchain.errors import InputError, InvalidFileError
-from toolchain.measure.measurement import apart_from_others
-from toolchain.measure.results import Sampling
-from toolchain.measure.stats import Grouped, by_run_and_input, percentile, ratio
-from toolchain.profiles import Clock
-from toolchain.reading import faults_of
-from toolchain.untrusted import parse_json
+from edgewright.base.reading import faults_of
+from edgewright.base.untrusted import parse_json
+from edgewright.errors import InputError, InvalidFileError
+from edgewright.measure.measurement import apart_from_others
+from edgewright.measure.results import Sampling
+from edgewright.measure.stats import Grouped, by_run_and_input, percentile, ratio
+from edgewright.specs.profiles import Clock
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
-    from toolchain.report.builds import StageDifference
+    from edgewright.report.builds import StageDifference
 
 # What of a machine must be the same, as its facts call it.
 MACHINE = ("board", "cpu_model", "cpu_parts", "arch", "cores")

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from toolchain.bundle import Manifest
-from toolchain.measure.stats import percentile
-from toolchain.report.attributions import MODELS, Attribution
-from toolchain.report.compare import Measured
-from toolchain.report.compression import Compression
+from edgewright.bundles.bundle import Manifest
+from edgewright.measure.stats import percentile
+from edgewright.report.attributions import MODELS, Attribution
+from edgewright.report.compare import Measured
+from edgewright.report.compression import Compression
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree
 
-from toolchain.plain import escaped, printable
-from toolchain.report.compare import Comparison, Difference
+from edgewright.base.plain import escaped, printable
+from edgewright.report.compare import Comparison, Difference
 
 Outcome = Literal["passed", "failed", "unsure", "unknown"]
 SIGNS: dict[Outcome, str] = {"passed": "✅", "failed": "❌", "unsure": "⚠️", "unknown": "❔"}

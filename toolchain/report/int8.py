@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from toolchain.bundle import ArtifactFacts, Manifest
-from toolchain.errors import InputError
-from toolchain.measure.measurement import Measurement
-from toolchain.measure.stats import percentile, ratio
-from toolchain.profiles import Profile, load_profile
-from toolchain.report.speedups import Speedup, predicted_speedup
+from edgewright.bundles.bundle import ArtifactFacts, Manifest
+from edgewright.errors import InputError
+from edgewright.measure.measurement import Measurement
+from edgewright.measure.stats import percentile, ratio
+from edgewright.report.speedups import Speedup, predicted_speedup
+from edgewright.specs.profiles import Profile, load_profile
 
 LEAST_MS = 1e-6  # below what any clock here tells
 LEAST_GAIN = 1.02  # of two medians of one run; less is no difference

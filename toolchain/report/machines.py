@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from toolchain.plain import one_line, printable
-from toolchain.report.cells import NOTHING, facts, latencies, megabytes, number, plain, table
-from toolchain.report.terminal import CLOCK_NOTES
+from edgewright.base.plain import one_line, printable
+from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, plain, table
+from edgewright.report.terminal import CLOCK_NOTES
 
 
 def fleet_report(devices: Sequence[Mapping[str, Any]]) -> RenderableType:

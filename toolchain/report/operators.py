@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from toolchain.measure.measurement import Measurement
+from edgewright.measure.measurement import Measurement
 
 DELEGATE_CALL = "DELEGATE_CALL"  # the runner's name for a delegate's calls as a whole
 

@@ -11,20 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolchain.budget import Baseline, as_good
-from toolchain.bundle import Manifest
-from toolchain.extras import need
-from toolchain.measure.measurement import apart_from_others
-from toolchain.measure.stats import summarize
-from toolchain.plain import escaped
-from toolchain.report import figures
-from toolchain.report.attributions import MODELS, Attribution, attributions_of
-from toolchain.report.compare import Measured
-from toolchain.report.compression import STUDENT_STAGES, Compression, compression_of
-from toolchain.report.int8 import int8_of, precision_of
-from toolchain.report.notes import notes_of
-from toolchain.report.speedups import Told, times, told_of
-from toolchain.report.terminal import CLOCK_NOTES
+from edgewright.base.extras import need
+from edgewright.base.plain import escaped
+from edgewright.bundles.bundle import Manifest
+from edgewright.measure.measurement import apart_from_others
+from edgewright.measure.stats import summarize
+from edgewright.report import figures
+from edgewright.report.attributions import MODELS, Attribution, attributions_of
+from edgewright.report.compare import Measured
+from edgewright.report.compression import STUDENT_STAGES, Compression, compression_of
+from edgewright.report.int8 import int8_of, precision_of
+from edgewright.report.notes import notes_of
+from edgewright.report.speedups import Told, times, told_of
+from edgewright.report.terminal import CLOCK_NOTES
+from edgewright.specs.budget import Baseline, as_good
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -148,7 +148,7 @@ def _rendered(name: str, met: bool, verdict: str, shown: Iterable[Section]) -> s
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("toolchain.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("edgewright.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     options = {"displayModeBar": False, "responsive": True}
 

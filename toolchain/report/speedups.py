@@ -16,15 +16,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from toolchain.bundle import ArtifactFacts, Manifest
-from toolchain.errors import InputError
-from toolchain.hardware.calibrated import PACKAGES, prices_for
-from toolchain.hardware.operators import Structure
-from toolchain.hardware.pricing import Precision, Prediction, predict
-from toolchain.profiles import Clock, Profile, load_profile
+from edgewright.bundles.bundle import ArtifactFacts, Manifest
+from edgewright.cost.device_prices import PACKAGES, prices_for
+from edgewright.cost.pricing import Precision, Prediction, predict
+from edgewright.errors import InputError
+from edgewright.specs.profiles import Clock, Profile, load_profile
+from edgewright.specs.structure import Structure
 
 if TYPE_CHECKING:
-    from toolchain.report.compare import Measured
+    from edgewright.report.compare import Measured
 
 Of = Literal["float teacher", "float student"]
 How = Literal["measured", "measured against a prediction", "predicted"]

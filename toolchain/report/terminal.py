@@ -12,14 +12,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from toolchain.report.cells import NOTHING
-from toolchain.report.cells import facts as _facts
-from toolchain.report.cells import latencies as _latencies
-from toolchain.report.cells import megabytes as _megabytes
-from toolchain.report.cells import number as _number
-from toolchain.report.cells import plain as _plain
-from toolchain.report.cells import table as _table
-from toolchain.report.speedups import cell, sentences
+from edgewright.report.speedups import cell, sentences
+from edgewright.report.table_cells import NOTHING
+from edgewright.report.table_cells import facts as _facts
+from edgewright.report.table_cells import latencies as _latencies
+from edgewright.report.table_cells import megabytes as _megabytes
+from edgewright.report.table_cells import number as _number
+from edgewright.report.table_cells import plain as _plain
+from edgewright.report.table_cells import table as _table
 
 SHOWN_CHARACTERS = 240
 SHOWN_OPERATORS = 12

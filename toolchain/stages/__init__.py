@@ -1,6 +1,7 @@
 """The stages of a build, each a function from earlier results to one cached result; `pipeline` tells their order."""
 
-from toolchain.stages.artifacts import (
+from edgewright.runtimes.table import Subject
+from edgewright.stages.artifacts import (
     account,
     artifact_name,
     check,
@@ -12,9 +13,10 @@ from toolchain.stages.artifacts import (
     smooth,
     time_on_host,
 )
-from toolchain.stages.estimates import Estimate, estimate
-from toolchain.stages.examined import check_source
-from toolchain.stages.images import (
+from edgewright.stages.chosen_sizes import choose_sizes
+from edgewright.stages.estimates import Estimate, estimate
+from edgewright.stages.examined import check_source
+from edgewright.stages.images import (
     ask_image_teacher,
     cut_image_model,
     factorise_image_model,
@@ -22,12 +24,10 @@ from toolchain.stages.images import (
     read_images,
     teach_image_student,
 )
-from toolchain.stages.plan import Done, Plan, image_model_of, images_of, model_of, texts_of, tokenizer_of
-from toolchain.stages.runtimes import Subject
-from toolchain.stages.sides import ImageSide, Side, TextSide, asked_texts
-from toolchain.stages.sizes import choose_sizes
-from toolchain.stages.structures import structure_for
-from toolchain.stages.student import (
+from edgewright.stages.plan import Done, Plan, image_model_of, images_of, model_of, texts_of, tokenizer_of
+from edgewright.stages.sides import ImageSide, Side, TextSide, asked_texts
+from edgewright.stages.structures import structure_for
+from edgewright.stages.student import (
     AWARE,
     LESSONS,
     ask_teacher,
@@ -37,7 +37,7 @@ from toolchain.stages.student import (
     teach_student,
     trim_vocabulary,
 )
-from toolchain.stages.teacher import load_teacher, read_texts, score_of
+from edgewright.stages.teacher import load_teacher, read_texts, score_of
 
 __all__ = [
     "check_source",

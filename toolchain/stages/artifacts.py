@@ -12,26 +12,26 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from toolchain.bundle import CORPUS, INDEX
-from toolchain.errors import InputError
-from toolchain.export.parity import compare
-from toolchain.host_latency import Contender, compare_on_host, digest_of
-from toolchain.models import model as models
-from toolchain.models import text as text_models
-from toolchain.models.model import TransformerModel
-from toolchain.models.pairs import pairs_of
-from toolchain.quantize.sensitivity import Limits, checked, sensitivity
-from toolchain.quantize.simulated import linear_parts
-from toolchain.quantize.smooth import smoothed
-from toolchain.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
-from toolchain.stages.runtimes import PLACE, RUNTIMES, Int8, outputs_of
-from toolchain.stages.sides import Side
-from toolchain.stages.structures import slower_in_float
-from toolchain.stages.student import is_static
-from toolchain.stages.teacher import require_validation
-from toolchain.tasks.account import account_of
-from toolchain.tasks.attribution import asked_of, side_by_side
-from toolchain.tasks.search_index import SearchIndex
+from edgewright.bundles.bundle import CORPUS, INDEX
+from edgewright.devices.host_latency import Contender, compare_on_host, digest_of
+from edgewright.errors import InputError
+from edgewright.measure.parity import compare
+from edgewright.models import model as models
+from edgewright.models import text as text_models
+from edgewright.models.model import TransformerModel
+from edgewright.models.pairs import pairs_of
+from edgewright.quantize.sensitivity import Limits, checked, sensitivity
+from edgewright.quantize.simulated import linear_parts
+from edgewright.quantize.smooth import smoothed
+from edgewright.runtimes.table import PLACE, RUNTIMES, Int8, outputs_of
+from edgewright.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
+from edgewright.stages.sides import Side
+from edgewright.stages.structures import slower_in_float
+from edgewright.stages.student import is_static
+from edgewright.stages.teacher import require_validation
+from edgewright.tasks.account import account_of
+from edgewright.tasks.attribution import asked_of, side_by_side
+from edgewright.tasks.search_index import SearchIndex
 
 FLOAT16 = "float16"
 JUDGED = 256  # examples that sensitivity is measured on

@@ -18,21 +18,21 @@ from typing import Any
 
 import torch
 
-from toolchain import cache
-from toolchain.errors import InputError, ToolchainError
-from toolchain.models.inputs import ImageInputs, Inputs, TextInputs, batch_for
-from toolchain.models.sizes import sizes
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.training import Schedule, train
-from toolchain.progress import about
-from toolchain.recipe import Distill, Recipe
-from toolchain.stages.images import read_images
-from toolchain.stages.images import sizes_of as image_sizes
-from toolchain.stages.plan import Done, NotMadeError, Plan, images_of, texts_of
-from toolchain.stages.planned import Planned, planned
-from toolchain.stages.sizes import are_open, sized
-from toolchain.stages.student import LESSONS, RECORDINGS, usual_work
-from toolchain.stages.teacher import COUNTED_TOKENS, read_texts
+from edgewright.base import cache
+from edgewright.base.progress import about
+from edgewright.errors import InputError, ToolchainError
+from edgewright.models.inputs import ImageInputs, Inputs, TextInputs, batch_for
+from edgewright.models.macs import sizes
+from edgewright.models.tokenizer import Encoded
+from edgewright.models.training import Schedule, train
+from edgewright.specs.recipe import Distill, Recipe
+from edgewright.stages.chosen_sizes import are_open, sized
+from edgewright.stages.images import read_images
+from edgewright.stages.images import sizes_of as image_sizes
+from edgewright.stages.plan import Done, NotMadeError, Plan, images_of, texts_of
+from edgewright.stages.planned_student import Planned, planned
+from edgewright.stages.student import LESSONS, RECORDINGS, usual_work
+from edgewright.stages.teacher import COUNTED_TOKENS, read_texts
 
 PROBE_STEPS, PROBE_LENGTH = 4, 32
 FORWARD_SHARE = 1 / 3  # of a training step's products that are those of the forward pass
@@ -272,7 +272,7 @@ class _ImagePace:
     @classmethod
     def of(cls, plan: Plan, examples: Done) -> _ImagePace | None:
         """Timed on the teacher as it comes; None where it cannot be read, which its stage tells."""
-        from toolchain.models import image_teacher as teachers
+        from edgewright.models import image_teacher as teachers
 
         found, recipe = images_of(examples), plan.recipe
         try:

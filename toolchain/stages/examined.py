@@ -14,19 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolchain.models import convnet, image_teacher, reference, side_files
-from toolchain.models import source as sources
-from toolchain.models import teacher as teachers
-from toolchain.models.heads import in_standard_units
-from toolchain.models.preprocessor import preparation
-from toolchain.models.reference import Compared, Reference, require_repeatable
-from toolchain.models.refusals import IMAGES
-from toolchain.models.teacher import Teacher
-from toolchain.models.text import outputs
-from toolchain.plain import one_line
-from toolchain.recipe import ModelSource
-from toolchain.stages.plan import Plan
-from toolchain.tasks.scores import Scale
+from edgewright.base.plain import one_line
+from edgewright.models import convnet, image_teacher, reference, side_files
+from edgewright.models import source as sources
+from edgewright.models import teacher as teachers
+from edgewright.models.heads import in_standard_units
+from edgewright.models.preprocessor import preparation
+from edgewright.models.reference import Compared, Reference, require_repeatable
+from edgewright.models.refusals import IMAGES
+from edgewright.models.teacher import Teacher
+from edgewright.models.text import outputs
+from edgewright.specs.recipe import ModelSource
+from edgewright.stages.plan import Plan
+from edgewright.tasks.scores import Scale
 
 log = logging.getLogger(__name__)
 JUDGED_TEXTS = 64  # that the units of a regressor's values are judged by

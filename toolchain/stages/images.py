@@ -16,28 +16,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolchain.cache import MODEL_CODE
-from toolchain.compress import channels, distill, low_rank, prune, refit
-from toolchain.compress.importance import importance
-from toolchain.compress.reconstruct import reconstructed
-from toolchain.compress.shrink import to_share
-from toolchain.data import images as data
-from toolchain.data.moved import with_moved
-from toolchain.errors import InputError
-from toolchain.models import image as image_models
-from toolchain.models import image_teacher as teachers
-from toolchain.models import model as models
-from toolchain.models import source as sources
-from toolchain.models.convnet import ConvNet
-from toolchain.models.image import ImageModel, Scaling
-from toolchain.models.inputs import ImageInputs, Inputs
-from toolchain.models.model import TransformerModel
-from toolchain.models.reference import EXAMPLES
-from toolchain.models.sizes import sizes
-from toolchain.models.transformer import LINEARS
-from toolchain.recipe import Distill, Prune
-from toolchain.stages.examined import examine
-from toolchain.stages.plan import (
+from edgewright.base.cache import MODEL_CODE
+from edgewright.compress import distill, low_rank, prune, refit
+from edgewright.compress import prune_channels as channels
+from edgewright.compress.importance import importance
+from edgewright.compress.reconstruct import reconstructed
+from edgewright.compress.shrink import to_share
+from edgewright.data import images as data
+from edgewright.data.moved import with_moved
+from edgewright.errors import InputError
+from edgewright.models import image as image_models
+from edgewright.models import image_teacher as teachers
+from edgewright.models import model as models
+from edgewright.models import source as sources
+from edgewright.models.convnet import ConvNet
+from edgewright.models.image import ImageModel, Scaling
+from edgewright.models.inputs import ImageInputs, Inputs
+from edgewright.models.macs import sizes
+from edgewright.models.model import TransformerModel
+from edgewright.models.reference import EXAMPLES
+from edgewright.models.transformer import LINEARS
+from edgewright.specs.recipe import Distill, Prune
+from edgewright.stages.examined import examine
+from edgewright.stages.plan import (
     IMAGES,
     Done,
     Plan,
@@ -49,10 +50,10 @@ from toolchain.stages.plan import (
     shares,
     stage,
 )
-from toolchain.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of, usual_work
-from toolchain.stages.teacher import ends_by_validation, lesson_of, noted, reading, unused
-from toolchain.tasks.finetune import finetune
-from toolchain.tasks.scores import Score
+from edgewright.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of, usual_work
+from edgewright.stages.teacher import ends_by_validation, lesson_of, noted, reading, unused
+from edgewright.tasks.finetune import finetune
+from edgewright.tasks.scores import Score
 
 LEAST_MULTIPLE = 4  # of channels; fewer is not worth a kernel's while
 FITTED_IMAGES = 512  # that importance is measured on, and least squares are fitted to

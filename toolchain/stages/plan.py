@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain import cache
-from toolchain.data.images import Images
-from toolchain.data.texts import Texts
-from toolchain.models import image as image_models
-from toolchain.models import model as models
-from toolchain.models.channels import with_channels
-from toolchain.models.encoder import Encoder
-from toolchain.models.image import ImageModel, Scaling
-from toolchain.models.inputs import ImageInputs
-from toolchain.models.model import TransformerModel
-from toolchain.models.tokenizer import TextTokenizer
-from toolchain.places import cache_dir
-from toolchain.profiles import Profile
-from toolchain.progress import Progress
-from toolchain.recipe import Recipe
-from toolchain.tasks.kinds import Task, task_of
+from edgewright.base import cache
+from edgewright.base.places import cache_dir
+from edgewright.base.progress import Progress
+from edgewright.data.images import Images
+from edgewright.data.texts import Texts
+from edgewright.models import image as image_models
+from edgewright.models import model as models
+from edgewright.models.color_channels import with_channels
+from edgewright.models.encoder import Encoder
+from edgewright.models.image import ImageModel, Scaling
+from edgewright.models.inputs import ImageInputs
+from edgewright.models.model import TransformerModel
+from edgewright.models.tokenizer import TextTokenizer
+from edgewright.specs.profiles import Profile
+from edgewright.specs.recipe import Recipe
+from edgewright.tasks.kinds import Task, task_of
 
 IMAGES = "images.safetensors"
 

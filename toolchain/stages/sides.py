@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from toolchain.export.forms import Form, Given, ImageForm, TextForm
-from toolchain.models import image as image_models
-from toolchain.models import text as text_models
-from toolchain.models.image import ImageModel
-from toolchain.models.inputs import ImageInputs, Inputs, TextInputs
-from toolchain.models.model import TransformerModel, reading
-from toolchain.stages.images import affordable, image_sample, some_of
-from toolchain.stages.plan import (
+from edgewright.models import image as image_models
+from edgewright.models import text as text_models
+from edgewright.models.image import ImageModel
+from edgewright.models.inputs import ImageInputs, Inputs, TextInputs
+from edgewright.models.model import TransformerModel, reading
+from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
+from edgewright.runtimes.table import Subject
+from edgewright.stages.images import affordable, image_sample, some_of
+from edgewright.stages.plan import (
     Done,
     Plan,
     image_model_of,
@@ -36,12 +37,11 @@ from toolchain.stages.plan import (
     texts_of,
     tokenizer_of,
 )
-from toolchain.stages.runtimes import Subject
-from toolchain.stages.student import training_sample
-from toolchain.stages.teacher import as_scored, encoded, score_of
-from toolchain.tasks import attribution
-from toolchain.tasks.attribution import Asked, RestsOn
-from toolchain.tasks.scores import Score
+from edgewright.stages.student import training_sample
+from edgewright.stages.teacher import as_scored, encoded, score_of
+from edgewright.tasks import attribution
+from edgewright.tasks.attribution import Asked, RestsOn
+from edgewright.tasks.scores import Score
 
 VECTORS = 16  # examples that a device is timed and checked on
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolchain.export.forms import Form, ImageForm
-from toolchain.hardware.operators import Structure
-from toolchain.hardware.pricing import Roofline, predict
-from toolchain.hardware.trace import structure_of
-from toolchain.profiles import Profile
+from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.trace import structure_of
+from edgewright.runtimes.forms import Form, ImageForm
+from edgewright.specs.profiles import Profile
+from edgewright.specs.structure import Structure
 
 TRACED_LENGTH = 24
 

@@ -16,24 +16,24 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from toolchain.cache import ALL_CODE, MODEL_CODE
-from toolchain.compress import distill, importance, low_rank, prune, search, vocabulary
-from toolchain.compress.drift import drift
-from toolchain.compress.reconstruct import levels, reconstructed
-from toolchain.models import model as models
-from toolchain.models.inputs import Inputs, TextInputs
-from toolchain.models.model import TransformerModel, fresh
-from toolchain.models.text import batches
-from toolchain.models.tokenizer import Encoded
-from toolchain.models.training import Schedule
-from toolchain.models.transformer import LINEARS, LayerCut, TransformerShape
-from toolchain.places import cache_dir
-from toolchain.quantize.sensitivity import checked
-from toolchain.quantize.simulated import as_int8, linear_parts, ranges_of
-from toolchain.recipe import Distill, Prune
-from toolchain.stages.plan import Done, Plan, Unfinished, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
-from toolchain.stages.prices import calibrated_prices, price_parts
-from toolchain.stages.teacher import (
+from edgewright.base.cache import ALL_CODE, MODEL_CODE
+from edgewright.base.places import cache_dir
+from edgewright.compress import distill, importance, low_rank, prune, search, vocabulary
+from edgewright.compress.drift import drift
+from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.models import model as models
+from edgewright.models.inputs import Inputs, TextInputs
+from edgewright.models.model import TransformerModel, fresh
+from edgewright.models.text import batches
+from edgewright.models.tokenizer import Encoded
+from edgewright.models.training import Schedule
+from edgewright.models.transformer import LINEARS, LayerCut, TransformerShape
+from edgewright.quantize.sensitivity import checked
+from edgewright.quantize.simulated import as_int8, linear_parts, ranges_of
+from edgewright.specs.recipe import Distill, Prune
+from edgewright.stages.part_prices import calibrated_prices, price_parts
+from edgewright.stages.plan import Done, Plan, Unfinished, encoder_of, model_of, shares, stage, texts_of, tokenizer_of
+from edgewright.stages.teacher import (
     COUNTED_TOKENS,
     as_read,
     encoded,

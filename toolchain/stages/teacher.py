@@ -15,25 +15,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolchain.cache import MODEL_CODE
-from toolchain.data import texts as data
-from toolchain.errors import InputError
-from toolchain.hardware import costs
-from toolchain.models import model as models
-from toolchain.models import source as sources
-from toolchain.models import teacher as teachers
-from toolchain.models import text as text_models
-from toolchain.models.inputs import TextInputs, first_pieces
-from toolchain.models.model import TransformerModel
-from toolchain.models.sizes import sizes
-from toolchain.models.tokenizer import Encoded, Texts, TextTokenizer
-from toolchain.models.training import Trained
-from toolchain.recipe import Finetune
-from toolchain.stages.examined import examine_texts, put_on_scale
-from toolchain.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
-from toolchain.tasks.finetune import finetune
-from toolchain.tasks.kinds import Regression, on_pieces
-from toolchain.tasks.scores import Score
+from edgewright.base.cache import MODEL_CODE
+from edgewright.cost import part_costs as costs
+from edgewright.data import texts as data
+from edgewright.errors import InputError
+from edgewright.models import model as models
+from edgewright.models import source as sources
+from edgewright.models import teacher as teachers
+from edgewright.models import text as text_models
+from edgewright.models.inputs import TextInputs, first_pieces
+from edgewright.models.macs import sizes
+from edgewright.models.model import TransformerModel
+from edgewright.models.tokenizer import Encoded, Texts, TextTokenizer
+from edgewright.models.training import Trained
+from edgewright.specs.recipe import Finetune
+from edgewright.stages.examined import examine_texts, put_on_scale
+from edgewright.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
+from edgewright.tasks.finetune import finetune
+from edgewright.tasks.kinds import Regression, on_pieces
+from edgewright.tasks.scores import Score
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolchain.tasks.scores import LabelScore, Score, SearchScore, TagScore, ValueScore
+from edgewright.tasks.scores import LabelScore, Score, SearchScore, TagScore, ValueScore
 
 SHOWN = 20  # flips that are kept
 LONGEST = 400  # characters of a text that are kept

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, log_softmax, normalize
 
-from toolchain.models.encoder import Encoder
-from toolchain.models.inputs import ImageInputs, TextInputs
-from toolchain.models.model import TransformerModel
-from toolchain.models.tokenizer import TextTokenizer
-from toolchain.tasks.scores import LabelScore, Score, SearchScore
+from edgewright.models.encoder import Encoder
+from edgewright.models.inputs import ImageInputs, TextInputs
+from edgewright.models.model import TransformerModel
+from edgewright.models.tokenizer import TextTokenizer
+from edgewright.tasks.scores import LabelScore, Score, SearchScore
 
 PACKAGES = ("captum",)
 STEPS = 64  # of the integral; half of them leave errors that can be seen

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toolchain.errors import BadDataError
-from toolchain.tasks.scores import LabelScore, SearchScore, TagScore, ValueScore, places_of
+from edgewright.errors import BadDataError
+from edgewright.tasks.scores import LabelScore, SearchScore, TagScore, ValueScore, places_of
 
 MOST_EXAMPLES = 20_000  # that a baseline is fitted to
 LARGEST_SIDE = 32  # in pixels, of images that are looked at pixel by pixel

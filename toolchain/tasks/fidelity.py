@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional
 
-from toolchain.errors import BadDataError
+from edgewright.errors import BadDataError
 
 LARGEST_SAMPLE = 200_000  # pairs
 AT_ONCE = 20_000

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from toolchain.errors import BadDataError
-from toolchain.models.inputs import Inputs, batch_for
-from toolchain.models.text import fast_arithmetic
-from toolchain.models.training import Schedule, Trained, train
-from toolchain.recipe import Finetune
-from toolchain.tasks.kinds import IGNORED, Task
+from edgewright.errors import BadDataError
+from edgewright.models.inputs import Inputs, batch_for
+from edgewright.models.text import fast_arithmetic
+from edgewright.models.training import Schedule, Trained, train
+from edgewright.specs.recipe import Finetune
+from edgewright.tasks.kinds import IGNORED, Task
 
 
 def finetune(

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from toolchain.errors import BadDataError, InputError
-from toolchain.models.tokenizer import Encoded, first_places
-from toolchain.tasks import baselines
-from toolchain.tasks.baselines import Baseline
-from toolchain.tasks.scores import LabelScore, Scale, Score, SearchScore, TagScore, ValueScore, places_of
+from edgewright.errors import BadDataError, InputError
+from edgewright.models.tokenizer import Encoded, first_places
+from edgewright.tasks import baselines
+from edgewright.tasks.baselines import Baseline
+from edgewright.tasks.scores import LabelScore, Scale, Score, SearchScore, TagScore, ValueScore, places_of
 
 IGNORED = -100  # the target of a piece that speaks for no word; PyTorch's own number for it
 

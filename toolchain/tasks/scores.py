@@ -13,8 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from toolchain.errors import BadDataError
-from toolchain.tasks.fidelity import rank_correlation
+from edgewright.errors import BadDataError
+from edgewright.tasks.fidelity import rank_correlation
 
 LABELS_SHOWN = 5
 QUERIES_AT_ONCE = 4096

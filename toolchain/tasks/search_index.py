@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from toolchain.errors import BundleError, InvalidFileError
-from toolchain.untrusted import parse_json
+from edgewright.base.untrusted import parse_json
+from edgewright.errors import BundleError, InvalidFileError
 
 LARGEST = 127
 

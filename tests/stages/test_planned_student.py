@@ -1,0 +1,57 @@
+"""A student in sizes alone, of every family: what a prediction of it rests on, and what is refused before a build."""
+
+from pathlib import Path
+
+import pytest
+
+from edgewright.cost.pricing import Roofline, predict
+from edgewright.errors import InputError
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.recipe import Recipe, load_recipe
+from edgewright.stages.planned_student import planned
+from tests import tiny
+
+PROFILE = load_profile("raspberry-pi-4")
+
+
+def recipe(tmp_path: Path, family: str, prune: str) -> Recipe:
+    tiny.family_config(family).save_pretrained(tmp_path / "model")
+    file = tmp_path / "asked.toml"
+    file.write_text(
+        f"""
+[recipe]
+name = "asked"
+[model]
+folder = "{tmp_path / "model"}"
+[task]
+kind = "embedding"
+max_length = 24
+[data]
+file = "pairs.csv"
+columns = {{ pair = "answer" }}
+[stages.prune]
+{prune}
+[stages.low_rank]
+token_rank = 8
+""",
+        encoding="utf-8",
+    )
+    return load_recipe(file)
+
+
+@pytest.mark.parametrize("family", tiny.CLASSES)
+def test_a_student_of_every_family_is_planned_and_predicted(tmp_path: Path, family: str) -> None:
+    latencies = []
+    for prune in ("layers = 2\nheads = 2\nneurons = 24\nwidth = 24", "layers = 3"):
+        each = planned(recipe(tmp_path, family, prune), PROFILE)
+        assert each.shape.positions == 24
+        structure = each.structure(padded=True)
+        assert structure.weights >= each.model.parameters_count
+        latencies.append(predict(Roofline(profile=PROFILE, precision="int8"), structure, length=20).latency_ms)
+    assert 0 < latencies[0] < latencies[1]
+
+
+def test_fewer_channels_of_heads_that_turn_in_pairs_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    asked = recipe(tmp_path, "modernbert", "layers = 2\nhead_width = 4")
+    with pytest.raises(InputError, match=r"head_width asks for 4 of 8 channels, but this model's rotary positions"):
+        planned(asked, PROFILE)

@@ -1,0 +1,266 @@
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgewright.errors import DeviceBusyError, LeaseLostError, TargetError, UnreachableError
+from edgewright.targets import open_target
+from edgewright.targets.device_store import lease
+from edgewright.targets.device_store.lease import Holder, leased, read_holder
+from edgewright.targets.transports.fake import FakeTarget
+from edgewright.targets.transports.local import LocalTarget
+from tests.targets.servers import Server
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LASTS_S", 4.0)
+    monkeypatch.setattr(lease, "RENEWED_EVERY_S", 0.5)
+    monkeypatch.setattr(lease, "ASKED_EVERY_S", 0.1)
+
+
+def eventually(is_so: Callable[[], object], limit_s: float = 10.0) -> float:
+    """Seconds until it was."""
+    begun = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - begun < limit_s
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def is_free(address: str) -> bool:
+    with closing(open_target(address)) as target:
+        try:
+            with leased(target, "look"):
+                return True
+        except DeviceBusyError:
+            return False
+
+
+def test_the_second_client_of_a_device_is_told_who_has_it_what_for_and_what_to_do(server: Server) -> None:
+    with closing(open_target(server.address)) as first, closing(open_target(server.address)) as second:
+        with leased(first, "bench demo"):
+            with pytest.raises(DeviceBusyError, match="--wait SECONDS") as caught, leased(second, "bench other"):
+                pass
+            said = str(caught.value)
+            assert f"{server.address} is in use: {lease.whoami()} (process " in said
+            assert ": bench demo) has it since " in said
+        with leased(second, "bench other"):
+            pass
+    left = [str(path.relative_to(server.remote_home)) for path in server.remote_home.rglob("*") if path.is_dir()]
+    assert sorted(left) == [".edgewright", ".edgewright/lease", ".edgewright/lease/2"]
+
+
+@pytest.mark.usefixtures("short")
+def test_who_waits_gets_the_device_when_it_is_given_up_and_hears_meanwhile_who_has_it(server: Server) -> None:
+    heard: list[str] = []
+    got = threading.Event()
+
+    def wait() -> None:
+        with (
+            closing(open_target(server.address)) as target,
+            leased(target, "second", wait_s=30, waiting=lambda holder, waited_s: heard.append(holder.what)),
+        ):
+            got.set()
+
+    with closing(open_target(server.address)) as target:
+        with leased(target, "first"):
+            thread = threading.Thread(target=wait)
+            thread.start()
+            eventually(lambda: heard)
+            assert not got.is_set()
+        thread.join(10)
+    assert got.is_set()
+    assert set(heard) == {"first"}
+
+
+@pytest.mark.usefixtures("short")
+def test_a_lease_is_renewed_for_as_long_as_it_is_held_and_a_wait_for_it_ends(server: Server) -> None:
+    with (
+        closing(open_target(server.address)) as first,
+        closing(open_target(server.address)) as second,
+        leased(first, "long"),
+    ):
+        begun = time.monotonic()
+        with pytest.raises(DeviceBusyError, match=r"still in use after 5\.5 s"), leased(second, "b", wait_s=5.5):
+            pass
+        assert time.monotonic() - begun < 9
+
+
+@pytest.mark.usefixtures("short")
+def test_a_device_held_for_a_while_is_not_touched_in_that_time(tmp_path: Path) -> None:
+    target = FakeTarget(tmp_path)
+    with leased(target, "measure") as held:
+        held.hold(30)
+        target.commands.clear()
+        time.sleep(1.2)
+        assert target.commands == []
+        with pytest.raises(DeviceBusyError) as caught, leased(FakeTarget(tmp_path), "other"):
+            pass
+        assert caught.value.left_s > 25
+
+
+def killed_holder(address: str) -> None:
+    """A process that took the device for a while, and was killed."""
+    code = (
+        "import sys, time\n"
+        "from targets import lease, open_target\n"
+        "lease.LASTS_S, lease.RENEWED_EVERY_S = 4, 0.5\n"
+        "with lease.leased(open_target(sys.argv[1]), 'doomed'):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    root = Path(__file__).parents[3]
+    with subprocess.Popen([sys.executable, "-c", code, address], stdout=subprocess.PIPE, cwd=root) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        time.sleep(1.5)
+        holder.kill()
+
+
+def test_a_killed_holder_of_this_machine_is_followed_at_once(server: Server) -> None:
+    killed_holder(server.address)
+    with closing(open_target(server.address)) as target, leased(target, "next"):
+        assert [path.name for path in (server.remote_home / ".edgewright" / "lease").iterdir()] == ["2"]
+    assert is_free(server.address)
+
+
+def test_a_killed_holder_of_another_machine_keeps_a_device_until_its_lease_ends_and_no_longer(server: Server) -> None:
+    killed_holder(server.address)
+    (owner,) = (server.remote_home / ".edgewright" / "lease").glob("*/owner")
+    said = json.loads(owner.read_text())
+    for elsewhere in ({"boot": "another"}, {"namespace": "pid:[1]"}, {"pid": "1"}, {"started": None}):
+        owner.write_text(json.dumps({**said, **elsewhere}))
+        assert not is_free(server.address)
+    assert eventually(lambda: is_free(server.address)) < 6
+
+
+def test_a_holder_that_lives_keeps_the_device_and_one_whose_number_is_anothers_by_now_does_not(tmp_path: Path) -> None:
+    with ExitStack() as measuring:
+        measuring.enter_context(leased(FakeTarget(tmp_path), "alive"))
+        with pytest.raises(DeviceBusyError), leased(FakeTarget(tmp_path), "other"):
+            pass
+        owner = Path(FakeTarget(tmp_path).home / "lease" / "1" / "owner")
+        said = json.loads(owner.read_text())
+        owner.write_text(json.dumps({**said, "started": said["started"] - 1}))
+        with leased(FakeTarget(tmp_path), "next"):
+            pass
+        with pytest.raises(LeaseLostError):
+            measuring.close()
+
+
+def test_of_two_who_find_the_same_holder_dead_one_has_the_device(tmp_path: Path) -> None:
+    doomed, first, second = (lease.Lease(FakeTarget(tmp_path)) for _ in range(3))
+    doomed.take("doomed", 0, None)
+    assert first._run(lease.TAKE_SCRIPT, 90, "{}", dead=1).status == 0
+    assert second._run(lease.TAKE_SCRIPT, 90, "{}", dead=1).status == lease.TAKEN
+
+
+def test_the_home_of_a_device_is_its_users_alone(server: Server) -> None:
+    home = server.remote_home / ".edgewright"
+    with closing(open_target(server.address)) as target:
+        for _ in range(2):
+            with leased(target, "look"):
+                assert home.stat().st_mode & 0o777 == 0o700
+            home.chmod(0o755)  # as it was made by an earlier version
+
+
+def test_a_home_that_a_user_named_keeps_its_mode(tmp_path: Path) -> None:
+    named = tmp_path / "shared"
+    named.mkdir()
+    named.chmod(0o755)
+    for folder, mode in ((named, 0o755), (tmp_path / "new" / "place", 0o700)):
+        with leased(LocalTarget(folder), "look"):
+            assert folder.stat().st_mode & 0o777 == mode
+
+
+def test_a_device_that_is_lost_at_the_end_leaves_a_doubt_and_no_error(tmp_path: Path) -> None:
+    answers: dict[str, Any] = {}
+    target = FakeTarget(tmp_path, answers=answers)
+    with leased(target, "measure") as held:
+        target._answers["sh"] = UnreachableError("the board is gone")
+        held.hold_on(5)
+        assert held.doubt == "whether the device was still ours could not be asked: the board is gone"
+
+
+@pytest.mark.usefixtures("short")
+def test_of_many_who_want_a_device_at_once_never_two_have_it(tmp_path: Path) -> None:
+    inside: list[int] = []
+    seen: list[list[int]] = []
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            with leased(FakeTarget(tmp_path), str(number), wait_s=60):
+                inside.append(number)
+                seen.append(list(inside))
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == sorted([number] for number in range(6) for _ in range(5))
+    assert len(list(Path(FakeTarget(tmp_path).home / "lease").iterdir())) == 1
+
+
+@pytest.mark.usefixtures("short")
+def test_who_was_silent_for_too_long_is_told_that_the_device_was_taken(tmp_path: Path) -> None:
+    with ExitStack() as measuring:
+        asleep = measuring.enter_context(leased(FakeTarget(tmp_path), "asleep"))
+        asleep.stop_renewing()
+        with leased(FakeTarget(tmp_path), "awake", wait_s=10), pytest.raises(LeaseLostError, match="run this again"):
+            asleep.hold(5)
+        with pytest.raises(LeaseLostError):
+            measuring.close()
+    with leased(FakeTarget(tmp_path), "next"):
+        pass
+
+
+def test_a_lease_from_before_a_restart_of_the_device_holds_nothing(tmp_path: Path) -> None:
+    with ExitStack() as measuring:
+        measuring.enter_context(leased(FakeTarget(tmp_path), "first"))
+        until = Path(FakeTarget(tmp_path).home / "lease" / "1" / "until")
+        boot, end = until.read_text().split()
+        until.write_text(f"another-{boot} {end}\n")
+        with leased(FakeTarget(tmp_path), "second"):
+            assert not until.exists()
+        with pytest.raises(LeaseLostError):
+            measuring.close()
+
+
+def test_a_device_that_cannot_be_written_to_keeps_no_lease_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / ".edgewright").write_text("a file where the directory should be")
+    with pytest.raises(TargetError, match=r"keeps no lease \(.*\); check that"), leased(FakeTarget(tmp_path), "a"):
+        pass
+
+
+@settings(max_examples=40)
+@given(st.text() | st.from_regex(r"-?\d+ -?\d+\n\{.*\}", fullmatch=True))
+def test_whatever_a_device_says_of_a_holder_can_be_told(printed: str) -> None:
+    str(read_holder(printed))
+
+
+@pytest.mark.parametrize(
+    ("printed", "who", "held_s", "left_s"),
+    [
+        ('185 44\n{"who": "anna@lab", "pid": 7, "what": "bench demo"}\n', "anna@lab", 185, 44),
+        ('-3 -1\n{"who": "anna@lab", "pid": true}', "anna@lab", 0, 0),
+        (f"{10**30} {10**30}", "somebody", lease.LONGEST_S, lease.LONGEST_S),
+        ("", "somebody", 0, 0),
+        ("1e999 nan 3", "somebody", 0, 0),
+    ],
+)
+def test_a_holder_is_read_as_far_as_it_is_told(printed: str, who: str, held_s: float, left_s: float) -> None:
+    found: Any = read_holder(printed)
+    assert isinstance(found, Holder)
+    assert (found.who, found.held_s, found.left_s) == (who, held_s, left_s)

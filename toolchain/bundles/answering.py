@@ -1,0 +1,163 @@
+"""Ask a bundle's model, so that a person can see that it works.
+
+In:  a bundle, and a text or an image's file; optionally a target to run on.
+Out: the best matches of a search bundle's corpus, labels with their probabilities, a tag for each word, or a value.
+No torch is imported. On this machine a runner stays for each runtime that was asked, so that only the first question
+waits for the model to be loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.base.untrusted import is_unicode
+from edgewright.bundles.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts, TaskFacts
+from edgewright.data.image_files import ImageFile, decode
+from edgewright.devices.deploy import HERE, blamed_on_age, deploy_from
+from edgewright.errors import BundleError, InputError
+from edgewright.measure.kept import KeptRunner
+from edgewright.measure.protocol import Inputs, infer
+from edgewright.models.color_channels import with_channels
+from edgewright.models.framing import Framing
+from edgewright.models.tokenizer import Encoded, TextTokenizer, first_places
+from edgewright.targets import open_target
+from edgewright.tasks.search_index import SearchIndex
+
+
+def answer(
+    bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+) -> dict[str, Any]:
+    """Open a bundle and ask it once; raises what `Bundle.open` and a target raise."""
+    with Bundle.open(bundle) as opened:
+        return answer_of(opened, given, address=address, runtime=runtime, top=top)
+
+
+def answer_of(
+    bundle: Bundle, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+) -> dict[str, Any]:
+    """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default.
+
+    What was read or started for it stays with the bundle until that is closed.
+    """
+    return bundle.answerer.answer(given, address=address or HERE, runtime=runtime, top=top)
+
+
+class Answerer:
+    """Asks one bundle, and keeps its tokenizer, its corpus and the runners on this machine between questions."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._runners: dict[str, KeptRunner] = {}
+
+    def close(self) -> None:
+        """End the runners. Safe to call twice; a further question starts them anew."""
+        while self._runners:
+            self._runners.popitem()[1].close()
+
+    def answer(self, given: str, *, address: str, runtime: str | None, top: int) -> dict[str, Any]:
+        """What the model makes of a text or an image's file, as a JSON document."""
+        task, artifact = self._bundle.manifest.task, self._bundle.artifact(runtime)
+        inputs: Inputs
+        if task.image:
+            inputs = _pixels(Path(given), task.image)
+        else:
+            if not given.strip():
+                raise InputError("the input is empty; give a text with --input")
+            if not is_unicode(given):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
+                raise InputError(
+                    "the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)"
+                )
+            (row,) = self._tokenizer.encode_any([given.split()] if task.tags else [given])
+            inputs = [row.ids]
+        output = self._output(artifact, inputs, address)
+        _require_fitting(task, output)
+        asked = {"input": given, "runtime": artifact.runtime, "target": address}
+        if task.kind == "embedding":
+            return {"kind": "search", **asked, "matches": self._index.best(output, top=top)}
+        if task.kind == "regression":
+            return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
+        if task.tags:
+            return {"kind": task.kind, **asked, "words": _words(task.labels, output, given.split(), row)}
+        return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
+
+    @cached_property
+    def _tokenizer(self) -> TextTokenizer:
+        return TextTokenizer.load(self._bundle.file(TOKENIZER), max_length=self._bundle.manifest.task.max_length)
+
+    @cached_property
+    def _index(self) -> SearchIndex:
+        return SearchIndex.load(self._bundle.file(CORPUS), self._bundle.file(INDEX))
+
+    def _output(self, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
+        if address == HERE:
+            (output,) = self._runner(artifact).outputs(inputs)
+            return output
+        target = open_target(address)
+        try:
+            place = deploy_from(self._bundle, artifact, target)
+            with blamed_on_age(artifact, place):
+                (output,) = infer(target, place.artifact, place.runtime, inputs)
+        finally:
+            target.close()
+        return output
+
+    def _runner(self, artifact: ArtifactFacts) -> KeptRunner:
+        """The runner of an artifact on this machine; one that has ended is started again."""
+        kept = self._runners.get(artifact.runtime)
+        if kept is not None and kept.is_alive:
+            return kept
+        target = open_target(HERE)
+        try:
+            place = deploy_from(self._bundle, artifact, target)
+        finally:
+            target.close()
+        with blamed_on_age(artifact, place):
+            self._runners[artifact.runtime] = KeptRunner(place.artifact, place.runtime)
+        return self._runners[artifact.runtime]
+
+
+def _require_fitting(task: TaskFacts, output: Sequence[float]) -> None:
+    """Raises `BundleError` where the manifest has another number of labels than the model has outputs."""
+    wanted = {"classification": len(task.labels), "image-classification": len(task.labels), "regression": 1}
+    count = wanted.get(task.kind)
+    fits = len(output) % task.tags == 0 if task.tags else count is None or len(output) == count
+    if not fits:
+        raise BundleError(
+            f"the model gave {len(output)} numbers, which are not those of {task.tags or count} labels or values that "
+            "the manifest names; build the bundle again"
+        )
+
+
+def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
+    """The picture in a file as the model takes it, (1, height, width, channels)."""
+    if not file.is_file():
+        raise InputError(f"there is no file {file}; the bundle's model takes images: give one's path with --input")
+    framed = Framing(**image.framing.model_dump()).of if image.framing else None
+    decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width), framed=framed)
+    return with_channels(decoded.pixels, image.channels)
+
+
+def _words(labels: Sequence[str], output: Sequence[float], words: Sequence[str], row: Encoded) -> list[dict[str, Any]]:
+    """Each word with its most likely tag, read from its first piece; none where the text was cut before it."""
+    places = first_places(row)
+    found = []
+    for index, word in enumerate(words):
+        best: dict[str, Any] = {"label": None, "score": None}
+        if index in places:
+            first = places[index] * len(labels)
+            best = _labels(labels, output[first : first + len(labels)])[0]
+        found.append({"word": word, **best})
+    return found
+
+
+def _labels(labels: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
+    """Softmax of the class scores, most likely first."""
+    exponents = np.exp(np.asarray(scores) - np.max(scores))
+    shares = exponents / exponents.sum()
+    return [{"label": labels[index], "score": float(shares[index])} for index in np.argsort(-shares, kind="stable")]

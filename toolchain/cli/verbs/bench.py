@@ -1,0 +1,141 @@
+"""The verb `bench`: a bundle, measured on a target or on a group of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgewright.cli import output
+from edgewright.cli.options import AsJson, RuntimeName, TargetName, Wait
+from edgewright.cli.verbs.history import Keep, keep
+from edgewright.errors import InputError
+
+if TYPE_CHECKING:
+    from edgewright.devices.inventory import Asked, Machine
+
+MISSED = 1
+
+
+def bench(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
+    target: TargetName,
+    runtime: RuntimeName = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of one inference.")] = 1,
+    batched: Annotated[
+        bool, typer.Option("--batch", help="Give it as many examples at once as it was built for.")
+    ] = False,
+    against_float: Annotated[
+        bool, typer.Option("--against-float", help="Also measure the float twin, in turn with the artifact.")
+    ] = False,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
+    ] = False,
+    etdump: Annotated[
+        Path | None,
+        typer.Option("--etdump", metavar="FILE", help="Also write an ETDump, for ExecuTorch's Inspector."),
+    ] = None,
+    cores: Annotated[
+        str, typer.Option("--cores", metavar="LIST", help="Keep it to these cores of the target, as 4-7 or 0,2.")
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
+    wait_s: Wait = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Of a group, how many devices at a time.")] = 4,
+    history: Keep = True,
+    as_json: AsJson = False,
+) -> int:
+    """Push a bundle to a target, check its files and outputs there, measure it, and judge its budget.
+
+    With a group of your targets.toml it is measured on all its devices, several at a time. One that fails stops none of
+    the others; the exit code is then the highest of all, and --json gives a document for each.
+
+    --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
+    stages.export.keep_float does. --batch says how many examples a second are answered when they come several at once,
+    for a bundle built with stages.export.batch. On an emulated target the clock counts instructions: good to compare
+    variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on is left
+    alone, unless --wait says how long to wait for it.
+
+    What was predicted is told beside it, and how far it was off is kept with the result: the next prediction for this
+    device is corrected by it, and says so.
+
+    \b
+    Examples:
+      edgewright bench build/demo --target emulated://raspberry-pi-4
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --threads 4 --wait 600
+      edgewright bench build/demo --target local: --runtime litert --quick --json
+      edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float --operators
+      edgewright bench build/demo --target ssh://phone --threads 4 --cores 4-7 --etdump profile.etdp
+      edgewright bench build/demo --target lab --jobs 8 --json
+    """
+    from edgewright.devices.inventory import find_target
+    from edgewright.targets.cores import core_numbers
+
+    how = {
+        "runtime": runtime,
+        "quick": quick,
+        "threads": threads,
+        "batched": batched,
+        "against_float": against_float,
+        "operators": operators,
+        "etdump": etdump,
+        "cores": core_numbers(cores) if cores else (),
+        "wait_s": wait_s,
+    }
+    asked = find_target(target)
+    if asked.is_group and etdump is not None:
+        raise InputError("--etdump takes one device; measure the group without it, or name one of its devices")
+    if asked.is_group:
+        return _bench_group(bundle, asked, how, jobs=jobs, history=history, as_json=as_json)
+    return _bench_one(bundle, asked.only, how, history=history, as_json=as_json)
+
+
+def _bench_one(bundle: Path, machine: "Machine", how: dict[str, Any], *, history: bool, as_json: bool) -> int:
+    with output.work_on_stderr():
+        from edgewright.cli.progress_bars import shown_progress
+        from edgewright.devices.benchmark import bench as run_bench
+
+        with shown_progress() as progress:
+            result = run_bench(bundle, machine.address, **how, progress=progress)
+    summary = result.summary()
+    if history:
+        _keep(summary)
+    if as_json:
+        output.emit(summary)
+    else:
+        from edgewright.report.terminal import bench_report
+
+        output.show(bench_report(summary))
+        if how["operators"] and "operators" not in summary:
+            output.tell(f"the {summary['artifact']['runtime']} runtime does not tell the time of its operators")
+    return 0 if result.verdict.met else MISSED
+
+
+def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int, history: bool, as_json: bool) -> int:
+    with output.work_on_stderr():
+        from edgewright.cli.progress_bars import shown_devices
+        from edgewright.devices.fleet import bench_all
+
+        with shown_devices() as shown:
+            outcomes = bench_all(bundle, asked.machines, jobs=jobs, listener=lambda machine: shown(machine.name), **how)
+    devices = [outcome.document() for outcome in outcomes]
+    if history:
+        for device in devices:
+            if "measurement" in device:
+                _keep(device["measurement"])
+    if as_json:
+        output.emit({"group": asked.given, "devices": devices})
+    else:
+        from edgewright.report.machines import fleet_report
+
+        output.show(fleet_report(devices))
+    return max(outcome.exit_code for outcome in outcomes)
+
+
+def _keep(summary: dict[str, Any]) -> None:
+    """In the history, and for the next prediction of this device. That it cannot be kept is told, and fails nothing."""
+    from edgewright.forecast.prediction import learn_from
+
+    keep("bench", summary)
+    try:
+        learn_from(summary)
+    except Exception as error:  # a finished measurement is not lost to a file of corrections, whatever is wrong with it
+        output.tell(f"warning: the next prediction is not corrected by this bench: {error}")

@@ -1,0 +1,355 @@
+"""Measure small models of known structure on a target, and fit the prices that predictions are made of.
+
+In:  a target's address, and the profile it is calibrated for.
+Out: a `Calibration`, kept in the platform's data directory under the profile's name; it is written whole or not at all.
+Each measured probe is kept until then, so that what Ctrl-C ends goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from edgewright.base.once import written_whole
+from edgewright.base.places import cache_dir
+from edgewright.base.plausible import Count, Length, Peak, SomeMilliseconds
+from edgewright.base.progress import Progress, Silent
+from edgewright.cost.device_prices import (
+    PACKAGES,
+    SCHEMA_VERSION,
+    Calibration,
+    RuntimeTable,
+    file_for,
+    load_calibration,
+)
+from edgewright.cost.fit import Sample, fitted
+from edgewright.cost.pricing import Precision
+from edgewright.devices.deploy import HERE, Deployer
+from edgewright.devices.timed_models import PROBES, Probe
+from edgewright.errors import InputError, TargetError
+from edgewright.measure.measurement import clock_of
+from edgewright.measure.protocol import Protocol, RunOptions, copy_bandwidth_gb_s, measure
+from edgewright.measure.stability import throttling
+from edgewright.runtimes.wheels import installed_version
+from edgewright.specs.profiles import Clock, load_profile
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
+from edgewright.targets.facts import read_facts
+
+RUNTIMES = tuple(PACKAGES)
+ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when it was not
+PASSES = 15
+SHORTEST_S = 0.25
+THREADED = ("encoder 256", "encoder 384 wide", "linear 384 1536")  # large enough for threads to share
+HOST_PROFILE = "x86-64"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Turn:
+    """One probe as one file."""
+
+    probe: Probe
+    runtime: str
+    precision: Precision
+    round: int
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """What its result is kept under."""
+        words = (self.runtime, self.precision, self.probe.name.replace(" ", "-"), self.round, self.threads)
+        return "-".join(map(str, words))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Machine:
+    """An open target's clock, and who brings files there."""
+
+    clock: Clock
+    deployer: Deployer
+
+    @property
+    def target(self) -> Target:
+        """The target itself."""
+        return self.deployer.target
+
+    def facts(self, target: Target) -> Mapping[str, Any]:
+        """The machine's state; an emulated one does not slow itself down, and takes long to tell."""
+        return {} if self.clock == "instructions" else read_facts(target)
+
+
+def calibrate(
+    address: str,
+    *,
+    profile: str | None = None,
+    runtimes: Sequence[str] = RUNTIMES,
+    precisions: Sequence[Precision] = ("int8",),
+    progress: Progress | None = None,
+) -> Calibration:
+    """Time every probe on a target, as an artifact of each runtime and precision, and keep what they say.
+
+    Without a `profile` it is the emulated board's own, or for this machine that of any x86-64 machine. Raises
+    `InputError` where no profile is known, `TargetError` for the machine, also where it slowed itself down.
+    """
+    told = progress or Silent()
+    name = profile_for(address, profile)
+    clock = clock_of(address)
+    with told.stage("export probes"):
+        turns = list(_turns(runtimes, precisions, clock))
+        for place, turn in enumerate(turns):
+            told.update(place, len(turns), turn.probe.name)
+            turn.probe.file(turn.runtime, turn.precision)
+    with told.stage(f"connect to {address}"):
+        target = open_target(address, instruction_clock=clock == "instructions")
+    try:
+        kept = _unfinished(name, address, runtimes)
+        machine = _Machine(clock=clock, deployer=Deployer(target))
+        with told.stage("measure probes"):
+            found = _measured(machine, turns, kept, told)
+            facts = dict(read_facts(target))
+        with told.stage("copy memory"):
+            copied = _copy_bandwidth_gb_s(machine, runtimes)
+    finally:
+        target.close()
+    with told.stage("fit"):
+        new = tuple(_tables(found, address, runtimes, precisions))
+    before = _before(name, address, clock)
+    made = Calibration(
+        profile=name,
+        target=address,
+        clock=clock,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=facts,
+        copy_bandwidth_gb_s=copied or (before.copy_bandwidth_gb_s if before else None),
+        tables=(*_others(before, new), *new),
+    )
+    with written_whole(file_for(name, clock)) as unfinished:
+        unfinished.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(kept)
+    return made
+
+
+def profile_for(address: str, profile: str | None) -> str:
+    """The name of the profile a target is calibrated for, or measured against."""
+    if profile is not None:
+        return load_profile(profile).name
+    if address == HERE:
+        return HOST_PROFILE
+    scheme, _, rest = address.partition("://")
+    if scheme == "emulated":
+        return load_profile(rest).name
+    raise InputError(f"{address} may be any device; name its profile with --profile")
+
+
+def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[_Turn]:
+    """Every probe of every runtime and precision in each round; at last those that are shared between threads."""
+    rounds = ROUNDS if clock == "wall" else 1  # instructions repeat
+    for number in range(rounds):
+        for precision in precisions:
+            for probe in PROBES[precision]:
+                for runtime in runtimes:
+                    yield _Turn(probe=probe, runtime=runtime, precision=precision, round=number)
+
+
+def _measured(
+    machine: _Machine, turns: Sequence[_Turn], kept: Path, told: Progress
+) -> dict[_Turn, list[dict[str, Any]]]:
+    cores = _cores(machine.target) if machine.clock == "wall" else 1
+    every = [*turns]
+    if cores > 1:
+        threaded = (each for each in turns if each.round == 0 and each.precision == "int8")
+        every += [
+            _Turn(probe=each.probe, runtime=each.runtime, precision=each.precision, round=0, threads=cores)
+            for each in threaded
+            if each.probe.name in THREADED
+        ]
+    found = {}
+    for place, turn in enumerate(every):
+        told.update(place, len(every), f"{turn.probe.name}, {turn.runtime} {turn.precision}")
+        file = kept / f"{turn.name}.json"
+        if (rows := _kept_rows(file)) is None:
+            rows = _timed(machine, turn)
+            with written_whole(file) as unfinished:
+                unfinished.write_text(json.dumps(rows), encoding="utf-8")
+        found[turn] = rows
+    return found
+
+
+class _Row(BaseModel):
+    """What was seen of one probe at one length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    length: Length
+    latency_ms: SomeMilliseconds
+    peak_bytes: Peak
+    file_bytes: Count
+    runtime_version: str
+
+
+def _kept_rows(file: Path) -> list[dict[str, Any]] | None:
+    """What was measured before; None where it was not, or cannot have been, and is to be measured again."""
+    if not file.is_file():
+        return None
+    try:
+        return [row.model_dump() for row in TypeAdapter(list[_Row]).validate_json(file.read_bytes())]
+    except ValidationError:
+        return None
+
+
+def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
+    """For each length of one probe what was seen."""
+    file = turn.probe.file(turn.runtime, turn.precision)
+    inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
+    fixed = lengths if turn.runtime == "litert" and lengths != (0,) else ()
+    place = machine.deployer.deploy(file, runtime=turn.runtime, lengths=fixed)
+    measurement = measure(
+        machine.target,
+        place.artifact,
+        place.runtime,
+        inputs,
+        options=RunOptions(threads=turn.threads),
+        protocol=_protocol(machine.clock, len(lengths)),
+        clock=machine.clock,
+        facts=machine.facts,
+    )
+    _require_cool(measurement.machine_before, measurement.machine_after)
+    return [
+        {
+            "length": length,
+            "latency_ms": statistics.median(samples),
+            "peak_bytes": measurement.peak_rss_bytes,
+            "file_bytes": measurement.artifact_bytes,
+            "runtime_version": measurement.runtime_version,
+        }
+        for length, samples in zip(lengths, measurement.latency_by_input, strict=True)
+    ]
+
+
+def _protocol(clock: Clock, inputs: int) -> Protocol:
+    if clock == "instructions":
+        # Three of each: an interrupt's instructions are counted, too, and the median leaves that one out.
+        return Protocol(restarts=1, warmup_runs=1, warmup_s=0.0, samples=3 * inputs, min_seconds=0.0, max_seconds=8.0)
+    return Protocol(
+        restarts=1,
+        warmup_runs=2 * inputs,
+        warmup_s=0.1,
+        samples=PASSES * inputs,
+        min_seconds=SHORTEST_S,
+        max_seconds=4.0,
+    )
+
+
+def _require_cool(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if found := throttling(before, after):
+        raise TargetError(
+            f"{found[0]}, so its prices would be those of a hot device; cool it, and run this again: what was measured "
+            "before is kept"
+        )
+
+
+def _unfinished(profile: str, address: str, runtimes: Sequence[str]) -> Path:
+    """Where results are kept until all are there; another version of a runtime begins anew."""
+    versions = {name: installed_version(PACKAGES[name], "calibrate") for name in runtimes}
+    asked = json.dumps([profile, address, versions, SCHEMA_VERSION], sort_keys=True)
+    return cache_dir("calibrations", hashlib.sha256(asked.encode()).hexdigest()[:16])
+
+
+def _tables(
+    found: Mapping[_Turn, list[dict[str, Any]]],
+    address: str,
+    runtimes: Sequence[str],
+    precisions: Sequence[Precision],
+) -> Iterator[RuntimeTable]:
+    for runtime in runtimes:
+        share = _parallel_share(found, runtime)
+        for precision in precisions:
+            samples, version = _samples(found, runtime, precision)
+            yield RuntimeTable(
+                runtime=runtime,
+                runtime_version=version,
+                precision=precision,
+                samples=len(samples),
+                table=fitted(samples, source=f"calibrated on {address.removesuffix(':')}", parallel_share=share),
+            )
+
+
+def _before(profile: str, address: str, clock: Clock) -> Calibration | None:
+    """What was measured before on the same target."""
+    before = None
+    with suppress(InputError):  # one that cannot be read, or is of another version, is what this renews
+        before = load_calibration(profile, clock)
+    return before if before is not None and before.target == address else None
+
+
+def _others(before: Calibration | None, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
+    """What was measured of other runtimes and precisions."""
+    renewed = {(each.runtime, each.precision) for each in new}
+    for each in before.tables if before else ():
+        if (each.runtime, each.precision) not in renewed:
+            yield each
+
+
+def _copy_bandwidth_gb_s(machine: _Machine, runtimes: Sequence[str]) -> float | None:
+    """By the native runner, so not where that is left out; a clock that counts instructions knows no bandwidth."""
+    if machine.clock == "instructions" or "executorch" not in runtimes:
+        return None
+    return copy_bandwidth_gb_s(machine.target, machine.deployer.runtime("executorch"))
+
+
+def _samples(
+    found: Mapping[_Turn, list[dict[str, Any]]], runtime: str, precision: Precision
+) -> tuple[list[Sample], str]:
+    """One point for each model and length, of the round that was disturbed least; and the runtime's version."""
+    seen: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    probes: dict[str, Probe] = {}
+    for turn, rows in found.items():
+        if (turn.runtime, turn.precision, turn.threads) == (runtime, precision, 1):
+            probes[turn.probe.name] = turn.probe
+            for row in rows:
+                seen.setdefault((turn.probe.name, row["length"]), []).append(row)
+    structures = {name: probe.structure(runtime) for name, probe in probes.items()}
+    samples = [
+        Sample(
+            model=name,
+            structure=structures[name],
+            length=length,
+            latency_ms=min(row["latency_ms"] for row in rows),  # whatever else runs there only ever makes it slower
+            peak_bytes=max(row["peak_bytes"] for row in rows),
+            file_bytes=rows[0]["file_bytes"],
+            shapes=probes[name].shapes(runtime),
+        )
+        for (name, length), rows in seen.items()
+    ]
+    return samples, str(next(iter(seen.values()))[0]["runtime_version"])
+
+
+def _parallel_share(found: Mapping[_Turn, list[dict[str, Any]]], runtime: str) -> float:
+    """How much of an inference threads share (Amdahl 1967); 0 where no more than one was tried."""
+    shares = []
+    for turn, rows in found.items():
+        if turn.runtime != runtime or turn.threads == 1:
+            continue
+        alone = {
+            row["length"]: row["latency_ms"]
+            for other, each in found.items()
+            if (other.probe, other.runtime, other.precision, other.threads) == (turn.probe, runtime, "int8", 1)
+            for row in each
+        }
+        ratio = rows[-1]["latency_ms"] / alone[rows[-1]["length"]]
+        shares.append((1 - ratio) / (1 - 1 / turn.threads))
+    return min(max(statistics.median(shares), 0.0), 1.0) if shares else 0.0
+
+
+def _cores(target: Target) -> int:
+    return cast(int, read_facts(target).get("cores") or 1)

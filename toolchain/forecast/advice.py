@@ -1,0 +1,335 @@
+"""What limits a bundle on a device, which change would buy how much, and whether int8 is worth it there.
+
+In:  a bundle and a profile.
+Out: `Advice` for each artifact: sentences, and `Change`s with the latency that each would leave, the best first.
+All of it follows from predictions (`prediction`); nothing is measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgewright.bundles.bundle import ArtifactFacts, Bundle, Manifest
+from edgewright.cost.device_prices import prices_for
+from edgewright.cost.pricing import Precision, Prediction, Prices, Roofline, Table, predict
+from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
+from edgewright.errors import InputError
+from edgewright.forecast.prediction import Predicted, Subject, peak_memory, predictions, subject_of
+from edgewright.specs.microarchitectures import CORES
+from edgewright.specs.profiles import Profile
+from edgewright.specs.recipe import LEAST_LENGTH
+from edgewright.specs.structure import Kind, Structure
+
+MADE_INT8: frozenset[Kind] = frozenset({"linear", "convolution", "depthwise"})
+WORTH_TELLING = 0.02  # of the latency; what buys less is no advice
+GAIN = 1.05  # of a prediction; less is no difference
+NAMES: Mapping[str, str] = {
+    "linear": "products with weights",
+    "convolution": "convolutions",
+    "depthwise": "depthwise convolutions",
+    "matmul": "products of attention",
+    "softmax": "softmax",
+    "normalisation": "normalisation",
+    "activation": "activations",
+    "embedding": "looking up embeddings",
+    "elementwise": "sums and products of elements",
+    "reduction": "pooling",
+    "permute": "moving tensors",
+    "transpose": "moving tensors",
+    "slice": "moving tensors",
+    "bytes": "reading an image's bytes",
+    "model": "what any model takes",
+}
+LIMITED: Mapping[str, str] = {
+    "arithmetic": "arithmetic: fewer or smaller products make it faster, and so do more threads",
+    "bandwidth": "memory traffic: fewer bytes make it faster, so smaller matrices, and shorter texts where those of "
+    "activations are most; more cores share one memory",
+    "overhead": "the overhead of its many small operators: fewer layers make it faster, and neither more threads nor "
+    "narrower layers do much",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What could be done, how, and what is left of the latency then; `costs` is what it takes in return."""
+
+    what: str
+    how: str
+    latency_ms: float
+    saves_ms: float
+    faster: float
+    costs: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Advice:
+    """int8 against float by prices of one kind; `float_share` of the int8 latency is in operators that stay float."""
+
+    int8_ms: float
+    float_ms: float
+    faster: float
+    float_share: float
+    source: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One artifact on one device. `changes` are each by itself; together they buy less than their sum."""
+
+    predicted: Predicted
+    limits: tuple[str, ...]
+    changes: tuple[Change, ...]
+    no_changes: tuple[str, ...]
+    int8: Int8Advice
+
+    def document(self) -> dict[str, Any]:
+        """What `edgewright advise --json` prints of it."""
+        return {
+            **self.predicted.document(),
+            "limits": list(self.limits),
+            "changes": [asdict(each) for each in self.changes],
+            "no_changes": list(self.no_changes),
+            "int8": asdict(self.int8),
+        }
+
+
+def advise(
+    bundle: str | Path,
+    profile: Profile,
+    *,
+    runtime: str | None = None,
+    length: int | None = None,
+    threads: int | None = None,
+) -> tuple[Advice, ...]:
+    """For each artifact of a bundle, or one runtime's alone. Raises `InputError` where nothing can be predicted."""
+    opened = Bundle.open(bundle)
+    every = predictions(opened, profile, length=length, threads=threads)
+    chosen = [each for each in every if runtime in (None, each.runtime)]
+    if not chosen:
+        known = ", ".join(each.runtime for each in every)
+        raise InputError(f"{bundle} has nothing for {runtime} that advice could be given on; it has {known}")
+    return tuple(_advice(opened, each, every, profile) for each in chosen)
+
+
+def _advice(bundle: Bundle, predicted: Predicted, every: tuple[Predicted, ...], profile: Profile) -> Advice:
+    artifact = bundle.artifact(predicted.runtime)
+    case = _Case(
+        manifest=bundle.manifest,
+        artifact=artifact,
+        subject=subject_of(artifact, bundle.manifest.task.max_length),
+        predicted=predicted,
+        profile=profile,
+        prices=prices_for(profile, runtime=predicted.runtime, precision=predicted.precision),
+    )
+    found = [*case.changes(), *case.other_runtimes(every)]
+    least = WORTH_TELLING * predicted.prediction.latency_ms
+    worth = sorted((each for each in found if each.saves_ms >= least), key=lambda each: each.latency_ms)
+    return Advice(
+        predicted=predicted,
+        limits=tuple(case.limits()),
+        changes=tuple(worth),
+        no_changes=tuple(f"{each.what} ({_instead(each, least)})" for each in found if each.saves_ms < least),
+        int8=case.int8(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """One artifact on one device, priced."""
+
+    manifest: Manifest
+    artifact: ArtifactFacts
+    subject: Subject
+    predicted: Predicted
+    profile: Profile
+    prices: Prices
+
+    @property
+    def now_ms(self) -> float:
+        return self.predicted.prediction.latency_ms
+
+    @property
+    def length(self) -> int:
+        """Tokens of a text as they are asked for; 0 of an image."""
+        return self.predicted.length or 0
+
+    def _priced(self, structure: Structure | None = None, length: int | None = None, threads: int = 0) -> Prediction:
+        return predict(
+            self.prices,
+            structure or self.subject.structure,
+            length=self.subject.run_length(self.length) if length is None else length,
+            threads=threads or self.predicted.threads,
+        )
+
+    def _change(self, what: str, how: str, found: Prediction, costs: str = "") -> Change:
+        latency_ms = found.latency_ms
+        return Change(
+            what=what,
+            how=how,
+            latency_ms=latency_ms,
+            saves_ms=self.now_ms - latency_ms,
+            faster=self.now_ms / latency_ms,
+            costs=costs,
+        )
+
+    def limits(self) -> Iterator[str]:
+        """What the time goes to, and the memory."""
+        found = self.predicted.prediction
+        of = f" of a text of {self.length} tokens" if self.length else ""
+        yield (
+            f"An inference{of} takes about {found.latency_ms:.3g} ms on {self.profile.name} ({found.low_ms:.3g} to "
+            f"{found.high_ms:.3g}), by {found.source}."
+        )
+        share = found.by_limit[found.limited_by] / found.latency_ms
+        yield f"{100 * share:.0f} % of it is {LIMITED[found.limited_by]}."
+        named: dict[str, float] = {}
+        for kind, ms in found.by_kind.items():
+            named[NAMES.get(kind, kind)] = named.get(NAMES.get(kind, kind), 0.0) + ms
+        most = sorted(named.items(), key=lambda each: -each[1])[:3]
+        told = ", ".join(f"{name} {100 * ms / found.latency_ms:.0f} %" for name, ms in most)
+        yield f"Most of it goes to {told}."
+        yield peak_memory(self.predicted, self.profile)
+
+    def changes(self) -> Iterator[Change]:
+        """Those that this artifact itself could undergo."""
+        yield from self._threads()
+        yield from self._shorter()
+        yield from self._smaller()
+        yield from self._wider_int8()
+
+    def _threads(self) -> Iterator[Change]:
+        cores = self.profile.processor.cores.value
+        for count in sorted({min(2, cores), cores}):
+            if count > self.predicted.threads:
+                plural = "s" if self.predicted.threads > 1 else ""
+                what = f"{count} threads instead of {self.predicted.threads} thread{plural}"
+                yield self._change(
+                    what, f"--threads {count}", self._priced(threads=count), "cores that do nothing else meanwhile"
+                )
+
+    def _shorter(self) -> Iterator[Change]:
+        if not self.length:
+            return
+        run = self.subject.run_length(self.length)
+        if run > self.length:
+            yield self._change(
+                f"a signature of {self.length} tokens, where texts of so many are padded to {run}",
+                f"add {self.length} to stages.export.lengths",
+                self._priced(length=self.length),
+                "some kilobytes of the file",
+            )
+        half = max(self.length // 2, LEAST_LENGTH)  # less no recipe may set
+        if half >= self.length:
+            return
+        yield self._change(
+            f"texts of {half} tokens instead of {self.length}",
+            f"shorten what you give it, or set task.max_length = {half}",
+            self._priced(length=half),
+            "whatever the rest of a text says",
+        )
+
+    def _smaller(self) -> Iterator[Change]:
+        structure = self.subject.structure
+        if narrower := with_fewer_neurons(structure):
+            yield self._change(
+                "a student of half as many neurons",
+                "halve stages.prune.neurons",
+                self._priced(narrower),
+                "score; the build says how much",
+            )
+        if (layers := layers_of(structure)) > 1:
+            found = self._priced()
+            each_ms = (found.latency_ms - self._priced(around_layers(structure)).latency_ms) / layers
+            yield self._change(
+                f"a student of {layers - 1} layer{'s' if layers > 2 else ''} instead of {layers}",
+                f"stages.prune.layers = {layers - 1}",
+                replace(found, latency_ms=found.latency_ms - each_ms),
+                "score; the build says how much",
+            )
+
+    def _wider_int8(self) -> Iterator[Change]:
+        findings = next((stage.findings for stage in self.manifest.stages if stage.name == "sensitivity"), {})
+        kept, parts = findings.get("kept_float") or (), findings.get("parts") or ()
+        if not kept or self.profile.name != self.manifest.profile:
+            return
+        slower = sum(part.get("float_ms") or 0.0 for part in parts if part.get("name") in kept)
+        if slower:
+            found = self._priced()
+            yield self._change(
+                f"int8 for {', '.join(map(str, kept))} too, which stayed float",
+                "raise stages.quantize.max_error_percent, or leave stages.quantize.keep_float out",
+                replace(found, latency_ms=max(found.latency_ms - slower, 0.0)),
+                "outputs that are further from the float student's",
+            )
+
+    def other_runtimes(self, every: tuple[Predicted, ...]) -> Iterator[Change]:
+        """The bundle's other artifacts, where both are priced from one kind of source."""
+        for other in every:
+            if other.runtime != self.predicted.runtime and _kind_of(other) == _kind_of(self.predicted):
+                memory = other.prediction.peak_memory_bytes / 1e6
+                yield self._change(
+                    f"the bundle's {other.runtime} artifact",
+                    f"--runtime {other.runtime}",
+                    other.prediction,
+                    f"a peak memory of about {memory:.0f} MB",
+                )
+
+    def int8(self) -> Int8Advice:
+        """By what was calibrated, where both precisions were; else by facts for both."""
+        runtime = self.predicted.runtime
+        narrow = prices_for(self.profile, runtime=runtime, precision="int8", corrected=False)
+        wide = prices_for(self.profile, runtime=runtime, precision="float")
+        if not (isinstance(narrow, Table) and isinstance(wide, Table)):
+            narrow, wide = (self._roofline("int8"), self._roofline("float"))
+        length, threads = self.subject.run_length(self.length), self.predicted.threads
+        int8, floats = (
+            predict(each, self.subject.structure, length=length, threads=threads) for each in (narrow, wide)
+        )
+        stays = sum(ms for kind, ms in int8.by_kind.items() if kind not in MADE_INT8)
+        share = stays / int8.latency_ms
+        return Int8Advice(
+            int8_ms=int8.latency_ms,
+            float_ms=floats.latency_ms,
+            faster=floats.latency_ms / int8.latency_ms,
+            float_share=share,
+            source=int8.source,
+            sentences=tuple(self._why(int8, floats, share)),
+        )
+
+    def _roofline(self, precision: Precision) -> Roofline:
+        return Roofline(profile=self.profile, precision=precision, python=self.predicted.runtime != "executorch")
+
+    def _why(self, int8: Prediction, floats: Prediction, share: float) -> Iterator[str]:
+        times = f"{int8.latency_ms:.3g} ms against {floats.latency_ms:.3g}, by {int8.source}"
+        ratio = floats.latency_ms / int8.latency_ms
+        if ratio >= GAIN:
+            yield f"int8 is about {ratio:.2g} times as fast as float here ({times})."
+        else:
+            yield f"int8 is not faster than float here ({times}): it saves space, not time."
+        name = self.profile.processor.core.value
+        core = CORES[name]
+        gain = core.int8_operations_per_cycle / core.float_operations_per_cycle
+        rates = f"{core.int8_operations_per_cycle} int8 operations a cycle against {core.float_operations_per_cycle}"
+        if core.dot_product:
+            yield f"{name} multiplies bytes four at a time (a dot product): {rates} in float, so products gain most."
+        else:
+            yield f"{name} has no dot product of bytes: {rates} in float, so products gain {gain:.3g} times at most."
+        if share > WORTH_TELLING:
+            yield (
+                f"{100 * share:.0f} % of the int8 latency is in what stays float (attention's own products, softmax, "
+                f"normalisation and the like): int8 makes that no faster."
+            )
+        if ratio < GAIN and int8.limited_by == "overhead":
+            yield "Operators are so small here that calling them costs most: fewer, larger ones would gain by int8."
+
+
+def _instead(change: Change, least: float) -> str:
+    return f"{change.latency_ms:.3g} ms, {'slower' if change.saves_ms < -least else 'hardly anything'}"
+
+
+def _kind_of(predicted: Predicted) -> bool:
+    return "facts" in predicted.prediction.source

@@ -1,0 +1,320 @@
+"""What a bundle, or the student that a recipe asks for, will take on a device that is not at hand.
+
+In:  a bundle or a recipe, and a profile.
+Out: `Predicted` for each runtime: latency and memory with intervals, what limits them, and whether the budget is kept.
+Reading a model's structure takes a second; asking for its price after that takes less than a millisecond.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgewright.bundles.bundle import ArtifactFacts, Bundle
+from edgewright.bundles.files import MANIFEST
+from edgewright.cost.corrections import Seen, learn
+from edgewright.cost.device_prices import as_measured, basis_of, prices_for
+from edgewright.cost.pricing import Corrected, Precision, Prediction, Prices, predict
+from edgewright.cost.roofline import Roof, roof_of
+from edgewright.devices.calibration import RUNTIMES, profile_for
+from edgewright.devices.deploy import HERE
+from edgewright.errors import InputError
+from edgewright.measure.measurement import Measurement
+from edgewright.models.source import check
+from edgewright.specs.budget import BYTES_PER_MB, Budget, Verdict, judge
+from edgewright.specs.profiles import Clock, Profile, load_profile
+from edgewright.specs.recipe import Recipe, load_recipe
+from edgewright.specs.structure import Structure
+
+USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell.
+
+    The instruction clock knows no `roof`.
+    """
+
+    runtime: str
+    precision: Precision
+    profile: str
+    clock: Clock
+    length: int | None
+    threads: int
+    prediction: Prediction
+    verdict: Verdict
+    roof: Roof | None
+
+    def document(self) -> dict[str, Any]:
+        """What `edgewright predict --json` prints of it."""
+        return {
+            "runtime": self.runtime,
+            "precision": self.precision,
+            "profile": self.profile,
+            "clock": self.clock,
+            "length": self.length,
+            "threads": self.threads,
+            **self.prediction.document(),
+            "roof": asdict(self.roof) if self.roof else None,
+            "budget": self.verdict.summary(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An artifact that is there, or will be; `lengths` are its fixed ones.
+
+    Where it takes any, its memory is set aside for the longest, `planned_length`.
+    """
+
+    runtime: str
+    structure: Structure
+    lengths: tuple[int, ...]
+    file_bytes: float | None
+    planned_length: int | None
+    notes: tuple[str, ...] = ()
+
+    def run_length(self, length: int) -> int:
+        """How long a text of this length is when it is run: as long as the smallest shape that holds it."""
+        return next((each for each in self.lengths if each >= length), length)
+
+    def shapes(self, lengths: Iterable[int]) -> int:
+        """How many fixed shapes a process runs that is given texts of these lengths."""
+        return max(len({self.run_length(each) for each in lengths}), 1) if self.lengths else 1
+
+
+def predictions(
+    subject: str | Path | Bundle,
+    profile: Profile,
+    *,
+    runtime: str | None = None,
+    length: int | None = None,
+    threads: int | None = None,
+    clock: Clock = "wall",
+    precision: Precision = "int8",
+    cluster: str | None = None,
+) -> tuple[Predicted, ...]:
+    """Of each artifact of a bundle, or that a recipe asks for, or of one runtime's alone; or of their float twins.
+
+    Without a `length` it is the median of a bundle's own examples. A process that is pinned to a `cluster` of slower
+    cores is priced by facts alone, for a calibration is of the fastest. Raises `InputError` where nothing can be said.
+    """
+    if not isinstance(subject, Bundle) and _is_bundle(subject):
+        subject = Bundle.open(subject)
+    if isinstance(subject, Bundle):
+        budget, texts, found = subject.manifest.budget, _lengths(subject), list(_of_bundle(subject))
+    else:
+        recipe = load_recipe(subject)
+        check(recipe.model, recipe.task.kind, weighed=False)
+        budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile, length or USUAL_LENGTH))
+    chosen = [each for each in found if runtime in (None, each.runtime)]
+    if not chosen:
+        name = subject.path if isinstance(subject, Bundle) else subject
+        raise InputError(f"{name} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
+    known = [each for each in chosen if each.runtime in RUNTIMES]
+    if not known:
+        raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")
+    asked = texts if length is None else (length,)
+    pinned = profile.on_cluster(cluster) if cluster else profile
+    return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
+
+
+def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str) -> dict[str, Any] | None:
+    """What was to be expected of a measurement: for `bench`, beside it. None where nothing can be said.
+
+    `uncorrected_ms` is what it would have been but for what was learned, and `basis` which prices that is by.
+    """
+    if artifact.structure is None or artifact.runtime not in RUNTIMES or measurement.batch > 1:
+        return None
+    known = address == HERE or address.startswith("emulated:")
+    try:
+        profile = load_profile(profile_for(address, None) if known else bundle.manifest.profile)
+        prices = prices_for(
+            profile,
+            runtime=artifact.runtime,
+            precision="int8",
+            clock=measurement.clock,
+            version=measurement.runtime_version,
+        )
+    except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
+        return {"unknown": str(error)}
+    subject = subject_of(artifact, bundle.manifest.task.max_length)
+    lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
+    length = lengths[len(lengths) // 2]
+    bare = prices.prices if isinstance(prices, Corrected) else prices
+
+    def priced(chosen: Prices) -> Prediction:
+        return predict(
+            chosen,
+            subject.structure,
+            length=length,
+            threads=measurement.threads,
+            file_bytes=artifact.bytes,
+            planned_length=subject.planned_length,
+            shapes=subject.shapes(measurement.input_lengths),
+        )
+
+    return {
+        "profile": profile.name,
+        **priced(prices).document(),
+        "length": length,
+        "uncorrected_ms": priced(bare).latency_ms,
+        "basis": basis_of(bare, profile, measurement.clock),
+    }
+
+
+def learn_from(summary: Mapping[str, Any]) -> bool:
+    """Keep, of what `bench` tells with --json, how far the prediction was off, for the next one; whether it did.
+
+    It does not of a measurement that is not stable or was kept to some cores, nor of a latency that is not above 0.
+    """
+    predicted, artifact = summary.get("predicted") or {}, summary["artifact"]
+    measured_ms = summary["latency_ms"].get("p50")
+    trusted = summary.get("stable") and not summary.get("cores")
+    if "basis" not in predicted or not trusted or not measured_ms or not predicted["uncorrected_ms"]:
+        return False
+    learn(
+        predicted["profile"],
+        summary["clock"],
+        Seen(
+            runtime=artifact["runtime"],
+            runtime_version=artifact["runtime_version"],
+            basis=predicted["basis"],
+            sha256=artifact["sha256"],
+            length=predicted["length"],
+            threads=summary["threads"],
+            predicted_ms=predicted["uncorrected_ms"],
+            measured_ms=measured_ms,
+        ),
+    )
+    return True
+
+
+def _is_bundle(subject: str | Path) -> bool:
+    path = Path(subject)
+    return (path / MANIFEST).is_file() or path.suffix == ".zip"
+
+
+def _lengths(bundle: Bundle) -> tuple[int, ...]:
+    """Those of its examples; an image has none."""
+    if bundle.manifest.task.image is not None:
+        return (0,)
+    return tuple(int(np.size(each)) for each in bundle.vectors().inputs)
+
+
+def _of_bundle(bundle: Bundle) -> Iterator[Subject]:
+    for artifact in bundle.manifest.artifacts:
+        yield subject_of(artifact, bundle.manifest.task.max_length)
+
+
+def subject_of(artifact: ArtifactFacts, longest: int) -> Subject:
+    """A bundle's artifact, whose texts have so many tokens at most. Raises `InputError` for a bundle of old."""
+    if artifact.structure is None:
+        raise InputError(
+            "the bundle does not say what its model computes: it was built before that was kept; build it again"
+        )
+    return Subject(
+        runtime=artifact.runtime,
+        structure=artifact.structure,
+        lengths=artifact.lengths,
+        file_bytes=artifact.bytes,
+        planned_length=None if artifact.lengths else longest,
+    )
+
+
+def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Subject]:
+    from edgewright.stages.chosen_sizes import sized
+    from edgewright.stages.planned_student import planned
+
+    chosen = sized(recipe, profile, length=length)
+    plan = planned(chosen.recipe, profile)
+    for runtime in recipe.stages.export.runtimes:
+        fixed = runtime in ("litert", "tflite")
+        yield Subject(
+            runtime=runtime,
+            structure=plan.structure(padded=fixed),
+            lengths=plan.form.lengths if fixed else (),
+            file_bytes=None,
+            planned_length=None if fixed else plan.form.max_length,
+            notes=(*((chosen.note,) if chosen.note else ()), *plan.notes),
+        )
+
+
+def _predicted(
+    subject: Subject,
+    profile: Profile,
+    budget: Budget,
+    texts: tuple[int, ...],
+    threads: int | None,
+    clock: Clock,
+    precision: Precision,
+) -> Predicted:
+    """Of a text of the median length; in memory there are the shapes that texts of all of these lengths want.
+
+    Where no text is known, as of a recipe, it is of the usual length, and every shape may be wanted.
+    """
+    length = int(statistics.median(texts)) if texts else USUAL_LENGTH
+    shapes = subject.shapes(texts or subject.lengths)
+    count = threads or profile.preferences.default_threads.value
+    prices = prices_for(profile, runtime=subject.runtime, precision=precision, clock=clock)
+    known = subject.file_bytes if precision == "int8" else None
+    file_bytes = subject.structure.weight_bytes(int8=precision == "int8") if known is None else known
+    found = predict(
+        prices,
+        subject.structure,
+        length=subject.run_length(length),
+        threads=count,
+        file_bytes=file_bytes,
+        planned_length=subject.planned_length,
+        shapes=shapes,
+    )
+    roof = None
+    if clock == "wall":
+        run = subject.run_length(length)
+        roof = roof_of(as_measured(profile), prices, subject.structure, length=run, precision=precision)
+    if budget.peak_memory_mb is None and profile.budget is not None:
+        budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
+    return Predicted(
+        runtime=subject.runtime,
+        precision=precision,
+        profile=profile.name,
+        clock=clock,
+        length=length or None,
+        threads=count,
+        roof=roof,
+        prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_notes(found, profile, shapes))),
+        verdict=judge(
+            budget,
+            latency_ms=found.latency_ms if clock == "wall" else None,
+            artifact_bytes=round(file_bytes),
+            peak_rss_bytes=found.peak_memory_bytes,
+        ),
+    )
+
+
+def peak_memory(found: Predicted, profile: Profile) -> str:
+    """The peak memory, beside what the device has."""
+    peak = found.prediction.peak_memory_bytes / BYTES_PER_MB
+    return (
+        f"Its peak memory is about {peak:.3g} MB, of {_memory_of(profile) / BYTES_PER_MB:.0f} MB that the device has."
+    )
+
+
+def _memory_notes(found: Prediction, profile: Profile, shapes: int) -> Iterator[str]:
+    if shapes > 1:
+        yield f"its memory is with {shapes} of its lengths in use; the runtime packs the weights anew for each"
+    if found.peak_memory_bytes > _memory_of(profile):
+        yield (
+            f"{found.peak_memory_bytes / BYTES_PER_MB:.0f} MB do not fit into what the device has, "
+            f"{_memory_of(profile) / BYTES_PER_MB:.0f} MB"
+        )
+
+
+def _memory_of(profile: Profile) -> int:
+    return int((profile.memory.usable_mb or profile.memory.ram_mb).value) * (1 << 20)

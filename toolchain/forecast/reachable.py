@@ -1,0 +1,150 @@
+"""Whether a recipe's student can keep its budget on a device at all, told before anything is taught.
+
+In:  a recipe and a profile.
+Out: `Unreachable` limits, each with the nearest that could be kept; none where that cannot be said.
+Only what a prediction's interval does not leave open counts as out of reach, and of sizes that are known later the
+least that they can be. How near the rest comes is for the build and `bench` to tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from edgewright.cost.device_prices import prices_for
+from edgewright.cost.pricing import Prices, predict
+from edgewright.devices.calibration import RUNTIMES
+from edgewright.errors import InputError, UnreachableBudgetError
+from edgewright.specs.budget import BYTES_PER_MB
+from edgewright.specs.profiles import Profile
+from edgewright.specs.recipe import Recipe
+from edgewright.specs.structure import Structure
+from edgewright.stages.chosen_sizes import are_open
+from edgewright.stages.planned_student import Planned, planned
+
+SHORT_TEXT = 8  # tokens; texts may turn out to be so short
+FEWEST_PIECES = 256  # of a vocabulary that a recipe may ask for
+DIGITS = 2  # of a limit that is proposed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreachable:
+    """A limit of the budget, and the least that the recipe's student takes, and the least of any student.
+
+    `smallest` has one layer of one head and the fewest neurons that kernels like.
+    """
+
+    name: str
+    limit: float
+    least: float
+    smallest: float
+    unit: str
+    runtime: str
+
+    @property
+    def nearest(self) -> float:
+        """A limit that may be kept, in few digits."""
+        step = 10.0 ** (math.floor(math.log10(self.least)) - DIGITS + 1)
+        return float(f"{math.ceil(self.least / step) * step:.6g}")
+
+
+def unreachable(recipe: Recipe, profile: Profile) -> tuple[Unreachable, ...]:
+    """The limits that the student cannot keep under the runtime that comes nearest to all of them.
+
+    Empty where one keeps them, or where nothing can be said: of images, of a model that a factory makes, of a runtime
+    that has no prices, and of ranks that activations will tell.
+    """
+    runtimes = [name for name in recipe.stages.export.runtimes if name in profile.preferences.runtimes]
+    low_rank = recipe.stages.low_rank
+    open_ranks = low_rank.enabled and (low_rank.energy is not None or low_rank.keep_parameters is not None)
+    if not runtimes or set(runtimes) - set(RUNTIMES) or open_ranks or recipe.stages.quantize.scheme == "float16":
+        return ()
+    try:
+        plan = planned(_least_vocabulary(recipe), profile)
+        smallest = _smallest(plan, profile)
+        if are_open(recipe):  # its sizes are chosen for the budget, so only the smallest is out of reach
+            plan = smallest
+        priced = {name: prices_for(profile, runtime=name, precision="int8") for name in runtimes}
+    except InputError:  # what is wrong with a model or a calibration is told where it is needed
+        return ()
+    missed = [tuple(_missed(recipe, name, priced[name], plan, smallest)) for name in runtimes]
+    return min(missed, key=lambda each: (len(each), sum(miss.least / miss.limit for miss in each)))
+
+
+def require_reachable(recipe: Recipe, profile: Profile) -> None:
+    """Raise `UnreachableBudgetError` with the nearest budget where this one is out of reach."""
+    if not (missed := unreachable(recipe, profile)):
+        return
+    told = "; ".join(
+        f"{each.name} is to be {each.limit:g} {each.unit}, and it takes {each.least:.3g} {each.unit} at the least "
+        f"({_of_smallest(each)})"
+        for each in missed
+    )
+    nearest = " and ".join(f"{each.name} = {each.nearest:g}" for each in missed)
+    raise UnreachableBudgetError(recipe.name, profile.name, told, nearest)
+
+
+def _of_smallest(missed: Unreachable) -> str:
+    if missed.smallest > missed.limit:
+        return f"even a student of one layer {missed.smallest:.3g}: no student of this teacher can keep to it"
+    return f"a student of one layer may take as little as {missed.smallest:.3g}: ask for a smaller one in stages.prune"
+
+
+def _missed(recipe: Recipe, runtime: str, prices: Prices, plan: Planned, smallest: Planned) -> Iterator[Unreachable]:
+    budget, padded = recipe.budget, runtime == "litert"
+    ours, others = (
+        _Least(recipe=recipe, prices=prices, structure=each.structure(padded=padded), plan=each, padded=padded)
+        for each in (plan, smallest)
+    )
+    for name, limit, least, other, unit in (
+        ("latency_ms", budget.latency_ms, ours.latency_ms, others.latency_ms, "ms"),
+        ("artifact_mb", budget.artifact_mb, ours.artifact_mb, others.artifact_mb, "MB"),
+        ("peak_memory_mb", budget.peak_memory_mb, ours.peak_memory_mb, others.peak_memory_mb, "MB"),
+    ):
+        if limit is not None and least > limit:
+            yield Unreachable(name=name, limit=limit, least=least, smallest=other, unit=unit, runtime=runtime)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Least:
+    """The lower ends of what one student takes."""
+
+    recipe: Recipe
+    prices: Prices
+    structure: Structure
+    plan: Planned
+    padded: bool
+
+    @property
+    def latency_ms(self) -> float:
+        lengths = self.plan.form.lengths if self.padded else ()
+        length = next((each for each in lengths if each >= SHORT_TEXT), min(SHORT_TEXT, self.plan.form.max_length))
+        return predict(self.prices, self.structure, length=length).low_ms
+
+    @property
+    def artifact_mb(self) -> float:
+        narrow = self.recipe.stages.quantize.weights == "int4"
+        return (self.structure.table_weights + self.structure.matrix_weights * (0.5 if narrow else 1)) / BYTES_PER_MB
+
+    @property
+    def peak_memory_mb(self) -> float:
+        found = predict(self.prices, self.structure, length=SHORT_TEXT, file_bytes=self.artifact_mb * BYTES_PER_MB)
+        return found.peak_memory_bytes / (1 + found.memory_spread) / BYTES_PER_MB
+
+
+def _least_vocabulary(recipe: Recipe) -> Recipe:
+    """Where the task's own texts decide how many word pieces stay, as few as may."""
+    vocabulary = recipe.stages.vocabulary
+    if not vocabulary.enabled or (vocabulary.size is not None and vocabulary.coverage is None):
+        return recipe
+    fewest = vocabulary.model_copy(update={"size": FEWEST_PIECES})
+    return recipe.model_copy(update={"stages": recipe.stages.model_copy(update={"vocabulary": fewest})})
+
+
+def _smallest(plan: Planned, profile: Profile) -> Planned:
+    width = max(each.head_width for each in plan.shape.layers)
+    neurons = profile.preferences.int8_channel_multiple.value
+    fewest = plan.shape.layers[0].resized(heads=1, head_width=width, neurons=neurons)
+    shape = replace(plan.shape, layers=(fewest,), vocabulary=min(FEWEST_PIECES, plan.shape.vocabulary))
+    return plan.resized(shape)

@@ -1,1 +1,0 @@
-"""What a device's facts imply for a model before it has run there."""

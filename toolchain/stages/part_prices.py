@@ -1,0 +1,152 @@
+"""What a model's parts cost: by the profile's facts, as calibrated on its device, or timed on a target.
+
+In:  a `Plan`, a model's sizes and a length of text.
+Out: a `CostTable` that the search for a student buys by.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgewright.cost import part_costs as costs
+from edgewright.cost.device_prices import RuntimeTable, load_calibration, prices_for
+from edgewright.cost.part_costs import CostTable, OneLayer
+from edgewright.devices.deploy import Deployed, Deployer
+from edgewright.measure.measurement import clock_of
+from edgewright.measure.protocol import Protocol, measure
+from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.text import TextModule
+from edgewright.models.transformer import LayerShape
+from edgewright.quantize.ranges import DEFAULT, Calibration
+from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch import int8 as xnnpack
+from edgewright.runtimes.forms import Form, Given, TextForm
+from edgewright.specs.profiles import Clock
+from edgewright.stages.plan import Done, Plan, stage
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
+
+RUNTIME = "executorch"
+VOCABULARY = 512  # of the models that are timed: a look-up takes the same in any table
+PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.1, samples=32, min_seconds=0.1, max_seconds=2.0)
+
+
+def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
+    """The prices of layers like this encoder's, for one text of `length` tokens, as the recipe says where."""
+    place = plan.recipe.stages.prune.prices
+    heads = max(layer.heads for layer in shape.layers)
+    neurons = max(layer.neurons for layer in shape.layers)
+    head_width = shape.layers[0].head_width
+    sizes = {"length": length, "width": shape.width, "head_width": head_width, "heads": heads, "neurons": neurons}
+    if place == "profile":
+        if table := calibrated_prices(plan):
+            return costs.from_prices(table.table, **sizes, gated=shape.gated)
+        return costs.from_profile(plan.profile, **sizes, gated=shape.gated)
+    done = _timed(plan, shape, place, length=length, heads=heads, neurons=neurons)
+    return costs.load(done.file("costs.json"))
+
+
+def calibrated_prices(plan: Plan) -> RuntimeTable | None:
+    """What was measured of the profile's device, where it was. Raises `InputError` where that is of another version."""
+    found = load_calibration(plan.profile.name)
+    table = found.table(RUNTIME, "int8") if found else None
+    if table is not None:
+        prices_for(plan.profile, runtime=RUNTIME, precision="int8")
+    return table
+
+
+def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads: int, neurons: int) -> Done:
+    """Time int8 models of one layer on a target; it is kept, and asked again only for other sizes."""
+    sizes = {
+        "width": shape.width,
+        "head_width": shape.layers[0].head_width,
+        "heads": [max(heads // 2, 1), max(heads, 2)],
+        "neurons": [max(neurons // 3, 1), max(neurons, 2)],  # a line through both is all the search needs
+        "length": length,
+    }
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        clock = clock_of(address)
+        target = open_target(address, instruction_clock=clock == "instructions")
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                timer = _Timer(shape, target, clock, Path(scratch), length)
+                table = costs.measured(timer.time_ms, source=f"timed on {address}", **sizes)  # type: ignore[arg-type]
+        finally:
+            target.close()
+        table.save(folder / "costs.json")
+        return table.model_dump(mode="json")
+
+    settings = {"address": address, **sizes}
+    return stage(plan, "prices", settings, {"shape": json.dumps(asdict(shape), sort_keys=True)}, make)
+
+
+class _Timer:
+    """Models of one layer with random weights, each exported and pushed when it is first asked for."""
+
+    def __init__(self, shape: EncoderShape, target: Target, clock: Clock, scratch: Path, length: int) -> None:
+        self.shape, self.clock, self.scratch, self.deployer = shape, clock, scratch, Deployer(target)
+        self.places: dict[OneLayer | None, Deployed] = {}
+        self.ids = [[1] * length]
+
+    def time_ms(self, layer: OneLayer | None) -> float:
+        """One more median of this model, or of the model without a layer."""
+        if layer not in self.places:
+            self.places[layer] = self._deployed(layer)
+        place = self.places[layer]
+        protocol = Protocol.instructions() if self.clock == "instructions" else PROTOCOL
+        target = self.deployer.target
+        timed = measure(target, place.artifact, place.runtime, self.ids, protocol=protocol, clock=self.clock)
+        return statistics.median(timed.latency_ms)
+
+    def _deployed(self, layer: OneLayer | None) -> Deployed:
+        layers: tuple[LayerShape, ...] = ()
+        if layer is not None:
+            kind = self.shape.layers[0]
+            layers = (kind.resized(heads=layer.heads, head_width=layer.head_width, neurons=layer.neurons),)
+        shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
+        model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
+        file = self.scratch / f"{len(self.places)}.pte"
+        executorch_int8(TextModule(model, padded=False), file, form=TextForm(max_length=shape.positions))
+        return self.deployer.deploy(file, runtime=RUNTIME)
+
+
+def executorch_int8(
+    module: nn.Module,
+    file: Path,
+    *,
+    form: Form,
+    examples: Given = (),
+    calibration: Calibration = DEFAULT,
+    products_only: bool = False,
+    kept_float: Sequence[str] = (),
+    int4: Sequence[str] = (),
+) -> executorch.Delegation:
+    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float` and `int4`.
+
+    With `examples` activations have fixed scales by the `calibration`, or with `products_only` what layers with weights
+    read and give; else they are quantised as they come.
+    """
+    return executorch.export(
+        xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
+        file,
+        form=form,
+        rewrite=lambda graph, call: xnnpack.with_int8(
+            graph,
+            [call.tensor(each) for each in examples] or [call.example()],
+            static=bool(len(examples)),
+            calibration=calibration,
+            products_only=products_only,
+            kept_float=kept_float,
+            int4=int4,
+        ),
+    )
