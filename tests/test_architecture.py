@@ -141,9 +141,9 @@ def test_what_no_longer_points_up_is_no_longer_excused() -> None:
         ("edgewright.targets.transports.ssh", "edgewright.pipeline.build", "is an import upwards"),
         ("edgewright.targets.transports.ssh", "edgewright.specs.recipe.Recipe", "is more than a target may know"),
         (
-            "edgewright.runtimes.litert.export",
+            "edgewright.quantize.ranges",
             "edgewright.models.encoder.Encoder",
-            "is another stage; they meet in the pipeline",
+            "is another room of the same layer; they meet above",
         ),
         ("edgewright.pipeline", "edgewright.cli.output", "is an import upwards"),
         (
