@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.text import TextModule, outputs
-from edgewright.models.tokenizer import Encoded
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.litert import export as litert

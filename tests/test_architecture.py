@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "base"),
     ("specs", "profiles"),
     ("targets",),
-    ("models", "tasks", "data", "compress", "quantize"),
+    ("modality", "models", "tasks", "data", "compress", "quantize"),
     ("runtimes", "measure", "cost", "bundles"),
     ("devices",),
     ("stages",),
@@ -29,7 +29,8 @@ LAYERS = (
 # Rooms of one layer that keep to themselves, and whom of their own layer they may know all the same: a task and a
 # compression work on a model of a family, so they may know what a model is.
 KEEP_TO_THEMSELVES: dict[str, tuple[str, ...]] = {
-    "models": (), "tasks": ("models",), "data": (), "compress": ("models",), "quantize": (),
+    "modality": (), "models": ("modality",), "tasks": ("models", "modality"), "data": ("modality",),
+    "compress": ("models", "modality"), "quantize": (),
 }  # fmt: skip
 TARGETS_MAY_IMPORT = ("errors", "base", "specs.profiles", "targets")
 PUBLIC_NAMES = {"edgewright", *(f"edgewright.{name}" for name in edgewright.__all__)}

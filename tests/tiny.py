@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from edgewright.modality.tokenizer import Encoded, TextTokenizer
 from edgewright.models import teacher as teachers
 from edgewright.models.encoder import Encoder
 from edgewright.models.model import TransformerModel
-from edgewright.models.tokenizer import Encoded, TextTokenizer
 from edgewright.specs.recipe import ModelSource
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

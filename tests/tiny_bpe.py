@@ -14,7 +14,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from edgewright.models.tokenizer import TextTokenizer
+from edgewright.modality.tokenizer import TextTokenizer
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 SIZE = 1200

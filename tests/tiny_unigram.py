@@ -7,7 +7,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-from edgewright.models.tokenizer import TextTokenizer
+from edgewright.modality.tokenizer import TextTokenizer
 from tests import tiny
 
 SIZE = 420

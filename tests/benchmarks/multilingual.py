@@ -23,10 +23,10 @@ from torch import Tensor
 
 from edgewright.base.places import cache_dir
 from edgewright.compress.vocabulary import Trimmed, affected, trim
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import teacher as teachers
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
-from edgewright.models.tokenizer import TextTokenizer
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.table import RUNTIMES, Int8, Subject
 from edgewright.specs.recipe import ModelSource

@@ -32,10 +32,10 @@ from edgewright.bundles.files import sha256_of
 from edgewright.devices.deploy import deploy
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
 from edgewright.measure.protocol import Protocol, measure
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
-from edgewright.models.tokenizer import Encoded
 from edgewright.runtimes.forms import TextForm, length_name
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer

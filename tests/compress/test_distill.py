@@ -14,11 +14,11 @@ from torch.nn import functional
 from edgewright.compress.distill import Targets, Weights, distill, partners_of, record_targets
 from edgewright.compress.vocabulary import trim
 from edgewright.errors import TrainingError
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
-from edgewright.models.tokenizer import Encoded
 from edgewright.models.training import Schedule, Trained
 from edgewright.models.transformer import LayerCut, LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape

@@ -10,12 +10,12 @@ from edgewright.compress.low_rank import factorise
 from edgewright.compress.prune import Settings, prune
 from edgewright.compress.reconstruct import levels, reconstructed
 from edgewright.errors import InputError
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import TextInputs
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.pairs import pairs_of
 from edgewright.models.text import outputs, padded
-from edgewright.models.tokenizer import Encoded
 from edgewright.models.transformer import LINEARS
 from tests import tiny
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from edgewright.compress import low_rank
 from edgewright.compress.low_rank import Factorised, factorise
 from edgewright.errors import InputError, ModelError, UnknownNameError
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel, load, save
 from edgewright.models.text import TextModule, outputs, padded
-from edgewright.models.tokenizer import Encoded
 from edgewright.models.transformer import LINEARS, LayerCut, LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny

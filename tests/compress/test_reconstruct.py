@@ -9,10 +9,10 @@ from torch import Tensor
 
 from edgewright.compress.reconstruct import LayerLevels, elimination, grams, levels, reconstructed
 from edgewright.errors import InputError
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import Inputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
-from edgewright.models.tokenizer import Encoded
 from edgewright.models.transformer import Constant, LayerCut, LayerShape, LowRankLinear
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgewright.compress.vocabulary import Trimmed, affected, trim, whole
 from edgewright.data.docstrings import standard_library
 from edgewright.errors import BadDataError, InputError
-from edgewright.models.tokenizer import TextTokenizer
+from edgewright.modality.tokenizer import TextTokenizer
 from tests import tiny, tiny_bpe, tiny_unigram
 
 TEXTS = ["the rain and the snow", "walking in the rain", "read a book"]

@@ -8,9 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.errors import BadDataError
 from edgewright.models import convnet, image
-from edgewright.models.color_channels import with_channels
 from edgewright.models.image import ImageModule, Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
@@ -87,18 +85,6 @@ def test_so_they_do_where_a_transformer_reads_its_first_tokens_alone(tmp_path: P
     inputs = ImageInputs(pixels, mean=teacher.scaling.mean, std=teacher.scaling.deviation)
     found = torch.cat([module(torch.from_numpy(each)[None]) for each in pixels])
     assert torch.allclose(found, outputs(teacher.model, inputs), atol=1e-4)
-
-
-def test_grey_images_are_made_coloured_and_coloured_ones_grey() -> None:
-    grey, coloured = noise(2, 4, 4, 1), noise(2, 4, 4, 3)
-    assert np.array_equal(with_channels(grey, 3), np.repeat(grey, 3, axis=-1))
-    assert with_channels(grey, 1) is grey
-    made = with_channels(coloured, 1)
-    assert made.shape == (2, 4, 4, 1)
-    assert made[0, 0, 0, 0] == round(float(coloured[0, 0, 0] @ np.array([0.299, 0.587, 0.114])))
-    assert np.array_equal(with_channels(np.repeat(grey, 3, axis=-1), 1), grey)
-    with pytest.raises(BadDataError, match="have 4 channels, but the model takes 3"):
-        with_channels(noise(1, 2, 2, 4), 3)
 
 
 @torch.inference_mode()

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from edgewright.errors import BadDataError
+from edgewright.modality.tokenizer import first_places
 from edgewright.models.inputs import ImageInputs, TextInputs, first_pieces
-from edgewright.models.tokenizer import first_places
 from tests import tiny
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from edgewright.errors import BadModelError, UnsupportedModelError
-from edgewright.models.framing import Framing
 from edgewright.models.image_teacher import framing, load_images
 from edgewright.models.preprocessor import preparation
 from edgewright.specs.recipe import ModelSource
@@ -130,16 +129,6 @@ def test_a_setting_that_is_not_understood_is_refused_by_name(
 def test_settings_that_do_not_fit_together_are_a_bad_model(tmp_path: Path, described: dict[str, Any]) -> None:
     with pytest.raises(BadModelError, match="preprocessor_config"):
         preparation(ModelSource(folder=vit(tmp_path, described)))
-
-
-def test_the_middle_of_a_picture_that_is_too_small_has_black_around_it() -> None:
-    picture = np.full((2, 5, 3), 9, dtype=np.uint8)
-    framed = Framing(crop=(4, 4)).of(picture)
-    from transformers.image_transforms import center_crop
-
-    expected = center_crop(picture, (4, 4), input_data_format="channels_last")
-    assert framed.shape == (4, 4, 3)
-    assert np.array_equal(framed, expected)
 
 
 @torch.inference_mode()

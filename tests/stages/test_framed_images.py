@@ -12,7 +12,7 @@ from PIL import Image
 from edgewright.base.progress import Silent
 from edgewright.bundles.answering import _pixels
 from edgewright.bundles.bundle import ImageFacts
-from edgewright.models.framing import Framing
+from edgewright.modality.framing import Framing
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import Plan, images_of, load_image_teacher, read_images

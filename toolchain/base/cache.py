@@ -34,7 +34,7 @@ class Code:
     packages: tuple[str, ...]
 
 
-_MODEL_ROOMS = ("models", "tasks", "data", "compress", "cost", "specs/structure.py")
+_MODEL_ROOMS = ("modality", "models", "tasks", "data", "compress", "cost", "specs/structure.py")
 # A student that took half an hour outlives a change in how it is exported.
 MODEL_CODE = Code(
     sources=(*_MODEL_ROOMS, *(f"stages/{name}.py" for name in ("plan", "teacher", "student", "part_prices", "images"))),

@@ -23,9 +23,9 @@ from edgewright.devices.deploy import HERE, blamed_on_age, deploy_from
 from edgewright.errors import BundleError, InputError
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.protocol import Inputs, infer
-from edgewright.models.color_channels import with_channels
-from edgewright.models.framing import Framing
-from edgewright.models.tokenizer import Encoded, TextTokenizer, first_places
+from edgewright.modality.color_channels import with_channels
+from edgewright.modality.framing import Framing
+from edgewright.modality.tokenizer import Encoded, TextTokenizer, first_places
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
 

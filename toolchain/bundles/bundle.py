@@ -140,7 +140,7 @@ class StageFacts(_Part):
 
 
 class FramingFacts(_Part):
-    """How a picture of any size becomes one that the artifact takes, in pixels; see `models.framing`."""
+    """How a picture of any size becomes one that the artifact takes, in pixels; see `modality.framing`."""
 
     resize: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
     shortest: Annotated[int, Field(gt=0)] | None = None

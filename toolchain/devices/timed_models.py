@@ -43,7 +43,7 @@ LONGEST = 64
 # What a runtime of fixed shapes is given, one probe after another. Each takes seconds to convert; lengths that all are
 # multiples of one number would not tell how many rows kernels compute together.
 FIXED_LENGTHS = ((12, 48), (7, 41), (17, 64), (5, 34), (23, 58))
-CODE = Code(sources=("export", "quantize", "models"), packages=PACKAGES)
+CODE = Code(sources=("runtimes", "quantize", "models", "modality"), packages=PACKAGES)
 PIXELS_EACH = 4  # images that fixed scales are taken from
 
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import BadModelError, InputError
+from edgewright.modality.color_channels import with_channels
+from edgewright.modality.framing import Framing
 from edgewright.models import convnet, families
-from edgewright.models.color_channels import with_channels
-from edgewright.models.framing import Framing
 from edgewright.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
 from edgewright.models.image import ImageModel, Scaling
 from edgewright.models.inputs import ImageInputs

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgewright.errors import BadDataError
-from edgewright.models.color_channels import LUMINANCE, require_channels
+from edgewright.modality.color_channels import LUMINANCE, require_channels
+from edgewright.modality.tokenizer import Encoded, first_places
 from edgewright.models.compute_device import device_of
 from edgewright.models.text import batches, padded
-from edgewright.models.tokenizer import Encoded, first_places
 from edgewright.models.transformer import Transformer
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewright.errors import BadModelError, UnsupportedModelError
-from edgewright.models.framing import RESAMPLING, Framing
+from edgewright.modality.framing import RESAMPLING, Framing
 from edgewright.models.side_files import Keys, check_keys
 from edgewright.models.source import CONFIG, described_in
 from edgewright.specs.recipe import ModelSource

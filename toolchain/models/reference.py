@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ModelError, UnsupportedModelError
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models.text import padded
-from edgewright.models.tokenizer import TextTokenizer
 
 LARGEST_DIFFERENCE = 1e-3  # of the greatest output; float32 sums in another order differ by some 1e-6
 SAME = 1e-5  # of the greatest output, between two runs of one model: threads may add in another order

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import families
 from edgewright.models.encoder import Encoder
 from edgewright.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
@@ -34,7 +35,6 @@ from edgewright.models.source import (
     weights_bytes,
 )
 from edgewright.models.source import fingerprint as fingerprint
-from edgewright.models.tokenizer import TextTokenizer
 from edgewright.specs.recipe import ModelSource
 
 # What a model may be for, and the class of transformers that reads it so.

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.compute_device import device_of
 from edgewright.models.model import TransformerModel, reading
-from edgewright.models.tokenizer import Encoded
 
 INFERENCE_BATCH_TOKENS = 4096
 

@@ -21,9 +21,9 @@ import torch
 from edgewright.base import cache
 from edgewright.base.progress import about
 from edgewright.errors import InputError, ToolchainError
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import ImageInputs, Inputs, TextInputs, batch_for
 from edgewright.models.macs import sizes
-from edgewright.models.tokenizer import Encoded
 from edgewright.models.training import Schedule, train
 from edgewright.specs.recipe import Distill, Recipe
 from edgewright.stages.chosen_sizes import are_open, sized

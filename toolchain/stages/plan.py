@@ -19,14 +19,14 @@ from edgewright.base.places import cache_dir
 from edgewright.base.progress import Progress
 from edgewright.data.images import Images
 from edgewright.data.texts import Texts
+from edgewright.modality.color_channels import with_channels
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import image as image_models
 from edgewright.models import model as models
-from edgewright.models.color_channels import with_channels
 from edgewright.models.encoder import Encoder
 from edgewright.models.image import ImageModel, Scaling
 from edgewright.models.inputs import ImageInputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.tokenizer import TextTokenizer
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.tasks.kinds import Task, task_of

@@ -21,11 +21,11 @@ from edgewright.base.places import cache_dir
 from edgewright.compress import distill, importance, low_rank, prune, search, vocabulary
 from edgewright.compress.drift import drift
 from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.modality.tokenizer import Encoded
 from edgewright.models import model as models
 from edgewright.models.inputs import Inputs, TextInputs
 from edgewright.models.model import TransformerModel, fresh
 from edgewright.models.text import batches
-from edgewright.models.tokenizer import Encoded
 from edgewright.models.training import Schedule
 from edgewright.models.transformer import LINEARS, LayerCut, TransformerShape
 from edgewright.quantize.sensitivity import checked

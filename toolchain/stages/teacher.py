@@ -19,6 +19,7 @@ from edgewright.base.cache import MODEL_CODE
 from edgewright.cost import part_costs as costs
 from edgewright.data import texts as data
 from edgewright.errors import InputError
+from edgewright.modality.tokenizer import Encoded, Texts, TextTokenizer
 from edgewright.models import model as models
 from edgewright.models import source as sources
 from edgewright.models import teacher as teachers
@@ -26,7 +27,6 @@ from edgewright.models import text as text_models
 from edgewright.models.inputs import TextInputs, first_pieces
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
-from edgewright.models.tokenizer import Encoded, Texts, TextTokenizer
 from edgewright.models.training import Trained
 from edgewright.specs.recipe import Finetune
 from edgewright.stages.examined import examine_texts, put_on_scale

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, log_softmax, normalize
 
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models.encoder import Encoder
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.tokenizer import TextTokenizer
 from edgewright.tasks.scores import LabelScore, Score, SearchScore
 
 PACKAGES = ("captum",)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgewright.errors import BadDataError, InputError
-from edgewright.models.tokenizer import Encoded, first_places
+from edgewright.modality.tokenizer import Encoded, first_places
 from edgewright.tasks import baselines
 from edgewright.tasks.baselines import Baseline
 from edgewright.tasks.scores import LabelScore, Scale, Score, SearchScore, TagScore, ValueScore, places_of

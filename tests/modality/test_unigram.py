@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from edgewright.errors import BadModelError, UnsupportedModelError
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import teacher as teachers
-from edgewright.models.tokenizer import TextTokenizer
 from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_unigram
 

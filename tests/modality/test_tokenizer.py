@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgewright.errors import BadModelError, ModelError, UnsupportedModelError
-from edgewright.models.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
+from edgewright.modality.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
 from tests import tiny, tiny_bpe
 
 

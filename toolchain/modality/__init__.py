@@ -1,0 +1,1 @@
+"""Modalities: how texts and images become what a model reads, without torch."""
