@@ -8,13 +8,13 @@ import torch
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
-from edgewright.stages.part_prices import executorch_int8
 from tests import tiny
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)

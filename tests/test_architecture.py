@@ -41,10 +41,8 @@ STILL_UPWARDS: frozenset[tuple[str, str]] = frozenset(
         ("edgewright.devices.benchmark", "edgewright.forecast.prediction"),
         ("edgewright.devices.benchmark", "edgewright.report.int8"),
         ("edgewright.devices.benchmark", "edgewright.report.operators"),
-        ("edgewright.devices.timed_models", "edgewright.stages.part_prices"),
         ("edgewright.devices.timed_models", "edgewright.stages.structures"),
         ("edgewright.runtimes.table", "edgewright.devices.deploy"),
-        ("edgewright.runtimes.table", "edgewright.stages.part_prices"),
     }
 )
 WRAPPED = {

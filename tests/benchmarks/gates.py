@@ -34,8 +34,8 @@ from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
 from edgewright.report.compare import Measured, compare, read_measured
 from edgewright.report.gate import Limits, decide
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import ImageForm
-from edgewright.stages.part_prices import executorch_int8
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown

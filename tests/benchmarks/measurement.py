@@ -40,11 +40,11 @@ from edgewright.measure.measurement import Measurement, apart_from_others
 from edgewright.measure.protocol import Protocol, RemoteArtifact, job_on, measure
 from edgewright.measure.stats import ratio, summarize
 from edgewright.runtimes.device import runtime_for
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import ImageForm, TextForm
 from edgewright.runtimes.litert import export as litert
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
-from edgewright.stages.part_prices import executorch_int8
 from edgewright.targets import open_target
 from edgewright.targets.facts import read_facts
 from tests.benchmarks import bare_loops

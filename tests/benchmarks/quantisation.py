@@ -36,6 +36,8 @@ from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
+from edgewright.models.tokenizer import Encoded
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import TextForm, length_name
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
@@ -45,7 +47,6 @@ from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
 from edgewright.stages import Done, Plan
-from edgewright.stages.part_prices import executorch_int8
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown

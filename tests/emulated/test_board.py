@@ -112,7 +112,7 @@ def test_time_by_the_instruction_clock_repeats_from_boot_to_boot() -> None:
 def test_a_killed_parent_leaves_no_board_behind() -> None:
     code = (
         "import os, sys, time\n"
-        "from targets import open_target\n"
+        "from edgewright.targets import open_target\n"
         "board = open_target('emulated://raspberry-pi-4')\n"
         "print('up', flush=True)\n"
         "time.sleep(60)"
@@ -128,7 +128,7 @@ def test_a_killed_parent_leaves_no_board_behind() -> None:
 def test_an_interpreter_that_just_ends_leaves_no_board_behind() -> None:
     code = (
         "import os\n"
-        "from targets import open_target\n"
+        "from edgewright.targets import open_target\n"
         "from tests.emulated.test_board import boards_of\n"
         "board = open_target('emulated://raspberry-pi-4')\n"
         "print(*boards_of(os.getpid()))"

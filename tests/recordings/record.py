@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from targets import open_target
-from targets.identity import IDENTITY
+from edgewright.targets import open_target
+from edgewright.targets.identity import IDENTITY
 
 HERE = Path(__file__).parent
 LONGEST_NAME = 120

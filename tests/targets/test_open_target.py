@@ -9,7 +9,8 @@ from edgewright.targets import open_target
 
 def test_importing_targets_imports_no_transport() -> None:
     code = (
-        "import targets, sys;print([m for m in ('paramiko', 'torch', 'pydantic', 'cryptography') if m in sys.modules])"
+        "import sys, edgewright.targets; "
+        "print([name for name in ('paramiko', 'torch', 'pydantic', 'cryptography') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -116,7 +116,8 @@ def half_a_core() -> Iterator[Path]:
 
 BUSY = (
     "import json, os, sys, time; open(sys.argv[1] + '/cgroup.procs', 'w').write(str(os.getpid()))\n"
-    "from targets.facts import MACHINE, read_facts; from targets.local import LocalTarget\n"
+    "from edgewright.targets.facts import MACHINE, read_facts\n"
+    "from edgewright.targets.transports.local import LocalTarget\n"
     "end = time.monotonic() + 1.5\n"
     "while time.monotonic() < end: pass\n"
     "print(json.dumps({n: read_facts(LocalTarget())[n] for n in ('cpu_quota_cores', 'cpu_held_back')}))"

@@ -29,12 +29,12 @@ from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.table import by_signature
 from edgewright.specs.structure import Structure
-from edgewright.stages.part_prices import executorch_int8
 from edgewright.stages.structures import structure_for
 
 # What is left over of blocks of 16 rows, and of 12, tells tiles of 4, 5, 6 and 8 rows apart.

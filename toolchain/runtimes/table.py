@@ -30,13 +30,13 @@ from edgewright.quantize.half import Half
 from edgewright.quantize.ranges import DEFAULT, Calibration
 from edgewright.quantize.simulated import Part, parts_of
 from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import Form, Given, ImageForm, Input
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
-from edgewright.stages.part_prices import executorch_int8
 from edgewright.targets import open_target
 
 Run = Callable[[Input], Tensor]

@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from edgewright.cost import part_costs as costs
 from edgewright.cost.device_prices import RuntimeTable, load_calibration, prices_for
@@ -26,10 +24,8 @@ from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
-from edgewright.quantize.ranges import DEFAULT, Calibration
-from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.executorch import int8 as xnnpack
-from edgewright.runtimes.forms import Form, Given, TextForm
+from edgewright.runtimes.executorch.export_int8 import executorch_int8
+from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import Clock
 from edgewright.stages.plan import Done, Plan, stage
 from edgewright.targets import open_target
@@ -118,35 +114,3 @@ class _Timer:
         file = self.scratch / f"{len(self.places)}.pte"
         executorch_int8(TextModule(model, padded=False), file, form=TextForm(max_length=shape.positions))
         return self.deployer.deploy(file, runtime=RUNTIME)
-
-
-def executorch_int8(
-    module: nn.Module,
-    file: Path,
-    *,
-    form: Form,
-    examples: Given = (),
-    calibration: Calibration = DEFAULT,
-    products_only: bool = False,
-    kept_float: Sequence[str] = (),
-    int4: Sequence[str] = (),
-) -> executorch.Delegation:
-    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float` and `int4`.
-
-    With `examples` activations have fixed scales by the `calibration`, or with `products_only` what layers with weights
-    read and give; else they are quantised as they come.
-    """
-    return executorch.export(
-        xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
-        file,
-        form=form,
-        rewrite=lambda graph, call: xnnpack.with_int8(
-            graph,
-            [call.tensor(each) for each in examples] or [call.example()],
-            static=bool(len(examples)),
-            calibration=calibration,
-            products_only=products_only,
-            kept_float=kept_float,
-            int4=int4,
-        ),
-    )

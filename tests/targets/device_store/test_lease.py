@@ -113,7 +113,8 @@ def killed_holder(address: str) -> None:
     """A process that took the device for a while, and was killed."""
     code = (
         "import sys, time\n"
-        "from targets import lease, open_target\n"
+        "from edgewright.targets import open_target\n"
+        "from edgewright.targets.device_store import lease\n"
         "lease.LASTS_S, lease.RENEWED_EVERY_S = 4, 0.5\n"
         "with lease.leased(open_target(sys.argv[1]), 'doomed'):\n"
         "    print('held', flush=True)\n"
