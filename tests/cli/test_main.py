@@ -78,10 +78,15 @@ def bench_document(**changed: Any) -> dict[str, Any]:
     return document | changed
 
 
+# The modules that verbs import when they run, and what they call there.
+BUILDING, BENCHING, ANSWERING = "edgewright.pipeline", "edgewright.devices.benchmark", "edgewright.bundles.answering"
+VERBS = {BUILDING: "build", BENCHING: "bench", ANSWERING: "answer"}
+
+
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any]) -> None:
-    module = types.ModuleType(f"edgewright.{name}")
-    setattr(module, {"pipeline": "build", "benchmark": "bench", "answer": "answer"}[name], function)
-    monkeypatch.setitem(sys.modules, f"edgewright.{name}", module)
+    module = types.ModuleType(name)
+    setattr(module, VERBS[name], function)
+    monkeypatch.setitem(sys.modules, name, module)
 
 
 @pytest.fixture
@@ -98,7 +103,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
                     raise outcome
             return Result(outcome, build_document())
 
-        stand_in(monkeypatch, "pipeline", build)
+        stand_in(monkeypatch, BUILDING, build)
 
     return use
 
@@ -145,7 +150,7 @@ def test_what_the_stages_want_known_stands_before_the_budget(
 ) -> None:
     summary = {**build_document(), "notes": ["3 texts stand in the data with different answers"], "budget": {}}
     result = Result(Verdict(met=True), summary)
-    stand_in(monkeypatch, "pipeline", lambda *_, **__: result)
+    stand_in(monkeypatch, BUILDING, lambda *_, **__: result)
     assert main([*BUILD, str(tmp_path / "out")]) == 0
     said = " ".join(capfd.readouterr().out.split())
     assert "Note: 3 texts stand in the data with different answers Budget met." in said
@@ -245,7 +250,7 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         given.update(options, bundle=bundle, address=address)
         return Result(Verdict(met=True, undecided=("latency_ms",)), bench_document(**changed))
 
-    stand_in(monkeypatch, "benchmark", bench)
+    stand_in(monkeypatch, BENCHING, bench)
     assert main(["bench", "out", "--target", "emulated://raspberry-pi-4", "--threads", "2", "--quick"]) == 0
     said = capfd.readouterr().out
     assert note in " ".join(said.split())
@@ -270,7 +275,7 @@ def test_what_was_built_and_measured_is_in_the_history_unless_told_otherwise(
     builds: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     builds(Verdict(met=True))
-    stand_in(monkeypatch, "benchmark", lambda *_, **__: Result(Verdict(met=True), bench_document()))
+    stand_in(monkeypatch, BENCHING, lambda *_, **__: Result(Verdict(met=True), bench_document()))
     for line in (
         [*BUILD, str(tmp_path / "out")],
         ["bench", "out", "--target", "local:"],
@@ -288,7 +293,7 @@ def test_a_history_that_cannot_be_written_is_a_warning_and_the_result_stands(
 ) -> None:
     own_history.parent.mkdir()
     own_history.write_text("no database")
-    stand_in(monkeypatch, "benchmark", lambda *_, **__: Result(Verdict(met=True), bench_document()))
+    stand_in(monkeypatch, BENCHING, lambda *_, **__: Result(Verdict(met=True), bench_document()))
     assert main(["bench", "out", "--target", "local:", "--json"]) == 0
     said = capfd.readouterr()
     assert json.loads(said.out)["bundle"] == bench_document()["bundle"]
@@ -299,7 +304,7 @@ def test_a_bench_on_a_real_board_has_no_such_note(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     document = bench_document(emulated=False, clock="wall", target="ssh://pi@board")
-    stand_in(monkeypatch, "benchmark", lambda *_, **__: Result(Verdict(met=True), document))
+    stand_in(monkeypatch, BENCHING, lambda *_, **__: Result(Verdict(met=True), document))
     assert main(["bench", "out", "--target", "ssh://pi@board"]) == 0
     assert "Emulated" not in capfd.readouterr().out
 
@@ -308,7 +313,7 @@ def test_a_search_shows_its_matches_without_reading_markup(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = {"kind": "search", "matches": [{"score": 0.91234, "title": "[red]zipfile[/red]", "text": "Read a [zip]."}]}
-    stand_in(monkeypatch, "answer", lambda *_, **__: found)
+    stand_in(monkeypatch, ANSWERING, lambda *_, **__: found)
     assert main(["run", "out", "--input", "how do I read a zip file"]) == 0
     said = capfd.readouterr().out
     assert "[red]zipfile[/red]" in said
@@ -321,7 +326,7 @@ def test_a_classification_shows_labels_and_scores(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = {"kind": "classification", "labels": [{"label": "asyncio", "score": 0.75}]}
-    stand_in(monkeypatch, "answer", lambda *_, **__: found)
+    stand_in(monkeypatch, ANSWERING, lambda *_, **__: found)
     assert main(["run", "out", "--input", "await"]) == 0
     assert "asyncio" in capfd.readouterr().out
 
@@ -330,7 +335,7 @@ def test_tags_are_shown_word_by_word_and_a_word_that_was_not_read_has_none(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = [{"word": "[Anna]", "label": "PERSON", "score": 0.9}, {"word": "sleeps", "label": None, "score": None}]
-    stand_in(monkeypatch, "answer", lambda *_, **__: {"kind": "token-classification", "words": words})
+    stand_in(monkeypatch, ANSWERING, lambda *_, **__: {"kind": "token-classification", "words": words})
     assert main(["run", "out", "--input", "[Anna] sleeps"]) == 0
     rows = [line.split() for line in capfd.readouterr().out.splitlines() if line.strip()]
     assert ["[Anna]", "PERSON", "0.9"] in rows
@@ -413,7 +418,7 @@ def test_a_terminated_command_unwinds_and_says_so_by_its_status(
             closed.append(True)
         raise AssertionError
 
-    stand_in(monkeypatch, "pipeline", build)
+    stand_in(monkeypatch, BUILDING, build)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as caught:
         main([*BUILD, str(tmp_path / "out")])
