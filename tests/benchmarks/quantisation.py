@@ -36,7 +36,6 @@ from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
-from edgewright.models.tokenizer import Encoded
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import TextForm, length_name
 from edgewright.runtimes.litert import export as litert
