@@ -1,0 +1,45 @@
+"""The section [stages.export]: which runtimes get an artifact, and in which shapes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edgewright.specs.profiles import Runtime
+from edgewright.specs.recipe.section import Section, each_once
+
+ONE_AT_A_TIME = "onnx"  # the runtime whose file takes no batch
+
+
+DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
+
+
+def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    if list(lengths) != sorted(set(lengths)):
+        raise ValueError(f"must rise from one to the next, not {list(lengths)}")
+    return lengths
+
+
+class Export(Section):
+    """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given.
+
+    With a `batch` an artifact also takes so many examples at once, by the same weights. With `keep_float` the bundle
+    also holds each artifact's float twin, to be measured against on a device.
+    """
+
+    runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1), AfterValidator(each_once)] = ("executorch", "litert")
+    lengths: Annotated[
+        tuple[Annotated[int, Field(gt=0, le=512)], ...], Field(min_length=1), AfterValidator(_rising)
+    ] = DEFAULT_LENGTHS
+    batch: Annotated[int, Field(ge=1, le=64)] = 1
+    keep_float: bool = False
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> Export:
+        if self.batch > 1 and ONE_AT_A_TIME in self.runtimes:
+            raise ValueError(
+                f"takes batch = {self.batch} with other runtimes than {ONE_AT_A_TIME}, whose file is for one example "
+                "at a time"
+            )
+        return self

@@ -1,0 +1,14 @@
+"""The section [recipe]: what the recipe is called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from edgewright.specs.recipe.section import Section, matching
+
+
+class Header(Section):
+    """What the recipe is called."""
+
+    name: Annotated[str, matching(r"[a-z0-9][a-z0-9._-]*", "lower-case letters, digits, dots and dashes")]
+    description: str = ""

@@ -1,0 +1,74 @@
+"""A recipe as a whole, and reading one."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pydantic import model_validator
+
+from edgewright.base.reading import Source, find_source, names_on, read_toml
+from edgewright.specs.budget import Budget
+from edgewright.specs.recipe.agreement import disagreements
+from edgewright.specs.recipe.data import Data
+from edgewright.specs.recipe.header import Header
+from edgewright.specs.recipe.model import ModelSource
+from edgewright.specs.recipe.section import Section
+from edgewright.specs.recipe.stages import Stages
+from edgewright.specs.recipe.task import TaskSettings
+
+
+class Recipe(Section):
+    """Everything a build is made from, except the device."""
+
+    recipe: Header
+    model: ModelSource
+    task: TaskSettings
+    data: Data
+    budget: Budget = Budget()
+    stages: Stages = Stages()
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return self.recipe.name
+
+    @property
+    def description(self) -> str:
+        """The recipe's description, one sentence."""
+        return self.recipe.description
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths to export, rising, in tokens: those below the task's `max_length`, then that itself."""
+        longest = self.task.max_length
+        return (*(length for length in self.stages.export.lengths if length < longest), longest)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Recipe:
+        if faults := disagreements(self.model_dump(exclude_defaults=True)):
+            raise ValueError("; ".join(f"{'.'.join(map(str, place))} {what}" for place, what in faults))
+        return self
+
+
+def recipe_names() -> tuple[str, ...]:
+    """The names of the recipes that come with Edgewright, sorted."""
+    return names_on(_shelf())
+
+
+def find_recipe(name_or_path: str | Path) -> Source:
+    """A recipe's text as it stands in its file. Raises `UnknownNameError` or `InputError`."""
+    return find_source(name_or_path, kind="recipe", shelf=_shelf())
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Read a recipe by name or path.
+
+    Raises `UnknownNameError` with the nearest names, `InvalidFileError` with every fault of the file.
+    """
+    return read_toml(find_recipe(name_or_path), Recipe, also=disagreements)
+
+
+def _shelf() -> Traversable:
+    return files("edgewright") / "recipes"
