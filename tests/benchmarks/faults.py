@@ -198,7 +198,7 @@ def embedded(place: Path) -> bool:
 
 
 def bundles(draw: random.Random, folder: Path, count: int) -> Iterator[Case]:
-    from tests.bundles.test_bundle import fill, manifest
+    from tests.bundles.made import fill, manifest
 
     for number in range(count):
         place = folder / f"bundle-{number}{draw.choice(('', '.zip'))}"

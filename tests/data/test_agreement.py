@@ -13,7 +13,7 @@ from edgewright.data.agreement import Contradiction, Row, agreement_of
 from edgewright.data.images import ImagePart, Images
 from edgewright.data.texts import Example, Texts
 from edgewright.report.notes import notes_of
-from tests.test_stages_and_pipeline import plan, recipe
+from tests.stages.builds import plan, recipe
 
 
 def row(key: str, answer: str | None = None) -> Row:

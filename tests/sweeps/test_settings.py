@@ -33,8 +33,8 @@ from edgewright.specs.budget import judge
 from edgewright.specs.recipe import IMAGES, READ_BY, TEXTS, Recipe, disagreements
 from edgewright.stages import Done, Plan, TextSide
 from tests import tiny
-from tests.test_stages_and_pipeline import PROFILE, made_of
-from tests.test_stages_and_pipeline import plan as planned
+from tests.stages.builds import PROFILE, made_of
+from tests.stages.builds import plan as planned
 
 ROOT = Path(__file__).parent.parent.parent
 OFTEN = 3e-3  # a learning rate that a tiny model is moved by
@@ -403,7 +403,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
         )
     },
     "stages.account.attributions": HeldBy(
-        "tests/test_stages_and_pipeline.py::test_an_account_tells_which_words_the_answers_rest_on"
+        "tests/stages/test_account.py::test_an_account_tells_which_words_the_answers_rest_on"
     ),
     f"{QUANTIZE}.scheme": Differs(schemes, "static-int8"),
     f"{QUANTIZE}.weights": Differs(judged, "int4"),
