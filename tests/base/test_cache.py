@@ -1,11 +1,10 @@
 """Stage results: made once, whole or not at all, whatever happens in between."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -58,64 +57,28 @@ def test_other_inputs_or_another_stage_are_made_anew(name: str, inputs: dict[str
     assert (after.folder / "file").read_text() == "two"
 
 
-def test_other_code_makes_other_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = stage("trim", {}, writing("one"))
-    monkeypatch.setattr(cache, "_digest", lambda code: "of another version")
-    after = stage("trim", {}, writing("two"))
+def test_another_version_of_a_stage_makes_another_result() -> None:
+    before = stage("trim", {}, writing("one"), version=1)
+    after = stage("trim", {}, writing("two"), version=2)
     assert not after.cached
     assert after.key != before.key
+    assert stage("trim", {}, writing("one"), version=1).cached
 
 
-@pytest.fixture
-def fresh_digests() -> Iterator[None]:
-    cache._digest.cache_clear()
-    yield
-    cache._digest.cache_clear()
-
-
-def digests() -> tuple[str, str]:
-    """Of the code that makes models, and of all."""
-    cache._digest.cache_clear()
-    return cache._digest(cache.MODEL_CODE), cache._digest(cache.ALL_CODE)
-
-
-@pytest.mark.usefixtures("fresh_digests")
-def test_another_version_of_an_exporter_makes_other_artifacts_from_the_same_models(
+def test_another_version_of_a_package_makes_anew_what_it_shapes_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before, installed = digests(), metadata.version
+    stage("float", {}, writing("one"), packages=cache.MODEL_PACKAGES)
+    stage("exported", {}, writing("one"), packages=cache.PACKAGES)
+    installed = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "99" if name == "executorch" else installed(name))
-    after = digests()
-    assert after[0] == before[0]
-    assert after[1] != before[1]
+    assert stage("float", {}, writing("two"), packages=cache.MODEL_PACKAGES).cached
+    assert not stage("exported", {}, writing("two"), packages=cache.PACKAGES).cached
 
 
-@pytest.mark.usefixtures("fresh_digests")
-@pytest.mark.parametrize(
-    ("changed", "others"),
-    [
-        ("runtimes/executorch/export.py", (False, True)),
-        ("stages/artifacts.py", (False, True)),
-        ("compress/distill.py", (True, True)),
-        ("stages/student.py", (True, True)),
-    ],
-)
-def test_a_change_in_our_code_makes_anew_what_it_can_have_changed(
-    changed: str, others: tuple[bool, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "toolchain"
-    shutil.copytree(ROOT / "toolchain", package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(cache, "__file__", str(package / "base" / "cache.py"))
-    before = digests()
-    (package / changed).write_text("# other code\n")
-    assert tuple(now != then for now, then in zip(digests(), before, strict=True)) == others
-
-
-def test_the_code_that_makes_results_is_part_of_their_key() -> None:
-    package = Path(cache.__file__).parents[1]
-    for source in cache.ALL_CODE.sources:
-        assert (package / source).exists(), source
-    assert {"stages", "models", "compress", "quantize", "runtimes", "data", "tasks"} <= set(cache.ALL_CODE.sources)
+def test_a_package_that_is_absent_is_a_version_of_its_own() -> None:
+    assert not stage("trim", {}, writing("one"), packages=("no-such-package",)).cached
+    assert stage("trim", {}, writing("two"), packages=("no-such-package",)).cached
 
 
 def test_a_result_records_its_inputs_and_seconds(shelf: Path) -> None:

@@ -1,6 +1,6 @@
 """Stage results kept under the hash of what they were made from, so that a build goes on where it stopped.
 
-In:  a stage's name, everything its result depends on, and a function that fills a folder.
+In:  a stage's name and version, everything its result depends on, and a function that fills a folder.
 Out: a finished folder. It appears under its name only once the function has returned; a crash or Ctrl-C leaves
      nothing that a later run could take for a result.
 What the folder holds is the stage's business.
@@ -10,10 +10,9 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,31 +23,12 @@ from edgewright.base.places import cache_dir
 RECORD = "stage.json"
 log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
+MODEL_PACKAGES = ("torch", "transformers")  # those that shape a float model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
-    """What makes a stage's results besides its inputs: files and folders of our own, and packages."""
-
-    sources: tuple[str, ...]
-    packages: tuple[str, ...]
-
-
-_MODEL_ROOMS = ("modality", "models", "tasks", "data", "compress", "cost", "specs/structure.py")
-# A student that took half an hour outlives a change in how it is exported.
-MODEL_CODE = Code(
-    sources=(*_MODEL_ROOMS, *(f"stages/{name}.py" for name in ("plan", "teacher", "student", "part_prices", "images"))),
-    packages=("torch", "transformers"),
-)
-ALL_CODE = Code(
-    sources=(*_MODEL_ROOMS, "quantize", "runtimes", "measure/parity.py", "devices/host_latency.py", "stages"),
-    packages=PACKAGES,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageResult:
-    """A finished stage: where its files are, and what it cost this time and when it was made."""
+class CacheEntry:
+    """A result that is kept: where its files are, and what it cost this time and when it was made."""
 
     name: str
     key: str
@@ -58,15 +38,23 @@ class StageResult:
     made_in_seconds: float
 
 
-def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *, code: Code = ALL_CODE) -> StageResult:
-    """The folder of a stage, made now unless it has been made before from the same inputs by the same `code`.
+def stage(
+    name: str,
+    inputs: Mapping[str, Any],
+    make: Callable[[Path], None],
+    *,
+    version: int = 1,
+    packages: Sequence[str] = PACKAGES,
+) -> CacheEntry:
+    """The folder of a stage, made now unless it has been made before from the same inputs.
 
-    `inputs` must survive JSON; the keys of earlier stages belong in it. Two processes that ask for the same result
-    at once make it once. A result with a file that is missing, cut short or altered since it was made is set aside
-    with a warning, and made again.
+    `inputs` must survive JSON; the keys of earlier stages belong in it. Another `version` of the stage, or of one of
+    these installed `packages`, makes another result. Two processes that ask for the same result at once make it once.
+    A result with a file that is missing, cut short or altered since it was made is set aside with a warning, and made
+    again.
     """
     started = time.perf_counter()
-    key = _key(name, inputs, code)
+    key = _key(name, version, packages, inputs)
     seconds: list[float] = []
 
     def make_and_record(folder: Path) -> None:
@@ -86,7 +74,7 @@ def stage(name: str, inputs: Mapping[str, Any], make: Callable[[Path], None], *,
 
     place = made_once(cache_dir("stages", name.replace(" ", "-")) / key, make_and_record, mode=0o700, whole=whole)
     record = json.loads((place / RECORD).read_text(encoding="utf-8"))
-    return StageResult(
+    return CacheEntry(
         name=name,
         key=key,
         folder=place,
@@ -128,18 +116,15 @@ def _fault_of(folder: Path) -> str:
     return next((name for name, file in stated.items() if found.get(name) != file), "")
 
 
-def _key(name: str, inputs: Mapping[str, Any], code: Code) -> str:
-    stated = json.dumps([name, _digest(code), inputs], sort_keys=True, default=str)
+def _key(name: str, version: int, packages: Sequence[str], inputs: Mapping[str, Any]) -> str:
+    installed = {package: _installed(package) for package in packages}
+    stated = json.dumps([name, version, installed, inputs], sort_keys=True, default=str)
     return hashlib.sha256(stated.encode()).hexdigest()[:32]
 
 
-@cache
-def _digest(code: Code) -> str:
-    """Of the code that makes the results: another version of it makes other results."""
-    here = Path(__file__).parents[1]
-    digest = hashlib.sha256(json.dumps([metadata.version(name) for name in code.packages]).encode())
-    for source in code.sources:
-        path = here / source
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            digest.update(file.relative_to(here).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+def _installed(package: str) -> str:
+    """The version of a package that shapes results; empty where it is absent."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

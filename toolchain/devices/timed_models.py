@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgewright.base import cache
-from edgewright.base.cache import PACKAGES, Code
 from edgewright.cost.pricing import Precision
 from edgewright.models.chains import ChainOf, filters, residual
 from edgewright.models.encoder import Encoder, EncoderShape
@@ -43,7 +42,7 @@ LONGEST = 64
 # What a runtime of fixed shapes is given, one probe after another. Each takes seconds to convert; lengths that all are
 # multiples of one number would not tell how many rows kernels compute together.
 FIXED_LENGTHS = ((12, 48), (7, 41), (17, 64), (5, 34), (23, 58))
-CODE = Code(sources=("runtimes", "quantize", "models", "modality"), packages=PACKAGES)
+VERSION = 1  # raise it where the files of these models, or what is told of them, become other ones
 PIXELS_EACH = 4  # images that fixed scales are taken from
 
 
@@ -162,7 +161,9 @@ class Probe:
         name = f"probe.{suffix}"
         lengths = list(self.form(runtime).lengths)
         inputs = {"model": asdict(self.model), "lengths": lengths, "runtime": runtime, "precision": precision}
-        made = cache.stage("probe", inputs, lambda folder: self._write(runtime, precision, folder / name), code=CODE)
+        made = cache.stage(
+            "probe", inputs, lambda folder: self._write(runtime, precision, folder / name), version=VERSION
+        )
         return made.folder / name
 
     def _write(self, runtime: str, precision: Precision, file: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgewright.base.cache import MODEL_CODE
+from edgewright.base.cache import MODEL_PACKAGES
 from edgewright.compress import distill, low_rank, prune, refit
 from edgewright.compress import prune_channels as channels
 from edgewright.compress.importance import importance
@@ -85,7 +85,7 @@ def read_images(plan: Plan) -> Done:
 
     fingerprint = data.fingerprint(plan.recipe.data, plan.recipe.task)
     inputs = {"data": fingerprint, "framing": asdict(framing) if framing else None}
-    return stage(plan, "images", {}, inputs, make, code=MODEL_CODE)
+    return stage(plan, "images", {}, inputs, make, packages=MODEL_PACKAGES)
 
 
 def _named(parts: Mapping[str, str]) -> str:
@@ -144,7 +144,7 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
 
     stated = settings.model_dump(exclude={"minutes"})  # a limit changes no result
     unfinished = Unfinished.of("teacher", stated, inputs)
-    done = stage(plan, "teacher", stated, inputs, make, code=MODEL_CODE)
+    done = stage(plan, "teacher", stated, inputs, make, packages=MODEL_PACKAGES)
     unfinished.remove()
     return done
 
@@ -166,7 +166,7 @@ def ask_image_teacher(plan: Plan, images: Done, teacher: Done) -> Done:
         return {"images": len(inputs)}
 
     asked = {"augment": settings.augment, "hidden": hidden}
-    return stage(plan, "teach", asked, {"teacher": teacher.key, "images": images.key}, make, code=MODEL_CODE)
+    return stage(plan, "teach", asked, {"teacher": teacher.key, "images": images.key}, make, packages=MODEL_PACKAGES)
 
 
 def cut_image_model(plan: Plan, images: Done, teacher: Done, whole: Done, *, step: int = 0) -> Done:
@@ -187,7 +187,7 @@ def cut_image_model(plan: Plan, images: Done, teacher: Done, whole: Done, *, ste
         image_models.save(student, folder)
         return _described(plan, student, scaling, images)
 
-    return stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, code=MODEL_CODE)
+    return stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, packages=MODEL_PACKAGES)
 
 
 def factorise_image_model(plan: Plan, images: Done, teacher: Done, student: Done) -> Done | None:
@@ -213,7 +213,7 @@ def factorise_image_model(plan: Plan, images: Done, teacher: Done, student: Done
         return {**_described(plan, made.model, scaling, images), "matrices": [asdict(each) for each in made.report]}
 
     inputs = {"images": images.key, "student": student.key, "multiple": multiple}
-    return stage(plan, "low rank", settings.model_dump(), inputs, make, code=MODEL_CODE)
+    return stage(plan, "low rank", settings.model_dump(), inputs, make, packages=MODEL_PACKAGES)
 
 
 def teach_image_student(

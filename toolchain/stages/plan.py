@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class Plan:
 class Done:
     """A finished stage."""
 
-    result: cache.StageResult
+    result: cache.CacheEntry
     settings: Mapping[str, Any]
     findings: Mapping[str, Any]
 
@@ -110,9 +110,9 @@ def stage(
     inputs: Mapping[str, Any],
     make: Callable[[Path], Mapping[str, Any]],
     *,
-    code: cache.Code = cache.ALL_CODE,
+    packages: Sequence[str] = cache.PACKAGES,
 ) -> Done:
-    """Run a stage, or take it from the cache; `make` fills a folder and returns what it found, by this `code` alone."""
+    """Run a stage, or take it from the cache; `make` fills a folder and returns what it found."""
 
     def make_and_note(folder: Path) -> None:
         if plan.only_cached:
@@ -121,7 +121,7 @@ def stage(
         (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
 
     with plan.progress.stage(name):
-        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note, code=code)
+        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note, packages=packages)
     findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
     return Done(result=result, settings=settings, findings=findings)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgewright.base.cache import ALL_CODE, MODEL_CODE
+from edgewright.base.cache import MODEL_PACKAGES, PACKAGES
 from edgewright.base.places import cache_dir
 from edgewright.compress import distill, importance, low_rank, prune, search, vocabulary
 from edgewright.compress.drift import drift
@@ -83,7 +83,12 @@ def trim_vocabulary(plan: Plan, texts: Done, teacher: Done) -> Done:
         }
 
     return stage(
-        plan, "vocabulary", settings.model_dump(), {"teacher": teacher.key, "texts": texts.key}, make, code=MODEL_CODE
+        plan,
+        "vocabulary",
+        settings.model_dump(),
+        {"teacher": teacher.key, "texts": texts.key},
+        make,
+        packages=MODEL_PACKAGES,
     )
 
 
@@ -103,7 +108,7 @@ def rank_parts(plan: Plan, texts: Done, trimmed: Done, whole: Done) -> Done:
         return {"layers": [float(layer.layer) for layer in found.layers]}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "model": whole.key}
-    return stage(plan, "importance", settings, inputs, make, code=MODEL_CODE)
+    return stage(plan, "importance", settings, inputs, make, packages=MODEL_PACKAGES)
 
 
 def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, ranked: Done, *, step: int = 0) -> Done:
@@ -149,8 +154,8 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
         return {**found, "score": scored(plan, student, tokenizer, score), **sizes_of(student), "layers": layers}
 
     timed = settings.speedup is not None and settings.prices != "profile"  # of exported models
-    code = ALL_CODE if timed else MODEL_CODE
-    return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, code=code))
+    packages = PACKAGES if timed else MODEL_PACKAGES
+    return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, packages=packages))
 
 
 def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
@@ -189,7 +194,7 @@ def factorise(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
         return {"score": score, **sizes_of(model), **kept, "matrices": report}
 
     inputs = {"texts": texts.key, "vocabulary": trimmed.key, "student": student.key, "multiple": multiple}
-    return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make, code=MODEL_CODE))
+    return priced(plan, stage(plan, "low rank", settings.model_dump(), inputs, make, packages=MODEL_PACKAGES))
 
 
 def ask_teacher(plan: Plan, texts: Done, teacher: Done, small: Done) -> tuple[Done, ...]:
@@ -235,7 +240,7 @@ def _ask(plan: Plan, texts: Done, teacher: Done, kept: Sequence[int], settings: 
         )
         return {"texts": len(rows), "tokens": sum(len(row.ids) for row in rows)}
 
-    return stage(plan, name, asked, {"teacher": teacher.key, "texts": texts.key}, make, code=MODEL_CODE)
+    return stage(plan, name, asked, {"teacher": teacher.key, "texts": texts.key}, make, packages=MODEL_PACKAGES)
 
 
 def teach_student(
@@ -343,8 +348,8 @@ def lesson_stage(
         return lesson_of(trained)
 
     unfinished = Unfinished.of(name, told, inputs)
-    code = ALL_CODE if aware else MODEL_CODE
-    done = stage(plan, name, told, inputs, lambda folder: make(folder, teach), code=code)
+    packages = PACKAGES if aware else MODEL_PACKAGES
+    done = stage(plan, name, told, inputs, lambda folder: make(folder, teach), packages=packages)
     unfinished.remove()
     return done
 

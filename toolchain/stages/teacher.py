@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgewright.base.cache import MODEL_CODE
+from edgewright.base.cache import MODEL_PACKAGES
 from edgewright.cost import part_costs as costs
 from edgewright.data import texts as data
 from edgewright.errors import InputError
@@ -56,7 +56,7 @@ def read_texts(plan: Plan) -> Done:
         }
 
     return stage(
-        plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, code=MODEL_CODE
+        plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, packages=MODEL_PACKAGES
     )
 
 
@@ -128,7 +128,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
         }
 
     unfinished = Unfinished.of("teacher", settings, inputs)
-    done = stage(plan, "teacher", settings, inputs, make, code=MODEL_CODE)
+    done = stage(plan, "teacher", settings, inputs, make, packages=MODEL_PACKAGES)
     unfinished.remove()
     return priced(plan, done)
 
