@@ -24,8 +24,9 @@ from edgewright import pipeline
 from edgewright.bundles.bundle import Bundle
 from edgewright.cost.device_prices import load_calibration, prices_for
 from edgewright.cost.pricing import predict
-from edgewright.devices.calibration import calibrate, profile_for
+from edgewright.devices.calibration import calibrate
 from edgewright.devices.deploy import Deployer
+from edgewright.devices.known_device import profile_for
 from edgewright.devices.timed_models import LONGEST, Probe, Shape
 from edgewright.errors import InputError
 from edgewright.forecast.prediction import Subject, subject_of

@@ -9,7 +9,7 @@ import pytest
 from edgewright.cost.device_prices import as_measured, file_for, load_calibration, prices_for
 from edgewright.cost.pricing import Kernels, Roofline, Table, predict
 from edgewright.devices import calibration
-from edgewright.devices.calibration import _kept_rows, calibrate, profile_for
+from edgewright.devices.calibration import _kept_rows, calibrate
 from edgewright.devices.deploy import Deployer
 from edgewright.devices.timed_models import BOTH, Probe, Shape
 from edgewright.errors import InputError, TargetError
@@ -190,23 +190,6 @@ def test_a_kept_result_that_cannot_be_is_measured_again(tmp_path: Path) -> None:
     for text in (json.dumps([{**row, "latency_ms": 5e-324}]), json.dumps([{}]), "[", "{}"):
         file.write_text(text)
         assert _kept_rows(file) is None
-
-
-@pytest.mark.parametrize(
-    ("address", "profile", "found"),
-    [
-        ("local:", None, "x86-64"),
-        ("emulated://raspberry-pi-4", None, "raspberry-pi-4"),
-        ("ssh://pi@board", "raspberry-pi-5", "raspberry-pi-5"),
-    ],
-)
-def test_a_target_is_calibrated_for_a_profile(address: str, profile: str | None, found: str) -> None:
-    assert profile_for(address, profile) == found
-
-
-def test_a_machine_reached_by_ssh_needs_its_profile_named() -> None:
-    with pytest.raises(InputError, match="may be any device; name its profile with --profile"):
-        profile_for("ssh://pi@board", None)
 
 
 def test_a_device_that_slowed_itself_down_is_not_calibrated() -> None:

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from edgewright.devices.known_device import Match, identify, match_with, ram_mb, warnings
+from edgewright.devices.known_device import Match, identify, match_with, profile_for, ram_mb, warnings
+from edgewright.errors import InputError
 from edgewright.specs.profiles import load_profile, profile_names
 from tests.recordings.record import recorded
 
@@ -138,3 +139,20 @@ def test_a_phone_is_known_by_its_unlike_cores_and_warned_of() -> None:
     told = list(warnings(recorded("pixel-8")))
     assert any("it is Android 14" in each for each in told)
     assert any("throttled for its heat at this moment: moderate" in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("address", "profile", "found"),
+    [
+        ("local:", None, "x86-64"),
+        ("emulated://raspberry-pi-4", None, "raspberry-pi-4"),
+        ("ssh://pi@board", "raspberry-pi-5", "raspberry-pi-5"),
+    ],
+)
+def test_a_target_is_calibrated_for_a_profile(address: str, profile: str | None, found: str) -> None:
+    assert profile_for(address, profile) == found
+
+
+def test_a_machine_reached_by_ssh_needs_its_profile_named() -> None:
+    with pytest.raises(InputError, match="may be any device; name its profile with --profile"):
+        profile_for("ssh://pi@board", None)

@@ -1,13 +1,20 @@
-"""Packages that come with an extra, asked for before they are needed.
+"""Packages that come with an extra, asked for before they are needed, and the versions that Edgewright goes with.
 
 In:  their names, what they are for, and the extra they come with.
-Out: nothing, or an error that says what to install.
+Out: nothing, or an error that says what to install; or a version.
 """
 
 from collections.abc import Iterable
+from importlib import metadata
 from importlib.util import find_spec
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from edgewright.errors import EnvironmentFaultError
+
+DISTRIBUTION = "edgewright"
+BUILD_PACKAGES = ("torch", "transformers", "torchao", "executorch", "litert_torch", "ai_edge_quantizer")
 
 
 def need(packages: Iterable[str], *, purpose: str, extra: str) -> None:
@@ -15,3 +22,30 @@ def need(packages: Iterable[str], *, purpose: str, extra: str) -> None:
     for name in packages:
         if find_spec(name) is None:
             raise EnvironmentFaultError(f"the package {name}", purpose, f"pip install 'edgewright[{extra}]'")
+
+
+def need_build(purpose: str) -> None:
+    """Raises `EnvironmentFaultError` where the packages that make artifacts are not installed; imports none."""
+    need(BUILD_PACKAGES, purpose=purpose, extra="build")
+
+
+def version_of(package: str) -> str | None:
+    """The version of a package that is installed here, else the one that Edgewright's extras pin; else None.
+
+    A local part ("+cpu") is left out: it names a build of the same release.
+    """
+    try:
+        return metadata.version(package).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return _pinned(package)
+
+
+def _pinned(package: str) -> str | None:
+    for line in metadata.requires(DISTRIBUTION) or ():
+        requirement = Requirement(line)
+        if canonicalize_name(requirement.name) != canonicalize_name(package):
+            continue
+        for each in requirement.specifier:
+            if each.operator == "==":
+                return each.version
+    return None

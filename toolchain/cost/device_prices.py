@@ -8,12 +8,12 @@ Measuring them is `calibration`'s concern.
 from __future__ import annotations
 
 import math
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from edgewright.base.extras import version_of
 from edgewright.base.places import data_dir
 from edgewright.base.plausible import Count, GigabytesPerSecond
 from edgewright.base.set_aside import read_kept
@@ -135,10 +135,17 @@ def prices_for(
     prices = _prices(profile, runtime, precision, clock, version)
     if not corrected or precision != "int8":
         return prices
-    now = version or metadata.version(PACKAGES[runtime])
+    now = version or _version_to_run(runtime)
     basis = basis_of(prices, profile, clock)
     found = correction_for(profile.name, clock, runtime=runtime, version=now, basis=basis)
     return Corrected(prices=prices, factor=found.factor, measurements=found.measurements) if found else prices
+
+
+def _version_to_run(runtime: str) -> str:
+    version = version_of(PACKAGES[runtime])
+    if version is None:
+        raise InputError(f"which version of {runtime} runs on a device is not known; install edgewright again")
+    return version
 
 
 def basis_of(prices: Prices, profile: Profile, clock: Clock) -> str:
@@ -161,7 +168,7 @@ def _prices(
                 f"of instructions; run `edgewright calibrate --target emulated://{profile.name}`"
             )
         return Roofline(profile=as_measured(profile), precision=precision, python=runtime != "executorch")
-    now = version or metadata.version(PACKAGES[runtime])
+    now = version or _version_to_run(runtime)
     if table.runtime_version != now:
         raise InputError(
             f"{profile.name} was calibrated with {runtime} {table.runtime_version}, and it is {now} now; renew it by "

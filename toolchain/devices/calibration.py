@@ -34,14 +34,15 @@ from edgewright.cost.device_prices import (
 )
 from edgewright.cost.fit import Sample, fitted
 from edgewright.cost.pricing import Precision
-from edgewright.devices.deploy import HERE, Deployer
+from edgewright.devices.deploy import Deployer
+from edgewright.devices.known_device import profile_for
 from edgewright.devices.timed_models import PROBES, Probe
 from edgewright.errors import InputError, TargetError
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.protocol import Protocol, RunOptions, copy_bandwidth_gb_s, measure
 from edgewright.measure.stability import throttling
 from edgewright.runtimes.wheels import installed_version
-from edgewright.specs.profiles import Clock, load_profile
+from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from edgewright.targets.facts import read_facts
@@ -51,7 +52,6 @@ ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when i
 PASSES = 15
 SHORTEST_S = 0.25
 THREADED = ("encoder 256", "encoder 384 wide", "linear 384 1536")  # large enough for threads to share
-HOST_PROFILE = "x86-64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,18 +137,6 @@ def calibrate(
         unfinished.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(kept)
     return made
-
-
-def profile_for(address: str, profile: str | None) -> str:
-    """The name of the profile a target is calibrated for, or measured against."""
-    if profile is not None:
-        return load_profile(profile).name
-    if address == HERE:
-        return HOST_PROFILE
-    scheme, _, rest = address.partition("://")
-    if scheme == "emulated":
-        return load_profile(rest).name
-    raise InputError(f"{address} may be any device; name its profile with --profile")
 
 
 def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[_Turn]:

@@ -13,10 +13,12 @@ from typing import Any
 
 from packaging.version import Version
 
-from edgewright.specs.profiles import Profile
+from edgewright.errors import InputError
+from edgewright.specs.profiles import Profile, load_profile
 
 Facts = Mapping[str, Any]
 
+HOST_PROFILE = "x86-64"  # of this machine, where nobody names another
 CLOCK_TOLERANCE = 0.02  # kernels round, and crystals are not exact
 FIRMWARE_TOLERANCE = 0.1
 WHEELS_GLIBC = "2.27"  # what the wheels of LiteRT and ONNX Runtime are built against
@@ -43,6 +45,21 @@ class Match:
             "sure": self.sure,
             "differences": list(self.differences),
         }
+
+
+def profile_for(address: str, profile: str | None) -> str:
+    """The name of the profile a target is calibrated for, or measured against, where its address or the user says so.
+
+    Raises `InputError` where neither does.
+    """
+    if profile is not None:
+        return load_profile(profile).name
+    scheme, _, rest = address.partition(":")
+    if scheme == "local":
+        return HOST_PROFILE
+    if scheme == "emulated":
+        return load_profile(rest.removeprefix("//")).name
+    raise InputError(f"{address} may be any device; name its profile with --profile")
 
 
 def identify(facts: Facts, profiles: Iterable[Profile]) -> tuple[Match, ...]:

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.base.extras import need_build
 from edgewright.bundles.bundle import ArtifactFacts, Bundle
 from edgewright.bundles.files import MANIFEST
 from edgewright.cost.corrections import Seen, learn
-from edgewright.cost.device_prices import as_measured, basis_of, prices_for
+from edgewright.cost.device_prices import PACKAGES, as_measured, basis_of, prices_for
 from edgewright.cost.pricing import Corrected, Precision, Prediction, Prices, predict
 from edgewright.cost.roofline import Roof, roof_of
-from edgewright.devices.calibration import RUNTIMES, profile_for
 from edgewright.devices.deploy import HERE
+from edgewright.devices.known_device import profile_for
 from edgewright.errors import InputError
 from edgewright.measure.measurement import Measurement
 from edgewright.models.source import check
@@ -117,9 +118,9 @@ def predictions(
     if not chosen:
         name = subject.path if isinstance(subject, Bundle) else subject
         raise InputError(f"{name} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
-    known = [each for each in chosen if each.runtime in RUNTIMES]
+    known = [each for each in chosen if each.runtime in PACKAGES]
     if not known:
-        raise InputError(f"predictions are made for {' and '.join(RUNTIMES)}, not for {chosen[0].runtime}")
+        raise InputError(f"predictions are made for {' and '.join(PACKAGES)}, not for {chosen[0].runtime}")
     asked = texts if length is None else (length,)
     pinned = profile.on_cluster(cluster) if cluster else profile
     return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
@@ -130,7 +131,7 @@ def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, 
 
     `uncorrected_ms` is what it would have been but for what was learned, and `basis` which prices that is by.
     """
-    if artifact.structure is None or artifact.runtime not in RUNTIMES or measurement.batch > 1:
+    if artifact.structure is None or artifact.runtime not in PACKAGES or measurement.batch > 1:
         return None
     known = address == HERE or address.startswith("emulated:")
     try:
@@ -229,6 +230,7 @@ def subject_of(artifact: ArtifactFacts, longest: int) -> Subject:
 
 
 def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Subject]:
+    need_build("predict what a recipe's student takes")
     from edgewright.stages.chosen_sizes import sized
     from edgewright.stages.planned_student import planned
 

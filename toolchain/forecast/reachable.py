@@ -12,9 +12,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from edgewright.cost.device_prices import prices_for
+from edgewright.cost.device_prices import PACKAGES, prices_for
 from edgewright.cost.pricing import Prices, predict
-from edgewright.devices.calibration import RUNTIMES
 from edgewright.errors import InputError, UnreachableBudgetError
 from edgewright.specs.budget import BYTES_PER_MB
 from edgewright.specs.profiles import Profile
@@ -58,7 +57,7 @@ def unreachable(recipe: Recipe, profile: Profile) -> tuple[Unreachable, ...]:
     runtimes = [name for name in recipe.stages.export.runtimes if name in profile.preferences.runtimes]
     low_rank = recipe.stages.low_rank
     open_ranks = low_rank.enabled and (low_rank.energy is not None or low_rank.keep_parameters is not None)
-    if not runtimes or set(runtimes) - set(RUNTIMES) or open_ranks or recipe.stages.quantize.scheme == "float16":
+    if not runtimes or set(runtimes) - set(PACKAGES) or open_ranks or recipe.stages.quantize.scheme == "float16":
         return ()
     try:
         plan = planned(_least_vocabulary(recipe), profile)

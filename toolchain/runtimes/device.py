@@ -55,6 +55,11 @@ class Wheel:
         numpy = OLDER_NUMPY.get(python) or installed_version("numpy", self.purpose)
         return installed_version(self.package, self.purpose), numpy
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether this interpreter has the package; else it is brought along, as to a device."""
+        return installed_folder(self.package.replace("-", "_")) is not None
+
     def keeps(self, member: str) -> bool:
         """Whether running a model needs this member of the wheel."""
         return self.kept.fullmatch(member) is not None
@@ -139,7 +144,7 @@ def runtime_for(
     if runtime == "executorch":
         return _native(machine, with_c_library=with_c_library)
     if machine == platform.machine() and python in (None, running_python()):
-        if WHEELS[runtime].pinned is None:
+        if WHEELS[runtime].pinned is None and WHEELS[runtime].is_installed:
             return host_python(runtime)
         return device_python(runtime, machine, running_python(), interpreter=sys.executable)
     return device_python(runtime, machine, python or DEFAULT_PYTHON)

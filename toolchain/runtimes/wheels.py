@@ -14,9 +14,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 
+from edgewright.base.extras import version_of
 from edgewright.base.once import made_once
 from edgewright.base.places import cache_dir
 from edgewright.errors import EnvironmentFaultError
@@ -32,12 +32,15 @@ Keep = Callable[[str], bool]
 
 
 def installed_version(package: str, purpose: str) -> str:
-    """The version of an installed package, without its local part; raises `EnvironmentFaultError` when it is absent."""
-    try:
-        return metadata.version(package).partition("+")[0]
-    except metadata.PackageNotFoundError as error:
+    """The version of a package that is installed, or that would be: the one Edgewright pins. Without its local part.
+
+    Raises `EnvironmentFaultError` when it is neither.
+    """
+    version = version_of(package)
+    if version is None:
         remedy = f"install it with: python -m pip install {package}"
-        raise EnvironmentFaultError(f"the package {package}", purpose, remedy) from error
+        raise EnvironmentFaultError(f"the package {package}", purpose, remedy)
+    return version
 
 
 def installed_folder(package: str) -> Path | None:
