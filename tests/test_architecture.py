@@ -38,10 +38,6 @@ PUBLIC_NAMES = {"edgewright", *(f"edgewright.{name}" for name in edgewright.__al
 STILL_UPWARDS: frozenset[tuple[str, str]] = frozenset(
     {
         ("edgewright.bundles.answering", "edgewright.devices.deploy"),
-        ("edgewright.devices.benchmark", "edgewright.forecast.prediction"),
-        ("edgewright.devices.benchmark", "edgewright.report.int8"),
-        ("edgewright.devices.benchmark", "edgewright.report.operators"),
-        ("edgewright.devices.timed_models", "edgewright.stages.structures"),
         ("edgewright.runtimes.table", "edgewright.devices.deploy"),
     }
 )

@@ -39,14 +39,15 @@ from edgewright.bundles.bundle import (
     Vectors,
 )
 from edgewright.bundles.files import require_replaceable, sha256_of
+from edgewright.cost.int8_gain import int8_of
 from edgewright.devices.host_latency import Contender, HostLatency, ratio_of
 from edgewright.errors import InputError, UnsupportedModelError
 from edgewright.forecast.reachable import require_reachable
 from edgewright.models.compute_device import keep_to_quota
 from edgewright.models.inputs import Inputs
 from edgewright.report.compression import compression_of
-from edgewright.report.int8 import int8_of, precision_of
 from edgewright.report.notes import notes_of
+from edgewright.report.precision import precision_of
 from edgewright.report.speedups import told_of
 from edgewright.runtimes.forms import ImageForm
 from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from edgewright.base.places import cache_dir
 from edgewright.compress.vocabulary import Trimmed, affected, trim
+from edgewright.cost.exported import structure_for
 from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import teacher as teachers
 from edgewright.models.model import TransformerModel
@@ -30,7 +31,6 @@ from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.table import RUNTIMES, Int8, Subject
 from edgewright.specs.recipe import ModelSource
-from edgewright.stages.structures import structure_for
 from tests.benchmarks import e5
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed

@@ -23,13 +23,13 @@ from typing import Any
 from edgewright import pipeline
 from edgewright.bundles.bundle import Bundle
 from edgewright.cost.device_prices import load_calibration, prices_for
+from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import predict
 from edgewright.devices.calibration import calibrate
 from edgewright.devices.deploy import Deployer
 from edgewright.devices.known_device import profile_for
 from edgewright.devices.timed_models import LONGEST, Probe, Shape
 from edgewright.errors import InputError
-from edgewright.forecast.prediction import Subject, subject_of
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.protocol import Protocol, measure
 from edgewright.models.inputs import Inputs
@@ -65,7 +65,7 @@ class Asked:
 
     name: str
     file: Path
-    subject: Subject
+    subject: PricedArtifact
     inputs: Inputs
     lengths: tuple[int, ...]
 
@@ -146,7 +146,7 @@ def demos(folder: Path) -> list[Bundle]:
 def of_probe(probe: Probe, runtime: str) -> Asked:
     file = probe.file(runtime, "int8")
     fixed = runtime == "litert"
-    subject = Subject(
+    subject = PricedArtifact(
         runtime=runtime,
         structure=probe.structure(runtime),
         lengths=TEXTS if fixed else (),
@@ -162,7 +162,7 @@ def of_bundle(bundle: Bundle, runtime: str) -> Asked:
     return Asked(
         name=f"recipe {bundle.manifest.name}",
         file=bundle.file(artifact.file),
-        subject=subject_of(artifact, task.max_length),
+        subject=priced_artifact(artifact, task.max_length),
         inputs=inputs,
         lengths=(0,) if task.image else TEXTS,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.cost.exported import structure_for
 from edgewright.cost.part_costs import CostTable, OneLayer, from_prices, from_profile, load, measured
 from edgewright.cost.pricing import TERMS, Kernels, Table
 from edgewright.devices.timed_models import Shape
@@ -12,7 +13,6 @@ from edgewright.errors import InputError, InvalidFileError
 from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.structure import SIZES
-from edgewright.stages.structures import structure_for
 
 
 def estimate(device: str = "raspberry-pi-4") -> CostTable:

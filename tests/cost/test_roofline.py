@@ -2,12 +2,12 @@
 
 import pytest
 
+from edgewright.cost.exported import structure_for
 from edgewright.cost.pricing import Roofline, predict
 from edgewright.cost.roofline import roof_of
 from edgewright.devices.timed_models import Shape
 from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import load_profile
-from edgewright.stages.structures import structure_for
 
 STRUCTURE = structure_for(Shape(width=192, layers=((3, 32, 768),)).module(padded=False), TextForm(max_length=64))
 

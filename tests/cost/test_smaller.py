@@ -2,11 +2,11 @@
 
 import pytest
 
+from edgewright.cost.exported import structure_for
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.devices.timed_models import Filters, Shape
 from edgewright.runtimes.forms import TextForm
 from edgewright.specs.structure import Structure
-from edgewright.stages.structures import structure_for
 
 
 def structure(*layers: tuple[int, int, int], **rest: object) -> Structure:

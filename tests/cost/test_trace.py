@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgewright.cost.exported import structure_for
 from edgewright.cost.trace import structure_of
 from edgewright.devices.timed_models import Filters, Shape
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.macs import sizes
 from edgewright.runtimes.forms import ImageForm, TextForm
 from edgewright.specs.structure import Structure
-from edgewright.stages.structures import structure_for
 
 SHAPE = Shape(width=96, layers=((2, 32, 128), (3, 16, 64)), vocabulary=500, token_rank=48)
 

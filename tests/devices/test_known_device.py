@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.devices.known_device import Match, identify, match_with, profile_for, ram_mb, warnings
+from edgewright.devices.known_device import Match, identify, match_with, measured_profile, profile_for, ram_mb, warnings
 from edgewright.errors import InputError
 from edgewright.specs.profiles import load_profile, profile_names
 from tests.recordings.record import recorded
@@ -156,3 +156,11 @@ def test_a_target_is_calibrated_for_a_profile(address: str, profile: str | None,
 def test_a_machine_reached_by_ssh_needs_its_profile_named() -> None:
     with pytest.raises(InputError, match="may be any device; name its profile with --profile"):
         profile_for("ssh://pi@board", None)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [("local:", "x86-64"), ("emulated://raspberry-pi-4", "raspberry-pi-4"), ("ssh://pi@board", "raspberry-pi-5")],
+)
+def test_a_measurement_on_a_board_is_compared_with_the_profile_its_bundle_is_for(address: str, found: str) -> None:
+    assert measured_profile(address, "raspberry-pi-5") == found

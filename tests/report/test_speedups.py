@@ -1,18 +1,16 @@
 """What is said of how fast an artifact is: the profile's core first, and the machine that built it second."""
 
 import json
-import math
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from edgewright.bundles.bundle import Manifest
-from edgewright.cost.pricing import Roofline, predict
 from edgewright.report.builds import compare_bundles
 from edgewright.report.compare import Measured
 from edgewright.report.page import markdown
-from edgewright.report.speedups import cell, is_of_core, measured_speedup, predicted_speedup, times, told_of
+from edgewright.report.speedups import cell, is_of_core, measured_speedup, told_of
 from edgewright.report.terminal import build_report
 from edgewright.specs.profiles import load_profile
 from tests.cost.test_pricing import linear, structure
@@ -48,20 +46,6 @@ def _document(found: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(found)
-
-
-def test_a_prediction_is_the_quotient_of_both_and_its_interval_their_factors_in_quadrature() -> None:
-    built = manifest()
-    found = predicted_speedup(built, built.artifacts[0], PROFILE)
-    slow = predict(Roofline(profile=PROFILE, precision="float"), TEACHER, length=12)
-    fast = predict(Roofline(profile=PROFILE, precision="int8"), STUDENT, length=14)
-    assert found.value == pytest.approx(slow.latency_ms / fast.latency_ms)
-    assert found.low is not None
-    assert found.high is not None
-    off = 2 ** math.sqrt(2)  # facts alone are off by a factor of 2 either way
-    assert (found.value / found.low, found.high / found.value) == (pytest.approx(off), pytest.approx(off))
-    assert (found.how, found.core, found.profile) == ("predicted", "Cortex-A72", "raspberry-pi-4")
-    assert "the facts of raspberry-pi-4 alone" in found.source
 
 
 def test_the_devices_ratio_comes_first_and_the_hosts_second_with_its_processor() -> None:
@@ -118,7 +102,7 @@ def test_by_the_instruction_clock_nothing_is_told_where_the_teacher_is_not_price
     from edgewright.errors import InputError
 
     with pytest.raises(InputError, match="was not calibrated"):
-        measured_speedup(built, built.artifacts[0], PROFILE, clocked)
+        measured_speedup(built.artifacts[0], PROFILE, clocked)
     told = told_of(built, measured=[clocked])[0]
     assert told.there is not None
     assert told.there.how == "predicted"
@@ -193,9 +177,3 @@ def test_a_cell_has_the_ratio_and_its_interval(found: object, text: str) -> None
 
 def test_where_there_is_no_room_a_cell_has_the_ratio_alone() -> None:
     assert cell({"value": 4.23, "low": 1.58, "high": 11.3}, interval=False) == "4.2×"
-
-
-def test_ratios_have_one_decimal_until_a_hundred() -> None:
-    assert [times(each) for each in (0.96, 4.21, 11.7, 99.4, 99.97, 123.4)] == [
-        *("1.0×", "4.2×", "11.7×", "99.4×", "100×", "123×"),
-    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgewright.cost.exported import structure_for
 from edgewright.measure.parity import compare
 from edgewright.models.loading import from_transformers
 from edgewright.models.macs import sizes
@@ -13,7 +14,6 @@ from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.table import RUNTIMES, Int8, Subject
-from edgewright.stages.structures import structure_for
 from tests import tiny
 from tests.runtimes.test_batches import answered
 

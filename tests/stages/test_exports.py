@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from edgewright import pipeline
+from edgewright.cost.int8_gain import int8_of
 from edgewright.errors import InputError
 from edgewright.quantize.simulated import linear_parts, parts_of
-from edgewright.report.int8 import int8_of
 from edgewright.specs.profiles import load_profile
 from tests.stages.builds import PROFILE, encoder_of, plan, recipe
 

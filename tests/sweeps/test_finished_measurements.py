@@ -5,10 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from edgewright.cli.verbs import bench as verb
+from edgewright.cost.expected import NoExpectation
 from edgewright.devices import benchmark
 from edgewright.errors import InvalidFileError, UnreachableError
 from edgewright.measure.measurement import Measurement
@@ -71,8 +73,8 @@ def test_a_prediction_that_fails_is_told_as_not_known(monkeypatch: pytest.Monkey
         raise error
 
     monkeypatch.setattr(benchmark, "expected", fails)
-    nothing: Any = None
-    assert benchmark._expected(nothing, nothing, nothing, "local:") == {"unknown": str(error)}
+    anything: Any = Mock()
+    assert benchmark._expected(anything, anything, anything, "local:") == NoExpectation(reason=str(error))
 
 
 def test_neither_a_history_nor_corrections_that_cannot_be_written_cost_a_measurement(

@@ -7,7 +7,7 @@ Out: `BenchResult`: the measurement, the parity found on that machine's own core
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +15,15 @@ from typing import Any
 
 from edgewright.base.progress import Progress, Silent
 from edgewright.bundles.bundle import ArtifactFacts, Bundle
+from edgewright.cost.expected import Expectation, NoExpectation, expected
+from edgewright.cost.int8_gain import Int8Row, int8_measured
 from edgewright.devices.deploy import blamed_on_age, deploy_from
+from edgewright.devices.known_device import measured_profile
 from edgewright.errors import InputError, ParityError
-from edgewright.forecast.prediction import expected
 from edgewright.measure.measurement import Measurement, clock_of
+from edgewright.measure.operators import operators_of
 from edgewright.measure.parity import Parity, compare
 from edgewright.measure.protocol import Protocol, RunOptions, measure_in_turn
-from edgewright.report.int8 import Int8Row, int8_measured
-from edgewright.report.operators import operators_of
 from edgewright.specs.budget import Verdict, as_good, judge
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
@@ -34,7 +35,7 @@ from edgewright.targets.device_store.lease import Holder, Lease, leased
 class BenchResult:
     """One artifact of a bundle on one target; `int8` says what int8 bought there, where that was asked for.
 
-    `predicted` is what was to be expected, as `prediction.expected` says it.
+    `predicted` is what was to be expected, or why nothing was.
     """
 
     bundle: Bundle
@@ -42,7 +43,7 @@ class BenchResult:
     parity: Parity
     verdict: Verdict
     int8: Int8Row | None = None
-    predicted: Mapping[str, Any] | None = None
+    predicted: Expectation | NoExpectation | None = None
 
     def summary(self) -> dict[str, Any]:
         """What `edgewright bench --json` prints."""
@@ -55,7 +56,7 @@ class BenchResult:
             "score": self.bundle.artifact(self.measurement.runtime).score,
             **self.measurement.document(),
             "parity": self.parity.document(),
-            **({"predicted": dict(self.predicted)} if self.predicted else {}),
+            **({"predicted": self.predicted.document()} if self.predicted else {}),
             **({"against_float": self.int8.document()} if self.int8 else {}),
             **({"operators": found.document()} if (found := operators_of(self.measurement)) else {}),
             "budget": self.verdict.summary(),
@@ -158,12 +159,13 @@ def _benched(contest: _Contest, target: Target, address: str, told: Progress, ho
 
 def _expected(
     bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str
-) -> Mapping[str, Any] | None:
+) -> Expectation | NoExpectation | None:
     """What was predicted; whatever hinders that, the measurement is there, and is not lost to it."""
     try:
-        return expected(bundle, artifact, measurement, address)
+        profile = measured_profile(address, bundle.manifest.profile)
+        return expected(artifact, measurement, profile, longest=bundle.manifest.task.max_length)
     except Exception as error:  # a damaged file of prices, a structure of another version, …
-        return {"unknown": str(error)}
+        return NoExpectation(reason=str(error))
 
 
 def _float_of(bundle: Bundle, artifact: ArtifactFacts) -> str:

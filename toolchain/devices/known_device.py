@@ -62,6 +62,12 @@ def profile_for(address: str, profile: str | None) -> str:
     raise InputError(f"{address} may be any device; name its profile with --profile")
 
 
+def measured_profile(address: str, built_for: str) -> str:
+    """The name of the profile a measurement is compared with: of a device at any other address the bundle's own."""
+    scheme, _, _ = address.partition(":")
+    return profile_for(address, None) if scheme in ("local", "emulated") else built_for
+
+
 def identify(facts: Facts, profiles: Iterable[Profile]) -> tuple[Match, ...]:
     """The devices this machine may be, the likeliest first; none where no profile has its name or its cores.
 

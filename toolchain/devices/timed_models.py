@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgewright.base import cache
+from edgewright.cost.exported import structure_for
 from edgewright.cost.pricing import Precision
 from edgewright.models.chains import ChainOf, filters, residual
 from edgewright.models.encoder import Encoder, EncoderShape
@@ -34,7 +35,6 @@ from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.table import by_signature
 from edgewright.specs.structure import Structure
-from edgewright.stages.structures import structure_for
 
 # What is left over of blocks of 16 rows, and of 12, tells tiles of 4, 5, 6 and 8 rows apart.
 LENGTHS = (3, 8, 10, 13, 22, 33, 48, 64)

@@ -14,10 +14,11 @@ from typing import Any
 
 from edgewright.bundles.bundle import ArtifactFacts, Bundle, Manifest
 from edgewright.cost.device_prices import prices_for
+from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import Precision, Prediction, Prices, Roofline, Table, predict
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.errors import InputError
-from edgewright.forecast.prediction import Predicted, Subject, peak_memory, predictions, subject_of
+from edgewright.forecast.prediction import Predicted, peak_memory, predictions
 from edgewright.specs.microarchitectures import CORES
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LEAST_LENGTH
@@ -120,7 +121,7 @@ def _advice(bundle: Bundle, predicted: Predicted, every: tuple[Predicted, ...], 
     case = _Case(
         manifest=bundle.manifest,
         artifact=artifact,
-        subject=subject_of(artifact, bundle.manifest.task.max_length),
+        subject=priced_artifact(artifact, bundle.manifest.task.max_length),
         predicted=predicted,
         profile=profile,
         prices=prices_for(profile, runtime=predicted.runtime, precision=predicted.precision),
@@ -143,7 +144,7 @@ class _Case:
 
     manifest: Manifest
     artifact: ArtifactFacts
-    subject: Subject
+    subject: PricedArtifact
     predicted: Predicted
     profile: Profile
     prices: Prices

@@ -8,29 +8,24 @@ Reading a model's structure takes a second; asking for its price after that take
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgewright.base.extras import need_build
-from edgewright.bundles.bundle import ArtifactFacts, Bundle
+from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
-from edgewright.cost.corrections import Seen, learn
-from edgewright.cost.device_prices import PACKAGES, as_measured, basis_of, prices_for
-from edgewright.cost.pricing import Corrected, Precision, Prediction, Prices, predict
+from edgewright.cost.device_prices import PACKAGES, as_measured, prices_for
+from edgewright.cost.expected import PricedArtifact, priced_artifact
+from edgewright.cost.pricing import Precision, Prediction, predict
 from edgewright.cost.roofline import Roof, roof_of
-from edgewright.devices.deploy import HERE
-from edgewright.devices.known_device import profile_for
 from edgewright.errors import InputError
-from edgewright.measure.measurement import Measurement
 from edgewright.models.source import check
 from edgewright.specs.budget import BYTES_PER_MB, Budget, Verdict, judge
-from edgewright.specs.profiles import Clock, Profile, load_profile
+from edgewright.specs.profiles import Clock, Profile
 from edgewright.specs.recipe import Recipe, load_recipe
-from edgewright.specs.structure import Structure
 
 USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
 
@@ -65,29 +60,6 @@ class Predicted:
             "roof": asdict(self.roof) if self.roof else None,
             "budget": self.verdict.summary(),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """An artifact that is there, or will be; `lengths` are its fixed ones.
-
-    Where it takes any, its memory is set aside for the longest, `planned_length`.
-    """
-
-    runtime: str
-    structure: Structure
-    lengths: tuple[int, ...]
-    file_bytes: float | None
-    planned_length: int | None
-    notes: tuple[str, ...] = ()
-
-    def run_length(self, length: int) -> int:
-        """How long a text of this length is when it is run: as long as the smallest shape that holds it."""
-        return next((each for each in self.lengths if each >= length), length)
-
-    def shapes(self, lengths: Iterable[int]) -> int:
-        """How many fixed shapes a process runs that is given texts of these lengths."""
-        return max(len({self.run_length(each) for each in lengths}), 1) if self.lengths else 1
 
 
 def predictions(
@@ -126,77 +98,6 @@ def predictions(
     return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
 
 
-def expected(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str) -> dict[str, Any] | None:
-    """What was to be expected of a measurement: for `bench`, beside it. None where nothing can be said.
-
-    `uncorrected_ms` is what it would have been but for what was learned, and `basis` which prices that is by.
-    """
-    if artifact.structure is None or artifact.runtime not in PACKAGES or measurement.batch > 1:
-        return None
-    known = address == HERE or address.startswith("emulated:")
-    try:
-        profile = load_profile(profile_for(address, None) if known else bundle.manifest.profile)
-        prices = prices_for(
-            profile,
-            runtime=artifact.runtime,
-            precision="int8",
-            clock=measurement.clock,
-            version=measurement.runtime_version,
-        )
-    except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
-        return {"unknown": str(error)}
-    subject = subject_of(artifact, bundle.manifest.task.max_length)
-    lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
-    length = lengths[len(lengths) // 2]
-    bare = prices.prices if isinstance(prices, Corrected) else prices
-
-    def priced(chosen: Prices) -> Prediction:
-        return predict(
-            chosen,
-            subject.structure,
-            length=length,
-            threads=measurement.threads,
-            file_bytes=artifact.bytes,
-            planned_length=subject.planned_length,
-            shapes=subject.shapes(measurement.input_lengths),
-        )
-
-    return {
-        "profile": profile.name,
-        **priced(prices).document(),
-        "length": length,
-        "uncorrected_ms": priced(bare).latency_ms,
-        "basis": basis_of(bare, profile, measurement.clock),
-    }
-
-
-def learn_from(summary: Mapping[str, Any]) -> bool:
-    """Keep, of what `bench` tells with --json, how far the prediction was off, for the next one; whether it did.
-
-    It does not of a measurement that is not stable or was kept to some cores, nor of a latency that is not above 0.
-    """
-    predicted, artifact = summary.get("predicted") or {}, summary["artifact"]
-    measured_ms = summary["latency_ms"].get("p50")
-    trusted = summary.get("stable") and not summary.get("cores")
-    if "basis" not in predicted or not trusted or not measured_ms or not predicted["uncorrected_ms"]:
-        return False
-    learn(
-        predicted["profile"],
-        summary["clock"],
-        Seen(
-            runtime=artifact["runtime"],
-            runtime_version=artifact["runtime_version"],
-            basis=predicted["basis"],
-            sha256=artifact["sha256"],
-            length=predicted["length"],
-            threads=summary["threads"],
-            predicted_ms=predicted["uncorrected_ms"],
-            measured_ms=measured_ms,
-        ),
-    )
-    return True
-
-
 def _is_bundle(subject: str | Path) -> bool:
     path = Path(subject)
     return (path / MANIFEST).is_file() or path.suffix == ".zip"
@@ -209,28 +110,12 @@ def _lengths(bundle: Bundle) -> tuple[int, ...]:
     return tuple(int(np.size(each)) for each in bundle.vectors().inputs)
 
 
-def _of_bundle(bundle: Bundle) -> Iterator[Subject]:
+def _of_bundle(bundle: Bundle) -> Iterator[PricedArtifact]:
     for artifact in bundle.manifest.artifacts:
-        yield subject_of(artifact, bundle.manifest.task.max_length)
+        yield priced_artifact(artifact, bundle.manifest.task.max_length)
 
 
-def subject_of(artifact: ArtifactFacts, longest: int) -> Subject:
-    """A bundle's artifact, whose texts have so many tokens at most. Raises `InputError` for a bundle of old."""
-    if artifact.structure is None:
-        raise InputError(
-            "the bundle does not say what its model computes: it was built before that was kept; build it again"
-        )
-    return Subject(
-        runtime=artifact.runtime,
-        structure=artifact.structure,
-        lengths=artifact.lengths,
-        file_bytes=artifact.bytes,
-        planned_length=None if artifact.lengths else longest,
-    )
-
-
-def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Subject]:
-    need_build("predict what a recipe's student takes")
+def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[PricedArtifact]:
     from edgewright.stages.chosen_sizes import sized
     from edgewright.stages.planned_student import planned
 
@@ -238,7 +123,7 @@ def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Subjec
     plan = planned(chosen.recipe, profile)
     for runtime in recipe.stages.export.runtimes:
         fixed = runtime in ("litert", "tflite")
-        yield Subject(
+        yield PricedArtifact(
             runtime=runtime,
             structure=plan.structure(padded=fixed),
             lengths=plan.form.lengths if fixed else (),
@@ -249,7 +134,7 @@ def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Subjec
 
 
 def _predicted(
-    subject: Subject,
+    subject: PricedArtifact,
     profile: Profile,
     budget: Budget,
     texts: tuple[int, ...],

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from edgewright.base.extras import need
 from edgewright.base.plain import escaped
 from edgewright.bundles.bundle import Manifest
+from edgewright.cost.int8_gain import int8_of
+from edgewright.cost.speedups import times
 from edgewright.measure.measurement import apart_from_others
 from edgewright.measure.stats import summarize
 from edgewright.report import figures
 from edgewright.report.attributions import MODELS, Attribution, attributions_of
 from edgewright.report.compare import Measured
 from edgewright.report.compression import STUDENT_STAGES, Compression, compression_of
-from edgewright.report.int8 import int8_of, precision_of
 from edgewright.report.notes import notes_of
-from edgewright.report.speedups import Told, times, told_of
+from edgewright.report.precision import precision_of
+from edgewright.report.speedups import Told, told_of
 from edgewright.report.terminal import CLOCK_NOTES
 from edgewright.specs.budget import Baseline, as_good
 

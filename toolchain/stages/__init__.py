@@ -1,5 +1,6 @@
 """The stages of a build, each a function from earlier results to one cached result; `pipeline` tells their order."""
 
+from edgewright.cost.exported import structure_for
 from edgewright.runtimes.table import Subject
 from edgewright.stages.artifacts import (
     account,
@@ -26,7 +27,6 @@ from edgewright.stages.images import (
 )
 from edgewright.stages.plan import Done, Plan, image_model_of, images_of, model_of, texts_of, tokenizer_of
 from edgewright.stages.sides import ImageSide, Side, TextSide, asked_texts
-from edgewright.stages.structures import structure_for
 from edgewright.stages.student import (
     AWARE,
     LESSONS,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.bundles.bundle import CORPUS, INDEX
+from edgewright.cost.exported import slower_in_float
 from edgewright.devices.host_latency import Contender, compare_on_host, digest_of
 from edgewright.errors import InputError
 from edgewright.measure.parity import compare
@@ -26,7 +27,6 @@ from edgewright.quantize.smooth import smoothed
 from edgewright.runtimes.table import PLACE, RUNTIMES, Int8, outputs_of
 from edgewright.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from edgewright.stages.sides import Side
-from edgewright.stages.structures import slower_in_float
 from edgewright.stages.student import is_static
 from edgewright.stages.teacher import require_validation
 from edgewright.tasks.account import account_of

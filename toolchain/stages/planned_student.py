@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from edgewright.cost import part_costs as costs
+from edgewright.cost.exported import structure_for
 from edgewright.errors import InputError
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.loading import shape_of
@@ -23,7 +24,6 @@ from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
-from edgewright.stages.structures import structure_for
 from edgewright.tasks.kinds import task_of
 
 SHARES = tuple(step / 32 for step in range(32, 0, -1))

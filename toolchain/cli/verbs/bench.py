@@ -132,7 +132,7 @@ def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int
 
 def _keep(summary: dict[str, Any]) -> None:
     """In the history, and for the next prediction of this device. That it cannot be kept is told, and fails nothing."""
-    from edgewright.forecast.prediction import learn_from
+    from edgewright.cost.expected import learn_from
 
     keep("bench", summary)
     try:

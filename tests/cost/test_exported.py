@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.cost.exported import slower_in_float
 from edgewright.runtimes.table import PLACE, Subject
 from edgewright.specs.profiles import load_profile
-from edgewright.stages.structures import slower_in_float
 from tests import artifacts, tiny
 from tests.runtimes.test_images import subject_of
 

@@ -1,4 +1,5 @@
-"""What `bench` tells is learned from only where it can be trusted."""
+"""What is predicted of: an artifact of any length or of fixed ones; and what `bench` tells is learned from only where
+it can be trusted."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,26 @@ from typing import Any
 import pytest
 
 from edgewright.cost.corrections import correction_for
-from edgewright.forecast.prediction import learn_from
+from edgewright.cost.expected import PricedArtifact, learn_from
+from edgewright.specs.structure import Structure
+
+NOTHING = Structure(operators=(), live=(), table_weights=0, table_rows=0, matrix_weights=0, other_weights=0)
+
+
+def subject(*lengths: int) -> PricedArtifact:
+    return PricedArtifact(runtime="litert", structure=NOTHING, lengths=lengths, file_bytes=None, planned_length=None)
+
+
+def test_a_text_is_run_in_the_smallest_shape_that_holds_it_and_each_shape_counts_once() -> None:
+    fixed = subject(16, 32, 64)
+    assert [fixed.run_length(length) for length in (3, 16, 17, 64)] == [16, 16, 32, 64]
+    assert fixed.shapes((3, 9, 16)) == 1
+    assert fixed.shapes((3, 20, 60, 64)) == 3
+
+
+def test_a_runtime_that_takes_any_length_has_one_shape() -> None:
+    assert subject().run_length(11) == 11
+    assert subject().shapes((3, 20, 60)) == 1
 
 
 @pytest.fixture(autouse=True)

@@ -1,24 +1,23 @@
-"""Whether int8 was worth it: each artifact against its float twin, and what ran outside the fast kernels.
+"""Whether int8 was worth it: each artifact against its float reference, and what ran outside the fast kernels.
 
-In:  a bundle's manifest, and for another machine the measurements of an artifact and its twin there.
+In:  a bundle's manifest, and for another machine the measurements of an artifact and its float reference there.
 Out: `Int8Row` for each artifact, with a verdict in a sentence: what is predicted of the profile's core first, then what
      was timed, and where. An int8 artifact that measured no faster than the float student is never called better.
-Both were timed in turn on one machine; how it looks on a terminal is `terminal`'s concern.
+Both were timed in turn on one machine; how it looks on a terminal is `report.terminal`'s concern.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from edgewright.bundles.bundle import ArtifactFacts, Manifest
+from edgewright.cost.speedups import Speedup, predicted_speedup
 from edgewright.errors import InputError
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.stats import percentile, ratio
-from edgewright.report.speedups import Speedup, predicted_speedup
 from edgewright.specs.profiles import Profile, load_profile
 
 LEAST_MS = 1e-6  # below what any clock here tells
@@ -119,40 +118,14 @@ def _profile(manifest: Manifest) -> Profile | None:
         return None
 
 
-def int8_measured(manifest: Manifest, artifact: ArtifactFacts, measured: Measurement, twin: Measurement) -> Int8Row:
-    """An artifact and its float twin as they were measured in turn on a target."""
-    ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, twin))
+def int8_measured(
+    manifest: Manifest, artifact: ArtifactFacts, measured: Measurement, reference: Measurement
+) -> Int8Row:
+    """An artifact and its float reference as they were measured in turn on a target."""
+    ours, theirs = (percentile(each.latency_ms, 50) for each in (measured, reference))
     row = _row(manifest, artifact, ours, theirs)
-    found = ratio(twin.grouped_ms, measured.grouped_ms, in_turn=True)
+    found = ratio(reference.grouped_ms, measured.grouped_ms, in_turn=True)
     return replace(row, speedup=found.value, low=found.low, high=found.high) if found else row
-
-
-def precision_of(manifest: Manifest) -> str | None:
-    """What int8 does to the student's outputs, and which parts were kept float for it; None of an earlier version."""
-    findings = next((stage.findings for stage in manifest.stages if stage.name == "sensitivity"), {})
-    error, left = _share(findings.get("error")), _share(findings.get("left"))
-    if error is None or left is None:
-        return None
-    kept, narrow = findings.get("kept_float"), _narrow(findings, left)
-    if isinstance(kept, list) and kept:
-        named = ", ".join(map(str, kept))
-        return f"Kept in float: {named}; with them in int8 outputs would be {error} off, so they are {left}.{narrow}"
-    parts = findings.get("parts")
-    worst = next((part for part in parts if isinstance(part, Mapping)), {}) if isinstance(parts, list) else {}
-    alone = _share(worst.get("error"))
-    return f"int8 puts outputs {error} off" + (f"; alone {worst.get('name')} does {alone}." if alone else ".") + narrow
-
-
-def _narrow(findings: Mapping[str, Any], left: str) -> str:
-    """What is said of int4 weights, where they were asked for."""
-    judged, chosen = findings.get("int4_parts"), findings.get("int4")
-    if not isinstance(judged, list) or not isinstance(chosen, list) or not judged:
-        return ""
-    return f" Of {len(judged)} linear layers {len(chosen)} have int4 weights: with them outputs are {left} off."
-
-
-def _share(value: Any) -> str | None:
-    return f"{100 * value:.2g} %" if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _row(manifest: Manifest, artifact: ArtifactFacts, latency_ms: float, float_latency_ms: float) -> Int8Row:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from edgewright.measure.measurement import Measurement
+from edgewright.measure.operators import operators_of
 from edgewright.measure.results import RunnerResult
-from edgewright.report.operators import operators_of
 from edgewright.report.terminal import bench_report
 from tests.measure.examples import result_document
 

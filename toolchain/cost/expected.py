@@ -1,0 +1,165 @@
+"""What was to be expected of a measurement, told beside it, and how far off that was, kept for the next prediction.
+
+In:  a bundle's artifact, and the measurement of it.
+Out: `Expectation`, or why nothing is known; and `PricedArtifact`, what prices are asked of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgewright.bundles.bundle import ArtifactFacts
+from edgewright.cost.corrections import Seen, learn
+from edgewright.cost.device_prices import PACKAGES, basis_of, prices_for
+from edgewright.cost.pricing import Corrected, Prediction, Prices, predict
+from edgewright.errors import InputError
+from edgewright.measure.measurement import Measurement
+from edgewright.specs.profiles import load_profile
+from edgewright.specs.structure import Structure
+
+
+@dataclass(frozen=True, kw_only=True)
+class PricedArtifact:
+    """An artifact that is there, or will be; `lengths` are its fixed ones.
+
+    Where it takes any, its memory is set aside for the longest, `planned_length`.
+    """
+
+    runtime: str
+    structure: Structure
+    lengths: tuple[int, ...]
+    file_bytes: float | None
+    planned_length: int | None
+    notes: tuple[str, ...] = ()
+
+    def run_length(self, length: int) -> int:
+        """How long a text of this length is when it is run: as long as the smallest shape that holds it."""
+        return next((each for each in self.lengths if each >= length), length)
+
+    def shapes(self, lengths: Iterable[int]) -> int:
+        """How many fixed shapes a process runs that is given texts of these lengths."""
+        return max(len({self.run_length(each) for each in lengths}), 1) if self.lengths else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What a measurement was expected to be on a profile's device.
+
+    `uncorrected_ms` is what it would have been but for what was learned, and `basis` which prices that is by.
+    """
+
+    profile: str
+    prediction: Prediction
+    length: int
+    uncorrected_ms: float
+    basis: str
+
+    def document(self) -> dict[str, Any]:
+        """As `edgewright bench --json` prints it."""
+        return {
+            "profile": self.profile,
+            **self.prediction.document(),
+            "length": self.length,
+            "uncorrected_ms": self.uncorrected_ms,
+            "basis": self.basis,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoExpectation:
+    """Why nothing could be predicted."""
+
+    reason: str
+
+    def document(self) -> dict[str, Any]:
+        """As `edgewright bench --json` prints it."""
+        return {"unknown": self.reason}
+
+
+def expected(
+    artifact: ArtifactFacts, measurement: Measurement, profile_name: str, *, longest: int
+) -> Expectation | NoExpectation | None:
+    """What was to be expected of a measurement on that profile's device; texts have `longest` tokens at most.
+
+    None where predictions are not made of such artifacts or measurements.
+    """
+    if artifact.structure is None or artifact.runtime not in PACKAGES or measurement.batch > 1:
+        return None
+    try:
+        profile = load_profile(profile_name)
+        prices = prices_for(
+            profile,
+            runtime=artifact.runtime,
+            precision="int8",
+            clock=measurement.clock,
+            version=measurement.runtime_version,
+        )
+    except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
+        return NoExpectation(reason=str(error))
+    subject = priced_artifact(artifact, longest)
+    lengths = sorted(subject.run_length(each) for each in measurement.input_lengths)
+    length = lengths[len(lengths) // 2]
+    bare = prices.prices if isinstance(prices, Corrected) else prices
+
+    def priced(chosen: Prices) -> Prediction:
+        return predict(
+            chosen,
+            subject.structure,
+            length=length,
+            threads=measurement.threads,
+            file_bytes=artifact.bytes,
+            planned_length=subject.planned_length,
+            shapes=subject.shapes(measurement.input_lengths),
+        )
+
+    return Expectation(
+        profile=profile.name,
+        prediction=priced(prices),
+        length=length,
+        uncorrected_ms=priced(bare).latency_ms,
+        basis=basis_of(bare, profile, measurement.clock),
+    )
+
+
+def learn_from(summary: Mapping[str, Any]) -> bool:
+    """Keep, of what `bench` tells with --json, how far the prediction was off, for the next one; whether it did.
+
+    It does not of a measurement that is not stable or was kept to some cores, nor of a latency that is not above 0.
+    """
+    predicted, artifact = summary.get("predicted") or {}, summary["artifact"]
+    measured_ms = summary["latency_ms"].get("p50")
+    trusted = summary.get("stable") and not summary.get("cores")
+    if "basis" not in predicted or not trusted or not measured_ms or not predicted["uncorrected_ms"]:
+        return False
+    learn(
+        predicted["profile"],
+        summary["clock"],
+        Seen(
+            runtime=artifact["runtime"],
+            runtime_version=artifact["runtime_version"],
+            basis=predicted["basis"],
+            sha256=artifact["sha256"],
+            length=predicted["length"],
+            threads=summary["threads"],
+            predicted_ms=predicted["uncorrected_ms"],
+            measured_ms=measured_ms,
+        ),
+    )
+    return True
+
+
+def priced_artifact(artifact: ArtifactFacts, longest: int) -> PricedArtifact:
+    """A bundle's artifact, whose texts have so many tokens at most. Raises `InputError` for a bundle of old."""
+    if artifact.structure is None:
+        raise InputError(
+            "the bundle does not say what its model computes: it was built before that was kept; build it again"
+        )
+    return PricedArtifact(
+        runtime=artifact.runtime,
+        structure=artifact.structure,
+        lengths=artifact.lengths,
+        file_bytes=artifact.bytes,
+        planned_length=None if artifact.lengths else longest,
+    )
