@@ -69,7 +69,7 @@ def test_a_doubt_about_the_lease_is_one_of_its_reasons(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [InvalidFileError("prices.json", [("base_ms", "is missing")]), KeyError("linear")])
 def test_a_prediction_that_fails_is_told_as_not_known(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fails(*args: Any) -> Any:
+    def fails(*args: Any, **options: Any) -> Any:
         raise error
 
     monkeypatch.setattr(benchmark, "expected", fails)
