@@ -83,7 +83,8 @@ def test_the_change_log_tells_of_this_version() -> None:
 
 
 def test_what_shapes_an_artifact_is_pinned_exactly() -> None:
-    pinned = {line.split("==")[0] for line in PROJECT["project"]["dependencies"] if "==" in line}
+    asked = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["build"]]
+    pinned = {line.split("==")[0] for line in asked if "==" in line}
     assert {"torch", "torchao", "transformers", "executorch", "litert-torch", "ai-edge-litert", "numpy"} <= pinned
 
 

@@ -42,6 +42,8 @@ _PLACES = {
     "load_profile": "specs.profiles",
     "load_recipe": "specs.recipe",
 }
+# What needs torch and the exporters: `pip install 'edgewright[build]'`.
+_OF_THE_BUILD_EXTRA = ("build",)
 
 __all__ = [*_PLACES, "__version__"]
 
@@ -49,6 +51,10 @@ __all__ = [*_PLACES, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _OF_THE_BUILD_EXTRA:
+        from edgewright.base.extras import need_build
+
+        need_build(f"use edgewright.{name}")
     return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
 
 

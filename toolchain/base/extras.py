@@ -41,7 +41,11 @@ def version_of(package: str) -> str | None:
 
 
 def _pinned(package: str) -> str | None:
-    for line in metadata.requires(DISTRIBUTION) or ():
+    try:
+        lines = metadata.requires(DISTRIBUTION) or ()
+    except metadata.PackageNotFoundError:  # run from its sources
+        return None
+    for line in lines:
         requirement = Requirement(line)
         if canonicalize_name(requirement.name) != canonicalize_name(package):
             continue

@@ -40,11 +40,13 @@ def build(
       edgewright build demo --profile raspberry-pi-4 -o build/demo
       edgewright build ./my-recipe.toml --profile ./my-board.toml -o out --json
     """
+    from edgewright.base.extras import need_build
     from edgewright.bundles.files import require_replaceable
     from edgewright.models.source import check
     from edgewright.specs.profiles import load_profile
     from edgewright.specs.recipe import load_recipe
 
+    need_build("build a bundle")
     plan, device = load_recipe(recipe), load_profile(profile)
     require_replaceable(bundle, force=force)
     check(plan.model, plan.task.kind)  # before torch is imported

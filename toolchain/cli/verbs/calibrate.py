@@ -37,6 +37,9 @@ def calibrate(
       edgewright calibrate --target ssh://pi@raspberrypi.local --profile raspberry-pi-4
       edgewright calibrate --target emulated://raspberry-pi-5 --runtime executorch --json
     """
+    from edgewright.base.extras import need_build
+
+    need_build("calibrate a device, by models that are exported for it")
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_progress
         from edgewright.cost.device_prices import file_for
