@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from edgewright.errors import ToolchainError
 
+RUNTIMES = ("executorch", "litert", "onnx", "tflite")
+
 
 def recipes(incomplete: str) -> list[str]:
     """The built-in recipes."""
@@ -39,9 +41,7 @@ def targets(incomplete: str) -> list[str]:
 
 def runtimes(incomplete: str) -> list[str]:
     """The runtimes an artifact is made for."""
-    from edgewright.cli.options import RUNTIMES
-
-    return _beginning(incomplete, RUNTIMES.split("|"))
+    return _beginning(incomplete, RUNTIMES)
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

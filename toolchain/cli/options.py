@@ -6,7 +6,7 @@ import typer
 
 from edgewright.cli import completion
 
-RUNTIMES = "executorch|litert|onnx|tflite"
+RUNTIMES = "|".join(completion.RUNTIMES)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 ADDRESSES = "local:, ssh://user@host[:port], adb://SERIAL, emulated://PROFILE, or a name of your targets.toml."
 FOLDER = "Behind ssh://… ?folder=/PATH names where Edgewright may write there, if not in the home directory."

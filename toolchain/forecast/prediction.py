@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.base.extras import need_build
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
 from edgewright.cost.device_prices import PACKAGES, as_measured, prices_for
@@ -116,13 +117,15 @@ def _of_bundle(bundle: Bundle) -> Iterator[PricedArtifact]:
 
 
 def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[PricedArtifact]:
+    need_build("predict what a recipe's student takes")
+    from edgewright.runtimes.table import RUNTIMES
     from edgewright.stages.chosen_sizes import sized
     from edgewright.stages.planned_student import planned
 
     chosen = sized(recipe, profile, length=length)
     plan = planned(chosen.recipe, profile)
     for runtime in recipe.stages.export.runtimes:
-        fixed = runtime in ("litert", "tflite")
+        fixed = RUNTIMES[runtime].fixed_lengths
         yield PricedArtifact(
             runtime=runtime,
             structure=plan.structure(padded=fixed),
