@@ -136,3 +136,12 @@ def test_a_command_line_that_cannot_be_read_ends_with_2(
 ) -> None:
     assert main(list(words)) == 2
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_package_of_the_build_extra_that_is_not_there_is_named_with_what_to_install() -> None:
+    failure = failure_of(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
+    assert (failure.exit_code, failure.expected) == (2, True)
+    assert failure.message == (
+        "the package torch is needed to do this and was not found; pip install 'edgewright[build]'"
+    )
+    assert not failure_of(ModuleNotFoundError("No module named 'mine'", name="mine")).expected

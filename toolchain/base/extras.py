@@ -8,9 +8,6 @@ from collections.abc import Iterable
 from importlib import metadata
 from importlib.util import find_spec
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from edgewright.errors import EnvironmentFaultError
 
 DISTRIBUTION = "edgewright"
@@ -21,7 +18,12 @@ def need(packages: Iterable[str], *, purpose: str, extra: str) -> None:
     """Raises `EnvironmentFaultError` for the first that is not installed; imports none."""
     for name in packages:
         if find_spec(name) is None:
-            raise EnvironmentFaultError(f"the package {name}", purpose, f"pip install 'edgewright[{extra}]'")
+            raise EnvironmentFaultError(f"the package {name}", purpose, remedy_of(extra))
+
+
+def remedy_of(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'edgewright[{extra}]'"
 
 
 def need_build(purpose: str) -> None:
@@ -41,6 +43,9 @@ def version_of(package: str) -> str | None:
 
 
 def _pinned(package: str) -> str | None:
+    from packaging.requirements import Requirement  # not before it is needed: `edgewright --help` would wait for it
+    from packaging.utils import canonicalize_name
+
     try:
         lines = metadata.requires(DISTRIBUTION) or ()
     except metadata.PackageNotFoundError:  # run from its sources

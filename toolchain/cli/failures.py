@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from edgewright.base.extras import BUILD_PACKAGES, remedy_of
 from edgewright.base.plain import one_line
-from edgewright.errors import InputError, ModelError, TargetError, ToolchainError
+from edgewright.errors import EnvironmentFaultError, InputError, ModelError, TargetError, ToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,9 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(exit_code=error.exit_code, message=str(error))
     if isinstance(error, typer.TyperException):
         return Failure(exit_code=INPUT, message=f"{error.format_message().rstrip('.')}; see --help")
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in BUILD_PACKAGES:
+        lacking = EnvironmentFaultError(f"the package {package}", "do this", remedy_of("build"))
+        return Failure(exit_code=INPUT, message=str(lacking))
     for kinds, exit_code, sentence in _KINDS:
         if isinstance(error, kinds):
             return Failure(exit_code=exit_code, message=sentence(error))

@@ -85,6 +85,7 @@ def predictions(
         budget, texts, found = subject.manifest.budget, _lengths(subject), list(_of_bundle(subject))
     else:
         recipe = load_recipe(subject)
+        need_build("predict what a recipe's student takes")
         check(recipe.model, recipe.task.kind, weighed=False)
         budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile, length or USUAL_LENGTH))
     chosen = [each for each in found if runtime in (None, each.runtime)]
