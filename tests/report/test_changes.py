@@ -9,7 +9,7 @@ from edgewright.report.changes import comparison_report, decision_report, entrie
 from edgewright.report.compare import compare, measured_of
 from edgewright.report.gate import Decision, Finding
 from edgewright.store.history import Entry
-from tests.report.documents import bench
+from tests.report.documents import MACHINE, bench
 
 HOSTILE = "[bold red]evil[/bold red]"
 
@@ -54,7 +54,10 @@ def test_names_from_documents_are_no_markup_and_an_empty_history_is_no_fault() -
 
 
 def test_a_comparison_names_what_it_was_forced_past_and_its_interval() -> None:
-    before, after = measured_of(bench(), "before"), measured_of(bench(slower=1.5, target=HOSTILE), "after")
+    before, after = (
+        measured_of(bench(), "before"),
+        measured_of(bench(slower=1.5, machine=MACHINE | {"board": HOSTILE}), "after"),
+    )
     text = shown(comparison_report(compare(before, after)), width=200)
     assert "compared by force: " in text
     assert HOSTILE in text

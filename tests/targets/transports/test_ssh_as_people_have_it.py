@@ -4,23 +4,20 @@ import logging
 import os
 import shlex
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from edgewright.errors import CommandTimeoutError, TargetError
+from edgewright.errors import TargetError
 from edgewright.targets import open_target
 from edgewright.targets.device_store.lease import leased
 from edgewright.targets.device_store.push import push_files
-from tests.targets.checks import assert_gone
 from tests.targets.servers import Server
+from tests.targets.transports.logins import LIMIT_S, StartServer
 
-LIMIT_S = 20.0
 FILE_SERVER = "/usr/lib/openssh/sftp-server"
-StartServer = Callable[..., Server]
 
 
 def start(start_server: StartServer, *lines: str, sftp: bool = True, rc: str = "", home: Path | None = None) -> Server:
@@ -101,43 +98,6 @@ def test_a_start_up_file_that_goes_elsewhere_is_told_with_what_it_printed(
 def test_an_account_that_may_not_log_in_says_so(start_server: StartServer) -> None:
     server = start(start_server, "ForceCommand /usr/sbin/nologin")
     with closing(open_target(server.address)) as target, pytest.raises(TargetError, match="currently not available"):
-        target.run(["true"], timeout_s=LIMIT_S)
-
-
-def test_a_server_of_one_session_does_all_of_it_in_turn(
-    start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    server = start(start_server, "MaxSessions 1")
-    with caplog.at_level(logging.INFO, "targets"):
-        assert_all_works(server.address, server.remote_home, tmp_path)
-    assert "the server allows few sessions at once" in caplog.text
-    with closing(open_target(server.address)) as target:
-        said: list[str] = []
-        threads = [
-            threading.Thread(
-                target=lambda: said.append(target.run(["sh", "-c", "sleep 0.3; echo x"], timeout_s=LIMIT_S).stdout)
-            )
-            for _ in range(3)
-        ]
-        for thread in threads:
-            thread.start()
-        target.put(b"meanwhile", PurePosixPath(server.remote_home) / "meanwhile")
-        for thread in threads:
-            thread.join()
-        assert said == ["x\n"] * 3
-        script = f"echo $$ >{shlex.quote(str(tmp_path / 'leader'))}; sleep 300"
-        with pytest.raises(CommandTimeoutError):
-            target.run(["sh", "-c", script], timeout_s=0.5)
-        assert_gone(int((tmp_path / "leader").read_text()))
-        assert target.run(["echo", "still here"], timeout_s=LIMIT_S).stdout == "still here\n"
-
-
-def test_a_server_of_no_session_says_so(start_server: StartServer) -> None:
-    server = start(start_server, "MaxSessions 0")
-    with (
-        closing(open_target(server.address)) as target,
-        pytest.raises(TargetError, match=r"opens no session.*Max"),
-    ):
         target.run(["true"], timeout_s=LIMIT_S)
 
 
