@@ -54,7 +54,7 @@ def test_a_shell_that_prints_in_its_start_up_file_spoils_nothing(
     start_server: StartServer, tmp_path: Path, noise: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start(start_server, f"Subsystem sftp {FILE_SERVER}", sftp=False, rc=f"{noise}\n")
-    with caplog.at_level(logging.INFO, "targets"):
+    with caplog.at_level(logging.INFO, "edgewright"):
         assert_all_works(server.address, server.remote_home, tmp_path)
     assert "files go through the shell" in caplog.text
     if "Welcome" in noise:

@@ -19,7 +19,7 @@ def test_a_server_of_one_session_does_all_of_it_in_turn(
     start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start(start_server, "MaxSessions 1")
-    with caplog.at_level(logging.INFO, "targets"):
+    with caplog.at_level(logging.INFO, "edgewright"):
         assert_all_works(server.address, server.remote_home, tmp_path)
     assert "the server allows few sessions at once" in caplog.text
     with closing(open_target(server.address)) as target:
