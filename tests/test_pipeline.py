@@ -12,8 +12,8 @@ import torch
 from edgewright import pipeline, stages
 from edgewright.base import extras
 from edgewright.base.cache import PACKAGES
+from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Bundle
-from edgewright.bundles.files import sha256_of
 from edgewright.devices.benchmark import bench
 from edgewright.errors import EnvironmentFaultError, InputError
 from edgewright.models.text import outputs

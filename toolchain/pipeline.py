@@ -23,6 +23,7 @@ from typing import Any
 import edgewright
 from edgewright import stages
 from edgewright.base.cache import PACKAGES
+from edgewright.base.digest import sha256_of
 from edgewright.base.extras import need
 from edgewright.base.progress import Progress, Silent
 from edgewright.bundles import bundle as bundles
@@ -38,7 +39,7 @@ from edgewright.bundles.bundle import (
     TimingFacts,
     Vectors,
 )
-from edgewright.bundles.files import require_replaceable, sha256_of
+from edgewright.bundles.files import require_replaceable
 from edgewright.cost.int8_gain import int8_of
 from edgewright.devices.host_latency import Contender, HostLatency, ratio_of
 from edgewright.errors import InputError, UnsupportedModelError

@@ -21,8 +21,8 @@ from typing import Any
 from edgewright import pipeline, stages
 from edgewright.base.progress import Silent
 from edgewright.devices.benchmark import bench
-from edgewright.devices.deploy import Deployer
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
+from edgewright.measure.deployment import Deployer
 from edgewright.measure.protocol import Protocol, measure
 from edgewright.models.inputs import Inputs
 from edgewright.pipeline import BuildResult, Stages

@@ -31,11 +31,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgewright import pipeline
+from edgewright.base.digest import sha256_of
 from edgewright.base.once import written_whole
 from edgewright.base.quiet import quiet
-from edgewright.bundles.files import sha256_of
-from edgewright.devices.deploy import Deployed, deploy
 from edgewright.devices.timed_models import LONGEST, Shape
+from edgewright.measure.deployment import Deployed, deploy
 from edgewright.measure.measurement import Measurement, apart_from_others
 from edgewright.measure.protocol import Protocol, RemoteArtifact, job_on, measure
 from edgewright.measure.stats import ratio, summarize

@@ -29,7 +29,8 @@ from edgewright.models import teacher as teachers
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.forms import TextForm
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests.benchmarks import e5
 from tests.benchmarks.machine import shown

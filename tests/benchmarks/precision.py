@@ -19,7 +19,8 @@ from typing import Any
 from edgewright import pipeline
 from edgewright.base.progress import Silent
 from edgewright.base.quiet import quiet
-from edgewright.runtimes.table import by_signature, outputs_of
+from edgewright.measure.outputs import outputs_of
+from edgewright.runtimes.litert.int8 import by_signature
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages import Plan, Side
@@ -125,7 +126,7 @@ def blindly(side: Side, twin: Path) -> float:
         worker = quantizer.Quantizer(str(twin))
         worker.load_quantization_recipe(recipe.static_wi8_ai8())
         worker.quantize(worker.calibrate(seen, num_threads=1)).export_model(str(file))
-        said = outputs_of("litert", file, form, side.given(held_out), told=lambda _: None)
+        said = outputs_of("litert", file, form, side.given(held_out), on_progress=lambda _: None)
     score = side.score()
     return score.of(side.as_scored(said, held_out, score))
 

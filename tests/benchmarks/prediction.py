@@ -26,10 +26,10 @@ from edgewright.cost.device_prices import load_calibration, prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import predict
 from edgewright.devices.calibration import calibrate
-from edgewright.devices.deploy import Deployer
 from edgewright.devices.known_device import profile_for
 from edgewright.devices.timed_models import LONGEST, Probe, Shape
 from edgewright.errors import InputError
+from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.protocol import Protocol, measure
 from edgewright.models.inputs import Inputs

@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgewright import pipeline, stages
+from edgewright.base.digest import sha256_of
 from edgewright.base.progress import Silent
 from edgewright.base.quiet import quiet
-from edgewright.bundles.files import sha256_of
-from edgewright.devices.deploy import deploy
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
+from edgewright.measure.deployment import deploy
+from edgewright.measure.outputs import outputs_of
 from edgewright.measure.protocol import Protocol, measure
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
@@ -42,7 +43,8 @@ from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
 from edgewright.stages import Done, Plan
@@ -316,7 +318,7 @@ def variants(
     subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS, batch=batch))
     for name in names:
         runtime = RUNTIMES[name]
-        lengths = LENGTHS if runtime.fixed_lengths else ()
+        lengths = LENGTHS if runtime.fixed_shapes else ()
         twin, small = (folder / f"{name}-{kind}{runtime.suffix}" for kind in ("float", "int8"))
         runtime.write_float(subject, twin)
         runtime.write_int8(subject, twin, small, Int8(examples=examples if runtime.static else ()))
@@ -359,7 +361,7 @@ def peak_variants(folder: Path) -> list[Variant]:
             name=f"{name} peak",
             runtime=name,
             file=folder / f"peak-{name}{runtime.suffix}",
-            lengths=(LONGEST,) if runtime.fixed_lengths else (),
+            lengths=(LONGEST,) if runtime.fixed_shapes else (),
             float_name="",
         )
         for name, runtime in RUNTIMES.items()
@@ -407,7 +409,7 @@ def _shown(ratio: float | None, marks: Sequence[str]) -> str:
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
     form = TextForm(max_length=LONGEST, lengths=variant.lengths)
-    said = outputs_of(variant.runtime, variant.file, form, [row.ids for row in rows], told=lambda _: None)
+    said = outputs_of(variant.runtime, variant.file, form, [row.ids for row in rows], on_progress=lambda _: None)
     found = functional.cosine_similarity(said, expected, dim=-1)
     return {"mean": float(found.mean()), "least": float(found.min())}
 

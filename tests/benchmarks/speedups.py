@@ -17,9 +17,10 @@ from statistics import median
 from typing import Any
 
 from edgewright.cost.pricing import Precision, Roofline, predict
-from edgewright.devices.deploy import Deployer
+from edgewright.measure.deployment import Deployer
 from edgewright.measure.protocol import Protocol, measure
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Profile, load_profile
 from edgewright.specs.recipe import LowRank, Prune, Recipe, Vocabulary, load_recipe
 from edgewright.stages.planned_student import Planned, planned
@@ -53,7 +54,7 @@ class Model:
 
     def predicted_ms(self, runtime: str, length: int, profile: Profile) -> float:
         """By the profile's facts alone."""
-        structure = self.plan.structure(padded=RUNTIMES[runtime].fixed_lengths)
+        structure = self.plan.structure(padded=RUNTIMES[runtime].fixed_shapes)
         return predict(Roofline(profile=profile, precision=self.precision), structure, length=length).latency_ms
 
 
@@ -97,7 +98,7 @@ def models_of(recipe: Recipe, profile: Profile) -> tuple[Model, Model]:
 
 def measured_ms(deployer: Deployer, model: Model, runtime: str) -> dict[int, float]:
     """The median for each length, in ms of the core's instruction clock."""
-    lengths = model.plan.form.lengths if RUNTIMES[runtime].fixed_lengths else ()
+    lengths = model.plan.form.lengths if RUNTIMES[runtime].fixed_shapes else ()
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         file = model.write(runtime, Path(folder))

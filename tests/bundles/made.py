@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Manifest
-from edgewright.bundles.files import seal, sha256_of
+from edgewright.bundles.files import seal
 from edgewright.specs.budget import Budget
 
 FILES = {

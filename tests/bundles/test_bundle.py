@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Bundle, write
-from edgewright.bundles.files import sha256_of
 from edgewright.errors import BundleError, InputError, InvalidFileError, UnknownNameError
 from tests.bundles.made import FILES, change_manifest, fill, manifest, resign
 

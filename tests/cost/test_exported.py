@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewright.cost.exported import slower_in_float
-from edgewright.runtimes.table import PLACE, Subject
+from edgewright.runtimes.subject import PLACE, Subject
 from edgewright.specs.profiles import load_profile
 from tests import artifacts, tiny
 from tests.runtimes.test_images import subject_of

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.runtimes.device import RUNTIMES, DeviceRuntime, runtime_for
+from edgewright.runtimes.device import DeviceRuntime, runtime_for
+from edgewright.runtimes.table import RUNTIMES
 from tests.device_scripts.artifacts import Artifact, Ran, artifact_for, lay_out, run_job
 
 Run = Callable[..., Ran]

@@ -10,9 +10,9 @@ from edgewright.cost.device_prices import as_measured, file_for, load_calibratio
 from edgewright.cost.pricing import Kernels, Roofline, Table, predict
 from edgewright.devices import calibration
 from edgewright.devices.calibration import _kept_rows, calibrate
-from edgewright.devices.deploy import Deployer
 from edgewright.devices.timed_models import BOTH, Probe, Shape
 from edgewright.errors import InputError, TargetError
+from edgewright.measure.deployment import Deployer
 from edgewright.runtimes.wheels import installed_version
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.structure import SIZES

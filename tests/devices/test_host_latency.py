@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgewright.base.digest import sha256_of
 from edgewright.base.progress import Silent
-from edgewright.bundles.files import sha256_of
 from edgewright.devices import host_latency
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, joined, marked_alike, ratio_of
 from edgewright.measure.measurement import Measurement

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 import torch
 
-from edgewright.devices.deploy import Deployed, deploy
 from edgewright.errors import RunnerError, TargetError
+from edgewright.measure.deployment import Deployed, deploy
 from edgewright.measure.parity import compare
 from edgewright.measure.protocol import Protocol, infer, measure
 from edgewright.runtimes.executorch import export as executorch

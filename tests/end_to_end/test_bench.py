@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from edgewright import Bundle
-from edgewright.bundles.files import seal, sha256_of
+from edgewright.base.digest import sha256_of
+from edgewright.bundles.files import seal
 from edgewright.cli.main import main
 from edgewright.errors import BundleError
 from edgewright.store.history import History

@@ -8,7 +8,8 @@ import torch
 from edgewright.models import teacher as teachers
 from edgewright.models.text import TextModule, mask_of, outputs, padded
 from edgewright.runtimes.forms import TextForm
-from edgewright.runtimes.table import RUNTIMES, Subject
+from edgewright.runtimes.subject import Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests import tiny
 from tests.runtimes.test_batches import answered

@@ -17,7 +17,8 @@ import pytest
 from edgewright.errors import RunnerError, TransferError
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime, infer
-from edgewright.runtimes.device import RUNTIMES, DeviceRuntime, runtime_for
+from edgewright.runtimes.device import DeviceRuntime, runtime_for
+from edgewright.runtimes.table import RUNTIMES
 from tests.device_scripts.artifacts import (
     BROKEN_TOKEN,
     INPUTS,

@@ -26,7 +26,8 @@ from edgewright.measure.protocol import (
     measure_in_turn,
     together,
 )
-from edgewright.runtimes.device import RUNTIMES, DeviceRuntime, runtime_for
+from edgewright.runtimes.device import DeviceRuntime, runtime_for
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock
 from edgewright.targets.transports.fake import FakeTarget
 from edgewright.targets.transports.local import LocalTarget

@@ -6,7 +6,8 @@ from statistics import median
 import pytest
 import torch
 
-from edgewright.devices.deploy import deploy
+from edgewright.measure.deployment import deploy
+from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
 from edgewright.measure.protocol import measure_in_turn
 from edgewright.models import text as texts
@@ -15,7 +16,8 @@ from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.transformer import LayerShape
 from edgewright.quantize.half import Half
 from edgewright.runtimes.forms import TextForm
-from edgewright.runtimes.table import RUNTIMES, Subject, outputs_of
+from edgewright.runtimes.subject import Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
 from tests import artifacts, tiny
 
@@ -60,7 +62,7 @@ def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runti
     assert made_for.write_half is not None
     made_for.write_float(subject, whole)
     made_for.write_half(subject, whole, half)
-    lengths = (16,) if made_for.fixed_lengths else ()
+    lengths = (16,) if made_for.fixed_shapes else ()
     target = open_target("emulated://raspberry-pi-5", instruction_clock=True)
     try:
         places = [deploy(target, file, runtime=runtime, lengths=lengths) for file in (half, whole)]

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.errors import UnknownNameError
+from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
 from edgewright.models import text as texts
 from edgewright.models.model import TransformerModel, reading
 from edgewright.quantize.sensitivity import Harm, Limits, sensitivity
 from edgewright.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import INT4_RUNTIMES
 from tests import artifacts, tiny
 
@@ -212,7 +214,7 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
     for name, kept in (("spoilt", ()), ("kept", (HARMED, "encoder.tokens"))):
         file = tmp_path / f"{name}{made_for.suffix}"
         made_for.write_int8(subject, twin, file, Int8(kept_float=kept, examples=given if made_for.static else ()))
-        found = outputs_of(runtime, file, artifacts.FORM, given, told=lambda _: None)
+        found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
         cosines[name], sizes[name] = compare(found, run(model)).cosine_min, file.stat().st_size
     assert cosines["spoilt"] < 0.98
     assert cosines["kept"] > 0.99
@@ -237,7 +239,7 @@ def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the
     for count in (0, 1, len(linear)):
         file, narrow = tmp_path / f"{count}{made_for.suffix}", linear[:count]
         made_for.write_int8(subject, twin, file, Int8(int4=narrow))
-        found = outputs_of(runtime, file, artifacts.FORM, given, told=lambda _: None)
+        found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
         with as_int8(model, list(parts_of(model)), int4=narrow):
             simulated = run(model)
         cosines[count], sizes[count] = mean_cosine(found, run(model)), file.stat().st_size

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from edgewright.devices.deploy import HERE, deploy
 from edgewright.errors import RunnerError
+from edgewright.measure.deployment import HERE, deploy
+from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
 from edgewright.measure.protocol import infer
 from edgewright.models.encoder import Encoder, EncoderShape
@@ -16,7 +17,8 @@ from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
 from tests import artifacts, tiny
 from tests.runtimes.test_images import pictures, said, subject_of
@@ -28,7 +30,7 @@ FORM = TextForm(max_length=tiny.MAX_LENGTH, lengths=(16, tiny.MAX_LENGTH), batch
 
 
 def answered(runtime: str, file: Path, call: Form, given: Given) -> torch.Tensor:
-    return outputs_of(runtime, file, call, given, told=lambda _: None)
+    return outputs_of(runtime, file, call, given, on_progress=lambda _: None)
 
 
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
@@ -90,7 +92,7 @@ def test_one_and_several_share_the_weights(tmp_path: Path, runtime: str) -> None
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
 def test_an_artifact_for_one_at_a_time_says_that_it_takes_no_batch(runtime: str) -> None:
     file = artifacts.int8_pte()[0] if runtime == "executorch" else artifacts.int8_tflite()
-    lengths = artifacts.LENGTHS if RUNTIMES[runtime].fixed_lengths else ()
+    lengths = artifacts.LENGTHS if RUNTIMES[runtime].fixed_shapes else ()
     target = open_target(HERE)
     try:
         place = deploy(target, file, runtime=runtime, lengths=lengths)

@@ -13,8 +13,11 @@ from edgewright.errors import ExportError
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch.session import Session as ExecutorchSession
 from edgewright.runtimes.litert import export as litert
+from edgewright.runtimes.litert.session import Session as LitertSession
 from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.onnx.session import Session as OnnxSession
 from tests import artifacts, tiny
 
 pytestmark = pytest.mark.slow
@@ -37,19 +40,19 @@ WAYS = (
         name="ExecuTorch",
         artifact=artifacts.float_pte,
         export=lambda module, place: executorch.export(module, place, form=artifacts.FORM),
-        run=lambda file: executorch.Session(file, artifacts.FORM),
+        run=lambda file: ExecutorchSession(file, artifacts.FORM),
     ),
     Way(
         name="LiteRT",
         artifact=artifacts.float_tflite,
         export=lambda module, place: litert.export(module, place, form=artifacts.FORM),
-        run=lambda file: litert.Session(file, artifacts.FORM),
+        run=lambda file: LitertSession(file, artifacts.FORM),
     ),
     Way(
         name="ONNX",
         artifact=artifacts.float_onnx,
         export=lambda module, place: onnx.export(module, place, form=artifacts.FORM),
-        run=lambda file: onnx.Session(file, artifacts.FORM),
+        run=lambda file: OnnxSession(file, artifacts.FORM),
     ),
 )
 

@@ -13,7 +13,8 @@ from edgewright.models.macs import sizes
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.runtimes.forms import TextForm
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from tests import tiny
 from tests.runtimes.test_batches import answered
 

@@ -8,13 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
 from edgewright.models import convnet
 from edgewright.models.image import Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
 from edgewright.runtimes.forms import ImageForm
-from edgewright.runtimes.table import RUNTIMES, Int8, Subject, outputs_of
+from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
 
@@ -56,7 +58,7 @@ def said(subject: Subject, pixels: Any) -> torch.Tensor:
 
 
 def run(runtime: str, file: Path, subject: Subject, pixels: Any) -> torch.Tensor:
-    return outputs_of(runtime, file, subject.form, pixels, told=lambda _: None)
+    return outputs_of(runtime, file, subject.form, pixels, on_progress=lambda _: None)
 
 
 @pytest.mark.parametrize(

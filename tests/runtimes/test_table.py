@@ -1,37 +1,46 @@
-"""What a runtime is asked to make of a model is looked at before anything is made."""
+"""The table of runtimes: ours, and one that somebody adds; nothing heavy is imported to ask it."""
 
-import re
+import subprocess
+import sys
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from edgewright.errors import InputError
-from edgewright.runtimes.forms import ImageForm
-from edgewright.runtimes.table import Subject
-from tests import artifacts, tiny
+from edgewright.errors import InputError, UnknownNameError
+from edgewright.runtimes.table import RUNTIMES, priced_runtimes, runtimes_that
 
 
-def test_examples_that_the_model_cannot_take_are_refused_with_the_first_of_them() -> None:
-    subject = Subject(model=tiny.teacher().model, form=artifacts.FORM)
-    pieces = subject.model.encoder.shape.vocabulary
-    fine = [1, 2, pieces - 1]
-    assert subject.checked([fine, fine]) == [fine, fine]
-    assert subject.checked(()) == ()
-    for wrong, sentence in (
-        ([1, pieces], f"example 1 has token {pieces}, but the model's vocabulary has {pieces} pieces"),
-        ([1, -1], "example 1 has token -1"),
-        ([], "example 1 has 0 tokens"),
-        ([1] * (artifacts.FORM.max_length + 1), f"takes 1 to {artifacts.FORM.max_length}"),
-    ):
-        with pytest.raises(InputError, match=re.escape(sentence)):
-            subject.checked([fine, wrong])
+def test_a_descriptor_is_found_by_the_name_that_it_has() -> None:
+    assert {name: runtime.name for name, runtime in RUNTIMES.items()} == {name: name for name in RUNTIMES}
 
 
-def test_pictures_of_another_shape_are_refused_as_examples() -> None:
-    form = ImageForm(height=8, width=6, channels=3)
-    subject = Subject(model=tiny.teacher().model, form=form)
-    fine = np.zeros((2, 8, 6, 3), dtype=np.uint8)
-    assert subject.checked(fine) is fine
-    for wrong in (fine[..., :1], fine.transpose(0, 2, 1, 3), fine.astype(np.float32)):
-        with pytest.raises(InputError, match="takes bytes of 8 × 6 × 3"):
-            subject.checked(wrong)
+def test_prices_are_measured_for_those_that_say_by_which_package() -> None:
+    assert priced_runtimes() == ("executorch", "litert")
+    assert runtimes_that(lambda runtime: runtime.fixed_shapes) == ("litert", "tflite")
+
+
+def test_a_runtime_that_somebody_adds_is_one_among_the_others_while_it_is_there() -> None:
+    added = replace(RUNTIMES["executorch"], name="mine", suffix=".mine", priced_by=None)
+    with RUNTIMES.registered("mine", added):
+        assert RUNTIMES["mine"].file_name == "model.mine"
+        assert "mine" in runtimes_that(lambda runtime: not runtime.fixed_shapes)
+    with pytest.raises(UnknownNameError, match="there is no runtime 'mine'"):
+        _ = RUNTIMES["mine"]
+
+
+def test_what_is_no_runtime_and_a_name_that_is_taken_are_refused() -> None:
+    with pytest.raises(InputError, match="the runtime 'mine' is a str"), RUNTIMES.registered("mine", "descriptor"):
+        pass
+    taken = RUNTIMES["litert"]
+    with pytest.raises(InputError, match="there is a runtime 'litert' already"), RUNTIMES.registered("litert", taken):
+        pass
+
+
+def test_no_descriptor_imports_torch_or_an_exporter() -> None:
+    heavy = ["torch", "executorch", "litert_torch", "ai_edge_litert", "onnx", "onnxruntime", "transformers"]
+    program = (
+        "import sys; from edgewright.runtimes.table import RUNTIMES; "
+        f"[runtime.provider.machines for runtime in RUNTIMES.values()]; print(*sorted(set({heavy}) & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from edgewright.base.untrusted import is_unicode
 from edgewright.bundles.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts, TaskFacts
+from edgewright.bundles.deployment import blamed_on_age, deploy_from
 from edgewright.data.image_files import ImageFile, decode
-from edgewright.devices.deploy import HERE, blamed_on_age, deploy_from
 from edgewright.errors import BundleError, InputError
+from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.protocol import Inputs, infer
 from edgewright.modality.color_channels import with_channels

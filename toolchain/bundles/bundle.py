@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from edgewright.base.digest import sha256_of
 from edgewright.base.reading import validated
 from edgewright.base.untrusted import parse_json
 from edgewright.bundles.files import (
@@ -31,7 +32,6 @@ from edgewright.bundles.files import (
     read_manifest,
     require_replaceable,
     seal,
-    sha256_of,
     swap,
     unpacked,
     verify,

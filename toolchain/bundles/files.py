@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from edgewright.base.digest import sha256_of
 from edgewright.base.once import made_once, sweep_unfinished, unfinished_folder
 from edgewright.base.places import cache_dir, home_dir
 from edgewright.base.untrusted import Limits, parse_json
@@ -80,12 +81,6 @@ def verify(folder: Path, files: Mapping[str, str], *, shown: Path) -> None:
             raise BundleError(f"{shown} lacks {name}; {AGAIN}")
         if (found := sha256_of(path)) != expected:
             raise BundleError(f"{shown}/{name} was altered: its sha256 is {found[:12]}…, not {expected[:12]}…; {AGAIN}")
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_member(name: str) -> None:

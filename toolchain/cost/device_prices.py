@@ -21,9 +21,9 @@ from edgewright.base.untrusted import parse_json
 from edgewright.cost.corrections import correction_for
 from edgewright.cost.pricing import TERMS, Corrected, Precision, Prices, Roofline, Table
 from edgewright.errors import InputError, InvalidFileError
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock, Profile, Sourced
 
-PACKAGES = {"executorch": "executorch", "litert": "ai-edge-litert"}
 SCHEMA_VERSION = 3
 FACTS = "facts"
 LARGEST_PRICE = 1e12  # ms or bytes for one of a thing
@@ -142,7 +142,7 @@ def prices_for(
 
 
 def _version_to_run(runtime: str) -> str:
-    version = version_of(PACKAGES[runtime])
+    version = version_of(RUNTIMES[runtime].priced_by or runtime)
     if version is None:
         raise InputError(f"which version of {runtime} runs on a device is not known; install edgewright again")
     return version
@@ -167,7 +167,7 @@ def _prices(
                 f"{profile.name} was not calibrated for {runtime} by the instruction clock, and its facts say nothing "
                 f"of instructions; run `edgewright calibrate --target emulated://{profile.name}`"
             )
-        return Roofline(profile=as_measured(profile), precision=precision, python=runtime != "executorch")
+        return Roofline(profile=as_measured(profile), precision=precision, python=RUNTIMES[runtime].provider.in_python)
     now = version or _version_to_run(runtime)
     if table.runtime_version != now:
         raise InputError(

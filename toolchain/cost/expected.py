@@ -12,10 +12,11 @@ from typing import Any
 
 from edgewright.bundles.bundle import ArtifactFacts
 from edgewright.cost.corrections import Seen, learn
-from edgewright.cost.device_prices import PACKAGES, basis_of, prices_for
+from edgewright.cost.device_prices import basis_of, prices_for
 from edgewright.cost.pricing import Corrected, Prediction, Prices, predict
 from edgewright.errors import InputError
 from edgewright.measure.measurement import Measurement
+from edgewright.runtimes.table import priced_runtimes
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.structure import Structure
 
@@ -85,7 +86,7 @@ def expected(
 
     None where predictions are not made of such artifacts or measurements.
     """
-    if artifact.structure is None or artifact.runtime not in PACKAGES or measurement.batch > 1:
+    if artifact.structure is None or artifact.runtime not in priced_runtimes() or measurement.batch > 1:
         return None
     try:
         profile = load_profile(profile_name)

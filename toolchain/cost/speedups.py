@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgewright.bundles.bundle import ArtifactFacts, Manifest
-from edgewright.cost.device_prices import PACKAGES, prices_for
+from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Precision, Prediction, predict
 from edgewright.errors import InputError
+from edgewright.runtimes.table import priced_runtimes
 from edgewright.specs.profiles import Clock, Profile
 from edgewright.specs.structure import Structure
 
@@ -124,8 +125,8 @@ def _priced(
     clock: Clock,
     length: int,
 ) -> Prediction:
-    if artifact.runtime not in PACKAGES:
-        raise InputError(f"predictions are made for {' and '.join(PACKAGES)}, not for {artifact.runtime}")
+    if artifact.runtime not in priced_runtimes():
+        raise InputError(f"predictions are made for {' and '.join(priced_runtimes())}, not for {artifact.runtime}")
     if structure is None or artifact.timing is None:
         raise InputError(OLD)
     prices = prices_for(profile, runtime=artifact.runtime, precision=precision, clock=clock)

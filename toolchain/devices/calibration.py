@@ -25,7 +25,6 @@ from edgewright.base.places import cache_dir
 from edgewright.base.plausible import Count, Length, Peak, SomeMilliseconds
 from edgewright.base.progress import Progress, Silent
 from edgewright.cost.device_prices import (
-    PACKAGES,
     SCHEMA_VERSION,
     Calibration,
     RuntimeTable,
@@ -34,20 +33,20 @@ from edgewright.cost.device_prices import (
 )
 from edgewright.cost.fit import Sample, fitted
 from edgewright.cost.pricing import Precision
-from edgewright.devices.deploy import Deployer
 from edgewright.devices.known_device import profile_for
 from edgewright.devices.timed_models import PROBES, Probe
 from edgewright.errors import InputError, TargetError
+from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.protocol import Protocol, RunOptions, copy_bandwidth_gb_s, measure
 from edgewright.measure.stability import throttling
+from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.runtimes.wheels import installed_version
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from edgewright.targets.facts import read_facts
 
-RUNTIMES = tuple(PACKAGES)
 ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when it was not
 PASSES = 15
 SHORTEST_S = 0.25
@@ -92,7 +91,7 @@ def calibrate(
     address: str,
     *,
     profile: str | None = None,
-    runtimes: Sequence[str] = RUNTIMES,
+    runtimes: Sequence[str] = (),
     precisions: Sequence[Precision] = ("int8",),
     progress: Progress | None = None,
 ) -> Calibration:
@@ -101,7 +100,7 @@ def calibrate(
     Without a `profile` it is the emulated board's own, or for this machine that of any x86-64 machine. Raises
     `InputError` where no profile is known, `TargetError` for the machine, also where it slowed itself down.
     """
-    told = progress or Silent()
+    told, runtimes = progress or Silent(), runtimes or priced_runtimes()
     name = profile_for(address, profile)
     clock = clock_of(address)
     with told.stage("export probes"):
@@ -199,7 +198,7 @@ def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
     """For each length of one probe what was seen."""
     file = turn.probe.file(turn.runtime, turn.precision)
     inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
-    fixed = lengths if turn.runtime == "litert" and lengths != (0,) else ()
+    fixed = lengths if RUNTIMES[turn.runtime].fixed_shapes and lengths != (0,) else ()
     place = machine.deployer.deploy(file, runtime=turn.runtime, lengths=fixed)
     measurement = measure(
         machine.target,
@@ -248,7 +247,7 @@ def _require_cool(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
 
 def _unfinished(profile: str, address: str, runtimes: Sequence[str]) -> Path:
     """Where results are kept until all are there; another version of a runtime begins anew."""
-    versions = {name: installed_version(PACKAGES[name], "calibrate") for name in runtimes}
+    versions = {name: installed_version(RUNTIMES[name].priced_by or name, "calibrate") for name in runtimes}
     asked = json.dumps([profile, address, versions, SCHEMA_VERSION], sort_keys=True)
     return cache_dir("calibrations", hashlib.sha256(asked.encode()).hexdigest()[:16])
 
@@ -290,9 +289,10 @@ def _others(before: Calibration | None, new: Sequence[RuntimeTable]) -> Iterator
 
 def _copy_bandwidth_gb_s(machine: _Machine, runtimes: Sequence[str]) -> float | None:
     """By the native runner, so not where that is left out; a clock that counts instructions knows no bandwidth."""
-    if machine.clock == "instructions" or "executorch" not in runtimes:
+    able = [name for name in runtimes if RUNTIMES[name].measures_bandwidth]
+    if machine.clock == "instructions" or not able:
         return None
-    return copy_bandwidth_gb_s(machine.target, machine.deployer.runtime("executorch"))
+    return copy_bandwidth_gb_s(machine.target, machine.deployer.runtime(able[0]))
 
 
 def _samples(

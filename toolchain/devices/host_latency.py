@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from edgewright.base.progress import Progress
-from edgewright.devices.deploy import HERE, Deployed, Deployer
+from edgewright.measure.deployment import HERE, Deployed, Deployer
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.protocol import Inputs, Protocol, RunOptions, measure
 from edgewright.measure.stability import disturbances

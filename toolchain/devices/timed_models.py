@@ -33,7 +33,8 @@ from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
-from edgewright.runtimes.table import by_signature
+from edgewright.runtimes.litert.int8 import by_signature
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.structure import Structure
 
 # What is left over of blocks of 16 rows, and of 12, tells tiles of 4, 5, 6 and 8 rows apart.
@@ -130,7 +131,9 @@ class Probe:
         """What its files take."""
         if isinstance(self.model, Filters | Residual):
             return ImageForm(height=self.model.side, width=self.model.side, channels=self.model.colours)
-        return TextForm(max_length=LONGEST, lengths=(self.texts or self.fixed) if runtime == "litert" else ())
+        return TextForm(
+            max_length=LONGEST, lengths=(self.texts or self.fixed) if RUNTIMES[runtime].fixed_shapes else ()
+        )
 
     def lengths(self, runtime: str) -> tuple[int, ...]:
         """Of the texts it is timed on; one 0 stands for the one image."""
@@ -157,8 +160,7 @@ class Probe:
 
     def file(self, runtime: str, precision: Precision) -> Path:
         """Its file, made now unless it was made before by the same code."""
-        suffix = "tflite" if runtime == "litert" else "pte"
-        name = f"probe.{suffix}"
+        name = f"probe{RUNTIMES[runtime].suffix}"
         lengths = list(self.form(runtime).lengths)
         inputs = {"model": asdict(self.model), "lengths": lengths, "runtime": runtime, "precision": precision}
         made = cache.stage(
@@ -169,9 +171,9 @@ class Probe:
     def _write(self, runtime: str, precision: Precision, file: Path) -> None:
         torch.manual_seed(0)
         form = self.form(runtime)
-        module = self.model.module(padded=runtime == "litert")
+        module = self.model.module(padded=RUNTIMES[runtime].fixed_shapes)
         examples: Given = _images(form) if isinstance(form, ImageForm) else ()
-        if runtime == "litert":
+        if RUNTIMES[runtime].fixed_shapes:
             litert.export(module, file, form=form)
             if precision == "int8":
                 twin = file.rename(file.with_name("float.tflite"))
@@ -185,7 +187,7 @@ class Probe:
 
 @functools.cache
 def _structure(probe: Probe, runtime: str) -> Structure:
-    return structure_for(probe.model.module(padded=runtime == "litert"), probe.form(runtime))
+    return structure_for(probe.model.module(padded=RUNTIMES[runtime].fixed_shapes), probe.form(runtime))
 
 
 def _images(form: ImageForm) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from edgewright.cost.pricing import Precision, Prediction, Prices, Roofline, Tab
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.errors import InputError
 from edgewright.forecast.prediction import Predicted, peak_memory, predictions
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.microarchitectures import CORES
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LEAST_LENGTH
@@ -302,7 +303,9 @@ class _Case:
         )
 
     def _roofline(self, precision: Precision) -> Roofline:
-        return Roofline(profile=self.profile, precision=precision, python=self.predicted.runtime != "executorch")
+        return Roofline(
+            profile=self.profile, precision=precision, python=RUNTIMES[self.predicted.runtime].provider.in_python
+        )
 
     def _why(self, int8: Prediction, floats: Prediction, share: float) -> Iterator[str]:
         times = f"{int8.latency_ms:.3g} ms against {floats.latency_ms:.3g}, by {int8.source}"

@@ -18,12 +18,13 @@ import numpy as np
 from edgewright.base.extras import need_build
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
-from edgewright.cost.device_prices import PACKAGES, as_measured, prices_for
+from edgewright.cost.device_prices import as_measured, prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import Precision, Prediction, predict
 from edgewright.cost.roofline import Roof, roof_of
 from edgewright.errors import InputError
 from edgewright.models.source import check
+from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.specs.budget import BYTES_PER_MB, Budget, Verdict, judge
 from edgewright.specs.profiles import Clock, Profile
 from edgewright.specs.recipe import Recipe, load_recipe
@@ -92,9 +93,9 @@ def predictions(
     if not chosen:
         name = subject.path if isinstance(subject, Bundle) else subject
         raise InputError(f"{name} has nothing for {runtime}; it has {', '.join(each.runtime for each in found)}")
-    known = [each for each in chosen if each.runtime in PACKAGES]
+    known = [each for each in chosen if each.runtime in priced_runtimes()]
     if not known:
-        raise InputError(f"predictions are made for {' and '.join(PACKAGES)}, not for {chosen[0].runtime}")
+        raise InputError(f"predictions are made for {' and '.join(priced_runtimes())}, not for {chosen[0].runtime}")
     asked = texts if length is None else (length,)
     pinned = profile.on_cluster(cluster) if cluster else profile
     return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
@@ -119,14 +120,13 @@ def _of_bundle(bundle: Bundle) -> Iterator[PricedArtifact]:
 
 def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[PricedArtifact]:
     need_build("predict what a recipe's student takes")
-    from edgewright.runtimes.table import RUNTIMES
     from edgewright.stages.chosen_sizes import sized
     from edgewright.stages.planned_student import planned
 
     chosen = sized(recipe, profile, length=length)
     plan = planned(chosen.recipe, profile)
     for runtime in recipe.stages.export.runtimes:
-        fixed = RUNTIMES[runtime].fixed_lengths
+        fixed = RUNTIMES[runtime].fixed_shapes
         yield PricedArtifact(
             runtime=runtime,
             structure=plan.structure(padded=fixed),

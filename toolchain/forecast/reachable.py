@@ -12,9 +12,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from edgewright.cost.device_prices import PACKAGES, prices_for
+from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Prices, predict
 from edgewright.errors import InputError, UnreachableBudgetError
+from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.specs.budget import BYTES_PER_MB
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
@@ -57,7 +58,12 @@ def unreachable(recipe: Recipe, profile: Profile) -> tuple[Unreachable, ...]:
     runtimes = [name for name in recipe.stages.export.runtimes if name in profile.preferences.runtimes]
     low_rank = recipe.stages.low_rank
     open_ranks = low_rank.enabled and (low_rank.energy is not None or low_rank.keep_parameters is not None)
-    if not runtimes or set(runtimes) - set(PACKAGES) or open_ranks or recipe.stages.quantize.scheme == "float16":
+    if (
+        not runtimes
+        or set(runtimes) - set(priced_runtimes())
+        or open_ranks
+        or recipe.stages.quantize.scheme == "float16"
+    ):
         return ()
     try:
         plan = planned(_least_vocabulary(recipe), profile)
@@ -91,7 +97,7 @@ def _of_smallest(missed: Unreachable) -> str:
 
 
 def _missed(recipe: Recipe, runtime: str, prices: Prices, plan: Planned, smallest: Planned) -> Iterator[Unreachable]:
-    budget, padded = recipe.budget, runtime == "litert"
+    budget, padded = recipe.budget, RUNTIMES[runtime].fixed_shapes
     ours, others = (
         _Least(recipe=recipe, prices=prices, structure=each.structure(padded=padded), plan=each, padded=padded)
         for each in (plan, smallest)

@@ -28,6 +28,7 @@ from edgewright.measure.settle import settled
 from edgewright.measure.stability import busiest
 from edgewright.measure.stats import by_run_and_input, half_width
 from edgewright.runtimes.device import DeviceRuntime
+from edgewright.runtimes.table import RUNTIMES, runtimes_that
 from edgewright.specs.profiles import Clock
 from edgewright.targets.base import Target
 from edgewright.targets.board.emulated import undisturbed
@@ -188,8 +189,10 @@ def measure_in_turn(
     protocol = protocol or Protocol.for_clock(clock)
     read = facts or _read_facts
     calls = together(inputs, options.batch)
-    if options.etdump is not None and contenders[0][1].runtime.name != "executorch":
-        raise InputError(f"only executorch writes an ETDump, and this is of {contenders[0][1].runtime.name}")
+    name = contenders[0][1].runtime.name
+    if options.etdump is not None and not RUNTIMES[name].writes_etdump:
+        able = " and ".join(runtimes_that(lambda each: each.writes_etdump))
+        raise InputError(f"only {able} writes an ETDump, and this is of {name}")
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
     before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
     # Threads that wait for each other would wait for ever where none lets another in.

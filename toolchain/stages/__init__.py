@@ -1,7 +1,7 @@
 """The stages of a build, each a function from earlier results to one cached result; `pipeline` tells their order."""
 
 from edgewright.cost.exported import structure_for
-from edgewright.runtimes.table import Subject
+from edgewright.runtimes.subject import Subject
 from edgewright.stages.artifacts import (
     account,
     artifact_name,

@@ -16,6 +16,7 @@ from edgewright.bundles.bundle import CORPUS, INDEX
 from edgewright.cost.exported import slower_in_float
 from edgewright.devices.host_latency import Contender, compare_on_host, digest_of
 from edgewright.errors import InputError
+from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
 from edgewright.models import model as models
 from edgewright.models import text as text_models
@@ -24,7 +25,8 @@ from edgewright.models.pairs import pairs_of
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
 from edgewright.quantize.smooth import smoothed
-from edgewright.runtimes.table import PLACE, RUNTIMES, Int8, outputs_of
+from edgewright.runtimes.subject import PLACE, Int8
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from edgewright.stages.sides import Side
 from edgewright.stages.student import is_static
@@ -40,7 +42,7 @@ OBSERVED = 10  # passes over a model that counting all of its values takes as lo
 
 def artifact_name(runtime: str) -> str:
     """The model file's name in a stage's folder and in a bundle."""
-    return f"{RUNTIMES[runtime].stem}{RUNTIMES[runtime].suffix}"
+    return RUNTIMES[runtime].file_name
 
 
 def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
@@ -192,7 +194,7 @@ def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:
                 artifact.file(artifact_name(runtime)),
                 call,
                 given,
-                told=lambda done: plan.progress.update(done, len(held_out)),
+                on_progress=lambda done: plan.progress.update(done, len(held_out)),
             )
             for call in form.calls()
         ]
@@ -248,6 +250,6 @@ def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
 def _export_settings(plan: Plan, runtime: str, side: Side) -> dict[str, Any]:
     made_for = RUNTIMES[runtime]
     form = asdict(side.form())
-    lengths = list(form.pop("lengths")) if made_for.fixed_lengths else []
+    lengths = list(form.pop("lengths")) if made_for.fixed_shapes else []
     versions = {"packages": versions} if (versions := made_for.versions()) else {}
     return {"runtime": runtime, **form, "lengths": lengths, **versions}

@@ -210,7 +210,7 @@ class _Trial:
         return self._known[prune]
 
     def _under(self, plan: Planned, runtime: str) -> _Taken:
-        fixed = plan.form.lengths if RUNTIMES[runtime].fixed_lengths else ()
+        fixed = plan.form.lengths if RUNTIMES[runtime].fixed_shapes else ()
         structure = plan.structure(padded=bool(fixed))
         weights = structure.weight_bytes(int8=True)
         found = predict(

@@ -17,7 +17,7 @@ from typing import Any
 from edgewright.cost import part_costs as costs
 from edgewright.cost.device_prices import RuntimeTable, load_calibration, prices_for
 from edgewright.cost.part_costs import CostTable, OneLayer
-from edgewright.devices.deploy import Deployed, Deployer
+from edgewright.measure.deployment import Deployed, Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.protocol import Protocol, measure
 from edgewright.models.encoder import Encoder, EncoderShape

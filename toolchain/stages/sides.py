@@ -24,7 +24,7 @@ from edgewright.models.image import ImageModel
 from edgewright.models.inputs import ImageInputs, Inputs, TextInputs
 from edgewright.models.model import TransformerModel, reading
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
-from edgewright.runtimes.table import Subject
+from edgewright.runtimes.subject import Subject
 from edgewright.stages.images import affordable, image_sample, some_of
 from edgewright.stages.plan import (
     Done,

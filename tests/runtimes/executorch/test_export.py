@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgewright.errors import ExportError
 from edgewright.measure.parity import compare
 from edgewright.runtimes.executorch import export as executorch
+from edgewright.runtimes.executorch.session import Session
 from edgewright.runtimes.forms import TextForm
 from tests import artifacts, tiny
 
@@ -19,11 +20,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def session() -> executorch.Session:
-    return executorch.Session(artifacts.float_pte(), artifacts.FORM)
+def session() -> Session:
+    return Session(artifacts.float_pte(), artifacts.FORM)
 
 
-def test_a_text_longer_than_exported_for_is_refused(session: executorch.Session) -> None:
+def test_a_text_longer_than_exported_for_is_refused(session: Session) -> None:
     with pytest.raises(RuntimeError):
         session([1] * (tiny.MAX_LENGTH + 1))
 
@@ -37,7 +38,7 @@ def test_a_folder_that_is_not_there_is_told_as_an_export_error(tmp_path: Path) -
         executorch.export(Doubled(), tmp_path / "nowhere" / "model.pte", form=TextForm(max_length=16))
 
 
-def test_parity_of_the_float_artifact_is_all_but_exact(session: executorch.Session) -> None:
+def test_parity_of_the_float_artifact_is_all_but_exact(session: Session) -> None:
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert parity.passed
@@ -50,7 +51,7 @@ def test_nothing_is_printed_while_an_artifact_is_loaded_and_run() -> None:
         import sys
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parents[3])!r})
-        from edgewright.runtimes.executorch.export import Session
+        from edgewright.runtimes.executorch.session import Session
         from edgewright.runtimes.forms import TextForm
         Session(Path({str(artifacts.float_pte())!r}), TextForm(max_length={artifacts.FORM.max_length}))([1, 2, 3])
     """

@@ -9,6 +9,7 @@ from torch import nn
 from edgewright.errors import EnvironmentFaultError
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.onnx.session import Session
 from tests import artifacts, tiny
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,7 @@ def test_layer_norm_and_gelu_stay_whole_for_runtimes_that_have_kernels_for_them(
 def test_weights_are_in_the_file_itself(tmp_path: Path) -> None:
     alone = tmp_path / "model.onnx"
     alone.write_bytes(artifacts.float_onnx().read_bytes())
-    onnx.Session(alone, artifacts.FORM)([2, 3])
+    Session(alone, artifacts.FORM)([2, 3])
     assert not list(artifacts.float_onnx().parent.glob("*.onnx.data"))
 
 

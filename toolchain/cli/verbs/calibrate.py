@@ -43,20 +43,20 @@ def calibrate(
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_progress
         from edgewright.cost.device_prices import file_for
-        from edgewright.devices.calibration import RUNTIMES
         from edgewright.devices.calibration import calibrate as run
         from edgewright.devices.inventory import find_target
         from edgewright.errors import UnknownNameError
+        from edgewright.runtimes.table import priced_runtimes
         from edgewright.specs.profiles import load_profile
 
         machine = find_target(target).only
-        if runtime is not None and runtime not in RUNTIMES:
-            raise UnknownNameError("runtime that predictions are made for", runtime, RUNTIMES)
+        if runtime is not None and runtime not in priced_runtimes():
+            raise UnknownNameError("runtime that predictions are made for", runtime, priced_runtimes())
         with shown_progress() as progress:
             made = run(
                 machine.address,
                 profile=profile or machine.profile,
-                runtimes=(runtime,) if runtime else RUNTIMES,
+                runtimes=(runtime,) if runtime else (),
                 precisions=("int8", "float") if floats else ("int8",),
                 progress=progress,
             )

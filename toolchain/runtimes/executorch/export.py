@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import NO_KERNEL, explained
-from edgewright.runtimes.forms import METHOD, Form, Input, exported
+from edgewright.runtimes.forms import METHOD, Form, exported
+from edgewright.runtimes.subject import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,22 +57,12 @@ def export(
     return _delegation(lowered.exported_program(METHOD).graph_module)
 
 
-class Session:
-    """A `.pte` loaded in this process, for checking its outputs; `runner` in `device_scripts` is what is timed."""
-
-    def __init__(self, file: Path, form: Form) -> None:
-        with quiet():  # its threads tell the terminal where they looked for the processor's name
-            self._program = _runtime().load_program(file)
-            self._method = self._program.load_method(METHOD)
-        self._form = form.one
-
-    def __call__(self, given: Input) -> Tensor:
-        """One example's output, (outputs,)."""
-        output: Tensor = self._method.execute([self._form.tensor(given)])[0]
-        return output[0].clone()
+def write_float(subject: Subject, file: Path) -> None:
+    """Export the float model."""
+    export(subject.module(), file, form=subject.form)
 
 
-def _runtime() -> Any:
+def runtime() -> Any:
     """ExecuTorch's own runtime in this process."""
     import executorch.kernels.quantized  # noqa: F401  registers int8 embeddings
     from executorch.runtime import Runtime
@@ -81,7 +72,7 @@ def _runtime() -> Any:
 
 def _require_kernels(graph: torch.fx.GraphModule) -> None:
     """Raise for an operator that would only be missed on the device, when the program is loaded."""
-    known = set(_runtime().operator_registry.operator_names)
+    known = set(runtime().operator_registry.operator_names)
     for node in graph.graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload) and node.target.name() not in known:
             raise NotImplementedError(f"{NO_KERNEL} for {node.target.name()}")

@@ -5,7 +5,7 @@ Out: the same module with int8 weights: embedding tables per row; linear layers 
      is asked for, with activations quantised as they come (dynamic), or everything XNNPACK has int8 kernels for,
      convolutions too, with activations on scales that examples were seen to need (static). Normalisation and softmax
      stay float.
-Turning the graph into a file is `export`'s concern.
+Turning a graph into a file is `executorch.export`'s concern.
 """
 
 from __future__ import annotations

@@ -1,0 +1,19 @@
+"""LiteRT: `.tflite` files of fixed shapes, run by its Python interpreter with XNNPACK."""
+
+from edgewright.runtimes.descriptor import Runtime, deferred
+from edgewright.runtimes.litert.device import PROVIDER
+
+_HERE = "edgewright.runtimes.litert"
+
+DESCRIPTOR = Runtime(
+    name="litert",
+    suffix=".tflite",
+    fixed_shapes=True,
+    takes_int4=True,
+    priced_by="ai-edge-litert",
+    provider=PROVIDER,
+    write_float=deferred(f"{_HERE}.export:write_float"),
+    write_int8=deferred(f"{_HERE}.int8:write_int8"),
+    write_half=deferred(f"{_HERE}.int8:write_half"),
+    session=deferred(f"{_HERE}.session:Session"),
+)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
-from edgewright.runtimes.forms import Form, Input, signatures
+from edgewright.runtimes.forms import Form, signatures
+from edgewright.runtimes.subject import Subject
 
 OUTPUT = "output"
 
@@ -37,6 +37,11 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
         raise ExportError("LiteRT", explained(error, module, form)) from error
 
 
+def write_float(subject: Subject, file: Path) -> None:
+    """Export the float model, to which id 0 is padding."""
+    export(subject.module(padded=True), file, form=subject.form)
+
+
 class _Named(nn.Module):
     """The module, with a name for its output that the file keeps."""
 
@@ -46,23 +51,3 @@ class _Named(nn.Module):
 
     def forward(self, **given: Tensor) -> dict[str, Tensor]:
         return {OUTPUT: self.module(*given.values())}
-
-
-class Session:
-    """A `.tflite` loaded in this process, for checking its outputs; the runner on the device is what is timed."""
-
-    def __init__(self, file: Path, form: Form) -> None:
-        with quiet():
-            from ai_edge_litert.interpreter import Interpreter
-
-            self._interpreter = Interpreter(model_path=str(file), num_threads=1)
-        self._form = form.one
-        self._runners: dict[str, Any] = {}
-
-    def __call__(self, given: Input) -> Tensor:
-        """One example's output, (outputs,), from the smallest signature that holds it."""
-        name, filled = self._form.fixed(given)
-        if name not in self._runners:
-            self._runners[name] = self._interpreter.get_signature_runner(name)
-        output = self._runners[name](**{self._form.name: filled.numpy()})[OUTPUT]
-        return torch.from_numpy(output[0].copy())

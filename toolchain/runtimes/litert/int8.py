@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.quantize.ranges import DEFAULT, Calibration, Seen
+from edgewright.runtimes.forms import Form, Given
+from edgewright.runtimes.litert.compact import compact
+from edgewright.runtimes.subject import Int8, Subject, weights_at
 
 MATRIX = 2  # dimensions
 SAME_DIRECTION = 1e-4
@@ -29,6 +32,46 @@ PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 MAY_BE_HALF, ALLOWS_HALF = "reduced_precision_support", b"fp16accfp16"
 Examples = Mapping[str, Sequence[Mapping[str, NDArray[Any]]]]
 """For each signature some inputs by their names."""
+
+
+def write_int8(
+    subject: Subject, float_file: Path, file: Path, asked: Int8, *, one_scale: bool = False
+) -> Mapping[str, Any]:
+    """Write an int8 file of the float one."""
+    with_int8(
+        float_file,
+        file,
+        examples=by_signature(subject.form, subject.checked(asked.examples)),
+        calibration=asked.calibration,
+        products_only=subject.products_only,
+        one_scale=one_scale,
+        kept_float=weights_at(subject, asked.kept_float),
+        int4=weights_at(subject, asked.int4),
+    )
+    compact(file)
+    return {}
+
+
+def write_int8_one_scale(subject: Subject, float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
+    """The same with tables of one scale each, for tflite-runtime."""
+    return write_int8(subject, float_file, file, asked, one_scale=True)
+
+
+def write_half(_subject: Subject, float_file: Path, file: Path) -> Mapping[str, Any]:
+    """Write a float16 file of the float one."""
+    with_half(float_file, file)
+    compact(file)
+    return {}
+
+
+def by_signature(form: Form, examples: Given) -> dict[str, list[dict[str, Any]]]:
+    """The examples as each signature takes them: all need scales, also one that no example is as long as."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for example in examples:
+        for call in form.calls():
+            for name, given in call.every_fixed(example).items():
+                found.setdefault(name, []).append({form.name: given.numpy()})
+    return found
 
 
 def with_int8(

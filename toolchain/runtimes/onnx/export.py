@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edgewright.base.extras import need
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
-from edgewright.runtimes.forms import Form, Input, TextForm
+from edgewright.runtimes.forms import Form, TextForm
+from edgewright.runtimes.onnx import PACKAGES
+from edgewright.runtimes.subject import Subject
 
 OUTPUT = "output"
 MAX_LENGTH = "max_length"  # in the file's metadata: a graph of free length does not say where it ends
-# It makes int8 of parts that stand in float between quantised ones, which is where int8 would spoil them.
-UNWANTED = ["WeightBiasQuantization"]
 PURPOSE = "make ONNX artifacts"
-PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
 def export(module: nn.Module, destination: Path, *, form: Form) -> None:
@@ -51,26 +50,11 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
         raise ExportError("ONNX", explained(error, module, form)) from error
 
 
+def write_float(subject: Subject, file: Path) -> None:
+    """Export the float model."""
+    export(subject.module(), file, form=subject.form)
+
+
 def needs_onnx() -> None:
     """Raises `EnvironmentFaultError` where a package of the extra is not installed."""
     need(PACKAGES, purpose=PURPOSE, extra="onnx")
-
-
-class Session:
-    """An `.onnx` loaded in this process, for checking its outputs; the runner on the device is what is timed."""
-
-    def __init__(self, file: Path, form: Form) -> None:
-        needs_onnx()
-        import onnxruntime
-
-        self._form = form.one
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED
-        )
-
-    def __call__(self, given: Input) -> Tensor:
-        """One example's output, (outputs,)."""
-        (output,) = self._session.run([OUTPUT], {self._form.name: self._form.tensor(given).numpy()})
-        return torch.from_numpy(output[0].copy())

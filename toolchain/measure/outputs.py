@@ -1,0 +1,42 @@
+"""Run an artifact on this machine to see what it gives, by its runtime in this process or by the runner of devices.
+
+In:  a runtime's name, a file, and examples.
+Out: its outputs. Nothing is timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from edgewright.measure.deployment import HERE, deploy
+from edgewright.measure.protocol import infer
+from edgewright.runtimes.forms import Form, Given
+from edgewright.runtimes.table import RUNTIMES
+from edgewright.targets import open_target
+
+
+def outputs_of(runtime: str, file: Path, form: Form, given: Given, on_progress: Callable[[int], None]) -> Tensor:
+    """What an artifact says of each input here, `joined` by the form, asked as this call of it wants it.
+
+    `on_progress` is called with how many are done.
+    """
+    descriptor = RUNTIMES[runtime]
+    if descriptor.session is None or form.batch > 1:
+        lengths = form.lengths if descriptor.fixed_shapes else ()
+        target = open_target(HERE)
+        try:
+            place = deploy(target, file, runtime=runtime, lengths=lengths)
+            rows = infer(target, place.artifact, place.runtime, given, batch=form.batch)
+        finally:
+            target.close()
+        on_progress(len(given))
+        return form.joined([torch.tensor(row) for row in rows], given)
+    run, outputs = descriptor.session(file, form), list[Tensor]()
+    for each in given:
+        outputs.append(run(each))
+        on_progress(len(outputs))
+    return form.joined(outputs, given)

@@ -1,0 +1,143 @@
+"""What a build, a bench and a prediction need to know of a runtime, as one value.
+
+In:  a runtime's room: its name, what its files are like, and the functions that write, run and provide them.
+Out: `Runtime`, of which `table.RUNTIMES` has one for each name. Whoever wants something that differs from runtime to
+     runtime asks its descriptor; nobody compares names.
+A descriptor is read without torch or an exporter: what needs those is `deferred` until it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgewright.runtimes.device import DeviceRuntime
+    from edgewright.runtimes.forms import Form, Input
+    from edgewright.runtimes.subject import Int8, Subject
+
+Findings = Mapping[str, Any]
+"""What an exporter says of a file that it wrote, for the manifest."""
+
+
+def deferred(place: str) -> Callable[..., Any]:
+    """A function that is imported from "package.module:NAME" when it is first called."""
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        module, _, name = place.partition(":")
+        return getattr(import_module(module), name)(*arguments, **named)
+
+    return call
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A machine as programs see it: its processor, the size of their words, its C library ("glibc 2.36"), its Python.
+
+    `is_host` says that it is this machine, whose Python is the interpreter that runs this.
+    """
+
+    address: str
+    machine: str
+    word_bits: int | None = None
+    libc: str | None = None
+    python: str | None = None
+    is_host: bool = False
+
+    @property
+    def is_narrow_arm(self) -> bool:
+        """Whether its programs have 32 bits, on a processor of Arm's."""
+        return self.word_bits == 32 and self.machine in ("aarch64", "armv7l", "armv8l")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A runtime for programs of a processor, for a version of Python ("3.11") or with a C library of its own."""
+
+    machine: str
+    python: str | None = None
+    with_c_library: bool = False
+
+
+class Provider(Protocol):
+    """How a runtime is made ready for a machine."""
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The processors that it is made for, as `uname -m` names them."""
+        ...
+
+    @property
+    def in_python(self) -> bool:
+        """Whether a Python interpreter runs it there."""
+        ...
+
+    @property
+    def brings_c_library(self) -> bool:
+        """Whether it can do without the machine's own."""
+        ...
+
+    @property
+    def least_glibc(self) -> str:
+        """The oldest release of glibc that will do where it uses the machine's."""
+        ...
+
+    def provide(self, variant: Variant) -> DeviceRuntime:
+        """Make or fetch that variant, once. Raises `EnvironmentFaultError` when a tool is missing."""
+        ...
+
+    def variant_for(self, system: System) -> Variant:
+        """The variant that fits a machine as it is. Raises `TargetError` where none does."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """One runtime.
+
+    `suffix` and `stem` name its files. With `fixed_shapes` a file has an entry for each bucket of an axis, else sizes
+    are free. One that `takes_batches` can be given several examples at once by the same weights. `write_int8` gets the
+    subject, the float file and what is asked, and says what it found; so does `write_half`, for float16, where there is
+    one and nothing is asked. A runtime that is `static` has no right or fast kernels for dynamic int8; with
+    `takes_int4` it has some for such weights. Where there is no `session`, and for several examples at once, an
+    artifact is run by the runner that devices have. `packages` shape an artifact and are not among those every build
+    has. `priced_by` is the package whose version measured prices go with; without one none are measured.
+    One that `measures_bandwidth` has a runner that also times how fast memory is copied.
+    """
+
+    name: str
+    suffix: str
+    stem: str = "model"
+    fixed_shapes: bool
+    takes_batches: bool = True
+    takes_int4: bool = False
+    static: bool = False
+    writes_etdump: bool = False
+    priced_by: str | None = None
+    measures_bandwidth: bool = False
+    packages: tuple[str, ...] = ()
+    provider: Provider = field(repr=False)
+    write_float: Callable[[Subject, Path], None] = field(repr=False)
+    write_int8: Callable[[Subject, Path, Path, Int8], Findings] = field(repr=False)
+    write_half: Callable[[Subject, Path, Path], Findings] | None = field(default=None, repr=False)
+    session: Callable[[Path, Form], Callable[[Input], Tensor]] | None = field(default=None, repr=False)
+
+    @property
+    def file_name(self) -> str:
+        """The name of its artifact in a stage's folder and in a bundle."""
+        return f"{self.stem}{self.suffix}"
+
+    def versions(self) -> dict[str, str]:
+        """The versions of its own packages, as far as they are installed."""
+        versions = {}
+        for name in self.packages:
+            try:
+                versions[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        return versions
