@@ -23,10 +23,12 @@ from torch import nn
 
 from edgewright.compress import prune_channels as channels
 from edgewright.compress import refit
-from edgewright.compress.distill import Weights, distill, record_targets
+from edgewright.compress.distill import distill
+from edgewright.compress.distillation_loss import Weights
 from edgewright.compress.importance import importance
 from edgewright.compress.prune import Settings, prune
 from edgewright.compress.shrink import to_share
+from edgewright.compress.targets import record_targets
 from edgewright.data.images import Images, load_images
 from edgewright.data.moved import with_moved
 from edgewright.models import convnet, image_teacher

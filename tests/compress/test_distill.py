@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgewright.compress.distill import Targets, Weights, distill, partners_of, record_targets
+from edgewright.compress.distill import distill, partners_of
+from edgewright.compress.distillation_loss import Weights
+from edgewright.compress.targets import Targets, record_targets
 from edgewright.compress.vocabulary import trim
 from edgewright.errors import TrainingError
 from edgewright.modality.tokenizer import Encoded
@@ -105,9 +107,9 @@ def targets(rows: list[Encoded]) -> Targets:
 
 def test_targets_are_the_teachers_outputs_and_the_mean_of_each_words_vectors() -> None:
     rows = tiny.tokenizer().encode(["rain", "walking in the storms", "a book"])
-    told: list[tuple[int, int]] = []
-    targets = record_targets(tiny.teacher().model, TextInputs(rows), told=lambda *heard: told.append(heard))
-    assert told[-1] == (3, 3)
+    progress: list[tuple[int, int]] = []
+    targets = record_targets(tiny.teacher().model, TextInputs(rows), on_progress=lambda *step: progress.append(step))
+    assert progress[-1] == (3, 3)
     assert torch.allclose(targets.outputs, outputs(tiny.teacher().model, rows), atol=0.02)
     with torch.inference_mode():
         hidden = tiny.encoder()(torch.tensor(rows[1].ids))
@@ -141,10 +143,12 @@ def test_a_disk_without_room_for_the_vectors_is_an_error_before_the_teacher_runs
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     with pytest.raises(OSError, match="No space left"):
-        record_targets(tiny.teacher().model, TextInputs(rows), folder=tmp_path, told=lambda *heard: told.append(heard))
-    assert told == []
+        record_targets(
+            tiny.teacher().model, TextInputs(rows), folder=tmp_path, on_progress=lambda *step: progress.append(step)
+        )
+    assert progress == []
 
 
 def test_what_nothing_asks_for_is_not_recorded(rows: list[Encoded]) -> None:

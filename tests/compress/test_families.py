@@ -14,7 +14,7 @@ from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import TextInputs
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
-from edgewright.models.pairs import pairs_of
+from edgewright.models.smoothing import pairs_of
 from edgewright.models.text import outputs, padded
 from edgewright.models.transformer import LINEARS
 from tests import tiny

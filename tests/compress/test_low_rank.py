@@ -309,7 +309,9 @@ def test_what_makes_no_sense_is_refused(wanted: dict[str, object], kind: type[Ex
 def test_no_inputs_no_tokens_and_no_finite_values_are_refused() -> None:
     with pytest.raises(InputError, match="no calibration inputs"):
         factorise(tiny.model_copy(), TextInputs([]), parts=["up"], energy=0.9)
-    with pytest.raises(InputError, match="VisionEncoder has no token table"):
+    with pytest.raises(
+        InputError, match=r"vision transformer has no token table to factorise; remove stages\.low_rank\.token_rank"
+    ):
         factorise(vision(), Images(), parts=["tokens"], energy=0.9)
     broken = tiny.model_copy()
     broken.encoder.layer(1).up.bias.data[3] = torch.nan

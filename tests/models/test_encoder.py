@@ -9,7 +9,7 @@ import torch
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.encoder import Encoder, example_inputs
-from edgewright.models.families import TEXT
+from edgewright.models.layouts import TEXT
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule, padded

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.models import convnet, image
+from edgewright.models import convnet, families
 from edgewright.models.image import ImageModule, Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
@@ -94,8 +94,8 @@ def test_models_of_both_kinds_are_written_and_read_back(tmp_path: Path) -> None:
     transformer = load_images(ModelSource(folder=folder), labels=["0", "1", "2"]).model
     for name, model, factory in (("net", net, NETS[1]), ("transformer", transformer, "")):
         (tmp_path / name).mkdir()
-        image.save(model, tmp_path / name)
-        loaded = image.load(tmp_path / name, factory=factory)
+        families.save(model, tmp_path / name)
+        loaded = families.load(tmp_path / name, factory=factory)
         assert type(loaded) is type(model)
         assert all(torch.equal(each, model.state_dict()[place]) for place, each in loaded.state_dict().items())
 

@@ -12,7 +12,7 @@ from edgewright.models.encoder import Encoder
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import TextInputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.pairs import pairs_of
+from edgewright.models.smoothing import pairs_of
 from edgewright.models.text import outputs
 from edgewright.quantize.simulated import as_int8, parts_of, ranges_of
 from edgewright.quantize.smooth import smoothed

@@ -247,8 +247,8 @@ def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: 
         ({}, {"prune": {"keep_macs": None, "layers": 1}}, "say what share of the products stays"),
         ({}, {"prune": {"layers": 1}}, "prune.layers is not read beside prune.keep_macs"),
         ({}, {"prune": {"width": 16, "head_width": 4}}, "prune.head_width and prune.width is not read beside"),
-        ({}, {"distill": {"hidden_weight": 1}}, "hidden_weight is for transformers"),
-        ({}, {"low_rank": {"energy": 0.9}}, "is for transformers"),
+        ({}, {"distill": {"hidden_weight": 1}}, "has no hidden states to distil; remove stages.distill.hidden_weight"),
+        ({}, {"low_rank": {"energy": 0.9}}, "has no matrices to keep at a low rank; remove stages.low_rank.energy"),
     ],
 )
 def test_what_a_net_cannot_do_is_told(task: dict[str, Any], changes: dict[str, Any], said: str | None) -> None:

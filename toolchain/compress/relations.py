@@ -13,15 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from edgewright.models.transformer import Transformer
-
 RELATION_HEADS = 8  # both sides' channels are split anew into this many, so that heads need not agree
-
-
-def joined(encoder: Transformer, hidden: Tensor) -> Tensor:
-    """The last layer's input (…, length, width) → its queries, keys and values, (…, length, 3 × inner)."""
-    parts = encoder.layer(len(encoder.layers) - 1).queries_keys_values(hidden)
-    return torch.cat([part.transpose(-3, -2).flatten(-2) for part in parts], dim=-1)
 
 
 def error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:

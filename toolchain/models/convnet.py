@@ -22,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import BadModelError, InputError, ModelError, ToolchainError, UnsupportedModelError
+from edgewright.models.families import mark
 from edgewright.models.macs import ModelSizes, sizes
 from edgewright.models.preprocessor import preparation
 from edgewright.models.reference import require_repeatable
@@ -30,7 +31,6 @@ from edgewright.models.source import Read, pretrained
 from edgewright.models.user_factory import call_factory
 from edgewright.specs.recipe import ModelSource
 
-FAMILIES = NETS
 FACTORY = "factory"
 DESCRIPTION = "convnet.json"
 NEW_PARTS = ("classifier.",)
@@ -78,9 +78,16 @@ class Description:
 class ConvNet(nn.Module):
     """A network of convolutions, from pixels to the scores of classes."""
 
+    family = "convnet"
+
     def __init__(self, network: nn.Module, origin: Origin) -> None:
         super().__init__()
         self.network, self.origin = network, origin
+
+    @property
+    def title(self) -> str:
+        """What messages call it: the architecture's own name, MobileNetV2."""
+        return type(self.network).__name__.removesuffix("ForImageClassification")
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(batch, channels, height, width) → (batch, classes)."""
@@ -224,6 +231,20 @@ def folded(net: ConvNet) -> ConvNet:
     return ready if same else copy.deepcopy(net).eval()
 
 
+def to_run(net: ConvNet) -> ConvNet:
+    """A copy whose convolutions do the work of the batch norms that read them."""
+    return folded(net)
+
+
+def fresh(net: ConvNet, *, seed: int) -> ConvNet:
+    """The net itself, each layer as PyTorch draws a new one."""
+    torch.manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.modules.batchnorm._BatchNorm):
+            module.reset_parameters()
+    return net
+
+
 def save(net: ConvNet, folder: Path) -> None:
     """Write `convnet.json` and `convnet.safetensors` into an existing folder.
 
@@ -243,6 +264,7 @@ def save(net: ConvNet, folder: Path) -> None:
     state = {name: tensor.detach().clone().contiguous() for name, tensor in net.network.state_dict().items()}
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     save_file(state, folder / "convnet.safetensors")
+    mark(folder, net.family)
 
 
 def load(folder: Path, *, factory: str = "") -> ConvNet:
@@ -273,7 +295,7 @@ def load(folder: Path, *, factory: str = "") -> ConvNet:
 
 
 def _require_known(family: str) -> None:
-    if family not in FAMILIES:
+    if family not in NETS:
         raise unread(family, IMAGES)
 
 

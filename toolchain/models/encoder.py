@@ -1,4 +1,4 @@
-"""Encoder transformers of texts (those of `families.TEXT`): how one is fed, sliced and made smaller.
+"""Encoder transformers of texts (those of `layouts.TEXT`): how one is fed, sliced and made smaller.
 
 In:  sizes, and weights: `loading` reads those of a Hugging Face model.
 Out: an `Encoder`: the network in plain PyTorch, with the constant token type folded into the position table and
@@ -83,6 +83,7 @@ class Encoder(Transformer):
     """Token ids to one hidden vector a token."""
 
     shape: EncoderShape
+    family = "encoder"
 
     def __init__(self, shape: EncoderShape) -> None:
         super().__init__(shape)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.models.families import TEXT
+from edgewright.models.layouts import TEXT
 from edgewright.models.model import INNER_ACTIVATIONS, Head, HeadShape
 
 POOLINGS = {"cls": "first", "mean": "mean"}  # as ModernBERT's configuration names them

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from edgewright.models import convnet
-from edgewright.models import model as models
-from edgewright.models.convnet import ConvNet, folded
+from edgewright.models import families
+from edgewright.models.convnet import ConvNet
 from edgewright.models.inputs import Inputs, batch_for
-from edgewright.models.model import TransformerModel, reading
+from edgewright.models.model import TransformerModel
 
 BRIGHTEST = 255
 INFERENCE_BATCH = 64
@@ -53,7 +51,7 @@ class ImageModule(nn.Module):
 
     def __init__(self, model: ImageModel, scaling: Scaling) -> None:
         super().__init__()
-        self.model = to_run(model)
+        self.model = families.to_run(model)
         mean, deviation = torch.tensor(scaling.mean), torch.tensor(scaling.deviation)
         self.register_buffer("factor", (1 / (BRIGHTEST * deviation)).view(-1, 1, 1))
         self.register_buffer("offset", (mean / deviation).view(-1, 1, 1))
@@ -68,26 +66,6 @@ class ImageModule(nn.Module):
 
     def _scaled(self, pixels: Tensor) -> Tensor:
         return pixels.to(self.factor.dtype) * self.factor - self.offset
-
-
-def save(model: ImageModel, folder: Path) -> None:
-    """Write the model in its family's form into an existing folder; raises as its family's `save` does."""
-    if isinstance(model, ConvNet):
-        convnet.save(model, folder)
-    else:
-        models.save(model, folder)
-
-
-def load(folder: Path, *, factory: str = "") -> ImageModel:
-    """Read what `save` wrote; a net that came from a factory needs that named again, as its code is run."""
-    if (folder / convnet.DESCRIPTION).is_file():
-        return convnet.load(folder, factory=factory)
-    return models.load(folder)
-
-
-def to_run(model: ImageModel) -> ImageModel:
-    """A copy that computes no more than its outputs need."""
-    return reading(model) if isinstance(model, TransformerModel) else folded(model)
 
 
 def outputs(model: nn.Module, images: Inputs, *, told: Callable[[int], None] | None = None) -> Tensor:

@@ -18,14 +18,14 @@ from edgewright.base.quiet import quiet
 from edgewright.errors import BadModelError, InputError
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
-from edgewright.models import convnet, families
+from edgewright.models import convnet, layouts
 from edgewright.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
 from edgewright.models.image import ImageModel, Scaling
 from edgewright.models.inputs import ImageInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.preprocessor import FILE, Preparation, preparation
 from edgewright.models.reference import Reference, named
-from edgewright.models.refusals import IMAGES
+from edgewright.models.refusals import IMAGES, NETS
 from edgewright.models.source import (
     Read,
     base_of,
@@ -101,7 +101,7 @@ def is_net(source: ModelSource) -> bool:
     """Whether the source is a net of convolutions. Raises as reading it does."""
     if source.factory:
         return isinstance(call_factory(source), tuple)
-    return family_of(source, IMAGES) in convnet.FAMILIES
+    return family_of(source, IMAGES) in NETS
 
 
 def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int] | None) -> ImageTeacher:
@@ -207,13 +207,13 @@ def _channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
 def _read(source: ModelSource, classes: int) -> Read:
     if not source.factory:
         auto = "AutoModelForImageClassification" if classes else "AutoModel"
-        return pretrained(source, auto=auto, kind=IMAGES, wrapped=families.image_family, classes=classes)
+        return pretrained(source, auto=auto, kind=IMAGES, wrapped=layouts.image_family, classes=classes)
     made = call_factory(source)
     if isinstance(made, TransformerModel):
         if not isinstance(made.encoder, VisionEncoder):
             raise InputError(f"model.factory {source.factory!r} returned a model of texts; it must be one of images")
     elif not hasattr(getattr(made, "config", None), "model_type"):
-        raise families.unsupported_image(f"a {type(made).__name__} from model.factory {source.factory!r}")
+        raise layouts.unsupported_image(f"a {type(made).__name__} from model.factory {source.factory!r}")
     return Read(model=made.eval(), config=getattr(made, "config", None))
 
 

@@ -1,6 +1,6 @@
 """Read a Hugging Face text model of one of the families into an `Encoder`.
 
-In:  a model of `families.TEXT`, or its configuration alone.
+In:  a model of `layouts.TEXT`, or its configuration alone.
 Out: an `Encoder` with its weights, or the `EncoderShape`; a variant that is not understood is refused by name.
 """
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.encoder import Encoder, EncoderShape
-from edgewright.models.families import Positions, TextFamily, text_family
+from edgewright.models.layouts import Positions, TextFamily, text_family
 from edgewright.models.places import RELATIVE_BUCKETS, distance_rows
 from edgewright.models.transformer import ACTIVATIONS, LayerShape
 
@@ -24,7 +24,7 @@ State = Mapping[str, Tensor]
 
 
 def from_transformers(model: Any) -> Encoder:
-    """An `Encoder` with the weights of a Hugging Face model of `families.TEXT`, alone or within one with a head.
+    """An `Encoder` with the weights of a Hugging Face model of `layouts.TEXT`, alone or within one with a head.
 
     Raises `UnsupportedModelError` for another family or for a variant that is not a plain encoder.
     """

@@ -20,11 +20,12 @@ from torch.nn import functional
 
 from edgewright.errors import BadModelError, UnsupportedModelError
 from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.families import mark
 from edgewright.models.transformer import ReadingLayer, Transformer, TransformerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 
 # One line a family: the class and its shape, by the name that is written beside the weights.
-FAMILIES: dict[str, tuple[type[Transformer], type[TransformerShape]]] = {
+ENCODERS: dict[str, tuple[type[Transformer], type[TransformerShape]]] = {
     "encoder": (Encoder, EncoderShape),
     "vision": (VisionEncoder, VisionShape),
 }
@@ -128,6 +129,11 @@ class TransformerModel(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
+    @property
+    def family(self) -> str:
+        """The name of the encoder's family in the table of `families`."""
+        return self.encoder.family
+
     def forward(self, *inputs: Tensor | None) -> Tensor:
         """A batch of the family's inputs, or one text alone (length) → (batch, outputs), or (outputs)."""
         output: Tensor = self.head(self.encoder(*inputs), self.encoder.mask(*inputs))
@@ -197,25 +203,26 @@ def save(model: TransformerModel, folder: Path) -> None:
 
     Raises `UnsupportedModelError` for an encoder of no known family.
     """
-    family = next((name for name, (kind, _) in FAMILIES.items() if type(model.encoder) is kind), None)
+    family = next((name for name, (kind, _) in ENCODERS.items() if type(model.encoder) is kind), None)
     if family is None:
-        raise UnsupportedModelError(f"saving an encoder of type {type(model.encoder).__name__}", supported=FAMILIES)
+        raise UnsupportedModelError(f"saving an encoder of type {type(model.encoder).__name__}", supported=ENCODERS)
     shape = {"family": family, **asdict(model.encoder.shape)}
     (folder / "shape.json").write_text(json.dumps(shape, indent=2) + "\n", encoding="utf-8")
     (folder / "head.json").write_text(json.dumps(asdict(model.head.shape)) + "\n", encoding="utf-8")
     for part, name in ((model.encoder, "encoder"), (model.head, "head")):
         state = {key: tensor.contiguous() for key, tensor in part.state_dict().items()}
         save_file(state, folder / f"{name}.safetensors")
+    mark(folder, family)
 
 
-def load(folder: Path) -> TransformerModel:
-    """Read what `save` wrote. Raises `BadModelError` when a file is missing or damaged."""
+def load(folder: Path, *, factory: str = "") -> TransformerModel:
+    """Read what `save` wrote, whatever `factory` it came from. Raises `BadModelError` for a missing or damaged file."""
     try:
         described = json.loads((folder / "shape.json").read_text(encoding="utf-8"))
         family = described.pop("family", None)
-        if family not in FAMILIES:
-            raise BadModelError(str(folder), f"shape.json names family {family!r}, not {' or '.join(FAMILIES)}")
-        kind, shape = FAMILIES[family]
+        if family not in ENCODERS:
+            raise BadModelError(str(folder), f"shape.json names family {family!r}, not {' or '.join(ENCODERS)}")
+        kind, shape = ENCODERS[family]
         encoder = kind(shape.from_mapping(described))
         encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
         head = Head(HeadShape(**json.loads((folder / "head.json").read_text(encoding="utf-8"))), encoder.shape.width)

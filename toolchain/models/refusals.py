@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgewright.errors import BadModelError, UnsupportedModelError
-from edgewright.models import families
+from edgewright.models import layouts
 
 IMAGES = "image-classification"
 NETS = ("resnet", "mobilenet_v1", "mobilenet_v2")
@@ -51,7 +51,7 @@ def refuse_unread(described: Mapping[str, Any], kind: str, place: str) -> None:
     family = described.get("model_type")
     if not isinstance(family, str) or not family:
         raise BadModelError(place, "its config.json names no model_type, as every model of transformers has one")
-    known = (*families.IMAGE, *NETS) if kind == IMAGES else tuple(families.TEXT)
+    known = (*layouts.IMAGE, *NETS) if kind == IMAGES else tuple(layouts.TEXT)
     if family not in known:
         raise unread(family, kind, described)
     if described.get("quantization_config"):
@@ -68,12 +68,12 @@ def unread(family: str, kind: str, described: Mapping[str, Any] | None = None) -
     """The error for a family that is not read for a task of this kind."""
     classes = [str(name) for name in (described or {}).get("architectures") or ()]
     if kind == IMAGES:
-        known: tuple[str, ...] = (*families.IMAGE, *NETS)
-        why = "it reads texts" if family in families.TEXT else _why(family, classes, described or {})
+        known: tuple[str, ...] = (*layouts.IMAGE, *NETS)
+        why = "it reads texts" if family in layouts.TEXT else _why(family, classes, described or {})
         return UnsupportedModelError(f"a vision model of type {family}{_bracketed(why)}", known, NET_REMEDY)
-    known, remedy = tuple(families.TEXT), TEXT_REMEDY
-    why = families.REFUSED.get(family) or _why(family, classes, described or {})
-    if family in (*families.IMAGE, *NETS):
+    known, remedy = tuple(layouts.TEXT), TEXT_REMEDY
+    why = layouts.REFUSED.get(family) or _why(family, classes, described or {})
+    if family in (*layouts.IMAGE, *NETS):
         why, remedy = "it reads images", f'for images set task.kind = "{IMAGES}"'
     elif why.startswith("it generates"):
         remedy = TEACHER_REMEDY

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
 from edgewright.modality.tokenizer import TextTokenizer
-from edgewright.models import families
+from edgewright.models import layouts
 from edgewright.models.encoder import Encoder
 from edgewright.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
 from edgewright.models.loading import from_transformers
@@ -122,7 +122,7 @@ def _read(source: ModelSource, kind: str, classes: int) -> tuple[Read, Any]:
         return Read(model=model.eval(), config=getattr(model, "config", None)), tokenizer
     check_tokenizer(source)
     read = pretrained(
-        source, auto=KINDS[kind], kind=kind, wrapped=lambda name: families.text_family(name).wrapped, classes=classes
+        source, auto=KINDS[kind], kind=kind, wrapped=lambda name: layouts.text_family(name).wrapped, classes=classes
     )
     return read, pretrained_tokenizer(source)
 
@@ -136,7 +136,7 @@ def made_by_factory(source: ModelSource) -> tuple[Any, Any]:
     original, tokenizer = made
     if not isinstance(original, TransformerModel) and not hasattr(getattr(original, "config", None), "model_type"):
         what = f"a {type(original).__name__} from model.factory {source.factory!r}"
-        raise families.unsupported(what, "", tuple(families.TEXT))
+        raise layouts.unsupported(what, "", tuple(layouts.TEXT))
     return original, tokenizer
 
 
@@ -242,7 +242,7 @@ def _reference(
         model.encoder,
         their_tokenizer,
         tokenizer,
-        wrapped=families.text_family(read.config.model_type).wrapped,
+        wrapped=layouts.text_family(read.config.model_type).wrapped,
         head=model.head if found.fitted and kind != "embedding" else None,
         order=found.places,
     )

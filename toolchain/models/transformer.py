@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -336,6 +336,7 @@ class Transformer(nn.Module):
     """Inputs to one hidden vector a token; a family says how inputs are embedded and what closes the stack."""
 
     shape: TransformerShape
+    family: ClassVar[str]
 
     def __init__(self, shape: TransformerShape) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.models.families import image_family
+from edgewright.models.layouts import image_family
 from edgewright.models.transformer import (
     ACTIVATIONS,
     LayerShape,
@@ -48,6 +48,7 @@ class VisionEncoder(Transformer):
     """Images to one hidden vector a class token and a patch."""
 
     shape: VisionShape
+    family = "vision"
 
     def __init__(self, shape: VisionShape) -> None:
         super().__init__(shape)

@@ -18,10 +18,9 @@ from edgewright.devices.host_latency import Contender, compare_on_host, digest_o
 from edgewright.errors import InputError
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
-from edgewright.models import model as models
+from edgewright.models import families
 from edgewright.models import text as text_models
-from edgewright.models.model import TransformerModel
-from edgewright.models.pairs import pairs_of
+from edgewright.models.capabilities import SMOOTHABLE
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
 from edgewright.quantize.smooth import smoothed
@@ -74,7 +73,7 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
 def smooth(plan: Plan, student: Side) -> Side:
     """The student with the spread of its activations moved into its weights, where the recipe asks for that.
 
-    Raises `InputError` for a model that is no transformer.
+    Raises `InputError` for a model whose family has no such channels.
     """
     strength = plan.recipe.stages.quantize.smooth
     if strength is None:
@@ -82,11 +81,12 @@ def smooth(plan: Plan, student: Side) -> Side:
 
     def make(folder: Path) -> Mapping[str, Any]:
         model = student.model()
-        if not isinstance(model, TransformerModel):
-            raise InputError("stages.quantize.smooth is for transformers; leave it out for a net of convolutions")
+        channels = families.required(model, SMOOTHABLE, setting="stages.quantize.smooth")
         sample = student.sample(JUDGED)
-        moved = smoothed(model, pairs_of, lambda trial: student.outputs(sample, model=trial), strength=strength)
-        models.save(moved, folder)
+        moved = smoothed(
+            model, channels.pairs_of, lambda trial: student.outputs(sample, model=trial), strength=strength
+        )
+        families.save(moved, folder)
         return student.stage.findings
 
     return replace(student, stage=stage(plan, "smooth", {"strength": strength}, student.keys, make))  # type: ignore[type-var]

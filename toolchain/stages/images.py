@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from edgewright.base.cache import MODEL_PACKAGES
-from edgewright.compress import distill, low_rank, prune, refit
+from edgewright.compress import low_rank, prune, refit, targets
 from edgewright.compress import prune_channels as channels
 from edgewright.compress.importance import importance
 from edgewright.compress.reconstruct import reconstructed
@@ -25,15 +25,15 @@ from edgewright.compress.shrink import to_share
 from edgewright.data import images as data
 from edgewright.data.moved import with_moved
 from edgewright.errors import InputError
+from edgewright.models import families
 from edgewright.models import image as image_models
 from edgewright.models import image_teacher as teachers
-from edgewright.models import model as models
 from edgewright.models import source as sources
+from edgewright.models.capabilities import FACTORISABLE, HIDDEN_STATES, REBUILDABLE
 from edgewright.models.convnet import ConvNet
 from edgewright.models.image import ImageModel, Scaling
 from edgewright.models.inputs import ImageInputs, Inputs
 from edgewright.models.macs import sizes
-from edgewright.models.model import TransformerModel
 from edgewright.models.reference import EXAMPLES
 from edgewright.models.transformer import LINEARS
 from edgewright.specs.recipe import Distill, Prune
@@ -128,7 +128,7 @@ def load_image_teacher(plan: Plan, images: Done) -> Done:
             found |= lesson_of(trained)
         else:
             found["notes"] = unused(settings)
-        image_models.save(teacher.model, folder)
+        families.save(teacher.model, folder)
         score = task.score(examples)
         baseline = task.baseline(examples, score)
         return {
@@ -153,15 +153,13 @@ def ask_image_teacher(plan: Plan, images: Done, teacher: Done) -> Done:
     """Record the teacher's answers on the training images, their moved copies and the extra ones, once."""
     settings = plan.recipe.stages.distill
     hidden = settings.hidden_weight > 0
-    if settings.hidden_weight not in (0, Distill().hidden_weight) and isinstance(
-        image_model_of(plan, teacher), ConvNet
-    ):
-        raise InputError("stages.distill.hidden_weight is for transformers; leave it out for a net of convolutions")
+    if settings.hidden_weight not in (0, Distill().hidden_weight):
+        families.required(image_model_of(plan, teacher), HIDDEN_STATES, setting="stages.distill.hidden_weight")
 
     def make(folder: Path) -> Mapping[str, Any]:
         inputs = scaled(_taught_pixels(images, settings), scaling_of(teacher))
-        distill.record_targets(
-            image_model_of(plan, teacher), inputs, hidden=hidden, folder=folder, told=plan.progress.update
+        targets.record_targets(
+            image_model_of(plan, teacher), inputs, hidden=hidden, folder=folder, on_progress=plan.progress.update
         )
         return {"images": len(inputs)}
 
@@ -184,7 +182,7 @@ def cut_image_model(plan: Plan, images: Done, teacher: Done, whole: Done, *, ste
         count = affordable(FITTED_IMAGES, whole.findings, passes=len(whole.findings["parts"]))
         sample = image_sample(images, scaling, count)
         student = _cut(plan, model, sample, teacher, scaling, step) if settings.enabled else model
-        image_models.save(student, folder)
+        families.save(student, folder)
         return _described(plan, student, scaling, images)
 
     return stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, packages=MODEL_PACKAGES)
@@ -199,8 +197,8 @@ def factorise_image_model(plan: Plan, images: Done, teacher: Done, student: Done
 
     def make(folder: Path) -> Mapping[str, Any]:
         model, scaling = image_model_of(plan, student), scaling_of(teacher)
-        if not isinstance(model, TransformerModel):
-            raise InputError("stages.low_rank is for transformers; a net of convolutions is cut by its channels alone")
+        setting = f"stages.low_rank.{'energy' if settings.energy is not None else 'keep_parameters'}"
+        families.required(model, FACTORISABLE, setting=setting)
         made = low_rank.factorise(
             model,
             image_sample(images, scaling),
@@ -209,7 +207,7 @@ def factorise_image_model(plan: Plan, images: Done, teacher: Done, student: Done
             keep_parameters=settings.keep_parameters,
             multiple=multiple,
         )
-        image_models.save(made.model, folder)
+        families.save(made.model, folder)
         return {**_described(plan, made.model, scaling, images), "matrices": [asdict(each) for each in made.report]}
 
     inputs = {"images": images.key, "student": student.key, "multiple": multiple}
@@ -240,7 +238,8 @@ def teach_image_student(
         found: dict[str, Any] = {}
         if settings.enabled:
             if settings.fresh:
-                model = _fresh(model, settings.seed)
+                rebuilt = families.required(model, REBUILDABLE, setting="stages.distill.fresh")
+                model = rebuilt.fresh(model, seed=settings.seed)
             pixels = _taught_pixels(images, first)
             macs = sizes_of(model, scaling)["macs"]
             found = teach(
@@ -252,7 +251,7 @@ def teach_image_student(
                 setting=f"stages.{'quantize.aware' if aware else 'distill'}.learning_rate",
                 validate=_validation(plan, images_of(images), model, scaling, stage_name="distill"),
             )
-        image_models.save(model, folder)
+        families.save(model, folder)
         return {**found, **_described(plan, model, scaling, images)}
 
     return lesson_stage(plan, name, settings, inputs, make)
@@ -359,16 +358,6 @@ def _validation(
     score = plan.task.score(examples, "validation")
     inputs = scaled(examples.validation.pixels, scaling)
     return lambda: score.of(image_models.outputs(model, inputs))
-
-
-def _fresh(model: ImageModel, seed: int) -> ImageModel:
-    if isinstance(model, TransformerModel):
-        return models.fresh(model, seed=seed)
-    torch.manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.modules.batchnorm._BatchNorm):
-            module.reset_parameters()
-    return model
 
 
 def _require_size(images: Done, scaling: Scaling) -> None:

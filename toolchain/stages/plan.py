@@ -21,7 +21,7 @@ from edgewright.data.images import Images
 from edgewright.data.texts import Texts
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.tokenizer import TextTokenizer
-from edgewright.models import image as image_models
+from edgewright.models import families
 from edgewright.models import model as models
 from edgewright.models.encoder import Encoder
 from edgewright.models.image import ImageModel, Scaling
@@ -155,7 +155,8 @@ def scaled(pixels: Any, scaling: Scaling) -> ImageInputs:
 
 def image_model_of(plan: Plan, stage: Done) -> ImageModel:
     """The float model of images a stage saved."""
-    return image_models.load(stage.result.folder, factory=plan.recipe.model.factory or "")
+    model: ImageModel = families.load(stage.result.folder, factory=plan.recipe.model.factory or "")
+    return model
 
 
 def tokenizer_of(plan: Plan, stage: Done) -> TextTokenizer:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
+from edgewright.models import families
 from edgewright.models import image as image_models
 from edgewright.models import text as text_models
 from edgewright.models.image import ImageModel
@@ -222,7 +223,8 @@ class ImageSide(Side):
 
     @override
     def to_run(self) -> ImageModel:
-        return image_models.to_run(self.model())
+        ready: ImageModel = families.to_run(self.model())
+        return ready
 
     @override
     def score(self, part: Part = "test") -> Score:

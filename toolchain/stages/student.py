@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from edgewright.base.cache import MODEL_PACKAGES, PACKAGES
 from edgewright.base.places import cache_dir
-from edgewright.compress import distill, importance, low_rank, prune, search, vocabulary
+from edgewright.compress import distill, distillation_loss, importance, low_rank, prune, search, targets, vocabulary
 from edgewright.compress.drift import drift
 from edgewright.compress.reconstruct import levels, reconstructed
 from edgewright.modality.tokenizer import Encoded
+from edgewright.models import families
 from edgewright.models import model as models
 from edgewright.models.inputs import Inputs, TextInputs
 from edgewright.models.model import TransformerModel, fresh
@@ -229,14 +230,14 @@ def _ask(plan: Plan, texts: Done, teacher: Done, kept: Sequence[int], settings: 
         rows = encoded(plan, tokenizer, taught)
         rows = rows[: _count_within(rows, limit)]
         (folder / TAUGHT).write_text(json.dumps(taught[: len(rows)]), encoding="utf-8")
-        distill.record_targets(
+        targets.record_targets(
             model_of(teacher),
             TextInputs(rows),
             hidden=bool(asked["hidden"]),
             entered=entered,
             attention=bool(asked["attention"]),
             folder=folder,
-            told=plan.progress.update,
+            on_progress=plan.progress.update,
         )
         return {"texts": len(rows), "tokens": sum(len(row.ids) for row in rows)}
 
@@ -333,7 +334,7 @@ def lesson_stage(
         with within:
             trained = distill.distill(
                 model,
-                distill.Targets.load(answers.result.folder),
+                targets.Targets.load(answers.result.folder),
                 examples,
                 schedule,
                 imitation=imitation_of(plan),
@@ -440,9 +441,9 @@ def _drift(
 
 
 def is_static(plan: Plan, model: nn.Module) -> bool:
-    """Whether activations are to have fixed scales: as the recipe says, or where it is silent a net of convolutions."""
+    """Whether activations are to have fixed scales: as the recipe says, or where it is silent the model's family."""
     scheme = plan.recipe.stages.quantize.scheme
-    return scheme == "static-int8" if scheme else not isinstance(model, TransformerModel)
+    return (scheme or families.family_of(model).scheme) == "static-int8"
 
 
 @contextmanager
@@ -490,9 +491,9 @@ def usual_work(macs: float, units: int) -> int:
     return max(min(round(USUAL_MACS / max(macs, 1.0)), MOST_USUAL_EPOCHS * units), 1)
 
 
-def weights_of(settings: Distill) -> distill.Weights:
+def weights_of(settings: Distill) -> distillation_loss.Weights:
     """How much each part of a lesson's loss counts."""
-    return distill.Weights(
+    return distillation_loss.Weights(
         output=settings.output_weight,
         hidden=settings.hidden_weight,
         intermediate=settings.intermediate_weight,
@@ -502,7 +503,7 @@ def weights_of(settings: Distill) -> distill.Weights:
     )
 
 
-def imitation_of(plan: Plan) -> distill.Imitation:
+def imitation_of(plan: Plan) -> distillation_loss.Imitation:
     """How far outputs are from the teacher's, as the task has it."""
     task, temperature = plan.task, plan.recipe.stages.distill.temperature
 

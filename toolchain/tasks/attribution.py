@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, log_softmax, normalize
 
 from edgewright.modality.tokenizer import TextTokenizer
-from edgewright.models.encoder import Encoder
+from edgewright.models.capabilities import TOKEN_TABLE
+from edgewright.models.families import required
 from edgewright.models.inputs import ImageInputs, TextInputs
-from edgewright.models.model import TransformerModel
 from edgewright.tasks.scores import LabelScore, Score, SearchScore
 
 PACKAGES = ("captum",)
@@ -53,17 +53,15 @@ class RestsOn:
     says: Sequence[float] | Sequence[Sequence[float]]
 
 
-def of_words(
-    model: TransformerModel, tokenizer: TextTokenizer, inputs: TextInputs, index: int, asked: Asked
-) -> RestsOn:
+def of_words(model: nn.Module, tokenizer: TextTokenizer, inputs: TextInputs, index: int, asked: Asked) -> RestsOn:
     """The words of one of the texts; a tokenizer's special tokens are left out."""
     from captum.attr import LayerIntegratedGradients
 
-    assert isinstance(model.encoder, Encoder)
+    tokens = required(model, TOKEN_TABLE, setting="task.kind").table(model)
     row, special = inputs.rows[index], tokenizer.special_ids
     ids, mask = inputs.batch([index])
     empty = torch.tensor([[each if each in special else 0 for each in row.ids]])
-    method = LayerIntegratedGradients(lambda *given: asked(model(*given)), model.encoder.tokens)
+    method = LayerIntegratedGradients(lambda *given: asked(model(*given)), tokens)
     found = method.attribute(
         ids, baselines=empty, additional_forward_args=(mask,), n_steps=STEPS, internal_batch_size=AT_ONCE
     )

@@ -1,0 +1,186 @@
+"""What a family of models can do, as small protocols that stages ask for; `families` says which family offers which.
+
+In:  nothing; these are the terms in which `compress`, `quantize` and the stages speak of models.
+Out: a `Capability` for each: its name in descriptors, its protocol, and what a model without it lacks.
+An implementation is a value (or a module) beside the family, not a base class: one may serve several families.
+Every method takes the model first. `models` as a whole must not know `compress`, so that a cut's goal is `compress`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgewright.models.inputs import Inputs
+    from edgewright.models.units import Units
+
+Offered = TypeVar("Offered")
+
+
+@runtime_checkable
+class Stores(Protocol):
+    """Writes a model into a folder and reads it back: tensors as safetensors, all else as JSON, nothing as pickle."""
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write into an existing folder."""
+
+    def load(self, folder: Path, *, factory: str = "") -> Any:
+        """Read what `save` wrote, in evaluation mode; `factory` is named again where its code has to be run."""
+
+
+@runtime_checkable
+class PreparesToRun(Protocol):
+    """Makes the copy that is exported and timed: the same outputs, and no more arithmetic than they need."""
+
+    def to_run(self, model: Any) -> Any:
+        """A copy; the model stays as it is."""
+
+
+@runtime_checkable
+class Rebuildable(Protocol):
+    """Makes a model of the same sizes that has learned nothing."""
+
+    def fresh(self, model: Any, *, seed: int) -> Any:
+        """Random weights, the same for the same seed."""
+
+
+@runtime_checkable
+class Sliceable(Protocol):
+    """Removes whole units, with all that goes with them, and refits what stays.
+
+    `units` are the settings of `stages.prune` that name sizes of this family ("heads", "neurons", "keep_macs" …).
+    """
+
+    @property
+    def units(self) -> Sequence[str]:
+        """The names of the recipe's settings."""
+
+    def cut(self, model: Any, sample: Inputs, goal: Any) -> Any:
+        """A `compress.cutting.Cut` that keeps what a `compress.cutting.Goal` asks for; the model stays as it is."""
+
+
+@runtime_checkable
+class RanksUnits(Protocol):
+    """Scores each unit once, so that several cuts can be made by the same scores."""
+
+    def ranked(self, model: Any, sample: Inputs, *, kind: str) -> Any:
+        """Scores by one kind of importance: "magnitude", "activation", "taylor" or "fisher"."""
+
+
+@runtime_checkable
+class Factorisable(Protocol):
+    """Has matrices that may be kept as products of two thinner ones."""
+
+    def parts(self, model: Any) -> Sequence[str]:
+        """The kinds of matrices there are: the last word of their names."""
+
+    def root(self, model: Any) -> nn.Module:
+        """The module in which the matrices' names are places."""
+
+    def matrices(self, model: Any, parts: Collection[str]) -> Mapping[str, nn.Module]:
+        """The modules of these parts by name, in the order in which they are applied."""
+
+    def tokens_each(self, model: Any) -> int:
+        """How many rows a matrix reads for each unit of an example's size."""
+
+    def counted(self, model: Any, *batch: Tensor) -> Tensor | None:
+        """(examples, length), 1 for a row that counts and 0 for padding; None where all count."""
+
+    def factorised(self, model: Any, ranks: Mapping[str, int], state: Mapping[str, Tensor]) -> Any:
+        """A model whose named matrices have these ranks, with the weights of `state`."""
+
+
+@runtime_checkable
+class HasHiddenStates(Protocol):
+    """Has vectors between its layers that a student can learn beside the outputs."""
+
+    def width(self, model: Any) -> int:
+        """How many numbers a hidden vector has."""
+
+    def tokens_each(self, model: Any) -> int:
+        """How many vectors an example has for each unit of its size."""
+
+    def states(self, model: Any, *batch: Tensor) -> list[Tensor]:
+        """What enters each layer, first to last, and what leaves the last, (examples, longest, width) each."""
+
+    def outputs(self, model: Any, last: Tensor, *batch: Tensor) -> Tensor:
+        """The outputs that follow from the last state."""
+
+    def units(self, model: Any, inputs: Inputs) -> Units:
+        """By which units vectors are compared: words of a text, patches of an image."""
+
+    def output_each_unit(self, model: Any) -> bool:
+        """Whether each token has an output, rather than each example."""
+
+    def embeds(self, model: Any) -> bool:
+        """Whether outputs are vectors to be searched by, not scores or values."""
+
+    def relations_width(self, model: Any) -> int:
+        """How many numbers `relations` gives; 0 where the last layer has no attention."""
+
+    def relations(self, model: Any, state: Tensor) -> Tensor:
+        """The last layer's queries, keys and values, of what enters it."""
+
+
+@runtime_checkable
+class HasTokenTable(Protocol):
+    """Looks tokens up in a table with a row for each piece of a vocabulary."""
+
+    def table(self, model: Any) -> nn.Module:
+        """The module that looks tokens up."""
+
+    def projection(self, model: Any) -> nn.Linear | None:
+        """The matrix behind it, where the table is one of low rank."""
+
+    def pieces(self, model: Any) -> int:
+        """How many rows it has."""
+
+    def with_vocabulary(self, model: Any, kept: Sequence[int]) -> Any:
+        """A model whose token i is this one's token `kept[i]`."""
+
+
+@runtime_checkable
+class Smoothable(Protocol):
+    """Has channels that one part makes and another alone reads, so that both can be rescaled."""
+
+    def pairs_of(self, model: Any) -> Iterable[tuple[Sequence[Tensor], nn.Linear]]:
+        """The tensors that make the channels, channels first and in place, and the layer that reads them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capability(Generic[Offered]):
+    """One of them; `lacking` is what a model without it has not: "attention heads to prune"."""
+
+    name: str
+    protocol: type[Offered]
+    lacking: str
+
+    def missing(self, offered: object) -> list[str]:
+        """The protocol's members that an implementation has not."""
+        return [name for name in _members(self.protocol) if not hasattr(offered, name)]
+
+
+def _members(protocol: type) -> list[str]:
+    return [name for name in vars(protocol) if not name.startswith("_")]
+
+
+STORES = Capability(name="stores", protocol=Stores, lacking="way to be written and read")  # type: ignore[type-abstract]
+PREPARES = Capability(name="prepares to run", protocol=PreparesToRun, lacking="form to be run in")  # type: ignore[type-abstract]
+REBUILDABLE = Capability(name="rebuildable", protocol=Rebuildable, lacking="way to start from fresh weights")  # type: ignore[type-abstract]
+SLICEABLE = Capability(name="sliceable", protocol=Sliceable, lacking="units to prune")  # type: ignore[type-abstract]
+RANKS = Capability(name="ranks units", protocol=RanksUnits, lacking="units whose importance is measured apart")  # type: ignore[type-abstract]
+FACTORISABLE = Capability(name="factorisable", protocol=Factorisable, lacking="matrices to keep at a low rank")  # type: ignore[type-abstract]
+HIDDEN_STATES = Capability(name="hidden states", protocol=HasHiddenStates, lacking="hidden states to distil")  # type: ignore[type-abstract]
+TOKEN_TABLE = Capability(name="token table", protocol=HasTokenTable, lacking="token table")  # type: ignore[type-abstract]
+SMOOTHABLE = Capability(name="smoothable", protocol=Smoothable, lacking="channels to smooth")  # type: ignore[type-abstract]
+CAPABILITIES: Mapping[str, Capability[Any]] = {
+    each.name: each
+    for each in (
+        STORES, PREPARES, REBUILDABLE, SLICEABLE, RANKS, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE,
+    )
+}  # fmt: skip
