@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgewright.errors import BadModelError, InputError
-from edgewright.models import convnet, families
+from edgewright.models import convnet
 from edgewright.models.capabilities import (
     CAPABILITIES,
     FACTORISABLE,
