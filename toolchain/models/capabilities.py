@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from edgewright.models.units import Units
 
 Offered = TypeVar("Offered")
+OwnModel: TypeAlias = Any  # the class of the family that offers it, which knows no other
 
 
 @runtime_checkable
 class Stores(Protocol):
     """Writes a model into a folder and reads it back: tensors as safetensors, all else as JSON, nothing as pickle."""
 
-    def save(self, model: Any, folder: Path) -> None:
+    def save(self, model: OwnModel, folder: Path) -> None:
         """Write into an existing folder."""
 
-    def load(self, folder: Path, *, factory: str = "") -> Any:
+    def load(self, folder: Path, *, factory: str = "") -> OwnModel:
         """Read what `save` wrote, in evaluation mode; `factory` is named again where its code has to be run."""
 
 
@@ -37,7 +38,7 @@ class Stores(Protocol):
 class PreparesToRun(Protocol):
     """Makes the copy that is exported and timed: the same outputs, and no more arithmetic than they need."""
 
-    def to_run(self, model: Any) -> Any:
+    def to_run(self, model: OwnModel) -> OwnModel:
         """A copy; the model stays as it is."""
 
 
@@ -45,7 +46,7 @@ class PreparesToRun(Protocol):
 class Rebuildable(Protocol):
     """Makes a model of the same sizes that has learned nothing."""
 
-    def fresh(self, model: Any, *, seed: int) -> Any:
+    def fresh(self, model: OwnModel, *, seed: int) -> OwnModel:
         """Random weights, the same for the same seed."""
 
 
@@ -60,7 +61,7 @@ class Sliceable(Protocol):
     def units(self) -> Sequence[str]:
         """The names of the recipe's settings."""
 
-    def cut(self, model: Any, sample: Inputs, goal: Any) -> Any:
+    def cut(self, model: OwnModel, sample: Inputs, goal: object) -> OwnModel:
         """A `compress.cutting.Cut` that keeps what a `compress.cutting.Goal` asks for; the model stays as it is."""
 
 
@@ -68,7 +69,7 @@ class Sliceable(Protocol):
 class RanksUnits(Protocol):
     """Scores each unit once, so that several cuts can be made by the same scores."""
 
-    def ranked(self, model: Any, sample: Inputs, *, kind: str) -> Any:
+    def ranked(self, model: OwnModel, sample: Inputs, *, kind: str) -> OwnModel:
         """Scores by one kind of importance: "magnitude", "activation", "taylor" or "fisher"."""
 
 
@@ -76,22 +77,22 @@ class RanksUnits(Protocol):
 class Factorisable(Protocol):
     """Has matrices that may be kept as products of two thinner ones."""
 
-    def parts(self, model: Any) -> Sequence[str]:
+    def parts(self, model: OwnModel) -> Sequence[str]:
         """The kinds of matrices there are: the last word of their names."""
 
-    def root(self, model: Any) -> nn.Module:
+    def root(self, model: OwnModel) -> nn.Module:
         """The module in which the matrices' names are places."""
 
-    def matrices(self, model: Any, parts: Collection[str]) -> Mapping[str, nn.Module]:
+    def matrices(self, model: OwnModel, parts: Collection[str]) -> Mapping[str, nn.Module]:
         """The modules of these parts by name, in the order in which they are applied."""
 
-    def tokens_each(self, model: Any) -> int:
+    def tokens_each(self, model: OwnModel) -> int:
         """How many rows a matrix reads for each unit of an example's size."""
 
-    def counted(self, model: Any, *batch: Tensor) -> Tensor | None:
+    def counted(self, model: OwnModel, *batch: Tensor) -> Tensor | None:
         """(examples, length), 1 for a row that counts and 0 for padding; None where all count."""
 
-    def factorised(self, model: Any, ranks: Mapping[str, int], state: Mapping[str, Tensor]) -> Any:
+    def factorised(self, model: OwnModel, ranks: Mapping[str, int], state: Mapping[str, Tensor]) -> OwnModel:
         """A model whose named matrices have these ranks, with the weights of `state`."""
 
 
@@ -99,31 +100,31 @@ class Factorisable(Protocol):
 class HasHiddenStates(Protocol):
     """Has vectors between its layers that a student can learn beside the outputs."""
 
-    def width(self, model: Any) -> int:
+    def width(self, model: OwnModel) -> int:
         """How many numbers a hidden vector has."""
 
-    def tokens_each(self, model: Any) -> int:
+    def tokens_each(self, model: OwnModel) -> int:
         """How many vectors an example has for each unit of its size."""
 
-    def states(self, model: Any, *batch: Tensor) -> list[Tensor]:
+    def states(self, model: OwnModel, *batch: Tensor) -> list[Tensor]:
         """What enters each layer, first to last, and what leaves the last, (examples, longest, width) each."""
 
-    def outputs(self, model: Any, last: Tensor, *batch: Tensor) -> Tensor:
+    def outputs(self, model: OwnModel, last: Tensor, *batch: Tensor) -> Tensor:
         """The outputs that follow from the last state."""
 
-    def units(self, model: Any, inputs: Inputs) -> Units:
+    def units(self, model: OwnModel, inputs: Inputs) -> Units:
         """By which units vectors are compared: words of a text, patches of an image."""
 
-    def output_each_unit(self, model: Any) -> bool:
+    def output_each_unit(self, model: OwnModel) -> bool:
         """Whether each token has an output, rather than each example."""
 
-    def embeds(self, model: Any) -> bool:
+    def embeds(self, model: OwnModel) -> bool:
         """Whether outputs are vectors to be searched by, not scores or values."""
 
-    def relations_width(self, model: Any) -> int:
+    def relations_width(self, model: OwnModel) -> int:
         """How many numbers `relations` gives; 0 where the last layer has no attention."""
 
-    def relations(self, model: Any, state: Tensor) -> Tensor:
+    def relations(self, model: OwnModel, state: Tensor) -> Tensor:
         """The last layer's queries, keys and values, of what enters it."""
 
 
@@ -131,16 +132,16 @@ class HasHiddenStates(Protocol):
 class HasTokenTable(Protocol):
     """Looks tokens up in a table with a row for each piece of a vocabulary."""
 
-    def table(self, model: Any) -> nn.Module:
+    def table(self, model: OwnModel) -> nn.Module:
         """The module that looks tokens up."""
 
-    def projection(self, model: Any) -> nn.Linear | None:
+    def projection(self, model: OwnModel) -> nn.Linear | None:
         """The matrix behind it, where the table is one of low rank."""
 
-    def pieces(self, model: Any) -> int:
+    def pieces(self, model: OwnModel) -> int:
         """How many rows it has."""
 
-    def with_vocabulary(self, model: Any, kept: Sequence[int]) -> Any:
+    def with_vocabulary(self, model: OwnModel, kept: Sequence[int]) -> OwnModel:
         """A model whose token i is this one's token `kept[i]`."""
 
 
@@ -148,7 +149,7 @@ class HasTokenTable(Protocol):
 class Smoothable(Protocol):
     """Has channels that one part makes and another alone reads, so that both can be rescaled."""
 
-    def pairs_of(self, model: Any) -> Iterable[tuple[Sequence[Tensor], nn.Linear]]:
+    def pairs_of(self, model: OwnModel) -> Iterable[tuple[Sequence[Tensor], nn.Linear]]:
         """The tensors that make the channels, channels first and in place, and the layer that reads them."""
 
 
@@ -178,7 +179,7 @@ FACTORISABLE = Capability(name="factorisable", protocol=Factorisable, lacking="m
 HIDDEN_STATES = Capability(name="hidden states", protocol=HasHiddenStates, lacking="hidden states to distil")  # type: ignore[type-abstract]
 TOKEN_TABLE = Capability(name="token table", protocol=HasTokenTable, lacking="token table")  # type: ignore[type-abstract]
 SMOOTHABLE = Capability(name="smoothable", protocol=Smoothable, lacking="channels to smooth")  # type: ignore[type-abstract]
-CAPABILITIES: Mapping[str, Capability[Any]] = {
+CAPABILITIES: Mapping[str, Capability[OwnModel]] = {
     each.name: each
     for each in (
         STORES, PREPARES, REBUILDABLE, SLICEABLE, RANKS, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE,

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from edgewright.base.registry import Registry
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError, InputError
-from edgewright.models.capabilities import CAPABILITIES, PREPARES, STORES, Capability
+from edgewright.models.capabilities import CAPABILITIES, PREPARES, STORES, Capability, OwnModel, Stores
 
 Offered = TypeVar("Offered")
 MARK = "family.json"  # beside the weights
@@ -125,13 +125,13 @@ def title_of(model: object) -> str:
     return own if isinstance(own, str) else f"a {family_of(model).title}"
 
 
-def save(model: Any, folder: Path) -> None:
+def save(model: OwnModel, folder: Path) -> None:
     """Write a model of any family into an existing folder, and which family it is of."""
     _stores(family_of(model)).save(model, folder)
     mark(folder, model.family)
 
 
-def load(folder: Path, *, factory: str = "") -> Any:
+def load(folder: Path, *, factory: str = "") -> OwnModel:
     """Read what `save` wrote; a model whose code a `factory` brought needs that named again, as it is run.
 
     Raises `BadModelError` for a folder in which no model was saved.
@@ -148,14 +148,14 @@ def mark(folder: Path, family: str) -> None:
     (folder / MARK).write_text(f'{{"family": "{family}"}}\n', encoding="utf-8")
 
 
-def to_run(model: Any) -> Any:
+def to_run(model: OwnModel) -> OwnModel:
     """A copy that computes no more than its outputs need; the model itself where its family knows no such form."""
     preparation = offered(model, PREPARES)
     return preparation.to_run(model) if preparation else model
 
 
-def _stores(family: Family) -> Any:
-    return family.implementation(STORES)
+def _stores(family: Family) -> Stores:
+    return cast(Stores, family.implementation(STORES))
 
 
 def _offered(name: str, promised: str, place: object) -> object:
