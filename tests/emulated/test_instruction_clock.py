@@ -20,7 +20,7 @@ from edgewright.report.compare import compare, read_measured
 from edgewright.report.gate import Limits, decide
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
-from edgewright.targets.board.emulated import undisturbed
+from edgewright.targets.board.scheduling import undisturbed
 from tests.benchmarks.gates import BOARD, Student, bundled
 
 pytestmark = pytest.mark.emulated

@@ -31,7 +31,7 @@ from edgewright.runtimes.device import DeviceRuntime
 from edgewright.runtimes.table import RUNTIMES, runtimes_that
 from edgewright.specs.profiles import Clock
 from edgewright.targets.base import Target
-from edgewright.targets.board.emulated import undisturbed
+from edgewright.targets.board.scheduling import undisturbed
 
 JOB, COLD_JOB = "job.json", "cold.json"
 PIXELS = "pixels.bin"  # the images of a job, one after another

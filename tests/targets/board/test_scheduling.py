@@ -2,7 +2,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from edgewright.targets.board.emulated import undisturbed
+from edgewright.targets.board.scheduling import undisturbed
 
 
 def test_a_program_that_is_to_have_the_core_gets_its_exact_arguments_and_its_status_is_told() -> None:
