@@ -11,7 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgewright.cost.pricing import Precision, Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
+from edgewright.cost.terms import Precision
 from edgewright.cost.trace import structure_of
 from edgewright.specs.profiles import Profile, load_profile
 from edgewright.specs.structure import Structure

@@ -16,7 +16,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgewright.cost.pricing import Precision, Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
+from edgewright.cost.terms import Precision
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.protocol import Protocol, measure
 from edgewright.runtimes.subject import Int8, Subject

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from edgewright.base.places import data_dir
 from edgewright.cost.corrections import KEPT, MOST, Correction, Seen, correction_for, learn
-from edgewright.cost.device_prices import FACTS, prices_for
-from edgewright.cost.pricing import Corrected, Roofline
+from edgewright.cost.device_prices import FACTS, Corrected, prices_for
+from edgewright.cost.nominal_prices import Roofline
 from edgewright.specs.profiles import load_profile
 
 BOARD = "raspberry-pi-4"

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 
 from edgewright.cost.fit import Sample, fitted
-from edgewright.cost.pricing import Kernels, Table, predict
+from edgewright.cost.fitted_prices import FittedPrices
+from edgewright.cost.pricing import predict
+from edgewright.cost.terms import Kernels
 from edgewright.errors import InputError
 from edgewright.specs.structure import Operator, Structure
 
-TRUE = Table(
+TRUE = FittedPrices(
     source="made up",
     kernels=Kernels(rows=4, outputs=16, wide_row=256),
     base_ms=0.05,
@@ -43,7 +45,7 @@ def structure(width: int, other: int, count: int) -> Structure:
     )
 
 
-def samples(noise: float, true: Table = TRUE) -> list[Sample]:
+def samples(noise: float, true: FittedPrices = TRUE) -> list[Sample]:
     draw = random.Random(3)
     found = []
     for number in range(18):
@@ -64,7 +66,7 @@ def samples(noise: float, true: Table = TRUE) -> list[Sample]:
     return found
 
 
-def worst(table: Table, asked: list[Sample]) -> float:
+def worst(table: FittedPrices, asked: list[Sample]) -> float:
     return max(
         abs(predict(table, each.structure, length=each.length).latency_ms / each.latency_ms - 1) for each in asked
     )

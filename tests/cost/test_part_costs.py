@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgewright.cost.exported import structure_for
+from edgewright.cost.fitted_prices import FittedPrices
 from edgewright.cost.part_costs import CostTable, OneLayer, from_prices, from_profile, load, measured
-from edgewright.cost.pricing import TERMS, Kernels, Table
+from edgewright.cost.terms import TERMS, Kernels
 from edgewright.devices.timed_models import Shape
 from edgewright.errors import InputError, InvalidFileError
 from edgewright.runtimes.forms import TextForm
@@ -124,7 +125,7 @@ def test_a_table_that_falls_is_refused(tmp_path: Path) -> None:
 
 def test_calibrated_prices_price_each_part_as_they_price_the_whole() -> None:
     rates = {kind: (0.001 * place, *[0.1] * (len(TERMS[kind]) - 1)) for place, kind in enumerate(TERMS, start=1)}
-    prices = Table(
+    prices = FittedPrices(
         source="calibrated on a test",
         kernels=Kernels(rows=4, outputs=16),
         base_ms=0.5,

@@ -3,7 +3,8 @@
 import pytest
 
 from edgewright.cost.exported import structure_for
-from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
 from edgewright.cost.roofline import roof_of
 from edgewright.devices.timed_models import Shape
 from edgewright.runtimes.forms import TextForm

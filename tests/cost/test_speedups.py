@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
 from edgewright.cost.speedups import predicted_speedup, times
 from tests.report.test_speedups import PROFILE, STUDENT, TEACHER, manifest
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from edgewright.cost.device_prices import as_measured, file_for, load_calibration, prices_for
-from edgewright.cost.pricing import Kernels, Roofline, Table, predict
+from edgewright.cost.fitted_prices import FittedPrices
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
+from edgewright.cost.terms import Kernels
 from edgewright.devices import calibration
 from edgewright.devices.calibration import _kept_rows, calibrate
 from edgewright.devices.timed_models import BOTH, Probe, Shape
@@ -34,7 +37,7 @@ RATES: dict[Any, tuple[float, ...]] = {
     "slice": (0.001, 0.1, 0.0),
     "bytes": (0.001, 0.1),
 }
-TRUE = Table(
+TRUE = FittedPrices(
     source="made up",
     kernels=Kernels(rows=4, outputs=16),
     base_ms=0.02,

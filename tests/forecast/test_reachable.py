@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
 from edgewright.errors import UnreachableBudgetError
 from edgewright.forecast.reachable import require_reachable, unreachable
 from edgewright.specs.profiles import load_profile

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
 from edgewright.errors import InputError
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from edgewright.base.places import data_dir
-from edgewright.cost.device_prices import prices_for
-from edgewright.cost.pricing import Corrected
+from edgewright.cost.device_prices import Corrected, prices_for
 from edgewright.errors import RunnerError
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, measure
 from edgewright.runtimes.device import DeviceRuntime

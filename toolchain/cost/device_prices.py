@@ -8,6 +8,7 @@ Measuring them is `calibration`'s concern.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,17 +20,21 @@ from edgewright.base.plausible import Count, GigabytesPerSecond
 from edgewright.base.set_aside import read_kept
 from edgewright.base.untrusted import parse_json
 from edgewright.cost.corrections import correction_for
-from edgewright.cost.pricing import TERMS, Corrected, Precision, Prices, Roofline, Table
+from edgewright.cost.fitted_prices import FittedPrices
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import Cost, Prices
+from edgewright.cost.terms import TERMS, Precision
 from edgewright.errors import InputError, InvalidFileError
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock, Profile, Sourced
+from edgewright.specs.structure import Structure
 
 SCHEMA_VERSION = 3
 FACTS = "facts"
 LARGEST_PRICE = 1e12  # ms or bytes for one of a thing
 
 
-def sound(table: Table) -> Table:
+def sound(table: FittedPrices) -> FittedPrices:
     """A table that can be reckoned with. Raises `ValueError` for one that no fit gives."""
     numbers = [table.base_ms, table.spread, table.memory_spread, table.parallel_share, *table.memory]
     numbers += [rate for rates in table.rates.values() for rate in rates]
@@ -52,7 +57,7 @@ class RuntimeTable(BaseModel):
     runtime_version: str
     precision: Precision
     samples: Count
-    table: Annotated[Table, AfterValidator(sound)]
+    table: Annotated[FittedPrices, AfterValidator(sound)]
 
 
 class Calibration(BaseModel):
@@ -72,6 +77,39 @@ class Calibration(BaseModel):
     def table(self, runtime: str, precision: Precision) -> RuntimeTable | None:
         """The prices of one runtime and precision, where they were measured."""
         return next((each for each in self.tables if (each.runtime, each.precision) == (runtime, precision)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrected:
+    """Prices times what measurements said of them: see `corrections`."""
+
+    prices: FittedPrices | Roofline
+    factor: float
+    measurements: int
+
+    @property
+    def source(self) -> str:
+        """Names the correction, too."""
+        plural = "s" if self.measurements > 1 else ""
+        by = f"times {self.factor:.2f} by {self.measurements} measurement{plural} since"
+        return f"{self.prices.source}; {by}"
+
+    def cost(self, structure: Structure, length: int) -> Cost:
+        """All of it is so much dearer, or cheaper."""
+        found = self.prices.cost(structure, length)
+        return replace(
+            found,
+            by_limit={limit: ms * self.factor for limit, ms in found.by_limit.items()},
+            by_kind={kind: ms * self.factor for kind, ms in found.by_kind.items()},
+        )
+
+    def shared(self, threads: int) -> float:
+        """As it was."""
+        return self.prices.shared(threads)
+
+    def memory_bytes(self, structure: Structure, length: int, file_bytes: float, shapes: int) -> float:
+        """As it was: memory is not corrected."""
+        return self.prices.memory_bytes(structure, length, file_bytes, shapes)
 
 
 def as_measured(profile: Profile) -> Profile:
@@ -158,7 +196,7 @@ def basis_of(prices: Prices, profile: Profile, clock: Clock) -> str:
 
 def _prices(
     profile: Profile, runtime: str, precision: Precision, clock: Clock, version: str | None
-) -> Table | Roofline:
+) -> FittedPrices | Roofline:
     found = load_calibration(profile.name, clock)
     table = found.table(runtime, precision) if found else None
     if found is None or table is None:

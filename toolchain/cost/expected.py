@@ -12,8 +12,8 @@ from typing import Any
 
 from edgewright.bundles.bundle import ArtifactFacts
 from edgewright.cost.corrections import Seen, learn
-from edgewright.cost.device_prices import basis_of, prices_for
-from edgewright.cost.pricing import Corrected, Prediction, Prices, predict
+from edgewright.cost.device_prices import Corrected, basis_of, prices_for
+from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.errors import InputError
 from edgewright.measure.measurement import Measurement
 from edgewright.runtimes.table import priced_runtimes

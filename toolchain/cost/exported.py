@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
 from edgewright.cost.trace import structure_of
 from edgewright.runtimes.forms import Form, ImageForm
 from edgewright.specs.profiles import Profile

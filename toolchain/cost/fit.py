@@ -1,8 +1,8 @@
 """Fit prices to what was measured of known structures.
 
 In:  `Sample`s: a structure, a length, and the median that one inference took.
-Out: a `Table`. Rates are never negative, by least squares of the relative error (Lawson and Hanson 1974). Texts are
-     fitted first, and images find those prices as they are: there are few of them for as many kinds of operators.
+Out: `FittedPrices`. Rates are never negative, by least squares of the relative error (Lawson and Hanson 1974). Texts
+     are fitted first, and images find those prices as they are: there are few of them for as many kinds of operators.
 How far off the table is is asked of models that it was not fitted to: a tenth is left out at a time.
 """
 
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.cost.pricing import TERMS, Kernels, Table, memory_terms, predict, terms
+from edgewright.cost.fitted_prices import FittedPrices
+from edgewright.cost.pricing import predict
+from edgewright.cost.terms import TERMS, Kernels, memory_terms, terms
 from edgewright.errors import InputError
 from edgewright.specs.structure import Kind, Structure
 
@@ -66,7 +68,7 @@ class Sample:
     shapes: int = 1
 
 
-def fitted(samples: Sequence[Sample], *, source: str, parallel_share: float = 0.0) -> Table:
+def fitted(samples: Sequence[Sample], *, source: str, parallel_share: float = 0.0) -> FittedPrices:
     """The table that errs least. Raises `InputError` with too few samples."""
     if len(samples) < LEAST_SAMPLES:
         raise InputError(f"{len(samples)} measurements are too few to fit prices to; calibrate again, to its end")
@@ -189,14 +191,14 @@ def _undisturbed(samples: Sequence[Sample], kernels: Kernels) -> list[Sample]:
     return [each for each, error in zip(samples, errors, strict=True) if error <= limit]
 
 
-def _table(samples: Sequence[Sample], kernels: Kernels, source: str) -> Table:
+def _table(samples: Sequence[Sample], kernels: Kernels, source: str) -> FittedPrices:
     places = _columns(samples)
     rates, _ = _rates(samples, kernels)
     seen: dict[Kind, list[tuple[int, ...]]] = {kind: [] for kind in places}
     for sample in samples:
         for operator in sample.structure.operators:
             seen[operator.kind].append(operator.at(sample.length))
-    return Table(
+    return FittedPrices(
         source=source,
         kernels=kernels,
         base_ms=float(rates[0]),

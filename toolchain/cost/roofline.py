@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from edgewright.cost.pricing import READS_PER_COPY, Precision, Prices, Roofline
+from edgewright.cost.nominal_prices import READS_PER_COPY, Roofline
+from edgewright.cost.pricing import Prices
+from edgewright.cost.terms import Precision
 from edgewright.specs.microarchitectures import CORES
 from edgewright.specs.profiles import Profile
 from edgewright.specs.structure import Kind, Operator, Structure

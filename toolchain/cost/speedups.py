@@ -15,7 +15,8 @@ from typing import Literal
 
 from edgewright.bundles.bundle import ArtifactFacts, Manifest
 from edgewright.cost.device_prices import prices_for
-from edgewright.cost.pricing import Precision, Prediction, predict
+from edgewright.cost.pricing import Prediction, predict
+from edgewright.cost.terms import Precision
 from edgewright.errors import InputError
 from edgewright.runtimes.table import priced_runtimes
 from edgewright.specs.profiles import Clock, Profile

@@ -32,7 +32,7 @@ from edgewright.cost.device_prices import (
     load_calibration,
 )
 from edgewright.cost.fit import Sample, fitted
-from edgewright.cost.pricing import Precision
+from edgewright.cost.terms import Precision
 from edgewright.devices.known_device import profile_for
 from edgewright.devices.timed_models import PROBES, Probe
 from edgewright.errors import InputError, TargetError

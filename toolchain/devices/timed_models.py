@@ -22,7 +22,7 @@ from torch import nn
 
 from edgewright.base import cache
 from edgewright.cost.exported import structure_for
-from edgewright.cost.pricing import Precision
+from edgewright.cost.terms import Precision
 from edgewright.models.chains import ChainOf, filters, residual
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel

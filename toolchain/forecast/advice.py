@@ -15,8 +15,11 @@ from typing import Any
 from edgewright.bundles.bundle import ArtifactFacts, Bundle, Manifest
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
-from edgewright.cost.pricing import Precision, Prediction, Prices, Roofline, Table, predict
+from edgewright.cost.fitted_prices import FittedPrices
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
+from edgewright.cost.terms import Precision
 from edgewright.errors import InputError
 from edgewright.forecast.prediction import Predicted, peak_memory, predictions
 from edgewright.runtimes.table import RUNTIMES
@@ -285,7 +288,7 @@ class _Case:
         runtime = self.predicted.runtime
         narrow = prices_for(self.profile, runtime=runtime, precision="int8", corrected=False)
         wide = prices_for(self.profile, runtime=runtime, precision="float")
-        if not (isinstance(narrow, Table) and isinstance(wide, Table)):
+        if not (isinstance(narrow, FittedPrices) and isinstance(wide, FittedPrices)):
             narrow, wide = (self._roofline("int8"), self._roofline("float"))
         length, threads = self.subject.run_length(self.length), self.predicted.threads
         int8, floats = (

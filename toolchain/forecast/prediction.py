@@ -20,8 +20,9 @@ from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
 from edgewright.cost.device_prices import as_measured, prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
-from edgewright.cost.pricing import Precision, Prediction, predict
+from edgewright.cost.pricing import Prediction, predict
 from edgewright.cost.roofline import Roof, roof_of
+from edgewright.cost.terms import Precision
 from edgewright.errors import InputError
 from edgewright.models.source import check
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes

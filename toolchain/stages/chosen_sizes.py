@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgewright.cost.pricing import Roofline, predict
+from edgewright.cost.nominal_prices import Roofline
+from edgewright.cost.pricing import predict
 from edgewright.models.encoder import EncoderShape
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.table import RUNTIMES
