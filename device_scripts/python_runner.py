@@ -1,22 +1,24 @@
 """Run one LiteRT, TFLite or ONNX artifact as a job file says and print one JSON document: times, memory, the machine.
 
 In:  argv[1], the runtime, "litert", "tflite" or "onnx"; argv[2], a job file, the same as the native runner's
-     (device_scripts/runner/job.hpp). For LiteRT its "lengths" name the artifact's signatures: "length_16" takes int32
-     "ids" (1, 16) and gives float "output". An ONNX artifact takes int64 "ids" (1, n) up to the "max_length" of its
-     metadata and gives float "output". Where the inputs are images the signature is "image", and both take uint8
-     "pixels" (1, height, width, channels). With a "batch" of n each input holds n examples, one after another, and
-     the signatures are "batch_n_length_16" and "batch_n_image".
-Out: the result on standard output and exit status 0, or {"schema": 1, "error": {"kind", "message"}} and 1.
-One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC. For LiteRT an input is padded
-with 0 to the smallest length that fits, outside the timed part. Memory is told phase by phase: before the model is
-loaded, with it, once every input ran, after the last sample; all with the Python interpreter. With "profile" a second
-copy of an ONNX model then says how long each kind of operator takes. With "serve" nothing is timed: each line of
-standard input is a document of inputs as the vectors' file has them, and is answered by a line {"schema": 1, "outputs"}
-or {"schema": 1, "error"}, after a first line that says "ready".
+     (device_scripts/runner/job.hpp), which names a file of calls (calls.hpp). For LiteRT and TFLite a call's entry is a
+     signature of the file, for ONNX, which has one graph, it is "forward". Names, dtypes and shapes are checked against
+     what the file says. As a graph cannot have an input and an output of one name, an ONNX output of the state "kv" is
+     named "next_kv"; and for each axis of free size its metadata say the most, "max_length" for the axis "length".
+Out: the result on standard output and exit status 0, or {"schema": 2, "error": {"kind", "message"}} and 1.
+One latency sample is one call: hand over its inputs, run, copy its outputs out; by CLOCK_MONOTONIC. State lives from
+call to call, also from one pass over the calls to the next, until a call resets it first. Memory is told phase by
+phase: before the model is loaded, with it, once every call was made, after the last sample; all with the Python
+interpreter. With "profile" a second copy of an ONNX model then says how long each kind of operator takes. With "serve"
+nothing is timed: each line of standard input is a document of calls, whose inputs are base64, and is answered by a line
+{"schema": 2, "outputs"} or {"schema": 2, "error"}, after a first line that says "ready". State lives from line to line
+as long as lines name the same.
 Needs Python 3.9, NumPy and ai-edge-litert, tflite-runtime or onnxruntime. Imports nothing of Edgewright: it runs on
 devices.
 """
 
+import base64
+import binascii
 import hashlib
 import json
 import math
@@ -32,15 +34,30 @@ from pathlib import Path
 
 from machine_watch import MemoryLog, Watch, drop_cached
 
+SCHEMA = 2  # of jobs, calls and results
 LARGEST_FILE = 256 << 20
 MOST_SAMPLES = 100_000
-INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES), "batch": (1, 1024)}
+INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES)}
 SECONDS = ("warmup_s", "max_seconds")
-TEXTS = ("artifact", "sha256", "vectors")
-OPTIONAL = {"min_seconds": 0, "profile": False, "batch": 1, "cold": False, "cores": [], "serve": False}
+TEXTS = ("artifact", "sha256", "calls")
+OPTIONAL = {"min_seconds": 0, "profile": False, "cold": False, "cores": [], "serve": False}
 MOST_CORES = 1024
 PROFILED_RUNS = 50
-FIELDS = {"schema", "lengths", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS}
+FIELDS = {"schema", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS}
+DTYPES = {
+    "bool": 1,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+}  # with the bytes of each number
+CALL_FIELDS = {"entry", "inputs", "outputs", "state", "reset"}
+MOST_TENSORS, MOST_AXES, LONGEST_NAME = 1000, 16, 300
+LARGEST_STATE = 1 << 30  # bytes, all together
 
 
 class Fault(Exception):
@@ -56,13 +73,13 @@ def bad_job(name, what):
     return Fault("bad-job", f'"{name}" {what}')
 
 
-def content_of(path):
+def content_of(path, most=LARGEST_FILE):
     """The bytes of a file of the job."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > most:
             raise Fault("bad-job", f"{path} is larger than 256 MB")
         return path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):  # a path may hold a null character
         raise Fault("bad-job", f"cannot read {path}") from None
 
 
@@ -95,12 +112,11 @@ def is_seconds(value):
 def read_job(path):
     """The job with every field checked; its paths become relative to where this process runs."""
     job = read_json(path)
+    if job.get("serve") is True:
+        job.setdefault("calls", ".")  # they come line by line
     for name in sorted(FIELDS - set(OPTIONAL) - set(job)):
         raise bad_job(name, "is missing")
-    for name in sorted(set(job) - FIELDS):
-        raise bad_job(name, "is not a field of a job")
-    if job["schema"] != 1:
-        raise bad_job("schema", "must be 1")
+    refuse_others(job, FIELDS)
     job = {**OPTIONAL, **job}
     for name, (least, most) in INTEGERS.items():
         if not is_integer(job[name], least, most):
@@ -118,58 +134,172 @@ def read_job(path):
             raise bad_job(name, "must be a text that is not empty")
     if not re.fullmatch("[0-9a-f]{64}", job["sha256"]):
         raise bad_job("sha256", "must be 64 lower-case hexadecimal digits")
-    lengths = job["lengths"]
-    if not isinstance(lengths, list) or not all(is_integer(item, 1, 1 << 20) for item in lengths):
-        raise bad_job("lengths", "must be a list of lengths")
-    for name in ("artifact", "vectors"):
+    for name in ("artifact", "calls"):
         job[name] = path.parent / job[name]
     return job
 
 
-def read_inputs(path):
-    """The ids of each text, or the bytes of each image; the outputs beside them are for whoever compares."""
-    return inputs_of(read_json(path), path)
+def refuse_others(document, known):
+    """Refuse a document of another schema, or with fields that it does not have."""
+    if document.get("schema") != SCHEMA:
+        raise bad_job("schema", f"must be {SCHEMA}")
+    for name in sorted(set(document) - known):
+        raise bad_job(name, "is not a field here")
 
 
-def inputs_of(document, path):
-    """The inputs in a document that lies at `path`, or is given in its place."""
-    if "images" in document:
-        return read_images(path, document["images"])
-    inputs = document.get("inputs")
-    if not isinstance(inputs, list) or not inputs:
-        raise bad_job("inputs", "must be a list that is not empty")
-    for place, ids in enumerate(inputs):
-        if not isinstance(ids, list) or not ids or not all(is_integer(item, 0, 2**31 - 1) for item in ids):
-            raise bad_job("inputs", f"[{place}] must be a list of ids from 0 to 2147483647")
-    return inputs
+class Tensor:
+    """A tensor's name, dtype and shape; `array` where it is an input."""
+
+    def __init__(self, name, dtype, shape):
+        self.name, self.dtype, self.shape = name, dtype, shape
+        self.array = None
+
+    @property
+    def size_bytes(self):
+        """What its numbers take."""
+        return math.prod(self.shape) * DTYPES[self.dtype]
+
+    def __eq__(self, other):
+        return (self.name, self.dtype, self.shape) == (other.name, other.dtype, other.shape)
+
+    __hash__ = None
 
 
-def read_images(path, images):
-    """Images lie in a file of their own, all of one size, one after another."""
-    if not isinstance(images, dict) or not isinstance(images.get("file"), str) or not images["file"]:
-        raise bad_job("images", "must be an object with a file and a count")
-    count = images.get("count")
-    if not is_integer(count, 1, MOST_SAMPLES):
-        raise bad_job("count", f"must be an integer from 1 to {MOST_SAMPLES}")
-    file = path.parent / images["file"]
-    content = content_of(file)
-    size = len(content) // count
-    if not size or len(content) != size * count:
-        raise Fault("bad-job", f"{file} cannot be split into {count} images")
-    return [content[place : place + size] for place in range(0, len(content), size)]
+class Call:
+    """One call: its entry, its input tensors, the names of its outputs and of its state, and whether it resets that."""
+
+    def __init__(self, entry, inputs, outputs, state, reset):
+        self.entry, self.inputs, self.outputs, self.state, self.reset = entry, inputs, outputs, state, reset
 
 
-def as_images(content, shape, dtype, batch):
-    """The bytes of a call's images in the shape that the artifact takes, (batch, height, width, channels)."""
-    import numpy
+class CallsReader:
+    """Reads a document of calls; `path` is where it lies, None for a line whose inputs are base64."""
 
-    shape = [int(size) for size in shape]
-    wanted = math.prod(shape)
-    if dtype != "uint8" or len(shape) != 4 or shape[0] != batch:
-        raise Fault("bad-artifact", f"it must take uint8 ({batch}, height, width, channels), not {dtype} {shape}")
-    if len(content) != wanted:
-        raise Fault("bad-job", f"an input has {len(content)} bytes; the artifact takes {wanted}")
-    return numpy.frombuffer(content, dtype=numpy.uint8).reshape(shape)
+    def __init__(self, document, path):
+        self.document, self.path = document, path
+        self.where, self.files, self.read_bytes = "the state", {}, 0
+
+    def read(self):
+        """(tensors of the state, calls)."""
+        refuse_others(self.document, {"schema", "state", "calls"})
+        state = [self.spec(each, set()) for each in self.items(self.document, "state", MOST_TENSORS, optional=True)]
+        self.refuse_repeated([each.name for each in state])
+        if sum(each.size_bytes for each in state) > LARGEST_STATE:
+            raise self.bad("takes more than 1 GB")
+        calls = []
+        for place, each in enumerate(self.items(self.document, "calls", MOST_SAMPLES)):
+            self.where = f"call {place}"
+            calls.append(self.call(each, {tensor.name for tensor in state}))
+        if not calls:
+            raise bad_job("calls", "must be a list that is not empty")
+        return state, calls
+
+    def bad(self, what):
+        """A fault of the call that is being read."""
+        return Fault("bad-job", f"{self.where} {what}")
+
+    def items(self, document, name, most, optional=False):
+        """A list in the document; without it where it is optional an empty one."""
+        found = document.get(name, [] if optional else None)
+        if not isinstance(found, list):
+            raise bad_job(name, "must be a list")
+        if len(found) > most:
+            raise bad_job(name, f"must have at most {most} items")
+        return found
+
+    def call(self, document, states):
+        """One call, whose state is among those that there are."""
+        if not isinstance(document, dict):
+            raise self.bad("must be an object")
+        for name in sorted(set(document) - CALL_FIELDS):
+            raise self.bad(f'has a field "{name}" that no call has')
+        entry = self.name(document, "entry")
+        inputs = [self.input(each) for each in self.items(document, "inputs", MOST_TENSORS)]
+        outputs = [self.checked_name(each) for each in self.items(document, "outputs", MOST_TENSORS)]
+        state = [self.checked_name(each) for each in self.items(document, "state", MOST_TENSORS, optional=True)]
+        for name in state:
+            if name not in states:
+                raise self.bad(f'names the state "{name}", which is not there')
+        self.refuse_repeated([*(each.name for each in inputs), *state])
+        self.refuse_repeated([*outputs, *state])
+        if not isinstance(document.get("reset", False), bool):
+            raise self.bad('must have a "reset" that is true or false')
+        return Call(entry, inputs, outputs, state, document.get("reset", False))
+
+    def refuse_repeated(self, names):
+        """Refuse a name that stands for two tensors."""
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            raise self.bad(f'names the tensor "{name}" twice')
+
+    def input(self, document):
+        """An input with its numbers."""
+        import numpy
+
+        tensor = self.spec(document, {"data"} if self.path is None else {"file", "offset"})
+        content, first = self.content(document, tensor)
+        array = numpy.frombuffer(content, dtype=tensor.dtype, count=math.prod(tensor.shape), offset=first)
+        if tensor.dtype == "bool" and array.view(numpy.uint8).max() > 1:
+            raise self.bad(f'has the input "{tensor.name}" of bool whose bytes are not all 0 or 1')
+        tensor.array = array.reshape(tensor.shape)
+        return tensor
+
+    def content(self, document, tensor):
+        """(bytes, the place in them) of an input."""
+        its = f'has the input "{tensor.name}"'
+        if self.path is None:
+            try:
+                content = base64.b64decode(document.get("data"), validate=True)
+            except (TypeError, ValueError, binascii.Error):
+                raise self.bad(f'{its} whose "data" is no base64') from None
+            if len(content) != tensor.size_bytes:
+                raise self.bad(f"{its} of {len(content)} bytes, and its shape has {tensor.size_bytes}")
+            return content, 0
+        content, offset = self.file(self.name(document, "file")), document.get("offset")
+        step = DTYPES[tensor.dtype]
+        if not is_integer(offset, 0, 2**63) or offset % step:
+            raise self.bad(f'{its} whose "offset" is no multiple of {step}')
+        if offset + tensor.size_bytes > len(content):
+            size = f"{tensor.size_bytes} bytes from {offset} on"
+            raise self.bad(f"{its} of {size}, beyond the end of its file of {len(content)}")
+        return content, offset
+
+    def file(self, name):
+        """The bytes of a file beside the document, read once."""
+        path = self.path.parent / name
+        if path not in self.files:
+            self.files[path] = content_of(path, LARGEST_FILE - self.read_bytes)
+            self.read_bytes += len(self.files[path])
+        return self.files[path]
+
+    def spec(self, document, others):
+        """A tensor's name, dtype and shape; it has the `others` beside them."""
+        if not isinstance(document, dict):
+            raise self.bad("must name tensors as objects")
+        for name in sorted(set(document) - {"name", "dtype", "shape"} - others):
+            raise self.bad(f'has a tensor with a field "{name}" that no tensor has here')
+        name, dtype, shape = self.name(document, "name"), self.name(document, "dtype"), document.get("shape")
+        if dtype not in DTYPES:
+            raise self.bad(f'has the tensor "{name}" of a "dtype" that is none of jobs')
+        sizes = isinstance(shape, list) and len(shape) <= MOST_AXES
+        if not sizes or not all(is_integer(size, 1, 2**31 - 1) for size in shape):
+            rule = f'whose "shape" must be a list of at most {MOST_AXES} sizes from 1 to {2**31 - 1}'
+            raise self.bad(f'has the tensor "{name}" {rule}')
+        tensor = Tensor(name, dtype, tuple(shape))
+        if tensor.size_bytes > LARGEST_STATE:
+            raise self.bad(f'has the tensor "{name}" of more than 1 GB')
+        return tensor
+
+    def name(self, document, field):
+        """A text of a document."""
+        if field not in document:
+            raise self.bad(f'lacks its "{field}"')
+        return self.checked_name(document[field], field)
+
+    def checked_name(self, value, field="name"):
+        """A text that is not empty and not long."""
+        if not isinstance(value, str) or not 0 < len(value.encode(errors="replace")) <= LONGEST_NAME:
+            raise self.bad(f'has a "{field}" that is no text of 1 to {LONGEST_NAME} bytes')
+        return value
 
 
 def check_hash(job):
@@ -215,26 +345,99 @@ def one_line(error):
     return " ".join(str(error).split())
 
 
-class LiteRt:
-    """An artifact with one signature a length and batch; only those that are asked for take memory."""
+class Backend:
+    """What the runtimes have in common: a loaded model, the state of its calls, and a check of each call."""
+
+    def __init__(self, job):
+        self.job, self.specs, self.state = job, [], {}
+
+    def accept(self, specs, calls):
+        """Make ready for these calls and their state, which is kept where it is the same as before."""
+        if specs != self.specs or not self.state:
+            self.specs = specs
+            self.reset_state()
+        known = {each.name: each for each in specs}
+        for place, call in enumerate(calls):
+            self.check(place, call, [known[name] for name in call.state])
+
+    def reset_state(self):
+        """The state at its first: zeros."""
+        import numpy
+
+        self.state = {each.name: numpy.zeros(each.shape, dtype=each.dtype) for each in self.specs}
+
+    def check(self, place, call, state):
+        """Refuse a call that names another entry, tensor, dtype or shape than the file has."""
+        taken, given = self.interface(call.entry)
+        inputs = [*call.inputs, *state]
+        check_names(f"call {place} gives {call.entry!r}", [each.name for each in inputs], "takes", taken)
+        outputs = {**{name: name for name in call.outputs}, **{self.state_output(name): name for name in call.state}}
+        check_names(f"call {place} asks {call.entry!r} for", outputs, "gives", given)
+        for each in inputs:
+            self.check_tensor(f'the tensor "{each.name}" of call {place}', each, taken[each.name], "takes")
+        for each in state:
+            which = f'the state "{each.name}" of call {place}'
+            self.check_tensor(which, each, given[self.state_output(each.name)], "gives")
+        for name in call.outputs:
+            if given[name][0] not in DTYPES:
+                raise Fault("bad-artifact", f"{call.entry!r} gives {name!r} of {given[name][0]}, which no result knows")
+
+    @staticmethod
+    def state_output(name):
+        """What an entry's output of this state is called."""
+        return name
+
+    def check_tensor(self, which, tensor, there, verb):
+        """Refuse another dtype, or a shape that the file's own does not allow."""
+        dtype, shape = there
+        if tensor.dtype != dtype:
+            raise Fault("bad-job", f"{which} is {tensor.dtype}; the artifact {verb} {dtype}")
+        if len(shape) != len(tensor.shape) or not all(map(self.fits, tensor.shape, shape)):
+            allowed = ", ".join(map(self.size_text, shape))
+            raise Fault("bad-job", f"{which} has shape {shape_text(tensor.shape)}; the artifact {verb} ({allowed})")
+
+    def fits(self, size, allowed):
+        """Whether an axis of the file may have this size."""
+        return size == allowed
+
+    def size_text(self, size):
+        """How a message names the size of an axis."""
+        return str(size)
+
+    def profile(self, _calls):
+        """Nothing, where a runtime does not tell the time of an operator."""
+        return {}
+
+
+def check_names(which, named, verb, there):
+    """Refuse where those that a call names are not those of the file."""
+    for name in sorted(set(named) ^ set(there)):
+        lacks = "also " if name in there else "no "
+        raise Fault(
+            "bad-job", f'{which} {", ".join(sorted(named)) or "nothing"}; it {verb} {lacks}"{name}": {described(there)}'
+        )
+
+
+def described(tensors):
+    """Names, dtypes and shapes of a file as a message has them."""
+    texts = [f"{dtype} {name!r} {shape_text(shape)}" for name, (dtype, shape) in sorted(tensors.items())]
+    return ", ".join(texts) or "nothing"
+
+
+def shape_text(shape):
+    """ "(1, 16)"."""
+    return f"({', '.join(map(str, shape))})"
+
+
+class LiteRt(Backend):
+    """An artifact with any number of signatures; only those that are called take memory."""
 
     name = "litert"
 
-    def __init__(self, job, inputs):
-        self.job = job
+    def __init__(self, job):
+        super().__init__(job)
         self.interpreter_class, self.version = self.imported()
-        self.interpreter, self.runners = None, {}
-        self.accept(inputs)
-
-    def accept(self, inputs):
-        """Take these inputs in place of those before; a model that is loaded is made ready for them."""
-        job = self.job
-        self.images = inputs if isinstance(inputs[0], bytes) else []
-        if not self.images and not job["lengths"]:
-            raise bad_job("lengths", "must list the length of each signature of a LiteRT artifact")
-        self.calls = [] if self.images else [self.padded(place, ids) for place, ids in enumerate(inputs)]
-        if self.interpreter is not None:
-            self.prepare()
+        self.interpreter, self.signatures, self.runners = None, {}, {}
 
     @staticmethod
     def imported():
@@ -246,28 +449,8 @@ class LiteRt:
             raise Fault("run-failed", f"no LiteRT interpreter can be imported: {error}") from None
         return Interpreter, runtime_version("ai-edge-litert", ai_edge_litert)
 
-    def padded(self, place, ids):
-        """(signature, ids) of a call's texts: an int32 array of the smallest length that fits."""
-        import numpy
-
-        lengths, batch = self.job["lengths"], self.job["batch"]
-        if len(ids) % batch:
-            raise Fault("bad-job", f"input {place} cannot be split into {batch} texts of one length")
-        longest = len(ids) // batch
-        length = min((item for item in lengths if item >= longest), default=None)
-        if length is None:
-            raise too_long(place, longest, max(lengths))
-        array = numpy.zeros((batch, length), dtype=numpy.int32)
-        array[:, :longest] = numpy.reshape(ids, (batch, longest))
-        return self.signature(f"length_{length}"), {"ids": array}
-
-    def signature(self, shape):
-        """The name of the signature for so many examples of that shape."""
-        batch = self.job["batch"]
-        return shape if batch == 1 else f"batch_{batch}_{shape}"
-
-    def load(self):
-        """The model, and a runner for each signature that an input has."""
+    def load(self, calls):
+        """The model, and a runner for each signature that is called."""
         try:
             # A path rather than bytes: the interpreter maps the file instead of copying it.
             self.interpreter = self.interpreter_class(
@@ -276,52 +459,55 @@ class LiteRt:
             self.signatures = self.interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
             raise cannot_load(error) from None
-        self.prepare()
+        for call in calls:
+            self.runner(call.entry)
 
-    def prepare(self):
-        """A runner for each signature that an input has and none was made for yet."""
-        given = {name: call["ids"].shape for name, call in self.calls} or {self.signature("image"): None}
-        for name, shape in sorted(given.items()):
-            if name not in self.signatures:
-                raise Fault("bad-artifact", f"there is no signature {name!r}; there are {sorted(self.signatures)}")
-            if name not in self.runners or self.images:
-                self.runners[name] = self.prepared(name, shape)
+    def runner(self, entry):
+        """The runner of a signature, its tensors allocated when it is first asked for."""
+        if entry not in self.signatures:
+            raise Fault("bad-artifact", f"there is no entry {entry!r}; there are {sorted(self.signatures)}")
+        if entry not in self.runners:
+            runner = self.interpreter.get_signature_runner(entry)
+            self.allocate(entry)
+            self.runners[entry] = runner, interface_of(runner)
+        return self.runners[entry][0]
 
-    def prepared(self, name, shape):
-        """The runner of one signature, its tensors allocated; images get the shape that it takes."""
-        runner = self.interpreter.get_signature_runner(name)
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        what = "pixels" if self.images else "ids"
-        if set(inputs) != {what} or set(outputs) != {"output"}:
-            raise Fault("bad-artifact", f'signature {name!r} must take "{what}" and give "output"')
-        taken = inputs[what]
-        if self.images:
-            dtype = taken["dtype"].__name__
-            self.calls = [
-                (name, {what: as_images(each, taken["shape"], dtype, self.job["batch"])}) for each in self.images
-            ]
-        elif list(taken["shape"]) != list(shape) or taken["dtype"].__name__ != "int32":
-            raise Fault("bad-artifact", f"signature {name!r} must take int32 of shape {shape}")
-        if outputs["output"]["dtype"].__name__ != "float32":
-            raise Fault("bad-artifact", f"signature {name!r} must give float32")
+    def allocate(self, entry):
+        """Loading ends once the kernels have packed their weights, which the public interface does on first use."""
         wrapper = self.interpreter._interpreter
         try:
-            # Loading ends once the kernels have packed their weights, which the public interface does on first use.
-            wrapper.AllocateTensors(wrapper.GetSubgraphIndexFromSignature(name))
+            wrapper.AllocateTensors(wrapper.GetSubgraphIndexFromSignature(entry))
         except (AttributeError, TypeError):
             pass  # another version of the interpreter: the first inference includes it
         except (ValueError, RuntimeError) as error:
-            raise Fault("bad-artifact", f"signature {name!r} cannot be prepared: {one_line(error)}") from None
-        return runner
+            raise Fault("bad-artifact", f"entry {entry!r} cannot be prepared: {one_line(error)}") from None
+
+    def interface(self, entry):
+        """{name: (dtype, shape)} of what a signature takes, and of what it gives."""
+        self.runner(entry)
+        return self.runners[entry][1]
 
     def run(self, call):
-        """What is timed: handing over the input, running, and copying the output out."""
-        name, given = call
-        return self.runners[name](**given)["output"]
+        """What is timed: handing over the inputs, running, and copying the outputs out."""
+        state = {name: self.state[name] for name in call.state}
+        given = self.runners[call.entry][0](**{each.name: each.array for each in call.inputs}, **state)
+        for name in state:
+            self.state[name] = given[name]
+        return [given[name] for name in call.outputs]
 
-    def profile(self):
-        """Nothing: the interpreter's Python interface does not tell the time of an operator."""
-        return {}
+    def reset(self):
+        """The state as it is at first: that of calls, and the variables of the file."""
+        self.reset_state()
+        self.interpreter.reset_all_variables()
+
+
+def interface_of(runner):
+    """{name: (dtype, shape)} of what a LiteRT signature takes, and of what it gives."""
+    details = runner.get_input_details(), runner.get_output_details()
+    return [
+        {name: (each["dtype"].__name__.rstrip("_"), tuple(map(int, each["shape"]))) for name, each in one.items()}
+        for one in details
+    ]
 
 
 class TfLite(LiteRt):
@@ -344,7 +530,7 @@ class TfLite(LiteRt):
             raise Fault("run-failed", f"tflite-runtime cannot be imported: {error}") from None
         return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
 
-    def load(self):
+    def load(self, calls):
         """As for LiteRT, which looks itself whether a file is whole; this one would run past its end."""
         whole = False
         # An empty file cannot be mapped, and an offset may lead out of the file.
@@ -352,36 +538,24 @@ class TfLite(LiteRt):
             whole = end_of_buffers(content) <= len(content)
         if not whole:
             raise Fault("bad-artifact", "the model cannot be loaded: the file is cut short")
-        super().load()
+        super().load(calls)
 
 
-class OnnxRuntime:
-    """An artifact that takes a text of any length up to the one in its metadata."""
+class OnnxRuntime(Backend):
+    """An artifact with one graph, whose free axes its metadata bound."""
 
     name = "onnx"
+    ENTRY = "forward"
 
-    def __init__(self, job, inputs):
+    def __init__(self, job):
+        super().__init__(job)
         try:
             import onnxruntime
         except ImportError as error:
             raise Fault("run-failed", f"ONNX Runtime cannot be imported: {error}") from None
-        if job["batch"] != 1:
-            raise bad_job("batch", "must be 1: an ONNX artifact takes one example at a time")
         onnxruntime.set_default_logger_severity(4)  # what it finds odd about a board is no part of a result
-        self.job, self.onnxruntime = job, onnxruntime
+        self.onnxruntime, self.session = onnxruntime, None
         self.version = runtime_version("onnxruntime", onnxruntime)
-        self.session = None
-        self.accept(inputs)
-
-    def accept(self, inputs):
-        """Take these inputs in place of those before; a model that is loaded is checked for them."""
-        import numpy
-
-        self.images = inputs if isinstance(inputs[0], bytes) else []
-        texts = [] if self.images else inputs
-        self.calls = [{"ids": numpy.array([ids], dtype=numpy.int64)} for ids in texts]
-        if self.session is not None:
-            self.prepare()
 
     def opened(self, options):
         """A session of the artifact on the processor alone."""
@@ -394,53 +568,74 @@ class OnnxRuntime:
             disabled_optimizers=["WeightBiasQuantization"],
         )
 
-    def load(self):
-        """The model, checked: one input, one output, and long enough for every text."""
+    def load(self, _calls):
+        """The model and the bounds of its axes."""
         try:
             self.session = self.opened(self.onnxruntime.SessionOptions())
         except Exception as error:  # its errors share no base of their own
             raise cannot_load(error) from None
-        self.prepare()
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        self.taken = {each.name: (onnx_dtype(each.type), tuple(each.shape)) for each in self.session.get_inputs()}
+        self.given = {each.name: (onnx_dtype(each.type), tuple(each.shape)) for each in self.session.get_outputs()}
+        free = {axis for _, shape in self.taken.values() for axis in shape if not isinstance(axis, int)}
+        self.most = {}
+        for axis in sorted(free, key=str):
+            bound = metadata.get(f"max_{axis}", "")
+            if not bound.isdecimal():
+                raise Fault("bad-artifact", f'the model\'s metadata give no "max_{axis}"')
+            self.most[axis] = int(bound)
 
-    def prepare(self):
-        """Check the model for the inputs."""
-        inputs = self.session.get_inputs()
-        taken = [(each.name, each.type) for each in inputs]
-        given = [(each.name, each.type) for each in self.session.get_outputs()]
-        wanted = ("pixels", "tensor(uint8)") if self.images else ("ids", "tensor(int64)")
-        if taken != [wanted] or given != [("output", "tensor(float)")]:
-            raise Fault("bad-artifact", f'the model must take {wanted} and give float "output", not {taken}, {given}')
-        if self.images:
-            self.calls = [{"pixels": as_images(each, inputs[0].shape, "uint8", 1)} for each in self.images]
-            return
-        longest = self.session.get_modelmeta().custom_metadata_map.get("max_length", "")
-        if not longest.isdecimal():
-            raise Fault("bad-artifact", 'the model\'s metadata give no "max_length"')
-        for place, call in enumerate(self.calls):
-            if call["ids"].shape[1] > int(longest):
-                raise too_long(place, call["ids"].shape[1], int(longest))
+    def interface(self, entry):
+        """{name: (dtype, shape)} of what the graph takes, and of what it gives."""
+        if entry != self.ENTRY:
+            raise Fault("bad-artifact", f"there is no entry {entry!r}; there are {[self.ENTRY]}")
+        return self.taken, self.given
+
+    @staticmethod
+    def state_output(name):
+        """What the graph's output of this state is called."""
+        return f"next_{name}"
+
+    def fits(self, size, allowed):
+        """Whether an axis of the file may have this size."""
+        return size == allowed if isinstance(allowed, int) else size <= self.most.get(allowed, size)
+
+    def size_text(self, size):
+        """How a message names the size of an axis."""
+        return f"at most {self.most[size]}" if size in self.most else str(size)
 
     def run(self, call):
-        """What is timed: handing over the input, running, and copying the output out."""
+        """What is timed: handing over the inputs, running, and copying the outputs out."""
+        given = {each.name: each.array for each in call.inputs}
+        given.update((name, self.state[name]) for name in call.state)
         try:
-            return self.session.run(["output"], call)[0]
+            outputs = self.session.run([*call.outputs, *map(self.state_output, call.state)], given)
         except Exception as error:  # its errors share no base of their own
             raise RuntimeError(one_line(error)) from None
+        for place, name in enumerate(call.state, len(call.outputs)):
+            self.state[name] = outputs[place]
+        return outputs[: len(call.outputs)]
 
-    def profile(self):
-        """How long each kind of node takes in one inference, by a second session: a mean of whole passes."""
-        options = self.onnxruntime.SessionOptions()
+    def reset(self):
+        """The state as it is at first."""
+        self.reset_state()
+
+    def profile(self, calls):
+        """How long each kind of node takes in one call, by a second session: a mean of whole passes."""
+        options, plain = self.onnxruntime.SessionOptions(), self.session
         options.enable_profiling = True
         with tempfile.TemporaryDirectory() as place:
             options.profile_file_prefix = str(Path(place) / "profile")
-            session = self.opened(options)
-            passes = 1 + max(2, math.ceil(PROFILED_RUNS / len(self.calls)))  # the first one does not count
-            for _ in range(passes):
-                for call in self.calls:
-                    session.run(["output"], call)
-            events = json.loads(Path(session.end_profiling()).read_bytes())
+            self.session = self.opened(options)
+            passes = 1 + max(2, math.ceil(PROFILED_RUNS / len(calls)))  # the first one does not count
+            for call in calls * passes:
+                if call.reset:
+                    self.reset()
+                self.run(call)
+            events = json.loads(Path(self.session.end_profiling()).read_bytes())
+            self.session = plain
         runs = sorted((each["ts"], each["dur"]) for each in events if each.get("name") == "model_run")
-        counted = runs[len(self.calls) :]
+        counted = runs[len(calls) :]
         totals = {}
         for each in events:
             if each.get("cat") == "Node" and "op_name" in each.get("args", {}) and each["ts"] >= counted[0][0]:
@@ -457,6 +652,15 @@ class OnnxRuntime:
             for name, (calls, microseconds) in totals.items()
         ]
         return {"profiled_ms": sum(took for _, took in counted) / len(counted) / 1e3, "operators": operators}
+
+
+ONNX_DTYPES = {"float": "float32", "double": "float64"}  # all others are called as everywhere
+
+
+def onnx_dtype(kind):
+    """ "tensor(float)" → "float32"."""
+    inner = kind[len("tensor(") : -1] if kind.startswith("tensor(") else kind
+    return ONNX_DTYPES.get(inner, inner)
 
 
 def mapped(file):
@@ -488,75 +692,66 @@ def end_of_buffers(content):
 BACKENDS = {backend.name: backend for backend in (LiteRt, TfLite, OnnxRuntime)}
 
 
-def too_long(place, length, longest):
-    """A fault of an input that no artifact of this length takes."""
-    return Fault("bad-job", f"input {place} has {length} ids; the artifact takes at most {longest}")
-
-
 def cannot_load(error):
     """A fault of a file that is no model."""
     return Fault("bad-artifact", f"the model cannot be loaded: {one_line(error)}")
 
 
 class Session:
-    """The measurement of one backend's model."""
+    """The measurement of one backend's model with its calls."""
 
-    def __init__(self, job, backend):
-        self.job, self.backend, self.result = job, backend, {}
+    def __init__(self, job, backend, specs, calls):
+        self.job, self.backend, self.specs, self.calls, self.result = job, backend, specs, calls, {}
 
     def measure(self):
-        """Load the model, run each input once, then sample."""
+        """Load the model, make each call once, then sample."""
         job, result, memory = self.job, self.result, MemoryLog()
         if job["cold"]:
             drop_cached(job["artifact"])
         memory.end("start")
         start = time.monotonic()
-        self.backend.load()
+        self.backend.load(self.calls)
         result["load_ms"] = (time.monotonic() - start) * 1e3
         memory.end("loaded")
+        self.backend.accept(self.specs, self.calls)
         try:
             self.collect_outputs()
             memory.end("first")
             result["latency_ms"] = self.sampled_ms() if job["samples"] else []
+            memory.end("steady")
+            result.update(memory=memory.phases, peak_rss_bytes=memory.peak)
+            if job["profile"]:
+                result.update(self.backend.profile(self.calls))
         except (ValueError, RuntimeError) as error:
             raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
-        memory.end("steady")
-        result.update(memory=memory.phases, peak_rss_bytes=memory.peak)
-        if job["profile"]:
-            result.update(self.backend.profile())
         return result
 
     def timed(self, call):
-        """(milliseconds, output) of one inference."""
+        """(milliseconds, outputs) of one call; what it resets first is not timed."""
+        if call.reset:
+            self.backend.reset()
         start = time.monotonic()
-        output = self.backend.run(call)
+        outputs = self.backend.run(call)
         took_s = time.monotonic() - start
         if took_s < 0:
             raise Fault("run-failed", "the device's monotonic clock ran backwards")
-        return took_s * 1e3, output
-
-    def answers(self):
-        """The outputs of the inputs, each run once and not timed."""
-        self.collect_outputs()
-        return self.result["outputs"]
+        return took_s * 1e3, outputs
 
     def collect_outputs(self):
-        """Run each input once; the first run is the first inference."""
+        """Make each call once; the first one is the first inference."""
         self.result["outputs"] = []
-        for place, call in enumerate(self.backend.calls):
-            took_ms, output = self.timed(call)
+        for place, call in enumerate(self.calls):
+            took_ms, outputs = self.timed(call)
             if place == 0:
                 self.result["first_inference_ms"] = took_ms
-            values = output.ravel().tolist()
-            check_finite(values, place)
-            self.result["outputs"].append([nine_digits(value) for value in values])
+            self.result["outputs"].append(documents_of(call, outputs, place))
 
     def sampled_ms(self):
-        """Whole passes over the inputs until `samples` and `min_seconds` are both reached; less once `max_seconds` end.
+        """Whole passes over the calls until `samples` and `min_seconds` are both reached; less once `max_seconds` end.
 
-        Whole passes, because inputs of unlike lengths take unlike times, and each shall weigh the same.
+        Whole passes, because calls of unlike sizes take unlike times, and each shall weigh the same.
         """
-        job, calls, count = self.job, self.backend.calls, 0
+        job, calls, count = self.job, self.calls, 0
         start = time.monotonic()
         while count < job["warmup_runs"] or time.monotonic() - start < job["warmup_s"]:
             self.timed(calls[count % len(calls)])
@@ -569,46 +764,66 @@ class Session:
             enough = len(samples) >= job["samples"] and elapsed >= job["min_seconds"] and len(samples) % len(calls) == 0
             if samples and (enough or elapsed >= job["max_seconds"]):
                 break
-            samples.append(nine_digits(self.timed(calls[len(samples) % len(calls)])[0]))
+            samples.append(round(self.timed(calls[len(samples) % len(calls)])[0], 6))  # the clock tells whole ns
             watch.look_if_due()
         self.result["sampling"] = watch.told()
         return samples
 
 
-def check_finite(values, place):
-    """Refuse an output that JSON cannot tell and no model should give."""
-    for index, value in enumerate(values):
-        if not math.isfinite(value):
-            what = "not a number" if math.isnan(value) else "infinite"
-            raise Fault("run-failed", f"output value {index} of input {place} is {what}")
+def documents_of(call, outputs, place):
+    """The outputs of one call as a result carries them; `place` is the call's."""
+    return [output_document(name, outputs[index], place) for index, name in enumerate(call.outputs)]
 
 
-def nine_digits(value):
-    """Nine digits give every 32-bit float back exactly."""
-    return float(f"{value:.9g}")
+def output_document(name, array, place):
+    """An output as a result carries it; numbers that no model should give are refused."""
+    import numpy
+
+    dtype = array.dtype.name
+    if dtype not in DTYPES:
+        raise Fault("bad-artifact", f"the output {name!r} is of {dtype}, which no result knows")
+    if not numpy.isfinite(array).all():
+        index = int(numpy.flatnonzero(~numpy.isfinite(array))[0])
+        what = "not a number" if numpy.isnan(array.ravel()[index]) else "infinite"
+        raise Fault("run-failed", f'value {index} of the output "{name}" of call {place} is {what}')
+    data = base64.b64encode(numpy.ascontiguousarray(array).tobytes()).decode()
+    return {"name": name, "dtype": dtype, "shape": list(array.shape), "data": data}
 
 
 def serve(job, kind, lines):
-    """Answer each line of inputs by one line of outputs; the model is loaded with the first, and stays."""
+    """Answer each line of calls by one line of outputs; the model is loaded with the first, and stays."""
     backend = None
     tell({"ready": True, "runtime": kind.name, "sha256": job["sha256"], "threads": job["threads"]})
     for line in lines:
         try:
-            inputs = inputs_of(parsed_json(line, "a line of standard input"), job["vectors"])
+            specs, calls = CallsReader(parsed_json(line, "a line of standard input"), None).read()
             if backend is None:
-                backend = kind(job, inputs)
-                backend.load()
-            else:
-                backend.accept(inputs)
-            tell({"outputs": Session(job, backend).answers()})
+                loading = kind(job)
+                loading.load(calls)
+                backend = loading
+            backend.accept(specs, calls)
+            tell({"outputs": answers(backend, calls)})
         except Fault as fault:
-            backend = None  # what is half prepared is not used again
             tell({"error": {"kind": fault.kind, "message": str(fault)}})
+
+
+def answers(backend, calls):
+    """The outputs of each call, made once and not timed."""
+    documents = []
+    try:
+        for place, call in enumerate(calls):
+            if call.reset:
+                backend.reset()
+            outputs = backend.run(call)
+            documents.append(documents_of(call, outputs, place))
+    except (ValueError, RuntimeError) as error:
+        raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
+    return documents
 
 
 def tell(document):
     """Print one line at once."""
-    print(json.dumps({"schema": 1, **document}, allow_nan=False), flush=True)
+    print(json.dumps({"schema": SCHEMA, **document}, allow_nan=False), flush=True)
 
 
 def main(arguments):
@@ -624,16 +839,16 @@ def main(arguments):
             check_hash(job)
             serve(job, kind, sys.stdin)
             return 0
-        inputs = read_inputs(job["vectors"])
+        specs, calls = CallsReader(read_json(job["calls"]), job["calls"]).read()
         check_hash(job)
-        backend = kind(job, inputs)
-        measured = Session(job, backend).measure()
-        result = {"schema": 1, "runtime": kind.name, "runtime_version": backend.version, "sha256": job["sha256"]}
+        backend = kind(job)
+        measured = Session(job, backend, specs, calls).measure()
+        result = {"schema": SCHEMA, "runtime": kind.name, "runtime_version": backend.version, "sha256": job["sha256"]}
         result.update(threads=job["threads"], **measured)
     except Fault as fault:
-        result = {"schema": 1, "error": {"kind": fault.kind, "message": str(fault)}}
+        result = {"schema": SCHEMA, "error": {"kind": fault.kind, "message": str(fault)}}
     except MemoryError:
-        result = {"schema": 1, "error": {"kind": "out-of-memory", "message": "memory ran out"}}
+        result = {"schema": SCHEMA, "error": {"kind": "out-of-memory", "message": "memory ran out"}}
     print(json.dumps(result, allow_nan=False))
     return 1 if "error" in result else 0
 

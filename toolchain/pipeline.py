@@ -50,6 +50,7 @@ from edgewright.report.compression import compression_of
 from edgewright.report.notes import notes_of
 from edgewright.report.precision import precision_of
 from edgewright.report.speedups import told_of
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.forms import ImageForm
 from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge
 from edgewright.specs.profiles import Profile
@@ -338,8 +339,7 @@ def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("ask
                     runtime=each.runtime,
                     file=file,
                     sha256=sha256_of(file),
-                    lengths=each.lengths,
-                    inputs=inputs,
+                    calls=calls_of(inputs, runtime=each.runtime, lengths=each.lengths),
                 )
             )
     return entered

@@ -1,4 +1,4 @@
-// The job: one JSON file that says what to load, what to feed it and how long to measure.
+// The job: one JSON file that says what to load, where the calls to make of it lie and how long to measure.
 // Every field is checked here, so that the rest of the runner may trust it.
 #pragma once
 
@@ -15,50 +15,37 @@
 namespace edgewright {
 
 using Json = nlohmann::json;
-using Ids = std::vector<int64_t>;
-using Bytes = std::vector<uint8_t>;
-
-// What the model is fed: texts as ids, or images as bytes. One of the two is empty.
-struct Inputs {
-  std::vector<Ids> texts;
-  std::vector<Bytes> images;
-
-  size_t size() const { return texts.size() + images.size(); }
-};
 
 struct Job {
   std::string artifact;
   std::string sha256;
-  std::string vectors;
+  std::string calls;  // the file of calls.hpp; empty where they come line by line
   int threads = 1;
   int64_t warmup_runs = 0;
   double warmup_s = 0;
   int64_t samples = 0;
   double min_seconds = 0;
   double max_seconds = 0;
-  int batch = 1;  // of how many examples each input consists, one after another
   bool profile = false;  // also run a copy of the model that tells the time of each operator
   bool cold = false;  // read the artifact from storage, not from the kernel's cache
   std::vector<int> cores;  // the only ones to run on; none: any
-  std::string etdump;  // where to write an ETDump of one pass over the inputs; empty: nowhere
-  bool serve = false;  // answer inputs given line by line on standard input until it ends; nothing is timed
+  std::string etdump;  // where to write an ETDump of one pass over the calls; empty: nowhere
+  bool serve = false;  // answer calls given line by line on standard input until it ends; nothing is timed
 };
 
+constexpr int kSchema = 2;  // of jobs, calls and results
 constexpr int64_t kLargestFile = 256ll << 20;
 constexpr int64_t kMostSamples = 100'000;
 constexpr uint64_t kMostCores = 1024;
 
-// Parse one JSON file; what `skip` names at the top level is read over without being kept.
-inline Json read_json(const std::string& path, const std::string& skip = "") {
+// Parse one JSON object in a file.
+inline Json read_json(const std::string& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) throw Fault(kBadJob, "cannot read " + path);
   if (file.tellg() > kLargestFile) throw Fault(kBadJob, path + " is larger than 256 MB");
   file.seekg(0);
-  const auto keep = [&skip](int depth, Json::parse_event_t event, Json& parsed) {
-    return !(event == Json::parse_event_t::key && depth == 1 && parsed.is_string() && parsed == skip);
-  };
   try {
-    Json document = skip.empty() ? Json::parse(file) : Json::parse(file, keep);
+    Json document = Json::parse(file);
     if (!document.is_object()) throw Fault(kBadJob, path + " is not a JSON object");
     return document;
   } catch (const Json::exception& error) {
@@ -98,9 +85,7 @@ class Fields {
     return number;
   }
 
-  int64_t integer_or(int64_t otherwise, const char* name, int64_t least, int64_t most) const {
-    return document_.contains(name) ? integer(name, least, most) : otherwise;
-  }
+  bool has(const char* name) const { return document_.contains(name); }
 
   double seconds(const char* name, bool optional = false) const {
     if (optional && !document_.contains(name)) return 0;
@@ -127,7 +112,7 @@ class Fields {
 
   void refuse_others(const std::set<std::string>& known) const {
     for (const auto& item : document_.items()) {
-      if (known.count(item.key()) == 0) bad(item.key().c_str(), "is not a field of a job");
+      if (known.count(item.key()) == 0) bad(item.key().c_str(), "is not a field here");
     }
   }
 
@@ -162,80 +147,28 @@ inline std::vector<int> read_cores(const Json& document) {
 inline Job read_job(const std::string& path) {
   const Json document = read_json(path);
   const Fields fields(document);
-  if (fields.required("schema") != 1) Fields::bad("schema", "must be 1");
-  fields.refuse_others({"schema", "artifact", "sha256", "vectors", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "profile", "lengths", "batch", "cold", "cores", "etdump", "serve"});
+  if (fields.required("schema") != kSchema) Fields::bad("schema", "must be " + std::to_string(kSchema));
+  fields.refuse_others({"schema", "artifact", "sha256", "calls", "threads", "warmup_runs", "warmup_s", "samples",
+                        "min_seconds", "max_seconds", "profile", "cold", "cores", "etdump", "serve"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
-  job.vectors = beside(path, fields.text("vectors"));
   job.threads = static_cast<int>(fields.integer("threads", 1, 256));
   job.warmup_runs = fields.integer("warmup_runs", 0, kMostSamples);
   job.warmup_s = fields.seconds("warmup_s");
   job.samples = fields.integer("samples", 0, kMostSamples);
   job.min_seconds = fields.seconds("min_seconds", /*optional=*/true);
   job.max_seconds = fields.seconds("max_seconds");
-  job.batch = static_cast<int>(fields.integer_or(1, "batch", 1, 1024));
   job.profile = fields.flag("profile");
   job.cold = fields.flag("cold");
   job.cores = read_cores(document);
   job.serve = fields.flag("serve");
+  if (!job.serve) job.calls = beside(path, fields.text("calls"));
   if (document.contains("etdump")) job.etdump = beside(path, fields.text("etdump"));
   if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
   }
-  const Json& lengths = fields.required("lengths");
-  if (!lengths.is_array() || !lengths.empty()) {
-    Fields::bad("lengths", "must be an empty list: an ExecuTorch artifact takes every length");
-  }
   return job;
 }
-
-// Images lie in a file of their own, all of one size, one after another.
-inline std::vector<Bytes> read_images(const std::string& path, const Json& images) {
-  if (!images.is_object()) Fields::bad("images", "must be an object with a file and a count");
-  const Fields fields(images);
-  const std::string file_path = beside(path, fields.text("file"));
-  const size_t count = static_cast<size_t>(fields.integer("count", 1, kMostSamples));
-  std::ifstream file(file_path, std::ios::binary | std::ios::ate);
-  if (!file) throw Fault(kBadJob, "cannot read " + file_path);
-  const std::streamoff size = file.tellg();
-  if (size > kLargestFile) throw Fault(kBadJob, file_path + " is larger than 256 MB");
-  if (size <= 0 || static_cast<size_t>(size) % count != 0) {
-    throw Fault(kBadJob, file_path + " cannot be split into " + std::to_string(count) + " images");
-  }
-  file.seekg(0);
-  std::vector<Bytes> all(count, Bytes(static_cast<size_t>(size) / count));
-  for (Bytes& image : all) {
-    file.read(reinterpret_cast<char*>(image.data()), static_cast<std::streamsize>(image.size()));
-  }
-  if (!file) throw Fault(kBadJob, "cannot read " + file_path);
-  return all;
-}
-
-// What to feed, of a document that lies at `path` or is given in its place.
-inline Inputs inputs_of(const Json& document, const std::string& path) {
-  const auto images = document.find("images");
-  if (images != document.end()) return {{}, read_images(path, *images)};
-  const Json& inputs = Fields(document).required("inputs");
-  if (!inputs.is_array() || inputs.empty()) Fields::bad("inputs", "must be a list that is not empty");
-  std::vector<Ids> all;
-  all.reserve(inputs.size());
-  for (const Json& input : inputs) {
-    const std::string which = "[" + std::to_string(all.size()) + "] must be a list of ids from 0 to 2147483647";
-    if (!input.is_array() || input.empty()) Fields::bad("inputs", which);
-    Ids ids;
-    ids.reserve(input.size());
-    for (const Json& id : input) {
-      if (!id.is_number_unsigned() || id.get<uint64_t>() > INT32_MAX) Fields::bad("inputs", which);
-      ids.push_back(id.get<int64_t>());
-    }
-    all.push_back(std::move(ids));
-  }
-  return {std::move(all), {}};
-}
-
-// The outputs kept beside the inputs are for whoever compares, not for the runner.
-inline Inputs read_inputs(const std::string& path) { return inputs_of(read_json(path, "outputs"), path); }
 
 }  // namespace edgewright

@@ -1,14 +1,16 @@
 // Runs one ExecuTorch artifact as a job file says and prints one JSON document: times, memory, the machine, outputs.
 //
 // In:  argv[1], a job file (job.hpp). Out: the result on standard output and exit status 0,
-//      or {"schema": 1, "error": {"kind", "message"}} and exit status 1. Logs go to standard error.
-// One latency sample is: hand over the ids, run, copy the output out; by CLOCK_MONOTONIC.
-// Memory is told phase by phase: before the model is loaded, with it, once every input ran, after the last sample.
+//      or {"schema": 2, "error": {"kind", "message"}} and exit status 1. Logs go to standard error.
+// One latency sample is one call: hand over its inputs, run, copy its outputs out; by CLOCK_MONOTONIC.
+// State lives from call to call, also from one pass over the calls to the next, until a call resets it first.
+// Memory is told phase by phase: before the model is loaded, with it, once every call was made, after the last sample.
 // With "profile" a second copy of the model then says how long each operator takes, a mean of some passes; with "etdump"
 // one more writes what ExecuTorch's own Inspector reads.
-// With "serve" nothing is timed: each line of standard input is a document of inputs as the vectors' file has them, and is
-// answered by a line {"schema": 1, "outputs": [...]} or {"schema": 1, "error": ...}, after a first line that says "ready".
-// In place of a job, --copy-bandwidth asks how fast memory is copied: {"schema": 1, "copy_gb_s": [...], "block_bytes"}.
+// With "serve" nothing is timed: each line of standard input is a document of calls (calls.hpp), and is answered by a line
+// {"schema": 2, "outputs": [...]} or {"schema": 2, "error": ...}, after a first line that says "ready". State lives from
+// line to line as long as lines name the same.
+// In place of a job, --copy-bandwidth asks how fast memory is copied: {"schema": 2, "copy_gb_s": [...], "block_bytes"}.
 
 #include <algorithm>
 #include <cmath>
@@ -24,6 +26,7 @@
 #include <executorch/devtools/etdump/etdump_flatcc.h>
 
 #include "bandwidth.hpp"
+#include "calls.hpp"
 #include "crash.hpp"
 #include "fault.hpp"
 #include "job.hpp"
@@ -32,18 +35,21 @@
 #include "model.hpp"
 #include "profile.hpp"
 #include "sha256.hpp"
+#include "tensors.hpp"
 
 namespace edgewright {
+
+using Outputs = std::vector<OutputTensor>;
 
 struct Result {
   MemoryLog memory;
   Watch watch;
   double load_ms = 0;
   double first_inference_ms = 0;
-  std::vector<float> latency_ms;
-  std::vector<std::vector<float>> outputs;
+  std::vector<double> latency_ms;
+  std::vector<Outputs> outputs;  // of each call
   double profiled_ms = 0;
-  std::vector<OperatorTime> operators;  // of one inference
+  std::vector<OperatorTime> operators;  // of one call
 };
 
 constexpr size_t kProfiledRuns = 50;
@@ -57,18 +63,51 @@ void check_hash(const Job& job) {
   }
 }
 
-void check_finite(const std::vector<float>& output, size_t input) {
-  for (size_t i = 0; i < output.size(); ++i) {
-    if (!std::isfinite(output[i])) {
-      throw Fault(kRunFailed, "output value " + std::to_string(i) + " of input " + std::to_string(input) + " is " +
-                                  (std::isnan(output[i]) ? "not a number" : "infinite"));
-    }
+// A model with its state, and calls made ready for it.
+class Loaded {
+ public:
+  Loaded(const std::string& artifact, const Calls& calls, std::unique_ptr<rt::EventTracer> tracer = nullptr)
+      : model_(artifact, std::move(tracer)), state_(calls.state) {
+    model_.load(calls.calls);
   }
+
+  void prepare(const Calls& calls) { calls_ = model_.prepared(calls.calls, state_); }
+  size_t size() const { return calls_.size(); }
+
+  double timed_ms(size_t call, Outputs& outputs) {
+    if (calls_[call].call->reset) model_.reset(state_);
+    const double start = now_s();
+    model_.run(calls_[call], state_, outputs);
+    const double took_s = now_s() - start;
+    if (took_s < 0) throw Fault(kRunFailed, "the device's monotonic clock ran backwards");
+    return took_s * 1e3;
+  }
+
+  double pass_ms(Outputs& outputs) {
+    double took_ms = 0;
+    for (size_t call = 0; call < calls_.size(); ++call) took_ms += timed_ms(call, outputs);
+    return took_ms;
+  }
+
+ private:
+  Model model_;
+  CallState state_;
+  std::vector<PreparedCall> calls_;
+};
+
+// Outputs with their names, once they are known to be numbers; `number` is the call's.
+Outputs named(const Outputs& outputs, const Call& call, size_t number) {
+  Outputs all = outputs;
+  for (size_t place = 0; place < all.size(); ++place) {
+    all[place].spec.name = call.outputs[place];
+    check_finite(all[place], number);
+  }
+  return all;
 }
 
 class Session {
  public:
-  Session(const Job& job, Inputs& inputs) : job_(job), inputs_(inputs) {}
+  Session(const Job& job, const Calls& calls) : job_(job), calls_(calls) {}
 
   Result measure() {
     run_plain();
@@ -82,32 +121,30 @@ class Session {
     if (job_.cold) drop_cached(job_.artifact);
     result_.memory.end("start");
     const double start = now_s();
-    Model model(job_.artifact, job_.batch);
+    Loaded model(job_.artifact, calls_);
     result_.load_ms = (now_s() - start) * 1e3;
     result_.memory.end("loaded");
-    const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
-    collect_outputs(model, tensors);
+    model.prepare(calls_);
+    collect_outputs(model);
     result_.memory.end("first");
     if (job_.samples > 0) {
-      warm_up(model, tensors);
-      sample(model, tensors);
+      warm_up(model);
+      sample(model);
     }
     result_.memory.end("steady");
   }
 
-  // At least two whole passes over the inputs, after one that does not count.
+  // At least two whole passes over the calls, after one that does not count.
   void run_profiled() {
     auto tracer = std::make_unique<Profile>();
     Profile& profile = *tracer;
-    Model model(job_.artifact, job_.batch, std::move(tracer));
-    const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
-    for (const et::TensorPtr& input : tensors) timed_ms(model, input);
+    Loaded model(job_.artifact, calls_, std::move(tracer));
+    model.prepare(calls_);
+    model.pass_ms(scratch_);
     profile.reset();
-    const size_t passes = std::max<size_t>(2, (kProfiledRuns + tensors.size() - 1) / tensors.size());
-    for (size_t pass = 0; pass < passes; ++pass) {
-      for (const et::TensorPtr& input : tensors) result_.profiled_ms += timed_ms(model, input);
-    }
-    const double runs = static_cast<double>(passes * tensors.size());
+    const size_t passes = std::max<size_t>(2, (kProfiledRuns + model.size() - 1) / model.size());
+    for (size_t pass = 0; pass < passes; ++pass) result_.profiled_ms += model.pass_ms(scratch_);
+    const double runs = static_cast<double>(passes * model.size());
     result_.profiled_ms /= runs;
     result_.operators = profile.operators();
     for (OperatorTime& each : result_.operators) {
@@ -120,11 +157,11 @@ class Session {
   void write_etdump() {
     auto tracer = std::make_unique<executorch::etdump::ETDumpGen>();
     executorch::etdump::ETDumpGen& dump = *tracer;
-    Model model(job_.artifact, job_.batch, std::move(tracer));
-    const std::vector<et::TensorPtr> tensors = model.as_tensors(inputs_);
-    for (const et::TensorPtr& input : tensors) timed_ms(model, input);
+    Loaded model(job_.artifact, calls_, std::move(tracer));
+    model.prepare(calls_);
+    model.pass_ms(scratch_);
     dump.reset();
-    for (const et::TensorPtr& input : tensors) timed_ms(model, input);
+    model.pass_ms(scratch_);
     const executorch::etdump::ETDumpResult data = dump.get_etdump_data();
     std::FILE* file = data.buf == nullptr ? nullptr : std::fopen(job_.etdump.c_str(), "wbe");
     const bool written = file != nullptr && std::fwrite(data.buf, 1, data.size, file) == data.size;
@@ -133,85 +170,74 @@ class Session {
     if (!written || !closed) throw Fault(kRunFailed, "cannot write " + job_.etdump);
   }
 
-  double timed_ms(Model& model, const et::TensorPtr& input) {
-    const double start = now_s();
-    model.run(input, scratch_);
-    const double took_s = now_s() - start;
-    if (took_s < 0) throw Fault(kRunFailed, "the device's monotonic clock ran backwards");
-    return took_s * 1e3;
-  }
-
-  void collect_outputs(Model& model, const std::vector<et::TensorPtr>& tensors) {
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      const double took_ms = timed_ms(model, tensors[i]);
-      if (i == 0) result_.first_inference_ms = took_ms;
-      check_finite(scratch_, i);
-      result_.outputs.push_back(scratch_);
+  void collect_outputs(Loaded& model) {
+    result_.outputs.reserve(model.size());
+    for (size_t call = 0; call < model.size(); ++call) {
+      const double took_ms = model.timed_ms(call, scratch_);
+      if (call == 0) result_.first_inference_ms = took_ms;
+      result_.outputs.push_back(named(scratch_, calls_.calls[call], call));
     }
   }
 
-  void warm_up(Model& model, const std::vector<et::TensorPtr>& tensors) {
+  void warm_up(Loaded& model) {
     const double start = now_s();
     for (int64_t i = 0; i < job_.warmup_runs || now_s() - start < job_.warmup_s; ++i) {
-      timed_ms(model, tensors[static_cast<size_t>(i) % tensors.size()]);
+      model.timed_ms(static_cast<size_t>(i) % model.size(), scratch_);
     }
   }
 
-  // Whole passes over the inputs until `samples` and `min_seconds` are both reached; less once `max_seconds` end.
-  // Whole passes, because inputs of unlike lengths take unlike times, and each shall weigh the same.
-  void sample(Model& model, const std::vector<et::TensorPtr>& tensors) {
+  // Whole passes over the calls until `samples` and `min_seconds` are both reached; less once `max_seconds` end.
+  // Whole passes, because calls of unlike sizes take unlike times, and each shall weigh the same.
+  void sample(Loaded& model) {
     result_.latency_ms.reserve(static_cast<size_t>(job_.samples));
     result_.watch.start();
     const double start = now_s();
     for (int64_t i = 0; i < kMostSamples; ++i) {
       const double elapsed = now_s() - start;
-      const bool enough =
-          i >= job_.samples && elapsed >= job_.min_seconds && static_cast<size_t>(i) % tensors.size() == 0;
+      const size_t call = static_cast<size_t>(i) % model.size();
+      const bool enough = i >= job_.samples && elapsed >= job_.min_seconds && call == 0;
       if (i > 0 && (enough || elapsed >= job_.max_seconds)) break;
-      result_.latency_ms.push_back(static_cast<float>(timed_ms(model, tensors[static_cast<size_t>(i) % tensors.size()])));
+      result_.latency_ms.push_back(model.timed_ms(call, scratch_));
       result_.watch.look_if_due();
     }
     result_.watch.stop();
   }
 
   const Job& job_;
-  Inputs& inputs_;
-  std::vector<float> scratch_;
+  const Calls& calls_;
+  Outputs scratch_;
   Result result_;
 };
 
-// Nine digits give every float back exactly.
-void print_floats(const std::vector<float>& values) {
-  std::putchar('[');
-  for (size_t i = 0; i < values.size(); ++i) std::printf(i == 0 ? "%.9g" : ", %.9g", static_cast<double>(values[i]));
-  std::putchar(']');
+void print(const Json& document) {
+  std::printf("%s\n", document.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
+  std::fflush(stdout);
 }
 
-void print_profile(const Result& result) {
+Json operators_json(const Result& result) {
   Json operators = Json::array();
   for (const OperatorTime& each : result.operators) {
     operators.push_back({{"name", each.name}, {"delegated", each.delegated}, {"calls", each.calls}, {"ms", each.ms}});
   }
-  std::printf(", \"profiled_ms\": %.6f, \"operators\": %s", result.profiled_ms,
-              operators.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
+  return operators;
 }
 
-void print_memory(const MemoryLog& log) {
-  std::printf(", \"peak_rss_bytes\": %lld, \"memory\": [", static_cast<long long>(log.peak_bytes()));
+Json memory_json(const MemoryLog& log) {
+  Json phases = Json::array();
   for (const Memory& each : log) {
-    std::printf("%s{\"phase\": \"%s\", \"rss_bytes\": %lld, \"anonymous_bytes\": %lld, \"file_bytes\": %lld, "
-                "\"peak_bytes\": %lld}",
-                &each == log.begin() ? "" : ", ", each.phase, static_cast<long long>(each.rss_bytes),
-                static_cast<long long>(each.anonymous_bytes), static_cast<long long>(each.file_bytes),
-                static_cast<long long>(each.peak_bytes));
+    phases.push_back({{"phase", each.phase},
+                      {"rss_bytes", each.rss_bytes},
+                      {"anonymous_bytes", each.anonymous_bytes},
+                      {"file_bytes", each.file_bytes},
+                      {"peak_bytes", each.peak_bytes}});
   }
-  std::printf("]");
+  return phases;
 }
 
 // What a machine does not tell is null or not there.
 Json known_or_null(double value) { return value < 0 ? Json() : Json(value); }
 
-void print_watch(const Watch& watch) {
+Json watch_json(const Watch& watch) {
   const Sampling& sampling = watch.sampling();
   Json states = Json::array(), energy = Json::array();
   for (const State& each : watch.states()) {
@@ -221,79 +247,98 @@ void print_watch(const Watch& watch) {
                       {"throttled", each.throttled.empty() ? Json() : Json(each.throttled)}});
   }
   for (const Energy& each : watch.energy()) energy.push_back({{"source", each.source}, {"joules", each.joules}});
-  const Json document = {{"seconds", sampling.seconds},
-                         {"own_cpu_s", sampling.own_cpu_s},
-                         {"all_cpu_s", known_or_null(sampling.all_cpu_s)},
-                         {"steal_s", known_or_null(sampling.steal_s)},
-                         {"preemptions", sampling.preemptions},
-                         {"suspended_s", sampling.suspended_s},
-                         {"states", states},
-                         {"energy", energy}};
-  std::printf(", \"sampling\": %s", document.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
+  return {{"seconds", sampling.seconds},
+          {"own_cpu_s", sampling.own_cpu_s},
+          {"all_cpu_s", known_or_null(sampling.all_cpu_s)},
+          {"steal_s", known_or_null(sampling.steal_s)},
+          {"preemptions", sampling.preemptions},
+          {"suspended_s", sampling.suspended_s},
+          {"states", states},
+          {"energy", energy}};
 }
 
-void print_outputs(const std::vector<std::vector<float>>& outputs) {
-  std::printf("\"outputs\": [");
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (i > 0) std::printf(", ");
-    print_floats(outputs[i]);
+Json outputs_json(const std::vector<Outputs>& calls) {
+  Json document = Json::array();
+  for (const Outputs& outputs : calls) {
+    Json of_call = Json::array();
+    for (const OutputTensor& each : outputs) {
+      of_call.push_back({{"name", each.spec.name},
+                         {"dtype", each.spec.dtype->name},
+                         {"shape", each.spec.shape},
+                         {"data", base64_of(each.data)}});
+    }
+    document.push_back(std::move(of_call));
   }
-  std::printf("]");
+  return document;
 }
 
-void print_result(const Job& job, const Result& result) {
-  std::printf("{\"schema\": 1, \"runtime\": \"executorch\", \"runtime_version\": \"%s\", \"sha256\": \"%s\", "
-              "\"threads\": %d, \"load_ms\": %.6f, \"first_inference_ms\": %.6f, \"latency_ms\": ",
-              EDGEWRIGHT_EXECUTORCH_VERSION, job.sha256.c_str(), job.threads, result.load_ms,
-              result.first_inference_ms);
-  print_floats(result.latency_ms);
-  std::printf(", ");
-  print_outputs(result.outputs);
-  if (job.profile) print_profile(result);
-  if (job.samples > 0) print_watch(result.watch);
-  print_memory(result.memory);
-  std::printf("}\n");
+// What every answer about a model says of what ran.
+Json identity_json(const Job& job) {
+  return {{"schema", kSchema},
+          {"runtime", "executorch"},
+          {"runtime_version", EDGEWRIGHT_EXECUTORCH_VERSION},
+          {"sha256", job.sha256},
+          {"threads", job.threads}};
 }
 
-void print_bandwidth(const Bandwidth& found) {
-  const Json document = {{"schema", 1}, {"copy_gb_s", found.gb_s}, {"block_bytes", found.block_bytes}};
-  std::printf("%s\n", document.dump().c_str());
+Json result_json(const Job& job, const Result& result) {
+  Json document = identity_json(job);
+  document["load_ms"] = result.load_ms;
+  document["first_inference_ms"] = result.first_inference_ms;
+  document["latency_ms"] = Json::array();
+  // The clock tells whole nanoseconds; what lies beyond them is rounding.
+  for (const double each : result.latency_ms) document["latency_ms"].push_back(std::round(each * 1e6) / 1e6);
+  document["outputs"] = outputs_json(result.outputs);
+  if (job.profile) {
+    document["profiled_ms"] = result.profiled_ms;
+    document["operators"] = operators_json(result);
+  }
+  if (job.samples > 0) document["sampling"] = watch_json(result.watch);
+  document["peak_rss_bytes"] = result.memory.peak_bytes();
+  document["memory"] = memory_json(result.memory);
+  return document;
 }
 
 int print_fault(const char* kind, const std::string& message) {
-  const Json document = {{"schema", 1}, {"error", {{"kind", kind}, {"message", message}}}};
-  std::printf("%s\n", document.dump(-1, ' ', true, Json::error_handler_t::replace).c_str());
+  print({{"schema", kSchema}, {"error", {{"kind", kind}, {"message", message}}}});
   return 1;
 }
 
-// What the model makes of one line of standard input.
-std::vector<std::vector<float>> answered(const Job& job, Model& model, const std::string& line) {
-  Inputs inputs = inputs_of(parsed_json(line, "a line of standard input"), job.vectors);
-  std::vector<std::vector<float>> outputs;
-  for (const et::TensorPtr& tensor : model.as_tensors(inputs)) {
-    outputs.emplace_back();
-    model.run(tensor, outputs.back());
-    check_finite(outputs.back(), outputs.size() - 1);
+// A model that answers line after line; its state is kept as long as lines name the same.
+class Server {
+ public:
+  explicit Server(const Job& job) : model_(job.artifact) {}
+
+  std::vector<Outputs> answered(const std::string& line) {
+    const Calls calls = parsed_calls(line);
+    if (state_ == nullptr || !state_->is_of(calls.state)) state_ = std::make_unique<CallState>(calls.state);
+    model_.load(calls.calls);
+    std::vector<Outputs> all;
+    for (const PreparedCall& call : model_.prepared(calls.calls, *state_)) {
+      if (call.call->reset) model_.reset(*state_);
+      Outputs outputs;
+      model_.run(call, *state_, outputs);
+      all.push_back(named(outputs, *call.call, all.size()));
+    }
+    return all;
   }
-  return outputs;
-}
+
+ private:
+  Model model_;
+  std::unique_ptr<CallState> state_;
+};
 
 void serve(const Job& job) {
-  Model model(job.artifact, job.batch);
-  std::printf("{\"schema\": 1, \"ready\": true, \"runtime\": \"executorch\", \"runtime_version\": \"%s\", "
-              "\"sha256\": \"%s\", \"threads\": %d}\n",
-              EDGEWRIGHT_EXECUTORCH_VERSION, job.sha256.c_str(), job.threads);
-  std::fflush(stdout);
+  Server server(job);
+  Json ready = identity_json(job);
+  ready["ready"] = true;
+  print(ready);
   for (std::string line; std::getline(std::cin, line);) {
     try {
-      const std::vector<std::vector<float>> outputs = answered(job, model, line);
-      std::printf("{\"schema\": 1, ");
-      print_outputs(outputs);
-      std::printf("}\n");
+      print({{"schema", kSchema}, {"outputs", outputs_json(server.answered(line))}});
     } catch (const Fault& fault) {
       print_fault(fault.kind(), fault.what());
     }
-    std::fflush(stdout);
   }
 }
 
@@ -301,7 +346,8 @@ int run(int argc, char** argv) {
   try {
     if (argc != 2) throw Fault(kBadJob, "give one argument: the path of a job file, or --copy-bandwidth");
     if (argv[1] == kCopyBandwidth) {
-      print_bandwidth(copy_bandwidth());
+      const Bandwidth found = copy_bandwidth();
+      print({{"schema", kSchema}, {"copy_gb_s", found.gb_s}, {"block_bytes", found.block_bytes}});
       return 0;
     }
     const Job job = read_job(argv[1]);
@@ -312,10 +358,10 @@ int run(int argc, char** argv) {
       serve(job);
       return 0;
     }
-    Inputs inputs = read_inputs(job.vectors);
+    const Calls calls = read_calls(job.calls);
     check_hash(job);
     set_threads(job.threads);
-    print_result(job, Session(job, inputs).measure());
+    print(result_json(job, Session(job, calls).measure()));
     return 0;
   } catch (const Fault& fault) {
     return print_fault(fault.kind(), fault.what());

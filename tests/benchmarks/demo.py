@@ -23,7 +23,8 @@ from edgewright.base.progress import Silent
 from edgewright.devices.benchmark import bench
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
 from edgewright.measure.deployment import Deployer
-from edgewright.measure.protocol import Protocol, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol
 from edgewright.models.inputs import Inputs
 from edgewright.pipeline import BuildResult, Stages
 from edgewright.report.speedups import cell, told_of
@@ -132,9 +133,9 @@ def instruction_ms(target: Target, made: Stages, *, roles: Sequence[str] = ("tea
 
 
 def _instruction_ms(deployer: Deployer, each: Contender) -> float:
-    place = deployer.deploy(each.file, runtime=each.runtime, sha256=each.sha256, lengths=each.lengths)
+    place = deployer.deploy(each.file, runtime=each.runtime, sha256=each.sha256)
     there = (deployer.target, place.artifact, place.runtime)
-    found = measure(*there, each.inputs, protocol=ON_BOARD, clock="instructions")
+    found = measure(*there, each.calls, protocol=ON_BOARD, clock="instructions")
     return median(found.latency_ms)
 
 

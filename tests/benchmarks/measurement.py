@@ -36,10 +36,13 @@ from edgewright.base.once import written_whole
 from edgewright.base.quiet import quiet
 from edgewright.devices.timed_models import LONGEST, Shape
 from edgewright.measure.deployment import Deployed, deploy
+from edgewright.measure.job import job_on
 from edgewright.measure.measurement import Measurement, apart_from_others
-from edgewright.measure.protocol import Protocol, RemoteArtifact, job_on, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol, RemoteArtifact
 from edgewright.measure.stats import ratio, summarize
 from edgewright.runtimes.device import runtime_for
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import ImageForm, TextForm
 from edgewright.runtimes.litert import export as litert
@@ -137,11 +140,11 @@ def against(
     made.copy_to(place)
     with closing(open_target("local:")) as target, ExitStack() as until_done:
         lengths = FORM.lengths if runtime == "litert" else ()
-        artifact = RemoteArtifact(
-            path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=file.stat().st_size, lengths=lengths
-        )
+        artifact = RemoteArtifact(path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=file.stat().st_size)
         protocol = Protocol(restarts=1, warmup_runs=1, warmup_s=WARM_S, samples=2, min_seconds=SAMPLE_S)
-        job = until_done.enter_context(job_on(target, artifact, IDS, protocol))
+        job = until_done.enter_context(
+            job_on(target, artifact, calls_of(IDS, runtime=runtime, lengths=lengths), protocol)
+        )
         for _ in range(rounds):
             said, peak = bare_loops.with_peak(made.command(PurePosixPath(place), job))
             result = json.loads(said)
@@ -188,12 +191,13 @@ def by_litert_tool(folder: Path, rounds: int) -> dict[str, Any]:
     with quiet():
         litert.export(Net().eval(), file, form=form)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    calls = calls_of(pixels, runtime="litert")
     ours, theirs = [], []
     with closing(open_target("local:")) as target:
         there = deploy(target, file, runtime="litert")
         protocol = Protocol(restarts=1, warmup_runs=1, warmup_s=WARM_S, samples=2, min_seconds=SAMPLE_S)
         for _ in range(rounds):
-            ours.append(measure(target, there.artifact, there.runtime, pixels, protocol=protocol).latency_ms)
+            ours.append(measure(target, there.artifact, there.runtime, calls, protocol=protocol).latency_ms)
             runs = min(len(ours[-1]), 10_000)
             theirs.append([bare_loops.litert_tool_ms(file, "image", runs)])
     found = ratio([[run] for run in ours], [[run] for run in theirs], in_turn=True)
@@ -247,7 +251,8 @@ def once_booted(file: Path) -> tuple[float, ...]:
 
 
 def measured_on(target: Any, there: Deployed, protocol: Protocol, clock: Any) -> Measurement:
-    return measure(target, there.artifact, there.runtime, IDS, protocol=protocol, clock=clock)
+    calls = calls_of(IDS, runtime=there.runtime.runtime.name, lengths=FORM.lengths)
+    return measure(target, there.artifact, there.runtime, calls, protocol=protocol, clock=clock)
 
 
 def intervals(folder: Path, times: int, kept: Path) -> dict[str, Any]:
@@ -308,10 +313,9 @@ def starts(folder: Path, count: int) -> list[dict[str, Any]]:
             place = folder / f"start-{artifact.runtime}"
             made.copy_to(place)
             file = bundle.file(artifact.file)
-            remote = RemoteArtifact(
-                path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=artifact.bytes, lengths=artifact.lengths
-            )
-            with job_on(target, remote, [[1] * 15], Protocol.outputs_only()) as job:
+            remote = RemoteArtifact(path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=artifact.bytes)
+            calls = calls_of([[1] * 15], runtime=artifact.runtime, lengths=artifact.lengths)
+            with job_on(target, remote, calls, Protocol.outputs_only()) as job:
                 command = made.command(PurePosixPath(place), job)
                 taken = [_seconds(command) for _ in range(count)]
             rows.append(

@@ -31,8 +31,10 @@ from edgewright.devices.timed_models import LONGEST, Probe, Shape
 from edgewright.errors import InputError
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
-from edgewright.measure.protocol import Protocol, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol
 from edgewright.models.inputs import Inputs
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.specs.profiles import Clock, load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.targets import open_target
@@ -191,10 +193,11 @@ def figures(machine: str, probes: Sequence[Probe], bundles: Sequence[Bundle]) ->
 def compared(deployer: Deployer, asked: Asked, prices: Any, clock: Clock) -> Iterator[Point]:
     """Predict, then measure."""
     target, subject = deployer.target, asked.subject
-    place = deployer.deploy(asked.file, runtime=subject.runtime, lengths=subject.lengths)
+    place = deployer.deploy(asked.file, runtime=subject.runtime)
     protocol = EMULATED if clock == "instructions" else ON_HOST
     facts = (lambda _: {}) if clock == "instructions" else None  # an emulated board takes long to tell its state
-    seen = measure(target, place.artifact, place.runtime, asked.inputs, protocol=protocol, clock=clock, facts=facts)
+    calls = calls_of(asked.inputs, runtime=subject.runtime, lengths=subject.lengths)
+    seen = measure(target, place.artifact, place.runtime, calls, protocol=protocol, clock=clock, facts=facts)
     for length, samples in zip(asked.lengths, seen.latency_by_input, strict=True):
         begun = time.perf_counter()
         found = predict(

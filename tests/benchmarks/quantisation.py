@@ -31,12 +31,14 @@ from edgewright.base.progress import Silent
 from edgewright.base.quiet import quiet
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
 from edgewright.measure.deployment import deploy
+from edgewright.measure.measuring import measure
 from edgewright.measure.outputs import outputs_of
-from edgewright.measure.protocol import Protocol, measure
+from edgewright.measure.protocol import Protocol
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import TextForm, length_name
 from edgewright.runtimes.litert import export as litert
@@ -203,8 +205,7 @@ def batch_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
                     runtime=each.runtime,
                     file=each.file,
                     sha256=sha256,
-                    lengths=each.lengths,
-                    inputs=questions,
+                    calls=calls_of(questions, runtime=each.runtime, lengths=each.lengths, batch=batch),
                     batch=batch,
                     threads=threads,
                 )
@@ -254,8 +255,8 @@ def supported(variant: Variant) -> bool:
 
 def by_instructions(target: Target, variant: Variant, questions: Sequence[Sequence[int]]) -> float:
     """The median of one file there."""
-    place = deploy(target, variant.file, runtime=variant.runtime, lengths=variant.lengths)
-    given = [list(ids) for ids in questions]
+    place = deploy(target, variant.file, runtime=variant.runtime)
+    given = calls_of([list(ids) for ids in questions], runtime=variant.runtime, lengths=variant.lengths)
     timed = measure(target, place.artifact, place.runtime, given, protocol=ON_CORES, clock="instructions")
     return statistics.median(timed.latency_ms)
 
@@ -386,9 +387,12 @@ def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: in
             runtime=each.runtime,
             file=each.file,
             sha256=sha256_of(each.file),
-            lengths=each.lengths,
             # The peak's table is small; which tokens it reads does not matter.
-            inputs=tuple(tuple(1 + token % 100 if not each.float_name else token for token in ids) for ids in inputs),
+            calls=calls_of(
+                tuple(tuple(1 + token % 100 if not each.float_name else token for token in ids) for ids in inputs),
+                runtime=each.runtime,
+                lengths=each.lengths,
+            ),
         )
         for each in made
     ]

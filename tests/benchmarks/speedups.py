@@ -20,7 +20,9 @@ from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.cost.terms import Precision
 from edgewright.measure.deployment import Deployer
-from edgewright.measure.protocol import Protocol, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.subject import Int8, Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Profile, load_profile
@@ -104,11 +106,12 @@ def measured_ms(deployer: Deployer, model: Model, runtime: str) -> dict[int, flo
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         file = model.write(runtime, Path(folder))
-        place = deployer.deploy(file, runtime=runtime, lengths=lengths)
+        place = deployer.deploy(file, runtime=runtime)
         for length in LENGTHS:
             given = [[FIRST_PIECE + place_of % 1000 for place_of in range(length)]]
             there = (deployer.target, place.artifact, place.runtime)
-            timed = measure(*there, given, protocol=ON_CORE, clock="instructions")
+            calls = calls_of(given, runtime=runtime, lengths=lengths)
+            timed = measure(*there, calls, protocol=ON_CORE, clock="instructions")
             found[length] = median(timed.latency_ms)
     return found
 

@@ -3,17 +3,24 @@
 Token 0 is padding and is left out of the mean; token 99's embedding is not a number, so that an input can ask for one.
 """
 
+import base64
 import hashlib
 import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
+from edgewright.measure.job import CALLS, TENSORS, calls_document
 from edgewright.runtimes.device import DeviceRuntime
+from edgewright.runtimes.example_calls import calls_of
+from edgewright.specs.signature import Call, Tensor
 
 INPUTS = [[1, 2, 3], [5, 6, 7, 8, 9, 10, 11, 12], list(range(20, 36))]
 LENGTHS = [8, 16]
@@ -53,7 +60,7 @@ def tiny_model() -> Any:
 
 @cache
 def folder() -> Path:
-    """Holds the models and vectors.json; the process's last act removes it."""
+    """Holds the models; the process's last act removes it."""
     import atexit
 
     place = Path(tempfile.mkdtemp(prefix="edgewright-tests-"))
@@ -139,8 +146,6 @@ def tiny_image_model() -> Any:
 
 
 def images() -> Any:
-    import numpy as np
-
     return np.random.default_rng(0).integers(0, 256, (5, *SHAPE), dtype=np.uint8)
 
 
@@ -159,15 +164,6 @@ def image_artifact_for(runtime: str) -> Artifact:
     return Artifact(runtime=runtime, path=path, lengths=())
 
 
-def write_image_job(place: Path, model: Artifact, /, content: bytes | None = None, **described: Any) -> Path:
-    """A job whose inputs are `images`, or these bytes; `described` replaces what vectors.json says of them."""
-    job = write_job(place, model)
-    (place / "pixels.bin").write_bytes(images().tobytes() if content is None else content)
-    said = {"images": {"file": "pixels.bin", "count": len(images()), **described}}
-    (place / "vectors.json").write_text(json.dumps(said))
-    return job
-
-
 def artifact_for(runtime: str) -> Artifact:
     made = {
         "executorch": executorch_artifact,
@@ -178,24 +174,60 @@ def artifact_for(runtime: str) -> Artifact:
     return replace(made[runtime](), runtime=runtime)
 
 
+def calls_for(artifact: Artifact, inputs: Any = None) -> tuple[Call, ...]:
+    """Calls of these inputs, `INPUTS` where none are given."""
+    return calls_of(INPUTS if inputs is None else inputs, runtime=artifact.runtime, lengths=artifact.lengths)
+
+
 def write_job(place: Path, model: Artifact, /, inputs: Any = None, **changes: Any) -> Path:
     """A job in `place` that is quick to run; `changes` replace fields, and None removes one."""
-    (place / "vectors.json").write_text(json.dumps({"inputs": inputs or INPUTS, "outputs": [[1.0]]}))
+    return write_calls_job(place, model, calls_for(model, inputs), **changes)
+
+
+def write_calls_job(
+    place: Path, model: Artifact, calls: Sequence[Call], /, state: Sequence[Tensor] = (), **changes: Any
+) -> Path:
+    """The same of these calls."""
+    document, content = calls_document(calls, state)
+    (place / CALLS).write_text(json.dumps(document))
+    (place / TENSORS).write_bytes(content)
     job = {
-        "schema": 1,
+        "schema": 2,
         "artifact": str(model.path),
         "sha256": model.sha256,
-        "vectors": "vectors.json",
+        "calls": CALLS,
         "threads": 1,
         "warmup_runs": 3,
         "warmup_s": 0.0,
         "samples": 10,
         "max_seconds": 5.0,
-        "lengths": list(model.lengths),
         **changes,
     }
     (place / "job.json").write_text(json.dumps({name: value for name, value in job.items() if value is not None}))
     return place / "job.json"
+
+
+def change_calls(place: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Let `change` alter the calls of a job that was written to `place`."""
+    document = json.loads((place / CALLS).read_text())
+    change(document)
+    (place / CALLS).write_text(json.dumps(document))
+
+
+def arrays_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outputs of each call in a result, by name."""
+    return [
+        {
+            each["name"]: np.frombuffer(base64.b64decode(each["data"]), dtype=each["dtype"]).reshape(each["shape"])
+            for each in outputs
+        }
+        for outputs in document["outputs"]
+    ]
+
+
+def rows_in(document: dict[str, Any]) -> list[list[float]]:
+    """The one output of each call in a result, flattened."""
+    return [call["output"].ravel().tolist() for call in arrays_of(document)]
 
 
 def lay_out(runtime: DeviceRuntime, place: Path) -> Path:

@@ -1,5 +1,5 @@
-"""Damaged jobs, inputs, lines and artifacts for the native runner built with sanitizers: a short run in CI, a long one
-by hand with `python -m tests.device_scripts.fuzzed --runs 5000`.
+"""Damaged jobs, calls, tensors, lines and artifacts for the native runner built with sanitizers: a short run in CI, a
+long one by hand with `python -m tests.device_scripts.fuzzed --runs 5000`.
 
 Whatever is given, the runner ends with status 0 or 1 and one JSON document a question. A sanitizer's report ends the
 process with `SANITIZED`; ExecuTorch's own libraries are not built with sanitizers, so of a damaged artifact, which only
@@ -16,21 +16,23 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from edgewright.measure.job import CALLS, TENSORS, calls_line
 from edgewright.runtimes.executorch.native import LIBRARIES, PROGRAM, sdk_folder
 from edgewright.runtimes.wheels import installed_version
-from tests.device_scripts.artifacts import INPUTS, artifact_for, image_artifact_for, write_image_job, write_job
+from tests.device_scripts.artifacts import artifact_for, calls_for, image_artifact_for, images, write_job
 
 SOURCE = Path(__file__).parent.parent.parent / "device_scripts" / "runner"
 SANITIZED = 86
 LIMIT_S = 60
-KINDS = ("job", "inputs", "images", "lines", "artifact")
+KINDS = ("job", "calls", "tensors", "lines", "artifact")
 ODD = (
     None, True, -1, 0, 1, 2**31, 2**63, 2**64, -(2**63), 1e308, 5e-324, "", "x", "\u0000", "/etc/passwd", "/dev/zero",
     [], [[]], [[[]]], {}, {"a": []}, [1] * 5000, "9" * 5000, [0.5], [True],
@@ -99,34 +101,43 @@ def _job(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
     for name in chance.sample(sorted(fields), chance.randint(1, 3)):
         fields[name] = chance.choice(ODD)
     if chance.random() < 0.3:
-        fields[chance.choice(["x", "cores", "etdump", "batch", "serve", "cold"])] = chance.choice(ODD)
+        fields[chance.choice(["x", "cores", "etdump", "calls", "serve", "cold"])] = chance.choice(ODD)
     if fields.get("samples") == 2**31 or fields.get("warmup_runs") == 2**31:
         fields["samples"] = 2
     job.write_text(json.dumps(fields))
     return job, b""
 
 
-def _inputs(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+def _calls(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
     job = write_job(folder, artifact_for("executorch"), samples=0, warmup_runs=0)
-    document = json.dumps({"inputs": _damaged_inputs(chance), "outputs": [[1.0]]}).encode()
-    (folder / "vectors.json").write_bytes(_flipped(chance, document) if chance.random() < 0.5 else document)
+    document = json.dumps(_damaged(chance, json.loads((folder / CALLS).read_text()))).encode()
+    (folder / CALLS).write_bytes(_flipped(chance, document) if chance.random() < 0.3 else document)
     return job, b""
 
 
-def _images(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+def _tensors(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    job = write_job(folder, image_artifact_for("executorch"), images(), samples=0, warmup_runs=0)
     content = bytes(chance.randrange(256) for _ in range(chance.choice([0, 1, 71, 72, 73, 144, 720])))
-    described: dict[str, Any] = {"count": chance.choice([*ODD, 1, 2, 5, 10])}
-    if chance.random() < 0.3:
-        described["file"] = chance.choice(ODD)
-    return write_image_job(folder, image_artifact_for("executorch"), content, **described), b""
+    (folder / TENSORS).write_bytes(content)
+    document = json.loads((folder / CALLS).read_text())
+    for call in document["calls"]:
+        (tensor,) = call["inputs"]
+        tensor["offset"] = chance.choice([0, 1, 72, 648, 649, 2**31, 2**63, 2**64 - 1, 2**64 - 72])
+        if chance.random() < 0.3:
+            tensor["shape"] = chance.choice([[72], [1, 72], [1, 6, 4, 3], [2**31 - 1] * 3, [1] * 16, [1, 6, 4, 2]])
+        if chance.random() < 0.3:
+            tensor["dtype"] = chance.choice(["bool", "int8", "float16", "float64", "int64", "bfloat16"])
+    (folder / CALLS).write_text(json.dumps(document))
+    return job, b""
 
 
 def _lines(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
     job = write_job(folder, artifact_for("executorch"), samples=0, warmup_runs=0, serve=True)
     lines = []
     for _ in range(chance.randint(1, 5)):
-        line = json.dumps({"inputs": _damaged_inputs(chance)}).encode()
-        lines.append(_flipped(chance, line).replace(b"\n", b" ") if chance.random() < 0.5 else line)
+        document: Any = calls_line(calls_for(artifact_for("executorch")))
+        line = json.dumps(_damaged(chance, document) if chance.random() < 0.8 else document).encode()
+        lines.append(_flipped(chance, line).replace(b"\n", b" ") if chance.random() < 0.3 else line)
     return job, b"\n".join(lines)
 
 
@@ -141,22 +152,36 @@ def _artifact(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
 
 _QUESTIONS: dict[str, Callable[[random.Random, Path], tuple[Path, bytes]]] = {
     "job": _job,
-    "inputs": _inputs,
-    "images": _images,
+    "calls": _calls,
+    "tensors": _tensors,
     "lines": _lines,
     "artifact": _artifact,
 }
 
 
-def _damaged_inputs(chance: random.Random) -> Any:
-    inputs: list[Any] = [list(ids) for ids in INPUTS]
+def _damaged(chance: random.Random, document: Any) -> Any:
+    """A document of calls with some of its fields replaced by what is odd there."""
     for _ in range(chance.randint(0, 3)):
-        place = chance.randrange(len(inputs))
-        if chance.random() < 0.5 or not isinstance(inputs[place], list):
-            inputs[place] = chance.choice(ODD)
-        else:
-            inputs[place].insert(0, chance.choice([*ODD, 7, 98, 99, 100, 101, 2**30]))
-    return inputs if chance.random() < 0.9 else chance.choice(ODD)
+        place = chance.choice(list(_places(document)))
+        name = chance.choice(list(place)) if isinstance(place, dict) else chance.randrange(len(place))
+        place[name] = deepcopy(chance.choice(ODD))
+    if chance.random() < 0.3:
+        state = {"name": "kv", "dtype": chance.choice(["float32", "int64"]), "shape": chance.choice([[2], [1, 16], []])}
+        document["state"] = [dict(state) for _ in range(chance.randint(0, 2))]
+        for call in document["calls"] if isinstance(document.get("calls"), list) else ():
+            if isinstance(call, dict):
+                call.update(
+                    state=chance.choice([["kv"], ["kv", "kv"], ["other"]]), reset=chance.choice([True, False, 1])
+                )
+    return document if chance.random() < 0.9 else chance.choice(ODD)
+
+
+def _places(document: Any) -> Iterator[Any]:
+    """Every object and list in a document that is not empty."""
+    if isinstance(document, dict | list) and document:
+        yield document
+        for each in document.values() if isinstance(document, dict) else document:
+            yield from _places(each)
 
 
 def _flipped(chance: random.Random, data: bytes) -> bytes:

@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,14 @@ from tests.device_scripts.artifacts import (
     BROKEN_TOKEN,
     INPUTS,
     Artifact,
+    calls_for,
+    change_calls,
     expected,
     image_artifact_for,
     images,
+    rows_in,
     tiny_image_model,
-    write_image_job,
+    write_calls_job,
     write_job,
 )
 from tests.device_scripts.conftest import Run
@@ -28,13 +33,13 @@ def test_outputs_are_those_of_torch_whatever_the_length(tmp_path: Path, artifact
     ran = run(write_job(tmp_path, artifact))
     assert ran.status == 0
     assert len(ran.document["outputs"]) == len(INPUTS)
-    for found, meant in zip(ran.document["outputs"], expected(), strict=True):
+    for found, meant in zip(rows_in(ran.document), expected(), strict=True):
         assert found == pytest.approx(meant, abs=1e-5)
 
 
 def test_a_result_tells_times_memory_and_what_ran(tmp_path: Path, artifact: Artifact, run: Run) -> None:
     result = run(write_job(tmp_path, artifact)).document
-    assert (result["schema"], result["runtime"], result["sha256"]) == (1, artifact.runtime, artifact.sha256)
+    assert (result["schema"], result["runtime"], result["sha256"]) == (2, artifact.runtime, artifact.sha256)
     assert result["runtime_version"][0].isdigit()
     assert result["load_ms"] > 0
     assert result["first_inference_ms"] > 0
@@ -74,7 +79,7 @@ def test_sampling_goes_on_for_the_least_time_and_stops_at_the_most(
 def test_two_threads_give_the_same_outputs(tmp_path: Path, artifact: Artifact, run: Run) -> None:
     result = run(write_job(tmp_path, artifact, threads=2)).document
     assert result["threads"] == 2
-    assert result["outputs"][0] == pytest.approx(expected()[0], abs=1e-5)
+    assert rows_in(result)[0] == pytest.approx(expected()[0], abs=1e-5)
 
 
 def test_relative_paths_start_at_the_job_and_not_at_the_working_directory(
@@ -125,20 +130,30 @@ def test_a_missing_artifact_is_a_bad_artifact(tmp_path: Path, artifact: Artifact
 def test_an_output_that_is_not_a_number_is_named(tmp_path: Path, artifact: Artifact, run: Run) -> None:
     ran = run(write_job(tmp_path, artifact, inputs=[[1, 2], [3, BROKEN_TOKEN, 4]]))
     assert (ran.status, ran.document["error"]["kind"]) == (1, "run-failed")
-    assert ran.document["error"]["message"] == "output value 0 of input 1 is not a number"
+    assert ran.document["error"]["message"] == 'value 0 of the output "output" of call 1 is not a number'
 
 
-def test_an_input_longer_than_the_artifact_takes_is_refused_with_both_numbers(
+def longer(document: dict[str, Any]) -> None:
+    """The second call takes one number more than the first kind of call allows."""
+    tensor = document["calls"][1]["inputs"][0]
+    tensor["shape"] = [1, 17]
+
+
+def test_a_shape_larger_than_the_artifact_takes_is_refused_with_both(
     tmp_path: Path, artifact: Artifact, run: Run
 ) -> None:
-    ran = run(write_job(tmp_path, artifact, inputs=[[1, 2], [1] * 17]))
-    assert ran.document["error"] == {"kind": "bad-job", "message": "input 1 has 17 ids; the artifact takes at most 16"}
+    job = write_job(tmp_path, artifact, inputs=[[1, 2], [1] * 16, [1] * 16])
+    change_calls(tmp_path, longer)
+    error = run(job).document["error"]
+    assert error["kind"] == "bad-job"
+    assert 'the tensor "ids" of call 1 has shape (1, 17); the artifact takes ' in error["message"]
+    assert "16)" in error["message"]
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"schema": 2}, "schema"),
+        ({"schema": 1}, "schema"),
         ({"artifact": ""}, "artifact"),
         ({"artifact": 7}, "artifact"),
         ({"sha256": "ABC"}, "sha256"),
@@ -150,9 +165,8 @@ def test_an_input_longer_than_the_artifact_takes_is_refused_with_both_numbers(
         ({"warmup_s": "long"}, "warmup_s"),
         ({"max_seconds": -1}, "max_seconds"),
         ({"max_seconds": None}, "max_seconds"),
-        ({"vectors": None}, "vectors"),
-        ({"lengths": None}, "lengths"),
-        ({"lengths": "all"}, "lengths"),
+        ({"calls": None}, "calls"),
+        ({"calls": 7}, "calls"),
         ({"sampels": 10}, "sampels"),
         ({"profile": "yes"}, "profile"),
         ({"profile": 1}, "profile"),
@@ -161,8 +175,8 @@ def test_an_input_longer_than_the_artifact_takes_is_refused_with_both_numbers(
         ({"cores": [-1]}, "cores"),
         ({"cores": [1.5]}, "cores"),
         ({"cores": [1000]}, "cores"),
-        ({"batch": 0}, "batch"),
-        ({"batch": "2"}, "batch"),
+        ({"batch": 1}, "batch"),
+        ({"vectors": "vectors.json"}, "vectors"),
     ],
 )
 def test_a_job_with_a_fault_names_the_field(
@@ -173,13 +187,99 @@ def test_a_job_with_a_fault_names_the_field(
     assert f'"{named}"' in ran.document["error"]["message"]
 
 
-@pytest.mark.parametrize("inputs", [[[]], [["a"]], [[-1]], [[1.5]], [[2**31]], [[True]], ["text"], {"a": 1}])
-def test_inputs_that_are_not_lists_of_ids_are_refused(
-    tmp_path: Path, artifact: Artifact, run: Run, inputs: Any
+def call(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document["calls"][1].update(fields)
+
+
+def tensor(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document["calls"][1]["inputs"][0].update(fields)
+
+
+def document(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document.update(fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (document(schema=1), '"schema" must be 2'),
+        (document(calls=[]), '"calls" must be a list that is not empty'),
+        (document(calls={}), '"calls" must be a list'),
+        (document(images=[]), '"images" is not a field'),
+        (document(calls=[7]), "call 0 must be an object"),
+        (document(state=[{"name": "kv", "dtype": "float32", "shape": [1 << 20, 1 << 20]}]), "more than 1 GB"),
+        (document(state=[{"name": "kv", "dtype": "float32", "shape": [1]}] * 2), 'the tensor "kv" twice'),
+        (call(entry=""), 'call 1 has a "entry" that is no text'),
+        (call(entry=["forward"]), 'call 1 has a "entry" that is no text'),
+        (call(inputs=None), '"inputs" must be a list'),
+        (call(outputs=[1]), 'call 1 has a "name" that is no text'),
+        (call(outputs=["output", "output"]), 'call 1 names the'),
+        (call(outputs="output"), '"outputs" must be a list'),
+        (call(state=["kv"]), 'call 1 names the state "kv", which is not there'),
+        (call(reset=1), '"reset" that is true or false'),
+        (call(batch=2), 'call 1 has a field "batch" that no call has'),
+        (tensor(name=7), 'call 1 has a "name" that is no text'),
+        (tensor(dtype="complex64"), '"dtype" that is none of jobs'),
+        (tensor(shape=[1, 0]), '"shape" must be a list'),
+        (tensor(shape=[1, 2.5]), '"shape" must be a list'),
+        (tensor(shape=[1, True]), '"shape" must be a list'),
+        (tensor(shape=[1] * 17), '"shape" must be a list'),
+        (tensor(shape=[2**40]), '"shape" must be a list'),
+        (tensor(shape=[2**31 - 1, 2**31 - 1]), "more than 1 GB"),
+        (tensor(shape="all"), '"shape" must be a list'),
+        (tensor(offset=-1), '"offset" is no multiple of'),
+        (tensor(offset=1), '"offset" is no multiple of'),
+        (tensor(offset=True), '"offset" is no multiple of'),
+        (tensor(offset=1 << 40), "beyond the end of its file"),
+        (tensor(offset=1 << 62), "beyond the end of its file"),
+        (tensor(file="other.bin"), "cannot read"),
+        (tensor(file=""), 'call 1 has a "file" that is no text'),
+        (tensor(data="AAAA"), 'a field "data" that no tensor has here'),
+    ],
+)  # fmt: skip
+def test_calls_with_a_fault_are_a_bad_job_that_names_it(
+    tmp_path: Path, artifact: Artifact, run: Run, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
-    ran = run(write_job(tmp_path, artifact, inputs=inputs))
-    assert ran.document["error"]["kind"] == "bad-job"
-    assert '"inputs"' in ran.document["error"]["message"]
+    job = write_job(tmp_path, artifact)
+    change_calls(tmp_path, change)
+    ran = run(job)
+    assert (ran.status, ran.document["error"]["kind"]) == (1, "bad-job")
+    assert said in ran.document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        (call(entry="backward"), "bad-artifact", "there is no entry"),
+        (call(inputs=[]), "bad-job", "call 1"),
+        (call(outputs=[]), "bad-job", "call 1"),
+        (call(outputs=["output", "more"]), "bad-job", "call 1"),
+        (tensor(dtype="float32", shape=[1, 2]), "bad-job", 'tensor "ids" of call 1 is float32; the artifact takes int'),
+        (tensor(shape=[1, 1, 2]), "bad-job", 'the tensor "ids" of call 1 has shape (1, 1, 2); the artifact takes '),
+        (tensor(shape=[2, 1]), "bad-job", 'the tensor "ids" of call 1 has shape (2, 1); the artifact takes '),
+    ],
+)  # fmt: skip
+def test_what_is_not_in_the_artifact_is_told_in_one_sentence(
+    tmp_path: Path, artifact: Artifact, run: Run, change: Callable[[dict[str, Any]], None], kind: str, said: str
+) -> None:
+    job = write_job(tmp_path, artifact)
+    change_calls(tmp_path, change)
+    ran = run(job)
+    assert (ran.status, ran.document["error"]["kind"]) == (1, kind)
+    assert said in ran.document["error"]["message"]
+    assert "\n" not in ran.document["error"]["message"]
+
+
+@pytest.mark.parametrize("artifact", ["litert", "tflite", "onnx"], indirect=True)
+@pytest.mark.parametrize("change", [tensor(name="pixels"), call(outputs=["vector"])])
+def test_a_runtime_whose_files_have_names_checks_them(
+    tmp_path: Path, artifact: Artifact, run: Run, change: Callable[[dict[str, Any]], None]
+) -> None:
+    job = write_job(tmp_path, artifact)
+    change_calls(tmp_path, change)
+    error = run(job).document["error"]
+    assert error["kind"] == "bad-job"
+    assert "'ids'" in error["message"] or "'output'" in error["message"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\xff\x00", "[" * 5000])
@@ -193,12 +293,8 @@ def test_a_missing_job_is_refused(tmp_path: Path, run: Run) -> None:
     assert run(tmp_path / "job.json").document["error"]["kind"] == "bad-job"
 
 
-def test_vectors_may_carry_large_outputs_that_the_runner_does_not_need(
-    tmp_path: Path, artifact: Artifact, run: Run
-) -> None:
-    job = write_job(tmp_path, artifact, samples=0)
-    (tmp_path / "vectors.json").write_text(json.dumps({"outputs": [[0.5] * 500] * 500, "inputs": INPUTS}))
-    ran = run(job)
+def test_what_a_job_takes_to_read_is_little(tmp_path: Path, artifact: Artifact, run: Run) -> None:
+    ran = run(write_job(tmp_path, artifact, inputs=INPUTS * 300, samples=0))
     assert ran.status == 0
     if artifact.runtime == "executorch":
         assert ran.document["peak_rss_bytes"] < 16 << 20
@@ -239,8 +335,9 @@ def test_a_runtime_that_does_not_tell_its_operators_gives_the_rest(
 def test_a_litert_artifact_without_the_signature_says_which_it_has(
     tmp_path: Path, artifact: Artifact, run: Run
 ) -> None:
-    ran = run(write_job(tmp_path, artifact, lengths=[4, 8, 16]))
+    ran = run(write_calls_job(tmp_path, artifact, calls_for(replace(artifact, lengths=(4, 8, 16)))))
     assert ran.document["error"]["kind"] == "bad-artifact"
+    assert "length_4" in ran.document["error"]["message"]
     assert "length_16" in ran.document["error"]["message"]
 
 
@@ -271,8 +368,8 @@ def test_an_onnx_artifact_of_another_interface_is_refused_with_what_it_takes(
     onnx.save(model, tmp_path / "model")
     sha256 = hashlib.sha256((tmp_path / "model").read_bytes()).hexdigest()
     ran = run(write_job(tmp_path, artifact, artifact="model", sha256=sha256))
-    assert ran.document["error"]["kind"] == "bad-artifact"
-    assert "('vector', 'tensor(float)')" in ran.document["error"]["message"]
+    assert ran.document["error"]["kind"] == "bad-job"
+    assert "float32 'vector' (1, 8)" in ran.document["error"]["message"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["litert"], ["tensorrt", "job.json"], ["job.json", "onnx"]])
@@ -288,45 +385,40 @@ def test_the_python_runner_without_a_runtime_it_knows_and_a_job_is_refused(argum
     )
 
 
-def test_images_are_read_from_their_bytes(tmp_path: Path, artifact: Artifact, run: Run) -> None:
+def test_bytes_of_any_rank_are_taken(tmp_path: Path, artifact: Artifact, run: Run) -> None:
     import torch
 
-    ran = run(write_image_job(tmp_path, image_artifact_for(artifact.runtime)))
+    ran = run(write_job(tmp_path, image_artifact_for(artifact.runtime), inputs=images()))
     assert ran.status == 0, ran.document
     with torch.no_grad():
         meant = tiny_image_model()(torch.from_numpy(images())).tolist()
     assert len(ran.document["outputs"]) == len(meant) == 5
-    for found, wanted in zip(ran.document["outputs"], meant, strict=True):
+    for found, wanted in zip(rows_in(ran.document), meant, strict=True):
         assert found == pytest.approx(wanted, abs=1e-5)
     assert len(ran.document["latency_ms"]) == 10
 
 
-@pytest.mark.parametrize(
-    ("content", "described", "said"),
-    [
-        (None, {"count": 7}, "into 7 images"),
-        (b"", {}, "into 5 images"),
-        (bytes(5 * 71), {}, "71 bytes; the artifact takes 72"),
-        (None, {"count": 0}, '"count" must be an integer from 1'),
-        (None, {"count": True}, '"count" must be an integer from 1'),
-        (None, {"file": "other.bin"}, "cannot read"),
-        (None, {"file": ""}, "file"),
-    ],
-)
-def test_images_that_cannot_be_read_are_a_bad_job(
-    tmp_path: Path, artifact: Artifact, run: Run, content: bytes | None, described: dict[str, Any], said: str
+@pytest.mark.parametrize("shape", [[1, 6, 4, 2], [1, 3, 4, 3], [1, 72]])
+def test_a_shape_that_a_fixed_one_does_not_allow_is_refused_with_both(
+    tmp_path: Path, artifact: Artifact, run: Run, shape: list[int]
 ) -> None:
-    ran = run(write_image_job(tmp_path, image_artifact_for(artifact.runtime), content, **described))
-    assert ran.status == 1
-    assert ran.document["error"]["kind"] == "bad-job"
-    assert said in ran.document["error"]["message"]
+    job = write_job(tmp_path, image_artifact_for(artifact.runtime), inputs=images())
+    change_calls(tmp_path, tensor(shape=shape))
+    error = run(job).document["error"]
+    assert error["kind"] == "bad-job"
+    asked = f"({', '.join(map(str, shape))})"
+    assert f'the tensor "pixels" of call 1 has shape {asked}; the artifact takes ' in error["message"]
+    assert "(1, 6, 4, 3)" in error["message"]
 
 
-def test_images_for_texts_and_texts_for_images_are_told(tmp_path: Path, artifact: Artifact, run: Run) -> None:
+def test_calls_of_one_artifact_given_to_another_are_told(tmp_path: Path, artifact: Artifact, run: Run) -> None:
     texts, pictures = tmp_path / "texts", tmp_path / "pictures"
     texts.mkdir()
     pictures.mkdir()
-    for job in (write_image_job(texts, artifact), write_job(pictures, image_artifact_for(artifact.runtime))):
+    for job in (
+        write_job(texts, artifact, inputs=images()),
+        write_job(pictures, replace(image_artifact_for(artifact.runtime), lengths=(16,))),
+    ):
         ran = run(job)
         assert ran.status == 1
         assert ran.document["error"]["kind"] in ("bad-job", "bad-artifact")

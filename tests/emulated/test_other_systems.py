@@ -13,10 +13,13 @@ import torch
 
 from edgewright.errors import RunnerError, TargetError
 from edgewright.measure.deployment import Deployed, deploy
+from edgewright.measure.measuring import infer, measure
 from edgewright.measure.parity import compare
-from edgewright.measure.protocol import Protocol, infer, measure
+from edgewright.measure.protocol import Protocol
+from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.forms import ImageForm
+from edgewright.specs.signature import Call
 from edgewright.targets import open_target
 from edgewright.targets.base import Completed, Target
 from edgewright.targets.board.disk_image import KEYRING, debian_mirror
@@ -99,21 +102,24 @@ def narrow(zero: Target, tmp_path_factory: pytest.TempPathFactory) -> InRoot:
 
 def deployed(target: InRoot, runtime: str) -> Deployed:
     file = artifacts.int8_pte()[0] if runtime == "executorch" else artifacts.float_tflite()
-    lengths = () if runtime == "executorch" else artifacts.LENGTHS
-    return deploy(target, file, runtime=runtime, lengths=lengths)
+    return deploy(target, file, runtime=runtime)
+
+
+def calls_to(there: Deployed) -> tuple[Call, ...]:
+    ids = [row.ids for row in artifacts.rows_of_every_length()]
+    return calls_of(ids, runtime=there.runtime.runtime.name, lengths=artifacts.LENGTHS)
 
 
 def outputs_are_right(target: InRoot, there: Deployed) -> bool:
-    ids = [row.ids for row in artifacts.rows_of_every_length()]
-    return compare(infer(target, there.artifact, there.runtime, ids), artifacts.expected()).passed
+    found = rows_of(infer(target, there.artifact, there.runtime, calls_to(there)))
+    return compare(found, artifacts.expected()).passed
 
 
 def test_the_native_runner_brings_its_own_c_library_where_there_is_none(bare: InRoot) -> None:
     there = deployed(bare, "executorch")
     assert any(part.endswith("ld-linux-aarch64.so.1") for part in there.runtime.runtime.argv)
     assert outputs_are_right(bare, there)
-    ids = [row.ids for row in artifacts.rows_of_every_length()]
-    seen = measure(bare, there.artifact, there.runtime, ids, protocol=BRIEF)
+    seen = measure(bare, there.artifact, there.runtime, calls_to(there), protocol=BRIEF)
     assert seen.latency is not None
     assert seen.machine_before["libc"] is None
     assert seen.memory["steady"]["anonymous_bytes"] > 0
@@ -170,7 +176,7 @@ def test_a_runner_whose_memory_ran_out_says_what_it_held_and_what_there_is(
     there = deploy(zero, file, runtime="executorch")
     pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8).numpy()
     with pytest.raises(RunnerError) as caught:
-        measure(zero, there.artifact, there.runtime, pixels, protocol=BRIEF)
+        measure(zero, there.artifact, there.runtime, calls_of(pixels, runtime="executorch"), protocol=BRIEF)
     said = str(caught.value)
     assert how in said
     assert "; the machine has" in said
@@ -188,9 +194,9 @@ def test_a_job_that_finds_no_room_or_may_not_write_is_told_and_leaves_the_device
     assert zero.run(["sh", "-c", mounted], timeout_s=60).status == 0
     try:
         with pytest.raises(TargetError) as caught:
-            infer(zero, there.artifact, there.runtime, [[1] * 20] * 2000)
+            infer(zero, there.artifact, there.runtime, calls_of([[1] * 20] * 2000, runtime="executorch"))
         assert ("Read-only" in str(caught.value)) is options.endswith("ro")
         assert zero.run(["ls", jobs], timeout_s=60).stdout == ""
     finally:
         zero.run(["busybox", "umount", jobs], timeout_s=60)
-    assert infer(zero, there.artifact, there.runtime, [[1, 2, 3]])
+    assert infer(zero, there.artifact, there.runtime, calls_of([[1, 2, 3]], runtime="executorch"))

@@ -1,5 +1,6 @@
 """A runner's result document, and a target that runs commands on this machine."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -7,23 +8,40 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from edgewright.errors import CommandTimeoutError
 from edgewright.measure.results import Asked
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.targets.base import Completed
 
 SHA256 = "ab" * 32
+TWO_CALLS = calls_of([[1], [2]], runtime="executorch")  # what `result_document` answers
 
 
 def asked(**changes: Any) -> Asked:
     """What `result_document` answers."""
-    usual = {"runtime": "executorch", "threads": 1, "sha256": SHA256, "inputs": 2, "sampled": True}
+    usual = {
+        "runtime": "executorch",
+        "threads": 1,
+        "sha256": SHA256,
+        "outputs": (("output",), ("output",)),
+        "sampled": True,
+    }
     return Asked(**{**usual, **changes})  # type: ignore[arg-type]
 
 
+def output(numbers: list[float], *, name: str = "output", dtype: str = "float32", **changes: Any) -> dict[str, Any]:
+    """A tensor as a result carries it; `changes` replace fields."""
+    array = np.array(numbers, dtype=dtype)
+    data = base64.b64encode(array.tobytes()).decode()
+    return {"name": name, "dtype": dtype, "shape": list(array.shape), "data": data, **changes}
+
+
 def result_document(**changes: Any) -> dict[str, Any]:
-    """What a runner prints after two inputs and four samples; `changes` replace fields, and None removes one."""
+    """What a runner prints after two calls and four samples; `changes` replace fields, and None removes one."""
     document = {
-        "schema": 1,
+        "schema": 2,
         "runtime": "executorch",
         "runtime_version": "1.5.1",
         "sha256": SHA256,
@@ -31,7 +49,7 @@ def result_document(**changes: Any) -> dict[str, Any]:
         "load_ms": 1.5,
         "first_inference_ms": 2.5,
         "latency_ms": [1.0, 5.0, 1.0, 5.0],
-        "outputs": [[0.5, -0.5], [0.25, 0.75]],
+        "outputs": [[output([0.5, -0.5])], [output([0.25, 0.75])]],
         "peak_rss_bytes": 9_000_000,
         "memory": [
             {

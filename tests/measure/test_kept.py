@@ -10,25 +10,33 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edgewright.errors import RunnerError, TransferError
 from edgewright.measure.kept import KeptRunner
-from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime, infer
+from edgewright.measure.measuring import infer
+from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
+from edgewright.runtimes.example_calls import rows_of
 from edgewright.runtimes.table import RUNTIMES
 from tests.device_scripts.artifacts import (
     BROKEN_TOKEN,
     INPUTS,
     Artifact,
     artifact_for,
+    calls_for,
     expected,
     image_artifact_for,
     images,
     lay_out,
 )
+from tests.measure.examples import TWO_CALLS, output
 
 
 def remote(artifact: Artifact, sha256: str | None = None) -> RemoteArtifact:
@@ -36,7 +44,6 @@ def remote(artifact: Artifact, sha256: str | None = None) -> RemoteArtifact:
         path=PurePosixPath(artifact.path),
         sha256=sha256 or artifact.sha256,
         size_bytes=artifact.path.stat().st_size,
-        lengths=artifact.lengths,
     )
 
 
@@ -56,12 +63,14 @@ def kept(runtime: RemoteRuntime) -> Iterator[KeptRunner]:
 def test_one_process_answers_question_after_question_whatever_their_lengths(
     runtime: RemoteRuntime, kept: KeptRunner
 ) -> None:
-    pid = kept._process.pid
+    pid, calls = kept._process.pid, partial(calls_for, artifact_for(runtime.runtime.name))
     for _ in range(2):
         for ids, meant in zip(INPUTS, expected(), strict=True):
-            (found,) = kept.outputs([ids])
+            (found,) = rows_of(kept.outputs(calls([ids])))
             assert found == pytest.approx(meant, abs=1e-5)
-    assert [list(row) for row in kept.outputs(INPUTS)] == [pytest.approx(row, abs=1e-5) for row in expected()]
+    assert [list(row) for row in rows_of(kept.outputs(calls(INPUTS)))] == [
+        pytest.approx(row, abs=1e-5) for row in expected()
+    ]
     assert kept._process.pid == pid
     assert kept.is_alive
 
@@ -70,7 +79,8 @@ def test_its_answers_are_those_of_a_runner_that_is_started_for_them(runtime: Rem
     from edgewright.targets.transports.local import LocalTarget
 
     artifact = remote(artifact_for(runtime.runtime.name))
-    assert infer(LocalTarget(), artifact, runtime, INPUTS) == kept.outputs(INPUTS)
+    calls = calls_for(artifact_for(runtime.runtime.name))
+    assert rows_of(infer(LocalTarget(), artifact, runtime, calls)) == rows_of(kept.outputs(calls))
 
 
 def test_images_are_answered_one_after_another(runtime: RemoteRuntime) -> None:
@@ -80,30 +90,39 @@ def test_images_are_answered_one_after_another(runtime: RemoteRuntime) -> None:
 
     with torch.no_grad():
         meant = tiny_image_model()(torch.from_numpy(images())).tolist()
-    with KeptRunner(remote(image_artifact_for(runtime.runtime.name)), runtime) as kept:
+    image_artifact = image_artifact_for(runtime.runtime.name)
+    with KeptRunner(remote(image_artifact), runtime) as kept:
         for place in (0, 3, 0):
-            (found,) = kept.outputs(images()[place : place + 1])
+            (found,) = rows_of(kept.outputs(calls_for(image_artifact, images()[place : place + 1])))
             assert found == pytest.approx(meant[place], abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("inputs", "why"), [([[BROKEN_TOKEN]], "not a number"), ([list(range(1, 40))], "at most 16"), ([[-1]], "from 0")]
+    ("changes", "why"),
+    [
+        ({}, "not a number"),
+        ({"entry": "backward"}, "no entry .backward."),
+        ({"inputs": {"ids": np.ones((1, 40), dtype=np.int16)}}, "is int16; the artifact takes int"),
+        ({"inputs": {}}, "call 0"),
+    ],
 )
-def test_an_input_that_cannot_be_answered_is_told_with_its_reason(
-    runtime: RemoteRuntime, kept: KeptRunner, inputs: list[list[int]], why: str
+def test_a_call_that_cannot_be_answered_is_told_with_its_reason(
+    runtime: RemoteRuntime, kept: KeptRunner, changes: dict[str, Any], why: str
 ) -> None:
+    (call,) = calls_for(artifact_for(runtime.runtime.name), [[BROKEN_TOKEN]])
     with pytest.raises(RunnerError, match=why):
-        kept.outputs(inputs)
+        kept.outputs([replace(call, **changes)])
     assert not kept.is_alive  # who is asked again starts another
 
 
 def test_a_runner_that_is_killed_between_two_questions_is_told(runtime: RemoteRuntime, kept: KeptRunner) -> None:
-    kept.outputs(INPUTS[:1])
+    calls = calls_for(artifact_for(runtime.runtime.name), INPUTS[:1])
+    kept.outputs(calls)
     os.kill(kept._process.pid, signal.SIGKILL)
     kept._process.wait()
     assert not kept.is_alive
     with pytest.raises(RunnerError, match="killed"):
-        kept.outputs(INPUTS[:1])
+        kept.outputs(calls)
 
 
 def test_an_artifact_with_another_hash_is_refused_at_the_start(runtime: RemoteRuntime) -> None:
@@ -122,9 +141,13 @@ def pretending(tmp_path: Path, program: str) -> RemoteRuntime:
     return RemoteRuntime(runtime=made, directory=PurePosixPath(tmp_path))
 
 
+def answering(outputs: list[Any]) -> str:
+    return f"print({json.dumps({'schema': 2, 'outputs': outputs})!r})"
+
+
 READY = """
 import json, sys, time
-print(json.dumps({{"schema": 1, "ready": True, "runtime": "{name}", "sha256": "{sha}"}}), flush=True)
+print(json.dumps({{"schema": 2, "ready": True, "runtime": "{name}", "sha256": "{sha}"}}), flush=True)
 """
 
 
@@ -132,9 +155,10 @@ print(json.dumps({{"schema": 1, "ready": True, "runtime": "{name}", "sha256": "{
     ("said", "why"),
     [
         ('print("hello")', "cannot be read"),
-        ('print(json.dumps({"schema": 1, "outputs": [[float("nan")]]}))', "cannot be read"),
-        ('print(json.dumps({"schema": 1, "outputs": [[1.0], [2.0]]}))', "2 outputs for 1 inputs"),
-        ('print(json.dumps({"schema": 1, "outputs": [[]]}))', "empty"),
+        (answering([[output([float("nan")])]]), "cannot be read"),
+        (answering([[output([1.0])], [output([2.0])]]), "outputs of 2 calls for 1 calls"),
+        (answering([[]]), "the outputs none, and output were asked for"),
+        (answering([[output([])]]), "empty"),
         ("sys.exit(7)", "status 7"),
     ],
 )
@@ -145,7 +169,7 @@ def test_what_a_runner_says_is_checked(tmp_path: Path, said: str, why: str) -> N
         KeptRunner(remote(artifact), pretending(tmp_path, program)) as kept,
         pytest.raises(RunnerError, match=why),
     ):
-        kept.outputs([[1]])
+        kept.outputs(TWO_CALLS[:1])
 
 
 def test_a_runner_that_holds_another_runtime_or_artifact_is_refused(tmp_path: Path) -> None:
@@ -162,7 +186,7 @@ def test_a_runner_that_never_answers_is_ended_at_the_limit(tmp_path: Path, monke
     with KeptRunner(remote(artifact), pretending(tmp_path, program)) as kept:
         begun = time.monotonic()
         with pytest.raises(RunnerError, match="within 1 s"):
-            kept.outputs([[1]])
+            kept.outputs(TWO_CALLS[:1])
         assert time.monotonic() - begun < 20
         assert not kept.is_alive
 

@@ -77,7 +77,7 @@ def test_the_figures_of_several_processes_are_put_together() -> None:
     assert len(seen.latency_ms) == 30
     assert seen.load_ms == 2.0
     assert seen.peak_rss_bytes == 9_000_000
-    assert seen.outputs == ((0.5, -0.5), (0.25, 0.75))
+    assert [call["output"].tolist() for call in seen.outputs] == [[0.5, -0.5], [0.25, 0.75]]
 
 
 def test_the_document_is_json_and_has_what_the_bench_promises() -> None:

@@ -1,23 +1,25 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgewright.errors import RunnerError, TransferError
 from edgewright.measure import results
 from edgewright.measure.results import RunnerResult, parse_bandwidth, parse_result
 from edgewright.targets.base import Completed
-from tests.measure.examples import asked, completed, result_document
+from tests.measure.examples import asked, completed, output, result_document
 
 
-def parse(ended: Completed, *, inputs: int = 2, sampled: bool = True) -> RunnerResult:
-    return parse_result(ended, asked(inputs=inputs, sampled=sampled))
+def parse(ended: Completed, *, sampled: bool = True) -> RunnerResult:
+    return parse_result(ended, asked(sampled=sampled))
 
 
 def test_a_whole_result_is_read() -> None:
     result = parse(completed(result_document()))
     assert result.latency_ms == (1.0, 5.0, 1.0, 5.0)
-    assert result.outputs[1] == (0.25, 0.75)
+    assert result.arrays[1]["output"].tolist() == [0.25, 0.75]
+    assert result.arrays[1]["output"].dtype == np.float32
 
 
 def test_fields_that_a_later_runner_adds_do_no_harm() -> None:
@@ -38,10 +40,16 @@ def test_fields_that_a_later_runner_adds_do_no_harm() -> None:
         json.dumps(result_document(load_ms="1")),
         json.dumps(result_document(load_ms=-1)),
         json.dumps(result_document(latency_ms=[float("nan")])),
-        json.dumps(result_document(outputs=[[float("inf")], [1.0]])),
+        json.dumps(result_document(outputs=[[output([float("inf")])], [output([1.0])]])),
+        json.dumps(result_document(outputs=[[output([float("nan")], dtype="float16")], [output([1.0])]])),
+        json.dumps(result_document(outputs=[[output([1.0], shape=[2])], [output([1.0])]])),
+        json.dumps(result_document(outputs=[[output([1.0], dtype="complex64")], [output([1.0])]])),
+        json.dumps(result_document(outputs=[[output([1.0], data="A-")], [output([1.0])]])),
+        json.dumps(result_document(outputs=[[output([1.0], data=7)], [output([1.0])]])),
+        json.dumps(result_document(outputs=[[1.0], [1.0]])),
         json.dumps(result_document(peak_rss_bytes=0)),
         json.dumps(result_document(runtime="tensorrt")),
-        json.dumps(result_document(schema=2)),
+        json.dumps(result_document(schema=1)),
         json.dumps(result_document()) + "trailing",
         json.dumps(result_document())[:-40],
     ],
@@ -54,12 +62,12 @@ def test_what_is_no_result_is_a_runner_error_of_one_line(text: str) -> None:
 
 
 def test_how_fast_memory_is_copied_is_read_or_refused() -> None:
-    said = {"schema": 1, "copy_gb_s": [3.0, 4.0], "block_bytes": 1 << 26}
+    said = {"schema": 2, "copy_gb_s": [3.0, 4.0], "block_bytes": 1 << 26}
     assert parse_bandwidth(completed(said)).copy_gb_s == [3.0, 4.0]
     for wrong in ({**said, "copy_gb_s": []}, {**said, "copy_gb_s": [0.0]}, {**said, "copy_gb_s": [float("nan")]}, {}):
         with pytest.raises(RunnerError, match="cannot be read"):
             parse_bandwidth(completed(wrong))
-    told = {"schema": 1, "error": {"kind": "out-of-memory", "message": "memory is too short"}}
+    told = {"schema": 2, "error": {"kind": "out-of-memory", "message": "memory is too short"}}
     with pytest.raises(RunnerError, match="memory"):
         parse_bandwidth(completed(told, status=1))
 
@@ -68,8 +76,10 @@ def test_how_fast_memory_is_copied_is_read_or_refused() -> None:
     ("changes", "said"),
     [
         ({"sha256": "cd" * 32}, "it ran cdcd"),
-        ({"outputs": [[1.0]]}, "1 outputs for 2 inputs"),
-        ({"outputs": [[1.0], []]}, "an output is empty"),
+        ({"outputs": [[output([1.0])]]}, "outputs of 1 calls for 2 calls"),
+        ({"outputs": [[output([1.0])], []]}, "call 1 has the outputs none, and output were asked for"),
+        ({"outputs": [[output([1.0])], [output([1.0], name="x")]]}, "call 1 has the outputs x, and output were"),
+        ({"outputs": [[output([1.0])], [output([])]]}, "the output output of call 1 is empty"),
         ({"latency_ms": []}, "0 latency samples"),
         ({"runtime": "litert"}, "it is of litert, and executorch was asked for"),
         ({"threads": 4}, "it is of 4 threads, and 1 were asked for"),
@@ -149,7 +159,7 @@ def test_what_a_killed_runner_held_is_told_with_what_there_was(machine: dict[str
 
 
 def test_a_runner_that_could_get_no_memory_says_what_it_held() -> None:
-    told = {"schema": 1, "error": {"kind": "out-of-memory", "message": "memory ran out"}}
+    told = {"schema": 2, "error": {"kind": "out-of-memory", "message": "memory ran out"}}
     with pytest.raises(RunnerError, match=r"more memory than the device gives it \(it held 412 MB"):
         parse(completed(told, status=1, stderr=HELD))
 
@@ -202,7 +212,7 @@ def test_control_characters_of_a_device_never_reach_the_terminal() -> None:
     ],
 )
 def test_what_a_runner_says_of_its_failure_is_passed_on(kind: str, error: type[Exception], said: str) -> None:
-    document = {"schema": 1, "error": {"kind": kind, "message": "because of this"}}
+    document = {"schema": 2, "error": {"kind": kind, "message": "because of this"}}
     with pytest.raises(error, match=f"{said}.*because of this"):
         parse(completed(document, status=1))
 

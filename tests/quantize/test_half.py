@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from edgewright.measure.deployment import deploy
+from edgewright.measure.measuring import measure_in_turn
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
-from edgewright.measure.protocol import measure_in_turn
 from edgewright.models import text as texts
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.transformer import LayerShape
 from edgewright.quantize.half import Half
+from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -62,16 +63,18 @@ def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runti
     assert made_for.write_half is not None
     made_for.write_float(subject, whole)
     made_for.write_half(subject, whole, half)
-    lengths = (16,) if made_for.fixed_shapes else ()
     target = open_target("emulated://raspberry-pi-5", instruction_clock=True)
     try:
-        places = [deploy(target, file, runtime=runtime, lengths=lengths) for file in (half, whole)]
+        places = [deploy(target, file, runtime=runtime) for file in (half, whole)]
         narrow, wide = measure_in_turn(
-            target, [(place.artifact, place.runtime) for place in places], [[5] * 16], clock="instructions"
+            target,
+            [(place.artifact, place.runtime) for place in places],
+            calls_of([[5] * 16], runtime=runtime, lengths=(16,)),
+            clock="instructions",
         )
     finally:
         target.close()
-    assert compare(narrow.outputs, wide.outputs).cosine_min > 0.999
+    assert compare(rows_of(narrow.outputs), rows_of(wide.outputs)).cosine_min > 0.999
     assert median(narrow.latency_ms) < 0.8 * median(wide.latency_ms)
 
 

@@ -9,13 +9,14 @@ import torch
 
 from edgewright.errors import RunnerError
 from edgewright.measure.deployment import HERE, deploy
+from edgewright.measure.measuring import infer
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
-from edgewright.measure.protocol import infer
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
 from edgewright.models.transformer import LayerShape
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
 from edgewright.runtimes.subject import Int8, Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -95,8 +96,9 @@ def test_an_artifact_for_one_at_a_time_says_that_it_takes_no_batch(runtime: str)
     lengths = artifacts.LENGTHS if RUNTIMES[runtime].fixed_shapes else ()
     target = open_target(HERE)
     try:
-        place = deploy(target, file, runtime=runtime, lengths=lengths)
-        with pytest.raises(RunnerError, match=r"no method .batch.|no signature .batch_3_length_8."):
-            infer(target, place.artifact, place.runtime, [[1, 2, 3]], batch=3)
+        place = deploy(target, file, runtime=runtime)
+        calls = calls_of([[1, 2, 3]], runtime=runtime, lengths=lengths, batch=3)
+        with pytest.raises(RunnerError, match=r"no entry .batch.|no entry .batch_3_length_8."):
+            infer(target, place.artifact, place.runtime, calls)
     finally:
         target.close()

@@ -14,11 +14,12 @@ from edgewright.cost.expected import NoExpectation
 from edgewright.devices import benchmark
 from edgewright.errors import InvalidFileError, UnreachableError
 from edgewright.measure.measurement import Measurement
-from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.runtimes.device import DeviceRuntime
 from edgewright.targets.base import Target
 from edgewright.targets.transports.fake import FakeTarget
-from tests.measure.examples import SHA256, result_document
+from tests.measure.examples import SHA256, TWO_CALLS, result_document
 from tests.report.documents import bench as bench_document
 
 PROTOCOL = Protocol(restarts=2, warmup_runs=0, warmup_s=0.0, samples=20, min_seconds=0.0)
@@ -34,7 +35,7 @@ def measured(tmp_path: Path, facts: Any, **options: Any) -> Measurement:
     artifact = RemoteArtifact(path=PurePosixPath("/nowhere/model.pte"), sha256=SHA256, size_bytes=5)
     runtime = RemoteRuntime(runtime=made, directory=PurePosixPath(tmp_path))
     target = FakeTarget(tmp_path)
-    return measure(target, artifact, runtime, [[1], [2]], protocol=PROTOCOL, facts=facts, options=RunOptions(**options))
+    return measure(target, artifact, runtime, TWO_CALLS, protocol=PROTOCOL, facts=facts, options=RunOptions(**options))
 
 
 @pytest.mark.parametrize(

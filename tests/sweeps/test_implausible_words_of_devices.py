@@ -10,11 +10,12 @@ import pytest
 from edgewright.base.places import data_dir
 from edgewright.cost.device_prices import Corrected, prices_for
 from edgewright.errors import RunnerError
-from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime
 from edgewright.runtimes.device import DeviceRuntime
 from edgewright.specs.profiles import load_profile
 from edgewright.targets.transports.fake import FakeTarget
-from tests.measure.examples import SHA256, result_document
+from tests.measure.examples import SHA256, TWO_CALLS, result_document
 
 SEEN = {
     "runtime": "executorch",
@@ -55,7 +56,7 @@ def test_a_device_that_lies_gives_no_measurement(tmp_path: Path, said: dict[str,
             FakeTarget(tmp_path),
             artifact,
             lying(tmp_path, **said),
-            [[1], [2]],
+            TWO_CALLS,
             protocol=Protocol(restarts=1, warmup_runs=0, samples=20),
             facts=lambda target: {},
         )

@@ -23,10 +23,11 @@ from edgewright.data.image_files import ImageFile, decode
 from edgewright.errors import BundleError, InputError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
-from edgewright.measure.protocol import Inputs, infer
+from edgewright.measure.measuring import infer
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
 from edgewright.modality.tokenizer import Encoded, TextTokenizer, first_places
+from edgewright.runtimes.example_calls import Inputs, calls_of, rows_of
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
 
@@ -96,14 +97,15 @@ class Answerer:
         return SearchIndex.load(self._bundle.file(CORPUS), self._bundle.file(INDEX))
 
     def _output(self, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
+        calls = calls_of(inputs, runtime=artifact.runtime, lengths=artifact.lengths)
         if address == HERE:
-            (output,) = self._runner(artifact).outputs(inputs)
+            (output,) = rows_of(self._runner(artifact).outputs(calls))
             return output
         target = open_target(address)
         try:
             place = deploy_from(self._bundle, artifact, target)
             with blamed_on_age(artifact, place):
-                (output,) = infer(target, place.artifact, place.runtime, inputs)
+                (output,) = rows_of(infer(target, place.artifact, place.runtime, calls))
         finally:
             target.close()
         return output

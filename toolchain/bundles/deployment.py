@@ -23,7 +23,6 @@ def deploy_from(bundle: Bundle, artifact: ArtifactFacts, target: Target, *, file
         bundle.file(name),
         runtime=artifact.runtime,
         sha256=bundle.manifest.files[name],
-        lengths=artifact.lengths,
     )
 
 

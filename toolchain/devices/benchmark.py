@@ -21,9 +21,11 @@ from edgewright.cost.int8_gain import Int8Row, int8_measured
 from edgewright.devices.known_device import measured_profile
 from edgewright.errors import InputError, ParityError
 from edgewright.measure.measurement import Measurement, clock_of
+from edgewright.measure.measuring import measure_in_turn
 from edgewright.measure.operators import operators_of
 from edgewright.measure.parity import Parity, compare
-from edgewright.measure.protocol import Protocol, RunOptions, measure_in_turn
+from edgewright.measure.protocol import Protocol, RunOptions
+from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.specs.budget import Verdict, as_good, judge
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
@@ -208,7 +210,12 @@ def _measured(
         measurements = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],
-            vectors.inputs,
+            calls_of(
+                vectors.inputs,
+                runtime=contest.artifact.runtime,
+                lengths=contest.artifact.lengths,
+                batch=contest.batch,
+            ),
             options=replace(how.options, batch=contest.batch),
             protocol=protocol,
             clock=clock,
@@ -217,8 +224,9 @@ def _measured(
         )
     task = contest.bundle.manifest.task
     return [
-        (each, compare(task.of_tokens(each.outputs, vectors.inputs), vectors.outputs, tags=task.tags))
+        (each, compare(task.of_tokens(rows, vectors.inputs), vectors.outputs, tags=task.tags))
         for each in measurements
+        for rows in [rows_of(each.outputs, batch=contest.batch, examples=len(vectors.inputs))]
     ]
 
 

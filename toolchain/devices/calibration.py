@@ -38,8 +38,10 @@ from edgewright.devices.timed_models import PROBES, Probe
 from edgewright.errors import InputError, TargetError
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
-from edgewright.measure.protocol import Protocol, RunOptions, copy_bandwidth_gb_s, measure
+from edgewright.measure.measuring import copy_bandwidth_gb_s, measure
+from edgewright.measure.protocol import Protocol, RunOptions
 from edgewright.measure.stability import throttling
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.runtimes.wheels import installed_version
 from edgewright.specs.profiles import Clock
@@ -198,13 +200,12 @@ def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
     """For each length of one probe what was seen."""
     file = turn.probe.file(turn.runtime, turn.precision)
     inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
-    fixed = lengths if RUNTIMES[turn.runtime].fixed_shapes and lengths != (0,) else ()
-    place = machine.deployer.deploy(file, runtime=turn.runtime, lengths=fixed)
+    place = machine.deployer.deploy(file, runtime=turn.runtime)
     measurement = measure(
         machine.target,
         place.artifact,
         place.runtime,
-        inputs,
+        calls_of(inputs, runtime=turn.runtime, lengths=lengths),
         options=RunOptions(threads=turn.threads),
         protocol=_protocol(machine.clock, len(lengths)),
         clock=machine.clock,

@@ -1,6 +1,6 @@
 """Artifacts timed against each other on this machine, by the same runners that devices use.
 
-In:  contenders: a file, its runtime, and the inputs it is given.
+In:  contenders: a file, its runtime, and the calls that are made of it.
 Out: `HostLatency` of each, with marks where anybody else had the processor meanwhile, and `ratio_of` two of them. All
      are timed in turn, round after round, so that a machine whose speed drifts is unfair to none. Times and ratios are
      this machine's: what they are on a device is measured there, or predicted (`report.speedups`).
@@ -16,14 +16,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-import numpy as np
-
 from edgewright.base.progress import Progress
 from edgewright.measure.deployment import HERE, Deployed, Deployer
+from edgewright.measure.job import calls_document
 from edgewright.measure.measurement import Measurement
-from edgewright.measure.protocol import Inputs, Protocol, RunOptions, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol, RunOptions
 from edgewright.measure.stability import disturbances
 from edgewright.measure.stats import percentile
+from edgewright.specs.signature import Call
 from edgewright.targets import open_target
 
 By = Literal["wall", "processor time"]
@@ -36,14 +37,13 @@ PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.2, samples=64, min_sec
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One file in the race, on so many threads; texts are given at their real lengths, `batch` of them at once."""
+    """One file in the race, on so many threads; each call holds a `batch` of examples."""
 
     name: str
     runtime: str
     file: Path
     sha256: str
-    lengths: tuple[int, ...]
-    inputs: Inputs
+    calls: Sequence[Call]
     batch: int = 1
     threads: int = 1
 
@@ -109,7 +109,7 @@ def compare_on_host(
                     target,
                     place.artifact,
                     place.runtime,
-                    contender.inputs,
+                    contender.calls,
                     options=RunOptions(threads=contender.threads, batch=contender.batch),
                     protocol=PROTOCOL,
                 )
@@ -120,17 +120,14 @@ def compare_on_host(
     return marked_alike({name: joined(measurements) for name, measurements in found.items()}, race)
 
 
-def digest_of(inputs: Inputs) -> str:
-    """What tells inputs from others."""
-    if isinstance(inputs, np.ndarray):
-        return hashlib.sha256(repr(inputs.shape).encode() + np.ascontiguousarray(inputs).tobytes()).hexdigest()
-    return hashlib.sha256(json.dumps([list(ids) for ids in inputs]).encode()).hexdigest()
+def digest_of(calls: Sequence[Call]) -> str:
+    """What tells calls from others."""
+    document, content = calls_document(calls)
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode() + content).hexdigest()
 
 
 def _deployed(deployer: Deployer, contender: Contender) -> Deployed:
-    return deployer.deploy(
-        contender.file, runtime=contender.runtime, sha256=contender.sha256, lengths=contender.lengths
-    )
+    return deployer.deploy(contender.file, runtime=contender.runtime, sha256=contender.sha256)
 
 
 def joined(measurements: Sequence[Measurement]) -> HostLatency:

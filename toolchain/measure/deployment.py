@@ -14,6 +14,7 @@ from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime
 from edgewright.runtimes.descriptor import System
 from edgewright.runtimes.device import DeviceRuntime, provided
 from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.signature import Tensor
 from edgewright.targets.base import Target
 from edgewright.targets.device_store.push import push_files
 from edgewright.targets.facts import MACHINE, read_facts
@@ -32,10 +33,10 @@ class Deployed:
 
 
 def deploy(
-    target: Target, file: Path, *, runtime: str, sha256: str | None = None, lengths: tuple[int, ...] = ()
+    target: Target, file: Path, *, runtime: str, sha256: str | None = None, state: tuple[Tensor, ...] = ()
 ) -> Deployed:
     """Push one file and its runtime, as a `Deployer` does."""
-    return Deployer(target).deploy(file, runtime=runtime, sha256=sha256, lengths=lengths)
+    return Deployer(target).deploy(file, runtime=runtime, sha256=sha256, state=state)
 
 
 class Deployer:
@@ -45,15 +46,17 @@ class Deployer:
         self.target = target
         self._runtimes: dict[str, RemoteRuntime] = {}
 
-    def deploy(self, file: Path, *, runtime: str, sha256: str | None = None, lengths: tuple[int, ...] = ()) -> Deployed:
-        """Push a file and the runtime it needs. `lengths` are those of its signatures; its hash may be known already.
+    def deploy(
+        self, file: Path, *, runtime: str, sha256: str | None = None, state: tuple[Tensor, ...] = ()
+    ) -> Deployed:
+        """Push a file and the runtime it needs. `state` lives between its calls; its hash may be known already.
 
         Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
         """
         there = self.runtime(runtime)
         place = push_files(self.target, {file.name: file}, kind="bundles") / file.name
         size_bytes = file.stat().st_size
-        artifact = RemoteArtifact(path=place, sha256=sha256 or sha256_of(file), size_bytes=size_bytes, lengths=lengths)
+        artifact = RemoteArtifact(path=place, sha256=sha256 or sha256_of(file), size_bytes=size_bytes, state=state)
         return Deployed(artifact=artifact, runtime=there)
 
     def runtime(self, name: str) -> RemoteRuntime:

@@ -1,7 +1,7 @@
-"""A runner that stays on this machine and answers inputs as they come, so that the model is loaded once.
+"""A runner that stays on this machine and answers calls as they come, so that the model is loaded once.
 
-In:  an artifact and its runtime as they lie on this machine (`local:`), then inputs.
-Out: outputs, the same as `protocol.infer` gives. Nothing is timed: what is measured has a process of its own.
+In:  an artifact and its runtime as they lie on this machine (`local:`), then calls.
+Out: outputs, the same as `measuring.infer` gives. Nothing is timed: what is measured has a process of its own.
 """
 
 import json
@@ -11,24 +11,16 @@ import subprocess
 import tempfile
 import time
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-import numpy as np
-
 from edgewright.errors import RunnerError
-from edgewright.measure.protocol import (
-    JOB,
-    PIXELS,
-    Inputs,
-    Protocol,
-    RemoteArtifact,
-    RemoteRuntime,
-    job_document,
-    vectors_document,
-)
-from edgewright.measure.results import LARGEST_RESULT, how_it_ended, parse_answers, parse_ready
+from edgewright.measure.job import JOB, calls_line, job_document
+from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime
+from edgewright.measure.results import LARGEST_RESULT, by_name, how_it_ended, parse_answers, parse_ready
+from edgewright.specs.signature import Array, Call
 from edgewright.targets.base import Completed
 
 ANSWER_LIMIT_S = 120.0
@@ -50,6 +42,7 @@ class KeptRunner:
         (self._folder / JOB).write_text(json.dumps({**job, "serve": True}), encoding="utf-8")
         self._argv = tuple(runtime.runtime.command(runtime.directory, PurePosixPath(self._folder / JOB)))
         self._unread = b""
+        self._state = artifact.state
         try:
             with (self._folder / STDERR).open("wb") as errors:
                 self._process = subprocess.Popen(
@@ -76,16 +69,17 @@ class KeptRunner:
         """Whether the process is there to answer."""
         return self._process.poll() is None
 
-    def outputs(self, inputs: Inputs) -> tuple[tuple[float, ...], ...]:
-        """The artifact's output for each input, flattened. After an error of the runner's the runner is closed."""
-        if isinstance(inputs, np.ndarray):
-            (self._folder / PIXELS).write_bytes(np.ascontiguousarray(inputs).tobytes())
+    def outputs(self, calls: Sequence[Call]) -> tuple[dict[str, Array], ...]:
+        """The artifact's outputs for each call, by name; its state lives on to the next ones.
+
+        After an error of the runner's the runner is closed.
+        """
         assert self._process.stdin is not None
         try:
             with suppress(BrokenPipeError):  # it has ended, which reading tells with its reason
-                self._process.stdin.write(json.dumps(vectors_document(inputs)).encode() + b"\n")
+                self._process.stdin.write(json.dumps(calls_line(calls, self._state)).encode() + b"\n")
                 self._process.stdin.flush()
-            return parse_answers(self._next_line(), inputs=len(inputs)).outputs
+            return by_name(parse_answers(self._next_line(), outputs=[call.outputs for call in calls]).outputs)
         except BaseException:  # of an interrupted exchange the other half would be read as the next answer
             self.close()
             raise

@@ -7,7 +7,7 @@ How a measurement is taken is `protocol`'s concern, whether it can be trusted `s
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from statistics import median
@@ -17,6 +17,7 @@ from edgewright.measure.results import OperatorTime, RunnerResult
 from edgewright.measure.stability import Stability, judged
 from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
 from edgewright.specs.profiles import Clock
+from edgewright.specs.signature import Array
 
 Phases = Mapping[str, Mapping[str, int]]
 
@@ -31,10 +32,9 @@ class Measurement:
     """One artifact on one target. Times by the target's own clock, in ms; memory in bytes.
 
     `clock` is "instructions" where the target's clock counts instructions: such times compare with each other, and
-    are no board's milliseconds. With a `batch` a sample is of so many examples at once, and `input_lengths` are sums
-    over them; `examples` is how many inputs there are, where not as many as calls. `cores` are those it was kept to;
-    `cold` is of a first process whose artifact came from storage, and counts for nothing else; `took_s` is by the clock
-    of whoever drove the target.
+    are no board's milliseconds. A sample is one call, of a `batch` of examples; `input_lengths` are how many numbers
+    each call takes. `cores` are those it was kept to; `cold` is of a first process whose artifact came from storage,
+    and counts for nothing else; `took_s` is by the clock of whoever drove the target.
     """
 
     artifact: str
@@ -51,7 +51,6 @@ class Measurement:
     machine_before: Mapping[str, Any]
     machine_after: Mapping[str, Any]
     batch: int = 1
-    examples: int | None = None
     cores: tuple[int, ...] = ()
     cold: RunnerResult | None = None
     took_s: float | None = None
@@ -123,9 +122,9 @@ class Measurement:
         return {source: 1000 * spent / inferences for source, spent in joules.items()}
 
     @property
-    def outputs(self) -> tuple[tuple[float, ...], ...]:
-        """The first run's outputs, one for each input."""
-        return apart(self.runs[0].outputs, self.batch, self.examples or len(self.input_lengths))
+    def outputs(self) -> tuple[dict[str, Array], ...]:
+        """The first run's outputs of each call, by their names."""
+        return self.runs[0].arrays
 
     @property
     def examples_per_second(self) -> float | None:
@@ -211,18 +210,6 @@ class Measurement:
             "machine_after": dict(self.machine_after),
             "machine_during": [run.sampling.model_dump() if run.sampling else None for run in self.runs],
         }
-
-
-def apart(outputs: Sequence[tuple[float, ...]], batch: int, examples: int) -> tuple[tuple[float, ...], ...]:
-    """One output for each example, of calls of `batch` examples each, of which the last may have been filled up."""
-    if batch == 1:
-        return tuple(outputs)
-    rows = [
-        output[len(output) * row // batch : len(output) * (row + 1) // batch]
-        for output in outputs
-        for row in range(batch)
-    ]
-    return tuple(rows[:examples])
 
 
 def apart_from_others(clock: Clock, machine: Mapping[str, Any]) -> float:

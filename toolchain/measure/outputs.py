@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from edgewright.measure.deployment import HERE, deploy
-from edgewright.measure.protocol import infer
+from edgewright.measure.measuring import infer
+from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.forms import Form, Given
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
@@ -26,13 +27,14 @@ def outputs_of(runtime: str, file: Path, form: Form, given: Given, on_progress: 
     """
     descriptor = RUNTIMES[runtime]
     if descriptor.session is None or form.batch > 1:
-        lengths = form.lengths if descriptor.fixed_shapes else ()
+        calls = calls_of(given, runtime=runtime, lengths=form.lengths, batch=form.batch)
         target = open_target(HERE)
         try:
-            place = deploy(target, file, runtime=runtime, lengths=lengths)
-            rows = infer(target, place.artifact, place.runtime, given, batch=form.batch)
+            place = deploy(target, file, runtime=runtime)
+            outputs_of_calls = infer(target, place.artifact, place.runtime, calls)
         finally:
             target.close()
+        rows = rows_of(outputs_of_calls, batch=form.batch, examples=len(given))
         on_progress(len(given))
         return form.joined([torch.tensor(row) for row in rows], given)
     run, outputs = descriptor.session(file, form), list[Tensor]()

@@ -5,13 +5,17 @@ Out: a validated `RunnerResult`, or a `TargetError` that says in one sentence wh
 Which feature of a core an unknown instruction belongs to is `instructions`' concern.
 """
 
+import base64
+import binascii
+import math
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from edgewright.base.plausible import (
     MOST_BYTES,
@@ -31,6 +35,7 @@ from edgewright.base.untrusted import int_or_none, parse_json
 from edgewright.errors import RunnerError, TransferError
 from edgewright.measure.instructions import missing_feature, unknown_instruction
 from edgewright.specs.profiles import Runtime
+from edgewright.specs.signature import Array, DType
 from edgewright.targets.base import Completed
 
 LARGEST_RESULT = 64 << 20
@@ -39,7 +44,7 @@ MEMORY_LINE = "edgewright-memory"  # what a runner tells of its memory on standa
 PHASES = {
     "start": "before the model was loaded",
     "loaded": "once the model was loaded",
-    "first": "once every input had run",
+    "first": "once every call was made",
     "steady": "after the last sample",
 }
 
@@ -56,6 +61,47 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _decoded(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is no base64") from None
+
+
+class NamedOutput(_Read):
+    """One output tensor of a call: its numbers are finite, and as many as its shape has."""
+
+    name: Annotated[str, Field(max_length=300)]
+    dtype: DType
+    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 31)], ...], Field(max_length=16)]
+    data: Annotated[bytes, BeforeValidator(_decoded)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        wanted = math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        if len(self.data) != wanted:
+            raise ValueError(f"{len(self.data)} bytes are no {self.dtype} of {list(self.shape)}")
+        if not np.isfinite(self.array).all():
+            raise ValueError("a number is not finite")
+        return self
+
+    @property
+    def array(self) -> Array:
+        """The numbers in their shape; read only."""
+        return np.frombuffer(self.data, dtype=np.dtype(self.dtype).newbyteorder("<")).reshape(self.shape)
+
+
+Outputs = tuple[tuple[NamedOutput, ...], ...]
+"""Those of each call."""
+
+
+def by_name(outputs: Outputs) -> tuple[dict[str, Array], ...]:
+    """The arrays of each call by their names."""
+    return tuple({each.name: each.array for each in call} for call in outputs)
+
+
 class OperatorTime(_Read):
     """What one kind of operator takes of an inference: calls and ms. `delegated` is a part of a delegate."""
 
@@ -68,7 +114,7 @@ class OperatorTime(_Read):
 class CopyBandwidth(_Read):
     """What the native runner says of memory: 10⁹ bytes copied a second by one core, and how large the block was."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     copy_gb_s: Annotated[list[GigabytesPerSecond], Field(min_length=1)]
     block_bytes: Annotated[int, Field(gt=0, le=MOST_BYTES)]
 
@@ -121,13 +167,13 @@ class Sampling(_Kept):
 
 
 class RunnerResult(_Read):
-    """One process of a runner: it loaded an artifact, ran each input once, then sampled. Times in ms.
+    """One process of a runner: it loaded an artifact, made each call once, then sampled. Times in ms.
 
     `operators` and `profiled_ms`, the whole inference while one looks, are there where a profile was asked for and the
     runtime tells; `sampling` where samples were taken.
     """
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     runtime: Runtime
     runtime_version: Annotated[str, Field(max_length=100)]
     sha256: str
@@ -135,28 +181,33 @@ class RunnerResult(_Read):
     load_ms: Milliseconds
     first_inference_ms: Milliseconds
     latency_ms: tuple[Milliseconds, ...]
-    outputs: tuple[tuple[FiniteFloat, ...], ...]
+    outputs: Outputs
     peak_rss_bytes: Peak
     memory: tuple[PhaseMemory, ...]
     sampling: Sampling | None = None
     operators: tuple[OperatorTime, ...] = ()
     profiled_ms: Milliseconds | None = None
 
+    @property
+    def arrays(self) -> tuple[dict[str, Array], ...]:
+        """The outputs of each call by their names."""
+        return by_name(self.outputs)
+
 
 class ReadyRunner(_Read):
     """What a runner that stays says first: which artifact it holds."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     ready: Literal[True]
     runtime: Runtime
     sha256: str
 
 
 class Answers(_Read):
-    """The outputs of the inputs that a runner that stays was given in one line."""
+    """The outputs of the calls that a runner that stays was given in one line."""
 
-    schema_: Literal[1] = Field(alias="schema")
-    outputs: tuple[tuple[FiniteFloat, ...], ...]
+    schema_: Literal[2] = Field(alias="schema")
+    outputs: Outputs
 
 
 class _Error(_Read):
@@ -170,12 +221,12 @@ class _Failure(_Read):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a runner was asked to do; a result has to be of just that."""
+    """What a runner was asked to do; a result has to be of just that. `outputs` are the names of each call's."""
 
     runtime: str
     threads: int
     sha256: str
-    inputs: int
+    outputs: tuple[tuple[str, ...], ...]
     sampled: bool
 
 
@@ -203,11 +254,11 @@ def parse_ready(completed: Completed, *, runtime: str, sha256: str) -> ReadyRunn
     return ready
 
 
-def parse_answers(completed: Completed, *, inputs: int) -> Answers:
-    """A line of outputs for so many inputs. Raises `RunnerError`."""
+def parse_answers(completed: Completed, *, outputs: Sequence[Sequence[str]]) -> Answers:
+    """A line of outputs, by the names that each call asked for. Raises `RunnerError`."""
     answers = _read(Answers, completed, {})
-    if len(answers.outputs) != inputs or not all(answers.outputs):
-        raise RunnerError(f"the runner gave {len(answers.outputs)} outputs for {inputs} inputs, or empty ones")
+    if fault := _other_outputs(answers.outputs, outputs):
+        raise RunnerError(f"the runner's answer does not fit its question: {fault}; push its runtime again")
     return answers
 
 
@@ -329,10 +380,20 @@ def _disagreement(result: RunnerResult, asked: Asked) -> str:
         return f"it is of {result.runtime}, and {asked.runtime} was asked for"
     if result.threads != asked.threads:
         return f"it is of {result.threads} threads, and {asked.threads} were asked for"
-    if len(result.outputs) != asked.inputs:
-        return f"it has {len(result.outputs)} outputs for {asked.inputs} inputs"
-    if not all(result.outputs):
-        return "an output is empty"
+    if fault := _other_outputs(result.outputs, asked.outputs):
+        return fault
     if asked.sampled != bool(result.latency_ms):
         return f"it has {len(result.latency_ms)} latency samples"
+    return ""
+
+
+def _other_outputs(found: Outputs, asked: Sequence[Sequence[str]]) -> str:
+    if len(found) != len(asked):
+        return f"it has outputs of {len(found)} calls for {len(asked)} calls"
+    for place, (outputs, names) in enumerate(zip(found, asked, strict=True)):
+        if [each.name for each in outputs] != list(names):
+            shown = ", ".join(_shown(each.name) for each in outputs)
+            return f"call {place} has the outputs {shown or 'none'}, and {', '.join(names) or 'none'} were asked for"
+        if empty := [each.name for each in outputs if not each.data]:
+            return f"the output {_shown(empty[0])} of call {place} is empty"
     return ""

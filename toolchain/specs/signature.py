@@ -8,7 +8,7 @@ No runner, exporter or session knows what a tensor means: that is its modality's
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -147,7 +147,15 @@ class Method(_Spec):
                 if sizes.setdefault(axis, size) != size:
                     raise InputError(f"{of} has {size} along the axis {axis}, and a tensor before it {sizes[axis]}")
         filled = {tensor.name: _filled(tensor, inputs[tensor.name]) for tensor in self.inputs}
-        return Call(method=self.name, entry=self.entry(sizes), inputs=filled, sizes=sizes)
+        return Call(
+            method=self.name,
+            entry=self.entry(sizes),
+            inputs=filled,
+            outputs=tuple(each.name for each in self.outputs),
+            state=self.state,
+            sizes=sizes,
+            elements=sum(inputs[tensor.name].size for tensor in self.inputs),
+        )
 
     def cut(self, outputs: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
         """A call's outputs without what was computed of padding."""
@@ -190,15 +198,20 @@ class Signature(_Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call as a runner makes it: the name in the file, its input tensors in order, and which state is reset first.
+    """One call as a runner makes it: the name in the file, its input tensors in order, and whether it resets the state.
 
-    `sizes` are the real ones of the axes that the call chose, by which its outputs are `Method.cut`.
+    `outputs` and `state` name what comes back, in order: an entry takes its inputs and then its state, and gives its
+    outputs and then its state. `sizes` are the real ones of the axes that the call chose, by which its outputs are
+    `Method.cut`; `elements` is how many numbers its inputs are without padding.
     """
 
     method: str
     entry: str
     inputs: Mapping[str, Array]
-    sizes: Mapping[str, int]
+    outputs: tuple[str, ...]
+    elements: int
+    state: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
     reset: bool = False
 
 

@@ -237,7 +237,7 @@ def account(plan: Plan, teacher: Side, student: Side) -> Done:
 
 def time_on_host(plan: Plan, contenders: Sequence[Contender]) -> Done:
     """Time artifacts in turn on this machine; a result is of this machine alone."""
-    entered = [(each.name, each.sha256, digest_of(each.inputs)) for each in contenders]
+    entered = [(each.name, each.sha256, digest_of(each.calls)) for each in contenders]
     identity = {"node": platform.node(), "machine": platform.machine(), "contenders": entered}
 
     def make(folder: Path) -> Mapping[str, Any]:

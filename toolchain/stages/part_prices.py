@@ -19,11 +19,13 @@ from edgewright.cost.device_prices import RuntimeTable, load_calibration, prices
 from edgewright.cost.part_costs import CostTable, OneLayer
 from edgewright.measure.deployment import Deployed, Deployer
 from edgewright.measure.measurement import clock_of
-from edgewright.measure.protocol import Protocol, measure
+from edgewright.measure.measuring import measure
+from edgewright.measure.protocol import Protocol
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
+from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import Clock
@@ -92,7 +94,7 @@ class _Timer:
     def __init__(self, shape: EncoderShape, target: Target, clock: Clock, scratch: Path, length: int) -> None:
         self.shape, self.clock, self.scratch, self.deployer = shape, clock, scratch, Deployer(target)
         self.places: dict[OneLayer | None, Deployed] = {}
-        self.ids = [[1] * length]
+        self.calls = calls_of([[1] * length], runtime=RUNTIME)
 
     def time_ms(self, layer: OneLayer | None) -> float:
         """One more median of this model, or of the model without a layer."""
@@ -101,7 +103,7 @@ class _Timer:
         place = self.places[layer]
         protocol = Protocol.instructions() if self.clock == "instructions" else PROTOCOL
         target = self.deployer.target
-        timed = measure(target, place.artifact, place.runtime, self.ids, protocol=protocol, clock=self.clock)
+        timed = measure(target, place.artifact, place.runtime, self.calls, protocol=protocol, clock=self.clock)
         return statistics.median(timed.latency_ms)
 
     def _deployed(self, layer: OneLayer | None) -> Deployed:
