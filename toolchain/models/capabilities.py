@@ -66,14 +66,6 @@ class Sliceable(Protocol):
 
 
 @runtime_checkable
-class RanksUnits(Protocol):
-    """Scores each unit once, so that several cuts can be made by the same scores."""
-
-    def ranked(self, model: OwnModel, sample: Inputs, *, kind: str) -> OwnModel:
-        """Scores by one kind of importance: "magnitude", "activation", "taylor" or "fisher"."""
-
-
-@runtime_checkable
 class Factorisable(Protocol):
     """Has matrices that may be kept as products of two thinner ones."""
 
@@ -174,7 +166,6 @@ STORES = Capability(name="stores", protocol=Stores, lacking="way to be written a
 PREPARES = Capability(name="prepares to run", protocol=PreparesToRun, lacking="form to be run in")  # type: ignore[type-abstract]
 REBUILDABLE = Capability(name="rebuildable", protocol=Rebuildable, lacking="way to start from fresh weights")  # type: ignore[type-abstract]
 SLICEABLE = Capability(name="sliceable", protocol=Sliceable, lacking="units to prune")  # type: ignore[type-abstract]
-RANKS = Capability(name="ranks units", protocol=RanksUnits, lacking="units whose importance is measured apart")  # type: ignore[type-abstract]
 FACTORISABLE = Capability(name="factorisable", protocol=Factorisable, lacking="matrices to keep at a low rank")  # type: ignore[type-abstract]
 HIDDEN_STATES = Capability(name="hidden states", protocol=HasHiddenStates, lacking="hidden states to distil")  # type: ignore[type-abstract]
 TOKEN_TABLE = Capability(name="token table", protocol=HasTokenTable, lacking="token table")  # type: ignore[type-abstract]
@@ -182,6 +173,6 @@ SMOOTHABLE = Capability(name="smoothable", protocol=Smoothable, lacking="channel
 CAPABILITIES: Mapping[str, Capability[OwnModel]] = {
     each.name: each
     for each in (
-        STORES, PREPARES, REBUILDABLE, SLICEABLE, RANKS, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE,
+        STORES, PREPARES, REBUILDABLE, SLICEABLE, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE,
     )
 }  # fmt: skip

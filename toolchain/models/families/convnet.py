@@ -8,6 +8,7 @@ FAMILY = Family(
     capabilities={
         "stores": "edgewright.models.convnet",
         "prepares to run": "edgewright.models.convnet",
+        "sliceable": "edgewright.compress.cut_channels",
         "rebuildable": "edgewright.models.convnet",
     },
     scheme="static-int8",

@@ -10,6 +10,7 @@ FAMILY = Family(
     capabilities={
         "stores": "edgewright.models.model",
         "prepares to run": _TRANSFORMER,
+        "sliceable": "edgewright.compress.cut_transformers:OF_IMAGES",
         "rebuildable": _TRANSFORMER,
         "factorisable": _TRANSFORMER,
         "hidden states": _TRANSFORMER,
