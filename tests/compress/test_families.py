@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from edgewright.compress.importance import importance
+from edgewright.compress.levels import levels
 from edgewright.compress.low_rank import factorise
 from edgewright.compress.prune import Settings, prune
-from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.compress.reconstruct import reconstructed
 from edgewright.errors import InputError
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import TextInputs

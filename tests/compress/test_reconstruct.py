@@ -1,13 +1,13 @@
 """Least squares finds what can go, and what stays makes up for it."""
 
-import itertools
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from edgewright.compress.reconstruct import LayerLevels, elimination, grams, levels, reconstructed
+from edgewright.compress.levels import LayerLevels, grams, levels
+from edgewright.compress.reconstruct import reconstructed
 from edgewright.errors import InputError
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import Inputs, TextInputs
@@ -59,100 +59,6 @@ def sliced(teacher: TransformerModel, cuts: list[LayerCut], width: list[int] | N
 
 def likeness(model: TransformerModel, teacher: TransformerModel, rows: list[Encoded]) -> float:
     return float(torch.cosine_similarity(outputs(model, rows), outputs(teacher, rows)).mean())
-
-
-def data(columns: int = 24, rows: int = 300) -> tuple[Tensor, Tensor, Tensor]:
-    """Correlated rows with a mean of their own, their second moments with a one, and a matrix."""
-    torch.manual_seed(0)
-    features = torch.randn(rows, columns).double() @ torch.randn(columns, columns).double() + 1
-    extended = torch.cat([features, torch.ones(rows, 1)], dim=1)
-    return features, extended.T @ extended / rows, torch.randn(10, columns)
-
-
-def refitted_error(features: Tensor, weight: Tensor, kept: list[int]) -> float:
-    """What least squares says, done from scratch."""
-    wanted = features @ weight.double().T
-    read = torch.cat([features[:, kept], torch.ones(len(features), 1)], dim=1).double()
-    missing = wanted - read @ torch.linalg.lstsq(read, wanted).solution
-    return float(missing.square().sum() / len(features))
-
-
-@pytest.mark.parametrize("size", [1, 4])
-def test_the_error_after_each_removal_is_that_of_fitting_the_others_anew(size: int) -> None:
-    features, gram, weight = data()
-    groups = [list(range(start, start + size)) for start in range(0, 24, size)]
-    found = elimination(gram, weight, groups, ridge=1e-12)
-    assert sorted(found.order) == list(range(len(groups)))
-    for count in range(1, len(groups) + 1):
-        kept = [column for group in found.order[count:] for column in groups[group]]
-        assert found.errors[count - 1] == pytest.approx(refitted_error(features, weight, kept), rel=1e-4)
-
-
-@pytest.mark.parametrize("size", [1, 4])
-def test_each_removal_is_the_one_that_then_costs_least(size: int) -> None:
-    features, gram, weight = data()
-    groups = [list(range(start, start + size)) for start in range(0, 24, size)]
-    order = list(elimination(gram, weight, groups, ridge=1e-12).order)
-    for count in (0, 1, len(groups) // 2):
-        remaining = order[count:]
-
-        def error_without(group: int, remaining: list[int] = remaining) -> float:
-            kept = [column for each in remaining if each != group for column in groups[each]]
-            return refitted_error(features, weight, kept)
-
-        assert min(remaining, key=error_without) == order[count]
-
-
-def test_delayed_updates_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, gram, weight = data(100, 500)
-    singles = [[column] for column in range(100)]
-    found = []
-    for pending in (1, 7, 1000):
-        monkeypatch.setattr("edgewright.compress.reconstruct.PENDING", pending)
-        found.append(elimination(gram, weight, singles))
-    assert found[0].order == found[1].order == found[2].order
-    assert found[0].errors == pytest.approx(found[2].errors)
-
-
-def test_a_copy_of_another_neuron_goes_first_and_costs_nothing() -> None:
-    features, _, weight = data()
-    features[:, 7] = 2 * features[:, 3] - 1
-    extended = torch.cat([features, torch.ones(300, 1)], dim=1)
-    found = elimination(extended.T @ extended / 300, weight, [[column] for column in range(24)], ridge=1e-9)
-    assert found.order[0] in (3, 7)
-    assert found.errors[0] < 1e-4 * found.errors[-1]
-
-
-def test_padding_does_not_count() -> None:
-    rows = tiny.rows(6)
-    alone = [grams(tiny.model_copy(), TextInputs([row])) for row in rows]
-    together = grams(tiny.model_copy(), TextInputs(rows))
-    sizes = torch.tensor([float(len(row.ids)) for row in rows])
-    for layer in range(3):
-        for name in ("attention", "feed_forward"):
-            each = torch.stack([getattr(one[layer], name) for one in alone])
-            mean = (each * (sizes / sizes.sum())[:, None, None]).sum(dim=0)
-            assert torch.allclose(getattr(together[layer], name), mean, rtol=1e-3, atol=1e-4)
-
-
-def test_levels_are_nested_and_their_errors_rise_to_all_that_the_part_said() -> None:
-    for layer in levels(tiny.model_copy(), texts(100), multiple=16):
-        assert [len(level.kept) for level in layer.heads] == [4, 3, 2, 1, 0]
-        assert [len(level.kept) for level in layer.neurons] == [64, 48, 32, 16, 0]
-        for part in (layer.heads, layer.neurons):
-            assert part[0].error == 0
-            assert part[-1].error > 0.01
-            for before, after in itertools.pairwise(part):
-                assert set(after.kept) < set(before.kept)
-                assert after.error > before.error
-
-
-def test_a_part_that_is_constant_already_has_one_level() -> None:
-    teacher = tiny.model_copy()
-    student = sliced(teacher, [LayerCut(layer=0, heads=(), neurons=(1, 2)), LayerCut(layer=1, heads=(0,), neurons=())])
-    first, second = levels(student, texts(50))
-    assert [level.kept for level in first.heads] == [level.kept for level in second.neurons] == [()]
-    assert first.heads[0].error == second.neurons[0].error == 0
 
 
 @pytest.mark.parametrize("layers", [range(3), (0, 2), (1,)])

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from edgewright.compress.reconstruct import LayerLevels, Level
+from edgewright.compress.levels import LayerLevels, Level
 from edgewright.compress.search import ByteCosts, Choice, Limit, MacCosts, choose, refine
 from edgewright.errors import InputError
 from edgewright.models.transformer import LayerCut

@@ -14,7 +14,8 @@ from torch import nn
 from edgewright.compress import prune, search
 from edgewright.compress.cutting import Cut, Goal, finest, require_read
 from edgewright.compress.importance import importance
-from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.compress.levels import levels
+from edgewright.compress.reconstruct import reconstructed
 from edgewright.compress.shrink import to_share
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs

@@ -2,7 +2,7 @@
 
 In:  `LayerLevels` with their errors, what heads and neurons cost (milliseconds, MACs or bytes alike), and a budget.
 Out: `Choice`: the cuts, what they cost, and the sum of their errors. A layer that keeps nothing is left out.
-The errors are `reconstruct`'s; where costs in milliseconds come from is `hardware`'s concern.
+The errors are `levels`'; where costs in milliseconds come from is `hardware`'s concern.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from edgewright.compress.reconstruct import LayerLevels, Level
+from edgewright.compress.levels import LayerLevels, Level
 from edgewright.errors import InputError
 from edgewright.models.transformer import LayerCut
 

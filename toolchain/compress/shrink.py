@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from edgewright.compress.importance import Importance, importance
+from edgewright.compress.levels import levels
 from edgewright.compress.prune import Settings, prune
-from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.compress.reconstruct import reconstructed
 from edgewright.compress.search import Choice, Limit, MacCosts, choose
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs, in_batches

@@ -20,7 +20,8 @@ from edgewright.base.cache import MODEL_PACKAGES, PACKAGES
 from edgewright.base.places import cache_dir
 from edgewright.compress import distill, distillation_loss, importance, low_rank, prune, search, targets, vocabulary
 from edgewright.compress.drift import drift
-from edgewright.compress.reconstruct import levels, reconstructed
+from edgewright.compress.levels import levels
+from edgewright.compress.reconstruct import reconstructed
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models import families
 from edgewright.models import model as models
