@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.report import figures
+from edgewright.report import drawing, figures
 from edgewright.report.compare import measured_of
 from tests.report.documents import bench
 from tests.report.test_compression import manifest
@@ -13,12 +13,12 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def test_text_is_shown_as_it_is_and_a_long_name_by_its_ends() -> None:
-    assert figures.label(HOSTILE) == "&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert drawing.label(HOSTILE) == "&lt;script&gt;alert(1)&lt;/script&gt;"
     long = "encoder." * 20 + "down"
-    assert figures.short("short") == "short"
-    assert len(figures.short(long)) == figures.SHOWN_CHARACTERS
-    assert figures.short(long).startswith("encoder.")
-    assert figures.short(long).endswith("down")
+    assert drawing.short("short") == "short"
+    assert len(drawing.short(long)) == drawing.SHOWN_CHARACTERS
+    assert drawing.short(long).startswith("encoder.")
+    assert drawing.short(long).endswith("down")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from edgewright.base import extras
 from edgewright.bundles.bundle import Manifest
 from edgewright.errors import EnvironmentFaultError
-from edgewright.report import figures, page
+from edgewright.report import drawing, figures, measurement_figures, page
 from edgewright.report.attributions import attributions_of
 from edgewright.report.compare import Measured, measured_of
 from tests.report.documents import bench
@@ -144,14 +144,14 @@ def test_what_was_seen_of_memory_and_of_the_machine_is_told_and_drawn() -> None:
     shown = Page(page.page(None, [seen])).text
     for part in ("from storage load 12", "energy of one inference, VDD_IN 1.5 mJ"):
         assert part in shown, part
-    bars = {each.name: each for each in figures.memory(seen).data}
+    bars = {each.name: each for each in measurement_figures.memory(seen).data}
     assert list(bars["anonymous"].y) == pytest.approx([1.25, 2.25, 2.75, 2.875])
     assert list(bars["peak within the phase"].y) == [5.5, 9.5, 11.5, 12.0]
-    heat, clock = figures.machine(seen).data
+    heat, clock = measurement_figures.machine(seen).data
     assert heat.x[6] == 1.5
     assert max(heat.y) == 52
     assert clock.y[0] == 1500
-    assert figures.machine(measured()) is None
+    assert measurement_figures.machine(measured()) is None
 
 
 def test_it_is_one_file_below_six_megabytes_that_asks_for_nothing_from_outside() -> None:
@@ -294,9 +294,9 @@ def test_parts_whose_long_names_begin_and_end_alike_have_rows_of_their_own() -> 
 
 
 def test_a_long_name_beside_a_bar_keeps_its_beginning_and_its_end() -> None:
-    assert figures.short("encoder.layers.1.down") == "encoder.layers.1.down"
-    shown = figures.short("encoder.layers.11.attention.query_key_value")
-    assert len(shown) == figures.SHOWN_CHARACTERS
+    assert drawing.short("encoder.layers.1.down") == "encoder.layers.1.down"
+    shown = drawing.short("encoder.layers.11.attention.query_key_value")
+    assert len(shown) == drawing.SHOWN_CHARACTERS
     assert (shown[:8], shown[-9:]) == ("encoder.", "key_value")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgewright.report.figures import roofline
+from edgewright.report.measurement_figures import roofline
 from edgewright.report.page import document, markdown, page, prediction_page
 from tests.report.test_compression import manifest, whole_build
 

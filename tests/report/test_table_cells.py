@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from edgewright.report.prediction_terminal import advice_report
 from edgewright.report.table_cells import facts, table
-from edgewright.report.terminal import advice_report
 
 ROWS = (
     (

@@ -6,14 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from edgewright.report.terminal import (
-    CLOCK_NOTES,
-    bench_report,
-    compression_report,
-    names_report,
-    prediction_report,
-    profile_report,
-)
+from edgewright.report.bench_terminal import bench_report
+from edgewright.report.judged_cells import CLOCK_NOTES
+from edgewright.report.prediction_terminal import prediction_report
+from edgewright.report.terminal import compression_report, names_report, profile_report
 from edgewright.specs.profiles import load_profile
 from tests.report.documents import bench
 

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgewright.base.plain import one_line, printable
+from edgewright.report.judged_cells import CLOCK_NOTES
 from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, plain, table
-from edgewright.report.terminal import CLOCK_NOTES
 
 
 def fleet_report(devices: Sequence[Mapping[str, Any]]) -> RenderableType:

@@ -5,35 +5,25 @@ Out: renderables of rich. Nothing is printed here, and text from data is never r
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from textwrap import shorten
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgewright.report.judged_cells import int8_verdict, parity, rounded, shortened, verdict
 from edgewright.report.speedups import cell, sentences
 from edgewright.report.table_cells import NOTHING
-from edgewright.report.table_cells import facts as _facts
-from edgewright.report.table_cells import latencies as _latencies
 from edgewright.report.table_cells import megabytes as _megabytes
 from edgewright.report.table_cells import number as _number
 from edgewright.report.table_cells import plain as _plain
 from edgewright.report.table_cells import table as _table
 
-SHOWN_CHARACTERS = 240
-SHOWN_OPERATORS = 12
-SHOWN_KINDS = 4
 ESTIMATE_NOTE = (
     "est. ms: an estimate from the profile's facts, of the layers alone, in int8. "
     "ms: measured where this was built, not on the device. change: of the score, against the row before; of int8, "
     "against the float student."
 )
-CLOCK_NOTES = {
-    "instructions": "Emulated: this clock counts instructions (2 ns each). Compare variants with it; "
-    "these are not a board's milliseconds.",
-    "wall": "Emulated: these milliseconds are the emulator's on this machine. They say nothing about a board's speed.",
-}
 
 
 def build_report(summary: Mapping[str, Any]) -> RenderableType:
@@ -44,7 +34,7 @@ def build_report(summary: Mapping[str, Any]) -> RenderableType:
     notes = (Text(f"Note: {note}", style="yellow") for note in summary.get("notes") or ())
     decided = (Text(f"Teacher: {note}.") for note in summary.get("teacher_notes") or ())
     told = (_stages(summary), compression_report(summary), *decided, *notes)
-    return Group(title, *made, *told, _verdict(summary["budget"]))
+    return Group(title, *made, *told, verdict(summary["budget"]))
 
 
 def compression_report(summary: Mapping[str, Any]) -> RenderableType:
@@ -60,161 +50,10 @@ def compression_report(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def bench_report(summary: Mapping[str, Any]) -> RenderableType:
-    """What was measured, on which machine, by which clock, and the budget."""
-    artifact = summary["artifact"]
-    parts: list[RenderableType] = [
-        Text(f"{summary['bundle']}  on {summary['target']}", style="bold"),
-        _facts(
-            ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
-            (_measured_at_once(summary), _latencies(summary["latency_ms"])),
-            *_spread(summary["latency_ms"], summary.get("runs", ())),
-            ("examples a second", _number(summary.get("examples_per_second"), "")),
-            *_expected(summary),
-            ("load", _number(summary.get("load_ms"), " ms")),
-            ("first inference", _number(summary.get("first_inference_ms"), " ms")),
-            *_cold(summary.get("cold")),
-            ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
-            *_phases(summary.get("memory") or {}),
-            *_energy(summary.get("energy_mj") or {}),
-            ("outputs", _parity(summary.get("parity"))),
-            ("stable", _plain(summary.get("stable"))),
-        ),
-        *(Text(reason, style="yellow" if summary.get("stable") else "red") for reason in summary.get("reasons") or ()),
-    ]
-    if against := summary.get("against_float"):
-        parts.append(_int8_verdict(against))
-    if operators := summary.get("operators"):
-        parts.append(_operators(operators))
-    if summary["emulated"]:
-        parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
-        if summary.get("took_s") is not None:
-            spent = f"By this machine's clock the runner took {summary['took_s']:.1f} s, starting and loading included"
-            parts.append(Text(f"{spent}; that is of no meaning for a board.", style="yellow"))
-    parts.append(_verdict(summary["budget"]))
-    return Group(*parts)
-
-
-def _measured_at_once(summary: Mapping[str, Any]) -> str:
-    batch = summary.get("batch", 1)
-    return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
-
-
-def _spread(latency: Mapping[str, Any], runs: Sequence[int]) -> Iterable[tuple[str, str]]:
-    """The interval of the median, and how many processes it rests on."""
-    if latency.get("low") is not None:
-        spans = f"{_rounded(latency['low'])} to {_rounded(latency['high'])} ms (95 %)"
-        yield "median", f"{spans}, {sum(runs)} samples of {len(runs)} {'process' if len(runs) == 1 else 'processes'}"
-
-
-def _cold(cold: Mapping[str, Any] | None) -> Iterable[tuple[str, str]]:
-    """The first process, which read the artifact from storage."""
-    if cold:
-        load, first = (_number(cold[name], " ms") for name in ("load_ms", "first_inference_ms"))
-        yield "from storage", f"load {load}, first inference {first}"
-
-
-def _phases(memory: Mapping[str, Mapping[str, int]]) -> Iterable[tuple[str, str]]:
-    """What of the memory is whose: the runner's alone, and at the end the model's own and what is mapped from files."""
-    start, steady = memory.get("start", {}), memory.get("steady", {})
-    if "rss_bytes" in start and {"anonymous_bytes", "file_bytes"} <= steady.keys():
-        kinds = f"{_megabytes(steady['anonymous_bytes'])} anonymous, {_megabytes(steady['file_bytes'])} of files"
-        yield "memory at the end", f"{kinds}; the runner alone has {_megabytes(start['rss_bytes'])}"
-
-
-def _energy(energy_mj: Mapping[str, float]) -> Iterable[tuple[str, str]]:
-    """By the machine's own meters, with all that ran on it."""
-    if energy_mj:
-        yield "energy of one", ", ".join(f"{_number(value, ' mJ')} ({name})" for name, value in energy_mj.items())
-
-
-def _expected(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """What was predicted, and how far the measurement is from it."""
-    predicted = summary.get("predicted")
-    if predicted and "unknown" not in predicted:
-        off = 100 * (summary["latency_ms"]["p50"] / predicted["latency_ms"] - 1)
-        yield "predicted p50", f"{_interval(predicted)}; measured {off:+.0f} %; from {predicted['source']}"
-    elif predicted:
-        yield "predicted p50", f"not known: {predicted['unknown']}"
-
-
-def _interval(predicted: Mapping[str, Any]) -> str:
-    low, high = (_rounded(predicted[name]) for name in ("low_ms", "high_ms"))
-    return f"{_rounded(predicted['latency_ms'])} ms ({low} to {high})"
-
-
-def prediction_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """What is to be expected on a device: of each runtime latency, what limits it, memory, and the budget."""
-    parts: list[RenderableType] = []
-    for row in found:
-        of = f", {row['length']} tokens" if row["length"] else ""
-        title = f"{row['runtime']} {row['precision']} on {row['profile']}{of}, {row['threads']} thread"
-        title += "s" if row["threads"] > 1 else ""
-        shares = sorted(row["by_limit"].items(), key=lambda each: -each[1])
-        kinds = sorted(row["by_kind"].items(), key=lambda each: -each[1])[:SHOWN_KINDS]
-        memory, spread = row["peak_memory_bytes"], row["memory_spread"]
-        parts += [
-            Text(title, style="bold"),
-            _facts(
-                ("latency", _interval(row)),
-                ("limited by", ", ".join(f"{name} {_share(ms, row)}" for name, ms in shares)),
-                ("most of it", ", ".join(f"{name} {_share(ms, row)}" for name, ms in kinds)),
-                ("peak memory", f"{_megabytes(memory)} (up to {_megabytes(memory * (1 + spread))})"),
-                ("from", row["source"]),
-            ),
-            *(Text(note, style="yellow") for note in row["notes"]),
-            *([Text(CLOCK_NOTES["instructions"], style="yellow")] if row["clock"] == "instructions" else []),
-            _verdict(row["budget"]),
-        ]
-    return Group(*parts)
-
-
-def advice_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """What limits each artifact, what would change that, and what int8 does there."""
-    parts: list[RenderableType] = []
-    for row in found:
-        parts += [Text(f"{row['runtime']} {row['precision']} on {row['profile']}", style="bold")]
-        parts += [Text(sentence) for sentence in row["limits"]]
-        if row["changes"]:
-            table = _table("faster", "ms", "change", "how", "in return")
-            for each in row["changes"]:
-                cells = (
-                    f"{each['faster']:.2f}×",
-                    _rounded(each["latency_ms"]),
-                    each["what"],
-                    each["how"],
-                    each["costs"],
-                )
-                table.add_row(*map(Text, cells))
-            parts += [table, Text("Each by itself: two together buy less than their sum.", style="dim")]
-        parts += [Text(f"Buys nothing here: {sentence}.") for sentence in row["no_changes"]]
-        parts += [Text(sentence) for sentence in row["int8"]["sentences"]]
-        parts += [Text(note, style="yellow") for note in row["notes"]]
-    return Group(*parts)
-
-
-def _share(ms: float, row: Mapping[str, Any]) -> str:
-    return f"{100 * ms / row['latency_ms']:.0f} %"
-
-
-def _operators(found: Mapping[str, Any]) -> RenderableType:
-    """The longest ones; `--json` has all."""
-    table = _table("operator", "runs in", "calls", "ms", "share", numbers_from=2)
-    for row in found["rows"][:SHOWN_OPERATORS]:
-        where = "delegate" if row["delegated"] else "own kernel"
-        cells = (str(row["calls"]), _rounded(row["ms"]), f"{100 * row['share']:.1f} %")
-        table.add_row(Text(_short(row["name"])), where, *cells)
-    shares = {name: f"{100 * found[f'{name}_share']:.0f} %" for name in ("delegated", "own", "between")}
-    told = (
-        f"{shares['delegated']} in delegates, {shares['own']} in the runtime's own kernels, {shares['between']} between"
-    )
-    return Group(table, Text(f"Of an inference: {told}."))
-
-
 def answer_report(found: Mapping[str, Any]) -> RenderableType:
     """The best matches of a search, the labels of a classification, best first, each word's tag, or a value."""
     if found["kind"] == "search":
-        rows = [(_number(match["score"]), match["title"], _short(match["text"])) for match in found["matches"]]
+        rows = [(_number(match["score"]), match["title"], shortened(match["text"])) for match in found["matches"]]
         return names_report(("score", "title", "text"), rows)
     if found["kind"] == "regression":
         return Text(_number(found["value"]))
@@ -222,11 +61,6 @@ def answer_report(found: Mapping[str, Any]) -> RenderableType:
         tagged = [(each["word"], each["label"] or NOTHING, _number(each["score"])) for each in found["words"]]
         return names_report(("word", "tag", "score"), tagged)
     return names_report(("score", "label"), [(_number(each["score"]), each["label"]) for each in found["labels"]])
-
-
-def _short(text: str) -> str:
-    """As much of a text as a table has room for; `--json` has it whole."""
-    return shorten(text, SHOWN_CHARACTERS, placeholder=" …")
 
 
 def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -277,19 +111,15 @@ def _artifacts(summary: Mapping[str, Any]) -> Table:
             _megabytes(artifact.get("bytes")),
             _number(artifact.get("score")),
             cell(artifact.get("speedup"), NOTHING, interval=False),
-            _parity(artifact.get("parity")),
+            parity(artifact.get("parity")),
         )
     return table
 
 
 def _int8(summary: Mapping[str, Any]) -> RenderableType:
     """Whether int8 was worth it: a sentence for each artifact, and what it does to the outputs."""
-    verdicts = [_int8_verdict(row) for row in summary.get("int8") or ()]
+    verdicts = [int8_verdict(row) for row in summary.get("int8") or ()]
     return Group(*verdicts, *([Text(said)] if (said := summary.get("precision")) else []))
-
-
-def _int8_verdict(row: Mapping[str, Any]) -> Text:
-    return Text(row["verdict"], style="" if row["faster"] else "yellow")
 
 
 def _compression(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -306,8 +136,8 @@ def _compression(rows: Sequence[Mapping[str, Any]]) -> Table:
             Text(row["stage"]),
             _counted(row.get("parameters")),
             _counted(row.get("macs")),
-            _rounded(row.get("predicted_layers_ms")),
-            *(_rounded(measured.get(runtime)) for runtime in runtimes),
+            rounded(row.get("predicted_layers_ms")),
+            *(rounded(measured.get(runtime)) for runtime in runtimes),
             _megabytes(row.get("bytes")),
             _number(row.get("score")),
             _signed(row.get("score_change")),
@@ -338,20 +168,6 @@ def _stages(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def _verdict(budget: Mapping[str, Any]) -> RenderableType:
-    """What was missed or not measured, and as the last line whether the budget was met and a network is needed."""
-    lines = [Text(f"Budget missed: {miss['sentence']}", style="red") for miss in budget["missed"]]
-    if budget.get("undecided"):
-        lines.append(Text(f"Not measured here: {', '.join(budget['undecided'])}.", style="yellow"))
-    as_good = budget.get("baseline_at_least_as_good")
-    if as_good:
-        told = "Budget missed, and" if budget["missed"] else "Budget met, but"
-        lines.append(Text(f"{told} {as_good['sentence']}.", style="yellow"))
-    elif not budget["missed"]:
-        lines.append(Text("Budget met.", style="green"))
-    return Group(*lines)
-
-
 def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, fact in facts.items():
         if isinstance(fact, list) and any(isinstance(each, Mapping) for each in fact):
@@ -360,13 +176,6 @@ def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
             yield from _leaves(fact, f"{prefix}{name}.")
         else:
             yield prefix + name, fact
-
-
-def _parity(parity: Mapping[str, Any] | None) -> str:
-    if not parity:
-        return NOTHING
-    verdict = "agree" if parity["passed"] else "DIFFER"
-    return f"{verdict}, cosine ≥ {_number(parity.get('cosine_min'))}"
 
 
 def _counted(count: float | None) -> str:
@@ -381,8 +190,3 @@ def _counted(count: float | None) -> str:
 
 def _signed(change: float | None) -> str:
     return NOTHING if change is None else f"{change:+.4f}"
-
-
-def _rounded(value: float | None) -> str:
-    """Three figures, for narrow columns."""
-    return NOTHING if value is None else f"{value:.3g}"

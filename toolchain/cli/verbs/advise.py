@@ -36,7 +36,7 @@ def advise(
     if as_json:
         output.emit({"bundle": bundle, "advice": documents})
     else:
-        from edgewright.report.terminal import advice_report
+        from edgewright.report.prediction_terminal import advice_report
 
         output.show(advice_report(documents))
     return 0

@@ -101,7 +101,7 @@ def _bench_one(bundle: Path, machine: "Machine", how: dict[str, Any], *, history
     if as_json:
         output.emit(summary)
     else:
-        from edgewright.report.terminal import bench_report
+        from edgewright.report.bench_terminal import bench_report
 
         output.show(bench_report(summary))
         if how["operators"] and "operators" not in summary:

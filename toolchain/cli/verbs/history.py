@@ -86,7 +86,8 @@ def show_history(
     if as_json:
         output.emit(document)
     else:
-        from edgewright.report.terminal import bench_report, build_report
+        from edgewright.report.bench_terminal import bench_report
+        from edgewright.report.terminal import build_report
 
         try:
             shown = build_report(document) if "artifacts" in document else bench_report(document)

@@ -81,7 +81,7 @@ def predict(
     if as_json:
         output.emit({"subject": subject, "predictions": documents})
     else:
-        from edgewright.report.terminal import prediction_report
+        from edgewright.report.prediction_terminal import prediction_report
 
         output.show(prediction_report(documents))
     return 0 if any(each.verdict.met for each in found) else MISSED

@@ -1,0 +1,142 @@
+"""The parts of a page that tell a build: what was made, how it was made smaller, what int8 does, and from what.
+
+In:  a bundle's manifest, and what is known of its compression and its speed-ups.
+Out: `Section`s and tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from edgewright.bundles.bundle import Manifest
+from edgewright.cost.int8_gain import int8_of
+from edgewright.cost.speedups import times
+from edgewright.report import figures
+from edgewright.report.account_sections import account_section, attributions_section
+from edgewright.report.attributions import attributions_of
+from edgewright.report.compression import STUDENT_STAGES, Compression, compression_of
+from edgewright.report.notes import notes_of
+from edgewright.report.precision import precision_of
+from edgewright.report.sections import UNKNOWN, Cells, Section, TextTable, megabytes, milliseconds
+from edgewright.report.speedups import Told
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def built_sections(
+    manifest: Manifest, compression: Compression, speedups: Sequence[Told], *, pictures: bool
+) -> Iterator[Section]:
+    """What the build says of the bundle."""
+    findings = {stage.name: stage.findings for stage in manifest.stages}
+
+    def drawn(*found: Figure | None) -> tuple[Figure, ...]:
+        return tuple(each for each in found if each is not None)
+
+    if notes := notes_of(manifest):
+        yield Section(title="Notes", sentences=notes)
+    yield Section(
+        title="What was made",
+        sentences=(*(each.sentence for each in speedups), *(row.verdict for row in int8_of(manifest))),
+        tables=(_models(manifest, speedups),),
+        pictures=drawn(figures.trade(manifest), figures.sizes(manifest)) if pictures else (),
+    )
+    whole = findings.get("importance", {}).get("layers")  # of the teacher, one score a layer
+    teacher_layers = len(whole) if isinstance(whole, list) else None
+    yield Section(
+        title="How it was made smaller",
+        sentences=compression.where_lost,
+        tables=(_stages(compression), _build_times(manifest)),
+        pictures=drawn(figures.stages(compression), *_network(manifest, teacher_layers)) if pictures else (),
+    )
+    if (said := precision_of(manifest)) is not None:
+        shown = drawn(figures.sensitivity(findings["sensitivity"])) if pictures else ()
+        yield Section(title="Precision", sentences=(said,), pictures=shown)
+    if (changed := findings.get("account", {})).get("count"):
+        yield account_section(changed)
+    if found := attributions_of(changed):
+        yield attributions_section(found, pictures=pictures)
+
+
+def limits(manifest: Manifest) -> TextTable:
+    """The budget."""
+    set_limits = manifest.budget.model_dump(exclude_none=True)
+    rows = tuple((name, f"{limit:g}") for name, limit in set_limits.items())
+    return TextTable(heads=("limit", "at most"), rows=rows or (("none", UNKNOWN),))
+
+
+def _models(manifest: Manifest, speedups: Sequence[Told]) -> TextTable:
+    teacher, student = manifest.teacher, manifest.student
+
+    def row(
+        name: str, score: float, size: int | None, latency_ms: float | None, there: str = UNKNOWN, here: str = UNKNOWN
+    ) -> Cells:
+        kept = f"{100 * score / teacher.score:.1f} %" if teacher.score else UNKNOWN
+        return (name, f"{score:.4f}", kept, megabytes(size), there, milliseconds(latency_ms), here)
+
+    rows = [
+        row(manifest.baseline.name, manifest.baseline.score, None, None),
+        row("teacher, float", teacher.score, teacher.bytes, teacher.latency_ms),
+        row("student, float", student.score, student.bytes, student.latency_ms),
+    ]
+    for each, told in zip(manifest.artifacts, speedups, strict=True):
+        there = told.there.cell if told.there else UNKNOWN
+        here = UNKNOWN if told.here.value is None else f"{times(told.here.value)}{'*' if told.here.marks else ''}"
+        rows.append(row(f"{each.file} ({each.runtime})", each.score, each.bytes, each.latency_ms, there, here))
+    device = next((f"{each.there.profile} ({each.there.core})" for each in speedups if each.there), manifest.profile)
+    processor = next((each.here.processor for each in speedups if each.here.processor), "its processor is not known")
+    heads = (
+        *("", manifest.task.metric, "kept", "size", f"faster than the teacher on {device}"),
+        *(f"latency where it was built ({processor})", "faster there"),
+    )
+    return TextTable(heads=heads, rows=tuple(rows))
+
+
+def _network(manifest: Manifest, teacher_layers: int | None) -> Iterator[Figure | None]:
+    """What stayed of the teacher, by its layers or, of a model of images, by its parts."""
+    yield figures.network(compression_of(manifest), teacher_layers)
+    found = [stage.findings.get("parts") for stage in manifest.stages if stage.name in ("teacher", *STUDENT_STAGES)]
+    if found:
+        yield figures.parts(found[0], found[-1])
+
+
+def _stages(compression: Compression) -> TextTable:
+    rows = tuple(
+        (
+            row.stage,
+            UNKNOWN if row.parameters is None else f"{row.parameters:,}",
+            UNKNOWN if row.macs is None else f"{row.macs:,}",
+            milliseconds(row.predicted_layers_ms),
+            UNKNOWN if row.score is None else f"{row.score:.4f}",
+            UNKNOWN if row.score_change is None else f"{row.score_change:+.4f}",
+        )
+        for row in compression.stages
+    )
+    heads = ("after", "parameters", "multiply-accumulates", "estimate of the layers", "score", "change")
+    return TextTable(heads=heads, rows=rows)
+
+
+def _build_times(manifest: Manifest) -> TextTable:
+    """What building it cost, stage by stage, when each was made."""
+    rows = tuple(
+        (each.name, f"{each.made_in_seconds:.1f} s") for each in manifest.stages if each.made_in_seconds >= 0.1
+    )
+    return TextTable(heads=("stage", "made in"), rows=rows)
+
+
+def provenance(manifest: Manifest) -> TextTable:
+    """When, for what, by what and where it was built."""
+    rows = [
+        ("made", manifest.created),
+        ("for", manifest.profile),
+        ("by", f"edgewright {manifest.edgewright}"),
+        *((f"package {name}", version) for name, version in manifest.packages.items()),
+        *((f"machine, {name}", str(value)) for name, value in manifest.machine.items()),
+    ]
+    return TextTable(heads=("", "provenance"), rows=tuple(rows))
+
+
+def files(manifest: Manifest) -> TextTable:
+    """The bundle's files and their hashes."""
+    return TextTable(heads=("file", "sha256"), rows=tuple(manifest.files.items()))
