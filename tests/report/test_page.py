@@ -10,8 +10,7 @@ import pytest
 from edgewright.base import extras
 from edgewright.bundles.bundle import Manifest
 from edgewright.errors import EnvironmentFaultError
-from edgewright.report import drawing, figures, measurement_figures, page
-from edgewright.report.attributions import attributions_of
+from edgewright.report import figures, page
 from edgewright.report.compare import Measured, measured_of
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build
@@ -134,26 +133,6 @@ DURING = {
 }
 
 
-def test_what_was_seen_of_memory_and_of_the_machine_is_told_and_drawn() -> None:
-    seen = measured(
-        memory=PHASES,
-        cold={"load_ms": 12, "first_inference_ms": 3},
-        energy_mj={"VDD_IN": 1.5},
-        machine_during=[DURING, None, DURING],
-    )
-    shown = Page(page.page(None, [seen])).text
-    for part in ("from storage load 12", "energy of one inference, VDD_IN 1.5 mJ"):
-        assert part in shown, part
-    bars = {each.name: each for each in measurement_figures.memory(seen).data}
-    assert list(bars["anonymous"].y) == pytest.approx([1.25, 2.25, 2.75, 2.875])
-    assert list(bars["peak within the phase"].y) == [5.5, 9.5, 11.5, 12.0]
-    heat, clock = measurement_figures.machine(seen).data
-    assert heat.x[6] == 1.5
-    assert max(heat.y) == 52
-    assert clock.y[0] == 1500
-    assert measurement_figures.machine(measured()) is None
-
-
 def test_it_is_one_file_below_six_megabytes_that_asks_for_nothing_from_outside() -> None:
     text = page.page(built(), [measured(operators=OPERATORS)])
     assert len(text.encode()) < 6_000_000
@@ -183,14 +162,6 @@ def test_hostile_names_are_text_wherever_they_stand() -> None:
     assert HOSTILE in found.text
     for script in re.findall(r"<script[^>]*>(.*?)</script>", text, re.S)[1:]:
         assert "<img" not in script  # plotly would read it as HTML in a label
-
-
-def test_what_the_stages_want_known_is_told_as_text() -> None:
-    made = [*whole_build(), {**SENSITIVITY, "name": "images", "findings": {"notes": [f"3 texts stand {HOSTILE}", 4]}}]
-    shown = Page(page.page(manifest(made), []))
-    assert f"Notes 3 texts stand {HOSTILE}" in shown.text
-    assert "Notes 3" not in Page(page.page(manifest(whole_build()), [])).text
-    assert "3 texts stand" in page.markdown(manifest(made), [])
 
 
 def test_a_missed_budget_stands_at_the_top_with_its_sentences() -> None:
@@ -243,61 +214,6 @@ def test_the_document_is_everything_the_page_is_made_from() -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert {"manifest", "compression", "int8", "precision", "measurements"} <= set(found)
     assert found["measurements"][0]["latency_ms"]["samples"] == bench()["latency_ms"]["samples"]
-
-
-def test_each_words_shade_is_its_share_of_the_strongest_and_its_text_is_escaped() -> None:
-    text = page.page(built(), [])
-    strong, weak, against = "rgba(76,141,214,0.70)", "rgba(76,141,214,0.17)", "rgba(224,138,60,0.07)"
-    assert f'<span style="background:{strong}">&lt;b&gt;loop&lt;/b&gt;</span>' in text  # to the teacher
-    assert f'<span style="background:{weak}">run</span>' in text
-    assert f'<span style="background:{against}">a</span>' in text
-    assert f'<span style="background:{strong}">run</span>' in text  # to the student
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        {"shown": ["run"], "teacher": [float("nan")], "student": [0.1]},
-        {"shown": ["run", "a"], "teacher": [0.1], "student": [0.1, 0.2]},
-        {"shown": [[0.1], [0.1, 0.2]], "teacher": [[0.1], [0.1]], "student": [[0.1], [0.1]]},
-        {"shown": ["run"], "teacher": ["</span><script>"], "student": [0.1]},
-        {"shown": 7},
-        "nothing",
-    ],
-)
-def test_attributions_that_are_none_are_left_out(found: Any) -> None:
-    assert attributions_of({"flips": [{"text": "x", "expected": "y"}], "attributions": [found]}) == ()
-
-
-def test_a_net_of_convolutions_is_drawn_part_by_part() -> None:
-    whole = [{"name": "conv1", "macs": 1000}, {"name": "layer1.0.conv1", "macs": 4000}, {"name": "fc", "macs": 10}]
-    kept = [{"name": "conv1", "macs": 300}, {"name": "fc.down", "macs": 3}, {"name": "fc.up", "macs": 2}]
-    figure = figures.parts(whole, kept)
-    assert figure is not None
-    assert [list(trace.x) for trace in figure.data] == [[100, 100, 100], [30, 0, 50]]
-    assert figures.parts(whole, None) is None
-
-
-def test_parts_whose_long_names_begin_and_end_alike_have_rows_of_their_own() -> None:
-    names = [
-        f"network.resnet.encoder.stages.{stage}.layers.0.layer.{part}.convolution" for stage in "01" for part in "01"
-    ]
-    parts = [{"name": name, "macs": 100} for name in names]
-    figure = figures.parts(parts, parts)
-    found = figures.sensitivity({"parts": [{"name": name, "error": 0.1} for name in names]})
-    assert figure is not None
-    assert found is not None
-    for drawn in (figure, found):
-        assert list(drawn.layout.yaxis.tickvals) == list(drawn.data[0].y) == names
-        assert drawn.layout.yaxis.ticktext[0] == "0.layers.0.layer.0.convolution"
-        assert len(set(drawn.layout.yaxis.ticktext)) == len(names)
-
-
-def test_a_long_name_beside_a_bar_keeps_its_beginning_and_its_end() -> None:
-    assert drawing.short("encoder.layers.1.down") == "encoder.layers.1.down"
-    shown = drawing.short("encoder.layers.11.attention.query_key_value")
-    assert len(shown) == drawing.SHOWN_CHARACTERS
-    assert (shown[:8], shown[-9:]) == ("encoder.", "key_value")
 
 
 def test_the_pareto_front_is_what_nothing_beats_in_both() -> None:
