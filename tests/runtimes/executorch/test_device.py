@@ -10,7 +10,7 @@ from edgewright.measure.parity import compare
 from edgewright.runtimes.device import runtime_for
 from edgewright.runtimes.executorch import native
 from tests import artifacts
-from tests.device_scripts.artifacts import Artifact, artifact_for, expected, lay_out, run_job, write_job
+from tests.device_scripts.artifacts import Artifact, artifact_for, expected, lay_out, rows_in, run_job, write_job
 
 CROSS = shutil.which("aarch64-linux-gnu-g++") is not None
 needs_cross = pytest.mark.skipif(not CROSS, reason="g++-aarch64-linux-gnu is not installed")
@@ -67,7 +67,7 @@ def test_the_cross_built_runner_gives_torchs_outputs_on_the_instructions_of_each
     made, artifact = runtime_for("executorch", machine="aarch64"), artifact_for("executorch")
     ran = run_job(made, lay_out(made, tmp_path / "runtime"), write_job(tmp_path, artifact), through=emulator(core))
     assert ran.status == 0
-    for found, meant in zip(ran.document["outputs"], expected(), strict=True):
+    for found, meant in zip(rows_in(ran.document), expected(), strict=True):
         assert found == pytest.approx(meant, abs=1e-5)
 
 
@@ -83,4 +83,4 @@ def test_the_check_tells_a_core_whose_int8_kernels_give_wrong_numbers(tmp_path: 
     job = write_job(tmp_path, Artifact(runtime="executorch", path=file, lengths=()), inputs=ids, samples=0)
     ran = run_job(made, lay_out(made, tmp_path / "runtime"), job, through=emulator(core))
     assert ran.status == 0
-    assert compare(ran.document["outputs"], artifacts.expected()).passed is right
+    assert compare(rows_in(ran.document), artifacts.expected()).passed is right
