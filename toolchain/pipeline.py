@@ -58,8 +58,6 @@ from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
 from edgewright.stages import Done, Estimate, ImageSide, Plan, Side, TextSide
 from edgewright.tasks.attribution import PACKAGES as EXPLAINING
-from edgewright.tasks.kinds import Regression
-from edgewright.tasks.scores import Scale
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +214,7 @@ def run_stages(plan: Plan) -> Stages:
     runtimes = _runtimes(plan)  # told before anything is made, as is a package that will be wanted
     if plan.recipe.stages.account.attributions:
         need(EXPLAINING, purpose="tell what answers rest on", extra="explain")
-    made = _from_images(plan) if plan.recipe.task.kind == "image-classification" else _from_texts(plan)
+    made = _from_images(plan) if plan.task.modality == "image" else _from_texts(plan)
     plan = made.student.plan  # whose sizes may have been chosen on the way
     made = replace(made, student=stages.smooth(plan, made.student))
     schemes = stages.schemes(plan, made.student, runtimes)
@@ -226,7 +224,7 @@ def run_stages(plan: Plan) -> Stages:
         for static, name in zip(dict.fromkeys(schemes.values()), ("sensitivity", "second sensitivity"), strict=False)
     }
     index = None
-    if plan.recipe.task.kind == "embedding" and made.trimmed:
+    if plan.task.searched and made.trimmed:
         index = stages.index_corpus(plan, made.examples, made.trimmed, made.student.stage)
     return Stages(
         **vars(made),
@@ -516,7 +514,7 @@ def _task(plan: Plan, made: Stages) -> TaskFacts:
         labels = stages.images_of(made.examples).labels
         return TaskFacts(kind=kind, metric=metric, max_length=plan.max_length, image=image, labels=labels)
     examples = stages.texts_of(made.examples)
-    scale = task.scale(examples) if isinstance(task, Regression) else Scale()
+    scale = task.scale(examples)
     return TaskFacts(
         kind=kind,
         metric=metric,

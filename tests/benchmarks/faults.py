@@ -192,7 +192,7 @@ def models(draw: random.Random, folder: Path, count: int) -> Iterator[Case]:
 
 def embedded(place: Path) -> bool:
     """Whether the model as it was read is the one that transformers reads there."""
-    teacher = teachers.load(ModelSource(folder=place), kind="embedding", max_length=16)
+    teacher = teachers.load(ModelSource(folder=place), head="vector", max_length=16)
     if teacher.reference is None:
         return False
     return math.isfinite(teacher.reference.compare(TEXTS).greatest_difference)

@@ -41,7 +41,7 @@ from edgewright.models.model import TransformerModel
 from edgewright.models.training import Schedule
 from edgewright.specs.recipe import Data, Finetune, ModelSource, TaskSettings
 from edgewright.tasks.finetune import finetune
-from edgewright.tasks.kinds import task_of
+from edgewright.tasks.table import task_of
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 

@@ -99,7 +99,7 @@ def test_a_panic_ends_a_verb_with_4_and_one_sentence(
     def panics(*_: object, **__: object) -> None:
         raise found
 
-    monkeypatch.setattr("edgewright.bundles.answering.answer", panics)
+    monkeypatch.setattr("edgewright.bundles.answering.ask", panics)
     capfd.readouterr()
     assert main(["run", "out", "--input", "x", *(["--json"] if as_json else [])]) == 4
     said = capfd.readouterr()

@@ -18,6 +18,7 @@ from edgewright.cli.main import main
 from edgewright.errors import ParityError, ToolchainError, UnreachableError
 from edgewright.specs.budget import Budget, Verdict, as_good, judge
 from edgewright.store.history import History
+from edgewright.tasks.table import TASKS
 
 ROOT = Path(__file__).parent.parent.parent
 BUILD = ["build", "demo", "--profile", "raspberry-pi-4", "-o"]
@@ -80,7 +81,13 @@ def bench_document(**changed: Any) -> dict[str, Any]:
 
 # The modules that verbs import when they run, and what they call there.
 BUILDING, BENCHING, ANSWERING = "edgewright.pipeline", "edgewright.devices.benchmark", "edgewright.bundles.answering"
-VERBS = {BUILDING: "build", BENCHING: "bench", ANSWERING: "answer"}
+VERBS = {BUILDING: "build", BENCHING: "bench", ANSWERING: "ask"}
+
+
+def answered(task: str, document: dict[str, Any]) -> types.SimpleNamespace:
+    """What a bundle of this task says, for the verb to show."""
+    heads, rows = TASKS[task].answer_table(document)
+    return types.SimpleNamespace(document=document, heads=heads, rows=rows)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any]) -> None:
@@ -313,7 +320,7 @@ def test_a_search_shows_its_matches_without_reading_markup(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = {"kind": "search", "matches": [{"score": 0.91234, "title": "[red]zipfile[/red]", "text": "Read a [zip]."}]}
-    stand_in(monkeypatch, ANSWERING, lambda *_, **__: found)
+    stand_in(monkeypatch, ANSWERING, lambda *_, **__: answered("embedding", found))
     assert main(["run", "out", "--input", "how do I read a zip file"]) == 0
     said = capfd.readouterr().out
     assert "[red]zipfile[/red]" in said
@@ -326,7 +333,7 @@ def test_a_classification_shows_labels_and_scores(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = {"kind": "classification", "labels": [{"label": "asyncio", "score": 0.75}]}
-    stand_in(monkeypatch, ANSWERING, lambda *_, **__: found)
+    stand_in(monkeypatch, ANSWERING, lambda *_, **__: answered("classification", found))
     assert main(["run", "out", "--input", "await"]) == 0
     assert "asyncio" in capfd.readouterr().out
 
@@ -335,7 +342,7 @@ def test_tags_are_shown_word_by_word_and_a_word_that_was_not_read_has_none(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = [{"word": "[Anna]", "label": "PERSON", "score": 0.9}, {"word": "sleeps", "label": None, "score": None}]
-    stand_in(monkeypatch, ANSWERING, lambda *_, **__: {"kind": "token-classification", "words": words})
+    stand_in(monkeypatch, ANSWERING, lambda *_, **__: answered("token-classification", {"words": words}))
     assert main(["run", "out", "--input", "[Anna] sleeps"]) == 0
     rows = [line.split() for line in capfd.readouterr().out.splitlines() if line.strip()]
     assert ["[Anna]", "PERSON", "0.9"] in rows

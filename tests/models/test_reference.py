@@ -19,10 +19,10 @@ TEXTS = ["rain", *tiny.sentences(5), "the cold wind and the snow " * 12]
 @pytest.mark.parametrize(
     ("kind", "head", "labels", "what"),
     [
-        ("embedding", "Model", [], "vectors of tokens"),
-        ("classification", "ForSequenceClassification", ["c", "b", "a"], "outputs"),
-        ("classification", "ForSequenceClassification", ["x", "y", "z"], "vectors of tokens"),
-        ("token-classification", "ForTokenClassification", ["b", "c", "a"], "outputs"),
+        ("vector", "Model", [], "vectors of tokens"),
+        ("labels", "ForSequenceClassification", ["c", "b", "a"], "outputs"),
+        ("labels", "ForSequenceClassification", ["x", "y", "z"], "vectors of tokens"),
+        ("token labels", "ForTokenClassification", ["b", "c", "a"], "outputs"),
     ],
 )
 def test_every_family_gives_what_transformers_gives_on_short_and_long_texts(
@@ -31,7 +31,7 @@ def test_every_family_gives_what_transformers_gives_on_short_and_long_texts(
     changes: dict[str, Any] = {"num_labels": 3, "id2label": dict(enumerate("abc"))} if labels else {}
     folder, _ = tiny.family_folder(tmp_path, family, head, **changes)
     source = ModelSource(folder=folder)
-    teacher = teachers.load(source, kind=kind, labels=labels, max_length=tiny.MAX_LENGTH)
+    teacher = teachers.load(source, head=kind, labels=labels, max_length=tiny.MAX_LENGTH)
     assert teacher.reference is not None
     compared = teacher.reference.compare(TEXTS)
     assert compared.what == what

@@ -41,22 +41,24 @@ def test_a_generative_model_is_refused_before_torch_is_imported_or_data_is_read(
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "said"),
+    ("family", "modality", "said"),
     [
-        ("deberta", "embedding", r"deberta \(its attention is DeBERTa's first form; .*\) is not supported"),
-        ("resnet", "regression", r"resnet \(it reads images\)"),
-        ("patchtst", "regression", r"patchtst \(it reads tables or series of numbers\)"),
+        ("deberta", "text", r"deberta \(its attention is DeBERTa's first form; .*\) is not supported"),
+        ("resnet", "text", r"resnet \(it reads images\)"),
+        ("patchtst", "text", r"patchtst \(it reads tables or series of numbers\)"),
         ("efficientnet", IMAGES, r"efficientnet is not supported; .* an nn\.Module by model\.factory"),
         ("roberta", IMAGES, r"roberta \(it reads texts\)"),
-        ("some-new-one", "classification", r"some-new-one is not supported; supported are bert"),
+        ("some-new-one", "text", r"some-new-one is not supported; supported are bert"),
     ],
 )
-def test_each_refusal_is_one_sentence_of_what_what_instead_and_what_to_do(family: str, kind: str, said: str) -> None:
+def test_each_refusal_is_one_sentence_of_what_what_instead_and_what_to_do(
+    family: str, modality: str, said: str
+) -> None:
     with pytest.raises(UnsupportedModelError, match=said):
-        raise unread(family, kind)
-    assert str(unread(family, kind)).count("model.factory") <= 1
+        raise unread(family, modality)
+    assert str(unread(family, modality)).count("model.factory") <= 1
 
 
 def test_a_configuration_without_a_type_is_told() -> None:
     with pytest.raises(BadModelError, match="names no model_type"):
-        refuse_unread({"hidden_size": 3}, "embedding", "models/mine")
+        refuse_unread({"hidden_size": 3}, "text", "models/mine")

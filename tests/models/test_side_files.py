@@ -37,7 +37,7 @@ def saved(place: Path, mode: str | Sequence[str] = "mean", *, normalised: bool =
 
 
 def load(folder: Path, max_length: int = tiny.MAX_LENGTH) -> Teacher:
-    return teachers.load(ModelSource(folder=folder), kind="embedding", max_length=max_length)
+    return teachers.load(ModelSource(folder=folder), head="vector", max_length=max_length)
 
 
 def theirs(folder: Path, texts: Sequence[str] = TEXTS) -> torch.Tensor:

@@ -19,9 +19,9 @@ from tests import tiny
 
 
 def load(
-    folder: Path, *, kind: str | None = None, labels: Sequence[str] = (), max_length: int = tiny.MAX_LENGTH
+    folder: Path, *, head: str | None = None, labels: Sequence[str] = (), max_length: int = tiny.MAX_LENGTH
 ) -> Teacher:
-    return teachers.load(ModelSource(folder=folder), kind=kind, labels=labels, max_length=max_length)
+    return teachers.load(ModelSource(folder=folder), head=head, labels=labels, max_length=max_length)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_token_classifier_of_every_family_scores_each_token_in_the_datas_order
     folder, model = tiny.family_folder(tmp_path, family, "ForTokenClassification", num_labels=2, id2label=names)
     texts = tiny.sentences(4)
     expected, real = theirs(folder, model, texts)
-    teacher = load(folder, kind="token-classification", labels=["B-PER", "O"])
+    teacher = load(folder, head="token labels", labels=["B-PER", "O"])
     assert teacher.fitted
     ids, mask = padded(teacher.tokenizer.encode(texts))
     assert torch.equal(mask.bool(), real)
@@ -160,7 +160,7 @@ def test_a_token_classifier_of_every_family_scores_each_token_in_the_datas_order
 def test_a_regressor_of_every_family_gives_the_value_that_transformers_gives(tmp_path: Path, family: str) -> None:
     folder, model = tiny.family_folder(tmp_path, family, "ForSequenceClassification", num_labels=1)
     texts = tiny.sentences(4)
-    teacher = load(folder, kind="regression")
+    teacher = load(folder, head="value")
     assert teacher.fitted
     found = outputs(teacher.model, teacher.tokenizer.encode(texts))
     assert torch.allclose(found, theirs(folder, model, texts)[0], atol=1e-4)
@@ -179,18 +179,18 @@ def test_an_embedding_of_every_family_is_the_mean_of_what_transformers_gives(tmp
 
 
 @pytest.mark.parametrize(
-    ("kind", "labels", "shape"),
-    [("token-classification", ["B", "O"], (2, 7, 2)), ("regression", [], (2, 1)), ("classification", ["x"], (2, 1))],
+    ("head", "labels", "shape"),
+    [("token labels", ["B", "O"], (2, 7, 2)), ("value", [], (2, 1)), ("labels", ["x"], (2, 1))],
 )
 @pytest.mark.parametrize("family", TEXT_FAMILIES)
 def test_a_plain_model_of_every_family_gets_a_new_head_which_the_callers_seed_decides(
-    tmp_path: Path, family: str, kind: str, labels: list[str], shape: tuple[int, ...]
+    tmp_path: Path, family: str, head: str, labels: list[str], shape: tuple[int, ...]
 ) -> None:
     folder, _ = tiny.family_folder(tmp_path, family)
     made = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        made.append(load(folder, kind=kind, labels=labels))
+        made.append(load(folder, head=head, labels=labels))
     assert not any(teacher.fitted for teacher in made)
     first, again, other = (teacher.model.head.classifier.weight for teacher in made)
     assert torch.equal(first, again)
@@ -201,15 +201,15 @@ def test_a_plain_model_of_every_family_gets_a_new_head_which_the_callers_seed_de
 
 def test_a_classifier_is_not_taken_for_a_regressor_nor_for_one_of_tokens(tmp_path: Path) -> None:
     folder, _ = classifier(tmp_path / "classifier", ["a", "b", "c"])
-    assert not load(folder, kind="regression").fitted
-    assert not load(folder, kind="token-classification", labels=["a", "b", "c"]).fitted
+    assert not load(folder, head="value").fitted
+    assert not load(folder, head="token labels", labels=["a", "b", "c"]).fitted
 
 
-def test_a_kind_that_is_not_known_and_a_classifier_without_labels_are_told() -> None:
-    with pytest.raises(UnsupportedModelError, match="a model for translation is not supported; supported are embedd"):
-        load(tiny.bert_folder(), kind="translation")
-    with pytest.raises(InputError, match="token-classification needs its labels"):
-        load(tiny.bert_folder(), kind="token-classification")
+def test_a_head_that_is_not_known_and_a_classifier_without_labels_are_told() -> None:
+    with pytest.raises(UnsupportedModelError, match="a head for translation is not supported; supported are vec"):
+        load(tiny.bert_folder(), head="translation")
+    with pytest.raises(InputError, match="a head for token labels needs its labels"):
+        load(tiny.bert_folder(), head="token labels")
 
 
 def test_a_tokenizer_with_more_pieces_than_the_model_has_rows_is_a_bad_model(tmp_path: Path) -> None:
@@ -333,10 +333,10 @@ def test_a_factory_that_is_no_good_is_told(name: str, said: str) -> None:
 
 def test_a_factory_may_give_a_model_in_our_own_form_and_its_head_is_kept() -> None:
     source = ModelSource(factory="tests.tiny:own_form_factory")
-    teacher = teachers.load(source, kind="classification", labels=tiny.LABELS, max_length=tiny.MAX_LENGTH)
+    teacher = teachers.load(source, head="labels", labels=tiny.LABELS, max_length=tiny.MAX_LENGTH)
     assert teacher.fitted
     assert torch.equal(teacher.model.head.classifier.bias, torch.arange(3.0))
-    other = teachers.load(source, kind="regression", max_length=tiny.MAX_LENGTH)
+    other = teachers.load(source, head="value", max_length=tiny.MAX_LENGTH)
     assert not other.fitted
     assert outputs(other.model, tiny.rows(2)).shape == (2, 1)
 

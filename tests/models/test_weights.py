@@ -22,8 +22,8 @@ from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
 
 
-def load(folder: Path, *, kind: str = "embedding", labels: Sequence[str] = ()) -> Teacher:
-    return teachers.load(ModelSource(folder=folder), kind=kind, labels=labels, max_length=tiny.MAX_LENGTH)
+def load(folder: Path, *, head: str = "vector", labels: Sequence[str] = ()) -> Teacher:
+    return teachers.load(ModelSource(folder=folder), head=head, labels=labels, max_length=tiny.MAX_LENGTH)
 
 
 def change_config(folder: Path, **changes: Any) -> None:
@@ -47,9 +47,9 @@ def test_a_configuration_of_fewer_layers_than_the_weights_hold_is_refused_with_b
     folder, model = tiny.family_folder(tmp_path, family, head)
     count = getattr(model.config, LAYERS.get(family, "num_hidden_layers"))
     change_config(folder, **{LAYERS.get(family, "num_hidden_layers"): count - 1, "layer_types": None})
-    kind, labels = ("embedding", []) if head == "Model" else ("classification", ["0", "1"])
+    kind, labels = ("vector", []) if head == "Model" else ("labels", ["0", "1"])
     with pytest.raises(BadModelError, match=rf"its weights hold {count} layers .*number of layers is {count - 1}"):
-        load(folder, kind=kind, labels=labels)
+        load(folder, head=kind, labels=labels)
 
 
 def test_a_vision_transformer_of_fewer_layers_than_its_weights_hold_is_refused(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_classifier_whose_weights_lack_its_head_is_not_taken_for_fitted(tmp_pa
     file = folder / "model.safetensors"
     kept = {name: tensor for name, tensor in load_file(file).items() if name != "classifier.weight"}
     save_file(kept, file, metadata={"format": "pt"})
-    teacher = load(folder, kind="classification", labels=["0", "1"])
+    teacher = load(folder, head="labels", labels=["0", "1"])
     assert not teacher.fitted
     assert teacher.notes[0] == "head new, because the model's weights lack classifier.weight"
 
@@ -168,7 +168,7 @@ def test_an_adapter_is_merged_into_its_base_model(tmp_path: Path) -> None:
 def test_an_adapter_that_brings_its_classifier_comes_fitted(tmp_path: Path) -> None:
     base, _ = tiny.family_folder(tmp_path / "base", "bert")
     folder = adapter(tmp_path / "adapter", base, task_type="SEQ_CLS", labels=3)
-    teacher = load(folder, kind="classification", labels=["0", "1", "2"])
+    teacher = load(folder, head="labels", labels=["0", "1", "2"])
     assert teacher.fitted
     assert teacher.reference is not None
     assert teacher.reference.compare(tiny.sentences(3)).what == "outputs"

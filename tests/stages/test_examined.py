@@ -17,7 +17,7 @@ from edgewright.specs.recipe import Recipe
 from edgewright.stages import Plan, load_teacher, read_texts
 from edgewright.stages.examined import check_source, examine
 from edgewright.stages.plan import Done, model_of, tokenizer_of
-from edgewright.tasks.kinds import Regression
+from edgewright.tasks.regression import Regression
 from edgewright.tasks.scores import Scale
 from tests import tiny
 

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 import edgewright.bundles.answering
-from edgewright.bundles.answering import Answerer
+from edgewright.bundles.answering import Answer, Answerer
 from edgewright.cli.main import main
 from edgewright.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale in which Python writes ASCII
 FOUND = {"kind": "classification", "labels": [{"label": "süß \U0001f36f \ud83d", "score": 0.75}]}
+ANSWER = Answer(document=FOUND, heads=("score", "label"), rows=[(0.75, "süß \U0001f36f \ud83d")])
 
 
 def ended(*arguments: str | bytes) -> "subprocess.CompletedProcess[bytes]":
@@ -35,7 +36,7 @@ def written_to(stream: io.TextIOWrapper) -> str:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_an_answer_is_shown_on_a_stream_of_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    monkeypatch.setattr(edgewright.bundles.answering, "answer", lambda *_, **__: FOUND)
+    monkeypatch.setattr(edgewright.bundles.answering, "ask", lambda *_, **__: ANSWER)
     shown = {}
     for more in ((), ("--json",)):
         stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from edgewright.tasks.account import LONGEST, SHOWN, account_of
-from edgewright.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
+from edgewright.tasks.scores import LabelScore, Scale, Score, TagScore, ValueScore
+from edgewright.tasks.search_score import SearchScore
 
 KNOWN = ("cat", "dog", "owl")
 
@@ -83,7 +84,7 @@ def test_tags_are_told_word_by_word_each_with_its_text() -> None:
 
 
 def test_a_score_of_no_single_examples_has_no_account() -> None:
-    class Whole:
+    class Whole(Score):
         metric, texts = "taste", ()
 
         def of(self, outputs: torch.Tensor) -> float:

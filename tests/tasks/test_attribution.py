@@ -6,7 +6,8 @@ import torch
 
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.tasks.attribution import LARGEST_SIDE, RestsOn, asked_of, of_places, of_words, side_by_side
-from edgewright.tasks.scores import LabelScore, SearchScore, ValueScore
+from edgewright.tasks.scores import LabelScore, ValueScore
+from edgewright.tasks.search_score import SearchScore
 from tests import tiny
 
 TEXTS = ["rain and snow in the garden", "the oven is warm"]

@@ -5,7 +5,8 @@ import pytest
 
 from edgewright.errors import BadDataError
 from edgewright.tasks.baselines import label_baseline, pixel_baseline, search_baseline, tag_baseline, value_baseline
-from edgewright.tasks.scores import LabelScore, Scale, SearchScore, TagScore, ValueScore
+from edgewright.tasks.scores import LabelScore, Scale, TagScore, ValueScore
+from edgewright.tasks.search_score import SearchScore
 
 
 def test_counting_words_finds_the_answers_that_share_them() -> None:

@@ -15,8 +15,8 @@ from edgewright.models.model import TransformerModel
 from edgewright.models.text import outputs
 from edgewright.specs.recipe import Finetune, ModelSource
 from edgewright.tasks.finetune import finetune
-from edgewright.tasks.kinds import on_pieces, task_of
 from edgewright.tasks.scores import LabelScore
+from edgewright.tasks.table import task_of
 from tests import tiny
 
 TAGS = ("O", *tiny.LABELS)
@@ -42,7 +42,7 @@ class Rows:
 def unfitted(kind: str = "classification", labels: tuple[str, ...] = tiny.LABELS) -> TransformerModel:
     torch.manual_seed(0)
     source = ModelSource(folder=tiny.bert_folder())
-    return teachers.load(source, kind=kind, labels=labels, max_length=tiny.MAX_LENGTH).model
+    return teachers.load(source, head=task_of(kind).head, labels=labels, max_length=tiny.MAX_LENGTH).model
 
 
 def texts(count: int, seed: int) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def test_tags_are_learned_from_the_first_piece_of_each_word() -> None:
     given = Rows(train=[row for n, row in enumerate(rows) if n % 6], test=rows[::6], labels=TAGS)
     model, task = unfitted("token-classification", TAGS), task_of("token-classification")
     encoded = tiny.tokenizer().encode_words([row.text.split() for row in given.train])
-    targets = on_pieces(task.targets(given), encoded)
+    targets = task.aligned(task.targets(given), encoded)
     finetune(model, TextInputs(encoded), targets, task, Finetune(epochs=12, learning_rate=5e-3, batch_tokens=256))
     score = task.score(given)
     words = [text.split() for text in score.texts]

@@ -3,18 +3,20 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 
 from edgewright.data.images import ImagePart, Images, load_images
 from edgewright.data.texts import Example, Texts
 from edgewright.errors import BadDataError, InputError
-from edgewright.specs.recipe import Data, TaskKind, TaskSettings
-from edgewright.tasks.kinds import IGNORED, TASKS, Regression, on_pieces, task_of
+from edgewright.specs.recipe import Data, TaskSettings
+from edgewright.tasks.table import TASKS, task_of
+from edgewright.tasks.token_classification import IGNORED
 from tests import tiny
 
 
@@ -22,8 +24,11 @@ def texts(*train: Example, test: tuple[Example, ...] = (), **more: Any) -> Texts
     return Texts(train=train, validation=(), test=test, **more)
 
 
-def test_every_kind_a_recipe_may_name_has_its_task() -> None:
-    assert set(TASKS) == set(get_args(TaskKind))
+def test_a_recipe_may_name_every_task_there_is_and_no_other() -> None:
+    for kind in TASKS:
+        assert TaskSettings(kind=kind).description is TASKS[kind]
+    with pytest.raises(ValidationError, match="did you mean regression"):
+        TaskSettings(kind="regresion")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ def test_values_are_learned_on_a_scale_of_mean_0_and_spread_1() -> None:
     assert targets.mean() == pytest.approx(0, abs=1e-6)
     assert targets.std(correction=0) == pytest.approx(1)
     task = task_of("regression")
-    assert isinstance(task, Regression)
+    assert task.standardised
     assert task.scale(rows).restored(targets.double()).tolist() == pytest.approx([1e6 + n for n in range(9)])
     assert task.loss(torch.zeros(9, 1), targets) == pytest.approx(1)
 
@@ -123,7 +128,7 @@ def test_an_embedding_is_imitated_in_direction_alone() -> None:
 def test_the_target_of_a_word_stands_at_its_first_piece_and_nowhere_else() -> None:
     rows = tiny.tokenizer().encode_words([["warmest", "rain"], ["rain"]])
     assert len(rows[0].ids) == 5  # [CLS] warm ##est rain [SEP]
-    first, second = on_pieces([torch.tensor([2, 1]), torch.tensor([0])], rows)
+    first, second = task_of("token-classification").aligned([torch.tensor([2, 1]), torch.tensor([0])], rows)
     assert first.tolist() == [IGNORED, 2, IGNORED, 1, IGNORED]
     assert second.tolist() == [IGNORED, 0, IGNORED]
 
@@ -133,7 +138,7 @@ def test_words_behind_the_maximum_length_have_no_target_and_no_outputs() -> None
 
     words = ["rain"] * 12
     rows = tiny.tokenizer().cut_at(8).encode_words([words])
-    (pieces,) = on_pieces([torch.arange(12)], rows)
+    (pieces,) = task_of("token-classification").aligned([torch.arange(12)], rows)
     assert pieces.tolist() == [IGNORED, 0, 1, 2, 3, 4, 5, IGNORED]
     found = first_pieces([torch.randn(8, 3)], rows, [12])
     assert found.isnan().all(dim=-1).tolist() == [False] * 6 + [True] * 6
@@ -142,7 +147,7 @@ def test_words_behind_the_maximum_length_have_no_target_and_no_outputs() -> None
 def test_more_words_than_tags_are_told_with_their_row() -> None:
     rows = tiny.tokenizer().encode_words([["rain"], ["rain", "snow"]])
     with pytest.raises(BadDataError, match="row 2 has 2 words or more, but 1 tags"):
-        on_pieces([torch.tensor([0])] * 2, rows)
+        task_of("token-classification").aligned([torch.tensor([0])] * 2, rows)
 
 
 def test_scores_and_baselines_are_made_of_the_examples_of_a_part() -> None:

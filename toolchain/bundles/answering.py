@@ -9,6 +9,7 @@ waits for the model to be loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,37 @@ from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
-from edgewright.modality.tokenizer import Encoded, TextTokenizer, first_places
+from edgewright.modality.tokenizer import TextTokenizer, first_places
 from edgewright.runtimes.example_calls import Inputs, calls_of, rows_of
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
+from edgewright.tasks.task import Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model says: as a JSON document, and as a table for a person, or one bare value where it has no heads."""
+
+    document: dict[str, Any]
+    heads: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def ask(
+    bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
+) -> Answer:
+    """Open a bundle and ask it once; raises what `Bundle.open` and a target raise."""
+    with Bundle.open(bundle) as opened:
+        document = answer_of(opened, given, address=address, runtime=runtime, top=top)
+        heads, rows = opened.manifest.task.task.answer_table(document)
+        return Answer(document=document, heads=heads, rows=rows)
 
 
 def answer(
     bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
 ) -> dict[str, Any]:
-    """Open a bundle and ask it once; raises what `Bundle.open` and a target raise."""
-    with Bundle.open(bundle) as opened:
-        return answer_of(opened, given, address=address, runtime=runtime, top=top)
+    """The same as a JSON document alone."""
+    return ask(bundle, given, address=address, runtime=runtime, top=top).document
 
 
 def answer_of(
@@ -80,13 +100,17 @@ class Answerer:
         output = self._output(artifact, inputs, address)
         _require_fitting(task, output)
         asked = {"input": given, "runtime": artifact.runtime, "target": address}
-        if task.kind == "embedding":
-            return {"kind": "search", **asked, "matches": self._index.best(output, top=top)}
-        if task.kind == "regression":
-            return {"kind": "regression", **asked, "value": output[0] * task.value_std + task.value_mean}
-        if task.tags:
-            return {"kind": task.kind, **asked, "words": _words(task.labels, output, given.split(), row)}
-        return {"kind": "classification", **asked, "labels": _labels(task.labels, output)[:top]}
+        question = Question(
+            text=given,
+            top=top,
+            labels=task.labels,
+            places=first_places(row) if task.tags else {},
+            value_mean=task.value_mean,
+            value_std=task.value_std,
+            search=lambda embedding: self._index.best(embedding, top=top),
+        )
+        found = task.task.answer(output, question)
+        return {"kind": found.pop("kind"), **asked, **found}
 
     @cached_property
     def _tokenizer(self) -> TextTokenizer:
@@ -127,9 +151,8 @@ class Answerer:
 
 def _require_fitting(task: TaskFacts, output: Sequence[float]) -> None:
     """Raises `BundleError` where the manifest has another number of labels than the model has outputs."""
-    wanted = {"classification": len(task.labels), "image-classification": len(task.labels), "regression": 1}
-    count = wanted.get(task.kind)
-    fits = len(output) % task.tags == 0 if task.tags else count is None or len(output) == count
+    count = task.task.outputs(task.labels)  # 0 for an embedding, of whatever width
+    fits = len(output) % task.tags == 0 if task.tags else not count or len(output) == count
     if not fits:
         raise BundleError(
             f"the model gave {len(output)} numbers, which are not those of {task.tags or count} labels or values that "
@@ -144,23 +167,3 @@ def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
     framed = Framing(**image.framing.model_dump()).of if image.framing else None
     decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width), framed=framed)
     return with_channels(decoded.pixels, image.channels)
-
-
-def _words(labels: Sequence[str], output: Sequence[float], words: Sequence[str], row: Encoded) -> list[dict[str, Any]]:
-    """Each word with its most likely tag, read from its first piece; none where the text was cut before it."""
-    places = first_places(row)
-    found = []
-    for index, word in enumerate(words):
-        best: dict[str, Any] = {"label": None, "score": None}
-        if index in places:
-            first = places[index] * len(labels)
-            best = _labels(labels, output[first : first + len(labels)])[0]
-        found.append({"word": word, **best})
-    return found
-
-
-def _labels(labels: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
-    """Softmax of the class scores, most likely first."""
-    exponents = np.exp(np.asarray(scores) - np.max(scores))
-    shares = exponents / exponents.sum()
-    return [{"label": labels[index], "score": float(shares[index])} for index in np.argsort(-shares, kind="stable")]

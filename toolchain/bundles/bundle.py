@@ -41,6 +41,8 @@ from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import Runtime
 from edgewright.specs.recipe import TaskKind
 from edgewright.specs.structure import SIZES, Structure
+from edgewright.tasks.table import TASKS
+from edgewright.tasks.task import Task
 
 if TYPE_CHECKING:
     from edgewright.bundles.answering import Answerer
@@ -172,9 +174,14 @@ class TaskFacts(_Part):
     value_std: float = 1.0
 
     @property
+    def task(self) -> Task[Any]:
+        """The task of this kind."""
+        return TASKS[self.kind]
+
+    @property
     def tags(self) -> int:
         """How many numbers each token has for an output; 0 where a text or an image has one as a whole."""
-        return len(self.labels) if self.kind == "token-classification" else 0
+        return len(self.labels) if self.task.per_token else 0
 
     def of_tokens(
         self, outputs: Sequence[Sequence[float]], inputs: Sequence[Any] | NDArray[np.uint8]
@@ -322,7 +329,7 @@ def _verify_named(folder: Path, manifest: Manifest, *, shown: Path) -> None:
     """Check that each file which is going to be read is a listed one, and that all who speak of one say the same."""
     twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
     asked = {IMAGES} if manifest.task.image else {TOKENIZER}
-    searched = {CORPUS, INDEX} if manifest.task.kind == "embedding" else set()
+    searched = {CORPUS, INDEX} if manifest.task.task.searched else set()
     named = {artifact.file for artifact in manifest.artifacts} | twins | asked | searched | {VECTORS}
     if unlisted := sorted(named - set(manifest.files)):
         raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {AGAIN}")

@@ -22,7 +22,7 @@ from edgewright.data.augment import altered_copies
 from edgewright.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
 from edgewright.data.tagged import Tagged, read_tagged
 from edgewright.errors import BadDataError
-from edgewright.specs.recipe import COLUMNS, Data, Split, TaskSettings
+from edgewright.specs.recipe import Data, Split, TaskSettings
 
 TEST_SHARE, VALIDATION_SHARE = 0.4, 0.1
 PACKAGES = 16
@@ -201,10 +201,10 @@ def _examples(data: Data, task: TaskSettings, path: Path | None, told: readers.T
     if path is None:
         return ()
     columns = data.columns
-    if task.kind == "token-classification":
+    if "tags" in task.description.columns:
         sentences = read_tagged(path, words=columns.words, tags=columns.tags, labels=task.labels, told=told)
         return tuple(_in_words(each) for each in sentences)
-    named = {field: getattr(columns, field) for field in COLUMNS[task.kind]}
+    named = {field: getattr(columns, field) for field in task.description.columns}
     wanted = {field: column for field, column in named.items() if column is not None}
     numbers = ("value",) if "value" in wanted else ()
     rows = readers.read_rows(path, wanted, numbers=numbers, labels=task.labels, separator=data.separator, told=told)
@@ -217,9 +217,9 @@ def _in_words(tagged: Tagged, *, title: str = "") -> Example:
 
 def _check(texts: Texts, task: TaskSettings) -> None:
     check_sizes((("train", len(texts.train)), ("test", len(texts.test))))
-    if task.kind in ("classification", "token-classification"):
+    if task.description.has_labels:
         check_labels(_labels_of(texts.train), _labels_of((*texts.validation, *texts.test)), texts.configured)
-    if task.kind == "regression":
+    if "value" in task.description.columns:
         for name, part in (("train", texts.train), ("test", texts.test)):
             if len({row.value for row in part}) < 2:
                 raise BadDataError(

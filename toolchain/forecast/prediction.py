@@ -88,7 +88,7 @@ def predictions(
     else:
         recipe = load_recipe(subject)
         need_build("predict what a recipe's student takes")
-        check(recipe.model, recipe.task.kind, weighed=False)
+        check(recipe.model, recipe.task.description.modality, weighed=False)
         budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile, length or USUAL_LENGTH))
     chosen = [each for each in found if runtime in (None, each.runtime)]
     if not chosen:

@@ -114,7 +114,7 @@ def read_pretrained(source: ModelSource, *, classes: int = 0, side: int = 0) -> 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         read = pretrained(
-            source, auto="AutoModelForImageClassification", kind=IMAGES, wrapped=_wrapped, classes=classes
+            source, auto="AutoModelForImageClassification", modality=IMAGES, wrapped=_wrapped, classes=classes
         )
     config = read.config
     parts = NEW_PARTS if classes and classes != config.num_labels else ()

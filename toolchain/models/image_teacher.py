@@ -207,7 +207,7 @@ def _channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
 def _read(source: ModelSource, classes: int) -> Read:
     if not source.factory:
         auto = "AutoModelForImageClassification" if classes else "AutoModel"
-        return pretrained(source, auto=auto, kind=IMAGES, wrapped=layouts.image_family, classes=classes)
+        return pretrained(source, auto=auto, modality=IMAGES, wrapped=layouts.image_family, classes=classes)
     made = call_factory(source)
     if isinstance(made, TransformerModel):
         if not isinstance(made.encoder, VisionEncoder):

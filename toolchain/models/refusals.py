@@ -13,7 +13,7 @@ from typing import Any
 from edgewright.errors import BadModelError, UnsupportedModelError
 from edgewright.models import layouts
 
-IMAGES = "image-classification"
+IMAGES = "image"
 NETS = ("resnet", "mobilenet_v1", "mobilenet_v2")
 OWN_CODE = "auto_map"
 GENERATIVE = ("ForCausalLM", "LMHeadModel")
@@ -45,15 +45,15 @@ def refuse_own_code(described: Mapping[str, Any], file: str) -> None:
         )
 
 
-def refuse_unread(described: Mapping[str, Any], kind: str, place: str) -> None:
-    """Refuse a configuration that says its model cannot be read for a task of this kind."""
+def refuse_unread(described: Mapping[str, Any], modality: str, place: str) -> None:
+    """Refuse a configuration that says its model cannot be read for examples of this modality."""
     refuse_own_code(described, f"{place}/config.json")
     family = described.get("model_type")
     if not isinstance(family, str) or not family:
         raise BadModelError(place, "its config.json names no model_type, as every model of transformers has one")
-    known = (*layouts.IMAGE, *NETS) if kind == IMAGES else tuple(layouts.TEXT)
+    known = (*layouts.IMAGE, *NETS) if modality == IMAGES else tuple(layouts.TEXT)
     if family not in known:
-        raise unread(family, kind, described)
+        raise unread(family, modality, described)
     if described.get("quantization_config"):
         method = described["quantization_config"]
         named = method.get("quant_method") if isinstance(method, Mapping) else None
@@ -64,17 +64,17 @@ def refuse_unread(described: Mapping[str, Any], kind: str, place: str) -> None:
         )
 
 
-def unread(family: str, kind: str, described: Mapping[str, Any] | None = None) -> UnsupportedModelError:
-    """The error for a family that is not read for a task of this kind."""
+def unread(family: str, modality: str, described: Mapping[str, Any] | None = None) -> UnsupportedModelError:
+    """The error for a family that is not read for examples of this modality."""
     classes = [str(name) for name in (described or {}).get("architectures") or ()]
-    if kind == IMAGES:
+    if modality == IMAGES:
         known: tuple[str, ...] = (*layouts.IMAGE, *NETS)
         why = "it reads texts" if family in layouts.TEXT else _why(family, classes, described or {})
         return UnsupportedModelError(f"a vision model of type {family}{_bracketed(why)}", known, NET_REMEDY)
     known, remedy = tuple(layouts.TEXT), TEXT_REMEDY
     why = layouts.REFUSED.get(family) or _why(family, classes, described or {})
     if family in (*layouts.IMAGE, *NETS):
-        why, remedy = "it reads images", f'for images set task.kind = "{IMAGES}"'
+        why, remedy = "it reads images", 'for images set task.kind = "image-classification"'
     elif why.startswith("it generates"):
         remedy = TEACHER_REMEDY
     return UnsupportedModelError(f"a model of type {family}{_bracketed(why)}", known, remedy)

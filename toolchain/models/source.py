@@ -135,8 +135,8 @@ def weights_bytes(source: ModelSource, parameters_count: int) -> int:
     return (weights.size_bytes(folder) if folder else 0) or 4 * parameters_count
 
 
-def check(source: ModelSource, kind: str, *, weighed: bool = True) -> None:
-    """Refuse what cannot be read for a task of this kind, by its small files alone: the configuration first.
+def check(source: ModelSource, modality: str, *, weighed: bool = True) -> None:
+    """Refuse what cannot be read for examples of this modality, by its small files alone: the configuration first.
 
     There must be files of weights, too, where the model is to be `weighed` and not only described.
 
@@ -145,14 +145,14 @@ def check(source: ModelSource, kind: str, *, weighed: bool = True) -> None:
     if source.factory:
         return
     if base := base_of(source):
-        check(base, kind, weighed=weighed)
+        check(base, modality, weighed=weighed)
         return
     folder = local_folder(source)
     place = str(folder or source.hub)
     described = described_in(source, CONFIG)
     if described is None:  # of a hub that cannot be reached: whoever reads it says so
         return
-    refuse_unread(described, kind, place)
+    refuse_unread(described, modality, place)
     for name in (TOKENIZER_CONFIG, "preprocessor_config.json", "processor_config.json"):
         refuse_own_code(described_in(source, name) or {}, f"{place}/{name}")
     if folder:
@@ -189,7 +189,9 @@ def read_side_file(file: Path) -> Any:
     return parse_json(data, name=str(file), error=lambda place, what: BadModelError(str(file), f"{place} {what}"))
 
 
-def pretrained(source: ModelSource, *, auto: str, kind: str, wrapped: Callable[[str], str], classes: int = 0) -> Read:
+def pretrained(
+    source: ModelSource, *, auto: str, modality: str, wrapped: Callable[[str], str], classes: int = 0
+) -> Read:
     """The model, read by the class of transformers that `auto` names, in float32.
 
     `wrapped` gives, for a model type, the attribute by which a model with a head holds the one within; it raises for
@@ -198,13 +200,13 @@ def pretrained(source: ModelSource, *, auto: str, kind: str, wrapped: Callable[[
     Raises `BadModelError` for what cannot be read, lacks weights, or has weights for more than it describes.
     """
     if base := base_of(source):
-        read = pretrained(base, auto=auto, kind=kind, wrapped=wrapped, classes=classes)
+        read = pretrained(base, auto=auto, modality=modality, wrapped=wrapped, classes=classes)
         folder = root_folder(source)
         assert folder is not None
         return _adapted(read, folder)
-    check(source, kind)
+    check(source, modality)
     place, options = _place(source)
-    config = configured(source, kind)
+    config = configured(source, modality)
     folder = local_folder(source)
     options |= weights.options_for(folder) if folder else {"weights_only": True}
     if classes:
@@ -228,15 +230,15 @@ def pretrained(source: ModelSource, *, auto: str, kind: str, wrapped: Callable[[
     return Read(model=model.float().eval(), config=config, unread=unread, new=new)
 
 
-def configured(source: ModelSource, kind: str = "embedding") -> Any:
-    """The configuration of a folder or a hub id, as transformers has it, wanted for a task of this kind.
+def configured(source: ModelSource, modality: str = "text") -> Any:
+    """The configuration of a folder or a hub id, as transformers has it, wanted for examples of this modality.
 
     Raises `BadModelError` where there is none, `UnsupportedModelError` for what is not read.
     """
     if base := base_of(source):
-        return configured(base, kind)
+        return configured(base, modality)
     if described := described_in(source, CONFIG):  # before transformers is imported, let alone asked
-        refuse_unread(described, kind, str(local_folder(source) or source.hub))
+        refuse_unread(described, modality, str(local_folder(source) or source.hub))
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
@@ -248,9 +250,9 @@ def configured(source: ModelSource, kind: str = "embedding") -> Any:
         raise BadModelError(place, " ".join(str(error).split())[:300]) from error
 
 
-def family_of(source: ModelSource, kind: str) -> str:
-    """The model type of a folder or a hub id, wanted for a task of this kind. Raises as `configured` does."""
-    return str(configured(source, kind).model_type)
+def family_of(source: ModelSource, modality: str) -> str:
+    """The model type of a folder or a hub id, wanted for examples of this modality. Raises as `configured` does."""
+    return str(configured(source, modality).model_type)
 
 
 def pretrained_tokenizer(source: ModelSource) -> Any:

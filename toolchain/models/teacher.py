@@ -8,7 +8,7 @@ Images are `image_teacher`'s; fitting a head to labels is `tasks`' concern.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,12 +37,38 @@ from edgewright.models.source import (
 from edgewright.models.source import fingerprint as fingerprint
 from edgewright.specs.recipe import ModelSource
 
-# What a model may be for, and the class of transformers that reads it so.
-KINDS = {
-    "embedding": "AutoModel",
-    "classification": "AutoModelForSequenceClassification",
-    "regression": "AutoModelForSequenceClassification",
-    "token-classification": "AutoModelForTokenClassification",
+
+@dataclass(frozen=True, kw_only=True)
+class HeadKind:
+    """A kind of head: the class of transformers that reads a model with one, how it is found there, and a new one.
+
+    `find` is given the model, its configuration as it came, the labels and the width; None where there is none to find.
+    """
+
+    auto: str
+    find: Callable[[Any, Any, Sequence[str], int], FoundHead] | None
+    new: Callable[[int, int], HeadShape]
+    labelled: bool = False
+
+
+def _of_first(outputs: int, width: int) -> HeadShape:
+    return HeadShape(pooling="first", classes=outputs, inner=width)
+
+
+HEADS: Mapping[str, HeadKind] = {
+    "vector": HeadKind(auto="AutoModel", find=None, new=lambda outputs, width: HeadShape(pooling="mean")),
+    "labels": HeadKind(auto="AutoModelForSequenceClassification", find=sequence_head, new=_of_first, labelled=True),
+    "value": HeadKind(
+        auto="AutoModelForSequenceClassification",
+        find=lambda original, described, labels, width: value_head(original, described, width),
+        new=_of_first,
+    ),
+    "token labels": HeadKind(
+        auto="AutoModelForTokenClassification",
+        find=token_head,
+        new=lambda outputs, width: HeadShape(pooling="each", classes=outputs),
+        labelled=True,
+    ),
 }
 LOWERCASE = "Lowercase"
 
@@ -66,27 +92,34 @@ class Teacher:
     reference: Reference | None = None
 
 
-def load(source: ModelSource, *, kind: str | None = None, labels: Sequence[str] = (), max_length: int) -> Teacher:
+def load(
+    source: ModelSource,
+    *,
+    head: str | None = None,
+    outputs: int | None = None,
+    labels: Sequence[str] = (),
+    max_length: int,
+) -> Teacher:
     """Read the teacher; `labels` are those of its classes in order, of texts or of tokens.
 
-    `kind` is one of `KINDS`; None is classification where there are labels and embedding where there are none. A
+    `head` is one of `HEADS`; None is that of labels where there are any, and a vector where there are none. It has as
+    many `outputs` as there are labels where nothing else is said; with another number it is always a new one. A
     factory's `TransformerModel` is taken as it is, its outputs as being in the order of the labels.
     Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family or a setting Edgewright does
     not know, `InputError` for a `max_length` that the model has no positions for.
     """
-    kind = kind or ("classification" if labels else "embedding")
-    classes = _classes(kind, labels)
-    read, tokenizer = _read(source, kind, classes)
+    request = _request(head, outputs, labels)
+    read, tokenizer = _read(source, request)
     beside = base_of(source) or source if not source.factory else source
     check_tokenizer_config(beside, max_length=max_length)
-    sentence = sentence_model(beside, max_length=max_length) if kind == "embedding" else SentenceModel()
+    sentence = sentence_model(beside, max_length=max_length) if not request.outputs else SentenceModel()
     original = read.model
     if isinstance(original, TransformerModel):
         encoder = _encoder_of(original)
-        found = _own_head(original, kind, labels, classes)
+        found = _own_head(original, request)
     else:
         encoder = from_transformers(original)
-        found = _head(read, sentence, kind, labels)
+        found = _head(read, sentence, request)
     if max_length > encoder.shape.positions:
         raise InputError(
             f"task.max_length is {max_length}, but the model reads at most {encoder.shape.positions} tokens; lower it"
@@ -102,27 +135,46 @@ def load(source: ModelSource, *, kind: str | None = None, labels: Sequence[str] 
         fitted=found.fitted,
         notes=(found.note, *_left(read.unread)),
         special_tokens=tuple(getattr(tokenizer, "all_special_tokens", ())),
-        reference=_reference(beside, read, found, model, tokenizer, own, kind),
+        reference=_reference(beside, read, found, model, tokenizer, own),
     )
 
 
-def _classes(kind: str, labels: Sequence[str]) -> int:
-    """How many outputs the head has; 0 for an embedding."""
-    if kind not in KINDS:
-        raise UnsupportedModelError(f"a model for {kind}", supported=KINDS)
-    if kind.endswith("classification") and not labels:
-        raise InputError(f"a model for {kind} needs its labels, and there are none; name them or choose embedding")
-    return {"embedding": 0, "regression": 1}.get(kind, len(labels))
+@dataclass(frozen=True, kw_only=True)
+class HeadRequest:
+    """What head is wanted of a model; one without `outputs` gives a vector of the model's width."""
+
+    kind: HeadKind
+    outputs: int
+    labels: tuple[str, ...]
+
+    def new(self, width: int) -> Head:
+        """A head with random numbers."""
+        return Head(self.kind.new(self.outputs, width), width)
 
 
-def _read(source: ModelSource, kind: str, classes: int) -> tuple[Read, Any]:
+def _request(head: str | None, outputs: int | None, labels: Sequence[str]) -> HeadRequest:
+    name = head or ("labels" if labels else "vector")
+    if name not in HEADS:
+        raise UnsupportedModelError(f"a head for {name}", supported=HEADS)
+    kind = HEADS[name]
+    if kind.labelled and not labels:
+        raise InputError(f"a head for {name} needs its labels, and there are none; name them or choose a vector")
+    usual = len(labels) if kind.labelled else 0 if kind.find is None else 1
+    return HeadRequest(kind=kind, outputs=usual if outputs is None else outputs, labels=tuple(labels))
+
+
+def _read(source: ModelSource, request: HeadRequest) -> tuple[Read, Any]:
     """(the model as it came, its tokenizer), both as transformers has them."""
     if source.factory:
         model, tokenizer = made_by_factory(source)
         return Read(model=model.eval(), config=getattr(model, "config", None)), tokenizer
     check_tokenizer(source)
     read = pretrained(
-        source, auto=KINDS[kind], kind=kind, wrapped=lambda name: layouts.text_family(name).wrapped, classes=classes
+        source,
+        auto=request.kind.auto,
+        modality="text",
+        wrapped=lambda name: layouts.text_family(name).wrapped,
+        classes=request.outputs,
     )
     return read, pretrained_tokenizer(source)
 
@@ -173,19 +225,16 @@ def _lower_case(definition: str) -> str:
     return json.dumps(read)
 
 
-def _head(read: Read, sentence: SentenceModel, kind: str, labels: Sequence[str]) -> FoundHead:
+def _head(read: Read, sentence: SentenceModel, request: HeadRequest) -> FoundHead:
     """The head, and whether it came fitted with the model rather than being new."""
     original, width = read.model, read.model.config.hidden_size
-    if kind == "embedding":
+    if request.kind.find is None:
         shape = HeadShape(pooling=sentence.pooling, normalised=sentence.normalised)
         return FoundHead(head=Head(shape, width), fitted=True, note=sentence.note)
-    if kind == "regression":
-        found = value_head(original, read.config, width)
-    elif kind == "token-classification":
-        found = token_head(original, read.config, labels, width)
-    else:
-        found = sequence_head(original, read.config, labels, width)
-    return unfitted(found, read)
+    if request.kind.labelled and request.outputs != len(request.labels):
+        note = f"{NEW} the task asks for {request.outputs} outputs for {len(request.labels)} labels"
+        return FoundHead(head=request.new(width), fitted=False, note=note)
+    return unfitted(request.kind.find(original, read.config, request.labels, width), read)
 
 
 def unfitted(found: FoundHead, read: Read) -> FoundHead:
@@ -195,22 +244,14 @@ def unfitted(found: FoundHead, read: Read) -> FoundHead:
     return replace(found, fitted=False, note=f"{NEW} the model's weights lack {read.new[0]}")
 
 
-def _own_head(original: TransformerModel, kind: str, labels: Sequence[str], classes: int) -> FoundHead:
+def _own_head(original: TransformerModel, request: HeadRequest) -> FoundHead:
     """The head of a model that a factory made in our own form, or a new one."""
     shape = original.head.shape
-    if shape.classes == classes:
-        listed = f", its outputs in the order {', '.join(labels[:6])}" if labels else ""
+    if shape.classes == request.outputs:
+        listed = f", its outputs in the order {', '.join(request.labels[:6])}" if request.labels else ""
         return FoundHead(head=original.head, fitted=True, note=f"{AS_IT_IS} by the factory{listed}")
-    note = f"{NEW} the factory's has {shape.classes} outputs, and the task asks for {classes}"
-    return FoundHead(head=_new_head(kind, classes, original.encoder.shape.width), fitted=False, note=note)
-
-
-def _new_head(kind: str, classes: int, width: int) -> Head:
-    if kind == "embedding":
-        return Head(HeadShape(pooling="mean"), width)
-    if kind == "token-classification":
-        return Head(HeadShape(pooling="each", classes=classes), width)
-    return Head(HeadShape(pooling="first", classes=classes, inner=width), width)
+    note = f"{NEW} the factory's has {shape.classes} outputs, and the task asks for {request.outputs}"
+    return FoundHead(head=request.new(original.encoder.shape.width), fitted=False, note=note)
 
 
 def _left(names: Sequence[str]) -> tuple[str, ...]:
@@ -228,12 +269,11 @@ def _reference(
     model: TransformerModel,
     their_tokenizer: Any,
     tokenizer: TextTokenizer,
-    kind: str,
 ) -> Reference | None:
     """How the model is run by its own library; None for one in our own form, which has no other."""
     if isinstance(read.model, TransformerModel):
         return None
-    if kind == "embedding" and not source.factory and side_file(source, MODULES):
+    if not model.head.shape.classes and not source.factory and side_file(source, MODULES):
         place = root_folder(source) or source.hub
         if place and (known := sentence_reference(place, source.revision, model, tokenizer)):
             return known
@@ -243,6 +283,6 @@ def _reference(
         their_tokenizer,
         tokenizer,
         wrapped=layouts.text_family(read.config.model_type).wrapped,
-        head=model.head if found.fitted and kind != "embedding" else None,
+        head=model.head if found.fitted and model.head.shape.classes else None,
         order=found.places,
     )

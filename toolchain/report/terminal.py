@@ -50,17 +50,16 @@ def compression_report(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def answer_report(found: Mapping[str, Any]) -> RenderableType:
-    """The best matches of a search, the labels of a classification, best first, each word's tag, or a value."""
-    if found["kind"] == "search":
-        rows = [(_number(match["score"]), match["title"], shortened(match["text"])) for match in found["matches"]]
-        return names_report(("score", "title", "text"), rows)
-    if found["kind"] == "regression":
-        return Text(_number(found["value"]))
-    if found["kind"] == "token-classification":
-        tagged = [(each["word"], each["label"] or NOTHING, _number(each["score"])) for each in found["words"]]
-        return names_report(("word", "tag", "score"), tagged)
-    return names_report(("score", "label"), [(_number(each["score"]), each["label"]) for each in found["labels"]])
+def answer_report(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
+    """A task's `answer_table`: texts shortened, numbers rounded; one bare value where there are no heads."""
+    if not heads:
+        ((value,),) = rows
+        return Text(_cell(value))
+    return names_report(heads, [[_cell(value) for value in row] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    return shortened(value) if isinstance(value, str) else _number(value)
 
 
 def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -26,6 +26,7 @@ from edgewright.specs.recipe import LowRank, Prune, Recipe, Vocabulary
 from edgewright.stages.plan import Done, Plan, stage, texts_of, tokenizer_of
 from edgewright.stages.planned_student import Planned, planned
 from edgewright.stages.teacher import encoded
+from edgewright.tasks.table import task_of
 
 TABLE_SHARE = 0.6  # of the artifact that the token table may take
 MEASURED_TEXTS = 256  # of the held-out part, whose median length is planned for
@@ -90,7 +91,7 @@ def are_open(recipe: Recipe) -> bool:
     budget = recipe.budget
     limited = any(limit is not None for limit in (budget.latency_ms, budget.artifact_mb, budget.peak_memory_mb))
     named = "prune" in recipe.stages.model_fields_set or recipe.stages.prune != Prune()
-    return limited and not named and recipe.task.kind != "image-classification" and recipe.model.factory is None
+    return limited and not named and task_of(recipe.task.kind).modality != "image" and recipe.model.factory is None
 
 
 def sized(recipe: Recipe, profile: Profile, *, length: int) -> Sized:

@@ -33,6 +33,7 @@ from edgewright.stages.plan import Done, NotMadeError, Plan, images_of, texts_of
 from edgewright.stages.planned_student import Planned, planned
 from edgewright.stages.student import LESSONS, RECORDINGS, usual_work
 from edgewright.stages.teacher import COUNTED_TOKENS, read_texts
+from edgewright.tasks.table import task_of
 
 PROBE_STEPS, PROBE_LENGTH = 4, 32
 FORWARD_SHARE = 1 / 3  # of a training step's products that are those of the forward pass
@@ -113,7 +114,7 @@ class _Walked:
 
 def estimate(plan: Plan, walk: Callable[[Plan], object], runtimes: Sequence[str]) -> Estimate:
     """What is before this plan's build. Reads the examples; whatever else is not in the cache is left unmade."""
-    of_images = plan.recipe.task.kind == "image-classification"
+    of_images = plan.task.modality == "image"
     examples = read_images(plan) if of_images else read_texts(plan)
     walked = _Walked()
     try:
@@ -142,7 +143,7 @@ _UNTIMED = (
 
 def stage_names(recipe: Recipe, runtimes: Sequence[str]) -> Iterator[str]:
     """The stages of a build in about their order; a search's `prices` and a second sensitivity may come besides."""
-    of_images, steps = recipe.task.kind == "image-classification", recipe.stages.prune.steps
+    of_images, steps = task_of(recipe.task.kind).modality == "image", recipe.stages.prune.steps
     lessons = recipe.stages.distill.lessons
     low_rank = recipe.stages.low_rank
     ranked = low_rank.enabled and (low_rank.energy is not None or low_rank.keep_parameters is not None)
@@ -164,7 +165,7 @@ def stage_names(recipe: Recipe, runtimes: Sequence[str]) -> Iterator[str]:
     if recipe.stages.quantize.smooth is not None:
         yield "smooth"
     yield "sensitivity"
-    if recipe.task.kind == "embedding":
+    if task_of(recipe.task.kind).searched:
         yield "index"
     yield "account"
     for runtime in runtimes:
@@ -235,7 +236,7 @@ class _TextPace:
         """Of a training, or of recording the teacher's outputs."""
         stages = self.recipe.stages
         if name == "teacher":
-            if self.recipe.task.kind == "embedding":
+            if not task_of(self.recipe.task.kind).fitted:
                 return None
             tokens = stages.finetune.epochs * self.train_texts * self._mean(self.recipe.task.max_length)
             return tokens * self.teacher_macs / self.macs_a_second

@@ -55,18 +55,18 @@ def check_source(plan: Plan) -> None:
 
     Raises as loading the teacher does.
     """
-    source, kind = plan.recipe.model, plan.recipe.task.kind
+    source, modality = plan.recipe.model, plan.task.modality
     if source.factory:
-        _check_factory(source, kind)
+        _check_factory(source, modality)
         return
-    sources.check(source, kind)
+    sources.check(source, modality)
     beside = sources.base_of(source) or source
-    if kind == IMAGES:
+    if modality == IMAGES:
         preparation(beside)
         return
     sources.check_tokenizer(source)
     side_files.check_tokenizer_config(beside, max_length=plan.max_length)
-    if kind == "embedding":
+    if not plan.task.fitted:
         side_files.sentence_model(beside, max_length=plan.max_length)
 
 
@@ -123,9 +123,9 @@ def put_on_scale(teacher: Teacher, texts: Sequence[str], values: Sequence[float]
     return note
 
 
-def _check_factory(source: ModelSource, kind: str) -> None:
+def _check_factory(source: ModelSource, modality: str) -> None:
     assert source.factory
-    if kind != IMAGES:
+    if modality != IMAGES:
         teachers.made_by_factory(source)
     elif image_teacher.is_net(source):
         convnet.from_factory(source.factory, source.beside)

@@ -29,7 +29,8 @@ from edgewright.models.inputs import ImageInputs
 from edgewright.models.model import TransformerModel
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
-from edgewright.tasks.kinds import Task, task_of
+from edgewright.tasks.table import task_of
+from edgewright.tasks.task import Task
 
 IMAGES = "images.safetensors"
 

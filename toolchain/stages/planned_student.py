@@ -24,7 +24,7 @@ from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
-from edgewright.tasks.kinds import task_of
+from edgewright.tasks.table import task_of
 
 SHARES = tuple(step / 32 for step in range(32, 0, -1))
 USUAL_LABELS = 2
@@ -53,7 +53,7 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
 
     Raises `InputError` where they cannot: for images, and for a model that a factory makes.
     """
-    if recipe.task.kind == "image-classification" or recipe.model.factory:
+    if task_of(recipe.task.kind).modality == "image" or recipe.model.factory:
         raise InputError(
             "sizes of a model of images, or of a factory, are known once it is built; build it and predict the bundle"
         )
@@ -71,9 +71,11 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
 
 
 def _head(recipe: Recipe, width: int) -> HeadShape:
-    if recipe.task.kind == "embedding":
+    task = task_of(recipe.task.kind)
+    classes = task.outputs(("",) * USUAL_LABELS)
+    if not classes:
         return HeadShape(pooling="mean", projected=width if recipe.stages.distill.projection else 0)
-    return HeadShape(pooling="each" if task_of(recipe.task.kind).per_token else "first", classes=USUAL_LABELS)
+    return HeadShape(pooling="each" if task.per_token else "first", classes=classes)
 
 
 def _model(shape: EncoderShape, head: HeadShape) -> TransformerModel:

@@ -41,8 +41,8 @@ from edgewright.stages.plan import (
 from edgewright.stages.student import training_sample
 from edgewright.stages.teacher import as_scored, encoded, score_of
 from edgewright.tasks import attribution
-from edgewright.tasks.attribution import Asked, RestsOn
-from edgewright.tasks.scores import Score
+from edgewright.tasks.attribution import RestsOn
+from edgewright.tasks.scores import Asked, Score
 
 VECTORS = 16  # examples that a device is timed and checked on
 

@@ -32,7 +32,6 @@ from edgewright.specs.recipe import Finetune
 from edgewright.stages.examined import examine_texts, put_on_scale
 from edgewright.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
 from edgewright.tasks.finetune import finetune
-from edgewright.tasks.kinds import Regression, on_pieces
 from edgewright.tasks.scores import Score
 
 log = logging.getLogger(__name__)
@@ -75,9 +74,8 @@ def reading(plan: Plan) -> Callable[[float, float], None]:
 
 def load_teacher(plan: Plan, texts: Done) -> Done:
     """Read the teacher, fit it to the labels where there are any, and score it beside a baseline without a network."""
-    kind = plan.recipe.task.kind
     task = plan.task
-    settings = plan.recipe.stages.finetune.model_dump(exclude={"minutes"}) if kind != "embedding" else {}
+    settings = plan.recipe.stages.finetune.model_dump(exclude={"minutes"}) if task.fitted else {}
     inputs = {
         "model": sources.fingerprint(plan.recipe.model),
         "task": plan.recipe.task.model_dump(),
@@ -87,22 +85,27 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
     def make(folder: Path) -> Mapping[str, Any]:
         examples = texts_of(texts)
         torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
-        teacher = teachers.load(plan.recipe.model, kind=kind, labels=examples.labels, max_length=plan.max_length)
+        teacher = teachers.load(
+            plan.recipe.model,
+            head=task.head,
+            outputs=task.outputs(examples.labels),
+            labels=examples.labels if task.has_labels else (),
+            max_length=plan.max_length,
+        )
         examined = examine_texts(teacher, [row.text for row in examples.train])
-        if isinstance(task, Regression) and teacher.fitted:
+        if task.standardised and teacher.fitted:
             values = [row.value or 0.0 for row in examples.train]
             note = put_on_scale(teacher, [row.text for row in examples.train], values, task.scale(examples))
             examined = examined.also(note)
         if plan.recipe.stages.finetune.again and teacher.fitted:
             examined = examined.also("fitted once more, as stages.finetune.again asks")
         found: dict[str, Any] = examined.findings()
-        if kind != "embedding" and (plan.recipe.stages.finetune.again or not teacher.fitted):
+        if task.fitted and (plan.recipe.stages.finetune.again or not teacher.fitted):
             rows = encoded(plan, teacher.tokenizer, [row.text for row in examples.train])
-            targets = task.targets(examples)
             trained = finetune(
                 teacher.model,
                 TextInputs(rows),
-                on_pieces(targets, rows) if task.per_token else targets,
+                task.aligned(task.targets(examples), rows),
                 task,
                 plan.recipe.stages.finetune,
                 validate=validation(plan, texts, teacher.model, teacher.tokenizer, stage_name="finetune"),
@@ -111,7 +114,7 @@ def load_teacher(plan: Plan, texts: Done) -> Done:
                 key=unfinished.key,
             )
             found |= lesson_of(trained)
-        elif kind != "embedding":
+        elif task.fitted:
             found["notes"] = unused(plan.recipe.stages.finetune)
         models.save(teacher.model, folder)
         teacher.tokenizer.save(folder / "tokenizer.json")

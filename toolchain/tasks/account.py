@@ -8,14 +8,14 @@ Networks Forget?").
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
 from torch import Tensor
 
-from edgewright.tasks.scores import LabelScore, Score, SearchScore, TagScore, ValueScore
+if TYPE_CHECKING:
+    from edgewright.tasks.scores import Score
 
 SHOWN = 20  # flips that are kept
 LONGEST = 400  # characters of a text that are kept
@@ -59,35 +59,30 @@ class Account:
 
 def account_of(score: Score, teacher: Tensor, student: Tensor) -> Account | None:
     """Compare both models' outputs, as the score takes them; None for a score of no single examples."""
-    if isinstance(score, LabelScore | TagScore):
-        return _of_labels(score, teacher, student)
-    if isinstance(score, SearchScore):
-        return _of_search(score, teacher, student)
-    if isinstance(score, ValueScore):
-        return _of_values(score, teacher, student)
-    return None
+    return score.account(teacher, student)
 
 
-def _of_labels(score: LabelScore | TagScore, teacher: Tensor, student: Tensor) -> Account:
+class Chooses(Protocol):
+    """A score of examples, or words, of each of which one of several known names is right."""
+
+    @property
+    def known(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def right(self) -> Tensor: ...  # noqa: D102
+    def chosen(self, outputs: Tensor) -> Tensor: ...  # noqa: D102
+    def shown(self, index: int) -> str: ...  # noqa: D102
+
+
+def account_of_choices(score: Chooses, teacher: Tensor, student: Tensor) -> Account:
+    """The classes that lost most first, and the examples that the teacher got right and the student does not."""
     theirs, ours = score.chosen(teacher), score.chosen(student)
     was_right, is_right = theirs == score.right, ours == score.right
-    groups = []
-    for place in score.right.unique().tolist():
-        mine = score.right == place
-        groups.append(
-            Group(
-                name=score.known[place],
-                count=int(mine.sum()),
-                teacher=float(was_right[mine].float().mean()),
-                student=float(is_right[mine].float().mean()),
-            )
-        )
 
     def flips() -> Iterator[Flip]:
         for index in (was_right & ~is_right).nonzero().flatten().tolist():
             yield Flip(
                 index=index,
-                text=_cut(score.shown(index)),
+                text=shortened(score.shown(index)),
                 expected=score.known[int(score.right[index])],
                 teacher=_name(score.known, theirs[index]),
                 student=_name(score.known, ours[index]),
@@ -97,52 +92,46 @@ def _of_labels(score: LabelScore | TagScore, teacher: Tensor, student: Tensor) -
         count=len(score.right),
         lost=int((was_right & ~is_right).sum()),
         won=int((is_right & ~was_right).sum()),
-        groups=tuple(sorted(groups, key=lambda group: group.student - group.teacher)),
+        groups=_groups(score, was_right, is_right),
         flips=_first(flips()),
     )
 
 
-def _of_search(score: SearchScore, teacher: Tensor, student: Tensor) -> Account:
-    before, after = score.ranks(teacher), score.ranks(student)
-    loss = 1 / before - 1 / after
+def account_of_losses(loss: Tensor, flip: Callable[[int], Flip]) -> Account:
+    """By how much each example got worse, (examples,), below 0 where it got better; `flip` shows one of them."""
+    return Account(
+        count=len(loss),
+        lost=int((loss > 0).sum()),
+        won=int((loss < 0).sum()),
+        flips=_first(flip(index) for index in _worst(loss)),
+    )
 
-    def flips() -> Iterator[Flip]:
-        for index in _worst(loss):
-            yield Flip(
-                index=index,
-                text=_cut(score.queries[index]),
-                expected=_cut(score.candidates[int(score.right[index])]),
-                teacher=f"rank {before[index]:g}",
-                student=f"rank {after[index]:g}",
+
+def shortened(text: str) -> str:
+    """As much of a text as is kept."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _groups(score: Chooses, was_right: Tensor, is_right: Tensor) -> tuple[Group, ...]:
+    groups = []
+    for place in score.right.unique().tolist():
+        members = score.right == place
+        groups.append(
+            Group(
+                name=score.known[place],
+                count=int(members.sum()),
+                teacher=float(was_right[members].float().mean()),
+                student=float(is_right[members].float().mean()),
             )
-
-    return Account(count=len(before), lost=int((loss > 0).sum()), won=int((loss < 0).sum()), flips=_first(flips()))
-
-
-def _of_values(score: ValueScore, teacher: Tensor, student: Tensor) -> Account:
-    right = torch.tensor(list(score.values), dtype=torch.float64)
-    said = [score.scale.restored(outputs.detach().flatten().cpu().double()) for outputs in (teacher, student)]
-    theirs, ours = ((each - right).abs() for each in said)
-    worse = ours - theirs
-
-    def flips() -> Iterator[Flip]:
-        for index in _worst(worse):
-            yield Flip(
-                index=index,
-                text=_cut(score.shown(index)),
-                expected=f"{right[index]:.4g}",
-                teacher=f"{said[0][index]:.4g}",
-                student=f"{said[1][index]:.4g}",
-            )
-
-    return Account(count=len(right), lost=int((worse > 0).sum()), won=int((worse < 0).sum()), flips=_first(flips()))
+        )
+    return tuple(sorted(groups, key=lambda group: group.student - group.teacher))
 
 
 def _worst(loss: Tensor) -> list[int]:
     """The examples that lost anything, the one that lost most first; what is no number is lost."""
     order = loss.argsort(descending=True, stable=True)
-    found: list[int] = order[~(loss[order] <= 0)].tolist()
-    return found
+    worse: list[int] = order[~(loss[order] <= 0)].tolist()
+    return worse
 
 
 def _first(flips: Iterator[Flip]) -> tuple[Flip, ...]:
@@ -151,7 +140,3 @@ def _first(flips: Iterator[Flip]) -> tuple[Flip, ...]:
 
 def _name(known: Sequence[str], place: Tensor) -> str:
     return known[int(place)] if place >= 0 else "no number"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -8,41 +8,29 @@ up to what the answer gains over an empty text, whose words are all padding, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, log_softmax, normalize
+from torch.nn.functional import adaptive_avg_pool2d
 
 from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models.capabilities import TOKEN_TABLE
 from edgewright.models.families import required
 from edgewright.models.inputs import ImageInputs, TextInputs
-from edgewright.tasks.scores import LabelScore, Score, SearchScore
+from edgewright.tasks.scores import Asked, Score
 
 PACKAGES = ("captum",)
 STEPS = 64  # of the integral; half of them leave errors that can be seen
 AT_ONCE = 16  # steps in one batch
 LARGEST_SIDE = 32  # places in a row that are told; finer ones no page shows
 
-Asked = Callable[[Tensor], Tensor]
-"""Outputs (n, outputs) → how well each says what is asked, (n,)."""
-
 
 def asked_of(score: Score, outputs: Tensor, index: int) -> Asked:
-    """How well a model answers one of a score's examples, given its outputs for all of them.
-
-    The log-probability of the right class, the similarity to the right answer's vector, or the value itself.
-    """
-    if isinstance(score, LabelScore):
-        right = int(score.right[index])
-        return lambda said: log_softmax(said, dim=-1)[:, right]
-    if isinstance(score, SearchScore):
-        answer = normalize(outputs[len(score.queries) + int(score.right[index])].clone().float(), dim=-1)
-        return lambda said: normalize(said, dim=-1) @ answer
-    return lambda said: said.flatten()
+    """How well a model answers one of a score's examples, given its outputs for all of them."""
+    return score.asked(outputs, index)
 
 
 @dataclass(frozen=True, kw_only=True)

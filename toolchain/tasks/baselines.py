@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from edgewright.errors import BadDataError
-from edgewright.tasks.scores import LabelScore, SearchScore, TagScore, ValueScore, places_of
+from edgewright.tasks.scores import LabelScore, TagScore, ValueScore, places_of
+from edgewright.tasks.search_score import SearchScore
 
 MOST_EXAMPLES = 20_000  # that a baseline is fitted to
 LARGEST_SIDE = 32  # in pixels, of images that are looked at pixel by pixel

@@ -8,16 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from edgewright.errors import BadDataError
 from edgewright.models.inputs import Inputs, batch_for
 from edgewright.models.text import fast_arithmetic
 from edgewright.models.training import Schedule, Trained, train
 from edgewright.specs.recipe import Finetune
-from edgewright.tasks.kinds import IGNORED, Task
+from edgewright.tasks.task import Task
 
 
 def finetune(
@@ -34,7 +32,7 @@ def finetune(
 ) -> Trained:
     """Train by the task's loss; `targets` is what `task.targets` makes of the labels, one for each example.
 
-    Those of tags are spread over pieces by `on_pieces` first. Fewer examples than a batch holds make one smaller
+    Those of texts go through `task.aligned` first. Fewer examples than a batch holds make one smaller
     batch. With `validate`, a score that is better when higher, the weights of the best epoch are those it ends with.
     `told` hears (share done, loss). With a folder for `checkpoints` a fitting that was ended goes on where it was, as
     `train` says of its `key`. Raises `TrainingError` when the loss is no number, `TrainingLimitError` when it takes
@@ -47,9 +45,7 @@ def finetune(
         with fast_arithmetic():
             output = model(*batch_for(model, inputs, indexes)).float()
         wanted = [targets[index] for index in indexes]
-        if task.per_token:
-            return task.loss(output, pad_sequence(wanted, batch_first=True, padding_value=IGNORED).to(output.device))
-        return task.loss(output, torch.stack(wanted).to(output.device))
+        return task.loss(output, task.batch(wanted).to(output.device))
 
     schedule = Schedule(
         learning_rate=settings.learning_rate,

@@ -5,91 +5,55 @@ Out: a `Score`: what a model's outputs for them are worth.
 Running models is the caller's business, so that the same score judges PyTorch, ExecuTorch and LiteRT alike.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import log_softmax
 
 from edgewright.errors import BadDataError
+from edgewright.tasks.account import Account, Flip, account_of_choices, account_of_losses, shortened
 from edgewright.tasks.fidelity import rank_correlation
 
 LABELS_SHOWN = 5
-QUERIES_AT_ONCE = 4096
 OUTSIDE = "O"  # the tag of a word that is part of nothing
 
 
-class Score(Protocol):
-    """A judge of outputs."""
+Asked = Callable[[Tensor], Tensor]
+"""Outputs (n, outputs) → how well each says what is asked, (n,)."""
 
-    @property
-    def metric(self) -> str:
-        """What the number is, in the field's words."""
 
-    @property
-    def texts(self) -> Sequence[str]:
-        """The texts whose outputs `of` takes, in this order; none where the examples are images."""
+class Score:
+    """A judge of outputs. `metric` is what the number is, in the field's words.
+
+    `texts` are those whose outputs `of` takes, in this order; none where the examples are images.
+    """
+
+    metric: str
+    texts: Sequence[str] = ()
 
     def of(self, outputs: Tensor) -> float:
         """Outputs (examples, n) → a number from 0 to 1."""
+        raise NotImplementedError
 
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """Outputs → further numbers that the field asks for, by their names."""
+        return {}
+
+    def account(self, teacher: Tensor, student: Tensor) -> Account | None:
+        """What changed from one model's outputs to the other's; None for a score of no single examples."""
+        return None
+
+    def asked(self, outputs: Tensor, index: int) -> Asked:
+        """How well a model answers one of the examples, given its outputs for all of them; by default the output."""
+        return lambda output: output.flatten()
 
 
-class SearchScore:
-    """Mean reciprocal rank of the right answer among all held-out answers, by cosine similarity."""
-
-    metric = "mean reciprocal rank"
-
-    def __init__(self, queries: Sequence[str], answers: Sequence[str]) -> None:
-        candidates = list(dict.fromkeys(answers))
-        place = {answer: index for index, answer in enumerate(candidates)}
-        self.queries, self.candidates = tuple(queries), tuple(candidates)
-        self.right = torch.tensor([place[answer] for answer in answers])
-        self.texts = (*self.queries, *self.candidates)
-
-    def of(self, outputs: Tensor) -> float:
-        """Embeddings of the queries, then of the candidates → the score."""
-        return float((1.0 / self.ranks(outputs)).mean())
-
-    def of_similarities(self, rows: Callable[[slice], Tensor]) -> float:
-        """The score, of `rows`: a slice of the queries → their similarities, (queries of the slice, candidates).
-
-        Candidates as similar as the right one count half a rank each.
-        """
-        return float((1.0 / self._ranks(rows)).mean())
-
-    def details(self, outputs: Tensor) -> Mapping[str, float]:
-        """The share of queries whose right answer is among the first 1 and 10."""
-        ranks = self.ranks(outputs)
-        return {f"recall at {count}": float((ranks <= count).float().mean()) for count in (1, 10)}
-
-    def ranks(self, outputs: Tensor) -> Tensor:
-        """Embeddings as `of` takes them → each query's rank of its right answer, (queries,), 1 where it is first."""
-        vectors = torch.nn.functional.normalize(outputs.float(), dim=-1)
-        queries, candidates = vectors[: len(self.queries)], vectors[len(self.queries) :]
-        return self._ranks(lambda part: queries[part] @ candidates.T)
-
-    def _ranks(self, rows: Callable[[slice], Tensor]) -> Tensor:
-        """A part of the queries at a time: all similarities of 60,000 pairs would take 14 GB."""
-        starts = range(0, len(self.queries), QUERIES_AT_ONCE)
-        parts = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
-        return torch.cat([_ranks(rows(part), self.right[part]) for part in parts])
-
-
-def _ranks(similarities: Tensor, right: Tensor) -> Tensor:
-    """(queries, candidates), and each query's right candidate → its rank."""
-    similarities = similarities.nan_to_num(nan=-math.inf)  # a comparison with "not a number" would rank it first
-    wanted = similarities.gather(1, right[:, None])
-    above = (similarities > wanted).sum(dim=1)
-    level = (similarities == wanted).sum(dim=1) - 1
-    return 1.0 + above + level / 2
-
-
-class LabelScore:
+class LabelScore(Score):
     """The share of examples, texts or images, whose highest class score is their label's."""
 
     metric = "accuracy"
@@ -107,6 +71,15 @@ class LabelScore:
         """Class scores → the class that is said of each example, (examples,); -1 where a score is not a number."""
         return _chosen(outputs)
 
+    def account(self, teacher: Tensor, student: Tensor) -> Account:
+        """What each class lost, and which answers flipped."""
+        return account_of_choices(self, teacher, student)
+
+    def asked(self, outputs: Tensor, index: int) -> Asked:
+        """The log-probability of the right class."""
+        right = int(self.right[index])
+        return lambda output: log_softmax(output, dim=-1)[:, right]
+
     def shown(self, index: int) -> str:
         """An example, for a person."""
         return _example(self.texts, index)
@@ -118,7 +91,7 @@ class LabelScore:
         return {"macro F1": sum(each) / len(each)}
 
 
-class TagScore:
+class TagScore(Score):
     """Micro F1 of the words' tags other than "O"; where there is no such tag, the share of right ones.
 
     `tags` are those of each text, `texts` the texts themselves, whose words are those that white space parts.
@@ -154,6 +127,10 @@ class TagScore:
         """Scores of tags → the tag that is said of each word, (all words,); -1 where it has none."""
         return _chosen(outputs)
 
+    def account(self, teacher: Tensor, student: Tensor) -> Account:
+        """What each tag lost, and which answers flipped."""
+        return account_of_choices(self, teacher, student)
+
     def shown(self, index: int) -> str:
         """A word and its text, for a person."""
         text, word = self._words[index]
@@ -172,7 +149,7 @@ class Scale:
     std: float = 1.0
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Scale":
+    def of(cls, values: Sequence[float]) -> Scale:
         """The scale on which these values have mean 0 and spread 1."""
         numbers = torch.tensor(list(values), dtype=torch.float64)
         spread = float(numbers.std(correction=0))
@@ -188,7 +165,7 @@ class Scale:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueScore:
+class ValueScore(Score):
     """Spearman correlation of values said and right, 0 where it is negative.
 
     Ranks and not R², which is unbounded below and which one outlier or a drift of scale that any user would calibrate
@@ -210,15 +187,33 @@ class ValueScore:
         """Outputs (examples, 1) or (examples,), on the training values' scale → the score."""
         return max(0.0, rank_correlation(outputs.detach().float().flatten().cpu().numpy(), list(self.values)))
 
+    def account(self, teacher: Tensor, student: Tensor) -> Account:
+        """The values that are further off, in their own unit."""
+        right = torch.tensor(list(self.values), dtype=torch.float64)
+        before, after = (self._restored(outputs) for outputs in (teacher, student))
+
+        def flip(index: int) -> Flip:
+            return Flip(
+                index=index,
+                text=shortened(self.shown(index)),
+                expected=f"{right[index]:.4g}",
+                teacher=f"{before[index]:.4g}",
+                student=f"{after[index]:.4g}",
+            )
+
+        return account_of_losses((after - right).abs() - (before - right).abs(), flip)
+
     def shown(self, index: int) -> str:
         """An example, for a person."""
         return _example(self.texts, index)
 
+    def _restored(self, outputs: Tensor) -> Tensor:
+        return self.scale.restored(outputs.detach().flatten().cpu().double())
+
     def details(self, outputs: Tensor) -> Mapping[str, float]:
         """The root mean squared error in the values' own units, and R²."""
         right = torch.tensor(list(self.values), dtype=torch.float64)
-        said = self.scale.restored(outputs.detach().flatten().cpu().double())
-        error = float(((said - right) ** 2).mean())
+        error = float(((self._restored(outputs) - right) ** 2).mean())
         return {"root mean squared error": math.sqrt(error), "R²": 1.0 - error / float(right.var(correction=0))}
 
 

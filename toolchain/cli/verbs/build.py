@@ -49,7 +49,7 @@ def build(
     need_build("build a bundle")
     plan, device = load_recipe(recipe), load_profile(profile)
     require_replaceable(bundle, force=force)
-    check(plan.model, plan.task.kind)  # before torch is imported
+    check(plan.model, plan.task.description.modality)  # before torch is imported
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_progress
         from edgewright.pipeline import build as run_build

@@ -38,15 +38,15 @@ def run(
     from edgewright.cli.progress_bars import rare_work_shown
 
     with output.work_on_stderr(), rare_work_shown():
-        from edgewright.bundles.answering import answer
+        from edgewright.bundles.answering import ask
         from edgewright.devices.inventory import find_target
 
         address = find_target(target).only.address if target else None
-        found = answer(bundle, given, address=address, runtime=runtime, top=top)
+        answer = ask(bundle, given, address=address, runtime=runtime, top=top)
     if as_json:
-        output.emit(found)
+        output.emit(answer.document)
     else:
         from edgewright.report.terminal import answer_report
 
-        output.show(answer_report(found))
+        output.show(answer_report(answer.heads, answer.rows))
     return 0

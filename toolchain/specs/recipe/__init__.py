@@ -30,11 +30,7 @@ from edgewright.specs.recipe.section import LEAST_LENGTH as LEAST_LENGTH
 from edgewright.specs.recipe.stages import FLOAT16_RUNTIMES as FLOAT16_RUNTIMES
 from edgewright.specs.recipe.stages import INT4_RUNTIMES as INT4_RUNTIMES
 from edgewright.specs.recipe.stages import Stages as Stages
-from edgewright.specs.recipe.task import BUILTIN_DATA as BUILTIN_DATA
-from edgewright.specs.recipe.task import COLUMNS as COLUMNS
-from edgewright.specs.recipe.task import IMAGES as IMAGES
-from edgewright.specs.recipe.task import READ_BY as READ_BY
-from edgewright.specs.recipe.task import TEXTS as TEXTS
+from edgewright.specs.recipe.task import TaskDescription as TaskDescription
 from edgewright.specs.recipe.task import TaskKind as TaskKind
 from edgewright.specs.recipe.task import TaskSettings as TaskSettings
 from edgewright.specs.recipe.vocabulary import Vocabulary as Vocabulary

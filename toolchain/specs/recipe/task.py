@@ -3,64 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from importlib import import_module
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from edgewright.errors import InputError, nearest
 from edgewright.specs.recipe.section import LEAST_LENGTH, Section, Text, each_once
 
-TaskKind = Literal["embedding", "classification", "token-classification", "regression", "image-classification"]
-BUILTIN_DATA: Mapping[str, TaskKind] = {
-    "stdlib-search": "embedding",
-    "stdlib-packages": "classification",
-    "stdlib-parameters": "token-classification",
-    "digits": "image-classification",
-}
-# What each kind reads of a file; it must be named where it has no default.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "embedding": ("text", "pair"),
-    "classification": ("text", "label"),
-    "token-classification": ("words", "tags"),
-    "regression": ("text", "value"),
-    "image-classification": ("image", "label"),
-}
-NEEDED_COLUMN: Mapping[str, str] = {"embedding": "pair", "classification": "label", "regression": "value"}
-IMAGES = "image-classification"
-TEXTS = ("embedding", "classification", "token-classification", "regression")
-FITTED = (*TEXTS[1:], IMAGES)  # those whose teacher is fitted to answers
-# The settings of stages that not every kind of task reads, and the kinds that do; the others refuse them.
-READ_BY: Mapping[str, tuple[str, ...]] = {
-    "finetune": FITTED,
-    "finetune.batch_tokens": TEXTS[1:],
-    "finetune.batch_images": (IMAGES,),
-    "finetune.augment": (IMAGES,),
-    "vocabulary": TEXTS,
-    "prune.speedup": TEXTS,
-    "prune.prices": TEXTS,
-    "low_rank.token_rank": TEXTS,
-    "low_rank.token_exponent": TEXTS,
-    "distill.projection": TEXTS[:1],
-    "distill.max_length": TEXTS,
-    "distill.rest": TEXTS,
-    "distill.tokens": TEXTS,
-    "distill.batch_tokens": TEXTS,
-    "distill.batch_images": (IMAGES,),
-    "distill.temperature": ("classification", "token-classification", IMAGES),
-    "distill.intermediate_weight": TEXTS,
-    "distill.relation_weight": TEXTS,
-    "distill.similarity_weight": TEXTS[:1],
-    "distill.pair_weight": TEXTS[:1],
-    "distill.finish": TEXTS,
-    "distill.finish.similarity_weight": TEXTS[:1],
-    "distill.finish.pair_weight": TEXTS[:1],
-    "export.lengths": TEXTS,
-}
-WITH_LABELS = ("classification", "token-classification", "image-classification")
+
+class TaskDescription(Protocol):
+    """What a recipe needs to know of a task; `edgewright.tasks.task.Task` says what each of these is."""
+
+    @property
+    def modality(self) -> str: ...  # noqa: D102
+    @property
+    def examples(self) -> str: ...  # noqa: D102
+    @property
+    def inputs(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def columns(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def needed_column(self) -> str | None: ...  # noqa: D102
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def builtin_data(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def has_labels(self) -> bool: ...  # noqa: D102
+    @property
+    def fitted(self) -> bool: ...  # noqa: D102
+    @property
+    def settings(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def reasons(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def training_unit(self) -> str: ...  # noqa: D102
+    @property
+    def attributable(self) -> bool: ...  # noqa: D102
 
 
-WITH_LABELS = ("classification", "token-classification", "image-classification")
+def task_descriptions() -> Mapping[str, TaskDescription]:
+    """The tasks there are, by name. They lie in a room above, and are loaded when a recipe is read."""
+    tasks: Mapping[str, TaskDescription] = import_module("edgewright.tasks.table").TASKS
+    return tasks
 
 
+def _known_task(kind: str) -> str:
+    tasks = task_descriptions()
+    if kind not in tasks:
+        names = list(tasks)
+        raise ValueError(f'"{kind}" is not one of {", ".join(names)}; {nearest(kind, names)}')
+    try:
+        tasks[kind]
+    except InputError as error:  # a plug-in that cannot be loaded
+        raise ValueError(str(error)) from error
+    return kind
+
+
+TaskKind = Annotated[str, AfterValidator(_known_task)]
 LARGEST_IMAGE_SIDE = 4096
 
 
@@ -87,3 +88,8 @@ class TaskSettings(Section):
     max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 128
     labels: Annotated[tuple[Text, ...], AfterValidator(each_once)] = ()
     image_size: ImageSize = None
+
+    @property
+    def description(self) -> TaskDescription:
+        """What the task of this kind reads and answers."""
+        return task_descriptions()[self.kind]

@@ -1,0 +1,81 @@
+"""What a task is given: examples in their parts, as `data` reads them.
+
+Rooms of one layer keep to themselves, so a task says here what it needs of an example; `data`'s own types have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TextExample(Protocol):
+    """A text, and what its task asks of it; the others are None."""
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def pair(self) -> str | None: ...  # noqa: D102
+    @property
+    def label(self) -> str | None: ...  # noqa: D102
+    @property
+    def value(self) -> float | None: ...  # noqa: D102
+    @property
+    def tags(self) -> tuple[str, ...] | None: ...  # noqa: D102
+
+
+class TextExamples(Protocol):
+    """The parts of a task's texts, and its labels in the order of the model's classes."""
+
+    @property
+    def train(self) -> Sequence[TextExample]: ...  # noqa: D102
+    @property
+    def validation(self) -> Sequence[TextExample]: ...  # noqa: D102
+    @property
+    def test(self) -> Sequence[TextExample]: ...  # noqa: D102
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class ImagePart(Protocol):
+    """Images (n, height, width, channels) and a label each."""
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]: ...  # noqa: D102
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class ImageExamples(Protocol):
+    """The parts of a task's images, and its labels in the order of the model's classes."""
+
+    @property
+    def train(self) -> ImagePart: ...  # noqa: D102
+    @property
+    def validation(self) -> ImagePart: ...  # noqa: D102
+    @property
+    def test(self) -> ImagePart: ...  # noqa: D102
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+Part = TypeVar("Part", covariant=True)
+
+
+class Parted(Protocol[Part]):
+    """Anything in three parts."""
+
+    @property
+    def train(self) -> Part: ...  # noqa: D102
+    @property
+    def validation(self) -> Part: ...  # noqa: D102
+    @property
+    def test(self) -> Part: ...  # noqa: D102
+
+
+def part_of(examples: Parted[Part], name: str) -> Part:
+    """The part of this name: "train", "validation" or "test"."""
+    return {"train": examples.train, "validation": examples.validation, "test": examples.test}[name]

@@ -1,0 +1,30 @@
+"""The tasks there are, by the name that a recipe gives as `task.kind`.
+
+In:  a name.
+Out: a `Task`, imported when it is first asked for; none of ours imports torch for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgewright.base.registry import Registry, instance_of
+from edgewright.tasks.task import Task
+
+TASKS: Registry[Task[Any]] = Registry(
+    "task",
+    {
+        "embedding": "edgewright.tasks.embedding:EMBEDDING",
+        "classification": "edgewright.tasks.classification:CLASSIFICATION",
+        "token-classification": "edgewright.tasks.token_classification:TOKEN_CLASSIFICATION",
+        "regression": "edgewright.tasks.regression:REGRESSION",
+        "image-classification": "edgewright.tasks.image_classification:IMAGE_CLASSIFICATION",
+    },
+    group="edgewright.tasks",
+    check=instance_of("task", Task),
+)
+
+
+def task_of(kind: str) -> Task[Any]:
+    """The task of this name. Raises `UnknownNameError` with the nearest names."""
+    return TASKS[kind]
