@@ -40,7 +40,7 @@ class Answer:
 
     document: dict[str, Any]
     heads: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    rows: list[tuple[object, ...]]
 
 
 def ask(

@@ -50,7 +50,162 @@ def compression_report(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+<<<<<<< HEAD
 def answer_report(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
+=======
+def bench_report(summary: Mapping[str, Any]) -> RenderableType:
+    """What was measured, on which machine, by which clock, and the budget."""
+    artifact = summary["artifact"]
+    parts: list[RenderableType] = [
+        Text(f"{summary['bundle']}  on {summary['target']}", style="bold"),
+        _facts(
+            ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
+            (_measured_at_once(summary), _latencies(summary["latency_ms"])),
+            *_spread(summary["latency_ms"], summary.get("runs", ())),
+            ("examples a second", _number(summary.get("examples_per_second"), "")),
+            *_expected(summary),
+            ("load", _number(summary.get("load_ms"), " ms")),
+            ("first inference", _number(summary.get("first_inference_ms"), " ms")),
+            *_cold(summary.get("cold")),
+            ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
+            *_phases(summary.get("memory") or {}),
+            *_energy(summary.get("energy_mj") or {}),
+            ("outputs", _parity(summary.get("parity"))),
+            ("stable", _plain(summary.get("stable"))),
+        ),
+        *(Text(reason, style="yellow" if summary.get("stable") else "red") for reason in summary.get("reasons") or ()),
+    ]
+    if against := summary.get("against_float"):
+        parts.append(_int8_verdict(against))
+    if operators := summary.get("operators"):
+        parts.append(_operators(operators))
+    if summary["emulated"]:
+        parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
+        if summary.get("took_s") is not None:
+            spent = f"By this machine's clock the runner took {summary['took_s']:.1f} s, starting and loading included"
+            parts.append(Text(f"{spent}; that is of no meaning for a board.", style="yellow"))
+    parts.append(_verdict(summary["budget"]))
+    return Group(*parts)
+
+
+def _measured_at_once(summary: Mapping[str, Any]) -> str:
+    batch = summary.get("batch", 1)
+    return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
+
+
+def _spread(latency: Mapping[str, Any], runs: Sequence[int]) -> Iterable[tuple[str, str]]:
+    """The interval of the median, and how many processes it rests on."""
+    if latency.get("low") is not None:
+        spans = f"{_rounded(latency['low'])} to {_rounded(latency['high'])} ms (95 %)"
+        yield "median", f"{spans}, {sum(runs)} samples of {len(runs)} {'process' if len(runs) == 1 else 'processes'}"
+
+
+def _cold(cold: Mapping[str, Any] | None) -> Iterable[tuple[str, str]]:
+    """The first process, which read the artifact from storage."""
+    if cold:
+        load, first = (_number(cold[name], " ms") for name in ("load_ms", "first_inference_ms"))
+        yield "from storage", f"load {load}, first inference {first}"
+
+
+def _phases(memory: Mapping[str, Mapping[str, int]]) -> Iterable[tuple[str, str]]:
+    """What of the memory is whose: the runner's alone, and at the end the model's own and what is mapped from files."""
+    start, steady = memory.get("start", {}), memory.get("steady", {})
+    if "rss_bytes" in start and {"anonymous_bytes", "file_bytes"} <= steady.keys():
+        kinds = f"{_megabytes(steady['anonymous_bytes'])} anonymous, {_megabytes(steady['file_bytes'])} of files"
+        yield "memory at the end", f"{kinds}; the runner alone has {_megabytes(start['rss_bytes'])}"
+
+
+def _energy(energy_mj: Mapping[str, float]) -> Iterable[tuple[str, str]]:
+    """By the machine's own meters, with all that ran on it."""
+    if energy_mj:
+        yield "energy of one", ", ".join(f"{_number(value, ' mJ')} ({name})" for name, value in energy_mj.items())
+
+
+def _expected(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """What was predicted, and how far the measurement is from it."""
+    predicted = summary.get("predicted")
+    if predicted and "unknown" not in predicted:
+        off = 100 * (summary["latency_ms"]["p50"] / predicted["latency_ms"] - 1)
+        yield "predicted p50", f"{_interval(predicted)}; measured {off:+.0f} %; from {predicted['source']}"
+    elif predicted:
+        yield "predicted p50", f"not known: {predicted['unknown']}"
+
+
+def _interval(predicted: Mapping[str, Any]) -> str:
+    low, high = (_rounded(predicted[name]) for name in ("low_ms", "high_ms"))
+    return f"{_rounded(predicted['latency_ms'])} ms ({low} to {high})"
+
+
+def prediction_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What is to be expected on a device: of each runtime latency, what limits it, memory, and the budget."""
+    parts: list[RenderableType] = []
+    for row in found:
+        of = f", {row['length']} tokens" if row["length"] else ""
+        title = f"{row['runtime']} {row['precision']} on {row['profile']}{of}, {row['threads']} thread"
+        title += "s" if row["threads"] > 1 else ""
+        shares = sorted(row["by_limit"].items(), key=lambda each: -each[1])
+        kinds = sorted(row["by_kind"].items(), key=lambda each: -each[1])[:SHOWN_KINDS]
+        memory, spread = row["peak_memory_bytes"], row["memory_spread"]
+        parts += [
+            Text(title, style="bold"),
+            _facts(
+                ("latency", _interval(row)),
+                ("limited by", ", ".join(f"{name} {_share(ms, row)}" for name, ms in shares)),
+                ("most of it", ", ".join(f"{name} {_share(ms, row)}" for name, ms in kinds)),
+                ("peak memory", f"{_megabytes(memory)} (up to {_megabytes(memory * (1 + spread))})"),
+                ("from", row["source"]),
+            ),
+            *(Text(note, style="yellow") for note in row["notes"]),
+            *([Text(CLOCK_NOTES["instructions"], style="yellow")] if row["clock"] == "instructions" else []),
+            _verdict(row["budget"]),
+        ]
+    return Group(*parts)
+
+
+def advice_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What limits each artifact, what would change that, and what int8 does there."""
+    parts: list[RenderableType] = []
+    for row in found:
+        parts += [Text(f"{row['runtime']} {row['precision']} on {row['profile']}", style="bold")]
+        parts += [Text(sentence) for sentence in row["limits"]]
+        if row["changes"]:
+            table = _table("faster", "ms", "change", "how", "in return")
+            for each in row["changes"]:
+                cells = (
+                    f"{each['faster']:.2f}×",
+                    _rounded(each["latency_ms"]),
+                    each["what"],
+                    each["how"],
+                    each["costs"],
+                )
+                table.add_row(*map(Text, cells))
+            parts += [table, Text("Each by itself: two together buy less than their sum.", style="dim")]
+        parts += [Text(f"Buys nothing here: {sentence}.") for sentence in row["no_changes"]]
+        parts += [Text(sentence) for sentence in row["int8"]["sentences"]]
+        parts += [Text(note, style="yellow") for note in row["notes"]]
+    return Group(*parts)
+
+
+def _share(ms: float, row: Mapping[str, Any]) -> str:
+    return f"{100 * ms / row['latency_ms']:.0f} %"
+
+
+def _operators(found: Mapping[str, Any]) -> RenderableType:
+    """The longest ones; `--json` has all."""
+    table = _table("operator", "runs in", "calls", "ms", "share", numbers_from=2)
+    for row in found["rows"][:SHOWN_OPERATORS]:
+        where = "delegate" if row["delegated"] else "own kernel"
+        cells = (str(row["calls"]), _rounded(row["ms"]), f"{100 * row['share']:.1f} %")
+        table.add_row(Text(_short(row["name"])), where, *cells)
+    shares = {name: f"{100 * found[f'{name}_share']:.0f} %" for name in ("delegated", "own", "between")}
+    told = (
+        f"{shares['delegated']} in delegates, {shares['own']} in the runtime's own kernels, {shares['between']} between"
+    )
+    return Group(table, Text(f"Of an inference: {told}."))
+
+
+def answer_report(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
+>>>>>>> 5af56f4 (Tests of tasks and of recipes' sections lie beside what they test)
     """A task's `answer_table`: texts shortened, numbers rounded; one bare value where there are no heads."""
     if not heads:
         ((value,),) = rows
@@ -58,8 +213,18 @@ def answer_report(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Render
     return names_report(heads, [[_cell(value) for value in row] for row in rows])
 
 
+<<<<<<< HEAD
 def _cell(value: Any) -> str:
     return shortened(value) if isinstance(value, str) else _number(value)
+=======
+def _cell(value: object) -> str:
+    return _number(value) if isinstance(value, int | float) else _short(str(value or NOTHING))
+
+
+def _short(text: str) -> str:
+    """As much of a text as a table has room for; `--json` has it whole."""
+    return shorten(text, SHOWN_CHARACTERS, placeholder=" …")
+>>>>>>> 5af56f4 (Tests of tasks and of recipes' sections lie beside what they test)
 
 
 def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgewright.errors import InputError
 from edgewright.tasks.examples import TextExamples, part_of
-from edgewright.tasks.task import OF_TEXTS, Question, Task
+from edgewright.tasks.task import OF_TEXTS, Document, Question, Table, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,11 +73,11 @@ class Embedding(Task[TextExamples]):
         assert isinstance(score, SearchScore)
         return search_baseline(score)
 
-    def answer(self, output: Sequence[float], question: Question) -> dict[str, Any]:
+    def answer(self, output: Sequence[float], question: Question) -> Document:
         """The best matches of the bundle's corpus."""
         return {"kind": "search", "matches": question.search(output)}
 
-    def answer_table(self, answer: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    def answer_table(self, answer: Document) -> Table:
         """A match a row."""
         return ("score", "title", "text"), [(row["score"], row["title"], row["text"]) for row in answer["matches"]]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from edgewright.tasks.task import Question, Task
+from edgewright.tasks.task import Document, Question, Table, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,16 +41,16 @@ class LabelTask(Task[Examples]):
         teacher = functional.softmax(teacher_output.flatten(0, -2) / temperature, dim=-1)
         return functional.kl_div(student, teacher, reduction="batchmean") * temperature**2
 
-    def answer(self, output: Sequence[float], question: Question) -> dict[str, Any]:
+    def answer(self, output: Sequence[float], question: Question) -> Document:
         """The labels with their probabilities, most likely first."""
         return {"kind": "classification", "labels": likeliest(question.labels, output)[: question.top]}
 
-    def answer_table(self, answer: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    def answer_table(self, answer: Document) -> Table:
         """A label a row."""
         return ("score", "label"), [(row["score"], row["label"]) for row in answer["labels"]]
 
 
-def likeliest(labels: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
+def likeliest(labels: Sequence[str], scores: Sequence[float]) -> list[Document]:
     """Softmax of the class scores, most likely first."""
     exponents = np.exp(np.asarray(scores) - np.max(scores))
     shares = exponents / exponents.sum()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgewright.errors import BadDataError
 from edgewright.tasks.examples import TextExample, TextExamples, part_of
-from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Question, Task
+from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Document, Question, Table, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,11 +78,11 @@ class Regression(Task[TextExamples]):
         texts = [row.text for row in examples.train]
         return value_baseline(texts, _values(examples.train).tolist(), score)
 
-    def answer(self, output: Sequence[float], question: Question) -> dict[str, Any]:
+    def answer(self, output: Sequence[float], question: Question) -> Document:
         """The value in its own unit."""
         return {"kind": "regression", "value": output[0] * question.value_std + question.value_mean}
 
-    def answer_table(self, answer: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    def answer_table(self, answer: Document) -> Table:
         """The bare value."""
         return (), [(answer["value"],)]
 

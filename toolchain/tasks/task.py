@@ -37,6 +37,11 @@ FITTED_IMAGES = frozenset({"finetune", "finetune.batch_images", "finetune.augmen
 TEXT_INPUTS = frozenset({"task.max_length", "data.extra_text", "data.extra_text_packages"})
 IMAGE_INPUTS = frozenset({"task.image_size", "data.folder", "data.extra_images"})
 
+Document = dict[str, Any]
+"""An answer as a JSON document; its `kind` tells its form."""
+Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
+"""An answer for a person: the heads of columns, and rows of texts and numbers; no heads for one bare value."""
+
 Examples = TypeVar("Examples", contravariant=True)
 
 
@@ -54,7 +59,7 @@ class Question:
     places: Mapping[int, int] = field(default_factory=dict)
     value_mean: float = 0.0
     value_std: float = 1.0
-    search: Callable[[Sequence[float]], list[dict[str, Any]]] = lambda _: []
+    search: Callable[[Sequence[float]], list[Document]] = lambda _: []
 
 
 class Task(Generic[Examples]):
@@ -138,10 +143,10 @@ class Task(Generic[Examples]):
 
         return Scale()
 
-    def answer(self, output: Sequence[float], question: Question) -> dict[str, Any]:
-        """What a model's output says, as a JSON document whose `kind` tells its form. Works without torch."""
+    def answer(self, output: Sequence[float], question: Question) -> Document:
+        """What a model's output says. Works without torch."""
         raise NotImplementedError
 
-    def answer_table(self, answer: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        """The same for a person: the heads of columns, and rows of texts and numbers; no heads for one bare value."""
+    def answer_table(self, answer: Document) -> Table:
+        """The same for a person."""
         raise NotImplementedError

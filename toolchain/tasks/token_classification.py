@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgewright.errors import BadDataError
 from edgewright.modality.tokenizer import first_places
 from edgewright.tasks.examples import TextExamples, part_of
 from edgewright.tasks.labels import LabelTask, likeliest
-from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Question
+from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Document, Question, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,18 +95,18 @@ class TokenClassification(LabelTask[TextExamples]):
         tags = [row.tags or () for row in examples.train]
         return tag_baseline([row.text for row in examples.train], tags, score)
 
-    def answer(self, output: Sequence[float], question: Question) -> dict[str, Any]:
+    def answer(self, output: Sequence[float], question: Question) -> Document:
         """Each word with its most likely tag, read from its first token; none where the text was cut before it."""
         words, count = [], len(question.labels)
         for index, word in enumerate(question.text.split()):
-            best: dict[str, Any] = {"label": None, "score": None}
+            best: Document = {"label": None, "score": None}
             if index in question.places:
                 first = question.places[index] * count
                 best = likeliest(question.labels, output[first : first + count])[0]
             words.append({"word": word, **best})
         return {"kind": "token-classification", "words": words}
 
-    def answer_table(self, answer: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    def answer_table(self, answer: Document) -> Table:
         """A word a row."""
         return ("word", "tag", "score"), [(row["word"], row["label"], row["score"]) for row in answer["words"]]
 
