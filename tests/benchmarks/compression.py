@@ -21,8 +21,9 @@ from typing import Any
 from edgewright import pipeline, stages
 from edgewright.base.progress import Silent
 from edgewright.compress.importance import importance
-from edgewright.compress.prune import Settings, prune
+from edgewright.compress.prune import prune
 from edgewright.compress.reconstruct import reconstructed
+from edgewright.compress.unit_counts import PruneSizes
 from edgewright.devices.host_latency import compare_on_host
 from edgewright.models.inputs import TextInputs
 from edgewright.models.text import outputs
@@ -236,7 +237,7 @@ def cut_in_half(*, quick: bool) -> list[dict[str, Any]]:
     found = []
     for kind in ("magnitude", "activation", "taylor", "fisher"):
         scores = importance(model, TextInputs(rows.rows[:800]), kind=kind)  # type: ignore[arg-type]
-        half = prune(model, scores, Settings(heads=shape.heads // 2, neurons=shape.neurons // 2, multiple=16))
+        half = prune(model, scores, PruneSizes(heads=shape.heads // 2, neurons=shape.neurons // 2, multiple=16))
         for refitted in (False, True):
             small = reconstructed(half.model, model, half.cuts, rows) if refitted else half.model
             answers = outputs(small, asked)

@@ -26,9 +26,10 @@ from edgewright.compress import refit
 from edgewright.compress.distill import distill
 from edgewright.compress.distillation_loss import Weights
 from edgewright.compress.importance import importance
-from edgewright.compress.prune import Settings, prune
+from edgewright.compress.prune import prune
 from edgewright.compress.shrink import to_share
 from edgewright.compress.targets import record_targets
+from edgewright.compress.unit_counts import PruneSizes
 from edgewright.data.images import Images, load_images
 from edgewright.data.moved import with_moved
 from edgewright.models import convnet, image_teacher
@@ -332,7 +333,7 @@ def uniform_sizes(model: TransformerModel, share: float, digits: Digits) -> Tran
             max(1, round((1 - ratio) * size))
             for size in (shape.width, shape.layers[0].head_width, shape.layers[0].neurons)
         )
-        return prune(model, scores, Settings(width=width, head_width=head_width, neurons=neurons)).model
+        return prune(model, scores, PruneSizes(width=width, head_width=head_width, neurons=neurons)).model
 
     return _least_pruned(pruned, share * macs_of(model, digits), digits)
 

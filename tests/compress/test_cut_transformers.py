@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from edgewright.compress import prune
+from edgewright.compress.cost_limits import MacCosts
 from edgewright.compress.cut_transformers import OF_IMAGES, OF_TEXTS, everything, goal_of
 from edgewright.compress.cutting import Goal
 from edgewright.compress.importance import importance
 from edgewright.compress.reconstruct import reconstructed
-from edgewright.compress.search import MacCosts
 from edgewright.compress.shrink import to_share
 from edgewright.errors import InputError
 from edgewright.models.image_teacher import load_images

@@ -8,8 +8,9 @@ import torch
 from edgewright.compress.importance import importance
 from edgewright.compress.levels import levels
 from edgewright.compress.low_rank import factorise
-from edgewright.compress.prune import Settings, prune
+from edgewright.compress.prune import prune
 from edgewright.compress.reconstruct import reconstructed
+from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import TextInputs
@@ -52,10 +53,10 @@ def test_heads_neurons_and_layers_of_every_family_are_ranked_and_cut(family: str
     if kind != "magnitude":
         assert int(silent.heads.argmin()) == 1
         assert int(silent.neurons.argmin()) == 5
-    small = prune(model, scores, Settings(layers=2, heads=2, neurons=24)).model
+    small = prune(model, scores, PruneSizes(layers=2, heads=2, neurons=24)).model
     assert [(each.heads, each.neurons) for each in small.encoder.shape.layers] == [(2, 24)] * 2
     assert outputs(small, rows(8)).isfinite().all()
-    narrow = prune(model, scores, Settings(width=24)).model
+    narrow = prune(model, scores, PruneSizes(width=24)).model
     assert narrow.encoder.shape.width == 24
     assert outputs(narrow, rows(8)).isfinite().all()
 
@@ -93,7 +94,7 @@ def test_matrices_and_the_token_table_of_every_family_become_products(family: st
     assert ranks.encoder.shape.token_rank == 6
     again = factorise(ranks, sample, parts=("tokens",), ranks={"tokens": 4}, multiple=1).model
     assert again.encoder.shape.token_rank == 4
-    cut = prune(ranks, importance(ranks, sample, kind="activation"), Settings(heads=2, width=24)).model
+    cut = prune(ranks, importance(ranks, sample, kind="activation"), PruneSizes(heads=2, width=24)).model
     assert outputs(cut, rows(8)).isfinite().all()
 
 
@@ -129,9 +130,9 @@ def test_channels_of_heads_that_turn_in_pairs_are_not_cut() -> None:
     model = model_of("modernbert")
     scores = importance(model, TextInputs(rows()), kind="activation")
     with pytest.raises(InputError, match=r"head_width asks for 4 of 8 channels, but this model's rotary positions"):
-        prune(model, scores, Settings(head_width=4))
+        prune(model, scores, PruneSizes(head_width=4))
     for family in ("mpnet", "albert", "deberta-v2"):
         whole = model_of(family)
-        narrow = prune(whole, importance(whole, TextInputs(rows()), kind="activation"), Settings(head_width=4)).model
+        narrow = prune(whole, importance(whole, TextInputs(rows()), kind="activation"), PruneSizes(head_width=4)).model
         assert narrow.encoder.shape.layers[0].head_width == 4
         assert outputs(narrow, rows(8)).isfinite().all()

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgewright.compress.importance import Importance, Kind, directions, importance, projection
+from edgewright.compress.gradient_importance import directions, projection
+from edgewright.compress.importance import importance
+from edgewright.compress.importance_scores import Importance, Kind
 from edgewright.errors import BadDataError, ModelError, UnknownNameError
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel

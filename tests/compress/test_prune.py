@@ -12,8 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgewright.compress.importance import Importance, Kind, importance
-from edgewright.compress.prune import Pruned, Settings, prune, spread, steps
+from edgewright.compress.gradual_cut import spread
+from edgewright.compress.importance import importance
+from edgewright.compress.importance_scores import Importance, Kind
+from edgewright.compress.prune import Pruned, prune, steps
+from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.models.model import TransformerModel, load, save
 from edgewright.models.transformer import LayerCut, LayerShape, TransformerShape
@@ -40,7 +43,7 @@ def scores(family: str = "text", kind: Kind = "activation") -> Importance:
 
 
 def cut(family: str = "text", kind: Kind = "activation", **settings: Any) -> Pruned:
-    return prune(whole(family), scores(family, kind), Settings(**settings))
+    return prune(whole(family), scores(family, kind), PruneSizes(**settings))
 
 
 def sizes(model: TransformerModel) -> list[tuple[int, int, int]]:
@@ -113,7 +116,7 @@ def test_cutting_what_matters_least_changes_outputs_less_than_what_matters_most(
     )
 
     def error(ranked: Importance) -> float:
-        pruned = prune(whole(family), ranked, Settings(heads=3, neurons=40)).model
+        pruned = prune(whole(family), ranked, PruneSizes(heads=3, neurons=40)).model
         return float((outputs(pruned, family) - outputs(whole(family), family)).square().mean())
 
     assert error(found) < 0.7 * error(flipped)
@@ -142,7 +145,7 @@ def test_layers_by_importance_are_those_that_lose_most() -> None:
     layers = tuple(
         replace(layer, layer=torch.tensor(score)) for layer, score in zip(own.layers, (2.0, 3.0, 1.0), strict=True)
     )
-    pruned = prune(whole(), replace(own, layers=layers), Settings(layers=2, layers_by="importance"))
+    pruned = prune(whole(), replace(own, layers=layers), PruneSizes(layers=2, layers_by="importance"))
     assert [cut.layer for cut in pruned.cuts] == [0, 1]
 
 
@@ -158,7 +161,7 @@ def test_nothing_asked_for_cuts_nothing_and_shares_no_weights(family: str) -> No
 def test_the_model_its_mode_and_the_random_state_stay_as_they_were() -> None:
     model = text_model().train()
     state, before = {name: each.clone() for name, each in model.state_dict().items()}, torch.get_rng_state()
-    prune(model, scores(), Settings(layers=2, heads=1, head_width=2, neurons=3, width=9))
+    prune(model, scores(), PruneSizes(layers=2, heads=1, head_width=2, neurons=3, width=9))
     assert torch.equal(before, torch.get_rng_state())
     assert model.training
     assert model.encoder.training
@@ -221,11 +224,11 @@ def test_global_counts_are_of_an_average_layer_and_go_where_the_scores_are() -> 
         for layer, factor in zip(own.layers, (1.0, 1e6, 1e-6), strict=True)
     )
     fisher = replace(own, kind="fisher", layers=scaled)
-    found = sizes(prune(whole(), fisher, Settings(ranking="global", heads=2, neurons=40, multiple=8)).model)
+    found = sizes(prune(whole(), fisher, PruneSizes(ranking="global", heads=2, neurons=40, multiple=8)).model)
     assert found == [(2, 8, 56), (4, 8, 64), (0, 8, 0)]  # 6 heads and 120 neurons in all
     activation = replace(fisher, kind="activation")
-    evened = sizes(prune(whole(), activation, Settings(ranking="global", heads=2, neurons=40)).model)
-    assert evened == sizes(prune(whole(), own, Settings(ranking="global", heads=2, neurons=40)).model)
+    evened = sizes(prune(whole(), activation, PruneSizes(ranking="global", heads=2, neurons=40)).model)
+    assert evened == sizes(prune(whole(), own, PruneSizes(ranking="global", heads=2, neurons=40)).model)
 
 
 def test_a_share_weighs_scores_against_what_parts_cost() -> None:
@@ -236,7 +239,7 @@ def test_a_share_weighs_scores_against_what_parts_cost() -> None:
         layers = tuple(
             replace(layer, heads=torch.full((4,), head), neurons=torch.full((64,), 1.0)) for layer in own.layers
         )
-        return sizes(prune(whole(), replace(own, kind="fisher", layers=layers), Settings(share=0.5)).model)
+        return sizes(prune(whole(), replace(own, kind="fisher", layers=layers), PruneSizes(share=0.5)).model)
 
     assert kept(15.0) == [(0, 8, 64)] * 3
     assert kept(17.0) == [(4, 8, 0)] * 3
@@ -246,7 +249,7 @@ def test_a_share_weighs_scores_against_what_parts_cost() -> None:
 def test_a_pruned_model_can_be_pruned_saved_and_measured_again(family: str, tmp_path: Path) -> None:
     first = cut(family, share=0.3, head_width=6, width=24).model
     again = importance(first, inputs(family), kind="fisher")
-    second = prune(first, again, Settings(layers=2, share=0.5, head_width=4, width=16)).model
+    second = prune(first, again, PruneSizes(layers=2, share=0.5, head_width=4, width=16)).model
     assert second.encoder.shape.width == 16
     assert second.parameters_count < first.parameters_count
     save(second, tmp_path)
@@ -258,11 +261,11 @@ def test_layers_with_fewer_than_the_count_keep_what_they_have() -> None:
     first = cut(ranking="global", heads=2, neurons=30).model
     own = importance(first, inputs(), kind="magnitude")
     most = max(heads for heads, _, _ in sizes(first))
-    found = sizes(prune(first, own, Settings(heads=most)).model)
+    found = sizes(prune(first, own, PruneSizes(heads=most)).model)
     assert found == sizes(first)
 
 
-def walked(family: str, settings: Settings, count: int) -> Iterator[TransformerModel]:
+def walked(family: str, settings: PruneSizes, count: int) -> Iterator[TransformerModel]:
     model = whole(family)
     for step in steps(model.encoder.shape, settings, count):
         model = prune(model, importance(model, inputs(family), kind="fisher"), step).model
@@ -274,14 +277,14 @@ def walked(family: str, settings: Settings, count: int) -> Iterator[TransformerM
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(layers=1, heads=1, neurons=4, head_width=2, width=8),
-        Settings(layers=2, layers_by="importance", heads=1, neurons=8, ranking="global"),
-        Settings(layers=[1], heads=0, neurons=0),
+        PruneSizes(layers=1, heads=1, neurons=4, head_width=2, width=8),
+        PruneSizes(layers=2, layers_by="importance", heads=1, neurons=8, ranking="global"),
+        PruneSizes(layers=[1], heads=0, neurons=0),
     ],
     ids=["spread", "global", "named"],
 )
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_steps_shrink_from_the_whole_to_the_goal(family: str, settings: Settings, count: int) -> None:
+def test_steps_shrink_from_the_whole_to_the_goal(family: str, settings: PruneSizes, count: int) -> None:
     models = list(walked(family, settings, count))
     counts = [whole(family).parameters_count, *(model.parameters_count for model in models)]
     assert len(models) == count
@@ -295,15 +298,15 @@ def test_steps_shrink_from_the_whole_to_the_goal(family: str, settings: Settings
 
 def test_steps_are_geometric_and_end_with_the_goal() -> None:
     shape = whole().encoder.shape
-    found = steps(shape, Settings(neurons=4, heads=1, share=None), 4)
+    found = steps(shape, PruneSizes(neurons=4, heads=1, share=None), 4)
     assert [step.neurons for step in found] == [32, 16, 8, 4]
-    assert found[-1] == Settings(neurons=4, heads=1)
-    assert steps(shape, Settings(neurons=0), 3)[-1].neurons == 0
-    assert steps(shape, Settings(), 2) == [Settings(), Settings()]
+    assert found[-1] == PruneSizes(neurons=4, heads=1)
+    assert steps(shape, PruneSizes(neurons=0), 3)[-1].neurons == 0
+    assert steps(shape, PruneSizes(), 2) == [PruneSizes(), PruneSizes()]
 
 
 def test_shares_of_all_steps_multiply_to_the_goal() -> None:
-    models = list(walked("vision", Settings(share=0.3), 3))
+    models = list(walked("vision", PruneSizes(share=0.3), 3))
     kept = macs(models[-1].encoder.shape) / macs(whole("vision").encoder.shape)
     assert 0.3 <= kept < 0.3 + 3 * 4 * HEAD_WIDTH * WIDTH / macs(whole("vision").encoder.shape)
 
@@ -316,7 +319,7 @@ def test_named_and_spread_layers_are_the_same_in_steps_as_in_one_cut(layers: Any
     layer = LayerShape(heads=2, head_width=2, neurons=2)
     shape = TransformerShape(width=4, layers=(layer,) * available)
     present = list(range(available))
-    for step in steps(shape, Settings(layers=layers), 4):
+    for step in steps(shape, PruneSizes(layers=layers), 4):
         assert isinstance(step.layers, tuple)
         present = [present[index] for index in step.layers]
     assert tuple(present) == goal
@@ -345,18 +348,18 @@ def test_what_cannot_be_is_refused_with_both_numbers(wanted: dict[str, Any], sai
     with pytest.raises(InputError, match=said):
         cut(**wanted)
     with pytest.raises(InputError, match=said):
-        steps(whole().encoder.shape, Settings(**wanted), 2)
+        steps(whole().encoder.shape, PruneSizes(**wanted), 2)
 
 
 def test_no_steps_are_refused() -> None:
     with pytest.raises(InputError, match=r"stages\.prune\.steps asks for 0 steps; choose at least 1"):
-        steps(whole().encoder.shape, Settings(), 0)
+        steps(whole().encoder.shape, PruneSizes(), 0)
 
 
 def test_importance_of_another_model_is_refused() -> None:
     smaller = cut(layers=2, neurons=30).model
     with pytest.raises(InputError, match=r"of a model with 3 layers .* this model has 2 .* measure it anew"):
-        prune(smaller, scores(), Settings(heads=2))
+        prune(smaller, scores(), PruneSizes(heads=2))
 
 
 def test_cuts_can_be_written_as_json() -> None:

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from edgewright.compress.cost_limits import ByteCosts, Limit, MacCosts
 from edgewright.compress.levels import LayerLevels, Level
-from edgewright.compress.search import ByteCosts, Choice, Limit, MacCosts, choose, refine
+from edgewright.compress.search import Choice, choose, refine
 from edgewright.errors import InputError
 from edgewright.models.transformer import LayerCut
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from edgewright.compress.cost_limits import Limit, MacCosts
 from edgewright.compress.importance import importance
-from edgewright.compress.search import Limit, MacCosts
 from edgewright.compress.shrink import Shrunk, output_error, shrink
 from edgewright.errors import InputError
 from edgewright.models.inputs import TextInputs

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from edgewright.compress import prune, search
+from edgewright.compress.cost_limits import Limit
 from edgewright.compress.cutting import Cut, Goal, finest, require_read
 from edgewright.compress.importance import importance
 from edgewright.compress.levels import levels
 from edgewright.compress.reconstruct import reconstructed
 from edgewright.compress.shrink import to_share
+from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs
 from edgewright.models.model import TransformerModel
@@ -65,9 +67,9 @@ class _OfImages:
 OF_TEXTS, OF_IMAGES = _OfTexts(), _OfImages()
 
 
-def goal_of(settings: Prune, multiple: int) -> prune.Settings:
+def goal_of(settings: Prune, multiple: int) -> PruneSizes:
     """The sizes that a recipe gives."""
-    return prune.Settings(
+    return PruneSizes(
         layers=settings.layers,
         heads=settings.heads,
         neurons=settings.neurons,
@@ -87,7 +89,7 @@ def everything(model: TransformerModel) -> tuple[LayerCut, ...]:
     )
 
 
-def _cut_to(model: TransformerModel, sample: Inputs, goal: Goal, settings: prune.Settings) -> Cut:
+def _cut_to(model: TransformerModel, sample: Inputs, goal: Goal, settings: PruneSizes) -> Cut:
     scores = goal.importance or importance(model, sample, kind=goal.settings.importance)
     return _refittable(prune.prune(model, scores, settings), model, sample)
 
@@ -103,7 +105,7 @@ def _searched(model: TransformerModel, sample: Inputs, goal: Goal) -> Cut:
     teacher_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
     budget_ms = teacher_ms / settings.speedup ** (1 / settings.steps)
-    limit = search.Limit(costs=table, budget=budget_ms, name="layers' ms")
+    limit = Limit(costs=table, budget=budget_ms, name="layers' ms")
     choice = search.choose(levels(model, sample, multiple=goal.multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(choice.cuts), model.head).eval()
     made = _refittable(prune.Pruned(model=student, cuts=choice.cuts, width=None), model, sample)

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 
 from torch import nn
 
-from edgewright.compress.importance import Importance
-from edgewright.compress.search import Costs
+from edgewright.compress.cost_limits import Costs
+from edgewright.compress.importance_scores import Importance
 from edgewright.errors import InputError
 from edgewright.models.capabilities import SLICEABLE
 from edgewright.models.families import lacks, required

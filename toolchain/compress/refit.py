@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright.compress.prune_channels import PrunedChannels, in_order, width
+from edgewright.compress.channel_scores import in_order
+from edgewright.compress.prune_channels import PrunedChannels, width
 from edgewright.models.convnet import ConvNet, run_order
 from edgewright.models.inputs import Inputs
 

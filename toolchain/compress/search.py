@@ -11,78 +11,18 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from edgewright.compress.cost_limits import Costs, Limit
 from edgewright.compress.levels import LayerLevels, Level
+from edgewright.compress.spending import HALVINGS, least_error
 from edgewright.errors import InputError
 from edgewright.models.transformer import LayerCut
 
-BINS = 10_000  # so fine is the budget cut
-HALVINGS = 30
 MUTATED = 0.1
 LARGEST_STEP = math.log(4)
-
-
-class Costs(Protocol):
-    """What parts cost, in any one unit; the same for all layers. Nothing kept costs 0."""
-
-    @property
-    def fixed(self) -> float:
-        """All that no cut of layers, heads or neurons changes."""
-
-    def attention(self, heads: int) -> float:
-        """One layer's attention with so many heads."""
-
-    def feed_forward(self, neurons: int) -> float:
-        """One layer's feed-forward block with so many neurons."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MacCosts:
-    """Multiply-accumulates of one text of `length` tokens."""
-
-    width: int
-    head_width: int
-    length: int
-    fixed: float = 0.0
-
-    def attention(self, heads: int) -> float:
-        """Four projections, and two products over all pairs of tokens."""
-        return heads * self.head_width * self.length * (4.0 * self.width + 2.0 * self.length)
-
-    def feed_forward(self, neurons: int) -> float:
-        """Two matrices."""
-        return 2.0 * self.length * self.width * neurons
-
-
-@dataclass(frozen=True, kw_only=True)
-class ByteCosts:
-    """Bytes of weights; `each` is what one number takes, 1 in int8. Biases and scales are left out."""
-
-    width: int
-    head_width: int
-    each: float = 1.0
-    fixed: float = 0.0
-
-    def attention(self, heads: int) -> float:
-        """Queries, keys, values and the output."""
-        return 4.0 * self.width * self.head_width * heads * self.each
-
-    def feed_forward(self, neurons: int) -> float:
-        """Two matrices."""
-        return 2.0 * self.width * neurons * self.each
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """A cost that may not be passed; `name` says what it is, with its unit."""
-
-    costs: Costs
-    budget: float
-    name: str = "cost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +75,7 @@ def _chosen(levels: Sequence[LayerLevels], limit: Limit, also: Limit | None, wei
     first = [_prices(limit.costs, number, part) for number, (part, _) in enumerate(parts)]
     errors = [torch.tensor([level.error for level in part], dtype=torch.float64) * weight for part, weight in parts]
     _check(limit, first)
-    picked = _least_error(errors, first, limit.budget - limit.costs.fixed)
+    picked = least_error(errors, first, limit.budget - limit.costs.fixed)
     if also is None:
         return _choice(levels, parts, picked, (limit,))
     second = [_prices(also.costs, number, part) for number, (part, _) in enumerate(parts)]
@@ -202,57 +142,6 @@ def _check(limit: Limit, prices: Sequence[Tensor]) -> None:
         )
 
 
-def _least_error(errors: Sequence[Tensor], prices: Sequence[Tensor], budget: float) -> list[int]:
-    """Which level of each part, within the budget by their exact prices."""
-    cheapest = [int(each.argmin()) for each in prices]
-    spare = budget - sum(float(each.min()) for each in prices)
-    if spare <= 0:
-        return cheapest
-    # What a level costs beyond its part's cheapest is rounded up to bins. What truly fits takes at most one bin too
-    # many for each part: so the table has that many more, and what they offer is looked at with its exact price.
-    extra = [each - each.min() for each in prices]
-    last = BINS + len(prices)
-    steps = [torch.ceil(each * (BINS / spare)).clamp(max=last + 1).long() for each in extra]
-    best = torch.zeros(last + 1, dtype=torch.float64)
-    taken = []
-    for error, step in zip(errors, steps, strict=True):
-        reached = torch.full((last + 1,), torch.inf, dtype=torch.float64)
-        came = torch.zeros(last + 1, dtype=torch.long)
-        for level in _worth_trying(error, step, last):
-            shift = int(step[level])
-            candidate = best[: last + 1 - shift] + error[level]
-            better = candidate < reached[shift:]
-            reached[shift:] = torch.where(better, candidate, reached[shift:])
-            came[shift:][better] = level
-        best = reached
-        taken.append(came)
-    for room in range(last, BINS, -1):  # the error falls with the room
-        picked = _traced(taken, steps, room)
-        if sum(float(each[level]) for each, level in zip(extra, picked, strict=True)) <= spare * (1 + 1e-12):
-            return picked
-    return _traced(taken, steps, BINS)
-
-
-def _traced(taken: Sequence[Tensor], steps: Sequence[Tensor], room: int) -> list[int]:
-    """The levels that led to the best use of so many bins."""
-    picked = []
-    for came, step in zip(reversed(taken), reversed(steps), strict=True):
-        picked.append(int(came[room]))
-        room -= int(step[picked[-1]])
-    return picked[::-1]
-
-
-def _worth_trying(error: Tensor, step: Tensor, last: int) -> list[int]:
-    """The levels that fit and that no cheaper one betters."""
-    found: list[int] = []
-    least = math.inf
-    for level in sorted(range(len(error)), key=lambda each: (int(step[each]), float(error[each]))):
-        if int(step[level]) <= last and float(error[level]) < least:
-            found.append(level)
-            least = float(error[level])
-    return found
-
-
 def _within_both(
     errors: Sequence[Tensor],
     first: Sequence[Tensor],
@@ -268,7 +157,7 @@ def _within_both(
 
     def at(price: float) -> list[int]:
         penalised = [error + price * cost for error, cost in zip(errors, second, strict=True)]
-        return _least_error(penalised, first, limit.budget - limit.costs.fixed)
+        return least_error(penalised, first, limit.budget - limit.costs.fixed)
 
     if second_cost(picked) <= also.budget:
         return picked

@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from edgewright.compress.importance import Importance, importance
+from edgewright.compress.cost_limits import Limit, MacCosts
+from edgewright.compress.importance import importance
+from edgewright.compress.importance_scores import Importance
 from edgewright.compress.levels import levels
-from edgewright.compress.prune import Settings, prune
+from edgewright.compress.prune import prune
 from edgewright.compress.reconstruct import reconstructed
-from edgewright.compress.search import Choice, Limit, MacCosts, choose
+from edgewright.compress.search import Choice, choose
+from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs, in_batches
 from edgewright.models.macs import sizes
@@ -54,7 +57,7 @@ def shrink(
     best: Shrunk | None = None
     refused: InputError | None = None
     for width in widths:
-        narrow = prune(model, importance, Settings(width=width, multiple=multiple))
+        narrow = prune(model, importance, PruneSizes(width=width, multiple=multiple))
         try:
             settled = reconstructed(narrow.model, model, narrow.cuts, inputs, width=narrow.width)
             choice = choose(levels(settled, inputs, multiple=multiple), limit(settled.encoder.shape.width))

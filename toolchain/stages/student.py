@@ -18,7 +18,19 @@ from torch import Tensor, nn
 
 from edgewright.base.cache import MODEL_PACKAGES, PACKAGES
 from edgewright.base.places import cache_dir
-from edgewright.compress import distill, distillation_loss, importance, low_rank, prune, search, targets, vocabulary
+from edgewright.compress import (
+    cost_limits,
+    distill,
+    distillation_loss,
+    importance,
+    importance_scores,
+    low_rank,
+    prune,
+    search,
+    targets,
+    unit_counts,
+    vocabulary,
+)
 from edgewright.compress.drift import drift
 from edgewright.compress.levels import levels
 from edgewright.compress.reconstruct import reconstructed
@@ -382,12 +394,12 @@ def _pruned(
     goal = goal_of(settings, multiple)
     if settings.steps > 1:
         goal = prune.steps(original, goal, settings.steps)[step]
-    return prune.prune(model, importance.Importance.load(ranked.file("importance.safetensors")), goal)
+    return prune.prune(model, importance_scores.Importance.load(ranked.file("importance.safetensors")), goal)
 
 
-def goal_of(settings: Prune, multiple: int) -> prune.Settings:
+def goal_of(settings: Prune, multiple: int) -> unit_counts.PruneSizes:
     """The sizes that a recipe gives."""
-    return prune.Settings(
+    return unit_counts.PruneSizes(
         layers=settings.layers,
         heads=settings.heads,
         neurons=settings.neurons,
@@ -411,7 +423,7 @@ def _searched(
     whole_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
     budget_ms = whole_ms / settings.speedup ** (1 / settings.steps)
-    limit = search.Limit(costs=table, budget=budget_ms, name="layers' ms")
+    limit = cost_limits.Limit(costs=table, budget=budget_ms, name="layers' ms")
     found = search.choose(levels(model, sample, multiple=multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(found.cuts), model.head).eval()
     told = {"searched_ms": found.cost, "of_ms": whole_ms, "prices": table.source, "length": length}

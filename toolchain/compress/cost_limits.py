@@ -1,0 +1,69 @@
+"""What heads and neurons cost, in any one unit, and the limit that a search keeps within.
+
+In:  sizes of a model.
+Out: `Costs` by multiply-accumulates or bytes, and `Limit`s. Where costs in milliseconds come from is `cost`'s concern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Costs(Protocol):
+    """What parts cost, in any one unit; the same for all layers. Nothing kept costs 0."""
+
+    @property
+    def fixed(self) -> float:
+        """All that no cut of layers, heads or neurons changes."""
+
+    def attention(self, heads: int) -> float:
+        """One layer's attention with so many heads."""
+
+    def feed_forward(self, neurons: int) -> float:
+        """One layer's feed-forward block with so many neurons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacCosts:
+    """Multiply-accumulates of one text of `length` tokens."""
+
+    width: int
+    head_width: int
+    length: int
+    fixed: float = 0.0
+
+    def attention(self, heads: int) -> float:
+        """Four projections, and two products over all pairs of tokens."""
+        return heads * self.head_width * self.length * (4.0 * self.width + 2.0 * self.length)
+
+    def feed_forward(self, neurons: int) -> float:
+        """Two matrices."""
+        return 2.0 * self.length * self.width * neurons
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByteCosts:
+    """Bytes of weights; `each` is what one number takes, 1 in int8. Biases and scales are left out."""
+
+    width: int
+    head_width: int
+    each: float = 1.0
+    fixed: float = 0.0
+
+    def attention(self, heads: int) -> float:
+        """Queries, keys, values and the output."""
+        return 4.0 * self.width * self.head_width * heads * self.each
+
+    def feed_forward(self, neurons: int) -> float:
+        """Two matrices."""
+        return 2.0 * self.width * neurons * self.each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A cost that may not be passed; `name` says what it is, with its unit."""
+
+    costs: Costs
+    budget: float
+    name: str = "cost"

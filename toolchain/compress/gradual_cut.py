@@ -1,0 +1,53 @@
+"""The way to a cut in several steps, each leaving the same share of each size.
+
+In:  a transformer's shape and the sizes at the end.
+Out: the sizes after each step; which layers stay is settled at the start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edgewright.models.transformer import TransformerShape
+
+
+def spread(count: int, available: int) -> tuple[int, ...]:
+    """`count` layer indexes from the first to the last, evenly apart; the last alone when one is asked for."""
+    if count == 1:
+        return (available - 1,)
+    return tuple(round(step * (available - 1) / (count - 1)) for step in range(count))
+
+
+def evenly_or_named(layers: int | Sequence[int], available: int) -> tuple[int, ...]:
+    """A count of layers spread evenly, or those that are named."""
+    return spread(layers, available) if isinstance(layers, int) else tuple(layers)
+
+
+def full_counts(shape: TransformerShape, ranking: str) -> tuple[int, int]:
+    """What counts of heads and neurons a layer keep all."""
+    heads, neurons = [layer.heads for layer in shape.layers], [layer.neurons for layer in shape.layers]
+    if ranking == "global":
+        return -(-sum(heads) // len(heads)), -(-sum(neurons) // len(neurons))
+    return max(heads), max(neurons)
+
+
+def between(whole: int, goal: int | None, end: float) -> int | None:
+    """The count at a part `end` of the way from the whole to the goal, on a geometric path; at 1.0 the goal."""
+    if goal is None or end == 1.0:
+        return goal
+    start = max(whole, 1)
+    return max(goal, round(start * math.pow(max(goal, 1) / start, end)))
+
+
+def nested(available: int, goal: Sequence[int], ends: Sequence[float]) -> list[tuple[int, ...]]:
+    """The layers that each step keeps, by their index in the model that the step before left."""
+    present, found = list(range(available)), []
+    for end in ends:
+        extra = [layer for layer in present if layer not in goal]
+        wanted = between(available, len(goal), end) or 0
+        few = min(wanted - len(goal), len(extra))
+        kept = sorted([*goal, *(extra[place] for place in spread(few, len(extra)))])
+        found.append(tuple(present.index(layer) for layer in kept))
+        present = kept
+    return found
