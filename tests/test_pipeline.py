@@ -11,7 +11,7 @@ import torch
 
 from edgewright import pipeline, stages
 from edgewright.base import extras
-from edgewright.base.cache import PACKAGES
+from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Bundle
 from edgewright.devices.benchmark import bench
@@ -112,7 +112,7 @@ def test_the_manifest_says_what_was_built_from_what(classifier: Built) -> None:
     assert (manifest.name, manifest.profile) == ("tiny-classification", "raspberry-pi-4")
     assert (manifest.task.kind, manifest.task.labels) == ("classification", tiny.LABELS)
     assert manifest.baseline.name == "TF-IDF + logistic regression"
-    assert manifest.packages == {name: metadata.version(name) for name in PACKAGES}
+    assert manifest.packages == {name: metadata.version(name) for name in ARTIFACT_PACKAGES}
     assert manifest.student.parameters < 0.7 * manifest.teacher.parameters
     assert manifest.teacher.bytes > (tiny.bert_folder() / "model.safetensors").stat().st_size * 0.9
     assert manifest.teacher.score > 0.7

@@ -22,7 +22,7 @@ from typing import Any
 
 import edgewright
 from edgewright import stages
-from edgewright.base.cache import PACKAGES
+from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.base.digest import sha256_of
 from edgewright.base.extras import need
 from edgewright.base.progress import Progress, Silent
@@ -57,7 +57,7 @@ from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
 from edgewright.stages import Done, Estimate, ImageSide, Plan, Side, TextSide
-from edgewright.tasks.attribution import PACKAGES as EXPLAINING
+from edgewright.tasks.attribution import EXPLAINING_PACKAGES
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ def run_stages(plan: Plan) -> Stages:
     keep_to_quota()
     runtimes = _runtimes(plan)  # told before anything is made, as is a package that will be wanted
     if plan.recipe.stages.account.attributions:
-        need(EXPLAINING, purpose="tell what answers rest on", extra="explain")
+        need(EXPLAINING_PACKAGES, purpose="tell what answers rest on", extra="explain")
     made = _from_images(plan) if plan.task.modality == "image" else _from_texts(plan)
     plan = made.student.plan  # whose sizes may have been chosen on the way
     made = replace(made, student=stages.smooth(plan, made.student))
@@ -398,7 +398,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
             stages=tuple(_stage_facts(stage) for stage in (*made.all(), timed)),
             budget=plan.recipe.budget,
             verdict=verdicts[best.runtime].summary(),
-            packages={name: metadata.version(name) for name in PACKAGES},
+            packages={name: metadata.version(name) for name in ARTIFACT_PACKAGES},
             machine={
                 "processor": platform.machine(),
                 "system": platform.system(),

@@ -108,7 +108,7 @@ def _unpack_debian(scratch: Path) -> Path:
             "--variant=extract",
             "--skip=check/qemu",
             f"--keyring={KEYRING}",
-            f"--include={','.join(board_recipe.PACKAGES)}",
+            f"--include={','.join(board_recipe.BOARD_PACKAGES)}",
             '--aptopt=Acquire::Check-Valid-Until "false"',  # a mirror may be a dated snapshot
             '--aptopt=Acquire::Retries "3"',
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in board_recipe.LEFT_OUT),

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from edgewright.errors import InputError
 from edgewright.targets.base import Completed, Target
 from edgewright.targets.board.disk_image import board_image
-from edgewright.targets.board.qemu import Machine, boot
+from edgewright.targets.board.qemu import EmulatedMachine, boot
 from edgewright.targets.board.standing import StandingBoard, find_up
 from edgewright.targets.transports.conversation import GET_LIMIT_BYTES
 from edgewright.targets.transports.ssh import SshTarget
@@ -31,7 +31,7 @@ def open_address(address: str, *, instruction_clock: bool) -> Target:
     return EmulatedTarget(login, stop=board.close)
 
 
-def machine_of(address: str, *, instruction_clock: bool) -> Machine:
+def machine_of(address: str, *, instruction_clock: bool) -> EmulatedMachine:
     """What an address stands for. Raises `InputError` for one that names no profile, or none that can be emulated."""
     from edgewright.specs.profiles import load_profile
 
@@ -44,7 +44,9 @@ def machine_of(address: str, *, instruction_clock: bool) -> Machine:
             f"the profile {name} says nothing about emulation; add an [emulation] table with cpu, ram_mb and cpus "
             "to it, or reach the device itself with ssh://"
         )
-    return Machine(cpu=emulation.cpu, ram_mb=emulation.ram_mb, cpus=emulation.cpus, instruction_clock=instruction_clock)
+    return EmulatedMachine(
+        cpu=emulation.cpu, ram_mb=emulation.ram_mb, cpus=emulation.cpus, instruction_clock=instruction_clock
+    )
 
 
 def login_of(board: StandingBoard) -> Login:

@@ -1,7 +1,7 @@
 """What an emulated board is made of: Debian packages, kernel modules and the few files that start it.
 
 In:  nothing; these are constants.
-Out: `PACKAGES`, `MODULES`, and `files_for` the keys of one image; `recipe_digest` names an image made from all of this.
+Out: `BOARD_PACKAGES`, `MODULES`, and `files_for` the keys of one image; `recipe_digest` names an image made of them.
 The packages are only unpacked, never configured (no ARM code runs while the image is made), so what their maintainer
 scripts would have written is written here.
 """
@@ -18,7 +18,7 @@ KERNEL_LINE = (
 )
 READY = "Server listening on"  # sshd itself says so once a connection would succeed
 
-PACKAGES = (
+BOARD_PACKAGES = (
     # the system and the way in
     *"bash busybox-static coreutils dash debianutils findutils grep gzip libc-bin linux-image-cloud-arm64 mawk".split(),
     *"openssh-server openssh-sftp-server procps sed tar util-linux".split(),
@@ -112,5 +112,5 @@ def files_for(*, host_key: str, authorized_key: str) -> dict[str, tuple[str, int
 
 def recipe_digest() -> str:
     """A name that changes whenever an image made from this recipe would."""
-    everything = [SUITE, DISK_MB, PACKAGES, LEFT_OUT, MODULES, FIRST_INIT, PLAIN_FILES]
+    everything = [SUITE, DISK_MB, BOARD_PACKAGES, LEFT_OUT, MODULES, FIRST_INIT, PLAIN_FILES]
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]

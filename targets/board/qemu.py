@@ -1,6 +1,6 @@
 """Run one emulated board: a QEMU that is ours alone and never outlives us, unless it is asked to.
 
-In:  a `BoardImage`, and a `Machine`: the core to emulate, memory and number of cores.
+In:  a `BoardImage`, and a `EmulatedMachine`: the core to emulate, memory and number of cores.
 Out: `BoardProcess`: a running machine whose SSH port on the loopback interface accepts logins; or, of one that goes on
      without us, its process and port, which are `board_state`'s to remember.
 Logging in is `ssh`'s concern; which board has which core is the profile's.
@@ -23,7 +23,7 @@ from typing import IO, TypeVar
 from edgewright.errors import BoardError, EnvironmentFaultError, InputError
 from edgewright.targets.board import packages as board_recipe
 from edgewright.targets.board.disk_image import BoardImage
-from edgewright.targets.processes import ENDED, Process
+from edgewright.targets.process_ids import ENDED, Process
 
 BOOT_LIMIT_S = 120.0
 PORT_ATTEMPTS = 5
@@ -61,7 +61,7 @@ class BoardProcess:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class EmulatedMachine:
     """What is emulated. By the instruction clock its time advances 2 ns an instruction, on one core, whatever the host
     is doing.
     """
@@ -77,7 +77,7 @@ class Machine:
         return ["-cpu", self.cpu, "-m", str(self.ram_mb), *clock]
 
 
-def boot(image: BoardImage, machine: Machine) -> BoardProcess:
+def boot(image: BoardImage, machine: EmulatedMachine) -> BoardProcess:
     """Start a board and wait until it accepts logins (about 3 s).
 
     Raises `BoardError` with the machine's last words when it does not come up.
@@ -85,7 +85,9 @@ def boot(image: BoardImage, machine: Machine) -> BoardProcess:
     return _on_a_free_port(machine, partial(_boot_once, image, machine))
 
 
-def boot_detached(image: BoardImage, machine: Machine, console: Path, started: Callable[[Process, int], None]) -> None:
+def boot_detached(
+    image: BoardImage, machine: EmulatedMachine, console: Path, started: Callable[[Process, int], None]
+) -> None:
     """Start a board that goes on without us and writes its console to that file; return once it accepts logins.
 
     `started` hears of its process and its port as soon as there is one, so that it can be found and ended whatever
@@ -94,7 +96,7 @@ def boot_detached(image: BoardImage, machine: Machine, console: Path, started: C
     _on_a_free_port(machine, partial(_boot_detached_once, image, machine, console, started))
 
 
-def _on_a_free_port(machine: Machine, start: Callable[[int], Started]) -> Started:
+def _on_a_free_port(machine: EmulatedMachine, start: Callable[[int], Started]) -> Started:
     if machine.cpu.split(",")[0] == "max":
         raise InputError("-cpu max emulates no real board and computes some models wrongly; name a core, as cortex-a72")
     if shutil.which("qemu-system-aarch64") is None:
@@ -110,7 +112,7 @@ def _on_a_free_port(machine: Machine, start: Callable[[int], Started]) -> Starte
     raise BoardError("no free port was found on this machine for an emulated board; stop other boards and try again")
 
 
-def _boot_once(image: BoardImage, machine: Machine, port: int) -> BoardProcess:
+def _boot_once(image: BoardImage, machine: EmulatedMachine, port: int) -> BoardProcess:
     with tempfile.TemporaryFile(mode="w+", errors="replace", prefix="edgewright-board-") as words:
         keeper = _start(image, machine, port, words)
         board = BoardProcess(port, partial(_stop, keeper, os.getpid()))
@@ -123,7 +125,7 @@ def _boot_once(image: BoardImage, machine: Machine, port: int) -> BoardProcess:
 
 
 def _boot_detached_once(
-    image: BoardImage, machine: Machine, console: Path, started: Callable[[Process, int], None], port: int
+    image: BoardImage, machine: EmulatedMachine, console: Path, started: Callable[[Process, int], None], port: int
 ) -> None:
     done = subprocess.run(
         ["sh", "-c", DETACH, str(console), *_command(image, machine, port)],
@@ -142,7 +144,7 @@ def _boot_detached_once(
         raise
 
 
-def _command(image: BoardImage, machine: Machine, port: int) -> list[str]:
+def _command(image: BoardImage, machine: EmulatedMachine, port: int) -> list[str]:
     return [
         *("qemu-system-aarch64", "-machine", "virt", *machine.options(), "-display", "none", "-monitor", "none"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-no-reboot"),
@@ -154,7 +156,7 @@ def _command(image: BoardImage, machine: Machine, port: int) -> list[str]:
     ]
 
 
-def _start(image: BoardImage, machine: Machine, port: int, words: IO[str]) -> subprocess.Popen[bytes]:
+def _start(image: BoardImage, machine: EmulatedMachine, port: int, words: IO[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["sh", "-c", KEEPER, "edgewright-board", *_command(image, machine, port)],
         stdin=subprocess.PIPE,

@@ -18,8 +18,8 @@ from edgewright.base.once import written_whole
 from edgewright.base.places import state_dir
 from edgewright.errors import BoardError, InputError
 from edgewright.targets.board.disk_image import board_image
-from edgewright.targets.board.qemu import Machine, boot_detached
-from edgewright.targets.processes import Process
+from edgewright.targets.board.qemu import EmulatedMachine, boot_detached
+from edgewright.targets.process_ids import Process
 
 RECORD, READY = "board.json", "ready"
 
@@ -29,7 +29,7 @@ class StandingBoard:
     """A board that is up. Its folder goes when it is stopped."""
 
     address: str
-    machine: Machine
+    machine: EmulatedMachine
     process: Process
     port: int
     since: float  # seconds of this machine's clock
@@ -76,7 +76,7 @@ class StandingBoard:
         return {**about, "up_s": round(time.time() - self.since), "console": str(self.console)}
 
 
-def bring_up(address: str, machine: Machine) -> StandingBoard:
+def bring_up(address: str, machine: EmulatedMachine) -> StandingBoard:
     """Start the board, or find it where it is up already with the same machine and clock; raises as `boot` does."""
     from filelock import FileLock
 
@@ -118,7 +118,7 @@ def boards_up() -> tuple[StandingBoard, ...]:
     return tuple(sorted((board for board in found if board and board.process.lives()), key=lambda board: board.since))
 
 
-def find_up(address: str, machine: Machine) -> StandingBoard | None:
+def find_up(address: str, machine: EmulatedMachine) -> StandingBoard | None:
     """The board of this address, if it is up with just this machine and clock."""
     board = _recalled(_folder(address, machine) / RECORD)
     return board if board is not None and board.ready and board.process.lives() else None
@@ -136,7 +136,7 @@ def _boards() -> Path:
     return state_dir("boards")
 
 
-def _folder(address: str, machine: Machine) -> Path:
+def _folder(address: str, machine: EmulatedMachine) -> Path:
     described = json.dumps([address, asdict(machine)])
     return _boards() / hashlib.sha256(described.encode()).hexdigest()[:16]
 
@@ -158,7 +158,7 @@ def _recalled(record: Path) -> StandingBoard | None:
         said = json.loads(record.read_text(encoding="utf-8"))
         return StandingBoard(
             address=said["address"],
-            machine=Machine(**said["machine"]),
+            machine=EmulatedMachine(**said["machine"]),
             process=Process(**said["process"]),
             port=said["port"],
             since=said["since"],

@@ -25,7 +25,7 @@ from edgewright.base.untrusted import float_or_none, parse_json
 from edgewright.errors import DeviceBusyError, InvalidFileError, LeaseLostError, TargetError
 from edgewright.targets.base import Completed, Target, or_another_folder
 from edgewright.targets.device_store.own_folder import OWN_FOLDER
-from edgewright.targets.processes import Process
+from edgewright.targets.process_ids import Process
 from edgewright.targets.transports.conversation import last_line
 
 LASTS_S = 90.0  # how long a device stays taken after its holder's last word

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from edgewright.base.places import expanded
 from edgewright.errors import InputError
-from edgewright.targets.transports.ssh_config import Settings, own_file, settings_for
+from edgewright.targets.transports.ssh_config import HostSettings, own_file, settings_for
 
 PASSWORD_VARIABLE = "EDGEWRIGHT_SSH_PASSWORD"
 
@@ -30,7 +30,7 @@ class Login:
     others: bool = True  # also offer the agent's keys, the default keys and a password
     asks: bool = True  # whether a person may be asked for that password
     pinned_host_key: str = ""
-    settings: Settings | None = None  # what the user's configuration says besides
+    settings: HostSettings | None = None  # what the user's configuration says besides
     folder: PurePosixPath | None = None  # where Edgewright may write there; None: the home directory
     typed: tuple[str, ...] = ()  # the same way as words of OpenSSH's client
     through: Login | None = None  # the jump host on the way there

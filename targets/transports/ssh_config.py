@@ -1,7 +1,7 @@
 """What a user's SSH configuration says of a host: OpenSSH's own answer where `ssh` is installed, else our reading.
 
 In:  a host as it was typed, and the user and port that stand beside it.
-Out: `Settings`. What it cannot follow is refused by name: Edgewright connects as `ssh` would, or not at all.
+Out: `HostSettings`. What it cannot follow is refused by name: Edgewright connects as `ssh` would, or not at all.
 As with `ssh` itself, a `Match exec` of that configuration runs its command.
 """
 
@@ -42,7 +42,7 @@ Values = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class HostSettings:
     """Where a host is, whom one is there, with which keys, and by which files it is known."""
 
     host: str
@@ -60,7 +60,7 @@ class Settings:
     source: str = ""  # the address to connect from
 
 
-def settings_for(host: str, *, user: str | None, port: int | None) -> Settings:
+def settings_for(host: str, *, user: str | None, port: int | None) -> HostSettings:
     """What the configuration makes of a host. Raises `InputError` for what cannot be read or followed."""
     file = config_file()
     asked = [*(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
@@ -143,7 +143,7 @@ def _without_comment(line: str) -> str:
     return found[0].rstrip() if found else line
 
 
-def _settings(values: Values, *, host: str, user: str | None, port: int | None, file: Path) -> Settings:
+def _settings(values: Values, *, host: str, user: str | None, port: int | None, file: Path) -> HostSettings:
     def one(name: str, default: str = "") -> str:
         return next(iter(values.get(name, ())), default)
 
@@ -169,7 +169,7 @@ def _settings(values: Values, *, host: str, user: str | None, port: int | None, 
     agent = one("identityagent", "SSH_AUTH_SOCK")
     own = _split(one("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
     shared = _split(one("globalknownhostsfile", " ".join(map(str, GLOBAL_KNOWN_HOSTS))))
-    return Settings(
+    return HostSettings(
         host=place,
         port=number,
         user=remote,

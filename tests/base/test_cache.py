@@ -69,11 +69,11 @@ def test_another_version_of_a_package_makes_anew_what_it_shapes_and_nothing_else
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stage("float", {}, writing("one"), packages=cache.MODEL_PACKAGES)
-    stage("exported", {}, writing("one"), packages=cache.PACKAGES)
+    stage("exported", {}, writing("one"), packages=cache.ARTIFACT_PACKAGES)
     installed = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "99" if name == "executorch" else installed(name))
     assert stage("float", {}, writing("two"), packages=cache.MODEL_PACKAGES).cached
-    assert not stage("exported", {}, writing("two"), packages=cache.PACKAGES).cached
+    assert not stage("exported", {}, writing("two"), packages=cache.ARTIFACT_PACKAGES).cached
 
 
 def test_a_package_that_is_absent_is_a_version_of_its_own() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.base.housekeeping import DAY_S, KINDS, Limits, clear, entries, sweep, sweep_once_a_day
+from edgewright.base.housekeeping import DAY_S, KINDS, CacheLimits, clear, entries, sweep, sweep_once_a_day
 from edgewright.base.once import made_once, unfinished_folder
 from edgewright.cli.main import main
 from edgewright.errors import InputError, UnknownNameError
@@ -67,11 +67,11 @@ def test_what_was_not_used_for_long_goes_and_then_what_was_used_longest_ago(cach
     middle = entry(cache, "bundles", number=2, days=20, size=5000)
     younger = entry(cache, "runtimes", number=3, days=10, size=5000)
     today = entry(cache, "sdk", number=4, size=50_000)
-    gone, _ = sweep(Limits(bytes=60_000, days=90))
+    gone, _ = sweep(CacheLimits(bytes=60_000, days=90))
     assert [each.folder for each in gone] == [old]
-    gone, _ = sweep(Limits(bytes=56_000, days=90))
+    gone, _ = sweep(CacheLimits(bytes=56_000, days=90))
     assert [each.folder for each in gone] == [middle]
-    gone, _ = sweep(Limits(bytes=10, days=90))
+    gone, _ = sweep(CacheLimits(bytes=10, days=90))
     assert [each.folder for each in gone] == [younger]
     assert today.is_dir()  # a build may be at work with it
 
@@ -79,7 +79,7 @@ def test_what_was_not_used_for_long_goes_and_then_what_was_used_longest_ago(cach
 def test_an_entry_that_is_used_is_young_again(cache: Path) -> None:
     place = entry(cache, "stages", days=100)
     made_once(place, lambda _: pytest.fail("it is there"))
-    assert sweep(Limits(bytes=1e9, days=90))[0] == []
+    assert sweep(CacheLimits(bytes=1e9, days=90))[0] == []
 
 
 def test_it_is_swept_once_a_day_by_the_limits_that_are_set(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_it_is_swept_once_a_day_by_the_limits_that_are_set(cache: Path, monkeypa
     assert sweep_once_a_day() == 1000
     monkeypatch.setenv("EDGEWRIGHT_CACHE_GB", "much")
     with pytest.raises(InputError, match="EDGEWRIGHT_CACHE_GB must be a number, not 'much'; set it to a number, or"):
-        Limits.set_here()
+        CacheLimits.set_here()
 
 
 def test_everything_is_not_removed_from_under_a_build(cache: Path) -> None:

@@ -18,7 +18,7 @@ class Reading(BaseModel):
     clock_khz: plausible.Kilohertz = None
     heat: plausible.Millidegrees = None
     threads: plausible.Threads = 1
-    length: plausible.Length = 0
+    length: plausible.PlausibleLength = 0
     energy: Annotated[tuple[dict[str, Any], ...], plausible.ToldJoules] = ()
 
 

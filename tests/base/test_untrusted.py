@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgewright.base.untrusted import (
-    Limits,
+    ReadLimits,
     float_or_none,
     hex_or_none,
     int_or_none,
@@ -61,9 +61,9 @@ def test_what_a_device_says_is_a_fault_of_the_device() -> None:
 
 def test_limits_of_size_and_of_keys_hold() -> None:
     with pytest.raises(InvalidFileError, match=r"has 0.0 MB, more than"):
-        parse_json("[1,    2]", name="x", limits=Limits(bytes=8))
+        parse_json("[1,    2]", name="x", limits=ReadLimits(bytes=8))
     with pytest.raises(InvalidFileError, match="more than 3 keys"):
-        parse_json('[{"a": 1, "b": 2}, {"a": 1, "b": 2}]', name="x", limits=Limits(keys=3))
+        parse_json('[{"a": 1, "b": 2}, {"a": 1, "b": 2}]', name="x", limits=ReadLimits(keys=3))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from edgewright.bundles.bundle import Bundle, ImageFacts, Manifest, TaskFacts, V
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
 from edgewright.report.compare import Measured, compare, read_measured
-from edgewright.report.gate import Limits, decide
+from edgewright.report.gate import GateLimits, decide
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.forms import ImageForm
 from edgewright.targets import open_target
@@ -193,7 +193,7 @@ def rates(
 def outcome(before: Measured, after: Measured, *, limit: float) -> str:
     """What `edgewright gate --force` says, and before it "refused" where it is not asked without `--force`."""
     comparison = compare(before, after)
-    (finding,) = decide(comparison, Limits(slowdown_percent=limit)).findings
+    (finding,) = decide(comparison, GateLimits(slowdown_percent=limit)).findings
     return f"refused, {finding.outcome}" if comparison.obstacles else finding.outcome
 
 

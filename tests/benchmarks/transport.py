@@ -20,7 +20,7 @@ from typing import Any
 from unittest import mock
 
 from edgewright.devices.fleet import bench_all
-from edgewright.devices.inventory import Machine
+from edgewright.devices.inventory import NamedTarget
 from edgewright.targets import open_target
 from edgewright.targets.device_store.push import push_files
 from tests.benchmarks import transport_faults
@@ -165,7 +165,7 @@ def fleet(folder: Path, count: int, *, quick: bool) -> dict[str, Any]:
     made = tiny_bundle(folder / "tiny")
     with ExitStack() as stack:
         servers = [stack.enter_context(a_server(folder, f"device-{number}")) for number in range(count + ALONE)]
-        machines = [Machine(name=f"device-{number}", address=each.address) for number, each in enumerate(servers)]
+        machines = [NamedTarget(name=f"device-{number}", address=each.address) for number, each in enumerate(servers)]
         alone_s = median(together(made, [machine], quick=quick)[0] for machine in machines[count:])
         wall_s, lost = together(made, machines[:count], quick=quick)
     ideal_s = alone_s * count / JOBS
@@ -175,7 +175,7 @@ def fleet(folder: Path, count: int, *, quick: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def together(made: Path, machines: list[Machine], *, quick: bool) -> tuple[float, int]:
+def together(made: Path, machines: list[NamedTarget], *, quick: bool) -> tuple[float, int]:
     """How long all of them take, and how many have no result in the end."""
     started = time.perf_counter()
     outcomes = bench_all(made, machines, jobs=JOBS, runtime="executorch", quick=quick)

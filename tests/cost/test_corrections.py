@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgewright.base.places import data_dir
-from edgewright.cost.corrections import KEPT, MOST, Correction, Seen, correction_for, learn
+from edgewright.cost.corrections import KEPT, MOST, Correction, Observation, correction_for, learn
 from edgewright.cost.device_prices import FACTS, Corrected, prices_for
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.specs.profiles import load_profile
@@ -21,9 +21,9 @@ def own_data(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEWRIGHT_DATA_DIR", str(tmp_path))
 
 
-def seen(measured_ms: float, **changes: object) -> Seen:
+def seen(measured_ms: float, **changes: object) -> Observation:
     asked = {"runtime": "executorch", "runtime_version": "1.5.1", "basis": FACTS, "sha256": "a", "length": 16}
-    return Seen(**{**asked, "threads": 1, "predicted_ms": 10.0, "measured_ms": measured_ms, **changes})  # type: ignore[arg-type]
+    return Observation(**{**asked, "threads": 1, "predicted_ms": 10.0, "measured_ms": measured_ms, **changes})  # type: ignore[arg-type]
 
 
 def found(**changes: str) -> Correction | None:

@@ -11,11 +11,11 @@ import pytest
 
 from edgewright.devices import fleet
 from edgewright.devices.fleet import bench_all
-from edgewright.devices.inventory import Machine
+from edgewright.devices.inventory import NamedTarget
 from edgewright.errors import ToolchainError, UnreachableError
 from edgewright.specs.budget import Verdict
 
-MACHINES = tuple(Machine(name=f"m{number}", address=f"ssh://pi@m{number}") for number in range(6))
+MACHINES = tuple(NamedTarget(name=f"m{number}", address=f"ssh://pi@m{number}") for number in range(6))
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.devices.inventory import Machine, find_target, inventory_file, load_inventory
+from edgewright.devices.inventory import NamedTarget, find_target, inventory_file, load_inventory
 from edgewright.errors import InputError, InvalidFileError, UnknownNameError
 
 LAB = """
@@ -17,8 +17,8 @@ address = "emulated://raspberry-pi-5"
 [groups]
 lab = ["attic", "kitchen"]
 """
-KITCHEN = Machine(name="kitchen", address="ssh://pi@kitchen.local", profile="raspberry-pi-4")
-ATTIC = Machine(name="attic", address="emulated://raspberry-pi-5")
+KITCHEN = NamedTarget(name="kitchen", address="ssh://pi@kitchen.local", profile="raspberry-pi-4")
+ATTIC = NamedTarget(name="attic", address="emulated://raspberry-pi-5")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_name_stands_for_a_device_and_a_group_for_all_of_its_own_in_their_orde
 
 def test_an_address_needs_no_inventory_and_none_is_read(inventory: Callable[[str], Path]) -> None:
     inventory("not TOML at all")
-    assert find_target("ssh://pi@board").only == Machine(name="ssh://pi@board", address="ssh://pi@board")
+    assert find_target("ssh://pi@board").only == NamedTarget(name="ssh://pi@board", address="ssh://pi@board")
 
 
 def test_an_unknown_name_offers_the_nearest_and_says_where_it_was_looked_for(

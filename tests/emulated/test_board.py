@@ -15,7 +15,7 @@ from edgewright.errors import BoardError, EnvironmentFaultError, HostKeyError, I
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from edgewright.targets.board.disk_image import board_image
-from edgewright.targets.board.qemu import Machine, boot
+from edgewright.targets.board.qemu import EmulatedMachine, boot
 from edgewright.targets.device_store.push import push_files
 from edgewright.targets.facts import read_facts
 from tests.device_scripts import touching
@@ -41,7 +41,7 @@ def boards_of(pid: int) -> list[int]:
 
 def test_a_board_is_gone_when_closed() -> None:
     others = boards_of(os.getpid())
-    board = boot(board_image(), Machine(cpu="cortex-a72", ram_mb=1024, cpus=4))
+    board = boot(board_image(), EmulatedMachine(cpu="cortex-a72", ram_mb=1024, cpus=4))
     [qemu] = set(boards_of(os.getpid())) - set(others)
     board.close()
     board.close()
@@ -139,7 +139,7 @@ def test_an_interpreter_that_just_ends_leaves_no_board_behind() -> None:
 
 def test_a_forked_copy_of_us_neither_ends_the_board_nor_keeps_it() -> None:
     others = boards_of(os.getpid())
-    board = boot(board_image(), Machine(cpu="cortex-a72", ram_mb=512, cpus=1))
+    board = boot(board_image(), EmulatedMachine(cpu="cortex-a72", ram_mb=512, cpus=1))
     [qemu] = set(boards_of(os.getpid())) - set(others)
     release, hold = os.pipe()
     child = os.fork()
@@ -181,13 +181,13 @@ def test_a_machine_that_is_not_the_board_is_not_talked_to(board: Target, monkeyp
 
 def test_a_core_that_does_not_exist_says_so_in_qemus_words() -> None:
     with pytest.raises(BoardError, match=r"last words: .*cortex-a999"):
-        boot(board_image(), Machine(cpu="cortex-a999", ram_mb=512, cpus=1))
+        boot(board_image(), EmulatedMachine(cpu="cortex-a999", ram_mb=512, cpus=1))
 
 
 @pytest.mark.parametrize("cpu", ["max", "max,sve=off"])
 def test_the_core_max_is_refused(cpu: str) -> None:
     with pytest.raises(InputError, match="max"):
-        boot(board_image(), Machine(cpu=cpu, ram_mb=512, cpus=1))
+        boot(board_image(), EmulatedMachine(cpu=cpu, ram_mb=512, cpus=1))
 
 
 def test_a_port_taken_meanwhile_is_exchanged_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,14 +197,14 @@ def test_a_port_taken_meanwhile_is_exchanged_for_another(monkeypatch: pytest.Mon
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = [taken.getsockname()[1]]
         monkeypatch.setattr(edgewright.targets.board.qemu, "_free_port", lambda: ports.pop() if ports else free())
-        boot(board_image(), Machine(cpu="cortex-a72", ram_mb=512, cpus=1)).close()
+        boot(board_image(), EmulatedMachine(cpu="cortex-a72", ram_mb=512, cpus=1)).close()
 
 
 def test_a_missing_qemu_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     image = board_image()
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EnvironmentFaultError, match="apt-get install qemu-system-arm"):
-        boot(image, Machine(cpu="cortex-a72", ram_mb=512, cpus=1))
+        boot(image, EmulatedMachine(cpu="cortex-a72", ram_mb=512, cpus=1))
 
 
 def test_memory_that_was_touched_a_moment_ago_is_counted_where_the_kernels_counters_lag(board: Target) -> None:

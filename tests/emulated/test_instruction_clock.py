@@ -17,7 +17,7 @@ from edgewright.devices.benchmark import bench
 from edgewright.errors import CommandTimeoutError
 from edgewright.measure.protocol import Protocol
 from edgewright.report.compare import compare, read_measured
-from edgewright.report.gate import Limits, decide
+from edgewright.report.gate import GateLimits, decide
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from edgewright.targets.board.scheduling import undisturbed
@@ -76,7 +76,7 @@ def test_an_unchanged_build_passes_its_gate_on_a_quiet_host_and_with_every_core_
     before, after = (read_measured(tmp_path / f"{name}.json") for name in ("quiet", "busy"))
     for comparison in (compare(before, after), compare(after, before)):
         assert not comparison.obstacles
-        decision = decide(comparison, Limits(slowdown_percent=0.5))
+        decision = decide(comparison, GateLimits(slowdown_percent=0.5))
         assert [each.outcome for each in decision.findings] == ["passed"]
 
 

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from edgewright.report.changes import comparison_report, decision_report, entries_report
 from edgewright.report.compare import compare, measured_of
 from edgewright.report.gate import Decision, Finding
-from edgewright.store.history import Entry
+from edgewright.store.history import HistoryEntry
 from tests.report.documents import MACHINE, bench
 
 HOSTILE = "[bold red]evil[/bold red]"
@@ -21,13 +21,13 @@ def shown(report: RenderableType, width: int = 100) -> str:
     return captured.get()
 
 
-def entry(**changes: Any) -> Entry:
+def entry(**changes: Any) -> HistoryEntry:
     known = {
         "id": 7, "created": "2026-11-23T10:20:30+00:00", "kind": "measurement", "name": "demo", "profile": None,
         "target": "ssh://pi@board", "runtime": "litert", "clock": "wall", "sha256": "ab", "commit": "0123456789abcdef",
         "p50_ms": 12.3456, "peak_rss_bytes": 1, "artifact_bytes": 2_340_000, "score": 0.9125, "stable": True,
     }  # fmt: skip
-    return Entry(**{**known, **changes})
+    return HistoryEntry(**{**known, **changes})
 
 
 def test_an_entry_has_its_time_figures_and_the_beginning_of_its_commit() -> None:

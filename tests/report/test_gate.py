@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 import pytest
 
 from edgewright.report.compare import compare, measured_of
-from edgewright.report.gate import Decision, Limits, decide
+from edgewright.report.gate import Decision, GateLimits, decide
 from tests.report.documents import bench
 
 
 def decided(before: dict[str, Any], after: dict[str, Any], **limits: float) -> Decision:
-    return decide(compare(measured_of(before, "before"), measured_of(after, "after")), Limits(**limits))
+    return decide(compare(measured_of(before, "before"), measured_of(after, "after")), GateLimits(**limits))
 
 
 def outcomes(decision: Decision) -> dict[str, str]:

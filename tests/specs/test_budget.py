@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgewright.specs.budget import Baseline, Budget, Verdict, as_good, judge
+from edgewright.specs.budget import BetterBaseline, Budget, Verdict, as_good, judge
 
 
 def test_a_budget_without_limits_is_always_met() -> None:
@@ -69,7 +69,7 @@ def test_a_baseline_counts_where_it_is_at_least_as_good(baseline: float, student
 
 
 def test_a_baseline_that_is_as_good_misses_no_budget_and_is_said_in_the_document() -> None:
-    verdict = Verdict(met=True, baseline=Baseline(name="TF-IDF", score=0.87, student_score=0.84))
+    verdict = Verdict(met=True, baseline=BetterBaseline(name="TF-IDF", score=0.87, student_score=0.84))
     told = json.loads(json.dumps(verdict.summary()))
     assert told["met"] is True
     assert told["baseline_at_least_as_good"] == {

@@ -22,7 +22,15 @@ from edgewright.base.places import cache_dir
 
 RECORD = "stage.json"
 log = logging.getLogger(__name__)
-PACKAGES = ("torch", "transformers", "executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
+ARTIFACT_PACKAGES = (
+    "torch",
+    "transformers",
+    "executorch",
+    "torchao",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+)
 MODEL_PACKAGES = ("torch", "transformers")  # those that shape a float model
 
 
@@ -44,7 +52,7 @@ def stage(
     make: Callable[[Path], None],
     *,
     version: int = 1,
-    packages: Sequence[str] = PACKAGES,
+    packages: Sequence[str] = ARTIFACT_PACKAGES,
 ) -> CacheEntry:
     """The folder of a stage, made now unless it has been made before from the same inputs.
 

@@ -54,7 +54,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CacheItem:
     """One entry; `used` is when it was used last, in seconds since 1970."""
 
     kind: str
@@ -64,19 +64,19 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class CacheLimits:
     """What the cache may hold: so many bytes in all, and what was used within so many days."""
 
     bytes: float
     days: float
 
     @classmethod
-    def set_here(cls) -> Limits:
+    def set_here(cls) -> CacheLimits:
         """As the environment says, or the usual ones. Raises `InputError` for what is no number."""
         return cls(bytes=1e9 * _set(GB_VARIABLE, USUAL_GB), days=_set(DAYS_VARIABLE, USUAL_DAYS))
 
 
-def entries(kinds: Sequence[str] = tuple(KINDS)) -> list[Entry]:
+def entries(kinds: Sequence[str] = tuple(KINDS)) -> list[CacheItem]:
     """All entries of these kinds, those used longest ago first. Raises `UnknownNameError` for another kind."""
     for kind in kinds:
         if kind not in KINDS:
@@ -85,7 +85,7 @@ def entries(kinds: Sequence[str] = tuple(KINDS)) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.used)
 
 
-def clear(kinds: Sequence[str] = tuple(KINDS), *, older_than_days: float | None = None) -> tuple[list[Entry], int]:
+def clear(kinds: Sequence[str] = tuple(KINDS), *, older_than_days: float | None = None) -> tuple[list[CacheItem], int]:
     """Remove entries, all or those not used for so many days; gives them and the bytes of what others left unfinished.
 
     Raises `InputError` where everything is to go while something is being made there.
@@ -100,7 +100,7 @@ def clear(kinds: Sequence[str] = tuple(KINDS), *, older_than_days: float | None 
     return [each for each in gone if _removed(each)], _sweep_unfinished()
 
 
-def sweep(limits: Limits) -> tuple[list[Entry], int]:
+def sweep(limits: CacheLimits) -> tuple[list[CacheItem], int]:
     """Remove what was not used for long, then what was used longest ago until the rest is within its size.
 
     What was used within a week stays. Gives what `clear` gives.
@@ -121,7 +121,7 @@ def sweep_once_a_day() -> int:
     stamp = cache_dir() / STAMP
     if stamp.is_file() and time.time() - stamp.stat().st_mtime < DAY_S:
         return 0
-    limits = Limits.set_here()
+    limits = CacheLimits.set_here()
     stamp.touch()
     gone, freed = sweep(limits)
     return freed + sum(each.bytes for each in gone)
@@ -138,12 +138,12 @@ def _set(variable: str, usual: float) -> float:
     return parse_float(said, name=variable, least=0.0, error=fault)
 
 
-def _entries_of(kind: str) -> Iterator[Entry]:
+def _entries_of(kind: str) -> Iterator[CacheItem]:
     known, root = KINDS[kind], cache_dir() / kind
     for folder in _folders(root, known.depth):
         if re.fullmatch(known.name, folder.name) and (known.marker is None or (folder / known.marker).is_file()):
             with suppress(OSError):  # removed meanwhile
-                yield Entry(kind=kind, folder=folder, bytes=size_of(folder), used=folder.stat().st_mtime)
+                yield CacheItem(kind=kind, folder=folder, bytes=size_of(folder), used=folder.stat().st_mtime)
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
@@ -176,7 +176,7 @@ def _sweep_unfinished() -> int:
     return sum(map(sweep_unfinished, _parents()))
 
 
-def _removed(entry: Entry) -> bool:
+def _removed(entry: CacheItem) -> bool:
     """Whether it is gone: first from its name, so that half of it is never taken for a result."""
     try:
         aside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=entry.folder.parent))

@@ -83,9 +83,9 @@ Bytes = Annotated[int, Field(ge=-1, le=MOST_BYTES)]  # -1: the kernel did not sa
 Peak = Annotated[int, AfterValidator(_peak)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S)]
 ClockDifference = Annotated[float, Field(ge=-LONGEST_S, le=LONGEST_S)]  # of counters that a kernel may set back
-Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+PlausibleCount = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)]
-Length = Annotated[int, Field(ge=0, le=LONGEST_INPUT)]
+PlausibleLength = Annotated[int, Field(ge=0, le=LONGEST_INPUT)]
 GigabytesPerSecond = Annotated[float, Field(ge=1e-4, le=1e5)]
 Kilohertz = Annotated[float | None, _sensor(SLOWEST_KHZ, FASTEST_KHZ)]
 Millidegrees = Annotated[float | None, _sensor(1000 * COLDEST_C, 1000 * HOTTEST_C)]

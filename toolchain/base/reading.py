@@ -21,9 +21,9 @@ from edgewright.base.redacted import redacted
 from edgewright.base.untrusted import (
     DOCUMENT,
     SETTINGS,
-    Limits,
     Location,
     MakeError,
+    ReadLimits,
     number_faults,
     parse_json,
     parse_toml,
@@ -125,7 +125,7 @@ def read_json(
     data: bytes | str,
     *,
     name: str,
-    limits: Limits = DOCUMENT,
+    limits: ReadLimits = DOCUMENT,
     error: MakeError | None = None,
     whole: str = "the document",
 ) -> Model:

@@ -30,7 +30,7 @@ _LARGEST = 1 << 63  # what 64 bits hold; TOML promises no more
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ReadLimits:
     """What a document may be; `digits` are those of one integer, `keys` those of all its tables together."""
 
     bytes: int = 512 << 20
@@ -39,8 +39,8 @@ class Limits:
     keys: int = 4_000_000  # a vocabulary has some 250,000
 
 
-DOCUMENT = Limits()
-SETTINGS = Limits(bytes=4 << 20, keys=20_000)  # of what a person writes: a recipe, a profile, a list of targets
+DOCUMENT = ReadLimits()
+SETTINGS = ReadLimits(bytes=4 << 20, keys=20_000)  # of what a person writes: a recipe, a profile, a list of targets
 
 
 class _Unfit(Exception):
@@ -52,7 +52,7 @@ class _Unfit(Exception):
 
 
 def parse_json(
-    data: bytes | str, *, name: str, limits: Limits = DOCUMENT, error: MakeError | None = None, of: str = "JSON"
+    data: bytes | str, *, name: str, limits: ReadLimits = DOCUMENT, error: MakeError | None = None, of: str = "JSON"
 ) -> Any:
     """The values of a JSON document. Raises what `error` makes, `InvalidFileError` by default, with the first fault."""
     fail = _failing(name, error)
@@ -94,7 +94,7 @@ def parse_toml(
     text: str,
     *,
     name: str,
-    limits: Limits = SETTINGS,
+    limits: ReadLimits = SETTINGS,
     error: MakeError | None = None,
     place: Callable[[Location], str] | None = None,
     numbers: bool = True,
@@ -229,7 +229,7 @@ def _made(error: MakeError | None, name: str, what: str) -> ToolchainError:
     return error(name, what) if error else InvalidFileError(name, [("the number", what)])
 
 
-def _text_of(data: bytes | str, limits: Limits, fail: Callable[[str, str], NoReturn]) -> str:
+def _text_of(data: bytes | str, limits: ReadLimits, fail: Callable[[str, str], NoReturn]) -> str:
     if len(data) > limits.bytes:
         fail("the whole file", f"has {len(data) / 1e6:.1f} MB, more than the {limits.bytes / 1e6:.1f} MB it may have")
     if isinstance(data, bytes):
@@ -244,7 +244,7 @@ def _text_of(data: bytes | str, limits: Limits, fail: Callable[[str, str], NoRet
     return data
 
 
-def _integer(literal: str, limits: Limits) -> int:
+def _integer(literal: str, limits: ReadLimits) -> int:
     digits = len(literal.lstrip("-"))
     if digits > limits.digits:
         raise _Unfit(f"has an integer of {digits:,} digits; at most {limits.digits} are read", literal=literal)
@@ -267,7 +267,7 @@ def _twice(pairs: list[tuple[str, Any]]) -> str:
     return shown_key(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
 
 
-def _structure_faults(values: Any, limits: Limits) -> Iterator[tuple[Location, str]]:
+def _structure_faults(values: Any, limits: ReadLimits) -> Iterator[tuple[Location, str]]:
     """What nests too deep or is no Unicode."""
     waiting: list[tuple[Location, Any]] = [((), values)]
     while waiting:
@@ -286,7 +286,7 @@ def _structure_faults(values: Any, limits: Limits) -> Iterator[tuple[Location, s
             yield location, "has half of a surrogate pair, which is no text; write the text anew"
 
 
-def _too_deep(limits: Limits) -> str:
+def _too_deep(limits: ReadLimits) -> str:
     return f"nests more than {limits.depth} levels deep, deeper than such a file can"
 
 

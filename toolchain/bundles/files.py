@@ -21,7 +21,7 @@ from typing import IO, Any
 from edgewright.base.digest import sha256_of
 from edgewright.base.once import made_once, sweep_unfinished, unfinished_folder
 from edgewright.base.places import cache_dir, home_dir
-from edgewright.base.untrusted import Limits, parse_json
+from edgewright.base.untrusted import ReadLimits, parse_json
 from edgewright.errors import BundleError, InputError, InvalidFileError
 
 MANIFEST = "manifest.json"
@@ -34,7 +34,7 @@ AGAIN = "build it again, or copy it again from where it was whole"
 OTHER = "choose another place with -o, or replace it with --force"
 # What zipfile raises on damage: RuntimeError for a bit that says "encrypted", ValueError for names and offsets, ….
 _NOT_WHOLE = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
-_MANIFEST_LIMITS = Limits(bytes=64 << 20)
+_MANIFEST_LIMITS = ReadLimits(bytes=64 << 20)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORK = ("bundle", "bundle.zip", "before")  # in an unfinished folder: what is made, and what it takes the place of
 

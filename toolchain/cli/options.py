@@ -6,7 +6,7 @@ import typer
 
 from edgewright.cli import completion
 
-RUNTIMES = "|".join(completion.RUNTIMES)
+RUNTIME_NAMES = "|".join(completion.RUNTIMES)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 ADDRESSES = "local:, ssh://user@host[:port], adb://SERIAL, emulated://PROFILE, or a name of your targets.toml."
 FOLDER = "Behind ssh://… ?folder=/PATH names where Edgewright may write there, if not in the home directory."
@@ -23,7 +23,7 @@ RuntimeName = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        metavar=RUNTIMES,
+        metavar=RUNTIME_NAMES,
         help="Which artifact to run; the faster one by default.",
         autocompletion=completion.runtimes,
     ),
@@ -46,7 +46,7 @@ RecipeName = Annotated[
         metavar="RECIPE", help="A built-in recipe's name, or a TOML file.", autocompletion=completion.recipes
     ),
 ]
-Length = Annotated[
+InputLength = Annotated[
     int | None, typer.Option("--length", min=2, max=512, help="Tokens of a text; by default a bundle's median.")
 ]
 DeviceThreads = Annotated[

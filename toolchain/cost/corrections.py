@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgewright.base.once import written_whole
 from edgewright.base.places import data_dir
-from edgewright.base.plausible import Length, SomeMilliseconds, Threads
+from edgewright.base.plausible import PlausibleLength, SomeMilliseconds, Threads
 from edgewright.base.set_aside import read_kept
 
 MOST = 2.0  # a correction is by no more than this factor; beyond it something else is wrong than the prices
@@ -26,7 +26,7 @@ KEPT = 32  # measurements, the newest
 Name = Annotated[str, Field(max_length=200)]
 
 
-class Seen(BaseModel):
+class Observation(BaseModel):
     """One measurement. `basis` says which prices the prediction was of: others are not corrected by it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class Seen(BaseModel):
     runtime_version: Name
     basis: Name
     sha256: Name
-    length: Length
+    length: PlausibleLength
     threads: Threads
     predicted_ms: SomeMilliseconds
     measured_ms: SomeMilliseconds
@@ -51,7 +51,7 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Correction:
     measurements: int
 
 
-def learn(profile: str, clock: str, seen: Seen) -> None:
+def learn(profile: str, clock: str, seen: Observation) -> None:
     """Keep a measurement; one of the same artifact under the same conditions is replaced."""
     file = _file(profile, clock)
     others = [each for each in _load(file) if each.what != seen.what]
@@ -94,6 +94,6 @@ def _file(profile: str, clock: str) -> Path:
     return data_dir("corrections") / f"{profile}{'' if clock == 'wall' else f'-{clock}'}.json"
 
 
-def _load(file: Path) -> tuple[Seen, ...]:
-    found = read_kept(file, _Kept, entries="seen", entry=Seen)
+def _load(file: Path) -> tuple[Observation, ...]:
+    found = read_kept(file, _Kept, entries="seen", entry=Observation)
     return found.seen if found else ()

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from edgewright.base.extras import version_of
 from edgewright.base.places import data_dir
-from edgewright.base.plausible import Count, GigabytesPerSecond
+from edgewright.base.plausible import GigabytesPerSecond, PlausibleCount
 from edgewright.base.set_aside import read_kept
 from edgewright.base.untrusted import parse_json
 from edgewright.cost.corrections import correction_for
@@ -56,7 +56,7 @@ class RuntimeTable(BaseModel):
     runtime: str
     runtime_version: str
     precision: Precision
-    samples: Count
+    samples: PlausibleCount
     table: Annotated[FittedPrices, AfterValidator(sound)]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewright.bundles.bundle import ArtifactFacts
-from edgewright.cost.corrections import Seen, learn
+from edgewright.cost.corrections import Observation, learn
 from edgewright.cost.device_prices import Corrected, basis_of, prices_for
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.errors import InputError
@@ -137,7 +137,7 @@ def learn_from(summary: Mapping[str, Any]) -> bool:
     learn(
         predicted["profile"],
         summary["clock"],
-        Seen(
+        Observation(
             runtime=artifact["runtime"],
             runtime_version=artifact["runtime_version"],
             basis=predicted["basis"],

@@ -35,7 +35,7 @@ Count = Annotated[int, Field(ge=0)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Point(BaseModel):
+class CostAtSize(BaseModel):
     """One size and what it takes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,8 +57,8 @@ class CostTable(BaseModel):
     width: Annotated[int, Field(gt=0)]
     head_width: Annotated[int, Field(gt=0)]
     fixed_ms: Milliseconds
-    attention_ms: Annotated[tuple[Point, ...], Field(min_length=2)]
-    feed_forward_ms: Annotated[tuple[Point, ...], Field(min_length=2)]
+    attention_ms: Annotated[tuple[CostAtSize, ...], Field(min_length=2)]
+    feed_forward_ms: Annotated[tuple[CostAtSize, ...], Field(min_length=2)]
 
     @model_validator(mode="after")
     def _rising(self) -> CostTable:
@@ -141,8 +141,8 @@ def from_profile(
         width=width,
         head_width=head_width,
         fixed_ms=fixed_ms,
-        attention_ms=tuple(Point(size=size, ms=attention(size)) for size in range(1, max(heads, 2) + 1)),
-        feed_forward_ms=tuple(Point(size=size, ms=feed_forward(size)) for size in _spaced(neurons)),
+        attention_ms=tuple(CostAtSize(size=size, ms=attention(size)) for size in range(1, max(heads, 2) + 1)),
+        feed_forward_ms=tuple(CostAtSize(size=size, ms=feed_forward(size)) for size in _spaced(neurons)),
     )
 
 
@@ -169,11 +169,11 @@ def from_prices(
         head_width=head_width,
         fixed_ms=fixed_ms,
         attention_ms=tuple(
-            Point(size=size, ms=milliseconds(_attention(length, width, head_width, size)))
+            CostAtSize(size=size, ms=milliseconds(_attention(length, width, head_width, size)))
             for size in range(1, max(heads, 2) + 1)
         ),
         feed_forward_ms=tuple(
-            Point(size=size, ms=milliseconds(_feed_forward(length, width, size, gated=gated)))
+            CostAtSize(size=size, ms=milliseconds(_feed_forward(length, width, size, gated=gated)))
             for size in _spaced(neurons)
         ),
     )
@@ -259,9 +259,9 @@ def measured(
     empty = median[layer(0, 0)]
     share = max(empty - median[None], 0.0) / 2
 
-    def points(models: dict[int, OneLayer]) -> tuple[Point, ...]:
+    def points(models: dict[int, OneLayer]) -> tuple[CostAtSize, ...]:
         taken = _never_falling([max(median[each] - empty + share, 0.0) for each in models.values()])
-        return tuple(Point(size=size, ms=ms) for size, ms in zip(models, taken, strict=True))
+        return tuple(CostAtSize(size=size, ms=ms) for size, ms in zip(models, taken, strict=True))
 
     return CostTable(
         source=source,
@@ -274,7 +274,7 @@ def measured(
     )
 
 
-def _between(points: Sequence[Point], size: int) -> float:
+def _between(points: Sequence[CostAtSize], size: int) -> float:
     """On the line between the neighbours; beyond the ends the nearest line goes on, but not below 0."""
     if size == 0:
         return 0.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewright.base.untrusted import Limits, parse_json
+from edgewright.base.untrusted import ReadLimits, parse_json
 from edgewright.data.cell_values import CellFault, number_of_cell, text_of_cell
 from edgewright.data.csv_files import cells_of_line, csv_rows
 from edgewright.data.faults import Faults
@@ -24,7 +24,7 @@ EMPTY_REMEDY = "fill these cells or remove the rows"
 CELL_REMEDY = "correct these cells or remove the rows"
 LINES_REMEDY = "each line must be one JSON object that names each key once"
 
-LINE = Limits(bytes=64 << 20, keys=100_000)  # of JSON Lines
+LINE = ReadLimits(bytes=64 << 20, keys=100_000)  # of JSON Lines
 
 Told = Callable[[float, float], None]
 

@@ -25,7 +25,7 @@ from edgewright.errors import BadDataError
 from edgewright.specs.recipe import Data, Split, TaskSettings
 
 TEST_SHARE, VALIDATION_SHARE = 0.4, 0.1
-PACKAGES = 16
+MOST_PACKAGES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ def _builtin_packages() -> Texts:
     """Whole docstrings and the package each stands in, of the packages with the most of them."""
     passages = docstrings.standard_library(min_body_words=0)
     counts = Counter(passage.package for passage in passages)
-    largest = sorted(counts, key=lambda name: (-counts[name], name))[:PACKAGES]
+    largest = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_PACKAGES]
     examples = [
         Example(text=f"{passage.summary} {passage.body}".strip(), label=passage.package, title=passage.module)
         for passage in passages

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from edgewright.base.once import written_whole
 from edgewright.base.places import cache_dir
-from edgewright.base.plausible import Count, Length, Peak, SomeMilliseconds
+from edgewright.base.plausible import Peak, PlausibleCount, PlausibleLength, SomeMilliseconds
 from edgewright.base.progress import Progress, Silent
 from edgewright.cost.device_prices import (
     SCHEMA_VERSION,
@@ -179,10 +179,10 @@ class _Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    length: Length
+    length: PlausibleLength
     latency_ms: SomeMilliseconds
     peak_bytes: Peak
-    file_bytes: Count
+    file_bytes: PlausibleCount
     runtime_version: str
 
 

@@ -19,7 +19,7 @@ from edgewright.base.progress import Progress, Silent
 from edgewright.base.redacted import redacted
 from edgewright.bundles.bundle import Bundle
 from edgewright.devices.benchmark import BenchResult, bench
-from edgewright.devices.inventory import Machine
+from edgewright.devices.inventory import NamedTarget
 from edgewright.errors import ToolchainError
 
 MISSED = 1
@@ -30,7 +30,7 @@ JOBS = 4  # devices do the measuring; what this machine does for each is little,
 class Outcome:
     """What became of one machine: a result or an error, never both."""
 
-    machine: Machine
+    machine: NamedTarget
     result: BenchResult | None = None
     error: Exception | None = None
 
@@ -51,11 +51,11 @@ class Outcome:
 
 def bench_all(
     bundle: str | Path,
-    machines: Sequence[Machine],
+    machines: Sequence[NamedTarget],
     *,
     jobs: int = JOBS,
     runtime: str | None = None,
-    listener: Callable[[Machine], Progress] = lambda machine: Silent(),
+    listener: Callable[[NamedTarget], Progress] = lambda machine: Silent(),
     **how: Any,
 ) -> tuple[Outcome, ...]:
     """Measure on every machine as `bench` does with these options, `jobs` of them at a time.
@@ -92,7 +92,7 @@ def bench_all(
     return tuple(outcomes[place] for place in range(len(machines)))
 
 
-def _outcome(bundle: Bundle, machine: Machine, listener: Callable[[Machine], Progress], **how: Any) -> Outcome:
+def _outcome(bundle: Bundle, machine: NamedTarget, listener: Callable[[NamedTarget], Progress], **how: Any) -> Outcome:
     try:
         return Outcome(machine=machine, result=bench(bundle, machine.address, progress=listener(machine), **how))
     except Exception as error:  # a fault of ours on one machine is no reason to lose the others' results

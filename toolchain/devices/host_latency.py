@@ -69,7 +69,7 @@ class HostLatency:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio:
+class SpeedRatio:
     """How many times as fast one is as another here; None where it cannot be told. `marks` are those of both."""
 
     value: float | None
@@ -77,18 +77,18 @@ class Ratio:
     marks: tuple[str, ...] = ()
 
 
-def ratio_of(slow: HostLatency, fast: HostLatency) -> Ratio:
+def ratio_of(slow: HostLatency, fast: HostLatency) -> SpeedRatio:
     """Of the medians; of processor times where either was disturbed: contention stretches a long inference most.
 
     There is none where the processor times do not repeat, or several threads make them another thing than latency.
     """
     marks = tuple(dict.fromkeys((*slow.marks, *fast.marks)))
     if not marks:
-        return Ratio(value=slow.p50_ms / fast.p50_ms if fast.p50_ms > 0 else None, by="wall")
+        return SpeedRatio(value=slow.p50_ms / fast.p50_ms if fast.p50_ms > 0 else None, by="wall")
     repeats = max(slow.processor_spread, fast.processor_spread) <= WIDEST_SPREAD
     if slow.threads == fast.threads == 1 and repeats and fast.processor_ms > 0:
-        return Ratio(value=slow.processor_ms / fast.processor_ms, by="processor time", marks=marks)
-    return Ratio(value=None, by="processor time", marks=marks)
+        return SpeedRatio(value=slow.processor_ms / fast.processor_ms, by="processor time", marks=marks)
+    return SpeedRatio(value=None, by="processor time", marks=marks)
 
 
 def compare_on_host(

@@ -40,7 +40,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class NamedTarget:
     """A device as it is asked for: its name (an address serves as one), its address, and the profile it claims."""
 
     name: str
@@ -52,7 +52,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Entry(_Part):
+class InventoryEntry(_Part):
     """One device of the file."""
 
     address: str
@@ -63,16 +63,16 @@ class Entry(_Part):
 class Inventory(_Part):
     """All devices of a file, and its groups."""
 
-    targets: Mapping[Name, Entry] = {}
+    targets: Mapping[Name, InventoryEntry] = {}
     groups: Mapping[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
 
-    def machine(self, name: str) -> Machine:
+    def machine(self, name: str) -> NamedTarget:
         """One device by its name."""
         entry = self.targets[name]
         address = entry.address
         if entry.folder is not None:
             address += f"{'&' if '?' in address else '?'}folder={quote(entry.folder)}"
-        return Machine(name=name, address=address, profile=entry.profile)
+        return NamedTarget(name=name, address=address, profile=entry.profile)
 
     def groups_of(self, name: str) -> tuple[str, ...]:
         """The groups a device belongs to."""
@@ -80,15 +80,15 @@ class Inventory(_Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ChosenTargets:
     """What `--target` stands for: one device, or all of a group."""
 
     given: str
-    machines: tuple[Machine, ...]
+    machines: tuple[NamedTarget, ...]
     is_group: bool
 
     @property
-    def only(self) -> Machine:
+    def only(self) -> NamedTarget:
         """The one device. Raises `InputError` for a group."""
         if self.is_group:
             names = ", ".join(machine.name for machine in self.machines)
@@ -96,22 +96,22 @@ class Asked:
         return self.machines[0]
 
 
-def find_target(given: str) -> Asked:
+def find_target(given: str) -> ChosenTargets:
     """What an address, a device's name or a group's stands for; the inventory is read only where it is a name.
 
     Raises `UnknownNameError`, or `InvalidFileError` with every fault of the inventory.
     """
     if ":" in given:
         refuse_secrets(given)
-        return Asked(given=given, machines=(Machine(name=given, address=given),), is_group=False)
+        return ChosenTargets(given=given, machines=(NamedTarget(name=given, address=given),), is_group=False)
     inventory = load_inventory()
     if given in inventory.targets:
-        return Asked(given=given, machines=(inventory.machine(given),), is_group=False)
+        return ChosenTargets(given=given, machines=(inventory.machine(given),), is_group=False)
     members = inventory.groups.get(given, tuple(inventory.targets) if given == EVERYTHING else ())
     if not members:
         known = (*inventory.targets, *inventory.groups, *(f"{scheme}:" for scheme in SCHEMES))
         raise UnknownNameError(f"target or group in {inventory_file()}", given, known)
-    return Asked(given=given, machines=tuple(inventory.machine(name) for name in members), is_group=True)
+    return ChosenTargets(given=given, machines=tuple(inventory.machine(name) for name in members), is_group=True)
 
 
 def load_inventory() -> Inventory:

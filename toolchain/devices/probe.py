@@ -1,7 +1,7 @@
 """Find out what a machine is: facts and speeds measured there, and which known device they are those of.
 
 In:  a machine of the inventory, or an address.
-Out: `Probe`: facts, speeds, the devices it may be, and whether it is the one it claims to be.
+Out: `ProbedTarget`: facts, speeds, the devices it may be, and whether it is the one it claims to be.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgewright.base.progress import Progress, Silent
-from edgewright.devices.inventory import Machine
+from edgewright.devices.inventory import NamedTarget
 from edgewright.devices.known_device import Match, identify, match_with, warnings
 from edgewright.specs.profiles import load_profile, profile_names
 from edgewright.targets import open_target
@@ -21,10 +21,10 @@ from edgewright.targets.speed import Speeds, measure_speeds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class ProbedTarget:
     """What was found; `claimed` compares the machine with the profile it claims, where it claims one."""
 
-    machine: Machine
+    machine: NamedTarget
     address: str
     facts: dict[str, object]
     speeds: Speeds | None
@@ -52,7 +52,9 @@ class Probe:
         }
 
 
-def probe(machine: Machine, *, speeds: bool = True, wait_s: float = 0.0, progress: Progress | None = None) -> Probe:
+def probe(
+    machine: NamedTarget, *, speeds: bool = True, wait_s: float = 0.0, progress: Progress | None = None
+) -> ProbedTarget:
     """Connect, ask and compare; with `speeds` also measure storage and link, under a lease, for it takes the device up.
 
     Raises `InputError` for a claimed profile that cannot be read, `TargetError` for the machine.
@@ -71,7 +73,7 @@ def probe(machine: Machine, *, speeds: bool = True, wait_s: float = 0.0, progres
                 measured = measure_speeds(target)
     finally:
         target.close()
-    return Probe(
+    return ProbedTarget(
         machine=machine,
         address=target.address,
         facts=facts,

@@ -21,12 +21,12 @@ from edgewright.base.plausible import (
     MOST_BYTES,
     Bytes,
     ClockDifference,
-    Count,
     GigabytesPerSecond,
     Kilohertz,
     Millidegrees,
     Milliseconds,
     Peak,
+    PlausibleCount,
     Seconds,
     Threads,
     ToldJoules,
@@ -107,7 +107,7 @@ class OperatorTime(_Read):
 
     name: Annotated[str, Field(max_length=400)]
     delegated: bool
-    calls: Count
+    calls: PlausibleCount
     ms: Milliseconds
 
 
@@ -160,7 +160,7 @@ class Sampling(_Kept):
     own_cpu_s: Seconds
     all_cpu_s: ClockDifference | None = None
     steal_s: ClockDifference | None = None
-    preemptions: Count = 0
+    preemptions: PlausibleCount = 0
     suspended_s: Seconds = 0.0
     states: tuple[MachineState, ...] = ()
     energy: Annotated[tuple[SourceEnergy, ...], ToldJoules] = ()

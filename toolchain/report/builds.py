@@ -23,7 +23,7 @@ LEAST_SCORE = 1e-4  # a score that differs by less is the same
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class QuantityChange:
     """One quantity of one model or artifact; None where one of the two has no such thing."""
 
     of: str
@@ -70,7 +70,7 @@ class BundleComparison:
     before: Manifest
     after: Manifest
     obstacles: tuple[str, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[QuantityChange, ...]
     stages: tuple[StageDifference, ...]
     build_times: tuple[TimeDifference, ...]
     layers: tuple[tuple[LayerRow | None, LayerRow | None], ...]
@@ -167,12 +167,12 @@ def _data(manifest: Manifest) -> str:
     return said.get("builtin") or PurePath(str(said.get("file") or said.get("folder") or "unknown")).name
 
 
-def _changes(before: Manifest, after: Manifest) -> Iterator[Change]:
+def _changes(before: Manifest, after: Manifest) -> Iterator[QuantityChange]:
     timed = before.machine == after.machine  # latencies are of the machine that built
     for of in ("teacher", "student"):
         one, other = (getattr(each, of) for each in (before, after))
-        yield Change(of=of, name="score", unit="", before=one.score, after=other.score)
-        yield Change(of=of, name="parameters", unit="", before=one.parameters, after=other.parameters)
+        yield QuantityChange(of=of, name="score", unit="", before=one.score, after=other.score)
+        yield QuantityChange(of=of, name="parameters", unit="", before=one.parameters, after=other.parameters)
     runtimes = dict.fromkeys(each.runtime for manifest in (before, after) for each in manifest.artifacts)
     for runtime in runtimes:
         first, second = (
@@ -184,23 +184,23 @@ def _changes(before: Manifest, after: Manifest) -> Iterator[Change]:
             ("peak memory where it was built", "bytes", "peak_rss_bytes"),
             *((("latency where it was built", "ms", "latency_ms"),) if timed else ()),
         ):
-            yield Change(
+            yield QuantityChange(
                 of=runtime, name=name, unit=unit, before=getattr(first, field, None), after=getattr(second, field, None)
             )
         yield from _speedup_changes(runtime, before, after, timed=timed)
 
 
-def _speedup_changes(runtime: str, before: Manifest, after: Manifest, *, timed: bool) -> Iterator[Change]:
+def _speedup_changes(runtime: str, before: Manifest, after: Manifest, *, timed: bool) -> Iterator[QuantityChange]:
     """Against the float teacher: on the profile's core where both are known of it, then where both were built."""
     first, second = (
         next((each for each in told_of(manifest) if each.runtime == runtime), None) for manifest in (before, after)
     )
     if first and second and first.there and second.there and first.there.how == second.there.how:
         name = f"speed-up on {first.there.profile} ({first.there.core}), {first.there.how}"
-        yield Change(of=runtime, name=name, unit="×", before=first.there.value, after=second.there.value)
+        yield QuantityChange(of=runtime, name=name, unit="×", before=first.there.value, after=second.there.value)
     if timed and first and second and None not in (first.here.value, second.here.value):
         name = f"speed-up where it was built ({first.here.processor or 'its processor is not known'})"
-        yield Change(of=runtime, name=name, unit="×", before=first.here.value, after=second.here.value)
+        yield QuantityChange(of=runtime, name=name, unit="×", before=first.here.value, after=second.here.value)
 
 
 def _build_times(before: Manifest, after: Manifest) -> tuple[TimeDifference, ...]:

@@ -15,10 +15,10 @@ from rich.text import Text
 from edgewright.report.compare import Comparison, Difference
 from edgewright.report.gate import Decision, Outcome
 from edgewright.report.terminal import names_report
-from edgewright.store.history import Entry
+from edgewright.store.history import HistoryEntry
 
 if TYPE_CHECKING:
-    from edgewright.report.builds import BundleComparison, Change, StageDifference
+    from edgewright.report.builds import BundleComparison, QuantityChange, StageDifference
     from edgewright.report.compression import LayerRow, StageRow
 
 SHOWN_OPERATORS = 8
@@ -29,7 +29,7 @@ UNKNOWN = "–"
 STYLES: dict[Outcome, str] = {"passed": "green", "failed": "bold red", "unsure": "yellow", "unknown": "bold red"}
 
 
-def entries_report(entries: Iterable[Entry]) -> RenderableType:
+def entries_report(entries: Iterable[HistoryEntry]) -> RenderableType:
     """A row for each entry, as they come; in 80 columns only a bundle's name and a target may be broken.
 
     A latency with a question mark is of a measurement that was not stable.
@@ -90,7 +90,7 @@ def decision_report(decision: Decision) -> RenderableType:
     return Group(*parts)
 
 
-def _entry(entry: Entry) -> tuple[str, ...]:
+def _entry(entry: HistoryEntry) -> tuple[str, ...]:
     size = UNKNOWN if entry.artifact_bytes is None else f"{entry.artifact_bytes / 1e6:.2f}"
     p50 = UNKNOWN if entry.p50_ms is None else f"{entry.p50_ms:.3g}{'' if entry.stable else '?'}"
     return (
@@ -125,7 +125,7 @@ def _both(each: StageDifference) -> tuple[StageRow | None, StageRow | None]:
     return each.before, each.after
 
 
-def _change(each: Change) -> tuple[str, ...]:
+def _change(each: QuantityChange) -> tuple[str, ...]:
     scale, unit = (1e6, " MB") if each.unit == "bytes" else (1.0, f" {each.unit}" if each.unit else "")
     plain = "{:,.0f}" if each.name == "parameters" else "{:.4g}"
     before, after = (

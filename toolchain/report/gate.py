@@ -1,6 +1,6 @@
 """May this change go in? Limits on a comparison, decided by intervals, told as a reviewer wants to read it.
 
-In:  a `Comparison` and `Limits`.
+In:  a `Comparison` and `GateLimits`.
 Out: `Decision`: a finding for each limit; as a document, as Markdown for a pull request and as JUnit's XML.
 A slowdown fails only where the whole interval lies beyond the limit, so that noise alone fails nothing; where the
 interval reaches beyond it, the finding is "unsure", passes, and says so.
@@ -20,7 +20,7 @@ SIGNS: dict[Outcome, str] = {"passed": "✅", "failed": "❌", "unsure": "⚠️
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class GateLimits:
     """The most that may change for the worse; None is no limit. A score's drop is in points of a hundred."""
 
     slowdown_percent: float | None = None
@@ -85,7 +85,7 @@ class Decision:
         return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
-def decide(comparison: Comparison, limits: Limits) -> Decision:
+def decide(comparison: Comparison, limits: GateLimits) -> Decision:
     """Judge each limit that is set."""
     found = []
     if limits.slowdown_percent is not None:

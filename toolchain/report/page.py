@@ -23,14 +23,14 @@ from edgewright.report.precision import precision_of
 from edgewright.report.prediction_section import Predicted, prediction_section
 from edgewright.report.sections import Section
 from edgewright.report.speedups import told_of
-from edgewright.specs.budget import Baseline, as_good
+from edgewright.specs.budget import BetterBaseline, as_good
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 TEMPLATE = "page.html.jinja"
 PURPOSE = "make a report"
-PACKAGES = ("jinja2", "plotly")
+PAGE_PACKAGES = ("jinja2", "plotly")
 
 
 def document(
@@ -66,7 +66,7 @@ def prediction_page(subject: str, predictions: Sequence[Predicted]) -> str:
     )
 
 
-def _as_good(manifest: Manifest) -> Baseline | None:
+def _as_good(manifest: Manifest) -> BetterBaseline | None:
     """The method without a network, where it scores at least as well as the best artifact."""
     best = next(each for each in manifest.artifacts if each.runtime == manifest.best)
     return as_good(manifest.baseline.name, manifest.baseline.score, best.score)
@@ -80,7 +80,7 @@ def _headline(manifest: Manifest | None, *, met: bool) -> str:
 
 
 def _rendered(name: str, met: bool, verdict: str, shown: Iterable[Section]) -> str:
-    need(PACKAGES, purpose=PURPOSE, extra="report")
+    need(PAGE_PACKAGES, purpose=PURPOSE, extra="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs

@@ -45,7 +45,7 @@ class Miss:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
+class BetterBaseline:
     """A method without a network that scores at least as well as the student."""
 
     name: str
@@ -71,7 +71,7 @@ class Verdict:
     met: bool
     missed: tuple[Miss, ...] = ()
     undecided: tuple[str, ...] = ()
-    baseline: Baseline | None = None
+    baseline: BetterBaseline | None = None
 
     def summary(self) -> dict[str, Any]:
         """The verdict as it stands in JSON documents; a number that is not finite becomes null."""
@@ -85,9 +85,9 @@ class Verdict:
         }
 
 
-def as_good(name: str, score: float, student_score: float) -> Baseline | None:
+def as_good(name: str, score: float, student_score: float) -> BetterBaseline | None:
     """The baseline, where it scores at least as well as the student; of every metric here more is better."""
-    return Baseline(name=name, score=score, student_score=student_score) if score >= student_score else None
+    return BetterBaseline(name=name, score=score, student_score=student_score) if score >= student_score else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ def stage(
     inputs: Mapping[str, Any],
     make: Callable[[Path], Mapping[str, Any]],
     *,
-    packages: Sequence[str] = cache.PACKAGES,
+    packages: Sequence[str] = cache.ARTIFACT_PACKAGES,
 ) -> Done:
     """Run a stage, or take it from the cache; `make` fills a folder and returns what it found."""
 

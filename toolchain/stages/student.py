@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgewright.base.cache import MODEL_PACKAGES, PACKAGES
+from edgewright.base.cache import ARTIFACT_PACKAGES, MODEL_PACKAGES
 from edgewright.base.places import cache_dir
 from edgewright.compress import (
     cost_limits,
@@ -168,7 +168,7 @@ def cut(plan: Plan, texts: Done, teacher: Done, trimmed: Done, whole: Done, rank
         return {**found, "score": scored(plan, student, tokenizer, score), **sizes_of(student), "layers": layers}
 
     timed = settings.speedup is not None and settings.prices != "profile"  # of exported models
-    packages = PACKAGES if timed else MODEL_PACKAGES
+    packages = ARTIFACT_PACKAGES if timed else MODEL_PACKAGES
     return priced(plan, stage(plan, "prune", {**settings.model_dump(), "step": step}, inputs, make, packages=packages))
 
 
@@ -362,7 +362,7 @@ def lesson_stage(
         return lesson_of(trained)
 
     unfinished = Unfinished.of(name, told, inputs)
-    packages = PACKAGES if aware else MODEL_PACKAGES
+    packages = ARTIFACT_PACKAGES if aware else MODEL_PACKAGES
     done = stage(plan, name, told, inputs, lambda folder: make(folder, teach), packages=packages)
     unfinished.remove()
     return done

@@ -1,7 +1,7 @@
 """The history: every build and every measurement that was made, kept in a database.
 
 In:  the documents of `edgewright build --json` and `edgewright bench --json`, whole.
-Out: `Entry`: what a list of them shows and is searched by; and the documents again, by an entry's number.
+Out: `HistoryEntry`: what a list of them shows and is searched by; and the documents again, by an entry's number.
 SQLite in the platform's data directory unless `EDGEWRIGHT_HISTORY` names a file or an SQLAlchemy URL, such as a team's
 PostgreSQL. What two entries have to say of each other is `report.compare`'s concern.
 """
@@ -34,7 +34,7 @@ from edgewright.errors import InputError, InvalidFileError
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["build", "bench"]
+EntryKind = Literal["build", "bench"]
 BUSY_S = 60  # that a writer waits for others
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
 UPGRADE_LOCK = 0x65646765  # a number that only those who upgrade a history take, in PostgreSQL
@@ -62,12 +62,12 @@ _versions = sql.Table("alembic_version", _tables, sql.Column("version_num"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class HistoryEntry:
     """One build or measurement; a build's runtime, size and score are its best artifact's. None is not known."""
 
     id: int
     created: str
-    kind: Kind
+    kind: EntryKind
     name: str
     profile: str | None
     target: str | None
@@ -90,7 +90,7 @@ class Entry:
 class Filter:
     """Which entries are wanted; None asks for nothing. A commit may be given by its first digits."""
 
-    kind: Kind | None = None
+    kind: EntryKind | None = None
     name: str | None = None
     target: str | None = None
     runtime: str | None = None
@@ -132,7 +132,7 @@ class History:
         """Let go of the database."""
         self._engine.dispose()
 
-    def add(self, kind: Kind, document: Mapping[str, Any], *, commit: str | None = None) -> Entry:
+    def add(self, kind: EntryKind, document: Mapping[str, Any], *, commit: str | None = None) -> HistoryEntry:
         """Keep a document, whole or not at all."""
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
         values = {"created": created, "kind": kind, "commit": commit, **_columns(kind, document)}
@@ -141,9 +141,9 @@ class History:
             made = connection.execute(sql.insert(_entries).values(values).returning(_entries.c.id))
             number = int(made.scalar_one())
             connection.execute(sql.insert(_documents).values(entry_id=number, content=content))
-        return Entry(id=number, **values)
+        return HistoryEntry(id=number, **values)
 
-    def find(self, wanted: Filter | None = None, *, limit: int | None = None) -> list[Entry]:
+    def find(self, wanted: Filter | None = None, *, limit: int | None = None) -> list[HistoryEntry]:
         """The newest first."""
         query = sql.select(_entries).order_by(_entries.c.id.desc())
         for name, value in asdict(wanted or Filter()).items():
@@ -170,14 +170,14 @@ class History:
         return found
 
 
-def _entry(row: dict[str, Any]) -> Entry:
+def _entry(row: dict[str, Any]) -> HistoryEntry:
     """A row as an entry; of a figure that cannot be is said that it is not known, once, and its document is left."""
     for name, (least, most) in RANGES.items():
         value = row[name]
         if value and not (isinstance(value, int | float) and least <= value <= most):
             log.warning("warning: entry %s of the history has a %s that cannot be; it is left out", row["id"], name)
             row[name] = None
-    return Entry(**row)
+    return HistoryEntry(**row)
 
 
 def default_url() -> str:
@@ -206,7 +206,7 @@ def commit_here() -> str | None:
     return asked.stdout.strip() if asked.returncode == 0 else None
 
 
-def _columns(kind: Kind, document: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(kind: EntryKind, document: Mapping[str, Any]) -> dict[str, Any]:
     artifact = _artifact(kind, document)
     shared = {
         "name": str(document.get("name") or document.get("bundle") or ""),
@@ -228,7 +228,7 @@ def _columns(kind: Kind, document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _artifact(kind: Kind, document: Mapping[str, Any]) -> Mapping[str, Any]:
+def _artifact(kind: EntryKind, document: Mapping[str, Any]) -> Mapping[str, Any]:
     if kind == "bench":
         found: Mapping[str, Any] = document.get("artifact") or {}
         return found

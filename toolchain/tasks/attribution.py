@@ -22,7 +22,7 @@ from edgewright.models.families import required
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.tasks.scores import Asked, Score
 
-PACKAGES = ("captum",)
+EXPLAINING_PACKAGES = ("captum",)
 STEPS = 64  # of the integral; half of them leave errors that can be seen
 AT_ONCE = 16  # steps in one batch
 LARGEST_SIDE = 32  # places in a row that are told; finer ones no page shows

@@ -39,6 +39,6 @@ def test_weights_are_in_the_file_itself(tmp_path: Path) -> None:
 
 
 def test_without_its_packages_the_extra_to_install_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx, "PACKAGES", ("onnx", "a_package_nobody_has"))
+    monkeypatch.setattr(onnx, "ONNX_PACKAGES", ("onnx", "a_package_nobody_has"))
     with pytest.raises(EnvironmentFaultError, match=r"a_package_nobody_has .*pip install 'edgewright\[onnx\]'"):
         onnx.export(nn.Identity(), tmp_path / "model.onnx", form=TextForm(max_length=8))

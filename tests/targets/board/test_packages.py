@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from edgewright.targets.board import packages
-from edgewright.targets.board.packages import FIRST_INIT, MODULES, PACKAGES, START, files_for, recipe_digest
+from edgewright.targets.board.packages import BOARD_PACKAGES, FIRST_INIT, MODULES, START, files_for, recipe_digest
 
 
 def test_nothing_is_listed_twice() -> None:
-    assert len(set(PACKAGES)) == len(PACKAGES)
+    assert len(set(BOARD_PACKAGES)) == len(BOARD_PACKAGES)
     assert len(set(MODULES)) == len(MODULES)
 
 
@@ -37,7 +37,7 @@ def test_keys_are_for_root_alone_and_nobody_has_a_password() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SUITE", "trixie"), ("DISK_MB", 10), ("PACKAGES", ("bash",)), ("MODULES", ()), ("FIRST_INIT", "x"),
+    [("SUITE", "trixie"), ("DISK_MB", 10), ("BOARD_PACKAGES", ("bash",)), ("MODULES", ()), ("FIRST_INIT", "x"),
      ("PLAIN_FILES", {})],
 )  # fmt: skip
 def test_an_image_of_anything_else_has_another_name(name: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from edgewright.errors import BoardError, EnvironmentFaultError, InputError
 from edgewright.targets.board import qemu
 from edgewright.targets.board.disk_image import BoardImage
-from edgewright.targets.board.qemu import BoardProcess, Machine, boot
+from edgewright.targets.board.qemu import BoardProcess, EmulatedMachine, boot
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def image(tmp_path: Path) -> BoardImage:
     return BoardImage(host_key="ssh-ed25519 AAAA", **files)
 
 
-def machine(**changes: object) -> Machine:
-    return Machine(**{"cpu": "cortex-a72", "ram_mb": 1024, "cpus": 4, **changes})  # type: ignore[arg-type]
+def machine(**changes: object) -> EmulatedMachine:
+    return EmulatedMachine(**{"cpu": "cortex-a72", "ram_mb": 1024, "cpus": 4, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from edgewright.cli import output
-from edgewright.cli.options import AsJson, DeviceThreads, Length, ProfileName, RuntimeName
+from edgewright.cli.options import AsJson, DeviceThreads, InputLength, ProfileName, RuntimeName
 
 
 def advise(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle made by `edgewright build`.")],
     profile: ProfileName,
     runtime: RuntimeName = None,
-    length: Length = None,
+    length: InputLength = None,
     threads: DeviceThreads = None,
     as_json: AsJson = False,
 ) -> int:

@@ -11,7 +11,7 @@ from edgewright.cli.verbs.history import Keep, keep
 from edgewright.errors import InputError
 
 if TYPE_CHECKING:
-    from edgewright.devices.inventory import Asked, Machine
+    from edgewright.devices.inventory import ChosenTargets, NamedTarget
 
 MISSED = 1
 
@@ -88,7 +88,7 @@ def bench(
     return _bench_one(bundle, asked.only, how, history=history, as_json=as_json)
 
 
-def _bench_one(bundle: Path, machine: "Machine", how: dict[str, Any], *, history: bool, as_json: bool) -> int:
+def _bench_one(bundle: Path, machine: "NamedTarget", how: dict[str, Any], *, history: bool, as_json: bool) -> int:
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_progress
         from edgewright.devices.benchmark import bench as run_bench
@@ -109,7 +109,9 @@ def _bench_one(bundle: Path, machine: "Machine", how: dict[str, Any], *, history
     return 0 if result.verdict.met else MISSED
 
 
-def _bench_group(bundle: Path, asked: "Asked", how: dict[str, Any], *, jobs: int, history: bool, as_json: bool) -> int:
+def _bench_group(
+    bundle: Path, asked: "ChosenTargets", how: dict[str, Any], *, jobs: int, history: bool, as_json: bool
+) -> int:
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_devices
         from edgewright.devices.fleet import bench_all

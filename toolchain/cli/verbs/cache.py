@@ -29,10 +29,10 @@ def show_cache(context: typer.Context, as_json: AsJson = False) -> int:
     """
     if context.invoked_subcommand is not None:
         return 0
-    from edgewright.base.housekeeping import KINDS, Limits, entries
+    from edgewright.base.housekeeping import KINDS, CacheLimits, entries
     from edgewright.base.places import cache_dir
 
-    limits, found = Limits.set_here(), entries()
+    limits, found = CacheLimits.set_here(), entries()
     now = time.time()
     rows = []
     for kind, known in KINDS.items():
@@ -89,9 +89,9 @@ def sweep_cache(as_json: AsJson = False) -> int:
     Example:
       EDGEWRIGHT_CACHE_GB=5 edgewright cache sweep
     """
-    from edgewright.base.housekeeping import Limits, sweep
+    from edgewright.base.housekeeping import CacheLimits, sweep
 
-    gone, freed = sweep(Limits.set_here())
+    gone, freed = sweep(CacheLimits.set_here())
     _tell(gone, freed, as_json)
     return 0
 

@@ -99,15 +99,15 @@ def gate(
       edgewright gate --baseline main.json --max-slowdown 3% --max-score-drop 0.5
       edgewright gate new.json --baseline commit:3f2a91c --max-slowdown 0.5% --junit gate.xml --markdown gate.md
     """
-    from edgewright.report.gate import Limits, decide
+    from edgewright.report.gate import GateLimits, decide
 
-    limits = Limits(
+    limits = GateLimits(
         slowdown_percent=number_of("--max-slowdown", max_slowdown),
         score_drop=number_of("--max-score-drop", max_score_drop),
         memory_growth_percent=number_of("--max-memory-growth", max_memory_growth),
         size_growth_percent=number_of("--max-size-growth", max_size_growth),
     )
-    if limits == Limits():
+    if limits == GateLimits():
         raise InputError("a gate needs at least one limit: give --max-slowdown 3%, say")
     decision = decide(compared(baseline, measurement, force=force), limits)
     for file, text in ((junit, decision.junit()), (markdown, decision.markdown())):

@@ -22,7 +22,7 @@ from edgewright.cli.options import AsJson
 from edgewright.errors import InvalidFileError, UnknownNameError
 
 if TYPE_CHECKING:
-    from edgewright.store.history import Entry, Filter, Kind
+    from edgewright.store.history import EntryKind, Filter, HistoryEntry
 
 FORMATS = (".json", ".csv", ".parquet")
 
@@ -134,12 +134,12 @@ def export_history(
     return 0
 
 
-def _write_table(file: Path, suffix: str, entries: Sequence[Entry]) -> None:
+def _write_table(file: Path, suffix: str, entries: Sequence[HistoryEntry]) -> None:
     from dataclasses import fields
 
-    from edgewright.store.history import Entry
+    from edgewright.store.history import HistoryEntry
 
-    columns = [field.name for field in fields(Entry)]
+    columns = [field.name for field in fields(HistoryEntry)]
     rows = [entry.document() for entry in entries]
     if suffix == ".csv":
         with file.open("w", newline="", encoding="utf-8") as sink:
@@ -158,14 +158,14 @@ def filter_of(
     *, kind: str | None, bundle: str | None, target: str | None, runtime: str | None, commit: str | None
 ) -> Filter:
     """What the flags ask for. Raises `UnknownNameError` for another kind."""
-    from edgewright.store.history import Filter, Kind
+    from edgewright.store.history import EntryKind, Filter
 
-    if kind not in (None, *get_args(Kind)):
-        raise UnknownNameError("kind of entry", str(kind), get_args(Kind))
+    if kind not in (None, *get_args(EntryKind)):
+        raise UnknownNameError("kind of entry", str(kind), get_args(EntryKind))
     return Filter(kind=kind, name=bundle, target=target, runtime=runtime, commit=commit)  # type: ignore[arg-type]
 
 
-def keep(kind: Kind, document: Mapping[str, Any]) -> None:
+def keep(kind: EntryKind, document: Mapping[str, Any]) -> None:
     """Put what was made into the history; that it cannot is told, and fails nothing."""
     from edgewright.store.history import History, commit_here
 

@@ -7,7 +7,7 @@ import typer
 
 from edgewright.base.once import written_whole
 from edgewright.cli import completion, output
-from edgewright.cli.options import AsJson, DeviceThreads, Length, ProfileName, RuntimeName
+from edgewright.cli.options import AsJson, DeviceThreads, InputLength, ProfileName, RuntimeName
 from edgewright.errors import InputError
 
 MISSED = 1
@@ -24,7 +24,7 @@ def predict(
     ],
     profile: ProfileName,
     runtime: RuntimeName = None,
-    length: Length = None,
+    length: InputLength = None,
     threads: DeviceThreads = None,
     cluster: Annotated[
         str | None,

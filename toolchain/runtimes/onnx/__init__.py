@@ -3,7 +3,7 @@
 from edgewright.runtimes.descriptor import Runtime, deferred
 from edgewright.runtimes.onnx.device import PROVIDER
 
-PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 _HERE = "edgewright.runtimes.onnx"
 
 DESCRIPTOR = Runtime(
@@ -11,7 +11,7 @@ DESCRIPTOR = Runtime(
     suffix=".onnx",
     fixed_shapes=False,
     takes_batches=False,
-    packages=PACKAGES,
+    packages=ONNX_PACKAGES,
     provider=PROVIDER,
     write_float=deferred(f"{_HERE}.export:write_float"),
     write_int8=deferred(f"{_HERE}.int8:write_int8"),

@@ -18,7 +18,7 @@ from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
 from edgewright.runtimes.forms import Form, TextForm
-from edgewright.runtimes.onnx import PACKAGES
+from edgewright.runtimes.onnx import ONNX_PACKAGES
 from edgewright.runtimes.subject import Subject
 
 OUTPUT = "output"
@@ -57,4 +57,4 @@ def write_float(subject: Subject, file: Path) -> None:
 
 def needs_onnx() -> None:
     """Raises `EnvironmentFaultError` where a package of the extra is not installed."""
-    need(PACKAGES, purpose=PURPOSE, extra="onnx")
+    need(ONNX_PACKAGES, purpose=PURPOSE, extra="onnx")

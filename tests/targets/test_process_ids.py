@@ -2,7 +2,7 @@ import os
 import subprocess
 from dataclasses import replace
 
-from edgewright.targets.processes import ENDED, Process
+from edgewright.targets.process_ids import ENDED, Process
 
 
 def test_a_process_is_ended_and_then_lives_no_longer() -> None:
