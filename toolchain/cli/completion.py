@@ -8,8 +8,6 @@ from collections.abc import Iterable
 
 from edgewright.errors import ToolchainError
 
-RUNTIMES = ("executorch", "litert", "onnx", "tflite")
-
 
 def recipes(incomplete: str) -> list[str]:
     """The built-in recipes."""
@@ -41,7 +39,12 @@ def targets(incomplete: str) -> list[str]:
 
 def runtimes(incomplete: str) -> list[str]:
     """The runtimes an artifact is made for."""
-    return _beginning(incomplete, RUNTIMES)
+    from edgewright.runtimes.table import RUNTIMES
+
+    try:
+        return _beginning(incomplete, RUNTIMES)
+    except ToolchainError:  # two packages with one of one name
+        return []
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -6,7 +6,6 @@ import typer
 
 from edgewright.cli import completion
 
-RUNTIME_NAMES = "|".join(completion.RUNTIMES)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 ADDRESSES = "local:, ssh://user@host[:port], adb://SERIAL, emulated://PROFILE, or a name of your targets.toml."
 FOLDER = "Behind ssh://… ?folder=/PATH names where Edgewright may write there, if not in the home directory."
@@ -23,7 +22,7 @@ RuntimeName = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        metavar=RUNTIME_NAMES,
+        metavar="RUNTIME",
         help="Which artifact to run; the faster one by default.",
         autocompletion=completion.runtimes,
     ),

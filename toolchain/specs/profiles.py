@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,14 +20,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from edgewright.base.reading import Source, find_source, key_lines, names_on, parsed_toml, place_of, validated
 from edgewright.base.untrusted import Location
-from edgewright.errors import InvalidFileError, UnknownNameError
+from edgewright.errors import InvalidFileError, UnknownNameError, nearest
 from edgewright.specs.microarchitectures import CORES, unknown_core
 
 Value = TypeVar("Value")
 Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Confidence = Literal["R", "E", "C", "U"]
-Runtime = Literal["executorch", "litert", "onnx", "tflite"]
+
+
+def _known_runtime(name: str) -> str:
+    """The name itself. The table of runtimes lies in a room above; of it nothing but the names is loaded."""
+    known = list(import_module("edgewright.runtimes.table").RUNTIMES)
+    if name not in known:
+        raise ValueError(f'"{name}" is not one of {", ".join(known)}; {nearest(name, known)}')
+    return name
+
+
+Runtime = Annotated[str, AfterValidator(_known_runtime)]
 Clock = Literal["wall", "instructions"]
 """What a time is told by: the wall's clock, or on an emulated board one that counts instructions."""
 

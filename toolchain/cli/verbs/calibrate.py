@@ -20,7 +20,7 @@ def calibrate(
     ] = None,
     runtime: Annotated[
         str | None,
-        typer.Option("--runtime", metavar="executorch|litert", help="One runtime alone; by default both."),
+        typer.Option("--runtime", metavar="RUNTIME", help="One runtime alone; by default both."),
     ] = None,
     floats: Annotated[bool, typer.Option("--float", help="Price float artifacts too, not only int8 ones.")] = False,
     as_json: AsJson = False,

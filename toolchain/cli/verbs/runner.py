@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgewright.cli import output
-from edgewright.cli.options import RUNTIME_NAMES, AsJson
+from edgewright.cli.options import AsJson
 
 app = typer.Typer(help="The programs that run artifacts on a device.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -22,7 +22,7 @@ def build_runner(
         str, typer.Option("--machine", metavar="x86_64|aarch64", help="The processor the runner is for.")
     ] = "aarch64",
     runtime: Annotated[
-        str, typer.Option("--runtime", metavar=RUNTIME_NAMES, help="The runtime to make ready.")
+        str, typer.Option("--runtime", metavar="RUNTIME", help="The runtime to make ready.")
     ] = "executorch",
     with_c_library: Annotated[
         bool, typer.Option("--with-c-library", help="With a loader and C library of its own, as for Android.")
