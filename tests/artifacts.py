@@ -1,20 +1,24 @@
 """The tiny model as every artifact the exporters make of it, each made once for all tests."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.forms import TextForm, export_input, signature_of
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
+from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.signature import Signature
 from tests import tiny
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)
@@ -31,24 +35,45 @@ def expected() -> torch.Tensor:
     return outputs(tiny.teacher().model, rows_of_every_length())
 
 
+def signature(runtime: str) -> Signature:
+    """What an artifact of the tiny model takes and gives under a runtime."""
+    module = TextModule(tiny.teacher().model, padded=RUNTIMES[runtime].fixed_shapes)
+    return signature_of(module, FORM, RUNTIMES[runtime])
+
+
+def session(runtime: str, file: Path) -> Callable[[Sequence[int]], torch.Tensor]:
+    """An artifact of texts in this process, asked for one text's output at a time."""
+    descriptor = RUNTIMES[runtime]
+    assert descriptor.session is not None
+    method = signature(runtime).method("forward")
+    run = descriptor.session(file, signature(runtime))
+
+    def output(ids: Sequence[int]) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(run(method.call(FORM.named(ids, descriptor)))["output"][0]))
+
+    return output
+
+
 @cache
 def float_pte() -> Path:
     path = tiny.scratch() / "float.pte"
-    executorch.export(TextModule(tiny.teacher().model, padded=False), path, form=FORM)
+    executorch.export(export_input(TextModule(tiny.teacher().model, padded=False), FORM, RUNTIMES["executorch"]), path)
     return path
 
 
 @cache
 def int8_pte() -> tuple[Path, executorch.Delegation]:
     path = tiny.scratch() / "int8.pte"
-    found = executorch_int8(TextModule(tiny.teacher().model, padded=False), path, form=FORM)
+    found = executorch_int8(
+        export_input(TextModule(tiny.teacher().model, padded=False), FORM, RUNTIMES["executorch"]), path
+    )
     return path, found
 
 
 @cache
 def float_tflite() -> Path:
     path = tiny.scratch() / "float.tflite"
-    litert.export(TextModule(tiny.teacher().model, padded=True), path, form=FORM)
+    litert.export(export_input(TextModule(tiny.teacher().model, padded=True), FORM, RUNTIMES["litert"]), path)
     return path
 
 
@@ -63,7 +88,7 @@ def int8_tflite() -> Path:
 @cache
 def float_onnx() -> Path:
     path = tiny.scratch() / "float.onnx"
-    onnx.export(TextModule(tiny.teacher().model, padded=False), path, form=FORM)
+    onnx.export(export_input(TextModule(tiny.teacher().model, padded=False), FORM, RUNTIMES["onnx"]), path)
     return path
 
 

@@ -25,7 +25,7 @@ import sys, time
 import numpy
 from ai_edge_litert.interpreter import Interpreter
 file, length, warm_s, s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-runner = Interpreter(model_path=file, num_threads=1).get_signature_runner(f"length_{length}")
+runner = Interpreter(model_path=file, num_threads=1).get_signature_runner(f"forward_length_{length}")
 ids = numpy.ones((1, length), dtype=numpy.int32)
 start = time.monotonic()
 while time.monotonic() - start < warm_s:

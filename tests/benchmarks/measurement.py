@@ -44,8 +44,9 @@ from edgewright.measure.stats import ratio, summarize
 from edgewright.runtimes.device import runtime_for
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import ImageForm, TextForm
+from edgewright.runtimes.forms import ImageForm, TextForm, export_input
 from edgewright.runtimes.litert import export as litert
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
 from edgewright.targets import open_target
@@ -103,7 +104,9 @@ def small_pte(folder: Path) -> Path:
 def _made(file: Path, shape: Shape) -> Path:
     if not file.exists():
         with quiet():
-            executorch_int8(shape.module(padded=False), file, form=TextForm(max_length=LONGEST))
+            executorch_int8(
+                export_input(shape.module(padded=False), TextForm(max_length=LONGEST), RUNTIMES["executorch"]), file
+            )
     return file
 
 
@@ -115,7 +118,7 @@ def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
     small, large = small_pte(folder), _made(folder / "large.pte", LARGE)
     tflite = folder / "small.tflite"
     with quiet():
-        litert.export(SMALL.module(padded=True), tflite, form=FORM)
+        litert.export(export_input(SMALL.module(padded=True), FORM, RUNTIMES["litert"]), tflite)
     rows = [
         *against("small", "executorch", small, (cpp, in_python), folder, rounds),
         *against("large", "executorch", large, (cpp, in_python), folder, rounds),
@@ -189,7 +192,7 @@ def by_litert_tool(folder: Path, rounds: int) -> dict[str, Any]:
 
     file, form = folder / "image.tflite", ImageForm(height=16, width=16, channels=3)
     with quiet():
-        litert.export(Net().eval(), file, form=form)
+        litert.export(export_input(Net().eval(), form, RUNTIMES["litert"]), file)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
     calls = calls_of(pixels, runtime="litert")
     ours, theirs = [], []
@@ -199,7 +202,7 @@ def by_litert_tool(folder: Path, rounds: int) -> dict[str, Any]:
         for _ in range(rounds):
             ours.append(measure(target, there.artifact, there.runtime, calls, protocol=protocol).latency_ms)
             runs = min(len(ours[-1]), 10_000)
-            theirs.append([bare_loops.litert_tool_ms(file, "image", runs)])
+            theirs.append([bare_loops.litert_tool_ms(file, "forward", runs)])
     found = ratio([[run] for run in ours], [[run] for run in theirs], in_turn=True)
     assert found is not None
     return {

@@ -29,7 +29,8 @@ from edgewright.models import teacher as teachers
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.forms import TextForm
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests.benchmarks import e5
@@ -159,8 +160,8 @@ def sizes_of(model: TransformerModel) -> dict[str, Any]:
         made_for, folder = RUNTIMES[runtime], cache_dir("benchmarks")
         subject = Subject(model=model, form=TextForm(max_length=MAX_LENGTH, lengths=(MAX_LENGTH,)))
         twin, small = (Path(folder, f"multilingual-{each}{made_for.suffix}") for each in ("float", "int8"))
-        made_for.write_float(subject, twin)
-        made_for.write_int8(subject, twin, small, Int8())
+        made_for.write_float(subject.for_runtime(made_for), twin)
+        made_for.write_int8(subject.for_runtime(made_for), twin, small, Int8())
         found[runtime] = small.stat().st_size
         twin.unlink()
         small.unlink()

@@ -20,7 +20,8 @@ from edgewright import pipeline
 from edgewright.base.progress import Silent
 from edgewright.base.quiet import quiet
 from edgewright.measure.outputs import outputs_of
-from edgewright.runtimes.litert.int8 import by_signature
+from edgewright.runtimes.litert.int8 import by_entry
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages import Plan, Side
@@ -118,8 +119,9 @@ def blindly(side: Side, twin: Path) -> float:
     """The score of a float LiteRT file once its quantiser has given everything fixed scales."""
     from ai_edge_quantizer import quantizer, recipe
 
-    form = side.form()
-    seen = by_signature(form, side.given(side.sample(256)))
+    form, litert = side.form(), RUNTIMES["litert"]
+    examples = side.subject().calibration(side.given(side.sample(256)), litert)
+    seen = by_entry(side.subject().for_runtime(litert).signature, examples)
     held_out = side.held_out()
     with tempfile.TemporaryDirectory() as folder, quiet():
         file = Path(folder, "blind.tflite")

@@ -40,12 +40,14 @@ from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import TextForm, length_name
+from edgewright.runtimes.forms import TextForm, export_input, signature_of
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
+from edgewright.runtimes.litert.int8 import by_entry
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
@@ -321,8 +323,13 @@ def variants(
         runtime = RUNTIMES[name]
         lengths = LENGTHS if runtime.fixed_shapes else ()
         twin, small = (folder / f"{name}-{kind}{runtime.suffix}" for kind in ("float", "int8"))
-        runtime.write_float(subject, twin)
-        runtime.write_int8(subject, twin, small, Int8(examples=examples if runtime.static else ()))
+        runtime.write_float(subject.for_runtime(runtime), twin)
+        runtime.write_int8(
+            subject.for_runtime(runtime),
+            twin,
+            small,
+            Int8(examples=subject.calibration(examples, runtime) if runtime.static else ()),
+        )
         for kind, file in (("float", twin), ("int8", small)):
             made.append(
                 Variant(name=f"{name} {kind}", runtime=name, file=file, lengths=lengths, float_name=f"{name} float")
@@ -335,7 +342,7 @@ def others(model: TransformerModel, folder: Path) -> list[Variant]:
     made: list[Variant] = []
     subject = Subject(model=model, form=ONE_LENGTH)
     alone = folder / "alone.tflite"
-    RUNTIMES["litert"].write_float(subject, alone)
+    RUNTIMES["litert"].write_float(subject.for_runtime(RUNTIMES["litert"]), alone)
     for recipe in ("dynamic_wi8_afp32", "weight_only_wi8_afp32"):
         file = folder / f"{recipe}.tflite"
         as_it_comes(alone, recipe, file)
@@ -348,14 +355,16 @@ def peak_variants(folder: Path) -> list[Variant]:
     """The large products as int8 under each runtime."""
     torch.manual_seed(0)
     module = Peak().eval()
-    executorch_int8(module, folder / "peak-executorch.pte", form=ONE_LENGTH)
-    litert.export(module, folder / "peak.float.tflite", form=ONE_LENGTH)
+    executorch_int8(export_input(module, ONE_LENGTH, RUNTIMES["executorch"]), folder / "peak-executorch.pte")
+    litert.export(export_input(module, ONE_LENGTH, RUNTIMES["litert"]), folder / "peak.float.tflite")
     flatbuffer.with_int8(folder / "peak.float.tflite", folder / "peak-litert.tflite")
-    example = {"ids": ONE_LENGTH.fixed([1] * LONGEST)[1].numpy()}
+    example = ONE_LENGTH.named([1] * LONGEST, RUNTIMES["tflite"])
     flatbuffer.with_int8(
-        folder / "peak.float.tflite", folder / "peak-tflite.tflite", examples={length_name(LONGEST): [example]}
+        folder / "peak.float.tflite",
+        folder / "peak-tflite.tflite",
+        examples=by_entry(signature_of(module, ONE_LENGTH, RUNTIMES["tflite"]), [example]),
     )
-    onnx.export(module, folder / "peak.float.onnx", form=ONE_LENGTH)
+    onnx.export(export_input(module, ONE_LENGTH, RUNTIMES["onnx"]), folder / "peak.float.onnx")
     onnx_int8.with_int8(folder / "peak.float.onnx", folder / "peak-onnx.onnx")
     return [
         Variant(

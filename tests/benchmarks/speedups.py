@@ -23,7 +23,8 @@ from edgewright.measure.deployment import Deployer
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
 from edgewright.runtimes.example_calls import calls_of
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Profile, load_profile
 from edgewright.specs.recipe import LowRank, Prune, Recipe, Vocabulary, load_recipe
@@ -50,10 +51,10 @@ class Model:
         """Its artifact."""
         made_for, subject = RUNTIMES[runtime], Subject(model=self.plan.model, form=self.plan.form)
         twin = folder / f"float{made_for.suffix}"
-        made_for.write_float(subject, twin)
+        made_for.write_float(subject.for_runtime(made_for), twin)
         if self.precision == "float":
             return twin
-        made_for.write_int8(subject, twin, folder / f"int8{made_for.suffix}", Int8())
+        made_for.write_int8(subject.for_runtime(made_for), twin, folder / f"int8{made_for.suffix}", Int8())
         return folder / f"int8{made_for.suffix}"
 
     def predicted_ms(self, runtime: str, length: int, profile: Profile) -> float:

@@ -109,7 +109,7 @@ def litert_artifact() -> Artifact:
     converter: Any = litert_torch
     for length in LENGTHS:
         sample = {"ids": torch.ones(1, length, dtype=torch.int32)}
-        converter = converter.signature(f"length_{length}", Named().eval(), sample_kwargs=sample)
+        converter = converter.signature(f"forward_length_{length}", Named().eval(), sample_kwargs=sample)
     path = folder() / "model.tflite"
     converter.convert().export(str(path))
     return Artifact(runtime="litert", path=path, lengths=tuple(LENGTHS))
@@ -117,11 +117,12 @@ def litert_artifact() -> Artifact:
 
 @cache
 def onnx_artifact() -> Artifact:
-    from edgewright.runtimes.forms import TextForm
+    from edgewright.runtimes.forms import TextForm, export_input
     from edgewright.runtimes.onnx import export as onnx
+    from edgewright.runtimes.table import RUNTIMES
 
     path = folder() / "model.onnx"
-    onnx.export(tiny_model(), path, form=TextForm(max_length=16))
+    onnx.export(export_input(tiny_model(), TextForm(max_length=16), RUNTIMES["onnx"]), path)
     return Artifact(runtime="onnx", path=path, lengths=())
 
 
@@ -151,16 +152,12 @@ def images() -> Any:
 
 @cache
 def image_artifact_for(runtime: str) -> Artifact:
-    from edgewright.runtimes.executorch import export as executorch
-    from edgewright.runtimes.forms import ImageForm
-    from edgewright.runtimes.litert import export as litert
-    from edgewright.runtimes.onnx import export as onnx
+    from edgewright.runtimes.forms import ImageForm, export_input
+    from edgewright.runtimes.table import RUNTIMES
 
     path = folder() / f"images-{runtime}"
     form = ImageForm(height=SHAPE[0], width=SHAPE[1], channels=SHAPE[2])
-    {"executorch": executorch, "litert": litert, "onnx": onnx, "tflite": litert}[runtime].export(
-        tiny_image_model(), path, form=form
-    )
+    RUNTIMES[runtime].write_float(export_input(tiny_image_model(), form, RUNTIMES[runtime]), path)
     return Artifact(runtime=runtime, path=path, lengths=())
 
 

@@ -337,8 +337,8 @@ def test_a_litert_artifact_without_the_signature_says_which_it_has(
 ) -> None:
     ran = run(write_calls_job(tmp_path, artifact, calls_for(replace(artifact, lengths=(4, 8, 16)))))
     assert ran.document["error"]["kind"] == "bad-artifact"
-    assert "length_4" in ran.document["error"]["message"]
-    assert "length_16" in ran.document["error"]["message"]
+    assert "forward_length_4" in ran.document["error"]["message"]
+    assert "forward_length_16" in ran.document["error"]["message"]
 
 
 @pytest.mark.parametrize("artifact", ["onnx"], indirect=True)

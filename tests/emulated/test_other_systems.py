@@ -18,7 +18,8 @@ from edgewright.measure.parity import compare
 from edgewright.measure.protocol import Protocol
 from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.forms import ImageForm
+from edgewright.runtimes.forms import ImageForm, export_input
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import Call
 from edgewright.targets import open_target
 from edgewright.targets.base import Completed, Target
@@ -172,7 +173,9 @@ def test_a_runner_whose_memory_ran_out_says_what_it_held_and_what_there_is(
     zero: Target, tmp_path: Path, megabytes: int, how: str
 ) -> None:
     file = tmp_path / "hungry.pte"
-    executorch.export(Hungry(megabytes), file, form=ImageForm(height=4, width=4, channels=3))
+    executorch.export(
+        export_input(Hungry(megabytes), ImageForm(height=4, width=4, channels=3), RUNTIMES["executorch"]), file
+    )
     there = deploy(zero, file, runtime="executorch")
     pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8).numpy()
     with pytest.raises(RunnerError) as caught:

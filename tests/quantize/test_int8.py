@@ -9,19 +9,16 @@ from torch import nn
 from edgewright.errors import ExportError
 from edgewright.measure.parity import compare
 from edgewright.runtimes.executorch import int8 as xnnpack
-from edgewright.runtimes.executorch.session import Session as ExecutorchSession
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact
-from edgewright.runtimes.litert.session import Session as LitertSession
 from edgewright.runtimes.onnx import int8 as onnx_int8
-from edgewright.runtimes.onnx.session import Session as OnnxSession
 from tests import artifacts, tiny
 
 pytestmark = pytest.mark.slow
 
 
 def test_an_int8_pte_says_what_the_float_model_says_at_every_length() -> None:
-    session = ExecutorchSession(artifacts.int8_pte()[0], artifacts.FORM)
+    session = artifacts.session("executorch", artifacts.int8_pte()[0])
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
@@ -29,7 +26,7 @@ def test_an_int8_pte_says_what_the_float_model_says_at_every_length() -> None:
 
 
 def test_an_int8_tflite_says_what_the_float_model_says_at_every_length() -> None:
-    session = LitertSession(artifacts.int8_tflite(), artifacts.FORM)
+    session = artifacts.session("litert", artifacts.int8_tflite())
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
@@ -37,7 +34,7 @@ def test_an_int8_tflite_says_what_the_float_model_says_at_every_length() -> None
 
 
 def test_an_int8_onnx_says_what_the_float_model_says_at_every_length() -> None:
-    session = OnnxSession(artifacts.int8_onnx(), artifacts.FORM)
+    session = artifacts.session("onnx", artifacts.int8_onnx())
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
     parity = compare(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1

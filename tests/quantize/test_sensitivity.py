@@ -16,7 +16,8 @@ from edgewright.models import text as texts
 from edgewright.models.model import TransformerModel, reading
 from edgewright.quantize.sensitivity import Harm, Limits, sensitivity
 from edgewright.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import INT4_RUNTIMES
 from tests import artifacts, tiny
@@ -208,12 +209,17 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
     model, made_for = with_an_outlier(), RUNTIMES[runtime]
     subject = Subject(model=model, form=artifacts.FORM)
     twin = tmp_path / f"float{made_for.suffix}"
-    made_for.write_float(subject, twin)
+    made_for.write_float(subject.for_runtime(made_for), twin)
     given = [row.ids for row in artifacts.rows_of_every_length()]
     cosines, sizes = {}, {}
     for name, kept in (("spoilt", ()), ("kept", (HARMED, "encoder.tokens"))):
         file = tmp_path / f"{name}{made_for.suffix}"
-        made_for.write_int8(subject, twin, file, Int8(kept_float=kept, examples=given if made_for.static else ()))
+        made_for.write_int8(
+            subject.for_runtime(made_for),
+            twin,
+            file,
+            Int8(kept_float=kept, examples=subject.calibration(given, made_for) if made_for.static else ()),
+        )
         found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
         cosines[name], sizes[name] = compare(found, run(model)).cosine_min, file.stat().st_size
     assert cosines["spoilt"] < 0.98
@@ -232,13 +238,13 @@ def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the
     model, made_for = reading(tiny.teacher().model), RUNTIMES[runtime]
     subject = Subject(model=model, form=artifacts.FORM)
     twin = tmp_path / f"float{made_for.suffix}"
-    made_for.write_float(subject, twin)
+    made_for.write_float(subject.for_runtime(made_for), twin)
     given = [row.ids for row in artifacts.rows_of_every_length()]
     linear = linear_parts(model)
     cosines, sizes = {}, {}
     for count in (0, 1, len(linear)):
         file, narrow = tmp_path / f"{count}{made_for.suffix}", linear[:count]
-        made_for.write_int8(subject, twin, file, Int8(int4=narrow))
+        made_for.write_int8(subject.for_runtime(made_for), twin, file, Int8(int4=narrow))
         found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
         with as_int8(model, list(parts_of(model)), int4=narrow):
             simulated = run(model)

@@ -18,7 +18,8 @@ from edgewright.models.text import outputs
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
 from tests import artifacts, tiny
@@ -41,11 +42,16 @@ def test_texts_of_unlike_lengths_are_answered_together_as_they_are_alone(
 ) -> None:
     subject, made_for = Subject(model=tiny.teacher().model, form=FORM), RUNTIMES[runtime]
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
-    made_for.write_float(subject, twin)
+    made_for.write_float(subject.for_runtime(made_for), twin)
     rows = artifacts.rows_of_every_length()
     assert len(rows) % BATCH
     given = [row.ids for row in rows]
-    made_for.write_int8(subject, twin, small, Int8(examples=given if static else ()))
+    made_for.write_int8(
+        subject.for_runtime(made_for),
+        twin,
+        small,
+        Int8(examples=subject.calibration(given, made_for) if static else ()),
+    )
     for file, atol in ((twin, 1e-4), (small, 0.05)):
         alone, together = (answered(runtime, file, call, given) for call in FORM.calls())
         assert together.shape == (len(rows), 32)
@@ -61,8 +67,13 @@ def test_images_are_answered_together_as_they_are_alone(tmp_path: Path, runtime:
     subject = replace(subject, form=replace(subject.form, batch=BATCH))
     seen = pictures(38, subject.form.shape)
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
-    made_for.write_float(subject, twin)
-    made_for.write_int8(subject, twin, small, Int8(examples=seen[:32] if kind != "vit" else ()))
+    made_for.write_float(subject.for_runtime(made_for), twin)
+    made_for.write_int8(
+        subject.for_runtime(made_for),
+        twin,
+        small,
+        Int8(examples=subject.calibration(seen[:32], made_for) if kind != "vit" else ()),
+    )
     asked: Any = seen[32:]
     assert len(asked) % BATCH
     found = answered(runtime, twin, subject.form, asked)
@@ -82,8 +93,8 @@ def test_one_and_several_share_the_weights(tmp_path: Path, runtime: str) -> None
     for batch in (1, BATCH):
         subject = Subject(model=model, form=TextForm(max_length=32, lengths=(32,), batch=batch))
         twin, small = (tmp_path / f"{name}{batch}{made_for.suffix}" for name in ("float", "int8"))
-        made_for.write_float(subject, twin)
-        made_for.write_int8(subject, twin, small, Int8())
+        made_for.write_float(subject.for_runtime(made_for), twin)
+        made_for.write_int8(subject.for_runtime(made_for), twin, small, Int8())
         sizes.append(small.stat().st_size)
     weights = sum(parameter.numel() for parameter in model.parameters())
     assert sizes[0] > weights
@@ -98,7 +109,7 @@ def test_an_artifact_for_one_at_a_time_says_that_it_takes_no_batch(runtime: str)
     try:
         place = deploy(target, file, runtime=runtime)
         calls = calls_of([[1, 2, 3]], runtime=runtime, lengths=lengths, batch=3)
-        with pytest.raises(RunnerError, match=r"no entry .batch.|no entry .batch_3_length_8."):
+        with pytest.raises(RunnerError, match=r"no entry .batch.|no entry .batch_length_8."):
             infer(target, place.artifact, place.runtime, calls)
     finally:
         target.close()

@@ -13,11 +13,10 @@ from edgewright.errors import ExportError
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.executorch.session import Session as ExecutorchSession
+from edgewright.runtimes.forms import export_input
 from edgewright.runtimes.litert import export as litert
-from edgewright.runtimes.litert.session import Session as LitertSession
 from edgewright.runtimes.onnx import export as onnx
-from edgewright.runtimes.onnx.session import Session as OnnxSession
+from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
 
 pytestmark = pytest.mark.slow
@@ -39,20 +38,22 @@ WAYS = (
     Way(
         name="ExecuTorch",
         artifact=artifacts.float_pte,
-        export=lambda module, place: executorch.export(module, place, form=artifacts.FORM),
-        run=lambda file: ExecutorchSession(file, artifacts.FORM),
+        export=lambda module, place: executorch.export(
+            export_input(module, artifacts.FORM, RUNTIMES["executorch"]), place
+        ),
+        run=lambda file: artifacts.session("executorch", file),
     ),
     Way(
         name="LiteRT",
         artifact=artifacts.float_tflite,
-        export=lambda module, place: litert.export(module, place, form=artifacts.FORM),
-        run=lambda file: LitertSession(file, artifacts.FORM),
+        export=lambda module, place: litert.export(export_input(module, artifacts.FORM, RUNTIMES["litert"]), place),
+        run=lambda file: artifacts.session("litert", file),
     ),
     Way(
         name="ONNX",
         artifact=artifacts.float_onnx,
-        export=lambda module, place: onnx.export(module, place, form=artifacts.FORM),
-        run=lambda file: OnnxSession(file, artifacts.FORM),
+        export=lambda module, place: onnx.export(export_input(module, artifacts.FORM, RUNTIMES["onnx"]), place),
+        run=lambda file: artifacts.session("onnx", file),
     ),
 )
 

@@ -20,17 +20,17 @@ def test_examples_are_put_together_padded_and_filled_up() -> None:
     assert [(call.entry, call.elements) for call in calls] == [("batch", 6), ("batch", 4)]
     pixels = np.random.default_rng(0).integers(0, 256, (5, 6, 4, 3), dtype=np.uint8)
     pictures = calls_of(pixels, runtime="litert", batch=2)
-    assert [(call.entry, call.elements) for call in pictures] == [("batch_2_image", 144)] * 3
+    assert [(call.entry, call.elements) for call in pictures] == [("batch", 144)] * 3
     assert np.array_equal(pictures[2].inputs["pixels"], pixels[[4, 4]])
 
 
 def test_a_runtime_of_fixed_shapes_is_given_the_smallest_that_holds_a_text() -> None:
     calls = calls_of(TEXTS, runtime="litert", lengths=(2, 4))
-    assert [call.entry for call in calls] == ["length_4", "length_2", "length_2"]
+    assert [call.entry for call in calls] == ["forward_length_4", "forward_length_2", "forward_length_2"]
     assert [call.elements for call in calls] == [3, 1, 2]
     assert calls[0].inputs["ids"].dtype == np.int32
     assert calls[0].inputs["ids"].tolist() == [[1, 2, 3, 0]]
-    assert calls_of(TEXTS, runtime="tflite", lengths=(2, 4), batch=3)[0].entry == "batch_3_length_4"
+    assert calls_of(TEXTS, runtime="tflite", lengths=(2, 4), batch=3)[0].entry == "batch_length_4"
     with pytest.raises(InputError, match="a text has 3 ids; the artifact takes at most 2"):
         calls_of(TEXTS, runtime="litert", lengths=(2,))
 

@@ -13,7 +13,8 @@ from edgewright.models.macs import sizes
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.runtimes.forms import TextForm
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from tests import tiny
 from tests.runtimes.test_batches import answered
@@ -46,10 +47,10 @@ def test_artifacts_of_every_family_answer_as_the_model_does(tmp_path: Path, fami
     form = TextForm(max_length=32, lengths=(32,), batch=3 if runtime == "executorch" else 1)
     subject = Subject(model=model, form=form)
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
-    made_for.write_float(subject, twin)
+    made_for.write_float(subject.for_runtime(made_for), twin)
     for call in form.calls():
         assert (answered(runtime, twin, call, texts()) - expected(model)).abs().max() < 1e-4
-    made_for.write_int8(subject, twin, small, Int8())
+    made_for.write_int8(subject.for_runtime(made_for), twin, small, Int8())
     found = answered(runtime, small, form.one, texts())
     assert compare(found, expected(model), cosine_limit=0.99).passed
     assert small.stat().st_size < twin.stat().st_size

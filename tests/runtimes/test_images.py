@@ -15,7 +15,8 @@ from edgewright.models.image import Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
 from edgewright.runtimes.forms import ImageForm
-from edgewright.runtimes.subject import Int8, Subject
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
@@ -77,12 +78,12 @@ def test_float_and_int8_artifacts_say_what_the_model_says(tmp_path: Path, runtim
     seen = pictures(80, subject.form.shape)
     examples, asked = seen[:64], seen[64:]
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
-    made_for.write_float(subject, twin)
+    made_for.write_float(subject.for_runtime(made_for), twin)
     expected = said(subject, asked)
     assert torch.allclose(run(runtime, twin, subject, asked), expected, rtol=1e-3, atol=1e-3)
     # A net's layers read what is on scales of their own; a transformer's have outliers, and are scaled as they come.
-    asked_for = Int8(examples=() if kind == "vit" and not made_for.static else examples)
-    made_for.write_int8(subject, twin, small, asked_for)
+    asked_for = Int8(examples=() if kind == "vit" and not made_for.static else subject.calibration(examples, made_for))
+    made_for.write_int8(subject.for_runtime(made_for), twin, small, asked_for)
     found = run(runtime, small, subject, asked)
     assert found.dtype == torch.float32
     # Nobody taught these: of a deep net with random weights int8 leaves less than of a real one.
@@ -108,12 +109,17 @@ def test_a_convolution_that_is_named_stays_float_and_one_that_int8_spoils_is_rig
         joined.weight[:, 0] = 100.0
     seen = pictures(48, subject.form.shape)
     twin = tmp_path / f"float{made_for.suffix}"
-    made_for.write_float(subject, twin)
+    made_for.write_float(subject.for_runtime(made_for), twin)
     expected = said(subject, seen[32:])
     errors, sizes = {}, {}
     for kept in ((), ("network.joined", "network.hidden")):
         file = tmp_path / f"{len(kept)}{made_for.suffix}"
-        made_for.write_int8(subject, twin, file, Int8(kept_float=kept, examples=seen[:32]))
+        made_for.write_int8(
+            subject.for_runtime(made_for),
+            twin,
+            file,
+            Int8(kept_float=kept, examples=subject.calibration(seen[:32], made_for)),
+        )
         found = run(runtime, file, subject, seen[32:])
         errors[kept] = float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())
         sizes[kept] = file.stat().st_size

@@ -28,12 +28,8 @@ from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
-from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
-from edgewright.runtimes.litert import export as litert
-from edgewright.runtimes.litert import int8 as flatbuffer
-from edgewright.runtimes.litert.int8 import by_signature
+from edgewright.runtimes.forms import Form, ImageForm, TextForm, export_input
+from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.structure import Structure
 
@@ -172,17 +168,17 @@ class Probe:
         torch.manual_seed(0)
         form = self.form(runtime)
         module = self.model.module(padded=RUNTIMES[runtime].fixed_shapes)
-        examples: Given = _images(form) if isinstance(form, ImageForm) else ()
-        if RUNTIMES[runtime].fixed_shapes:
-            litert.export(module, file, form=form)
-            if precision == "int8":
-                twin = file.rename(file.with_name("float.tflite"))
-                flatbuffer.with_int8(twin, file, examples=by_signature(form, examples))
-                twin.unlink()
-        elif precision == "int8":
-            executorch_int8(module, file, form=form, examples=examples)
-        else:
-            executorch.export(module, file, form=form)
+        descriptor, source = RUNTIMES[runtime], export_input(module, form, RUNTIMES[runtime])
+        if precision != "int8":
+            descriptor.write_float(source, file)
+            return
+        images = _images(form) if isinstance(form, ImageForm) else ()
+        examples = tuple(form.named(each, descriptor) for each in images)
+        float_file = file.with_name(f"float{descriptor.suffix}")
+        if descriptor.int8_of_float_file:
+            descriptor.write_float(source, float_file)
+        descriptor.write_int8(source, float_file, file, Int8(examples=examples))
+        float_file.unlink(missing_ok=True)
 
 
 @functools.cache

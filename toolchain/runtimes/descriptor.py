@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from edgewright.runtimes.device import DeviceRuntime
-    from edgewright.runtimes.forms import Form, Input
-    from edgewright.runtimes.subject import Int8, Subject
+    from edgewright.runtimes.export_input import ExportInput
+    from edgewright.runtimes.quantization import Int8
+    from edgewright.specs.signature import Array, Call, DType, Signature
 
 Findings = Mapping[str, Any]
 """What an exporter says of a file that it wrote, for the manifest."""
@@ -101,11 +100,13 @@ class Runtime:
     """One runtime.
 
     `suffix` and `stem` name its files. With `fixed_shapes` a file has an entry for each bucket of an axis, else sizes
-    are free. One that `takes_batches` can be given several examples at once by the same weights. `write_int8` gets the
-    subject, the float file and what is asked, and says what it found; so does `write_half`, for float16, where there is
-    one and nothing is asked. A runtime that is `static` has no right or fast kernels for dynamic int8; with
-    `takes_int4` it has some for such weights. Where there is no `session`, and for several examples at once, an
-    artifact is run by the runner that devices have. `packages` shape an artifact and are not among those every build
+    are free. Indexes, as a text's ids, are of the `index_dtype`. One that `takes_batches` can be given several examples
+    at once by the same weights.
+    `write_float` gets the export's input; `write_int8` the float file and what is asked, too, and says what it found;
+    so does `write_half`, for float16, where there is one and nothing is asked. With `int8_of_float_file` an int8 file
+    is made of the float one, which must be there. A runtime that is `static` has no right or fast kernels for dynamic
+    int8; with `takes_int4` it has some for such weights. Where there is no `session`, and for several examples at once,
+    an artifact is run by the runner that devices have. `packages` shape an artifact and are not among those every build
     has. `priced_by` is the package whose version measured prices go with; without one none are measured.
     One that `measures_bandwidth` has a runner that also times how fast memory is copied.
     """
@@ -114,18 +115,20 @@ class Runtime:
     suffix: str
     stem: str = "model"
     fixed_shapes: bool
+    index_dtype: DType = "int64"
     takes_batches: bool = True
     takes_int4: bool = False
     static: bool = False
+    int8_of_float_file: bool = True
     writes_etdump: bool = False
     priced_by: str | None = None
     measures_bandwidth: bool = False
     packages: tuple[str, ...] = ()
     provider: Provider = field(repr=False)
-    write_float: Callable[[Subject, Path], None] = field(repr=False)
-    write_int8: Callable[[Subject, Path, Path, Int8], Findings] = field(repr=False)
-    write_half: Callable[[Subject, Path, Path], Findings] | None = field(default=None, repr=False)
-    session: Callable[[Path, Form], Callable[[Input], Tensor]] | None = field(default=None, repr=False)
+    write_float: Callable[[ExportInput, Path], None] = field(repr=False)
+    write_int8: Callable[[ExportInput, Path, Path, Int8], Findings] = field(repr=False)
+    write_half: Callable[[ExportInput, Path, Path], Findings] | None = field(default=None, repr=False)
+    session: Callable[[Path, Signature], Callable[[Call], dict[str, Array]]] | None = field(default=None, repr=False)
 
     @property
     def file_name(self) -> str:

@@ -1,7 +1,7 @@
 """Calls made of texts' ids and of images, until manifests carry the signatures that say how.
 
 In:  ids of one text each, or images; the runtime, and the lengths that its files have shapes for.
-Out: calls as today's exporters name their entries, and outputs as a row of numbers for each example.
+Out: calls of the entries that exporters write, and outputs as a row of numbers for each example.
 This module goes once every caller takes its calls from `Signature.method(…).call`.
 """
 
@@ -29,9 +29,8 @@ def calls_of(inputs: Inputs, *, runtime: str, lengths: Sequence[int] = (), batch
     """
     method = FORWARD if batch == 1 else BATCH
     if isinstance(inputs, np.ndarray):
-        entry = _entry("image", batch) if RUNTIMES[runtime].fixed_shapes else method
         return tuple(
-            Call(method=method, entry=entry, inputs={"pixels": each}, outputs=(OUTPUT,), elements=each.size)
+            Call(method=method, entry=method, inputs={"pixels": each}, outputs=(OUTPUT,), elements=each.size)
             for each in _pictures(inputs, batch)
         )
     return tuple(_text_call(each, runtime, lengths, method) for each in _texts(inputs, batch))
@@ -54,15 +53,11 @@ def _text_call(ids: NDArray[np.int64], runtime: str, lengths: Sequence[int], met
         length = min((each for each in lengths if each >= longest), default=None)
         if length is None:
             raise InputError(f"a text has {longest} ids; the artifact takes at most {max(lengths, default=0)}")
-        entry = _entry(f"length_{length}", batch)
+        entry = f"{method}_length_{length}"
         given = np.full((batch, length), PADDING, dtype=np.int64)
         given[:, :longest] = ids
     array: Array = given.astype(np.int32) if RUNTIMES[runtime].fixed_shapes else given
     return Call(method=method, entry=entry, inputs={"ids": array}, outputs=(OUTPUT,), elements=ids.size)
-
-
-def _entry(shape: str, batch: int) -> str:
-    return shape if batch == 1 else f"batch_{batch}_{shape}"
 
 
 def _texts(inputs: Sequence[Sequence[int]], batch: int) -> Iterator[NDArray[np.int64]]:

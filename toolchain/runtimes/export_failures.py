@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgewright.runtimes.forms import Form, exported
+from edgewright.runtimes.export_input import ExportInput, exported
 
 NO_KERNEL = "No kernel"  # how `executorch` itself begins
 LACKING = re.compile(
@@ -29,19 +29,19 @@ SHOWN = 80  # characters of a line
 OUTER = ("model.", "network.")  # what we put around a user's model
 
 
-def explained(error: Exception, module: nn.Module, form: Form) -> str:
-    """The sentence; `module` is what was to be exported, as it is now."""
+def explained(error: Exception, source: ExportInput) -> str:
+    """The sentence; `source` is what was to be exported, as it is now."""
     chain = list(_chain(error))
     if any(type(each).__name__ == DEPENDS for each in chain):
         return (
-            f"what it computes depends on the values it is given{_running(chain, module)}; choose between results with "
-            "torch.where, or by shapes alone"
+            f"what it computes depends on the values it is given{_running(chain, source.module)}; choose between "
+            "results with torch.where, or by shapes alone"
         )
     for each in chain:
         if found := LACKING.search(str(each)):
             operator = found[1]
             return (
-                f"the runtime has no operator {operator}{_calling(operator, module, form)}; make that of other "
+                f"the runtime has no operator {operator}{_calling(operator, source)}; make that of other "
                 "operators, or leave the runtime out of stages.export.runtimes"
             )
     return str(error)
@@ -66,11 +66,11 @@ def _running(chain: list[BaseException], module: nn.Module) -> str:
     return ""
 
 
-def _calling(operator: str, module: nn.Module, form: Form) -> str:
+def _calling(operator: str, source: ExportInput) -> str:
     """Where the model first calls it; nothing where that cannot be found."""
     try:
         with torch.no_grad():
-            program = exported(module, form.one)
+            program = exported(source.module, source.forward)
     except Exception:  # the sentence is as true without the place
         return ""
     for node in program.graph.nodes:

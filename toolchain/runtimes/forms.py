@@ -1,16 +1,16 @@
-"""What an artifact takes: a text's ids, or an image's bytes, one at a time or several at once.
+"""What an artifact of texts or images takes, before a runtime is chosen: its sizes, one at a time or several at once.
 
 In:  sizes.
-Out: a `Form`: the example that a module is exported with, and one input as a tensor of it.
-A form with a `batch` is of so many at once. An artifact that takes a batch takes one, too: it has two `calls` that
+Out: a `Form`; for a runtime its `Signature`, and examples as inputs of that.
+A form with a `batch` is of so many at once. An artifact that takes a batch takes one, too: it has two methods that
 share the weights. The number is fixed, because XNNPACK reshapes to no two sizes that are free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
+from edgewright.runtimes.descriptor import Runtime
+from edgewright.runtimes.export_input import EXAMPLE_SIZE, ExportInput, with_outputs
+from edgewright.specs.signature import BATCH, FORWARD, Array, Axis, Signature
+from edgewright.specs.signature import Tensor as TensorSpec
+
 SHORTEST = 2  # a first and a last token are always there
-EXAMPLE_LENGTH = 16
-METHOD, BATCH = "forward", "batch"  # of one, and of several at once
-IMAGE = "image"  # the signature of an artifact for images
+LENGTH = "length"  # the axis of tokens
 
 Input = Sequence[int] | NDArray[np.uint8]
 """A text's ids, or an image (height, width, channels)."""
@@ -44,15 +47,6 @@ class _Form:
     def calls(self) -> tuple[Self, ...]:
         """What an artifact of this form can be asked: one and, where there is a batch, so many at once."""
         return (self,) if self.batch == 1 else (self.one, self)
-
-    @property
-    def method(self) -> str:
-        """The call's name in a file that has methods."""
-        return METHOD if self.batch == 1 else BATCH
-
-    def signature(self, shape: str) -> str:
-        """The call's name in a file that has one for each fixed shape."""
-        return shape if self.batch == 1 else f"batch_{self.batch}_{shape}"
 
     def joined(self, said: Sequence[Tensor], _given: Given) -> Tensor:
         """What an artifact said of each example, (examples, outputs)."""
@@ -77,28 +71,20 @@ class TextForm(_Form):
     name = "ids"
 
     def example(self) -> Tensor:
-        """Texts of token 1 only, (batch, 16) int64: their values do not matter to an export."""
-        return torch.ones(self.batch, EXAMPLE_LENGTH, dtype=torch.long)
+        """Texts of token 1 only, (batch, 16) int64: their values do not matter."""
+        return torch.ones(self.batch, EXAMPLE_SIZE, dtype=torch.long)
 
-    def free(self) -> tuple[dict[int, Any]]:
-        """What `torch.export` is told of the one input: its second size is free."""
-        return ({1: torch.export.Dim("length", min=SHORTEST, max=self.max_length)},)
+    def input(self, runtime: Runtime) -> TensorSpec:
+        """The ids that an artifact for this runtime takes: padded with 0 where shapes are fixed."""
+        if runtime.fixed_shapes:
+            axis = Axis(name=LENGTH, most=self.lengths[-1], buckets=self.lengths)
+        else:
+            axis = Axis(name=LENGTH, least=SHORTEST, most=self.max_length)
+        return TensorSpec(name=self.name, dtype=runtime.index_dtype, shape=(self.batch, axis))
 
-    def tensor(self, given: Input) -> Tensor:
-        """One text at its own length, as often as the batch wants it, (batch, n) int64."""
-        return torch.tensor([list(given)] * self.batch)
-
-    def signatures(self) -> Mapping[str, Tensor]:
-        """An example for each fixed shape, int32, by the shape's name."""
-        return dict(self._filled([1] * length, length) for length in self.lengths)
-
-    def fixed(self, given: Input) -> tuple[str, Tensor]:
-        """The smallest fixed shape that holds a text, and the text filled up with padding to it."""
-        return self._filled(given, next(length for length in self.lengths if length >= len(given)))
-
-    def every_fixed(self, given: Input) -> dict[str, Tensor]:
-        """Each fixed shape that holds a text, the smallest first, and the text filled up with padding to it."""
-        return dict(self._filled(given, length) for length in self.lengths if length >= len(given))
+    def named(self, example: Input, runtime: Runtime) -> dict[str, Array]:
+        """One text as the method of one takes it, at its own length."""
+        return {self.name: np.array([list(example)], dtype=runtime.index_dtype)}
 
     @override
     def joined(self, said: Sequence[Tensor], given: Given) -> Tensor:
@@ -113,11 +99,6 @@ class TextForm(_Form):
         if not self.tags:
             return super().apart(outputs, given)
         return [each.flatten() for each in outputs.split([len(ids) for ids in given])]
-
-    def _filled(self, given: Input, length: int) -> tuple[str, Tensor]:
-        filled = torch.zeros(self.batch, length, dtype=torch.int32)
-        filled[:, : len(given)] = torch.as_tensor(given)
-        return self.signature(length_name(length)), filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,39 +121,28 @@ class ImageForm(_Form):
         """Black images."""
         return torch.zeros(self.batch, *self.shape, dtype=torch.uint8)
 
-    def free(self) -> None:
-        """No size is."""
+    def input(self, runtime: Runtime) -> TensorSpec:
+        """The bytes that an artifact takes, whatever the runtime."""
+        return TensorSpec(name=self.name, dtype="uint8", shape=(self.batch, *self.shape))
 
-    def tensor(self, given: Input) -> Tensor:
-        """One image, as often as the batch wants it, (batch, height, width, channels) uint8."""
-        return torch.from_numpy(np.array(given, dtype=np.uint8)).reshape(1, *self.shape).repeat(self.batch, 1, 1, 1)
-
-    def signatures(self) -> Mapping[str, Tensor]:
-        """The one there is."""
-        return {self.signature(IMAGE): self.example()}
-
-    def fixed(self, given: Input) -> tuple[str, Tensor]:
-        """The one there is, and the image."""
-        return self.signature(IMAGE), self.tensor(given)
-
-    def every_fixed(self, given: Input) -> dict[str, Tensor]:
-        """The one there is, and the image."""
-        return dict([self.fixed(given)])
+    def named(self, example: Input, runtime: Runtime) -> dict[str, Array]:
+        """One image as the method of one takes it."""
+        return {self.name: np.array(example, dtype=np.uint8).reshape(1, *self.shape)}
 
 
 Form = TextForm | ImageForm
 
 
-def signatures(calls: Iterable[Form]) -> dict[str, Tensor]:
-    """An example for each fixed shape of all these calls, by the shape's name."""
-    return {name: example for call in calls for name, example in call.signatures().items()}
+def signature_of(module: nn.Module, form: Form, runtime: Runtime) -> Signature:
+    """What an artifact of the module takes under a runtime, and gives, as the module is seen to give it."""
+    calls = form.calls() if runtime.takes_batches else (form.one,)
+    return Signature(
+        methods=tuple(
+            with_outputs(module, FORWARD if call.batch == 1 else BATCH, [call.input(runtime)]) for call in calls
+        )
+    )
 
 
-def exported(module: nn.Module, form: Form) -> Any:
-    """The module as `torch.export` has it, for one call of the form."""
-    return torch.export.export(module, (form.example(),), dynamic_shapes=form.free(), strict=False)
-
-
-def length_name(length: int) -> str:
-    """The signature for texts of up to `length` tokens."""
-    return f"length_{length}"
+def export_input(module: nn.Module, form: Form, runtime: Runtime, *, place: str = "") -> ExportInput:
+    """A module of texts or images as the runtime's exporter takes it."""
+    return ExportInput(module=module, signature=signature_of(module, form, runtime), place=place)

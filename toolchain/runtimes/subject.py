@@ -1,18 +1,17 @@
-"""What a file is written of: a model, what an artifact of it takes, and what is asked of its int8.
+"""A model of texts or images with what an artifact of it takes: what a build has before it knows the runtime.
 
 In:  a float model and its form.
-Out: `Subject`, which a runtime's `write_float`, `write_int8` and `write_half` get.
+Out: `Subject`, which for a runtime is an `ExportInput`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from edgewright.errors import InputError
 from edgewright.models.convnet import ConvNet
@@ -20,9 +19,11 @@ from edgewright.models.encoder import Encoder
 from edgewright.models.image import ImageModule, Scaling
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule
-from edgewright.quantize.ranges import DEFAULT, Calibration
 from edgewright.quantize.simulated import Part, parts_of
-from edgewright.runtimes.forms import Form, Given, ImageForm
+from edgewright.runtimes.descriptor import Runtime
+from edgewright.runtimes.export_input import ExportInput
+from edgewright.runtimes.forms import Form, Given, ImageForm, signature_of
+from edgewright.specs.signature import Array
 
 PLACE = "model"  # of the model in the module that is exported
 
@@ -80,39 +81,24 @@ class Subject:
 
     def parts(self) -> dict[str, Part]:
         """All that int8 makes smaller, by its place in the model."""
-        found = self.module().get_submodule(PLACE)
-        return parts_of(found)
+        return parts_of(self.module().get_submodule(PLACE))
+
+    def for_runtime(self, runtime: Runtime) -> ExportInput:
+        """What an exporter of this runtime gets."""
+        module = self.module(padded=runtime.fixed_shapes)
+        return ExportInput(
+            module=module,
+            signature=signature_of(module, self.form, runtime),
+            place=PLACE,
+            products_only=self.products_only,
+        )
+
+    def calibration(self, examples: Given, runtime: Runtime) -> tuple[Mapping[str, Array], ...]:
+        """Examples for fixed scales, as the runtime takes them. Raises `InputError` with the first that it does not."""
+        return tuple(self.form.named(each, runtime) for each in self.checked(examples))
 
 
 def _described(image: Any) -> str:
     if not isinstance(image, np.ndarray):
         return f"a {type(image).__name__}"
     return f"{image.dtype} of {' × '.join(map(str, image.shape))}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Int8:
-    """What is asked of an int8 artifact.
-
-    Parts at the places `kept_float` stay float, linear layers at the places `int4` have such weights. Fixed scales are
-    taken from the `examples` by the `calibration`; without any, activations are quantised as they come.
-    """
-
-    kept_float: Sequence[str] = ()
-    int4: Sequence[str] = ()
-    examples: Given = ()
-    calibration: Calibration = DEFAULT
-
-
-def weights_at(subject: Subject, places: Sequence[str]) -> list[NDArray[np.float32]]:
-    """By which a part is found in a finished file, where places have other names."""
-    parts = subject.parts() if places else {}
-    return [layout for place in places for layout in _layouts(parts[place].weight.detach())]
-
-
-def _layouts(weight: Tensor) -> Iterator[NDArray[np.float32]]:
-    """A part's weights in each order that a file may have them in: LiteRT has channels last."""
-    yield weight.numpy()
-    if weight.ndim == 4:
-        yield weight.permute(0, 2, 3, 1).contiguous().numpy()
-        yield weight.permute(1, 2, 3, 0).contiguous().numpy()  # of a convolution of each channel by itself

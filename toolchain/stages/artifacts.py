@@ -24,7 +24,8 @@ from edgewright.models.capabilities import SMOOTHABLE
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
 from edgewright.quantize.smooth import smoothed
-from edgewright.runtimes.subject import PLACE, Int8
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import PLACE
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
 from edgewright.stages.sides import Side
@@ -64,7 +65,7 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / artifact_name(runtime)
-        RUNTIMES[runtime].write_float(side.subject(), file)
+        RUNTIMES[runtime].write_float(side.subject().for_runtime(RUNTIMES[runtime]), file)
         return {"bytes": file.stat().st_size}
 
     return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
@@ -151,7 +152,8 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
     quantize = plan.recipe.stages.quantize
     count = quantize.examples if static else 0
     scheme: dict[str, Any] = {"scheme": "static-int8" if static else "dynamic-int8", "examples": count}
-    write_half = RUNTIMES[runtime].write_half if quantize.scheme == FLOAT16 else None
+    descriptor = RUNTIMES[runtime]
+    write_half = descriptor.write_half if quantize.scheme == FLOAT16 else None
     if write_half:
         scheme = {"scheme": FLOAT16}
     if static:
@@ -163,17 +165,19 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
         file = folder / name
         if write_half:
             return {
-                **write_half(student.subject(), twin.file(name), file),
+                **write_half(student.subject().for_runtime(descriptor), twin.file(name), file),
                 "format": FLOAT16,
                 "bytes": file.stat().st_size,
             }
+        subject = student.subject()
+        sample = student.given(student.sample(count, passes=OBSERVED)) if count else ()
         asked = Int8(
             kept_float=kept_float,
             int4=int4,
-            examples=student.given(student.sample(count, passes=OBSERVED)) if count else (),
+            examples=subject.calibration(sample, descriptor),
             calibration=quantize.calibration,
         )
-        found = RUNTIMES[runtime].write_int8(student.subject(), twin.file(name), file, asked)
+        found = descriptor.write_int8(subject.for_runtime(descriptor), twin.file(name), file, asked)
         return {"bytes": file.stat().st_size, **found}
 
     return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make)

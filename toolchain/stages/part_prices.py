@@ -26,8 +26,9 @@ from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.example_calls import calls_of
-from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.forms import TextForm, export_input
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock
 from edgewright.stages.plan import Done, Plan, stage
 from edgewright.targets import open_target
@@ -114,5 +115,6 @@ class _Timer:
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
-        executorch_int8(TextModule(model, padded=False), file, form=TextForm(max_length=shape.positions))
+        source = export_input(TextModule(model, padded=False), TextForm(max_length=shape.positions), RUNTIMES[RUNTIME])
+        RUNTIMES[RUNTIME].write_int8(source, file, file, Int8())
         return self.deployer.deploy(file, runtime=RUNTIME)

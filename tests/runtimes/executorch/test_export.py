@@ -3,29 +3,32 @@
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from edgewright.errors import ExportError
+from edgewright.errors import ExportError, InputError
 from edgewright.measure.parity import compare
 from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.executorch.session import Session
-from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.forms import TextForm, export_input
+from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
 
 pytestmark = pytest.mark.slow
 
+Session = Callable[[Sequence[int]], Tensor]
+
 
 @pytest.fixture(scope="module")
 def session() -> Session:
-    return Session(artifacts.float_pte(), artifacts.FORM)
+    return artifacts.session("executorch", artifacts.float_pte())
 
 
 def test_a_text_longer_than_exported_for_is_refused(session: Session) -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError, match=f"takes 2 to {tiny.MAX_LENGTH} along the axis length"):
         session([1] * (tiny.MAX_LENGTH + 1))
 
 
@@ -35,7 +38,9 @@ def test_a_folder_that_is_not_there_is_told_as_an_export_error(tmp_path: Path) -
             return ids.float() * 2
 
     with pytest.raises(ExportError, match="No such file"):
-        executorch.export(Doubled(), tmp_path / "nowhere" / "model.pte", form=TextForm(max_length=16))
+        executorch.export(
+            export_input(Doubled(), TextForm(max_length=16), RUNTIMES["executorch"]), tmp_path / "nowhere" / "model.pte"
+        )
 
 
 def test_parity_of_the_float_artifact_is_all_but_exact(session: Session) -> None:
@@ -51,9 +56,12 @@ def test_nothing_is_printed_while_an_artifact_is_loaded_and_run() -> None:
         import sys
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+        import numpy as np
         from edgewright.runtimes.executorch.session import Session
-        from edgewright.runtimes.forms import TextForm
-        Session(Path({str(artifacts.float_pte())!r}), TextForm(max_length={artifacts.FORM.max_length}))([1, 2, 3])
+        from edgewright.specs.signature import Signature
+        signature = Signature.model_validate_json({artifacts.signature("executorch").model_dump_json()!r})
+        call = signature.method("forward").call(dict(ids=np.array([[1, 2, 3]])))
+        Session(Path({str(artifacts.float_pte())!r}), signature)(call)
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

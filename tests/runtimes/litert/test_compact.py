@@ -8,7 +8,6 @@ import torch
 from edgewright.errors import ExportError
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact, short_name
-from edgewright.runtimes.litert.session import Session
 from tests import artifacts, tiny
 
 
@@ -26,7 +25,7 @@ def test_a_compact_file_is_smaller_and_says_exactly_the_same_at_every_length(loo
     smaller.write_bytes(loose.read_bytes())
     compact(smaller)
     assert smaller.stat().st_size < 0.7 * loose.stat().st_size
-    before, after = (Session(file, artifacts.FORM) for file in (loose, smaller))
+    before, after = (artifacts.session("litert", file) for file in (loose, smaller))
     for row in artifacts.rows_of_every_length():
         assert torch.equal(before(row.ids), after(row.ids))
 

@@ -12,10 +12,10 @@ def test_there_is_one_signature_for_each_length_with_the_names_a_runner_expects(
 
     interpreter = Interpreter(model_path=str(artifacts.float_tflite()))
     assert interpreter.get_signature_list() == {
-        f"length_{length}": {"inputs": ["ids"], "outputs": ["output"]} for length in artifacts.LENGTHS
+        f"forward_length_{length}": {"inputs": ["ids"], "outputs": ["output"]} for length in artifacts.LENGTHS
     }
     for length in artifacts.LENGTHS:
-        (given,) = interpreter.get_signature_runner(f"length_{length}").get_input_details().values()
+        (given,) = interpreter.get_signature_runner(f"forward_length_{length}").get_input_details().values()
         assert list(given["shape"]) == [1, length]
         assert given["dtype"].__name__ == "int32"
 

@@ -7,9 +7,9 @@ import pytest
 from torch import nn
 
 from edgewright.errors import EnvironmentFaultError
-from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.forms import TextForm, export_input
 from edgewright.runtimes.onnx import export as onnx
-from edgewright.runtimes.onnx.session import Session
+from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
 
 pytestmark = pytest.mark.slow
@@ -34,11 +34,11 @@ def test_layer_norm_and_gelu_stay_whole_for_runtimes_that_have_kernels_for_them(
 def test_weights_are_in_the_file_itself(tmp_path: Path) -> None:
     alone = tmp_path / "model.onnx"
     alone.write_bytes(artifacts.float_onnx().read_bytes())
-    Session(alone, artifacts.FORM)([2, 3])
+    artifacts.session("onnx", alone)([2, 3])
     assert not list(artifacts.float_onnx().parent.glob("*.onnx.data"))
 
 
 def test_without_its_packages_the_extra_to_install_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx, "ONNX_PACKAGES", ("onnx", "a_package_nobody_has"))
     with pytest.raises(EnvironmentFaultError, match=r"a_package_nobody_has .*pip install 'edgewright\[onnx\]'"):
-        onnx.export(nn.Identity(), tmp_path / "model.onnx", form=TextForm(max_length=8))
+        onnx.export(export_input(nn.Identity(), TextForm(max_length=8), RUNTIMES["onnx"]), tmp_path / "model.onnx")

@@ -10,6 +10,7 @@ DESCRIPTOR = Runtime(
     suffix=".pte",
     fixed_shapes=False,
     takes_int4=True,
+    int8_of_float_file=False,
     writes_etdump=True,
     priced_by="executorch",
     measures_bandwidth=True,

@@ -1,8 +1,7 @@
-"""ExecuTorch: a module of texts or images to a `.pte` file, a text's length being free, run by XNNPACK.
+"""ExecuTorch: a module to a `.pte` file, in which axes are free, run by XNNPACK.
 
-In:  a float module, or one with int8 embeddings and a function that rewrites its graph.
-Out: a file with a method for one input and, where the form has a batch, one for so many; and how much of the graph
-     of one XNNPACK took.
+In:  a float module, or one with int8 embeddings and a function that rewrites its graph; its signature.
+Out: a file with the methods of the signature, and how much of the graph of the first XNNPACK took.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from torch import nn
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import NO_KERNEL, explained
-from edgewright.runtimes.forms import METHOD, Form, exported
-from edgewright.runtimes.subject import Subject
+from edgewright.runtimes.export_input import ExportInput, exported
+from edgewright.specs.signature import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,34 +31,34 @@ class Delegation:
 
 
 def export(
-    module: nn.Module, destination: Path, *, form: Form, rewrite: Callable[[nn.Module, Form], nn.Module] | None = None
+    source: ExportInput, destination: Path, *, rewrite: Callable[[nn.Module, Method], nn.Module] | None = None
 ) -> Delegation:
-    """Write a `.pte` that takes what the form says.
+    """Write a `.pte` with the methods of the signature; its delegation is told of the first.
 
-    `rewrite` may replace the exported graph of a call by a quantised one. Raises `ExportError` with the exporter's own
-    reason.
+    `rewrite` may replace the exported graph of a method by a quantised one. Raises `ExportError` with the exporter's
+    own reason.
     """
     try:
         with quiet(), torch.no_grad():
             programs = {}
-            for call in form.calls():
-                program = exported(module, call)
+            for method in source.signature.methods:
+                program = exported(source.module, method)
                 if rewrite:
-                    program = exported(rewrite(program.module(), call), call)
-                programs[call.method] = program
+                    program = exported(rewrite(program.module(), method), method)
+                programs[method.name] = program
             lowered = _lowered(programs)
             finished = lowered.to_executorch()
             for name in programs:
                 _require_kernels(finished.exported_program(name).graph_module)
             destination.write_bytes(finished.buffer)
     except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
-        raise ExportError("ExecuTorch", explained(error, module, form)) from error
-    return _delegation(lowered.exported_program(METHOD).graph_module)
+        raise ExportError("ExecuTorch", explained(error, source)) from error
+    return _delegation(lowered.exported_program(source.forward.name).graph_module)
 
 
-def write_float(subject: Subject, file: Path) -> None:
+def write_float(source: ExportInput, file: Path) -> None:
     """Export the float model."""
-    export(subject.module(), file, form=subject.form)
+    export(source, file)
 
 
 def runtime() -> Any:

@@ -1,12 +1,13 @@
 """An int8 or float16 `.pte` in one step: quantise the exported graph on its way to ExecuTorch.
 
-In:  a float module of one text or image, its form, and examples where scales are to be fixed.
+In:  a float module, its signature, and examples where scales are to be fixed.
 Out: the file, and what of it the XNNPACK delegate runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +17,36 @@ from edgewright.quantize.half import Half
 from edgewright.quantize.ranges import DEFAULT, Calibration
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.executorch import int8 as xnnpack
-from edgewright.runtimes.forms import Form, Given
-from edgewright.runtimes.subject import PLACE, Int8, Subject
+from edgewright.runtimes.export_input import ExportInput, example_of, fitted, tensors_of
+from edgewright.runtimes.quantization import Int8
+from edgewright.specs.signature import Array, Method
 
 
-def write_int8(subject: Subject, _float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
+def write_int8(source: ExportInput, _float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
     """Export the model in int8; how much of its graph XNNPACK took is what it says of the file."""
     delegation = executorch_int8(
-        subject.module(),
+        source,
         file,
-        form=subject.form,
-        examples=subject.checked(asked.examples),
+        examples=asked.examples,
         calibration=asked.calibration,
-        products_only=bool(len(asked.examples)) and subject.products_only,
-        kept_float=[f"{PLACE}.{name}" for name in asked.kept_float],
-        int4=[f"{PLACE}.{name}" for name in asked.int4],
+        products_only=bool(asked.examples) and source.products_only,
+        kept_float=[source.at(name) for name in asked.kept_float],
+        int4=[source.at(name) for name in asked.int4],
     )
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}
 
 
-def write_half(subject: Subject, _float_file: Path, file: Path) -> Mapping[str, Any]:
+def write_half(source: ExportInput, _float_file: Path, file: Path) -> Mapping[str, Any]:
     """Export the model in float16; how much of its graph XNNPACK took is what it says of the file."""
-    delegation = executorch.export(Half(subject.module()), file, form=subject.form)
+    delegation = executorch.export(replace(source, module=Half(source.module)), file)
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}
 
 
 def executorch_int8(
-    module: nn.Module,
+    source: ExportInput,
     file: Path,
     *,
-    form: Form,
-    examples: Given = (),
+    examples: Sequence[Mapping[str, Array]] = (),
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
     kept_float: Sequence[str] = (),
@@ -54,20 +54,21 @@ def executorch_int8(
 ) -> executorch.Delegation:
     """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float` and `int4`.
 
-    With `examples` activations have fixed scales by the `calibration`, or with `products_only` what layers with weights
-    read and give; else they are quantised as they come.
+    Parts are named by their places in the module. With `examples` activations have fixed scales by the `calibration`,
+    or with `products_only` what layers with weights read and give; else they are quantised as they come.
     """
-    return executorch.export(
-        xnnpack.with_quantized_embeddings(module, kept_float=kept_float),
-        file,
-        form=form,
-        rewrite=lambda graph, call: xnnpack.with_int8(
+
+    def rewrite(graph: nn.Module, method: Method) -> nn.Module:
+        seen = [tensors_of(fitted(method, each)) for each in examples]
+        return xnnpack.with_int8(
             graph,
-            [call.tensor(each) for each in examples] or [call.example()],
-            static=bool(len(examples)),
+            seen or [tuple(example_of(method).values())],
+            static=bool(seen),
             calibration=calibration,
             products_only=products_only,
             kept_float=kept_float,
             int4=int4,
-        ),
-    )
+        )
+
+    smaller = xnnpack.with_quantized_embeddings(source.module, kept_float=kept_float)
+    return executorch.export(replace(source, module=smaller), file, rewrite=rewrite)

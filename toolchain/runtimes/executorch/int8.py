@@ -58,7 +58,7 @@ def with_quantized_embeddings(module: nn.Module, *, kept_float: Sequence[str] = 
 
 def with_int8(
     graph: nn.Module,
-    examples: Sequence[Tensor],
+    examples: Sequence[Sequence[Tensor]],
     *,
     static: bool = False,
     calibration: Calibration = DEFAULT,
@@ -103,7 +103,7 @@ def with_int8(
     observed = prepare_pt2e(graph, quantizer)
     with torch.no_grad():
         for example in examples if static else examples[:1]:
-            observed(example)
+            observed(*example)
     converted: nn.Module = convert_pt2e(observed)
     return converted
 

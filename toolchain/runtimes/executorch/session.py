@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from torch import Tensor
+from typing import Any
 
 from edgewright.base.quiet import quiet
 from edgewright.runtimes.executorch.export import runtime
-from edgewright.runtimes.forms import METHOD, Form, Input
+from edgewright.runtimes.export_input import tensors_of
+from edgewright.specs.signature import Array, Call, Signature
 
 
 class Session:
-    """A `.pte` loaded in this process, for checking its outputs; `runner` in `device_scripts` is what is timed."""
+    """A `.pte` loaded in this process."""
 
-    def __init__(self, file: Path, form: Form) -> None:
+    def __init__(self, file: Path, signature: Signature) -> None:
         with quiet():  # its threads tell the terminal where they looked for the processor's name
             self._program = runtime().load_program(file)
-            self._method = self._program.load_method(METHOD)
-        self._form = form.one
+        self._signature = signature
+        self._methods: dict[str, Any] = {}
 
-    def __call__(self, given: Input) -> Tensor:
-        """One example's output, (outputs,)."""
-        output: Tensor = self._method.execute([self._form.tensor(given)])[0]
-        return output[0].clone()
+    def __call__(self, call: Call) -> dict[str, Array]:
+        """The outputs of a call, by their names."""
+        if call.entry not in self._methods:
+            with quiet():
+                self._methods[call.entry] = self._program.load_method(call.entry)
+        names = [each.name for each in self._signature.method(call.method).outputs]
+        outputs = self._methods[call.entry].execute(list(tensors_of(call.inputs)))
+        return {name: output.clone().numpy() for name, output in zip(names, outputs, strict=True)}

@@ -9,6 +9,7 @@ DESCRIPTOR = Runtime(
     name="litert",
     suffix=".tflite",
     fixed_shapes=True,
+    index_dtype="int32",
     takes_int4=True,
     priced_by="ai-edge-litert",
     provider=PROVIDER,

@@ -1,6 +1,6 @@
-"""LiteRT: a module of texts or images to a `.tflite` file: one signature a length and batch, all sharing the weights.
+"""LiteRT: a module to a `.tflite` file: an entry for each method and bucket, all sharing the weights.
 
-In:  a float module; one of texts treats id 0 as padding.
+In:  a float module that knows padding from content, and its signature.
 Out: a float file; making it int8 is `quantize`'s concern.
 """
 
@@ -14,14 +14,11 @@ from torch import Tensor, nn
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
-from edgewright.runtimes.forms import Form, signatures
-from edgewright.runtimes.subject import Subject
-
-OUTPUT = "output"
+from edgewright.runtimes.export_input import ExportInput, example_of
 
 
-def export(module: nn.Module, destination: Path, *, form: Form) -> None:
-    """Write a float `.tflite` with a signature for each of the form's fixed shapes.
+def export(source: ExportInput, destination: Path) -> None:
+    """Write a float `.tflite` with an entry for each bucket of each method.
 
     Raises `ExportError` with the converter's own reason.
     """
@@ -30,24 +27,27 @@ def export(module: nn.Module, destination: Path, *, form: Form) -> None:
             import litert_torch
 
             converter: Any = litert_torch
-            for name, example in signatures(form.calls()).items():
-                converter = converter.signature(name, _Named(module), sample_kwargs={form.name: example})
+            for method in source.signature.methods:
+                named = _Named(source.module, tuple(each.name for each in method.outputs))
+                for name, sizes in method.entries():
+                    converter = converter.signature(name, named, sample_kwargs=example_of(method, sizes))
             converter.convert().export(str(destination))
     except Exception as error:  # the converter raises errors of many unrelated kinds
-        raise ExportError("LiteRT", explained(error, module, form)) from error
+        raise ExportError("LiteRT", explained(error, source)) from error
 
 
-def write_float(subject: Subject, file: Path) -> None:
-    """Export the float model, to which id 0 is padding."""
-    export(subject.module(padded=True), file, form=subject.form)
+def write_float(source: ExportInput, file: Path) -> None:
+    """Export the float model."""
+    export(source, file)
 
 
 class _Named(nn.Module):
-    """The module, with a name for its output that the file keeps."""
+    """The module, with names for its outputs that the file keeps."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.names = module, names
 
     def forward(self, **given: Tensor) -> dict[str, Tensor]:
-        return {OUTPUT: self.module(*given.values())}
+        outputs = self.module(*given.values())
+        return dict(zip(self.names, outputs if isinstance(outputs, tuple) else (outputs,), strict=True))

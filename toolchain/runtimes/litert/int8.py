@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.quantize.ranges import DEFAULT, Calibration, Seen
-from edgewright.runtimes.forms import Form, Given
+from edgewright.runtimes.export_input import ExportInput, fits, fitted
 from edgewright.runtimes.litert.compact import compact
-from edgewright.runtimes.subject import Int8, Subject, weights_at
+from edgewright.runtimes.quantization import Int8, weights_at
+from edgewright.specs.signature import Array, Signature
 
 MATRIX = 2  # dimensions
 SAME_DIRECTION = 1e-4
@@ -35,42 +36,43 @@ Examples = Mapping[str, Sequence[Mapping[str, NDArray[Any]]]]
 
 
 def write_int8(
-    subject: Subject, float_file: Path, file: Path, asked: Int8, *, one_scale: bool = False
+    source: ExportInput, float_file: Path, file: Path, asked: Int8, *, one_scale: bool = False
 ) -> Mapping[str, Any]:
     """Write an int8 file of the float one."""
     with_int8(
         float_file,
         file,
-        examples=by_signature(subject.form, subject.checked(asked.examples)),
+        examples=by_entry(source.signature, asked.examples),
         calibration=asked.calibration,
-        products_only=subject.products_only,
+        products_only=source.products_only,
         one_scale=one_scale,
-        kept_float=weights_at(subject, asked.kept_float),
-        int4=weights_at(subject, asked.int4),
+        kept_float=weights_at(source, asked.kept_float),
+        int4=weights_at(source, asked.int4),
     )
     compact(file)
     return {}
 
 
-def write_int8_one_scale(subject: Subject, float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
+def write_int8_one_scale(source: ExportInput, float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
     """The same with tables of one scale each, for tflite-runtime."""
-    return write_int8(subject, float_file, file, asked, one_scale=True)
+    return write_int8(source, float_file, file, asked, one_scale=True)
 
 
-def write_half(_subject: Subject, float_file: Path, file: Path) -> Mapping[str, Any]:
+def write_half(_source: ExportInput, float_file: Path, file: Path) -> Mapping[str, Any]:
     """Write a float16 file of the float one."""
     with_half(float_file, file)
     compact(file)
     return {}
 
 
-def by_signature(form: Form, examples: Given) -> dict[str, list[dict[str, Any]]]:
-    """The examples as each signature takes them: all need scales, also one that no example is as long as."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def by_entry(signature: Signature, examples: Sequence[Mapping[str, Array]]) -> dict[str, list[dict[str, Array]]]:
+    """The examples as each entry takes them: all need scales, also one that no example is as long as."""
+    found: dict[str, list[dict[str, Array]]] = {}
     for example in examples:
-        for call in form.calls():
-            for name, given in call.every_fixed(example).items():
-                found.setdefault(name, []).append({form.name: given.numpy()})
+        for method in signature.methods:
+            for name, sizes in method.entries():
+                if fits(method, example, sizes):
+                    found.setdefault(name, []).append(fitted(method, example, sizes))
     return found
 
 

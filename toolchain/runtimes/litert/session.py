@@ -5,29 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from edgewright.base.quiet import quiet
-from edgewright.runtimes.forms import Form, Input
-from edgewright.runtimes.litert.export import OUTPUT
+from edgewright.specs.signature import Array, Call, Signature
 
 
 class Session:
-    """A `.tflite` loaded in this process, for checking its outputs; the runner on the device is what is timed."""
+    """A `.tflite` loaded in this process."""
 
-    def __init__(self, file: Path, form: Form) -> None:
+    def __init__(self, file: Path, _signature: Signature) -> None:
         with quiet():
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreter = Interpreter(model_path=str(file), num_threads=1)
-        self._form = form.one
         self._runners: dict[str, Any] = {}
 
-    def __call__(self, given: Input) -> Tensor:
-        """One example's output, (outputs,), from the smallest signature that holds it."""
-        name, filled = self._form.fixed(given)
-        if name not in self._runners:
-            self._runners[name] = self._interpreter.get_signature_runner(name)
-        output = self._runners[name](**{self._form.name: filled.numpy()})[OUTPUT]
-        return torch.from_numpy(output[0].copy())
+    def __call__(self, call: Call) -> dict[str, Array]:
+        """The outputs of a call, by their names."""
+        if call.entry not in self._runners:
+            self._runners[call.entry] = self._interpreter.get_signature_runner(call.entry)
+        outputs = self._runners[call.entry](**call.inputs)
+        return {name: output.copy() for name, output in outputs.items()}

@@ -1,6 +1,6 @@
-"""ONNX: a module of one text or image to an `.onnx` file, a text's length being free.
+"""ONNX: a module to an `.onnx` file of one method, in which axes are free.
 
-In:  a float module.
+In:  a float module, and its signature.
 Out: a file that ONNX Runtime runs and other tools read; making it int8 is `quantize`'s concern.
 What makes and runs such files comes with the extra "onnx".
 """
@@ -11,48 +11,46 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from edgewright.base.extras import need
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
-from edgewright.runtimes.forms import Form, TextForm
+from edgewright.runtimes.export_input import ExportInput, example_of, free_axes
 from edgewright.runtimes.onnx import ONNX_PACKAGES
-from edgewright.runtimes.subject import Subject
 
-OUTPUT = "output"
-MAX_LENGTH = "max_length"  # in the file's metadata: a graph of free length does not say where it ends
+MOST = "max_"  # of an axis, in the file's metadata: a graph of free sizes does not say where they end
 PURPOSE = "make ONNX artifacts"
 
 
-def export(module: nn.Module, destination: Path, *, form: Form) -> None:
-    """Write an `.onnx` that takes what the form says, one at a time.
+def export(source: ExportInput, destination: Path) -> None:
+    """Write an `.onnx` of the one method there is.
 
     Raises `ExportError` with the exporter's own reason, `EnvironmentFaultError` without the extra "onnx".
     """
     needs_onnx()
+    method = source.forward
     try:
         with quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
-                module.eval(),
-                (form.one.example(),),
+                source.module.eval(),
+                tuple(example_of(method).values()),
                 dynamo=True,
-                dynamic_shapes=form.free(),
-                input_names=[form.name],
-                output_names=[OUTPUT],
+                dynamic_shapes=free_axes(method),
+                input_names=[each.name for each in method.inputs],
+                output_names=[each.name for each in method.outputs],
                 verbose=False,
             )
-            if isinstance(form, TextForm):
-                program.model.metadata_props[MAX_LENGTH] = str(form.max_length)
+            for axis in method.axes.values():
+                program.model.metadata_props[f"{MOST}{axis.name}"] = str(axis.most)
             program.save(str(destination), external_data=False)
     except Exception as error:  # torch.export and onnxscript raise errors of many unrelated kinds
-        raise ExportError("ONNX", explained(error, module, form)) from error
+        raise ExportError("ONNX", explained(error, source)) from error
 
 
-def write_float(subject: Subject, file: Path) -> None:
+def write_float(source: ExportInput, file: Path) -> None:
     """Export the float model."""
-    export(subject.module(), file, form=subject.form)
+    export(source, file)
 
 
 def needs_onnx() -> None:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.quantize.ranges import DEFAULT, Calibration, Seen
-from edgewright.runtimes.subject import Int8, Subject, weights_at
+from edgewright.runtimes.export_input import ExportInput
+from edgewright.runtimes.quantization import Int8, weights_at
 
 AS_PRODUCT = "_MatMul"  # the quantiser's name of the product that it makes of a Gemm, before it looks what to exclude
 PRODUCTS = ("MatMul", "Gemm", "Conv", "Gather")
@@ -31,16 +32,15 @@ Examples = Sequence[Mapping[str, NDArray[Any]]]
 """Some inputs, each by its name."""
 
 
-def write_int8(subject: Subject, float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
+def write_int8(source: ExportInput, float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
     """Write an int8 file of the float one."""
-    examples = [{subject.form.name: subject.form.one.tensor(each).numpy()} for each in subject.checked(asked.examples)]
     with_int8(
         float_file,
         file,
-        examples=examples,
+        examples=asked.examples,
         calibration=asked.calibration,
-        products_only=subject.products_only,
-        kept_float={layout.tobytes() for layout in weights_at(subject, asked.kept_float)},
+        products_only=source.products_only,
+        kept_float={layout.tobytes() for layout in weights_at(source, asked.kept_float)},
     )
     return {}
 

@@ -13,6 +13,7 @@ DESCRIPTOR = Runtime(
     suffix=".tflite",
     stem="model-tflite",  # a bundle may have LiteRT's beside it
     fixed_shapes=True,
+    index_dtype="int32",
     static=True,
     provider=PROVIDER,
     write_float=deferred(f"{_LITERT}.export:write_float"),

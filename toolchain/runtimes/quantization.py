@@ -1,0 +1,47 @@
+"""What is asked of an int8 artifact, and how its parts are found again in a finished file.
+
+In:  the places of parts, examples, and a calibration.
+Out: `Int8`, which a runtime's `write_int8` gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgewright.quantize.ranges import DEFAULT, Calibration
+from edgewright.runtimes.export_input import ExportInput
+from edgewright.specs.signature import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8:
+    """What is asked of an int8 artifact.
+
+    Parts at the places `kept_float` of the model stay float, linear layers at the places `int4` have such weights.
+    Fixed scales are taken by the `calibration` from the `examples`, the inputs of one each by their names; without any,
+    activations are quantised as they come.
+    """
+
+    kept_float: Sequence[str] = ()
+    int4: Sequence[str] = ()
+    examples: Sequence[Mapping[str, Array]] = ()
+    calibration: Calibration = DEFAULT
+
+
+def weights_at(source: ExportInput, places: Sequence[str]) -> list[NDArray[np.float32]]:
+    """By which a part is found in a finished file, where places have other names."""
+    parts = source.parts() if places else {}
+    return [layout for place in places for layout in _layouts(parts[place].weight.detach())]
+
+
+def _layouts(weight: Tensor) -> Iterator[NDArray[np.float32]]:
+    """A part's weights in each order that a file may have them in: LiteRT has channels last."""
+    yield weight.numpy()
+    if weight.ndim == 4:
+        yield weight.permute(0, 2, 3, 1).contiguous().numpy()
+        yield weight.permute(1, 2, 3, 0).contiguous().numpy()  # of a convolution of each channel by itself
