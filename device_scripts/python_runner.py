@@ -74,13 +74,18 @@ def bad_job(name, what):
 
 
 def content_of(path, most=LARGEST_FILE):
-    """The bytes of a file of the job."""
+    """The bytes of a file of the job, to be written to: of others a runtime makes a copy each time."""
     try:
-        if path.stat().st_size > most:
-            raise Fault("bad-job", f"{path} is larger than 256 MB")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise Fault("bad-job", f"{path} is larger than 256 MB")
+            content = bytearray(size)
+            if file.readinto(content) == size:
+                return content
     except (OSError, ValueError):  # a path may hold a null character
-        raise Fault("bad-job", f"cannot read {path}") from None
+        pass
+    raise Fault("bad-job", f"cannot read {path}")
 
 
 def read_json(path):
@@ -166,10 +171,15 @@ class Tensor:
 
 
 class Call:
-    """One call: its entry, its input tensors, the names of its outputs and of its state, and whether it resets that."""
+    """One call: its entry, its input tensors, the names of its outputs and of its state, and whether it resets that.
+
+    `run` is what is timed: handing over the inputs, running, and copying the outputs out. A backend binds it.
+    """
 
     def __init__(self, entry, inputs, outputs, state, reset):
         self.entry, self.inputs, self.outputs, self.state, self.reset = entry, inputs, outputs, state, reset
+        self.arrays = {each.name: each.array for each in inputs}
+        self.run = None
 
 
 class CallsReader:
@@ -248,7 +258,7 @@ class CallsReader:
         its = f'has the input "{tensor.name}"'
         if self.path is None:
             try:
-                content = base64.b64decode(document.get("data"), validate=True)
+                content = bytearray(base64.b64decode(document.get("data"), validate=True))
             except (TypeError, ValueError, binascii.Error):
                 raise self.bad(f'{its} whose "data" is no base64') from None
             if len(content) != tensor.size_bytes:
@@ -359,6 +369,7 @@ class Backend:
         known = {each.name: each for each in specs}
         for place, call in enumerate(calls):
             self.check(place, call, [known[name] for name in call.state])
+            call.run = self.bound(call)
 
     def reset_state(self):
         """The state at its first: zeros."""
@@ -437,7 +448,7 @@ class LiteRt(Backend):
     def __init__(self, job):
         super().__init__(job)
         self.interpreter_class, self.version = self.imported()
-        self.interpreter, self.signatures, self.runners = None, {}, {}
+        self.interpreter, self.signatures, self.runners, self.interfaces = None, {}, {}, {}
 
     @staticmethod
     def imported():
@@ -460,17 +471,16 @@ class LiteRt(Backend):
         except (ValueError, RuntimeError) as error:
             raise cannot_load(error) from None
         for call in calls:
-            self.runner(call.entry)
+            self.allocated(call.entry)
 
-    def runner(self, entry):
-        """The runner of a signature, its tensors allocated when it is first asked for."""
+    def allocated(self, entry):
+        """Make a runner of a signature, its tensors allocated, when it is first asked for."""
         if entry not in self.signatures:
             raise Fault("bad-artifact", f"there is no entry {entry!r}; there are {sorted(self.signatures)}")
         if entry not in self.runners:
             runner = self.interpreter.get_signature_runner(entry)
             self.allocate(entry)
-            self.runners[entry] = runner, interface_of(runner)
-        return self.runners[entry][0]
+            self.runners[entry], self.interfaces[entry] = runner, interface_of(runner)
 
     def allocate(self, entry):
         """Loading ends once the kernels have packed their weights, which the public interface does on first use."""
@@ -484,15 +494,26 @@ class LiteRt(Backend):
 
     def interface(self, entry):
         """{name: (dtype, shape)} of what a signature takes, and of what it gives."""
-        self.runner(entry)
-        return self.runners[entry][1]
+        self.allocated(entry)
+        return self.interfaces[entry]
 
-    def run(self, call):
-        """What is timed: handing over the inputs, running, and copying the outputs out."""
-        state = {name: self.state[name] for name in call.state}
-        given = self.runners[call.entry][0](**{each.name: each.array for each in call.inputs}, **state)
-        for name in state:
-            self.state[name] = given[name]
+    def bound(self, call):
+        """A function that makes the call and gives its outputs by name; without state it does nothing beside that."""
+        runner, arrays, names = self.runners[call.entry], call.arrays, call.state
+        if not names:
+            return lambda: runner(**arrays)
+
+        def run():
+            given = runner(**arrays, **{name: self.state[name] for name in names})
+            for name in names:
+                self.state[name] = given[name]
+            return given
+
+        return run
+
+    @staticmethod
+    def outputs(call, given):
+        """What a call gave, in the order that it names its outputs."""
         return [given[name] for name in call.outputs]
 
     def reset(self):
@@ -604,17 +625,28 @@ class OnnxRuntime(Backend):
         """How a message names the size of an axis."""
         return f"at most {self.most[size]}" if size in self.most else str(size)
 
-    def run(self, call):
-        """What is timed: handing over the inputs, running, and copying the outputs out."""
-        given = {each.name: each.array for each in call.inputs}
-        given.update((name, self.state[name]) for name in call.state)
-        try:
-            outputs = self.session.run([*call.outputs, *map(self.state_output, call.state)], given)
-        except Exception as error:  # its errors share no base of their own
-            raise RuntimeError(one_line(error)) from None
-        for place, name in enumerate(call.state, len(call.outputs)):
-            self.state[name] = outputs[place]
-        return outputs[: len(call.outputs)]
+    def bound(self, call):
+        """A function that makes the call and gives its outputs in order."""
+        session, arrays, names = self.session, call.arrays, list(call.outputs)
+        names += map(self.state_output, call.state)
+
+        def run():
+            try:
+                if not call.state:
+                    return session.run(names, arrays)
+                given = session.run(names, {**arrays, **{name: self.state[name] for name in call.state}})
+            except Exception as error:  # its errors share no base of their own
+                raise RuntimeError(one_line(error)) from None
+            for place, name in enumerate(call.state, len(call.outputs)):
+                self.state[name] = given[place]
+            return given
+
+        return run
+
+    @staticmethod
+    def outputs(call, given):
+        """What a call gave, in the order that it names its outputs."""
+        return given[: len(call.outputs)]
 
     def reset(self):
         """The state as it is at first."""
@@ -628,10 +660,11 @@ class OnnxRuntime(Backend):
             options.profile_file_prefix = str(Path(place) / "profile")
             self.session = self.opened(options)
             passes = 1 + max(2, math.ceil(PROFILED_RUNS / len(calls)))  # the first one does not count
-            for call in calls * passes:
+            bound = [(call, self.bound(call)) for call in calls]
+            for call, run in bound * passes:
                 if call.reset:
                     self.reset()
-                self.run(call)
+                run()
             events = json.loads(Path(self.session.end_profiling()).read_bytes())
             self.session = plain
         runs = sorted((each["ts"], each["dur"]) for each in events if each.get("name") == "model_run")
@@ -727,11 +760,12 @@ class Session:
         return result
 
     def timed(self, call):
-        """(milliseconds, outputs) of one call; what it resets first is not timed."""
+        """(milliseconds, what it gave) of one call; what it resets first is not timed."""
         if call.reset:
             self.backend.reset()
+        run = call.run
         start = time.monotonic()
-        outputs = self.backend.run(call)
+        outputs = run()
         took_s = time.monotonic() - start
         if took_s < 0:
             raise Fault("run-failed", "the device's monotonic clock ran backwards")
@@ -744,7 +778,7 @@ class Session:
             took_ms, outputs = self.timed(call)
             if place == 0:
                 self.result["first_inference_ms"] = took_ms
-            self.result["outputs"].append(documents_of(call, outputs, place))
+            self.result["outputs"].append(documents_of(call, self.backend.outputs(call, outputs), place))
 
     def sampled_ms(self):
         """Whole passes over the calls until `samples` and `min_seconds` are both reached; less once `max_seconds` end.
@@ -814,8 +848,7 @@ def answers(backend, calls):
         for place, call in enumerate(calls):
             if call.reset:
                 backend.reset()
-            outputs = backend.run(call)
-            documents.append(documents_of(call, outputs, place))
+            documents.append(documents_of(call, backend.outputs(call, call.run()), place))
     except (ValueError, RuntimeError) as error:
         raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
     return documents
