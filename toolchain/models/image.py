@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.models import families
-from edgewright.models.convnet import ConvNet
 from edgewright.models.inputs import Inputs, batch_for
 from edgewright.models.model import TransformerModel
 
 BRIGHTEST = 255
 INFERENCE_BATCH = 64
-ImageModel = TransformerModel | ConvNet
+ImageModel = nn.Module  # of any family that takes images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,9 @@ from edgewright.errors import BadModelError, InputError
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
 from edgewright.models import convnet, layouts
+from edgewright.models.families import FAMILIES
 from edgewright.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
-from edgewright.models.image import ImageModel, Scaling
+from edgewright.models.image import Scaling
 from edgewright.models.inputs import ImageInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.preprocessor import FILE, Preparation, preparation
@@ -47,7 +48,7 @@ DEFAULT_MEAN = DEFAULT_DEVIATION = 0.5
 class ImageTeacher:
     """What compression starts from; its numbers, notes and reference are as in `teacher.Teacher`."""
 
-    model: ImageModel
+    model: nn.Module
     scaling: Scaling
     parameters_count: int
     size_bytes: int
@@ -105,23 +106,7 @@ def is_net(source: ModelSource) -> bool:
 
 
 def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int] | None) -> ImageTeacher:
-    if source.factory:
-        net = convnet.from_factory(source.factory, source.beside)
-        classes = convnet.describe(net).classes
-        if labels and classes != len(labels):
-            raise InputError(
-                f"the net of model.factory {source.factory!r} has {classes} classes, but the data has {len(labels)} "
-                "labels; make one with as many"
-            )
-        fitted, note = True, f"{AS_IT_IS} by the factory, its outputs in the order {', '.join(labels[:6])}"
-    else:
-        net, read = convnet.read_pretrained(source, classes=len(labels))
-        order = order_of(read.config, IMAGE, labels) if labels else None
-        fitted, note = order is None or order.places is not None, order.note if order else AS_IT_IS
-        if fitted and read.new:
-            fitted, note = False, f"{NEW} the model's weights lack {read.new[0]}"
-        if order and order.places is not None:
-            _reorder(net, order.places)
+    net, fitted, note = _made_net(source, labels) if source.factory else _pretrained_net(source, labels)
     image = net.origin.image
     if image_size is not None:
         image = replace(image, height=image_size[0], width=image_size[1])
@@ -129,7 +114,7 @@ def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int]
     parameters_count = sum(parameter.numel() for parameter in net.parameters())
     scales = scaling(source, height=image.height, width=image.width, channels=image.channels)
     return ImageTeacher(
-        model=net,
+        model=_of_its_family(net),
         scaling=scales,
         parameters_count=parameters_count,
         size_bytes=weights_bytes(source, parameters_count),
@@ -137,6 +122,37 @@ def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int]
         notes=(note, *([] if source.factory else [_framing_note(source, scales)])),
         reference=_processor_reference(source, scales),
     )
+
+
+def _made_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvNet, bool, str]:
+    """(the net that a factory makes, that it is fitted, and what is said of its head)."""
+    assert source.factory
+    net = convnet.from_factory(source.factory, source.beside)
+    classes = convnet.describe(net).classes
+    if labels and classes != len(labels):
+        raise InputError(
+            f"the net of model.factory {source.factory!r} has {classes} classes, but the data has {len(labels)} "
+            "labels; make one with as many"
+        )
+    return net, True, f"{AS_IT_IS} by the factory, its outputs in the order {', '.join(labels[:6])}"
+
+
+def _pretrained_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvNet, bool, str]:
+    """(a net of transformers', whether its head is fitted to the labels, and what is said of that)."""
+    net, read = convnet.read_pretrained(source, classes=len(labels))
+    order = order_of(read.config, IMAGE, labels) if labels else None
+    fitted, note = order is None or order.places is not None, order.note if order else AS_IT_IS
+    if fitted and read.new:
+        fitted, note = False, f"{NEW} the model's weights lack {read.new[0]}"
+    if order and order.places is not None:
+        _reorder(net, order.places)
+    return net, fitted, note
+
+
+def _of_its_family(net: convnet.ConvNet) -> nn.Module:
+    """The network itself where it names a registered family, as a plug-in's does; else the net of convolutions."""
+    family = getattr(net.network, "family", None)
+    return net.network if isinstance(family, str) and family in FAMILIES else net
 
 
 def _own_head(original: TransformerModel, labels: Sequence[str]) -> FoundHead:

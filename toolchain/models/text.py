@@ -1,7 +1,7 @@
 """Texts through a model: batches of like lengths, outputs of many texts, and the one text that is exported.
 
 In:  token ids.
-Out: what a `TransformerModel` says of them.
+Out: what a model of texts says of them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.modality.tokenizer import Encoded
+from edgewright.models import families
 from edgewright.models.compute_device import device_of
-from edgewright.models.model import TransformerModel, reading
+from edgewright.models.model import TransformerModel
 
 INFERENCE_BATCH_TOKENS = 4096
 
@@ -90,9 +91,9 @@ class TextModule(nn.Module):
     text itself spells, and counts as any other. Of the last layer no more is computed than the head reads.
     """
 
-    def __init__(self, model: TransformerModel, *, padded: bool) -> None:
+    def __init__(self, model: nn.Module, *, padded: bool) -> None:
         super().__init__()
-        self.model, self.padded = reading(model), padded
+        self.model, self.padded = families.to_run(model), padded
 
     def forward(self, ids: Tensor) -> Tensor:
         """(texts, length) integers → (texts, outputs)."""

@@ -14,10 +14,9 @@ import numpy as np
 from torch import nn
 
 from edgewright.errors import InputError
-from edgewright.models.convnet import ConvNet
-from edgewright.models.encoder import Encoder
+from edgewright.models.capabilities import TOKEN_TABLE
+from edgewright.models.families import known_family, required
 from edgewright.models.image import ImageModule, Scaling
-from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.quantize.simulated import Part, parts_of
 from edgewright.runtimes.descriptor import Runtime
@@ -32,7 +31,7 @@ PLACE = "model"  # of the model in the module that is exported
 class Subject:
     """A model, and what an artifact of it takes; `scaling` is how an image is made the model's input."""
 
-    model: TransformerModel | ConvNet
+    model: nn.Module
     form: Form
     scaling: Scaling | None = None
 
@@ -40,13 +39,13 @@ class Subject:
         """What is exported: the model of one example, as it is run. With `padded` ids of 0 are no text."""
         if self.scaling is not None:
             return ImageModule(self.model, self.scaling).eval()
-        assert isinstance(self.model, TransformerModel)
         return TextModule(self.model, padded=padded).eval()
 
     @property
     def products_only(self) -> bool:
         """Whether fixed scales are for products alone: between a transformer's there are norms and masks."""
-        return isinstance(self.model, TransformerModel)
+        family = known_family(self.model)
+        return family is not None and family.products_only
 
     @property
     def parameters_count(self) -> int:
@@ -63,9 +62,7 @@ class Subject:
                         f"{' × '.join(map(str, self.form.shape))} (height, width, channels)"
                     )
             return examples
-        assert isinstance(self.model, TransformerModel)
-        assert isinstance(self.model.encoder, Encoder)
-        pieces = self.model.encoder.shape.vocabulary
+        pieces = required(self.model, TOKEN_TABLE, setting="stages.quantize.scheme").pieces(self.model)
         for place, ids in enumerate(examples):
             if not 0 < len(ids) <= self.form.max_length:
                 raise InputError(

@@ -17,11 +17,8 @@ import torch
 from torch import nn
 
 from edgewright.base.cache import MODEL_PACKAGES
-from edgewright.compress import low_rank, prune, refit, targets
-from edgewright.compress import prune_channels as channels
-from edgewright.compress.importance import importance
-from edgewright.compress.reconstruct import reconstructed
-from edgewright.compress.shrink import to_share
+from edgewright.compress import cutting, low_rank, targets
+from edgewright.compress.cutting import Goal
 from edgewright.data import images as data
 from edgewright.data.moved import with_moved
 from edgewright.errors import InputError
@@ -30,13 +27,12 @@ from edgewright.models import image as image_models
 from edgewright.models import image_teacher as teachers
 from edgewright.models import source as sources
 from edgewright.models.capabilities import FACTORISABLE, HIDDEN_STATES, REBUILDABLE
-from edgewright.models.convnet import ConvNet
 from edgewright.models.image import ImageModel, Scaling
 from edgewright.models.inputs import ImageInputs, Inputs
 from edgewright.models.macs import sizes
 from edgewright.models.reference import EXAMPLES
 from edgewright.models.transformer import LINEARS
-from edgewright.specs.recipe import Distill, Prune
+from edgewright.specs.recipe import Distill
 from edgewright.stages.examined import examine
 from edgewright.stages.plan import (
     IMAGES,
@@ -50,7 +46,7 @@ from edgewright.stages.plan import (
     shares,
     stage,
 )
-from edgewright.stages.student import AWARE, LESSONS, Teach, goal_of, lesson_stage, schedule_of, usual_work
+from edgewright.stages.student import AWARE, LESSONS, Teach, lesson_stage, schedule_of, usual_work
 from edgewright.stages.teacher import ends_by_validation, lesson_of, noted, reading, unused
 from edgewright.tasks.finetune import finetune
 from edgewright.tasks.scores import Score
@@ -291,52 +287,15 @@ def sizes_of(model: nn.Module, scaling: Scaling) -> dict[str, Any]:
 
 def _cut(plan: Plan, model: ImageModel, sample: Inputs, teacher: Done, scaling: Scaling, step: int) -> ImageModel:
     settings = plan.recipe.stages.prune
-    multiple = plan.profile.preferences.int8_channel_multiple.value
-    if settings.keep_macs is not None:
-        _require_read(settings, isinstance(model, ConvNet))
+
+    def share() -> float:
         # Each step takes the same factor off; what is left is measured anew, as sizes are rounded.
-        goal = settings.keep_macs ** ((step + 1) / settings.steps) * teacher.findings["macs"]
-        share = min(1.0, goal / sizes_of(model, scaling)["macs"])
-    if isinstance(model, ConvNet):
-        if settings.keep_macs is None:
-            raise InputError("a net of convolutions is cut by prune.keep_macs: say what share of the products stays")
-        ranking: channels.Ranking = "isomorphic" if settings.ranking == "uniform" else settings.ranking
-        pruned = _finest(
-            multiple,
-            lambda size: channels.prune_channels(
-                model, sample, keep_macs=share, importance=settings.importance, ranking=ranking, multiple=size
-            ),
-        )
-        return refit.corrected(pruned, model, sample) if settings.reconstruct else pruned.model
-    if settings.keep_macs is not None:
-        return _finest(multiple, lambda size: to_share(model, sample, share, multiple=size)).model
-    if settings.steps > 1:
-        raise InputError("prune.steps of a model of images goes with prune.keep_macs")
-    small = prune.prune(model, importance(model, sample, kind=settings.importance), goal_of(settings, multiple))
-    if not settings.reconstruct:
-        return small.model
-    return reconstructed(small.model, model, small.cuts, sample, width=small.width)
+        goal = (settings.keep_macs or 1.0) ** ((step + 1) / settings.steps) * teacher.findings["macs"]
+        return float(min(1.0, goal / sizes_of(model, scaling)["macs"]))
 
-
-def _require_read(settings: Prune, is_net: bool) -> None:
-    """Raises `InputError` for sizes that keep_macs leaves no say, so that they would change nothing."""
-    given = [name for name in ("layers", "head_width", "width") if getattr(settings, name) is not None]
-    if not is_net and settings.ranking != "uniform":
-        given.append("ranking")
-    if given:
-        names = " and ".join(f"prune.{name}" for name in given)
-        raise InputError(f"{names} is not read beside prune.keep_macs, which alone says what stays; leave it out")
-
-
-def _finest(multiple: int, cut: Callable[[int], Cut]) -> Cut:
-    """The cut in multiples of what the device's kernels like, or if that is too coarse, of half of it, and so on."""
-    while True:
-        try:
-            return cut(multiple)
-        except InputError:
-            if multiple <= LEAST_MULTIPLE:
-                raise
-            multiple //= 2
+    multiple = plan.profile.preferences.int8_channel_multiple.value
+    made = cutting.cut(model, sample, Goal(settings=settings, multiple=multiple, step=step, share=share))
+    return made.refitted() if settings.reconstruct and made.refitted else made.model
 
 
 def _taught_pixels(images: Done, settings: Distill) -> Any:

@@ -88,19 +88,25 @@ FAMILIES: Registry[Family] = Registry(
 
 def family_of(model: object) -> Family:
     """The family that a model names. Raises `InputError` for one that names none that is known."""
-    name = getattr(model, "family", None)
-    if not isinstance(name, str) or name not in FAMILIES:
+    family = known_family(model)
+    if family is None:
         raise InputError(
             f"a {type(model).__name__} is of no family that Edgewright knows; its attribute `family` is to be one of "
             f"{', '.join(FAMILIES)}"
         )
-    return FAMILIES[name]
+    return family
+
+
+def known_family(model: object) -> Family | None:
+    """The family that a model names, or None for a module of none."""
+    name = getattr(model, "family", None)
+    return FAMILIES[name] if isinstance(name, str) and name in FAMILIES else None
 
 
 def offered(model: object, capability: Capability[Offered]) -> Offered | None:
     """What the model's family does it with, or None; a model of no family can do nothing."""
-    name = getattr(model, "family", None)
-    return FAMILIES[name].implementation(capability) if isinstance(name, str) and name in FAMILIES else None
+    family = known_family(model)
+    return family.implementation(capability) if family else None
 
 
 def required(model: object, capability: Capability[Offered], *, setting: str, what: str = "") -> Offered:
