@@ -244,7 +244,12 @@ def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: 
     ("task", "changes", "said"),
     [
         ({"image_size": 12}, {}, None),
-        ({}, {"prune": {"keep_macs": None, "layers": 1}}, "say what share of the products stays"),
+        ({}, {"prune": {"keep_macs": None, "layers": 1}}, "has no layers to remove; remove stages.prune.layers"),
+        (
+            {},
+            {"prune": {"keep_macs": None, "layers": None, "heads": 2}},
+            "has no attention heads to prune; remove stages.prune.heads",
+        ),
         ({}, {"prune": {"layers": 1}}, "prune.layers is not read beside prune.keep_macs"),
         ({}, {"prune": {"width": 16, "head_width": 4}}, "prune.head_width and prune.width is not read beside"),
         ({}, {"distill": {"hidden_weight": 1}}, "has no hidden states to distil; remove stages.distill.hidden_weight"),
