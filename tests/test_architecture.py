@@ -364,3 +364,56 @@ def test_a_family_asked_for_by_its_class_is_counted_outside_of_the_models(line: 
     tree = ast.parse(line)
     assert bool(counted.checks_of_type_outside_their_rooms({"toolchain/stages/x.py": tree})) is outside
     assert counted.checks_of_type_outside_their_rooms({"toolchain/models/x.py": tree}) == []
+
+
+# Rooms whose modules are siblings, so that each has the name of what it is of: a verb, a section of a recipe, a family,
+# a step of each runtime.
+OF_SIBLINGS = (
+    "cli.verbs", "specs.recipe", "models.families", "runtimes.executorch", "runtimes.litert", "runtimes.onnx",
+    "runtimes.tflite",
+)  # fmt: skip
+# One of each runtime, and the table of each kind of descriptor.
+ONE_EACH = {"Session", "table"}
+# Names that still are two things'. Nothing is added here; whoever renames one takes it out.
+STILL_TWICE = {"Account", "IMAGES", "Inputs", "Runtime", "Stages", "images", "teacher"}
+
+
+def of_siblings(name: str) -> bool:
+    return any(within(name, f"edgewright.{room}") for room in OF_SIBLINGS)
+
+
+def defined(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """The public classes of a module, and its constants and aliases."""
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    targets = [each for node in tree.body if isinstance(node, ast.Assign) for each in node.targets]
+    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    constants = {each.id for each in targets if isinstance(each, ast.Name)}
+    return {each for each in classes if not each.startswith("_")}, {e for e in constants if not e.startswith("_")}
+
+
+def names_of_several_things() -> dict[str, list[str]]:
+    """Each name of a module, of a public class, or of a constant that others import, which more than one has."""
+    trees = {name: ast.parse(path.read_bytes()) for name, path in modules()}
+    imported = {
+        (node.module, alias.name)
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    owners: dict[str, list[str]] = {}
+    for name, tree in trees.items():
+        classes, constants = defined(tree)
+        if not of_siblings(name) and "." in name.removeprefix("edgewright."):
+            owners.setdefault(name.rpartition(".")[2], []).append(name)
+        for each in sorted(classes):
+            owners.setdefault(each, []).append(f"{name}.{each}")
+        for each in sorted(constants):
+            if (name, each) in imported and not of_siblings(name):
+                owners.setdefault(each, []).append(f"{name}.{each}")
+    return {name: places for name, places in owners.items() if len(places) > 1 and name not in ONE_EACH}
+
+
+def test_a_name_is_one_things_across_the_product() -> None:
+    several = names_of_several_things()
+    assert {name: places for name, places in several.items() if name not in STILL_TWICE} == {}

@@ -49,7 +49,7 @@ from edgewright.models.inputs import Inputs
 from edgewright.report.compression import compression_of
 from edgewright.report.notes import notes_of
 from edgewright.report.precision import precision_of
-from edgewright.report.speedups import told_of
+from edgewright.report.speedup_rows import told_of
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.forms import ImageForm
 from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge

@@ -1,7 +1,7 @@
 """Cut what a push sends into parts, and compress those that a slow link would take longer over than the compressor.
 
 In:  one file or an archive of several, as chunks of bytes; the names of the parts that are there already.
-Out: `Part`s, the next one made while one is sent.
+Out: `FilePart`s, the next one made while one is sent.
 Sending them, and going on after a cut, is `push`'s concern; putting them together again `store_scripts`'.
 """
 
@@ -18,7 +18,7 @@ LEAST_GAIN = 0.9  # compressing must save a tenth of the time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class FilePart:
     """A piece on its way, and the name it gets there."""
 
     name: str
@@ -54,7 +54,7 @@ class Link:
         return packed if self._ratio < LEAST_GAIN else None
 
 
-def parts(load: str, chunks: Iterable[bytes], there: Collection[str], *, link: Link, size: int) -> Iterator[Part]:
+def parts(load: str, chunks: Iterable[bytes], there: Collection[str], *, link: Link, size: int) -> Iterator[FilePart]:
     """The parts of a load that are not there, of so many bytes before compression; the same for the same chunks."""
     link.other_content()
     for number, content in enumerate(_cut(chunks, size)):
@@ -62,10 +62,10 @@ def parts(load: str, chunks: Iterable[bytes], there: Collection[str], *, link: L
         if name in there or f"{name}.gz" in there:
             continue
         packed = link.compressed(content)
-        yield Part(name=name, content=content) if packed is None else Part(name=f"{name}.gz", content=packed)
+        yield FilePart(name=name, content=content) if packed is None else FilePart(name=f"{name}.gz", content=packed)
 
 
-def ahead(made: Iterator[Part]) -> Generator[Part, None, None]:
+def ahead(made: Iterator[FilePart]) -> Generator[FilePart, None, None]:
     """The same parts, each made while the one before it is in use."""
     with ThreadPoolExecutor(1, thread_name_prefix="edgewright-parts") as making:
         coming = making.submit(next, made, None)

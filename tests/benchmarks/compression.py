@@ -27,7 +27,7 @@ from edgewright.compress.unit_counts import PruneSizes
 from edgewright.devices.host_latency import compare_on_host
 from edgewright.models.inputs import TextInputs
 from edgewright.models.text import outputs
-from edgewright.report.speedups import cell, told_of
+from edgewright.report.speedup_rows import cell, told_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages import Done, Plan

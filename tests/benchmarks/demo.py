@@ -27,7 +27,7 @@ from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
 from edgewright.models.inputs import Inputs
 from edgewright.pipeline import BuildResult, Stages
-from edgewright.report.speedups import cell, told_of
+from edgewright.report.speedup_rows import cell, told_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
 from edgewright.stages import Plan, Side, TextSide

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgewright.compress.gradient_importance import directions, projection
 from edgewright.compress.importance import importance
-from edgewright.compress.importance_scores import Importance, Kind
+from edgewright.compress.importance_scores import Importance, UnitKind
 from edgewright.errors import BadDataError, ModelError, UnknownNameError
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
@@ -19,7 +19,7 @@ from edgewright.models.transformer import LayerShape, LowRankLinear, Transformer
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
 
-KINDS = get_args(Kind)
+KINDS = get_args(UnitKind)
 
 
 def texts(count: int = 24) -> TextInputs:
@@ -53,7 +53,7 @@ def layer_of(model: TransformerModel, index: int) -> TransformerLayer:
     return model.encoder.layer(index)
 
 
-def scores_of(model: TransformerModel, inputs: Any, kind: Kind, **settings: Any) -> Importance:
+def scores_of(model: TransformerModel, inputs: Any, kind: UnitKind, **settings: Any) -> Importance:
     return importance(model, inputs, kind=kind, **settings)
 
 
@@ -69,7 +69,7 @@ def tensors(scores: Importance) -> list[Tensor]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_scores_have_the_shapes_of_what_they_are_of_and_are_not_negative(kind: Kind, family: str) -> None:
+def test_scores_have_the_shapes_of_what_they_are_of_and_are_not_negative(kind: UnitKind, family: str) -> None:
     make, inputs = FAMILIES[family]
     model = make()
     scores = scores_of(model, inputs(), kind)
@@ -85,7 +85,7 @@ def test_scores_have_the_shapes_of_what_they_are_of_and_are_not_negative(kind: K
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_part_whose_output_weights_are_nothing_is_last_and_a_louder_one_first(kind: Kind, family: str) -> None:
+def test_a_part_whose_output_weights_are_nothing_is_last_and_a_louder_one_first(kind: UnitKind, family: str) -> None:
     make, inputs = FAMILIES[family]
     model = make()
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_a_part_whose_output_weights_are_nothing_is_last_and_a_louder_one_first(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_channel_that_adds_nothing_to_attention_scores_is_last(kind: Kind, family: str) -> None:
+def test_a_channel_that_adds_nothing_to_attention_scores_is_last(kind: UnitKind, family: str) -> None:
     make, inputs = FAMILIES[family]
     model = make()
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_a_channel_that_adds_nothing_to_attention_scores_is_last(kind: Kind, fam
 
 
 @pytest.mark.parametrize("kind", ["activation", "taylor", "fisher"])
-def test_a_key_that_is_the_same_for_every_token_adds_nothing_however_large(kind: Kind) -> None:
+def test_a_key_that_is_the_same_for_every_token_adds_nothing_however_large(kind: UnitKind) -> None:
     model = text_model()
     with torch.no_grad():
         layer = layer_of(model, 0)
@@ -132,7 +132,7 @@ def test_a_key_that_is_the_same_for_every_token_adds_nothing_however_large(kind:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dimension_that_nothing_reads_is_last_and_one_read_loudly_first(kind: Kind, family: str) -> None:
+def test_a_dimension_that_nothing_reads_is_last_and_one_read_loudly_first(kind: UnitKind, family: str) -> None:
     make, inputs = FAMILIES[family]
     model = make()
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_a_dimension_that_nothing_reads_is_last_and_one_read_loudly_first(kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_that_does_nothing_is_last(kind: Kind) -> None:
+def test_a_layer_that_does_nothing_is_last(kind: UnitKind) -> None:
     model = vision_model()
     with torch.no_grad():
         for part in (layer_of(model, 1).attention_output, layer_of(model, 1).down):
@@ -219,7 +219,7 @@ def test_with_many_probes_fisher_foretells_what_closing_a_gate_costs() -> None:
 
 
 @pytest.mark.parametrize("kind", ["activation", "taylor", "fisher"])
-def test_batching_and_padding_change_nothing(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batching_and_padding_change_nothing(kind: UnitKind, monkeypatch: pytest.MonkeyPatch) -> None:
     model = text_model(pooling="each", classes=3)
     examples = texts(12)
     assert len(set(examples.sizes)) > 2
@@ -230,7 +230,7 @@ def test_batching_and_padding_change_nothing(kind: Kind, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_model_gradients_modes_and_random_state_stay_as_they_were(kind: Kind) -> None:
+def test_model_gradients_modes_and_random_state_stay_as_they_were(kind: UnitKind) -> None:
     model = text_model().train()
     model.head.eval()
     state, before = {name: each.clone() for name, each in model.state_dict().items()}, torch.get_rng_state()
@@ -245,7 +245,7 @@ def test_model_gradients_modes_and_random_state_stay_as_they_were(kind: Kind) ->
 
 
 @pytest.mark.parametrize("kind", ["taylor", "fisher"])
-def test_another_seed_asks_in_other_directions_and_agrees_on_what_matters(kind: Kind) -> None:
+def test_another_seed_asks_in_other_directions_and_agrees_on_what_matters(kind: UnitKind) -> None:
     model = text_model()
     one, other = (scores_of(model, texts(40), kind, seed=seed, probes=2).layers[0].neurons for seed in (0, 1))
     assert not torch.equal(one, other)
@@ -253,7 +253,7 @@ def test_another_seed_asks_in_other_directions_and_agrees_on_what_matters(kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_without_heads_or_neurons_and_matrices_of_low_rank_are_scored(kind: Kind) -> None:
+def test_a_layer_without_heads_or_neurons_and_matrices_of_low_rank_are_scored(kind: UnitKind) -> None:
     shape = tiny.encoder().shape
     bare = LayerShape(heads=0, head_width=8, neurons=0)
     low = LayerShape(heads=2, head_width=8, neurons=24, ranks={"query_key_value": 6, "up": 6, "down": 6})
@@ -273,7 +273,7 @@ def test_a_product_of_two_has_the_matrix_that_it_computes() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_saved_importance_comes_back_as_it_was(kind: Kind, tmp_path: Path) -> None:
+def test_saved_importance_comes_back_as_it_was(kind: UnitKind, tmp_path: Path) -> None:
     shape = tiny.encoder().shape
     bare = LayerShape(heads=0, head_width=8, neurons=0)
     model = TransformerModel(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgewright.compress.gradual_cut import spread
 from edgewright.compress.importance import importance
-from edgewright.compress.importance_scores import Importance, Kind
+from edgewright.compress.importance_scores import Importance, UnitKind
 from edgewright.compress.prune import Pruned, prune, steps
 from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
@@ -38,11 +38,11 @@ def inputs(family: str = "text") -> Any:
 
 
 @cache
-def scores(family: str = "text", kind: Kind = "activation") -> Importance:
+def scores(family: str = "text", kind: UnitKind = "activation") -> Importance:
     return importance(whole(family), inputs(family), kind=kind)
 
 
-def cut(family: str = "text", kind: Kind = "activation", **settings: Any) -> Pruned:
+def cut(family: str = "text", kind: UnitKind = "activation", **settings: Any) -> Pruned:
     return prune(whole(family), scores(family, kind), PruneSizes(**settings))
 
 
@@ -109,7 +109,7 @@ def test_a_narrower_stream_keeps_the_outputs_size_and_the_most_important_dimensi
 
 @pytest.mark.parametrize("kind", ["magnitude", "activation", "taylor", "fisher"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_cutting_what_matters_least_changes_outputs_less_than_what_matters_most(family: str, kind: Kind) -> None:
+def test_cutting_what_matters_least_changes_outputs_less_than_what_matters_most(family: str, kind: UnitKind) -> None:
     found = scores(family, kind)
     flipped = replace(
         found, layers=tuple(replace(layer, heads=-layer.heads, neurons=-layer.neurons) for layer in found.layers)
@@ -207,7 +207,7 @@ def macs(shape: TransformerShape) -> int:
 @pytest.mark.parametrize("kind", ["magnitude", "activation", "taylor", "fisher"])
 @pytest.mark.parametrize(("share", "multiple"), [(0.1, 1), (0.5, 1), (0.5, 16), (0.77, 8), (1.0, 1)])
 def test_global_ranking_keeps_the_promised_share_and_at_most_a_block_more(
-    kind: Kind, share: float, multiple: int
+    kind: UnitKind, share: float, multiple: int
 ) -> None:
     shape = cut("vision", kind, share=share, multiple=multiple).model.encoder.shape
     kept = macs(shape) / macs(whole("vision").encoder.shape)

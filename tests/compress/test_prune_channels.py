@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgewright.compress import prune_channels as channels
-from edgewright.compress.channel_scores import Importance
+from edgewright.compress.channel_scores import ChannelImportance
 from edgewright.compress.prune_channels import PrunedChannels, prune_channels
 from edgewright.compress.refit import corrected, recalibrated
 from edgewright.errors import BadDataError, InputError, ModelError
@@ -21,7 +21,7 @@ from edgewright.models.macs import sizes
 from tests import tiny_vision
 
 NETS = (*tiny_vision.KINDS, "mixed")
-IMPORTANCES: tuple[Importance, ...] = ("magnitude", "taylor", "fisher", "activation")
+IMPORTANCES: tuple[ChannelImportance, ...] = ("magnitude", "taylor", "fisher", "activation")
 RANKINGS: tuple[channels.Ranking, ...] = ("uniform", "global", "isomorphic")
 
 
@@ -94,7 +94,7 @@ def test_a_pruned_net_is_exported_saved_loaded_and_pruned_again(name: str, tmp_p
 
 
 @pytest.mark.parametrize("importance", IMPORTANCES)
-def test_pruning_leaves_the_net_and_the_random_numbers_as_they_were(importance: Importance) -> None:
+def test_pruning_leaves_the_net_and_the_random_numbers_as_they_were(importance: ChannelImportance) -> None:
     net = convnet.from_factory(f"{tiny_vision.MODULE}:mixed").train()
     net.network.stem.requires_grad_(False)  # type: ignore[union-attr]
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -115,7 +115,7 @@ def test_pruning_leaves_the_net_and_the_random_numbers_as_they_were(importance: 
 
 @pytest.mark.parametrize("ranking", RANKINGS)
 @pytest.mark.parametrize("importance", IMPORTANCES)
-def test_a_channel_that_nothing_comes_of_goes_first(importance: Importance, ranking: channels.Ranking) -> None:
+def test_a_channel_that_nothing_comes_of_goes_first(importance: ChannelImportance, ranking: channels.Ranking) -> None:
     net = tiny_vision.trained()
     block: Any = net.network.blocks[0]  # type: ignore[index, union-attr]
     for part in (block.first.weight.data[7], block.first_norm.weight.data[7:8], block.second.weight.data[:, 7]):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from edgewright.compress.cost_limits import Limit, MacCosts
+from edgewright.compress.cost_limits import CostLimit, MacCosts
 from edgewright.compress.importance import importance
 from edgewright.compress.shrink import Shrunk, output_error, shrink
 from edgewright.errors import InputError
@@ -14,13 +14,13 @@ from tests import tiny
 WHOLE, HEAD_WIDTH, LENGTH = 32, 8, 12
 
 
-def within(share: float) -> Callable[[int], Limit]:
+def within(share: float) -> Callable[[int], CostLimit]:
     """So much of what the whole model's layers cost."""
     whole = MacCosts(width=WHOLE, head_width=HEAD_WIDTH, length=LENGTH)
     budget = share * 3 * (whole.attention(4) + whole.feed_forward(64))
 
-    def limit(width: int) -> Limit:
-        return Limit(costs=MacCosts(width=width, head_width=HEAD_WIDTH, length=LENGTH), budget=budget, name="MACs")
+    def limit(width: int) -> CostLimit:
+        return CostLimit(costs=MacCosts(width=width, head_width=HEAD_WIDTH, length=LENGTH), budget=budget, name="MACs")
 
     return limit
 
@@ -54,9 +54,9 @@ def test_its_error_is_that_of_its_outputs() -> None:
 
 
 def test_a_width_that_costs_too_much_by_itself_is_passed_over() -> None:
-    def limit(width: int) -> Limit:
+    def limit(width: int) -> CostLimit:
         fixed = 10.0 * width
-        return Limit(costs=MacCosts(width=width, head_width=8, length=12, fixed=fixed), budget=300.0, name="MACs")
+        return CostLimit(costs=MacCosts(width=width, head_width=8, length=12, fixed=fixed), budget=300.0, name="MACs")
 
     model, inputs = tiny.model_copy(), TextInputs(tiny.rows(100))
     scores = importance(model, inputs, kind="activation")

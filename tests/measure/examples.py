@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.errors import CommandTimeoutError
-from edgewright.measure.results import Asked
+from edgewright.measure.results import RequestedRun
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.targets.base import Completed
 
@@ -19,7 +19,7 @@ SHA256 = "ab" * 32
 TWO_CALLS = calls_of([[1], [2]], runtime="executorch")  # what `result_document` answers
 
 
-def asked(**changes: Any) -> Asked:
+def asked(**changes: Any) -> RequestedRun:
     """What `result_document` answers."""
     usual = {
         "runtime": "executorch",
@@ -28,7 +28,7 @@ def asked(**changes: Any) -> Asked:
         "outputs": (("output",), ("output",)),
         "sampled": True,
     }
-    return Asked(**{**usual, **changes})  # type: ignore[arg-type]
+    return RequestedRun(**{**usual, **changes})  # type: ignore[arg-type]
 
 
 def output(numbers: list[float], *, name: str = "output", dtype: str = "float32", **changes: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ STAMP = ".swept"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class CacheKind:
     """One kind of entries: what they are, how many folders deep they lie, how one is called, what each has in it."""
 
     about: str
@@ -40,16 +40,16 @@ class Kind:
 
 
 KINDS = {
-    "stages": Kind(about="finished stages of builds", name="[0-9a-f]{32}", depth=2, marker="stage.json"),
-    "training": Kind(about="checkpoints of trainings that were cut off", name="[0-9a-f]{32}"),
-    "trackers": Kind(about="curves of trainings, for TensorBoard", name="[^.].*"),
-    "calibrations": Kind(about="calibrations that were cut off", name="[0-9a-f]{16}"),
-    "bundles": Kind(about="unpacked .zip bundles", name="[0-9a-f]{32}", marker="manifest.json"),
-    "boards": Kind(about="disks of emulated boards", name="[0-9a-f]{16}", marker="vmlinuz"),
-    "runtimes": Kind(about="runtimes for devices", name="[a-z0-9]+-[^/]+"),
-    "runners": Kind(about="compiled runners", name="[a-z0-9_]+-[0-9a-f]+"),
-    "wheels": Kind(about="wheels from package indexes", name="[A-Za-z0-9.-]+-py[0-9.]+"),
-    "sdk": Kind(about="headers and libraries to compile runners with", name="executorch-[^/]+"),
+    "stages": CacheKind(about="finished stages of builds", name="[0-9a-f]{32}", depth=2, marker="stage.json"),
+    "training": CacheKind(about="checkpoints of trainings that were cut off", name="[0-9a-f]{32}"),
+    "trackers": CacheKind(about="curves of trainings, for TensorBoard", name="[^.].*"),
+    "calibrations": CacheKind(about="calibrations that were cut off", name="[0-9a-f]{16}"),
+    "bundles": CacheKind(about="unpacked .zip bundles", name="[0-9a-f]{32}", marker="manifest.json"),
+    "boards": CacheKind(about="disks of emulated boards", name="[0-9a-f]{16}", marker="vmlinuz"),
+    "runtimes": CacheKind(about="runtimes for devices", name="[a-z0-9]+-[^/]+"),
+    "runners": CacheKind(about="compiled runners", name="[a-z0-9_]+-[0-9a-f]+"),
+    "wheels": CacheKind(about="wheels from package indexes", name="[A-Za-z0-9.-]+-py[0-9.]+"),
+    "sdk": CacheKind(about="headers and libraries to compile runners with", name="executorch-[^/]+"),
 }
 
 

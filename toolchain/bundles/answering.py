@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgewright.base.untrusted import is_unicode
 from edgewright.bundles.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts, TaskFacts
-from edgewright.bundles.deployment import blamed_on_age, deploy_from
+from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.data.image_files import ImageFile, decode
 from edgewright.errors import BundleError, InputError
 from edgewright.measure.deployment import HERE

@@ -17,7 +17,7 @@ from edgewright.errors import ModelError
 from edgewright.models.convnet import ConvNet
 from edgewright.models.inputs import Inputs
 
-Importance = Literal["magnitude", "taylor", "fisher", "activation"]
+ChannelImportance = Literal["magnitude", "taylor", "fisher", "activation"]
 
 
 def in_order(count: int, size: int) -> Iterator[list[int]]:
@@ -30,7 +30,7 @@ def in_order(count: int, size: int) -> Iterator[list[int]]:
 def gradients_of(
     net: ConvNet,
     inputs: Inputs,
-    importance: Importance,
+    importance: ChannelImportance,
     loss_of: Callable[[Sequence[int]], Tensor] | None,
     batch_size: int,
 ) -> list[dict[str, Tensor]]:
@@ -94,7 +94,7 @@ def _per_input(layer: Any, values: Tensor) -> Tensor:
 
 
 def importance_of(
-    importance: Importance,
+    importance: ChannelImportance,
     net: ConvNet,
     student: ConvNet,
     inputs: Inputs,

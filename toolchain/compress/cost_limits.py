@@ -1,7 +1,7 @@
 """What heads and neurons cost, in any one unit, and the limit that a search keeps within.
 
 In:  sizes of a model.
-Out: `Costs` by multiply-accumulates or bytes, and `Limit`s. Where costs in milliseconds come from is `cost`'s concern.
+Out: `Costs` by multiply-accumulates or bytes, and `CostLimit`s. Where costs in milliseconds come from is `cost`'s concern.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ByteCosts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limit:
+class CostLimit:
     """A cost that may not be passed; `name` says what it is, with its unit."""
 
     costs: Costs

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from edgewright.compress import prune, search
-from edgewright.compress.cost_limits import Limit
+from edgewright.compress.cost_limits import CostLimit
 from edgewright.compress.cutting import Cut, Goal, finest, require_read
 from edgewright.compress.importance import importance
 from edgewright.compress.levels import levels
@@ -105,7 +105,7 @@ def _searched(model: TransformerModel, sample: Inputs, goal: Goal) -> Cut:
     teacher_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
     budget_ms = teacher_ms / settings.speedup ** (1 / settings.steps)
-    limit = Limit(costs=table, budget=budget_ms, name="layers' ms")
+    limit = CostLimit(costs=table, budget=budget_ms, name="layers' ms")
     choice = search.choose(levels(model, sample, multiple=goal.multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(choice.cuts), model.head).eval()
     made = _refittable(prune.Pruned(model=student, cuts=choice.cuts, width=None), model, sample)

@@ -36,7 +36,7 @@ UNITS: Mapping[str, str] = {
 Made = TypeVar("Made")
 
 
-class Prices(Costs, Protocol):
+class PartPrices(Costs, Protocol):
     """What a layer's parts cost on a device, and `source`: whence that is known."""
 
     @property
@@ -60,7 +60,7 @@ class Goal:
     teacher: Callable[[], nn.Module] | None = None
     share: Callable[[], float] | None = None
     importance: Importance | None = None
-    prices: Callable[[TransformerShape, int], Prices] | None = None
+    prices: Callable[[TransformerShape, int], PartPrices] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.compress.gradient_importance import add_gradients
-from edgewright.compress.importance_scores import TINY, Importance, Kind, LayerImportance, Scores
+from edgewright.compress.importance_scores import LEAST_NORM, Importance, LayerImportance, Scores, UnitKind
 from edgewright.errors import BadDataError, UnknownNameError
 from edgewright.models.inputs import Inputs, batch_for, in_batches
 from edgewright.models.model import Head, TransformerModel
@@ -42,7 +42,7 @@ def importance(
     model: TransformerModel,
     inputs: Inputs,
     *,
-    kind: Kind,
+    kind: UnitKind,
     probes: int = 1,
     seed: int = 0,
     told: Callable[[int, int], None] | None = None,
@@ -53,8 +53,8 @@ def importance(
     gradients and modes and the global random state stay as they were. Raises `UnknownNameError` for another kind,
     `BadDataError` without examples and `ModelError` when a score is not finite.
     """
-    if kind not in get_args(Kind):
-        raise UnknownNameError("kind of importance", kind, get_args(Kind))
+    if kind not in get_args(UnitKind):
+        raise UnknownNameError("kind of importance", kind, get_args(UnitKind))
     if not len(inputs) and kind != "magnitude":
         raise BadDataError(f"there is no example to measure {kind} importance on; give at least one, better hundreds")
     by_gradient = kind in ("taylor", "fisher")
@@ -141,7 +141,7 @@ def _add_energies(model: TransformerModel, batch: tuple[Tensor, ...], scores: Sc
             readers[1] += _energy(layer.feed_forward_input(hidden) * tokens, matrix(layer.up))
         hidden = layer.with_feed_forward(hidden, activated)
         # Against the energy there was, because a stream that is never normalised grows from layer to layer.
-        change = ((hidden - before).square().sum(dim=-1) / before.square().sum(dim=-1).clamp_min(TINY))[..., None]
+        change = ((hidden - before).square().sum(dim=-1) / before.square().sum(dim=-1).clamp_min(LEAST_NORM))[..., None]
         total.layer.add_((change * tokens).sum())
     read = (encoder.closed(hidden) * tokens).square().flatten(0, -2).sum(dim=0)
     scores.readers[-1] += read * _head_columns(model.head, encoder.shape.width).to(read)

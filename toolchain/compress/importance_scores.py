@@ -18,8 +18,8 @@ from torch import Tensor
 from edgewright.errors import ModelError
 from edgewright.models.model import TransformerModel
 
-Kind = Literal["magnitude", "activation", "taylor", "fisher"]
-TINY = 1e-12
+UnitKind = Literal["magnitude", "activation", "taylor", "fisher"]
+LEAST_NORM = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class LayerImportance:
 class Importance:
     """A model's scores, layer by layer, and those of the residual stream's dimensions, (width,)."""
 
-    kind: Kind
+    kind: UnitKind
     layers: tuple[LayerImportance, ...]
     width: Tensor
 
@@ -86,13 +86,13 @@ class Scores:
         self.readers = torch.zeros(2 * len(shape.layers) + 1, shape.width, device=device)
         self.width = torch.zeros(shape.width, device=device)
 
-    def finished(self, kind: Kind) -> Importance:
+    def finished(self, kind: UnitKind) -> Importance:
         """The scores, on the CPU. Raises `ModelError` when one is not finite."""
         for index, layer in enumerate(self.layers):
             for name, scores in vars(layer).items():
                 _require_finite(scores, f"{kind} importance of layer {index}'s {name}")
         # Readers count alike: the scale of what a matrix reads says nothing of how much it matters.
-        width = self.width + (self.readers / self.readers.sum(dim=1, keepdim=True).clamp_min(TINY)).sum(dim=0)
+        width = self.width + (self.readers / self.readers.sum(dim=1, keepdim=True).clamp_min(LEAST_NORM)).sum(dim=0)
         _require_finite(width, f"{kind} importance of the width")
         layers = (LayerImportance(**{name: each.cpu() for name, each in vars(layer).items()}) for layer in self.layers)
         return Importance(kind=kind, layers=tuple(layers), width=width.cpu())

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.compress.channel_groups import ChannelGroup, dependency_graph, groups_of
-from edgewright.compress.channel_scores import Importance, gradients_of, importance_of
+from edgewright.compress.channel_scores import ChannelImportance, gradients_of, importance_of
 from edgewright.errors import BadDataError, InputError, ModelError
 from edgewright.models.convnet import ConvNet, example_inputs
 from edgewright.models.inputs import Inputs
@@ -55,7 +55,7 @@ def prune_channels(
     inputs: Inputs,
     *,
     keep_macs: float,
-    importance: Importance = "magnitude",
+    importance: ChannelImportance = "magnitude",
     ranking: Ranking = "isomorphic",
     multiple: int = 8,
     floor: float = 0.1,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edgewright.compress.cost_limits import Costs, Limit
+from edgewright.compress.cost_limits import CostLimit, Costs
 from edgewright.compress.levels import LayerLevels, Level
 from edgewright.compress.spending import HALVINGS, least_error
 from edgewright.errors import InputError
@@ -41,8 +41,8 @@ class Choice:
 
 def choose(
     levels: Sequence[LayerLevels],
-    limit: Limit,
-    also: Limit | None = None,
+    limit: CostLimit,
+    also: CostLimit | None = None,
     *,
     weights: Sequence[float] | None = None,
     layers: int | None = None,
@@ -70,7 +70,9 @@ def _without(levels: Sequence[LayerLevels], layer: int) -> tuple[LayerLevels, ..
     return tuple(gone if index == layer else each for index, each in enumerate(levels))
 
 
-def _chosen(levels: Sequence[LayerLevels], limit: Limit, also: Limit | None, weights: Sequence[float] | None) -> Choice:
+def _chosen(
+    levels: Sequence[LayerLevels], limit: CostLimit, also: CostLimit | None, weights: Sequence[float] | None
+) -> Choice:
     parts = _parts(levels, weights)
     first = [_prices(limit.costs, number, part) for number, (part, _) in enumerate(parts)]
     errors = [torch.tensor([level.error for level in part], dtype=torch.float64) * weight for part, weight in parts]
@@ -86,9 +88,9 @@ def _chosen(levels: Sequence[LayerLevels], limit: Limit, also: Limit | None, wei
 
 def refine(
     levels: Sequence[LayerLevels],
-    limit: Limit,
+    limit: CostLimit,
     evaluate: Callable[[tuple[LayerCut, ...]], float],
-    also: Limit | None = None,
+    also: CostLimit | None = None,
     *,
     steps: int,
     seed: int = 0,
@@ -133,7 +135,7 @@ def _prices(costs: Costs, number: int, part: Sequence[Level]) -> Tensor:
     return torch.tensor([price(len(level.kept)) for level in part], dtype=torch.float64)
 
 
-def _check(limit: Limit, prices: Sequence[Tensor]) -> None:
+def _check(limit: CostLimit, prices: Sequence[Tensor]) -> None:
     cheapest = limit.costs.fixed + sum(float(each.min()) for each in prices)
     if not limit.budget >= cheapest:  # NaN too
         raise InputError(
@@ -145,9 +147,9 @@ def _check(limit: Limit, prices: Sequence[Tensor]) -> None:
 def _within_both(
     errors: Sequence[Tensor],
     first: Sequence[Tensor],
-    limit: Limit,
+    limit: CostLimit,
     second: Sequence[Tensor],
-    also: Limit,
+    also: CostLimit,
     picked: list[int],
 ) -> list[int]:
     """Raise the price of the second cost until it is met, and no further."""
@@ -183,7 +185,7 @@ def _choice(
     levels: Sequence[LayerLevels],
     parts: Sequence[tuple[tuple[Level, ...], float]],
     picked: Sequence[int],
-    limits: Sequence[Limit],
+    limits: Sequence[CostLimit],
 ) -> Choice:
     kept = [part[level] for (part, _), level in zip(parts, picked, strict=True)]
     cuts = []

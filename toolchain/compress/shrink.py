@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from edgewright.compress.cost_limits import Limit, MacCosts
+from edgewright.compress.cost_limits import CostLimit, MacCosts
 from edgewright.compress.importance import importance
 from edgewright.compress.importance_scores import Importance
 from edgewright.compress.levels import levels
@@ -43,7 +43,7 @@ def shrink(
     model: TransformerModel,
     importance: Importance,
     inputs: Inputs,
-    limit: Callable[[int], Limit],
+    limit: Callable[[int], CostLimit],
     *,
     widths: Sequence[int],
     multiple: int = 1,
@@ -85,10 +85,10 @@ def to_share(model: TransformerModel, inputs: Inputs, share: float, *, multiple:
     costs = MacCosts(width=shape.width, head_width=shape.layers[0].head_width, length=length, fixed=0.0)
     fixed = whole - sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
 
-    def limit(width: int) -> Limit:
+    def limit(width: int) -> CostLimit:
         # What comes before and after the layers is as wide as the stream.
         narrowed = replace(costs, width=width, fixed=fixed * width / shape.width)
-        return Limit(costs=narrowed, budget=share * whole, name="MACs")
+        return CostLimit(costs=narrowed, budget=share * whole, name="MACs")
 
     scores = importance(model, inputs, kind="activation")
     widths = range(shape.width, shape.width // 4, -multiple)

@@ -15,8 +15,8 @@ from torch import Tensor
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs, batch_for
 from edgewright.models.model import TransformerModel
-from edgewright.models.places import Bias
 from edgewright.models.text import batches
+from edgewright.models.token_positions import Bias
 
 BATCH_TOKENS = 2048
 SAMPLE_TOKENS = 40_000  # 26 rows for each of the 1,537 unknowns of a base-sized matrix's output

@@ -16,7 +16,7 @@ from itertools import islice
 from unicodedata import name as character_name
 
 from edgewright.errors import BadDataError, InputError
-from edgewright.modality.tokenizer import Texts, TextTokenizer, byte_symbols
+from edgewright.modality.tokenizer import TextSequence, TextTokenizer, byte_symbols
 
 CHUNK = 4096
 BYTE = re.compile("<0x[0-9A-F]{2}>")
@@ -32,7 +32,9 @@ class Trimmed:
     coverage: float
 
 
-def trim(tokenizer: TextTokenizer, texts: Texts, *, size: int | None = None, coverage: float | None = None) -> Trimmed:
+def trim(
+    tokenizer: TextTokenizer, texts: TextSequence, *, size: int | None = None, coverage: float | None = None
+) -> Trimmed:
     """Keep the pieces that `texts` use, the most frequent ones where there are more than `size`.
 
     With `coverage`, a share of the texts' tokens, keep the fewest pieces with which so many are still one piece; `size`
@@ -71,7 +73,7 @@ def whole(tokenizer: TextTokenizer) -> Trimmed:
     return Trimmed(tokenizer=tokenizer, kept=tuple(range(len(tokenizer.vocabulary))), coverage=1.0)
 
 
-def affected(before: TextTokenizer, after: Trimmed, texts: Texts) -> float:
+def affected(before: TextTokenizer, after: Trimmed, texts: TextSequence) -> float:
     """The share of `texts`' tokens that stand in words which the smaller vocabulary splits otherwise."""
     changed = total = 0
     waiting = iter(texts)

@@ -60,7 +60,7 @@ class RuntimeTable(BaseModel):
     table: Annotated[FittedPrices, AfterValidator(sound)]
 
 
-class Calibration(BaseModel):
+class DeviceCalibration(BaseModel):
     """What was measured on one machine, for one profile and by one clock."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +128,7 @@ def file_for(profile: str, clock: Clock) -> Path:
     return data_dir("calibrations") / f"{profile}{'' if clock == 'wall' else f'-{clock}'}.json"
 
 
-def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
+def load_calibration(profile: str, clock: Clock = "wall") -> DeviceCalibration | None:
     """What was measured for a profile, if anything.
 
     A damaged file is set aside, and so are single tables, with a warning. Raises `InputError` for one whose prices
@@ -143,7 +143,7 @@ def load_calibration(profile: str, clock: Clock = "wall") -> Calibration | None:
             f"{profile} was calibrated by another version of Edgewright, whose prices were of other terms; renew it by "
             f"`edgewright calibrate --profile {profile}` with the same --target, or delete {file}"
         )
-    return read_kept(file, Calibration, entries="tables", entry=RuntimeTable)
+    return read_kept(file, DeviceCalibration, entries="tables", entry=RuntimeTable)
 
 
 def _version_of(document: bytes, name: str) -> int | None:

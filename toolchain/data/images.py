@@ -23,7 +23,7 @@ from edgewright.data import readers
 from edgewright.data.agreement import Agreement, Row, agreement_of
 from edgewright.data.image_files import Framed, ImageFile, decode, labelled_files, plain_files, resized
 from edgewright.data.part_folders import part_folders
-from edgewright.data.splits import PARTS, Part, check_labels, check_sizes, part_of
+from edgewright.data.splits import PARTS, SplitName, check_labels, check_sizes, part_of
 from edgewright.errors import BadDataError
 from edgewright.specs.recipe import Data, Split, TaskSettings
 
@@ -170,7 +170,7 @@ def load_images(
     return Images(**{name: heap.taken(places[name]) for name in _SAVED}, configured=task.labels)
 
 
-def parts_of(data: Data, task: TaskSettings) -> dict[Part, Path]:
+def parts_of(data: Data, task: TaskSettings) -> dict[SplitName, Path]:
     """The folder of each part, where `data.folder` holds parts and not labels; empty otherwise.
 
     Raises `BadDataError` where that is unclear, and where a split is asked for beside them.
@@ -217,7 +217,7 @@ def _places(heap: _Heap, counts: dict[str, int], split: Split) -> dict[str, list
             places[role].extend(own)
         else:
             for place in own:
-                part: Part = part_of(heap.digests[place], test=split.test, validation=split.validation)
+                part: SplitName = part_of(heap.digests[place], test=split.test, validation=split.validation)
                 places[part].append(place)
     known = {heap.digests[place] for name in PARTS for place in places[name]}
     for place in extra:

@@ -8,10 +8,10 @@ What is unclear is not guessed: two classes named "train" and "val" would be lea
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgewright.data.splits import PARTS, Part, shortened
+from edgewright.data.splits import PARTS, SplitName, shortened
 from edgewright.errors import BadDataError
 
-NAMES: Mapping[str, Part] = {
+NAMES: Mapping[str, SplitName] = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -23,7 +23,7 @@ NAMES: Mapping[str, Part] = {
 }  # in lower case
 
 
-def part_folders(place: Path, labels: Sequence[str] = ()) -> dict[Part, Path]:
+def part_folders(place: Path, labels: Sequence[str] = ()) -> dict[SplitName, Path]:
     """The sub-folder of each part; empty where the sub-folders are labels, as they are where `labels` name them.
 
     Raises `BadDataError` where some sub-folders are named as parts are, but are not clearly the parts: beside others,
@@ -34,7 +34,7 @@ def part_folders(place: Path, labels: Sequence[str] = ()) -> dict[Part, Path]:
     alike = [folder for folder in folders if folder.name.lower() in NAMES and folder.name not in labels]
     if not alike:
         return {}
-    found: dict[Part, Path] = {}
+    found: dict[SplitName, Path] = {}
     for folder in alike:
         part = NAMES[folder.name.lower()]
         if part in found:

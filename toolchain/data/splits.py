@@ -10,8 +10,8 @@ from typing import Literal
 
 from edgewright.errors import BadDataError
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+PARTS: tuple[SplitName, ...] = ("train", "validation", "test")
 NAMES_SHOWN = 5
 
 
@@ -20,7 +20,7 @@ def share_of(key: str) -> float:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
-def part_of(key: str, *, test: float, validation: float) -> Part:
+def part_of(key: str, *, test: float, validation: float) -> SplitName:
     """The part an example with this key falls into when these shares are held out."""
     share = share_of(key)
     return "test" if share < test else "validation" if share < test + validation else "train"

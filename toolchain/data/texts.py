@@ -19,7 +19,7 @@ from typing import Any
 from edgewright.data import docstrings, readers
 from edgewright.data.agreement import Agreement, Row, agreement_of
 from edgewright.data.augment import altered_copies
-from edgewright.data.splits import PARTS, Part, check_labels, check_sizes, part_of, share_of
+from edgewright.data.splits import PARTS, SplitName, check_labels, check_sizes, part_of, share_of
 from edgewright.data.tagged import Tagged, read_tagged
 from edgewright.errors import BadDataError
 from edgewright.specs.recipe import Data, Split, TaskSettings
@@ -144,7 +144,7 @@ _PATHS = {"file", "folder", "train", "validation", "test", "extra_text", "extra_
 
 def _builtin_search() -> Texts:
     """Summaries and the bodies that answer them; a module lies in one part."""
-    parts: dict[Part, list[Example]] = {name: [] for name in PARTS}
+    parts: dict[SplitName, list[Example]] = {name: [] for name in PARTS}
     for passage in docstrings.standard_library():
         part = part_of(passage.module, test=TEST_SHARE, validation=VALIDATION_SHARE)
         parts[part].append(Example(text=passage.summary, pair=passage.body, title=passage.module))
@@ -187,13 +187,13 @@ def _extra(data: Data) -> list[Example]:
 
 def _split(examples: Iterable[Example], split: Split) -> Texts:
     """Rows with the same text fall into the same part, whatever their order."""
-    parts: dict[Part, list[Example]] = {name: [] for name in PARTS}
+    parts: dict[SplitName, list[Example]] = {name: [] for name in PARTS}
     for example in examples:
         parts[part_of(example.text, test=split.test, validation=split.validation)].append(example)
     return _joined(parts)
 
 
-def _joined(parts: Mapping[Part, Sequence[Example]]) -> Texts:
+def _joined(parts: Mapping[SplitName, Sequence[Example]]) -> Texts:
     return Texts(train=tuple(parts["train"]), validation=tuple(parts["validation"]), test=tuple(parts["test"]))
 
 

@@ -1,7 +1,7 @@
 """Measure small models of known structure on a target, and fit the prices that predictions are made of.
 
 In:  a target's address, and the profile it is calibrated for.
-Out: a `Calibration`, kept in the platform's data directory under the profile's name; it is written whole or not at all.
+Out: a `DeviceCalibration`, kept in the platform's data directory under the profile's name; it is written whole or not at all.
 Each measured probe is kept until then, so that what Ctrl-C ends goes on where it stopped.
 """
 
@@ -26,7 +26,7 @@ from edgewright.base.plausible import Peak, PlausibleCount, PlausibleLength, Som
 from edgewright.base.progress import Progress, Silent
 from edgewright.cost.device_prices import (
     SCHEMA_VERSION,
-    Calibration,
+    DeviceCalibration,
     RuntimeTable,
     file_for,
     load_calibration,
@@ -96,7 +96,7 @@ def calibrate(
     runtimes: Sequence[str] = (),
     precisions: Sequence[Precision] = ("int8",),
     progress: Progress | None = None,
-) -> Calibration:
+) -> DeviceCalibration:
     """Time every probe on a target, as an artifact of each runtime and precision, and keep what they say.
 
     Without a `profile` it is the emulated board's own, or for this machine that of any x86-64 machine. Raises
@@ -125,7 +125,7 @@ def calibrate(
     with told.stage("fit"):
         new = tuple(_tables(found, address, runtimes, precisions))
     before = _before(name, address, clock)
-    made = Calibration(
+    made = DeviceCalibration(
         profile=name,
         target=address,
         clock=clock,
@@ -272,7 +272,7 @@ def _tables(
             )
 
 
-def _before(profile: str, address: str, clock: Clock) -> Calibration | None:
+def _before(profile: str, address: str, clock: Clock) -> DeviceCalibration | None:
     """What was measured before on the same target."""
     before = None
     with suppress(InputError):  # one that cannot be read, or is of another version, is what this renews
@@ -280,7 +280,7 @@ def _before(profile: str, address: str, clock: Clock) -> Calibration | None:
     return before if before is not None and before.target == address else None
 
 
-def _others(before: Calibration | None, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
+def _others(before: DeviceCalibration | None, new: Sequence[RuntimeTable]) -> Iterator[RuntimeTable]:
     """What was measured of other runtimes and precisions."""
     renewed = {(each.runtime, each.precision) for each in new}
     for each in before.tables if before else ():

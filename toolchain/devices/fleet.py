@@ -1,7 +1,7 @@
 """Measure one bundle on several machines at once; what goes wrong on one of them stops none of the others.
 
 In:  a bundle, machines, how many of them at a time.
-Out: an `Outcome` for each machine, in their order: a result, or the error that ended it.
+Out: an `DeviceOutcome` for each machine, in their order: a result, or the error that ended it.
 What happens on each machine is `benchmark`'s concern.
 """
 
@@ -27,7 +27,7 @@ JOBS = 4  # devices do the measuring; what this machine does for each is little,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class DeviceOutcome:
     """What became of one machine: a result or an error, never both."""
 
     machine: NamedTarget
@@ -57,7 +57,7 @@ def bench_all(
     runtime: str | None = None,
     listener: Callable[[NamedTarget], Progress] = lambda machine: Silent(),
     **how: Any,
-) -> tuple[Outcome, ...]:
+) -> tuple[DeviceOutcome, ...]:
     """Measure on every machine as `bench` does with these options, `jobs` of them at a time.
 
     Raises `InputError` for the bundle before any machine is reached. An interruption ends all of them as it would end
@@ -65,7 +65,7 @@ def bench_all(
     """
     opened = Bundle.open(bundle)
     opened.artifact(runtime)
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, DeviceOutcome] = {}
     places, stopped = count(), threading.Event()
 
     def work(ended: threading.Event) -> None:
@@ -92,11 +92,13 @@ def bench_all(
     return tuple(outcomes[place] for place in range(len(machines)))
 
 
-def _outcome(bundle: Bundle, machine: NamedTarget, listener: Callable[[NamedTarget], Progress], **how: Any) -> Outcome:
+def _outcome(
+    bundle: Bundle, machine: NamedTarget, listener: Callable[[NamedTarget], Progress], **how: Any
+) -> DeviceOutcome:
     try:
-        return Outcome(machine=machine, result=bench(bundle, machine.address, progress=listener(machine), **how))
+        return DeviceOutcome(machine=machine, result=bench(bundle, machine.address, progress=listener(machine), **how))
     except Exception as error:  # a fault of ours on one machine is no reason to lose the others' results
-        return Outcome(machine=machine, error=error)
+        return DeviceOutcome(machine=machine, error=error)
 
 
 def _wait_for(ends: Sequence[threading.Event]) -> None:

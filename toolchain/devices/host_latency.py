@@ -3,7 +3,7 @@
 In:  contenders: a file, its runtime, and the calls that are made of it.
 Out: `HostLatency` of each, with marks where anybody else had the processor meanwhile, and `ratio_of` two of them. All
      are timed in turn, round after round, so that a machine whose speed drifts is unfair to none. Times and ratios are
-     this machine's: what they are on a device is measured there, or predicted (`report.speedups`).
+     this machine's: what they are on a device is measured there, or predicted (`report.speedup_rows`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from edgewright.errors import InputError
 from edgewright.measure.job import COLD_JOB, ETDUMP, job_on
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
-from edgewright.measure.results import Asked, RunnerResult, parse_bandwidth, parse_result
+from edgewright.measure.results import RequestedRun, RunnerResult, parse_bandwidth, parse_result
 from edgewright.measure.settle import settled
 from edgewright.measure.stability import busiest
 from edgewright.measure.stats import by_run_and_input, half_width
@@ -249,7 +249,7 @@ def _run(
     machine: Mapping[str, Any],
     alone: bool = False,
 ) -> RunnerResult:
-    asked = Asked(
+    asked = RequestedRun(
         runtime=runtime.runtime.name,
         threads=threads,
         sha256=artifact.sha256,

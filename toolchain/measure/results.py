@@ -220,7 +220,7 @@ class _Failure(_Read):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RequestedRun:
     """What a runner was asked to do; a result has to be of just that. `outputs` are the names of each call's."""
 
     runtime: str
@@ -230,7 +230,7 @@ class Asked:
     sampled: bool
 
 
-def parse_result(completed: Completed, asked: Asked, machine: Mapping[str, Any] | None = None) -> RunnerResult:
+def parse_result(completed: Completed, asked: RequestedRun, machine: Mapping[str, Any] | None = None) -> RunnerResult:
     """The result of a runner that was asked for it; `machine` are facts about the device.
 
     Raises `TransferError` when the artifact on the device is not the one that was meant, `RunnerError` for all else.
@@ -373,7 +373,7 @@ def _unreadable(error: ValidationError, completed: Completed) -> str:
     return f"the runner's result cannot be read: {_shown(place)}: {_shown(fault['msg'])}; push its runtime again"
 
 
-def _disagreement(result: RunnerResult, asked: Asked) -> str:
+def _disagreement(result: RunnerResult, asked: RequestedRun) -> str:
     if result.sha256 != asked.sha256:
         return f"it ran {_shown(result.sha256)} instead of {asked.sha256}"
     if result.runtime != asked.runtime:

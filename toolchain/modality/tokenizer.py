@@ -30,7 +30,7 @@ CHUNK = 4096
 LEAST_REST = 8  # tokens of what is left of a long text
 
 # Texts as they stand, or as lists of words.
-Texts: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
+TextSequence: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +204,7 @@ class TextTokenizer:
             for encoding in _asked(self._for_words.encode_batch, [list(words) for words in chunk], is_pretokenized=True)
         ]
 
-    def encode_any(self, texts: Texts) -> list[Encoded]:
+    def encode_any(self, texts: TextSequence) -> list[Encoded]:
         """`encode` for texts, `encode_words` for lists of words."""
         strings = [text for text in texts if isinstance(text, str)]
         if len(strings) == len(texts):
@@ -232,7 +232,7 @@ class TextTokenizer:
                     before = part
         return found
 
-    def counts(self, texts: Texts) -> Counter[int]:
+    def counts(self, texts: TextSequence) -> Counter[int]:
         """How often each token stands in these texts, special tokens too, in the order they are first met."""
         counts: Counter[int] = Counter()
         for chunk in _chunks(texts):

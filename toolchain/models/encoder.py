@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright.models.places import (
+from edgewright.models.token_positions import (
     MASKED,
     RELATIVE_BUCKETS,
     Bias,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgewright.errors import InputError
-from edgewright.models.places import Bias, Places, placed, turned
+from edgewright.models.token_positions import Bias, Places, placed, turned
 
 ACTIVATIONS = {
     "gelu": "none",

@@ -1,7 +1,7 @@
 """The parts of a page that tell what compression changed: which examples, and what their answers rest on.
 
 In:  the findings of a build's account.
-Out: `Section`s.
+Out: `PageSection`s.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 from edgewright.report import figures
 from edgewright.report.attributions import MODELS, Attribution
-from edgewright.report.sections import Section, Shaded, TextTable
+from edgewright.report.sections import PageSection, Shaded, TextTable
 
 
-def account_section(found: Mapping[str, Any]) -> Section:
+def account_section(found: Mapping[str, Any]) -> PageSection:
     """Which classes lost, and the examples that teacher and student answer otherwise."""
     groups = [each for each in found.get("groups") or () if isinstance(each, Mapping)]
     flips = [each for each in found.get("flips") or () if isinstance(each, Mapping)]
@@ -30,7 +30,7 @@ def account_section(found: Mapping[str, Any]) -> Section:
     examples = tuple(
         tuple(str(each.get(name)) for name in ("text", "expected", "teacher", "student")) for each in flips
     )
-    return Section(
+    return PageSection(
         title="What compression changed",
         sentences=(
             f"Of {found.get('count')} held-out examples the student answers {found.get('lost')} worse than its teacher "
@@ -43,7 +43,7 @@ def account_section(found: Mapping[str, Any]) -> Section:
     )
 
 
-def attributions_section(found: Sequence[Attribution], *, pictures: bool) -> Section:
+def attributions_section(found: Sequence[Attribution], *, pictures: bool) -> PageSection:
     """What the answers that got worse rest on, the teacher's and the student's."""
     rows = tuple(
         (
@@ -67,7 +67,7 @@ def attributions_section(found: Sequence[Attribution], *, pictures: bool) -> Sec
         for model in MODELS
     )
     drawn = [figures.places(each) for each in found] if pictures else []
-    return Section(
+    return PageSection(
         title="What answers rest on",
         sentences=(
             "Of examples that the student answers worse: blue speaks for the right answer, orange against it, each "

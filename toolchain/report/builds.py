@@ -17,7 +17,7 @@ from typing import Any
 
 from edgewright.bundles.bundle import Manifest
 from edgewright.report.compression import LayerRow, StageRow, compression_of
-from edgewright.report.speedups import told_of
+from edgewright.report.speedup_rows import told_of
 
 LEAST_SCORE = 1e-4  # a score that differs by less is the same
 

@@ -1,7 +1,7 @@
 """The parts of a page that tell a build: what was made, how it was made smaller, what int8 does, and from what.
 
 In:  a bundle's manifest, and what is known of its compression and its speed-ups.
-Out: `Section`s and tables.
+Out: `PageSection`s and tables.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from edgewright.report.attributions import attributions_of
 from edgewright.report.compression import STUDENT_STAGES, Compression, compression_of
 from edgewright.report.notes import notes_of
 from edgewright.report.precision import precision_of
-from edgewright.report.sections import UNKNOWN, Cells, Section, TextTable, megabytes, milliseconds
-from edgewright.report.speedups import Told
+from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
+from edgewright.report.speedup_rows import Told
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def built_sections(
     manifest: Manifest, compression: Compression, speedups: Sequence[Told], *, pictures: bool
-) -> Iterator[Section]:
+) -> Iterator[PageSection]:
     """What the build says of the bundle."""
     findings = {stage.name: stage.findings for stage in manifest.stages}
 
@@ -35,8 +35,8 @@ def built_sections(
         return tuple(each for each in found if each is not None)
 
     if notes := notes_of(manifest):
-        yield Section(title="Notes", sentences=notes)
-    yield Section(
+        yield PageSection(title="Notes", sentences=notes)
+    yield PageSection(
         title="What was made",
         sentences=(*(each.sentence for each in speedups), *(row.verdict for row in int8_of(manifest))),
         tables=(_models(manifest, speedups),),
@@ -44,7 +44,7 @@ def built_sections(
     )
     whole = findings.get("importance", {}).get("layers")  # of the teacher, one score a layer
     teacher_layers = len(whole) if isinstance(whole, list) else None
-    yield Section(
+    yield PageSection(
         title="How it was made smaller",
         sentences=compression.where_lost,
         tables=(_stages(compression), _build_times(manifest)),
@@ -52,7 +52,7 @@ def built_sections(
     )
     if (said := precision_of(manifest)) is not None:
         shown = drawn(figures.sensitivity(findings["sensitivity"])) if pictures else ()
-        yield Section(title="Precision", sentences=(said,), pictures=shown)
+        yield PageSection(title="Precision", sentences=(said,), pictures=shown)
     if (changed := findings.get("account", {})).get("count"):
         yield account_section(changed)
     if found := attributions_of(changed):

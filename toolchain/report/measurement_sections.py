@@ -1,7 +1,7 @@
 """The parts of a page that tell measurements.
 
 In:  measurements, and what is known of the bundle's compression.
-Out: `Section`s and tables.
+Out: `PageSection`s and tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgewright.report import measurement_figures
 from edgewright.report.compare import Measured
 from edgewright.report.compression import Compression
 from edgewright.report.judged_cells import CLOCK_NOTES
-from edgewright.report.sections import UNKNOWN, Section, TextTable, fact, megabytes, milliseconds
+from edgewright.report.sections import UNKNOWN, PageSection, TextTable, fact, megabytes, milliseconds
 
 MACHINE = ("board", "cpu_model", "cores", "arch", "ram_bytes", "kernel", "os", "libc", "python", "governor")
 STATE = ("clock_mhz", "temperature_c", "load_1min", "ram_available_bytes", "swap_used_bytes", "throttling")
@@ -39,7 +39,7 @@ def side_by_side(measured: Sequence[Measured]) -> TextTable:
     return TextTable(heads=("bundle", "target", "runtime", "median", "peak memory", "size", "score"), rows=rows)
 
 
-def measurement_section(measured: Measured, compression: Compression | None, *, pictures: bool) -> Section:
+def measurement_section(measured: Measured, compression: Compression | None, *, pictures: bool) -> PageSection:
     """One measurement on one machine."""
     notes = []
     if measured.emulated:
@@ -73,7 +73,7 @@ def measurement_section(measured: Measured, compression: Compression | None, *, 
         for name in (*MACHINE, *STATE)
         if measured.machine.get(name) is not None
     )
-    return Section(
+    return PageSection(
         title=f"Measured on {measured.target}",
         sentences=tuple(notes),
         tables=(

@@ -20,9 +20,9 @@ from edgewright.report.compare import Measured
 from edgewright.report.compression import compression_of
 from edgewright.report.measurement_sections import measurement_section, side_by_side
 from edgewright.report.precision import precision_of
-from edgewright.report.prediction_section import Predicted, prediction_section
-from edgewright.report.sections import Section
-from edgewright.report.speedups import told_of
+from edgewright.report.prediction_section import PredictionDocument, prediction_section
+from edgewright.report.sections import PageSection
+from edgewright.report.speedup_rows import told_of
 from edgewright.specs.budget import BetterBaseline, as_good
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ PAGE_PACKAGES = ("jinja2", "plotly")
 
 
 def document(
-    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()
+    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[PredictionDocument] = ()
 ) -> dict[str, Any]:
     """All that the page is made from."""
     built: dict[str, Any] = {}
@@ -51,14 +51,14 @@ def document(
     return {**built, "measurements": [each.model_dump(mode="json") for each in measured]}
 
 
-def page(manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()) -> str:
+def page(manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[PredictionDocument] = ()) -> str:
     """The HTML. Raises `EnvironmentFaultError` without the extra "report"."""
     met = not any(_missed(verdict) for verdict in _verdicts(manifest, measured))
     verdict = _headline(manifest, met=met)
     return _rendered(_name(manifest, measured), met, verdict, sections(manifest, measured, predicted, pictures=True))
 
 
-def prediction_page(subject: str, predictions: Sequence[Predicted]) -> str:
+def prediction_page(subject: str, predictions: Sequence[PredictionDocument]) -> str:
     """What `edgewright predict --json` tells, as a page of its own: a roof for each artifact."""
     met = any(not _missed(each["budget"]) for each in predictions)
     return _rendered(
@@ -79,7 +79,7 @@ def _headline(manifest: Manifest | None, *, met: bool) -> str:
     return f"{said}, {'but' if met else 'and'} {baseline.sentence}"
 
 
-def _rendered(name: str, met: bool, verdict: str, shown: Iterable[Section]) -> str:
+def _rendered(name: str, met: bool, verdict: str, shown: Iterable[PageSection]) -> str:
     need(PAGE_PACKAGES, purpose=PURPOSE, extra="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -103,7 +103,9 @@ def _rendered(name: str, met: bool, verdict: str, shown: Iterable[Section]) -> s
     )
 
 
-def markdown(manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted] = ()) -> str:
+def markdown(
+    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[PredictionDocument] = ()
+) -> str:
     """The same without pictures."""
     lines = [f"# {escaped(_name(manifest, measured))}"]
     for section in sections(manifest, measured, predicted, pictures=False):
@@ -115,14 +117,14 @@ def markdown(manifest: Manifest | None, measured: Sequence[Measured], predicted:
 
 
 def sections(
-    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[Predicted], *, pictures: bool
-) -> Iterator[Section]:
+    manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[PredictionDocument], *, pictures: bool
+) -> Iterator[PageSection]:
     """The page from top to bottom."""
     verdict = tuple(_verdict(manifest, measured))
-    yield Section(title="Verdict", sentences=verdict, tables=(limits(manifest),) if manifest else ())
+    yield PageSection(title="Verdict", sentences=verdict, tables=(limits(manifest),) if manifest else ())
     if len(measured) > 1:
         found = figures.measured(measured) if pictures else None
-        yield Section(title="Side by side", tables=(side_by_side(measured),), pictures=(found,) if found else ())
+        yield PageSection(title="Side by side", tables=(side_by_side(measured),), pictures=(found,) if found else ())
     compression = None
     if manifest is not None:
         compression = compression_of(manifest)
@@ -132,7 +134,7 @@ def sections(
     for each in measured:
         yield measurement_section(each, compression, pictures=pictures)
     if manifest is not None:
-        yield Section(title="Provenance", tables=(provenance(manifest), files(manifest)))
+        yield PageSection(title="Provenance", tables=(provenance(manifest), files(manifest)))
 
 
 def _name(manifest: Manifest | None, measured: Sequence[Measured]) -> str:

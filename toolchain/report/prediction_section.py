@@ -1,7 +1,7 @@
 """The part of a page that tells a prediction.
 
 In:  one of what `edgewright predict --json` tells.
-Out: a `Section`.
+Out: a `PageSection`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgewright.report import measurement_figures
-from edgewright.report.sections import Cells, Section, TextTable, megabytes
+from edgewright.report.sections import Cells, PageSection, TextTable, megabytes
 
-Predicted = Mapping[str, Any]
+PredictionDocument = Mapping[str, Any]
 """One of what `edgewright predict --json` tells."""
 
 
-def prediction_section(found: Predicted, *, pictures: bool) -> Section:
+def prediction_section(found: PredictionDocument, *, pictures: bool) -> PageSection:
     """Latency and memory, what limits them, and the budget."""
     of = f", {found['length']} tokens" if found["length"] else ""
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
@@ -27,7 +27,7 @@ def prediction_section(found: Predicted, *, pictures: bool) -> Section:
         return tuple((name, f"{ms:.3g}", f"{100 * ms / latency_ms:.0f} %") for name, ms in ordered if ms)
 
     memory = found["peak_memory_bytes"]
-    return Section(
+    return PageSection(
         title=f"Predicted: {found['runtime']} {found['precision']} on {found['profile']}{of}, {threads}",
         sentences=(
             f"{latency_ms:.3g} ms ({found['low_ms']:.3g} to {found['high_ms']:.3g}), limited by {found['limited_by']}; "

@@ -1,7 +1,7 @@
 """What a page is made of, and how its cells say sizes, times and facts.
 
 In:  values.
-Out: `Section`s, which `page` writes as HTML or as Markdown.
+Out: `PageSection`s, which `page` writes as HTML or as Markdown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Shaded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class PageSection:
     """A heading, sentences, tables, texts with shaded words, and pictures under it."""
 
     title: str

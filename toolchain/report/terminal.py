@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgewright.report.judged_cells import int8_verdict, parity, rounded, shortened, verdict
-from edgewright.report.speedups import cell, sentences
+from edgewright.report.speedup_rows import cell, sentences
 from edgewright.report.table_cells import NOTHING
 from edgewright.report.table_cells import megabytes as _megabytes
 from edgewright.report.table_cells import number as _number

@@ -423,7 +423,7 @@ def _searched(
     whole_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
     budget_ms = whole_ms / settings.speedup ** (1 / settings.steps)
-    limit = cost_limits.Limit(costs=table, budget=budget_ms, name="layers' ms")
+    limit = cost_limits.CostLimit(costs=table, budget=budget_ms, name="layers' ms")
     found = search.choose(levels(model, sample, multiple=multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(found.cuts), model.head).eval()
     told = {"searched_ms": found.cost, "of_ms": whole_ms, "prices": table.source, "length": length}

@@ -19,7 +19,7 @@ from edgewright.base.cache import MODEL_PACKAGES
 from edgewright.cost import part_costs as costs
 from edgewright.data import texts as data
 from edgewright.errors import InputError
-from edgewright.modality.tokenizer import Encoded, Texts, TextTokenizer
+from edgewright.modality.tokenizer import Encoded, TextSequence, TextTokenizer
 from edgewright.models import model as models
 from edgewright.models import source as sources
 from edgewright.models import teacher as teachers
@@ -157,7 +157,7 @@ def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score:
     return score.of(as_scored(plan, text_models.outputs(model, rows, told=told), rows, score))
 
 
-def as_read(plan: Plan, texts: Sequence[str]) -> Texts:
+def as_read(plan: Plan, texts: Sequence[str]) -> TextSequence:
     """Texts as the task reads them: where each word gets a tag, as lists of the words that white space parts."""
     return [text.split() for text in texts] if plan.task.per_token else texts
 

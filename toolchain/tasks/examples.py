@@ -40,7 +40,7 @@ class TextExamples(Protocol):
     def labels(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-class ImagePart(Protocol):
+class LabelledImages(Protocol):
     """Images (n, height, width, channels) and a label each."""
 
     @property
@@ -53,11 +53,11 @@ class ImageExamples(Protocol):
     """The parts of a task's images, and its labels in the order of the model's classes."""
 
     @property
-    def train(self) -> ImagePart: ...  # noqa: D102
+    def train(self) -> LabelledImages: ...  # noqa: D102
     @property
-    def validation(self) -> ImagePart: ...  # noqa: D102
+    def validation(self) -> LabelledImages: ...  # noqa: D102
     @property
-    def test(self) -> ImagePart: ...  # noqa: D102
+    def test(self) -> LabelledImages: ...  # noqa: D102
     @property
     def labels(self) -> tuple[str, ...]: ...  # noqa: D102
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgewright.targets.device_store.parts import Link, Part, ahead, parts
+from edgewright.targets.device_store.parts import FilePart, Link, ahead, parts
 
 TEXT = b"the same words again and again, " * 30_000
 
@@ -40,8 +40,8 @@ def test_what_did_not_compress_is_not_tried_again_until_other_content_comes() ->
 
 
 def test_a_fault_in_making_a_part_comes_where_that_part_is_asked_for() -> None:
-    def failing() -> Iterator[Part]:
-        yield Part(name="first", content=b"1")
+    def failing() -> Iterator[FilePart]:
+        yield FilePart(name="first", content=b"1")
         raise OSError("the disk is gone")
 
     made = ahead(failing())

@@ -10,7 +10,7 @@ from edgewright.bundles.bundle import Manifest
 from edgewright.report.builds import compare_bundles
 from edgewright.report.compare import Measured
 from edgewright.report.page import markdown
-from edgewright.report.speedups import cell, is_of_core, measured_speedup, told_of
+from edgewright.report.speedup_rows import cell, is_of_core, measured_speedup, told_of
 from edgewright.report.terminal import build_report
 from edgewright.specs.profiles import load_profile
 from tests.cost.test_pricing import linear, structure
