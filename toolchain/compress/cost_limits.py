@@ -1,7 +1,7 @@
 """What heads and neurons cost, in any one unit, and the limit that a search keeps within.
 
 In:  sizes of a model.
-Out: `Costs` by multiply-accumulates or bytes, and `CostLimit`s. Where costs in milliseconds come from is `cost`'s concern.
+Out: `Costs` by multiply-accumulates or bytes, and `CostLimit`s. Costs in milliseconds are `cost`'s concern.
 """
 
 from __future__ import annotations

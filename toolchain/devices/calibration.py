@@ -1,8 +1,8 @@
 """Measure small models of known structure on a target, and fit the prices that predictions are made of.
 
 In:  a target's address, and the profile it is calibrated for.
-Out: a `DeviceCalibration`, kept in the platform's data directory under the profile's name; it is written whole or not at all.
-Each measured probe is kept until then, so that what Ctrl-C ends goes on where it stopped.
+Out: a `DeviceCalibration`, kept in the platform's data directory under the profile's name; it is written whole, or not
+     at all. Each measured probe is kept until then, so that what Ctrl-C ends goes on where it stopped.
 """
 
 from __future__ import annotations
