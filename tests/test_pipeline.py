@@ -16,6 +16,7 @@ from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Bundle
 from edgewright.devices.benchmark import bench
 from edgewright.errors import EnvironmentFaultError, InputError
+from edgewright.modality.text import TextDataset
 from edgewright.models.text import outputs
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import sides
@@ -27,9 +28,14 @@ from tests.stages.builds import (
     Built,
     Listener,
     built,
+    model_of,
     plan,
     recipe,
+    score_of,
+    side_of,
     student_of,
+    texts_of,
+    tokenizer_of,
 )
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
@@ -132,12 +138,14 @@ def test_the_test_vectors_are_held_out_texts_with_the_float_students_outputs(cla
     vectors = json.loads((classifier.place / "vectors.json").read_text())
     made = student_of(plan(classifier.recipe))
     assert made["distill"].result.cached
-    asked = stages.asked_texts(made["texts"])
+    dataset = side_of(plan(classifier.recipe)).dataset
+    assert isinstance(dataset, TextDataset)
+    asked = dataset.asked_texts(sides.VECTORS)
     assert 0 < len(asked) == len(vectors["inputs"]) <= sides.VECTORS
-    assert set(asked) <= {row.text for row in stages.texts_of(made["texts"]).test}
-    rows = stages.tokenizer_of(plan(classifier.recipe), made["vocabulary"]).encode(asked)
+    assert set(asked) <= {row.text for row in texts_of(made["texts"]).test}
+    rows = tokenizer_of(plan(classifier.recipe), made["vocabulary"]).encode(asked)
     assert [list(row.ids) for row in rows] == vectors["inputs"]
-    found = outputs(stages.model_of(made["distill"]), rows)
+    found = outputs(model_of(made["distill"]), rows)
     assert torch.allclose(torch.tensor(vectors["outputs"]), found, atol=1e-5)
 
 
@@ -234,9 +242,9 @@ def test_a_changed_setting_makes_its_stage_and_those_behind_it_anew(labelled: Pa
         "texts": True,
         "teacher": True,
         "vocabulary": True,
-        "teach": True,
         "importance": True,
         "prune": False,
+        "teach": True,
         "low rank": False,
         "distill": False,
     }
@@ -274,10 +282,10 @@ def test_stages_that_are_turned_off_leave_the_teacher_as_it_is(paired: Path) -> 
     off = {"enabled": False}
     given = plan(recipe("embedding", paired, vocabulary=off, prune=off, distill=off))
     made = student_of(given)
-    texts = stages.score_of(given, made["texts"]).texts
-    rows = stages.tokenizer_of(given, made["teacher"]).encode(texts)
-    assert stages.tokenizer_of(given, made["vocabulary"]).encode(texts) == rows
-    teacher, student = stages.model_of(made["teacher"]), stages.model_of(made["distill"])
+    texts = score_of(given, made["texts"]).texts
+    rows = tokenizer_of(given, made["teacher"]).encode(texts)
+    assert tokenizer_of(given, made["vocabulary"]).encode(texts) == rows
+    teacher, student = model_of(made["teacher"]), model_of(made["distill"])
     assert torch.equal(outputs(teacher, rows), outputs(student, rows))
     assert made["distill"].findings["score"] == pytest.approx(made["teacher"].findings["score"])
 
@@ -390,7 +398,7 @@ def test_a_student_narrow_of_low_rank_and_with_ragged_layers_is_exported_and_agr
     made = pipeline.run_stages(plan(recipe("embedding", paired, prune=sizes, low_rank=low_rank)))
     for each in made.exported:
         assert each.check.findings["parity"]["passed"], each.check.findings
-        assert each.check.findings["score"] == pytest.approx(made.student.stage.findings["score"], abs=0.1)
+        assert each.check.findings["score"] == pytest.approx(made.student.findings.score, abs=0.1)
 
 
 @pytest.mark.slow
@@ -403,8 +411,8 @@ def test_a_model_with_a_unigram_vocabulary_goes_through_every_stage_to_artifacts
     made = pipeline.run_stages(
         plan(given.model_copy(update={"model": given.model.model_copy(update={"folder": folder})}))
     )
-    shape = made.student.stage.findings["layers"]
-    assert [(each["heads"], each["neurons"]) for each in shape] == [(2, 24)] * 2
+    shape = made.student.findings.layers
+    assert [(each.heads, each.neurons) for each in shape] == [(2, 24)] * 2
     assert {each.check.findings["parity"]["passed"] for each in made.exported} == {True}
 
 
@@ -413,6 +421,6 @@ def test_a_package_that_a_later_stage_needs_is_told_before_anything_is_made(
 ) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     given = plan(recipe("embedding", paired, account={"attributions": 2}))
-    monkeypatch.setattr(stages, "read_texts", lambda _: pytest.fail("a stage ran"))
+    monkeypatch.setattr(stages, "run_stages", lambda *_: pytest.fail("a stage ran"))
     with pytest.raises(EnvironmentFaultError, match=r"edgewright\[explain\]"):
         pipeline.run_stages(given)

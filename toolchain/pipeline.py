@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -56,7 +56,11 @@ from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
-from edgewright.stages import Done, Estimate, ImageSide, Plan, Side, TextSide
+from edgewright.stages import Done, Estimate, Plan, Side
+from edgewright.stages.float_models import ModelFindings
+from edgewright.stages.read import ReadFindings
+from edgewright.stages.stage import Build, Findings, Stage, StageResult
+from edgewright.stages.teacher import TeacherFindings
 from edgewright.tasks.attribution import EXPLAINING_PACKAGES
 
 log = logging.getLogger(__name__)
@@ -131,44 +135,37 @@ class Exported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Students:
-    """The stages up to the float student, in order.
+class Stages:
+    """All that was made of a plan: the float models, and what follows up to the checked artifacts.
 
-    `examples` are the texts or images. `shrinking` are those that make the student from the teacher: once, or again for
-    each step of a gradual pruning; of the `answers` there is one recording for each lesson. Only texts have a
-    vocabulary that was `trimmed`, and `sizes` that were chosen where the recipe names none.
+    Only a search has an `index`.
     """
 
-    examples: Done
-    teacher: Side
-    student: Side
-    sizes: Done | None
-    trimmed: Done | None
-    answers: tuple[Done, ...]
-    shrinking: tuple[Done, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stages(Students):
-    """Those, and what follows up to the checked artifacts; only a search has an `index`."""
-
+    build: Build
     account: Done
     sensitivity: tuple[Done, ...]
     index: Done | None
     exported: tuple[Exported, ...]
 
-    def all(self) -> tuple[Done, ...]:
-        """One after another; the answers, asked once it is known which layers stay, before what they are for."""
+    @property
+    def teacher(self) -> Side:
+        """The teacher."""
+        return stages.teacher_of(self.build)
+
+    @property
+    def student(self) -> Side:
+        """The student that is exported."""
+        return stages.student_of(self.build)
+
+    def all(self) -> tuple[Done | StageResult[Findings], ...]:
+        """One after another."""
         return (
-            *(self.examples, self.teacher.stage, *(each for each in (self.sizes, self.trimmed) if each)),
-            *self.answers,
-            *(*self.shrinking, *self._smoothed(), self.account, *self.sensitivity),
+            *self.build.made,
+            self.account,
+            *self.sensitivity,
             *((self.index,) if self.index else ()),
             *(stage for each in self.exported for stage in (each.twin, each.int8, each.teacher, each.check)),
         )
-
-    def _smoothed(self) -> tuple[Done, ...]:
-        return () if self.student.stage is self.shrinking[-1] else (self.student.stage,)
 
 
 def build(
@@ -200,7 +197,7 @@ def build(
     if expected:
         log.info(expected.sentence())
     made, timed = _made_and_timed(plan)
-    return replace(_bundle(made.student.plan, output, made, timed, force=force), estimate=expected)
+    return replace(_bundle(made.build.plan, output, made, timed, force=force), estimate=expected)
 
 
 def _made_and_timed(plan: Plan) -> tuple[Stages, Done]:
@@ -214,107 +211,47 @@ def run_stages(plan: Plan) -> Stages:
     runtimes = _runtimes(plan)  # told before anything is made, as is a package that will be wanted
     if plan.recipe.stages.account.attributions:
         need(EXPLAINING_PACKAGES, purpose="tell what answers rest on", extra="explain")
-    made = _from_images(plan) if plan.task.modality == "image" else _from_texts(plan)
-    plan = made.student.plan  # whose sizes may have been chosen on the way
-    made = replace(made, student=stages.smooth(plan, made.student))
-    schemes = stages.schemes(plan, made.student, runtimes)
+    build = stages.run_stages(Build(plan=plan), student_stages(plan))
+    plan = build.plan  # whose sizes may have been chosen on the way
+    teacher, student = stages.teacher_of(build), stages.student_of(build)
+    schemes = stages.schemes(plan, student, runtimes)
     # Runtimes may differ in it; the first one's is what a report shows.
     sensitivity = {
-        static: stages.measure_sensitivity(plan, made.student, static=static, name=name)
+        static: stages.measure_sensitivity(plan, student, static=static, name=name)
         for static, name in zip(dict.fromkeys(schemes.values()), ("sensitivity", "second sensitivity"), strict=False)
     }
-    index = None
-    if plan.task.searched and made.trimmed:
-        index = stages.index_corpus(plan, made.examples, made.trimmed, made.student.stage)
     return Stages(
-        **vars(made),
-        account=stages.account(plan, made.teacher, made.student),
+        build=build,
+        account=stages.account(plan, teacher, student),
         sensitivity=tuple(sensitivity.values()),
-        index=index,
+        index=stages.index_corpus(plan, student) if plan.task.searched else None,
         exported=tuple(
-            _export(plan, runtime, made.teacher, made.student, sensitivity[static])
-            for runtime, static in schemes.items()
+            _export(plan, runtime, teacher, student, sensitivity[static]) for runtime, static in schemes.items()
         ),
     )
 
 
-def _from_texts(plan: Plan) -> Students:
-    texts = stages.read_texts(plan)
-    teacher = stages.load_teacher(plan, texts)
-    plan, sizes = stages.choose_sizes(plan, texts, teacher)
-    trimmed = stages.trim_vocabulary(plan, texts, teacher)
-    answers, shrinking = shrink(plan, texts, teacher, trimmed)
-    return Students(
-        examples=texts,
-        teacher=TextSide(plan=plan, texts=texts, tokens=teacher, stage=teacher),
-        student=TextSide(plan=plan, texts=texts, tokens=trimmed, stage=shrinking[-1]),
-        sizes=sizes,
-        trimmed=trimmed,
-        answers=answers,
-        shrinking=shrinking,
-    )
-
-
-def _from_images(plan: Plan) -> Students:
-    images = stages.read_images(plan)
-    teacher = stages.load_image_teacher(plan, images)
-    answers = stages.ask_image_teacher(plan, images, teacher)
-    shrinking = shrink_image_model(plan, images, teacher, answers)
-    return Students(
-        examples=images,
-        teacher=ImageSide(plan=plan, images=images, teacher=teacher, stage=teacher),
-        student=ImageSide(plan=plan, images=images, teacher=teacher, stage=shrinking[-1]),
-        sizes=None,
-        trimmed=None,
-        answers=(answers,),
-        shrinking=shrinking,
-    )
-
-
-def shrink(plan: Plan, texts: Done, teacher: Done, trimmed: Done) -> tuple[tuple[Done, ...], tuple[Done, ...]]:
-    """From the teacher to the student that is exported: cut, factorised and taught, at once or a step at a time.
-
-    Gives (the teacher's recorded answers, one for each lesson; the stages that make the student).
-    """
+def student_stages(plan: Plan) -> tuple[Stage[Findings], ...]:
+    """From the examples to the student that is exported: cut, factorised and trained, at once or a step at a time."""
     steps = plan.recipe.stages.prune.steps
-    answers: tuple[Done, ...] = ()
-    done: list[Done] = []
-    whole = teacher
+    shrinking: list[Stage[Findings]] = []
     for step in range(steps):
-        ranked = stages.rank_parts(plan, texts, trimmed, whole)
-        small = stages.cut(plan, texts, teacher, trimmed, whole, ranked, step=step)
-        done += [ranked, small]
-        if not answers:  # what a layer reads is asked for while it is known which ones may stay
-            answers = stages.ask_teacher(plan, texts, teacher, small)
+        shrinking += [stages.IMPORTANCE, stages.prune_stage(step)]
+        if step == 0:  # what a layer reads is recorded once it is known which ones stay
+            shrinking += [stages.record_stage(phase) for phase in range(len(stages.RECORDINGS))]
         if step == steps - 1:
-            small = stages.factorise(plan, texts, trimmed, small)
-            done.append(small)
-        whole = stages.teach_student(plan, texts, teacher, trimmed, small, answers[0], share=1 / steps)
-        done.append(whole)
-    for lesson, each in enumerate(answers[1:], start=1):
-        whole = stages.teach_student(plan, texts, teacher, trimmed, whole, each, lesson=lesson)
-        done.append(whole)
-    if aware := plan.recipe.stages.aware_lesson:
-        done.append(stages.teach_student(plan, texts, teacher, trimmed, whole, answers[-1], aware=aware))
-    return answers, tuple(done)
-
-
-def shrink_image_model(plan: Plan, images: Done, teacher: Done, answers: Done) -> tuple[Done, ...]:
-    """The same of a model of images: cut and taught, at once or a step at a time."""
-    steps = plan.recipe.stages.prune.steps
-    done: list[Done] = []
-    whole = teacher
-    for step in range(steps):
-        whole = stages.cut_image_model(plan, images, teacher, whole, step=step)
-        done.append(whole)
-        if step == steps - 1 and (thinner := stages.factorise_image_model(plan, images, teacher, whole)):
-            whole = thinner
-            done.append(whole)
-        whole = stages.teach_image_student(plan, images, teacher, whole, answers, step=step)
-        done.append(whole)
-    if aware := plan.recipe.stages.aware_lesson:
-        done.append(stages.teach_image_student(plan, images, teacher, whole, answers, aware=aware))
-    return tuple(done)
+            shrinking.append(stages.LOW_RANK)
+        shrinking.append(stages.train_stage(0, share=1 / steps))
+    return (
+        stages.read_stage(plan.modality),
+        stages.TEACHER,
+        stages.SIZES,
+        stages.VOCABULARY,
+        *shrinking,
+        *(stages.train_stage(phase) for phase in range(1, len(stages.LESSONS))),
+        stages.aware_stage(),
+        stages.SMOOTH,
+    )
 
 
 def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("asked")) -> list[Contender]:
@@ -373,7 +310,7 @@ def _export(plan: Plan, runtime: str, teacher: Side, student: Side, sensitivity:
 
 
 def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool) -> BuildResult:
-    teacher, student = made.teacher.stage, made.student
+    teacher, student = made.build.findings("teacher", TeacherFindings), made.student
     whole, small = made.teacher.subject(), student.subject()
     lengths = _median_length(made.teacher), _median_length(student)
     artifacts = tuple(
@@ -390,9 +327,9 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
             profile=plan.profile.name,
             recipe=plan.recipe.model_dump(mode="json"),  # with its nulls: one may stand against a default
             task=_task(plan, made),
-            teacher=_model(teacher.findings, teacher.findings["parameters"], best.teacher_latency_ms),
-            student=_model(student.stage.findings, student.subject().parameters_count, best.float_latency_ms),
-            baseline=teacher.findings["baseline"],
+            teacher=_model(teacher, teacher.parameters, best.teacher_latency_ms),
+            student=_model(student.findings, student.subject().parameters_count, best.float_latency_ms),
+            baseline=teacher.baseline.model_dump(),
             artifacts=artifacts,
             best=best.runtime,
             stages=tuple(_stage_facts(stage) for stage in (*made.all(), timed)),
@@ -413,8 +350,9 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
             shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
             if plan.recipe.stages.export.keep_float:
                 shutil.copyfile(each.file(each.twin), folder / each.float_name)
-        if made.trimmed:
-            shutil.copyfile(made.trimmed.file("tokenizer.json"), folder / bundles.TOKENIZER)
+        tokenizer = made.build.result("inputs").file(bundles.TOKENIZER)
+        if tokenizer.is_file():
+            shutil.copyfile(tokenizer, folder / bundles.TOKENIZER)
         asked = student.asked()
         given = student.given(asked)
         outputs = student.form().apart(student.outputs(asked), given)
@@ -488,13 +426,13 @@ def _median_length(side: Side) -> int:
     return 0 if isinstance(side.form(), ImageForm) else int(median(map(len, given)))
 
 
-def _verdict(plan: Plan, teacher: Done, artifact: ArtifactFacts) -> Verdict:
+def _verdict(plan: Plan, teacher: TeacherFindings, artifact: ArtifactFacts) -> Verdict:
     """What is known before a device is at hand; its latency and memory stay undecided."""
-    score = teacher.findings["score"]
+    score = teacher.score
     loss_percent = 100 * (1 - artifact.score / score) if score else 0.0  # of a teacher that knows nothing
     verdict = judge(plan.recipe.budget, artifact_bytes=artifact.bytes, score_loss_percent=loss_percent)
-    baseline = teacher.findings["baseline"]
-    return replace(verdict, baseline=as_good(baseline["name"], baseline["score"], artifact.score))
+    baseline = teacher.baseline
+    return replace(verdict, baseline=as_good(baseline.name, baseline.score, artifact.score))
 
 
 def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, int, bool, float]:
@@ -507,13 +445,12 @@ def _rank(plan: Plan, artifact: ArtifactFacts, verdict: Verdict) -> tuple[bool, 
 def _task(plan: Plan, made: Stages) -> TaskFacts:
     kind, task = plan.recipe.task.kind, plan.task
     form = made.student.form()
-    metric = made.teacher.stage.findings["metric"]
+    metric = made.build.findings("teacher", TeacherFindings).metric
+    examples = made.student.dataset.examples
     if isinstance(form, ImageForm):
-        framing = made.examples.findings.get("framing")
+        framing = made.build.findings("examples", ReadFindings).document().get("framing")
         image = ImageFacts(height=form.height, width=form.width, channels=form.channels, framing=framing)
-        labels = stages.images_of(made.examples).labels
-        return TaskFacts(kind=kind, metric=metric, max_length=plan.max_length, image=image, labels=labels)
-    examples = stages.texts_of(made.examples)
+        return TaskFacts(kind=kind, metric=metric, max_length=plan.max_length, image=image, labels=examples.labels)
     scale = task.scale(examples)
     return TaskFacts(
         kind=kind,
@@ -525,17 +462,18 @@ def _task(plan: Plan, made: Stages) -> TaskFacts:
     )
 
 
-def _model(findings: Mapping[str, Any], parameters: int, latency_ms: float) -> ModelFacts:
-    size_bytes = findings.get("bytes", 4 * parameters)
-    return ModelFacts(score=findings["score"], parameters=parameters, bytes=size_bytes, latency_ms=latency_ms)
+def _model(findings: ModelFindings, parameters: int, latency_ms: float) -> ModelFacts:
+    size_bytes = findings.bytes if isinstance(findings, TeacherFindings) else 4 * parameters
+    return ModelFacts(score=findings.score, parameters=parameters, bytes=size_bytes, latency_ms=latency_ms)
 
 
-def _stage_facts(stage: Done) -> StageFacts:
+def _stage_facts(stage: Done | StageResult[Findings]) -> StageFacts:
+    entry = stage.result if isinstance(stage, Done) else stage.entry
     return StageFacts(
         name=stage.name,
-        seconds=round(stage.result.seconds, 3),
-        made_in_seconds=round(stage.result.made_in_seconds, 3),
-        cached=stage.result.cached,
+        seconds=round(entry.seconds, 3),
+        made_in_seconds=round(entry.made_in_seconds, 3),
+        cached=entry.cached,
         settings=dict(stage.settings),
-        findings=dict(stage.findings),
+        findings=dict(stage.findings) if isinstance(stage, Done) else stage.findings.document(),
     )

@@ -30,12 +30,13 @@ from edgewright.models.text import outputs
 from edgewright.report.speedup_rows import cell, told_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
-from edgewright.stages import Done, Plan
+from edgewright.stages import Plan
 from edgewright.targets import open_target
 from edgewright.tasks.fidelity import fidelity
 from tests.benchmarks import demo, vision
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
+from tests.stages.builds import Made, build_of, model_of, score_of, stage_of, student_of, texts_of, tokenizer_of
 
 PROFILE = "raspberry-pi-4"
 GOALS: Mapping[str, Mapping[str, float]] = {
@@ -157,7 +158,7 @@ def built(
         for each in found["artifacts"]:
             teacher_ms, ms = (clocked[f"{each['runtime']} {role}"] for role in ("teacher", "int8"))
             each["clocked"] = {"teacher_ms": teacher_ms, "int8_ms": ms, "speedup": teacher_ms / ms}
-    lesson = sum(each.result.made_in_seconds for each in made.shrinking if each.name in (*stages.LESSONS, stages.AWARE))
+    lesson = sum(each.entry.made_in_seconds for each in made.build.made if each.name in (*stages.LESSONS, stages.AWARE))
     goals = GOALS[name] if way == OURS else {}
     return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
 
@@ -199,15 +200,12 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
         if name == SEARCHED:  # the same price by the profile
             settings["prune"]["speedup"] = speedup
         plan = planned(load_recipe("search-balanced"), settings)
-        texts = stages.read_texts(plan)
-        teacher = stages.load_teacher(plan, texts)
-        trimmed = stages.trim_vocabulary(plan, texts, teacher)
-        _, shrinking = pipeline.shrink(plan, texts, teacher, trimmed)
-        student = shrinking[-1]
-        before = next(each for each in reversed(shrinking) if each.name == "low rank")
+        made = student_of(plan)
+        teacher, before = made["teacher"], made["low rank"]
+        student = Made.of(build_of(plan).result("student"))
         whole_ms, price_ms = (each.findings["predicted_layers_ms"] for each in (teacher, student))
         speedup = speedup or whole_ms / price_ms
-        said = _said(plan, teacher, teacher)
+        said = _said(plan, made["texts"], teacher, teacher)
         rows.append(
             {
                 "variant": name,
@@ -215,7 +213,7 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
                 "layers_speedup": whole_ms / price_ms,
                 "kept_before_training_percent": 100 * before.findings["score"] / teacher.findings["score"],
                 "kept_percent": 100 * student.findings["score"] / teacher.findings["score"],
-                "fidelity": fidelity(_said(plan, student, trimmed), said),
+                "fidelity": fidelity(_said(plan, made["texts"], student, made["vocabulary"]), said),
             }
         )
     return rows
@@ -224,13 +222,12 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
 def cut_in_half(*, quick: bool) -> list[dict[str, Any]]:
     """Half of the heads and half of the neurons gone, and nothing trained: the score and fidelity that are left."""
     plan = planned(load_recipe("search-balanced"), {})
-    texts = stages.read_texts(plan)
-    teacher = stages.load_teacher(plan, texts)
-    model, tokenizer = stages.model_of(teacher), stages.tokenizer_of(plan, teacher)
-    taught = stages.texts_of(texts).training_texts
+    texts, teacher = (stage_of(plan, name) for name in ("texts", "teacher"))
+    model, tokenizer = model_of(teacher), tokenizer_of(plan, teacher)
+    taught = texts_of(texts).training_texts
     sample = random.Random(0).sample(taught, 400 if quick else SAMPLE_TEXTS)
     rows = TextInputs(tokenizer.cut_at(64).encode(sample))
-    score = stages.score_of(plan, texts)
+    score = score_of(plan, texts)
     asked = tokenizer.encode(score.texts)
     said = outputs(model, asked)
     shape = model.encoder.shape.layers[0]
@@ -342,10 +339,9 @@ def _goal(goals: Mapping[str, float], name: str) -> str:
     return f" (goal {goals[name]:g})" if name in goals else ""
 
 
-def _said(plan: Plan, model: Done, tokenizer: Done) -> Any:
+def _said(plan: Plan, texts: Made, model: Made, tokenizer: Made) -> Any:
     """A float model's outputs for all held-out texts."""
-    texts = stages.score_of(plan, stages.read_texts(plan)).texts
-    return outputs(stages.model_of(model), stages.tokenizer_of(plan, tokenizer).encode(texts))
+    return outputs(model_of(model), tokenizer_of(plan, tokenizer).encode(score_of(plan, texts).texts))
 
 
 if __name__ == "__main__":

@@ -18,19 +18,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgewright import pipeline, stages
+from edgewright import pipeline
 from edgewright.base.progress import Silent
 from edgewright.devices.benchmark import bench
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
+from edgewright.modality.text import TextDataset
 from edgewright.models.inputs import Inputs
 from edgewright.pipeline import BuildResult, Stages
 from edgewright.report.speedup_rows import cell, told_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
-from edgewright.stages import Plan, Side, TextSide
+from edgewright.stages import Plan, Side
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
@@ -63,7 +64,7 @@ def figures(plan: Plan, result: BuildResult, *, rounds: int) -> dict[str, Any]:
     """Sizes and scores as the build found them; latencies measured now, on questions and on whole answers."""
     manifest = result.bundle.manifest
     made = pipeline.run_stages(plan)
-    rows = stages.texts_of(made.examples).test
+    rows = made.student.dataset.examples.test
     sample = random.Random(1).sample(rows, TEXTS)
     lengths = {}
     timed = {}
@@ -196,8 +197,8 @@ def _note(found: Mapping[str, Any]) -> str:
 
 
 def _encoded(side: Side, texts: Sequence[str]) -> Inputs:
-    assert isinstance(side, TextSide)
-    return side.encoded(texts)
+    assert isinstance(side.dataset, TextDataset)
+    return side.dataset.encoded(texts)
 
 
 def against(timed: Mapping[str, HostLatency], runtime: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def lost(task: str, given: Mapping[str, Any], goal: float) -> list[dict[str, Any
         stages["export"]["runtimes"] = RUNTIME_NAMES
         plan = Plan(recipe=Recipe.model_validate({**given, "stages": stages}), profile=PROFILE, progress=Silent())
         made = pipeline.run_stages(plan)
-        whole = made.student.stage.findings["score"]
+        whole = made.student.findings.score
         kept = made.sensitivity[0].findings["kept_float"]
         for each in made.exported:
             found = each.check.findings["score"]

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright import pipeline, stages
 from edgewright.base.digest import sha256_of
 from edgewright.base.progress import Silent
 from edgewright.base.quiet import quiet
@@ -51,11 +50,12 @@ from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
-from edgewright.stages import Done, Plan
+from edgewright.stages import Plan
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
+from tests.stages.builds import Made, build_of, model_of, texts_of, tokenizer_of
 
 LONGEST = 64
 LENGTHS = (16, 32, LONGEST)
@@ -125,15 +125,15 @@ class Asked:
     taught: Sequence[Sequence[int]]
 
     @classmethod
-    def of(cls, plan: Plan, texts: Done, model: Done, tokens: Done) -> Self:
+    def of(cls, plan: Plan, texts: Made, model: Made, tokens: Made) -> Self:
         """One of the demo's models, with its tokenizer."""
-        tokenizer = stages.tokenizer_of(plan, tokens).cut_at(LONGEST)
-        rows = stages.texts_of(texts).test
+        tokenizer = tokenizer_of(plan, tokens).cut_at(LONGEST)
+        rows = texts_of(texts).test
         sample = random.Random(0).sample(sorted({text for row in rows for text in (row.text, str(row.pair))}), COMPARED)
         asked = tokenizer.encode([row.text for row in random.Random(1).sample(rows, ASKED)])
-        seen = tokenizer.encode(random.Random(2).sample(stages.texts_of(texts).training_texts, EXAMPLES))
+        seen = tokenizer.encode(random.Random(2).sample(texts_of(texts).training_texts, EXAMPLES))
         return cls(
-            model=stages.model_of(model),
+            model=model_of(model),
             compared=tokenizer.encode(sample),
             questions=[row.ids for row in asked],
             taught=[row.ids for row in seen],
@@ -156,13 +156,12 @@ def main() -> None:
 def figures(parts: Collection[str], *, quick: bool) -> dict[str, Any]:
     """Those parts, of the demo's models."""
     plan = Plan(recipe=load_recipe("demo"), profile=load_profile("raspberry-pi-4"), progress=Silent())
-    texts = stages.read_texts(plan)
-    whole = stages.load_teacher(plan, texts)
-    teacher, student = Asked.of(plan, texts, whole, whole), None
+    whole = build_of(plan, last="teacher")
+    texts, first = (Made.of(result) for result in whole.made)
+    teacher, student = Asked.of(plan, texts, first, first), None
     if {"student", "batches", "cores"} & set(parts):
-        trimmed = stages.trim_vocabulary(plan, texts, whole)
-        _, shrinking = pipeline.shrink(plan, texts, whole, trimmed)
-        student = Asked.of(plan, texts, shrinking[-1], trimmed)
+        made = build_of(plan)
+        student = Asked.of(plan, texts, *(Made.of(made.result(part)) for part in ("student", "inputs")))
     found: dict[str, Any] = {}
     if "teacher" in parts:
         found["teacher"] = teacher_figures(teacher, quick=quick)

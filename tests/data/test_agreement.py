@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgewright import stages
 from edgewright.data.agreement import Contradiction, Row, agreement_of
 from edgewright.data.images import ImagePart, Images
 from edgewright.data.texts import Example, Texts
 from edgewright.report.notes import notes_of
-from tests.stages.builds import plan, recipe
+from tests.stages.builds import plan, recipe, stage_of
 
 
 def row(key: str, answer: str | None = None) -> Row:
@@ -88,7 +87,7 @@ def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(
     caplog.set_level("INFO", logger="edgewright")
     rows = [f"some words {n},{'xy'[n % 2]}" for n in range(40)]
     (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows, "some words 4,y", "some words 4,y"]))
-    done = stages.read_texts(plan(recipe("classification", tmp_path / "rows.csv")))
+    done = stage_of(plan(recipe("classification", tmp_path / "rows.csv")), "texts")
     assert done.findings["agreement"]["contradictory"] == 1
     assert done.findings["agreement"]["contradictory_rows"] == 3
     assert done.findings["agreement"]["examples"] == [{"name": "some words 4", "answers": ["y", "x"]}]

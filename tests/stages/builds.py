@@ -5,26 +5,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from edgewright import pipeline, stages
+from edgewright.base.cache import CacheEntry
 from edgewright.base.progress import Progress, Silent
+from edgewright.data.images import Images
+from edgewright.data.texts import Texts
+from edgewright.modality.tokenizer import TextTokenizer
+from edgewright.models import families
 from edgewright.models.encoder import Encoder
 from edgewright.models.text import outputs
 from edgewright.pipeline import BuildResult
 from edgewright.specs.profiles import Profile, load_profile
 from edgewright.specs.recipe import Recipe
-from edgewright.stages import Done, Plan
+from edgewright.stages import Build, Plan, Side
+from edgewright.stages.stage import Findings, StageResult
+from edgewright.tasks.scores import Score
 from tests import tiny
 
 BOARD = load_profile("raspberry-pi-4")
 # Its kernels like more channels than the tiny teacher has heads to give.
 FINE = BOARD.preferences.int8_channel_multiple.model_copy(update={"value": 8})
 PROFILE = BOARD.model_copy(update={"preferences": BOARD.preferences.model_copy(update={"int8_channel_multiple": FINE})})
-SHRINKING = ["importance", "prune", "low rank", "distill"]
-BEFORE_EXPORT = ["texts", "teacher", "vocabulary", "teach", *SHRINKING, "account", "sensitivity"]
+READING = ["texts", "teacher", "vocabulary"]
+CUTTING = ["importance", "prune"]
+SHRINKING = [*CUTTING, "teach", "low rank", "distill"]
+BEFORE_EXPORT = [*READING, *SHRINKING, "account", "sensitivity"]
 EXPORTS = ["float", "int8", "teacher", "check"]
 WHOLE: dict[str, Any] = {"layers": None, "heads": None, "neurons": None}
 WIDTH = 32  # of the tiny teacher
@@ -108,22 +117,79 @@ def plan(made_from: Recipe, *, progress: Progress | None = None, profile: Profil
     return Plan(recipe=made_from, profile=profile, progress=progress or Silent())
 
 
-def made_of(given: Plan) -> list[Done]:
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A finished stage, its findings as a manifest has them."""
+
+    result: CacheEntry
+    settings: Mapping[str, Any]
+    findings: dict[str, Any]
+
+    @classmethod
+    def of(cls, result: StageResult[Findings]) -> Self:
+        return cls(result=result.entry, settings=result.settings, findings=result.findings.document())
+
+    @property
+    def name(self) -> str:
+        return self.result.name
+
+    @property
+    def key(self) -> str:
+        return self.result.key
+
+    def file(self, name: str) -> Path:
+        return self.result.folder / name
+
+
+def build_of(given: Plan, *, last: str = "") -> Build:
+    """A build that has come to its student, or to the first stage of this name."""
+    names = pipeline.student_stages(given)
+    ends = [place for place, stage in enumerate(names) if stage.name == last]
+    return stages.run_stages(Build(plan=given), names[: ends[0] + 1] if ends else names)
+
+
+def stage_of(given: Plan, name: str) -> Made:
+    """The first stage of this name."""
+    return Made.of(build_of(given, last=name).made[-1])
+
+
+def made_of(given: Plan) -> list[Made]:
     """All stages up to the trained student, in their order."""
-    texts = stages.read_texts(given)
-    teacher = stages.load_teacher(given, texts)
-    trimmed = stages.trim_vocabulary(given, texts, teacher)
-    answers, shrinking = pipeline.shrink(given, texts, teacher, trimmed)
-    return [texts, teacher, trimmed, *answers, *shrinking]
+    return [Made.of(result) for result in build_of(given).made]
 
 
-def student_of(given: Plan) -> dict[str, Done]:
+def student_of(given: Plan) -> dict[str, Made]:
     """The same by name; of steps made more than once, the last."""
     return {stage.name: stage for stage in made_of(given)}
 
 
-def encoder_of(done: Done) -> Encoder:
-    encoder = stages.model_of(done).encoder
+def side_of(given: Plan) -> Side:
+    """The student's side."""
+    return stages.student_of(build_of(given))
+
+
+def texts_of(made: Made) -> Texts:
+    return Texts.load(made.file("texts.json"))
+
+
+def images_of(made: Made) -> Images:
+    return Images.load(made.file("images.safetensors"))
+
+
+def model_of(made: Made | StageResult[Findings], *, factory: str = "") -> Any:
+    return families.load((made.entry if isinstance(made, StageResult) else made.result).folder, factory=factory)
+
+
+def tokenizer_of(given: Plan, made: Made) -> TextTokenizer:
+    return TextTokenizer.load(made.file("tokenizer.json"), max_length=given.max_length)
+
+
+def score_of(given: Plan, texts: Made) -> Score:
+    return given.task.score(texts_of(texts))
+
+
+def encoder_of(made: Made | StageResult[Findings]) -> Encoder:
+    encoder = model_of(made).encoder
     assert isinstance(encoder, Encoder)
     return encoder
 
@@ -131,9 +197,9 @@ def encoder_of(done: Done) -> Encoder:
 def cosine_with_the_teacher(given: Plan, name: str) -> float:
     """How near a stage's model is to its teacher on held-out texts, at the mean."""
     made = student_of(given)
-    texts = stages.score_of(given, made["texts"]).texts
+    texts = score_of(given, made["texts"]).texts
     found, wanted = (
-        outputs(stages.model_of(made[model]), stages.tokenizer_of(given, made[tokenizer]).encode(texts))
+        outputs(model_of(made[model]), tokenizer_of(given, made[tokenizer]).encode(texts))
         for model, tokenizer in ((name, "vocabulary"), ("teacher", "teacher"))
     )
     return float(torch.nn.functional.cosine_similarity(found, wanted).mean())

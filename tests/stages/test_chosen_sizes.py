@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from edgewright import stages
 from edgewright.base.progress import Silent
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Prune, Recipe
@@ -13,6 +12,7 @@ from edgewright.stages import Plan
 from edgewright.stages.chosen_sizes import are_open, sized
 from edgewright.stages.planned_student import planned
 from tests import tiny
+from tests.stages.builds import build_of
 
 ZERO = load_profile("raspberry-pi-zero-2-w")
 PI5 = load_profile("raspberry-pi-5")
@@ -117,11 +117,10 @@ def test_a_kept_choice_is_not_taken_for_a_recipe_that_says_otherwise(
             }
         )
         plan = Plan(recipe=recipe, profile=ZERO, progress=Silent())
-        texts = stages.read_texts(plan)
-        chosen, done = stages.choose_sizes(plan, texts, stages.load_teacher(plan, texts))
-        assert done is not None
-        assert chosen.recipe.stages.prune != Prune()
-        ranks.append((chosen.recipe.stages.low_rank.token_rank, done.result.cached))
+        build = build_of(plan, last="sizes")
+        chosen = build.plan.recipe.stages
+        assert chosen.prune != Prune()
+        ranks.append((chosen.low_rank.token_rank, build.result("sizes").entry.cached))
     assert ranks == [(8, False), (4, False), (8, True)]
 
 

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from edgewright import stages
 from edgewright.errors import InputError, TrainingError, TrainingLimitError
 from edgewright.models.transformer import LayerShape
-from edgewright.stages import student
+from edgewright.stages import train
 from tests import tiny
 from tests.stages.builds import (
-    BEFORE_EXPORT,
+    CUTTING,
+    READING,
     SHRINKING,
     WHOLE,
     WIDTH,
     Listener,
     encoder_of,
     made_of,
+    model_of,
     plan,
     recipe,
     student_of,
@@ -36,7 +37,7 @@ def test_distilling_brings_the_student_closer_to_its_teacher(paired: Path) -> No
     losses = made["distill"].findings["losses"]
     assert losses[-1] < losses[0]
     assert made["distill"].findings["steps"] > 6
-    (first, second) = stages.model_of(made["prune"]).encoder.shape.layers
+    (first, second) = model_of(made["prune"]).encoder.shape.layers
     assert (first, second) == (LayerShape(heads=3, head_width=8, neurons=32),) * 2
 
 
@@ -96,8 +97,8 @@ def test_a_fresh_student_has_the_sizes_that_pruning_left_and_none_of_its_weights
 
 def test_a_projection_starts_as_nothing_and_is_taught_with_the_student(paired: Path) -> None:
     made = student_of(plan(recipe("embedding", paired, distill={"projection": True})))
-    assert not stages.model_of(made["low rank"]).head.shape.projected
-    moved = stages.model_of(made["distill"]).head.projection.weight.detach() - torch.eye(WIDTH)
+    assert not model_of(made["low rank"]).head.shape.projected
+    moved = model_of(made["distill"]).head.projection.weight.detach() - torch.eye(WIDTH)
     assert 0.001 < float(moved.abs().max()) < 0.5
 
 
@@ -139,7 +140,15 @@ def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp
     finish = {"train_tokens": 2000, "learning_rate": 1e-3, "hidden_weight": 0, "tokens": 600}
     heard = Listener()
     made = made_of(plan(recipe("embedding", path, distill={**lesson, "finish": finish}), progress=heard))
-    assert [done.name for done in made] == [*BEFORE_EXPORT[:4], "teach finish", *SHRINKING, "finish"]
+    assert [done.name for done in made] == [
+        *READING,
+        *CUTTING,
+        "teach",
+        "teach finish",
+        "low rank",
+        "distill",
+        "finish",
+    ]
     by_name = {done.name: done for done in made}
     assert by_name["distill"].key == before[-1].key
     assert by_name["distill"].result.cached
@@ -155,7 +164,7 @@ def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp
 def test_a_student_that_is_not_distilled_is_not_taught_a_last_lesson(paired: Path) -> None:
     off = {"enabled": False, "finish": {"epochs": 1}}
     made = made_of(plan(recipe("embedding", paired, distill=off)))
-    assert [done.name for done in made] == [*BEFORE_EXPORT[:4], *SHRINKING]
+    assert [done.name for done in made] == [*READING, *SHRINKING]
 
 
 def test_patience_ends_training_that_gets_no_better(labelled: Path) -> None:
@@ -181,13 +190,13 @@ def test_a_recipe_that_says_nothing_trains_by_the_students_size_and_at_most_a_hu
         made = student_of(plan(recipe("embedding", paired, distill={"epochs": None, **settings})))
         return made["distill"].findings, made["teach"].findings
 
-    assert student.usual_work(2_600_000, 10**9) == pytest.approx(1.9e6, rel=0.02)  # a student of three thin layers
-    assert student.usual_work(2 * 2_600_000, 10**9) == pytest.approx(0.95e6, rel=0.02)
-    assert student.usual_work(2_600_000, 500) == 50_000
-    monkeypatch.setattr(student, "MOST_USUAL_EPOCHS", 3)
+    assert train.usual_work(2_600_000, 10**9) == pytest.approx(1.9e6, rel=0.02)  # a student of three thin layers
+    assert train.usual_work(2 * 2_600_000, 10**9) == pytest.approx(0.95e6, rel=0.02)
+    assert train.usual_work(2_600_000, 500) == 50_000
+    monkeypatch.setattr(train, "MOST_USUAL_EPOCHS", 3)
     found, asked = trained()
     assert found["tokens_seen"] == pytest.approx(3 * asked["tokens"], rel=0.15)  # of another vocabulary than asked in
-    monkeypatch.setattr(student, "USUAL_MACS", 2000 * found["macs"] / 16)
+    monkeypatch.setattr(train, "USUAL_MACS", 2000 * found["macs"] / 16)
     found, _ = trained(seed=1)
     assert 2000 <= found["tokens_seen"] < 2000 + 64
     found, _ = trained(train_tokens=900)

@@ -15,7 +15,7 @@ from edgewright import pipeline, stages
 from edgewright.base.progress import Silent
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
-from edgewright.stages import Estimate, Plan, estimates
+from edgewright.stages import Build, Estimate, Plan, estimates
 from tests import tiny
 
 PROFILE = load_profile("raspberry-pi-4")
@@ -73,10 +73,7 @@ def plan(given: Recipe) -> Plan:
 
 def students(given: Plan) -> object:
     """The stages up to the student, whose making takes seconds."""
-    texts = stages.read_texts(given)
-    teacher = stages.load_teacher(given, texts)
-    trimmed = stages.trim_vocabulary(given, texts, teacher)
-    return pipeline.shrink(given, texts, teacher, trimmed)
+    return stages.run_stages(Build(plan=given), pipeline.student_stages(given))
 
 
 def estimate(given: Plan) -> Estimate:

@@ -14,12 +14,12 @@ from edgewright.errors import BadModelError, InputError, ModelError, Unsupported
 from edgewright.models.text import outputs
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
-from edgewright.stages import Plan, load_teacher, read_texts
+from edgewright.stages import Plan
 from edgewright.stages.examined import check_source, examine
-from edgewright.stages.plan import Done, model_of, tokenizer_of
 from edgewright.tasks.regression import Regression
 from edgewright.tasks.scores import Scale
 from tests import tiny
+from tests.stages.builds import Made, model_of, stage_of, texts_of, tokenizer_of
 
 PROFILE = load_profile("raspberry-pi-4")
 TEXTS = tiny.sentences(60)
@@ -45,8 +45,8 @@ def plan(place: Path, model: dict[str, Any], kind: str, rows: Sequence[dict[str,
     return Plan(recipe=Recipe.model_validate(sections), profile=PROFILE, progress=Silent())
 
 
-def taught(made: Plan) -> Done:
-    return load_teacher(made, read_texts(made))
+def taught(made: Plan) -> Made:
+    return stage_of(made, "teacher")
 
 
 def regressor(place: Path, *, mean: float, std: float) -> tuple[Path, list[dict[str, Any]]]:
@@ -77,9 +77,7 @@ def test_a_fitted_regressor_is_not_scaled_again_whichever_units_it_was_fitted_in
     assert notes[-1].startswith(f"its values are in {said}")
     task = made.task
     assert isinstance(task, Regression)
-    from edgewright.stages.plan import texts_of
-
-    scale: Scale = task.scale(texts_of(read_texts(made)))
+    scale: Scale = task.scale(texts_of(stage_of(made, "texts")))
     found = outputs(model_of(teacher), tokenizer_of(made, teacher).encode([row["text"] for row in rows])).flatten()
     values = torch.tensor([row["value"] for row in rows])
     spread = 0.02 if mean else 5.0  # standardised by all texts' values, not by those of the training part alone
@@ -271,4 +269,4 @@ def test_a_label_that_would_steer_a_terminal_does_not(caplog: pytest.LogCaptureF
 def test_pictures_are_examined_as_they_are() -> None:
     pictures = [np.zeros((2, 2, 1), dtype=np.uint8)] * 3
     examined = examine(("a note",), None, lambda given: torch.ones(len(given), 2), pictures)
-    assert examined.findings() == {"decided": ["a note"], "reference": None}
+    assert (examined.notes, examined.compared) == (("a note",), None)

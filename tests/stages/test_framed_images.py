@@ -15,9 +15,10 @@ from edgewright.bundles.bundle import ImageFacts
 from edgewright.modality.framing import Framing
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
-from edgewright.stages import Plan, images_of, load_image_teacher, read_images
+from edgewright.stages import Plan
 from edgewright.stages.examined import check_source
 from tests import tiny_vision
+from tests.stages.builds import images_of, stage_of
 
 SIZES = [(30, 44), (44, 30), (32, 32), (50, 20)]
 FRAMING = Framing(shortest=32, crop=(28, 28), resample="bicubic")
@@ -55,7 +56,7 @@ def plan(folder: Path, **task: Any) -> Plan:
 def test_pictures_are_framed_for_training_as_for_answering(folder: Path) -> None:
     made = plan(folder)
     check_source(made)
-    images = read_images(made)
+    images = stage_of(made, "images")
     assert Framing(**{**images.findings["framing"], "crop": tuple(images.findings["framing"]["crop"])}) == FRAMING
     part = images_of(images).train
     assert part.pixels.shape[1:] == (28, 28, 1)
@@ -69,7 +70,7 @@ def test_pictures_are_framed_for_training_as_for_answering(folder: Path) -> None
 
 def test_the_framing_is_compared_with_the_processors_own_on_the_datas_pictures(folder: Path) -> None:
     made = plan(folder)
-    found = load_image_teacher(made, read_images(made)).findings
+    found = stage_of(made, "teacher").findings
     assert found["reference"]["what"] == "pixels"
     assert found["reference"]["greatest_difference"] < 1e-5
     assert any("pictures are resized to a shorter side of 32 (bicubic)" in note for note in found["decided"])
@@ -77,8 +78,8 @@ def test_the_framing_is_compared_with_the_processors_own_on_the_datas_pictures(f
 
 def test_another_size_that_the_recipe_asks_for_is_taken_and_said(folder: Path) -> None:
     made = plan(folder, image_size=16)
-    images = read_images(made)
+    images = stage_of(made, "images")
     assert images.findings["framing"] is None
     assert images_of(images).train.pixels.shape[1:] == (16, 16, 1)
-    found = load_image_teacher(made, images).findings
+    found = stage_of(made, "teacher").findings
     assert any("pictures are resized to 16 × 16 (bilinear), not as" in note for note in found["decided"])

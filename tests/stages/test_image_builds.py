@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from edgewright import pipeline, stages
+from edgewright import pipeline
 from edgewright.base.progress import Silent
 from edgewright.bundles import answering as answer
 from edgewright.bundles.bundle import Bundle
+from edgewright.data.images import Images
 from edgewright.devices.benchmark import bench
 from edgewright.errors import BundleError, InputError
 from edgewright.models.convnet import ConvNet
@@ -24,8 +25,9 @@ from edgewright.pipeline import BuildResult
 from edgewright.quantize.simulated import as_int8, parts_of, ranges_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
-from edgewright.stages import Plan, images
+from edgewright.stages import Plan
 from tests.models.test_image import net_folder
+from tests.stages.builds import Made, build_of, images_of, model_of, stage_of
 from tests.targets.adbd import adb_server, started_device
 
 PROFILE = load_profile("raspberry-pi-4")
@@ -137,10 +139,10 @@ def test_its_test_vectors_are_the_bytes_of_held_out_images_with_the_students_out
 ) -> None:
     vectors = built.bundle.vectors()
     made = pipeline.run_stages(plan(net))
-    assert made.student.stage.result.cached
+    assert made.student.stage.entry.cached
     assert isinstance(vectors.inputs, np.ndarray)
     assert vectors.inputs.shape == (16, SIDE, SIDE, 1)
-    held_out = {image.tobytes() for image in stages.images_of(made.examples).test.pixels}
+    held_out = {image.tobytes() for image in made.student.dataset.examples.test.pixels}
     assert all(image.tobytes() in held_out for image in vectors.inputs)
     found = made.student.outputs(made.student.asked())
     assert torch.allclose(torch.tensor(vectors.outputs), found, atol=1e-5)
@@ -195,18 +197,18 @@ def test_the_lesson_in_int8_is_kept_where_only_the_choice_of_parts_changes(net: 
     quantize = net.stages.quantize.model_copy(update={"max_error_percent": 7.0, "max_points_lost": 3.0})
     stricter = net.model_copy(update={"stages": net.stages.model_copy(update={"quantize": quantize})})
     made = pipeline.run_stages(plan(stricter))
-    assert (made.shrinking[-1].name, made.shrinking[-1].result.cached) == ("aware", True)
+    assert (made.student.stage.name, made.student.stage.entry.cached) == ("aware", True)
     assert not made.sensitivity[0].result.cached
 
 
 @pytest.mark.slow
 def test_the_lesson_in_int8_is_a_stage_of_its_own_that_int8_does_not_harm(net: Recipe, built: BuildResult) -> None:
     made = pipeline.run_stages(plan(net))
-    before, after = made.shrinking[-2:]
+    before, after = (Made.of(result) for result in made.build.made[-2:])
     assert (before.name, after.name) == ("distill", "aware")
     assert after.findings["steps"] > 0
     assert (after.settings["epochs"], after.settings["learning_rate"]) == (1, 1e-4)
-    first, second = (stages.image_model_of(plan(net), stage) for stage in (before, after))
+    first, second = (model_of(stage, factory="tests.tiny_vision:digits_net") for stage in (before, after))
     assert isinstance(second, ConvNet)
     assert second.state_dict().keys() == first.state_dict().keys()
     assert not torch.equal(second.network.stem.weight, first.network.stem.weight)  # type: ignore[union-attr,arg-type]
@@ -226,7 +228,7 @@ def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: 
     result = pipeline.build(transformer, PROFILE, tmp_path / "bundle")
     manifest = result.bundle.manifest
     names = [stage.name for stage in manifest.stages]
-    assert names[3:8] == ["prune", "distill", "prune", "low rank", "distill"]
+    assert names[2:8] == ["prune", "teach", "distill", "prune", "low rank", "distill"]
     assert [artifact.runtime for artifact in manifest.artifacts] == ["executorch", "litert", "onnx"]
     for artifact in manifest.artifacts:
         assert artifact.parity.passed, artifact.parity
@@ -258,14 +260,11 @@ def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: 
 )
 def test_what_a_net_cannot_do_is_told(task: dict[str, Any], changes: dict[str, Any], said: str | None) -> None:
     given = recipe({"factory": "tests.tiny_vision:digits_net"}, task, finetune={"epochs": 1}, **changes)
-    made = plan(given)
-    found = stages.read_images(made)
     if said is None:  # a net of convolutions takes any size
-        assert stages.load_image_teacher(made, found).findings["scaling"]["height"] == 12
+        assert stage_of(plan(given), "teacher").findings["scaling"]["height"] == 12
         return
-    teacher = stages.load_image_teacher(made, found)
     with pytest.raises(InputError, match=said):
-        pipeline.shrink_image_model(made, found, teacher, stages.ask_image_teacher(made, found, teacher))
+        build_of(plan(given))
 
 
 def test_a_speedup_of_images_is_refused_with_what_there_is_instead() -> None:
@@ -276,23 +275,20 @@ def test_a_speedup_of_images_is_refused_with_what_there_is_instead() -> None:
 
 def test_images_of_another_size_than_the_models_say_what_to_set(tmp_path: Path) -> None:
     given = recipe({"folder": net_folder(tmp_path, image_size=32)})
-    made = plan(given)
     with pytest.raises(
         InputError, match=r"8 × 8 pixels, but the model takes 32 × 32; set task.image_size = \[32, 32\]"
     ):
-        stages.load_image_teacher(made, stages.read_images(made))
+        stage_of(plan(given), "teacher")
 
 
 def test_a_teacher_that_is_to_stop_by_itself_needs_images_to_stop_by(monkeypatch: pytest.MonkeyPatch) -> None:
     given = recipe({"factory": "tests.tiny_vision:digits_net"}, finetune={"patience": 2, "epochs": 2})
-    made = plan(given)
-    found = stages.read_images(made)
-    assert stages.load_image_teacher(made, found).findings["best_validation"] > 0
-    empty = replace(stages.images_of(found), validation=stages.images_of(found).extra)
-    monkeypatch.setattr(images, "images_of", lambda _: empty)
+    assert stage_of(plan(given), "teacher").findings["best_validation"] > 0
+    whole = images_of(stage_of(plan(given), "images"))
+    monkeypatch.setattr(Images, "load", lambda _: replace(whole, validation=whole.extra))
     other = plan(recipe({"factory": "tests.tiny_vision:digits_net"}, finetune={"patience": 3, "epochs": 2}))
     with pytest.raises(InputError, match="validation part, which is empty"):
-        stages.load_image_teacher(other, found)
+        stage_of(other, "teacher")
 
 
 def test_it_is_measured_over_adb_as_over_any_other_way(

@@ -4,20 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from edgewright import stages
 from edgewright.models.text import outputs
 from tests.stages.builds import (
-    BEFORE_EXPORT,
+    CUTTING,
     PROFILE,
-    SHRINKING,
+    READING,
     WHOLE,
     WIDTH,
     cosine_with_the_teacher,
     encoder_of,
     made_of,
+    model_of,
     plan,
     recipe,
     student_of,
+    tokenizer_of,
 )
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
@@ -27,10 +28,10 @@ def test_a_narrower_student_gives_embeddings_of_the_teachers_size(paired: Path) 
     lesson = {"relation_weight": 1.0}
     given = plan(recipe("embedding", paired, prune={"width": 24, "head_width": 4}, distill=lesson))
     made = student_of(given)
-    model = stages.model_of(made["distill"])
+    model = model_of(made["distill"])
     assert (model.encoder.shape.width, model.head.shape.projected) == (24, WIDTH)
     assert {layer.head_width for layer in model.encoder.shape.layers} == {8}  # the device likes channels by eights
-    rows = stages.tokenizer_of(given, made["vocabulary"]).encode(["rain and snow"])
+    rows = tokenizer_of(given, made["vocabulary"]).encode(["rain and snow"])
     assert outputs(model, rows).shape == (1, WIDTH)
     assert made["distill"].findings["drift"] == []  # nothing to compare where the widths differ
     assert made["distill"].findings["losses"][-1] < made["distill"].findings["losses"][0]
@@ -100,7 +101,7 @@ def test_a_gradual_cut_is_taught_between_and_ends_at_the_teachers_layers_of_one_
 ) -> None:
     sizes = {"layers": layers, "heads": 2, "neurons": 16}
     made = made_of(plan(recipe("embedding", paired, prune={**sizes, "steps": 2}, distill={"epochs": 1})))
-    assert [done.name for done in made] == [*BEFORE_EXPORT[:4], "importance", "prune", "distill", *SHRINKING]
+    assert [done.name for done in made] == [*READING, *CUTTING, "teach", "distill", *CUTTING, "low rank", "distill"]
     between, last = (done.findings["layers"] for done in made if done.name == "prune")
     assert all(16 < layer["neurons"] < 64 for layer in between)
     assert last == [{"from_layer": layer, "heads": 2, "neurons": 16} for layer in kept]

@@ -1,6 +1,5 @@
 """What quantisation does to each part of a student, and what is done about it, as stages."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,7 @@ import torch
 
 from edgewright import stages
 from edgewright.errors import InputError
-from edgewright.stages import TextSide
-from tests.stages.builds import made_of, plan, recipe
+from tests.stages.builds import plan, recipe, side_of
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
 
@@ -19,8 +17,7 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
     kept = {"keep_float": ["encoder.layers.0.up"]}
     for name, asked in (("plain", {}), ("named", kept), ("off", {**kept, "sensitivity": False})):
         given = plan(recipe("embedding", paired, quantize=asked))
-        texts, _, trimmed, *_, student = made_of(given)
-        side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+        side = side_of(given)
         sensitivities[name] = stages.measure_sensitivity(given, side, static=False).findings
     plain, named, off = sensitivities.values()
     assert plain["kept_float"] == []
@@ -35,8 +32,7 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
 def test_what_int8_costs_of_the_validation_score_is_measured_where_a_limit_is_given(paired: Path) -> None:
     for split, validated in ({}, True), ({"split": {"validation": 0.0}}, False):
         given = plan(recipe("embedding", paired, quantize={"max_points_lost": 20}, more_data=split))
-        texts, _, trimmed, *_, student = made_of(given)
-        side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+        side = side_of(given)
         if validated:
             found = stages.measure_sensitivity(given, side, static=False).findings
             assert found["points"] == found["left_points"] < 20
@@ -52,8 +48,7 @@ def test_weights_are_int4_where_the_recipe_says_so_and_the_outputs_bear_it(paire
     for most_percent in (1, 100):
         asked = {"weights": "int4", "max_error_percent": most_percent}
         given = plan(recipe("embedding", paired, quantize=asked))
-        texts, _, trimmed, *_, student = made_of(given)
-        side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
+        side = side_of(given)
         found[most_percent] = stages.measure_sensitivity(given, side, static=False).findings
         with pytest.raises(InputError, match=r"stages\.quantize\.scheme to \"dynamic-int8\""):
             stages.measure_sensitivity(given, side, static=True)
@@ -61,20 +56,14 @@ def test_weights_are_int4_where_the_recipe_says_so_and_the_outputs_bear_it(paire
     assert len(found[100]["int4"]) == len(found[100]["int4_parts"]) > 4
     assert found[1]["left"] < found[100]["left"]
     off = plan(recipe("embedding", paired, quantize={"weights": "int4", "sensitivity": False}))
-    assert (
-        stages.measure_sensitivity(off, replace(side, plan=off), static=False).findings["int4"] == (found[100]["int4"])
-    )
+    assert stages.measure_sensitivity(off, side_of(off), static=False).findings["int4"] == (found[100]["int4"])
 
 
 def test_a_student_is_smoothed_where_the_recipe_says_so_and_says_what_it_said(paired: Path) -> None:
-    given = plan(recipe("embedding", paired, quantize={"smooth": 0.5}))
-    texts, _, trimmed, *_, student = made_of(given)
-    side = TextSide(plan=given, texts=texts, tokens=trimmed, stage=student)
-    found = stages.smooth(given, side)
-    assert found.stage.name == "smooth"
-    assert found.stage.findings == student.findings
+    side = side_of(plan(recipe("embedding", paired)))
+    found = side_of(plan(recipe("embedding", paired, quantize={"smooth": 0.5})))
+    assert (side.stage.name, found.stage.name) == ("distill", "smooth")
+    assert found.stage.findings == side.stage.findings
     assert torch.allclose(found.outputs(side.held_out()), side.outputs(side.held_out()), atol=1e-5)
     before, after = (each.model().encoder.layer(0).attention_output.weight for each in (side, found))
     assert not torch.allclose(before, after)
-    without = plan(recipe("embedding", paired))
-    assert stages.smooth(without, replace(side, plan=without)).stage is student

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from edgewright import stages
+from edgewright.modality.text import TextDataset
 from edgewright.stages import sides
-from tests.stages.builds import plan, recipe
+from tests.stages.builds import plan, recipe, side_of
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
 
 
 def test_what_is_asked_of_a_device_is_the_same_in_every_build(paired: Path) -> None:
-    texts = stages.read_texts(plan(recipe("embedding", paired)))
-    asked = stages.asked_texts(texts)
-    assert asked == stages.asked_texts(texts)
-    assert len(set(asked)) == len(asked) == min(sides.VECTORS, len(stages.texts_of(texts).test))
+    dataset = side_of(plan(recipe("embedding", paired))).dataset
+    assert isinstance(dataset, TextDataset)
+    asked = dataset.asked_texts(sides.VECTORS)
+    assert asked == dataset.asked_texts(sides.VECTORS)
+    assert len(set(asked)) == len(asked) == min(sides.VECTORS, len(dataset.texts.test))

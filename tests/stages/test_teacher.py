@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edgewright import stages
 from edgewright.base.progress import Progress
 from edgewright.errors import TrainingLimitError
-from edgewright.stages import Done
 from tests import tiny
-from tests.stages.builds import Listener, made_of, plan, recipe, student_of
+from tests.stages.builds import Listener, Made, made_of, model_of, plan, recipe, stage_of, student_of
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
 
@@ -19,16 +17,15 @@ def test_more_text_to_distil_on_leaves_the_fitted_teacher_as_it_is(labelled: Pat
     more.write_text("\n".join(tiny.sentences(20, seed=7)))
     alone = plan(recipe("classification", labelled))
     joined = plan(recipe("classification", labelled, more_data={"extra_text": more}))
-    before, after = (stages.read_texts(each) for each in (alone, joined))
+    before, after = (stage_of(each, "texts") for each in (alone, joined))
     assert before.key != after.key
-    teacher = stages.load_teacher(alone, before)
-    assert stages.load_teacher(joined, after).key == teacher.key
+    assert stage_of(joined, "teacher").key == stage_of(alone, "teacher").key
 
 
 def test_patience_ends_the_fitting_of_a_teacher_too(labelled: Path) -> None:
     fitting = {"learning_rate": 1e-9, "epochs": 30, "batch_tokens": 4096, "patience": 2}
     made = plan(recipe("classification", labelled, finetune=fitting))
-    found = stages.load_teacher(made, stages.read_texts(made)).findings
+    found = stage_of(made, "teacher").findings
     assert found["stopped_early"]
     assert found["steps"] < 30
 
@@ -38,9 +35,9 @@ def test_an_interrupted_fitting_of_a_teacher_goes_on_from_its_last_epoch_to_the_
 ) -> None:
     given = recipe("classification", labelled, finetune={"epochs": 4, "seed": 3, "patience": 4})
 
-    def fitted(progress: Progress | None = None) -> Done:
+    def fitted(progress: Progress | None = None) -> Made:
         made = plan(given, progress=progress)
-        return stages.load_teacher(made, stages.read_texts(made))
+        return stage_of(made, "teacher")
 
     straight = fitted()
     monkeypatch.setenv("EDGEWRIGHT_CACHE_DIR", str(tmp_path))
@@ -60,7 +57,7 @@ def test_an_interrupted_fitting_of_a_teacher_goes_on_from_its_last_epoch_to_the_
 def test_a_teacher_that_takes_longer_than_its_limit_is_given_up_with_a_fault(labelled: Path) -> None:
     made = plan(recipe("classification", labelled, finetune={"epochs": 5, "seed": 8, "minutes": 1e-6}))
     with pytest.raises(TrainingLimitError, match=r"stages\.finetune\.minutes"):
-        stages.load_teacher(made, stages.read_texts(made))
+        stage_of(made, "teacher")
 
 
 def test_a_teacher_learns_values_and_a_student_learns_them_from_it(valued: Path) -> None:
@@ -69,7 +66,7 @@ def test_a_teacher_learns_values_and_a_student_learns_them_from_it(valued: Path)
     assert made["teacher"].findings["baseline"]["name"].startswith("TF-IDF")
     assert made["teacher"].findings["score"] > 0.5
     assert made["distill"].findings["score"] > 0.3
-    assert stages.model_of(made["distill"]).head.shape.classes == 1
+    assert model_of(made["distill"]).head.shape.classes == 1
 
 
 def test_words_are_read_as_they_are_given_also_by_a_tokenizer_that_knows_the_spaces_between(

@@ -31,10 +31,10 @@ from edgewright.data.texts import load_texts
 from edgewright.errors import ToolchainError
 from edgewright.specs.budget import judge
 from edgewright.specs.recipe import Recipe, disagreements
-from edgewright.stages import Done, Plan, TextSide
+from edgewright.stages import Plan, Side
 from edgewright.tasks.table import TASKS
 from tests import tiny
-from tests.stages.builds import PROFILE, made_of
+from tests.stages.builds import PROFILE, Made, made_of, side_of, stage_of
 from tests.stages.builds import plan as planned
 
 ROOT = Path(__file__).parent.parent.parent
@@ -171,7 +171,7 @@ def plan(recipe: Recipe) -> Plan:
     return planned(recipe, profile=PROFILE.model_copy(update={"preferences": preferences}))
 
 
-def contents(made: Iterator[Done] | list[Done]) -> list[tuple[str, str]]:
+def contents(made: list[Made]) -> list[tuple[str, str]]:
     """What each stage wrote, without what it says of itself."""
     found = []
     for each in made:
@@ -183,14 +183,6 @@ def contents(made: Iterator[Done] | list[Done]) -> list[tuple[str, str]]:
 
 def student(recipe: Recipe) -> Any:
     return contents(made_of(plan(recipe)))
-
-
-def image_student(recipe: Recipe) -> Any:
-    given = plan(recipe)
-    images = stages.read_images(given)
-    teacher = stages.load_image_teacher(given, images)
-    answers = stages.ask_image_teacher(given, images, teacher)
-    return contents([images, teacher, answers, *pipeline.shrink_image_model(given, images, teacher, answers)])
 
 
 def lessons(recipe: Recipe) -> Any:
@@ -207,10 +199,8 @@ def outcome(recipe: Recipe) -> Any:
     return "made"
 
 
-def side(recipe: Recipe) -> TextSide:
-    given = plan(recipe)
-    texts, _, trimmed, *_, last = made_of(given)
-    return TextSide(plan=given, texts=texts, tokens=trimmed, stage=last)
+def side(recipe: Recipe) -> Side:
+    return side_of(plan(recipe))
 
 
 def judged(recipe: Recipe) -> Any:
@@ -219,7 +209,7 @@ def judged(recipe: Recipe) -> Any:
 
 
 def smoothed(recipe: Recipe) -> Any:
-    return contents([stages.smooth(plan(recipe), side(recipe)).stage])
+    return contents([Made.of(side(recipe).stage)])
 
 
 def schemes(recipe: Recipe) -> Any:
@@ -338,8 +328,8 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{FINETUNE}.minutes": Differs(outcome, 1e-9, LABELS, {f"{FINETUNE}.seed": 77}),
     f"{FINETUNE}.learning_rate": Differs(student, 1e-3, LABELS),
     f"{FINETUNE}.batch_tokens": Differs(student, 64, LABELS),
-    f"{FINETUNE}.batch_images": Differs(image_student, 8, IMAGES),
-    f"{FINETUNE}.augment": Differs(image_student, 1, IMAGES),
+    f"{FINETUNE}.batch_images": Differs(student, 8, IMAGES),
+    f"{FINETUNE}.augment": Differs(student, 1, IMAGES),
     f"{FINETUNE}.patience": Differs(student, 1, LABELS, {f"{FINETUNE}.{name}": UNMOVED[name] for name in UNMOVED}),
     f"{FINETUNE}.seed": Differs(student, 5, LABELS),
     "stages.vocabulary.enabled": Differs(student, False),
@@ -371,12 +361,12 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{DISTILL}.augment": Differs(student, 2),
     f"{DISTILL}.epochs": Differs(lessons, 2),
     f"{DISTILL}.train_tokens": Differs(lessons, 100),
-    f"{DISTILL}.train_images": Differs(image_student, 10, IMAGES, {f"{DISTILL}.batch_images": 8}),
+    f"{DISTILL}.train_images": Differs(student, 10, IMAGES, {f"{DISTILL}.batch_images": 8}),
     f"{DISTILL}.minutes": Differs(outcome, 1e-9, beside={f"{DISTILL}.seed": 77}),
     f"{DISTILL}.tokens": Differs(student, 100),
     f"{DISTILL}.learning_rate": Differs(student, 1e-3),
     f"{DISTILL}.batch_tokens": Differs(student, 64),
-    f"{DISTILL}.batch_images": Differs(image_student, 8, IMAGES),
+    f"{DISTILL}.batch_images": Differs(student, 8, IMAGES),
     f"{DISTILL}.temperature": Differs(student, 4.0, LABELS),
     f"{DISTILL}.output_weight": Differs(student, 1.0),
     f"{DISTILL}.hidden_weight": Differs(student, 1.0),
@@ -416,7 +406,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{QUANTIZE}.smooth": Differs(smoothed, 0.5, beside={f"{QUANTIZE}.smooth": 0.1}),
     f"{QUANTIZE}.aware.epochs": Differs(lessons, 2, beside=AWARE),
     f"{QUANTIZE}.aware.train_tokens": Differs(lessons, 100, beside=AWARE),
-    f"{QUANTIZE}.aware.train_images": Differs(image_student, 10, IMAGES, {**AWARE, f"{DISTILL}.batch_images": 8}),
+    f"{QUANTIZE}.aware.train_images": Differs(student, 10, IMAGES, {**AWARE, f"{DISTILL}.batch_images": 8}),
     f"{QUANTIZE}.aware.minutes": Differs(outcome, 1e-9, beside={**AWARE, f"{DISTILL}.seed": 79}),
     f"{QUANTIZE}.aware.learning_rate": Differs(student, 1e-3, beside=AWARE),
     f"{QUANTIZE}.sensitivity": Differs(judged, False),
@@ -474,7 +464,7 @@ def reads(kind: str, name: str) -> bool:
 def others() -> Iterator[tuple[str, str]]:
     """The settings of stages, with each other kind of task or model that the recipe lets have them."""
     for name, entry in ENTRIES.items():
-        if name.startswith("stages.") and isinstance(entry, Differs) and entry.see in (student, lessons, image_student):
+        if name.startswith("stages.") and isinstance(entry, Differs) and entry.see in (student, lessons):
             for other, (kind, _) in OTHERS.items():
                 if other != entry.kind and reads(kind, name):
                     yield name, other
@@ -486,7 +476,7 @@ def test_a_setting_changes_what_is_made_of_every_other_kind_or_is_refused(name: 
     entry = ENTRIES[name]
     assert isinstance(entry, Differs)
     kind, beside = OTHERS[other]
-    see = image_student if kind == IMAGES else lessons if entry.see is lessons else student
+    see = student if kind == IMAGES else lessons if entry.see is lessons else student
     entry = replace(entry, see=see, kind=kind, beside={**beside, **entry.beside})
     try:
         changed = entry.see(recipe_of(entry, {name: entry.value, **entry.instead}))
@@ -512,7 +502,7 @@ def test_a_fitted_teacher_of_texts_is_fitted_again(tmp_path: Path) -> None:
     kept, again = (
         plan(recipe_of(entry, {f"{FINETUNE}.again": value, f"{FINETUNE}.epochs": 2})) for value in (False, True)
     )
-    teachers = [stages.load_teacher(each, stages.read_texts(each)) for each in (kept, again)]
+    teachers = [stage_of(each, "teacher") for each in (kept, again)]
     assert ["steps" in each.findings for each in teachers] == [False, True]
     (said,) = teachers[0].findings["notes"]
     assert said.startswith(

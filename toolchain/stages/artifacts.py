@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,16 @@ from edgewright.devices.host_latency import Contender, compare_on_host, digest_o
 from edgewright.errors import InputError
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
-from edgewright.models import families
-from edgewright.models import text as text_models
-from edgewright.models.capabilities import SMOOTHABLE
+from edgewright.modality.text import TextDataset
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
-from edgewright.quantize.smooth import smoothed
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import PLACE
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.stages.plan import Done, Plan, model_of, stage, texts_of, tokenizer_of
+from edgewright.stages.float_models import require_validation
+from edgewright.stages.plan import Done, Plan, stage
 from edgewright.stages.sides import Side
-from edgewright.stages.student import is_static
-from edgewright.stages.teacher import require_validation
+from edgewright.stages.train import is_static
 from edgewright.tasks.account import account_of
 from edgewright.tasks.attribution import asked_of, side_by_side
 from edgewright.tasks.search_index import SearchIndex
@@ -45,19 +42,21 @@ def artifact_name(runtime: str) -> str:
     return RUNTIMES[runtime].file_name
 
 
-def index_corpus(plan: Plan, texts: Done, trimmed: Done, student: Done) -> Done:
+def index_corpus(plan: Plan, student: Side) -> Done:
     """What a search finds: every answer of the data, embedded with its question as one text."""
+    dataset = student.dataset
+    assert isinstance(dataset, TextDataset)
 
     def make(folder: Path) -> Mapping[str, Any]:
-        found = texts_of(texts)
+        found = dataset.texts
         rows = {row.pair: row for row in (*found.train, *found.validation, *found.test) if row.pair}
         shown = [f"{row.text} {row.pair}" for row in rows.values()]
-        embeddings = text_models.outputs(model_of(student), tokenizer_of(plan, trimmed).encode(shown))
+        embeddings = dataset.outputs(student.model(), dataset.encoded(shown))
         index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
         index.save(folder / CORPUS, folder / INDEX)
         return {"texts": len(shown)}
 
-    return stage(plan, "index", {}, {"student": student.key, "texts": texts.key}, make)
+    return stage(plan, "index", {}, student.keys, make)
 
 
 def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
@@ -69,28 +68,6 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
         return {"bytes": file.stat().st_size}
 
     return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
-
-
-def smooth(plan: Plan, student: Side) -> Side:
-    """The student with the spread of its activations moved into its weights, where the recipe asks for that.
-
-    Raises `InputError` for a model whose family has no such channels.
-    """
-    strength = plan.recipe.stages.quantize.smooth
-    if strength is None:
-        return student
-
-    def make(folder: Path) -> Mapping[str, Any]:
-        model = student.model()
-        channels = families.required(model, SMOOTHABLE, setting="stages.quantize.smooth")
-        sample = student.sample(JUDGED)
-        moved = smoothed(
-            model, channels.pairs_of, lambda trial: student.outputs(sample, model=trial), strength=strength
-        )
-        families.save(moved, folder)
-        return student.stage.findings
-
-    return replace(student, stage=stage(plan, "smooth", {"strength": strength}, student.keys, make))  # type: ignore[type-var]
 
 
 def schemes(plan: Plan, student: Side, runtimes: Sequence[str]) -> dict[str, bool]:

@@ -12,29 +12,26 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
+from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
+from edgewright.modality.text import TextDataset
 from edgewright.models.encoder import EncoderShape
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.budget import BYTES_PER_MB, Budget
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LowRank, Prune, Recipe, Vocabulary
-from edgewright.stages.plan import Done, Plan, stage, texts_of, tokenizer_of
+from edgewright.stages.float_models import dataset_of
+from edgewright.stages.plan import Plan
 from edgewright.stages.planned_student import Planned, planned
-from edgewright.stages.teacher import encoded
+from edgewright.stages.stage import Build, Findings, Stage, Workspace
 from edgewright.tasks.table import task_of
 
 TABLE_SHARE = 0.6  # of the artifact that the token table may take
 MEASURED_TEXTS = 256  # of the held-out part, whose median length is planned for
-CHOSEN: Mapping[str, type[Prune] | type[LowRank] | type[Vocabulary]] = {
-    "prune": Prune,
-    "low_rank": LowRank,
-    "vocabulary": Vocabulary,
-}
+CHOSEN = ("prune", "low_rank", "vocabulary")  # the sections
 SPARE = 0.95  # of a limit that is planned for: an artifact is more than its weights
 # (word pieces, what the width is divided by for the table's rank), from the largest to the smallest table.
 TABLES: tuple[tuple[int | None, int | None], ...] = (
@@ -61,29 +58,47 @@ class Sized:
     note: str = ""
 
 
-def choose_sizes(plan: Plan, texts: Done, teacher: Done) -> tuple[Plan, Done | None]:
-    """The plan with the student's sizes, and the stage that chose them; None where the recipe names them."""
-    if not are_open(plan.recipe):
-        return plan, None
-    device = plan.profile.model_dump(mode="json", include={"name", "processor", "caches", "memory", "preferences"})
-    # What the recipe says of other sizes stays as it says, so a choice belongs to that, too.
-    asked = {
-        "budget": plan.recipe.budget.model_dump(),
-        "stages": plan.recipe.stages.model_dump(mode="json", include={*CHOSEN, "export", "distill"}),
+class SizesFindings(Findings):
+    """How long texts are in the middle, in tokens, and the sections that were chosen."""
+
+    length: int
+    prune: Prune
+    low_rank: LowRank
+    vocabulary: Vocabulary
+    notes: tuple[str, ...]
+
+
+def _settings(build: Build) -> Mapping[str, object]:
+    """The budget; and what the recipe says of other sizes, which stays as it says."""
+    recipe = build.plan.recipe
+    return {
+        "budget": recipe.budget.model_dump(),
+        "stages": recipe.stages.model_dump(mode="json", include={*CHOSEN, "export", "distill"}),
     }
 
-    def make(_: Path) -> Mapping[str, Any]:
-        rows = [row.text for row in texts_of(texts).test]
-        some = random.Random(0).sample(rows, min(MEASURED_TEXTS, len(rows)))
-        lengths = sorted(len(row.ids) for row in encoded(plan, tokenizer_of(plan, teacher), some))
-        found = sized(plan.recipe, plan.profile, length=lengths[len(lengths) // 2])
-        chosen = found.recipe.stages.model_dump(mode="json", include=set(CHOSEN))
-        return {"length": lengths[len(lengths) // 2], **chosen, "notes": [found.note]}
 
-    done = stage(plan, "sizes", asked, {"texts": texts.key, "teacher": teacher.key, "device": device}, make)
-    chosen = {name: kind.model_validate(done.findings[name]) for name, kind in CHOSEN.items()}
-    recipe = plan.recipe.model_copy(update={"stages": plan.recipe.stages.model_copy(update=chosen)})
-    return replace(plan, recipe=recipe), done
+def _facts(build: Build) -> Mapping[str, object]:
+    include = {"name", "processor", "caches", "memory", "preferences"}
+    return {"device": build.plan.profile.model_dump(mode="json", include=include)}
+
+
+def choose_sizes(build: Build, _: Workspace) -> SizesFindings:
+    """Choose the student's sizes by prediction, for held-out texts of their median length."""
+    plan, dataset = build.plan, dataset_of(build, "teacher")
+    assert isinstance(dataset, TextDataset), "only sizes of texts are open"
+    rows = [row.text for row in dataset.texts.test]
+    some = random.Random(0).sample(rows, min(MEASURED_TEXTS, len(rows)))
+    lengths = sorted(dataset.encoded(some).sizes)
+    found = sized(plan.recipe, plan.profile, length=lengths[len(lengths) // 2])
+    chosen = found.recipe.stages.model_dump(mode="json", include=set(CHOSEN))
+    return SizesFindings.model_validate({"length": lengths[len(lengths) // 2], **chosen, "notes": [found.note]})
+
+
+def with_sizes(plan: Plan, found: SizesFindings) -> Plan:
+    """The plan with the sizes that were chosen."""
+    chosen = {name: getattr(found, name) for name in CHOSEN}
+    stages = plan.recipe.stages.model_copy(update=chosen)
+    return replace(plan, recipe=plan.recipe.model_copy(update={"stages": stages}))
 
 
 def are_open(recipe: Recipe) -> bool:
@@ -259,3 +274,17 @@ def _table_told(sizes: _Sizes) -> str:
     pieces, rank = sizes.recipe.stages.vocabulary.size, sizes.recipe.stages.low_rank.token_rank
     told = "the word pieces that the task uses" if pieces is None else f"at most {pieces} word pieces"
     return told if rank is None else f"{told} in a table of rank {rank}"
+
+
+SIZES = Stage(
+    name="sizes",
+    version=1,
+    findings=SizesFindings,
+    make=choose_sizes,
+    needs=("examples", "teacher"),
+    settings=_settings,
+    facts=_facts,
+    applies=lambda build: are_open(build.plan.recipe),
+    packages=ARTIFACT_PACKAGES,
+    amend=with_sizes,
+)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,19 +21,23 @@ import torch
 
 from edgewright.base import cache
 from edgewright.base.progress import about
+from edgewright.data.images import Images
+from edgewright.data.texts import Texts
 from edgewright.errors import InputError, ToolchainError
+from edgewright.modality.image import IMAGES
+from edgewright.modality.text import COUNTED_TOKENS, TEXTS
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import ImageInputs, Inputs, TextInputs, batch_for
 from edgewright.models.macs import sizes
 from edgewright.models.training import Schedule, train
 from edgewright.specs.recipe import Distill, Recipe
 from edgewright.stages.chosen_sizes import are_open, sized
-from edgewright.stages.images import read_images
-from edgewright.stages.images import sizes_of as image_sizes
-from edgewright.stages.plan import Done, NotMadeError, Plan, images_of, texts_of
+from edgewright.stages.plan import NotMadeError, Plan
 from edgewright.stages.planned_student import Planned, planned
-from edgewright.stages.student import LESSONS, RECORDINGS, usual_work
-from edgewright.stages.teacher import COUNTED_TOKENS, read_texts
+from edgewright.stages.read import read_stage
+from edgewright.stages.record_teacher_outputs import RECORDINGS
+from edgewright.stages.stage import Build
+from edgewright.stages.train import LESSONS, usual_work
 from edgewright.tasks.table import task_of
 
 PROBE_STEPS, PROBE_LENGTH = 4, 32
@@ -115,7 +120,7 @@ class _Walked:
 def estimate(plan: Plan, walk: Callable[[Plan], object], runtimes: Sequence[str]) -> Estimate:
     """What is before this plan's build. Reads the examples; whatever else is not in the cache is left unmade."""
     of_images = plan.task.modality == "image"
-    examples = read_images(plan) if of_images else read_texts(plan)
+    examples = read_stage(plan.modality).run(Build(plan=plan)).result("examples").folder
     walked = _Walked()
     try:
         walk(replace(plan, progress=walked, only_cached=True))
@@ -148,12 +153,12 @@ def stage_names(recipe: Recipe, runtimes: Sequence[str]) -> Iterator[str]:
     low_rank = recipe.stages.low_rank
     ranked = low_rank.enabled and (low_rank.energy is not None or low_rank.keep_parameters is not None)
     if of_images:
-        yield from ("images", "teacher", "teach")
+        yield from ("images", "teacher")
     else:
         yield from ("texts", "teacher", *(("sizes",) if are_open(recipe) else ()), "vocabulary")
     for step in range(steps):
         yield from ("prune",) if of_images else ("importance", "prune")
-        if not of_images and step == 0:
+        if step == 0:
             yield from RECORDINGS[: len(lessons)]
         if step == steps - 1 and (ranked or not of_images):
             yield "low rank"
@@ -199,9 +204,9 @@ class _TextPace:
     words: tuple[int, ...]  # of a sample
 
     @classmethod
-    def of(cls, plan: Plan, examples: Done) -> _TextPace | None:
+    def of(cls, plan: Plan, examples: Path) -> _TextPace | None:
         """Timed on the student that the recipe plans; None where its sizes are not known yet."""
-        found = texts_of(examples)
+        found = Texts.load(examples / TEXTS)
         taught = found.training_texts
         sample = random.Random(0).sample(taught, min(SAMPLE_TEXTS, len(taught)))
         words = tuple(len(text.split()) for text in sample)
@@ -271,11 +276,11 @@ class _ImagePace:
     macs: float
 
     @classmethod
-    def of(cls, plan: Plan, examples: Done) -> _ImagePace | None:
+    def of(cls, plan: Plan, examples: Path) -> _ImagePace | None:
         """Timed on the teacher as it comes; None where it cannot be read, which its stage tells."""
         from edgewright.models import image_teacher as teachers
 
-        found, recipe = images_of(examples), plan.recipe
+        found, recipe = Images.load(examples / IMAGES), plan.recipe
         try:
             teacher = teachers.load_images(recipe.model, labels=found.labels, image_size=recipe.task.image_size)
         except ToolchainError:
@@ -283,7 +288,7 @@ class _ImagePace:
         scaling, batch = teacher.scaling, recipe.stages.finetune.batch_images
         shape = (PROBE_STEPS * batch, scaling.height, scaling.width, scaling.channels)
         inputs = ImageInputs(torch.zeros(shape, dtype=torch.uint8), mean=scaling.mean, std=scaling.deviation)
-        macs = image_sizes(teacher.model, scaling)["macs"]
+        macs = sizes(teacher.model, (torch.zeros(1, scaling.channels, scaling.height, scaling.width),)).macs
         pace = _pace(teacher.model, inputs, batch)
         train, extra = len(found.train.pixels), len(found.extra.pixels)
         return cls(recipe=recipe, images_a_second=pace, train_images=train, all_images=train + extra, macs=macs)

@@ -6,33 +6,20 @@ Out: `Done`: the stage's folder, its settings, and what it found, as the manifes
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgewright.base import cache
-from edgewright.base.places import cache_dir
 from edgewright.base.progress import Progress
-from edgewright.data.images import Images
-from edgewright.data.texts import Texts
-from edgewright.modality.color_channels import with_channels
-from edgewright.modality.tokenizer import TextTokenizer
-from edgewright.models import families
-from edgewright.models import model as models
-from edgewright.models.encoder import Encoder
-from edgewright.models.image import ImageModel, Scaling
-from edgewright.models.inputs import ImageInputs
-from edgewright.models.model import TransformerModel
+from edgewright.modality.base import Modality
+from edgewright.modality.table import MODALITIES
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.tasks.table import task_of
 from edgewright.tasks.task import Task
-
-IMAGES = "images.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +40,11 @@ class Plan:
     def task(self) -> Task[Any]:
         """What the recipe's kind of task asks of a model."""
         return task_of(self.recipe.task.kind)
+
+    @property
+    def modality(self) -> Modality:
+        """How its examples are read, and made what a model takes."""
+        return MODALITIES[self.task.modality]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,24 +78,6 @@ class NotMadeError(Exception):
         self.name = name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unfinished:
-    """Where a training keeps its checkpoint until its stage is done, and what a checkpoint must have been made from."""
-
-    folder: Path
-    key: str
-
-    @classmethod
-    def of(cls, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> Unfinished:
-        """Of the stage that is made by these settings from these inputs."""
-        key = json.dumps([name, settings, inputs], sort_keys=True, default=str)
-        return cls(folder=cache_dir("training") / hashlib.sha256(key.encode()).hexdigest()[:32], key=key)
-
-    def remove(self) -> None:
-        """Leave nothing behind: the stage's result is kept, and no training will go on from a checkpoint."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 def stage(
     plan: Plan,
     name: str,
@@ -125,52 +99,3 @@ def stage(
         result = cache.stage(name, {"settings": settings, **inputs}, make_and_note, packages=packages)
     findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
     return Done(result=result, settings=settings, findings=findings)
-
-
-def texts_of(texts: Done) -> Texts:
-    """The examples a stage read."""
-    return Texts.load(texts.file("texts.json"))
-
-
-def model_of(stage: Done) -> TransformerModel:
-    """The float model a stage saved."""
-    return models.load(stage.result.folder)
-
-
-def images_of(images: Done) -> Images:
-    """The images a stage read."""
-    return Images.load(images.file(IMAGES))
-
-
-def scaling_of(teacher: Done) -> Scaling:
-    """How an image is made an input of the teacher, and of every model made from it."""
-    found = teacher.findings["scaling"]
-    return Scaling(**{**found, "mean": tuple(found["mean"]), "deviation": tuple(found["deviation"])})
-
-
-def scaled(pixels: Any, scaling: Scaling) -> ImageInputs:
-    """Images (n, height, width, channels) as the model takes them."""
-    taken = with_channels(pixels, scaling.channels)
-    return ImageInputs(taken, mean=scaling.mean, std=scaling.deviation)
-
-
-def image_model_of(plan: Plan, stage: Done) -> ImageModel:
-    """The float model of images a stage saved."""
-    model: ImageModel = families.load(stage.result.folder, factory=plan.recipe.model.factory or "")
-    return model
-
-
-def tokenizer_of(plan: Plan, stage: Done) -> TextTokenizer:
-    """The tokenizer a stage saved."""
-    return TextTokenizer.load(stage.file("tokenizer.json"), max_length=plan.max_length)
-
-
-def encoder_of(model: TransformerModel) -> Encoder:
-    """A text model's encoder, typed."""
-    assert isinstance(model.encoder, Encoder)
-    return model.encoder
-
-
-def shares(plan: Plan, what: str) -> Callable[[float, float], None]:
-    """A listener to training that passes its progress on."""
-    return lambda done, value: plan.progress.update(done, 1.0, f"{what} {value:.3f}")

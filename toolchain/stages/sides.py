@@ -1,270 +1,133 @@
-"""The two sides of a build, teacher and student: each a float model, with the examples as it takes them.
+"""The two models of a build, teacher and student, each with the examples as it takes them.
 
-In:  the stages that made the model, and those that read the examples.
-Out: a `Side`: what is exported of it, what it is asked, and what it answers.
-The stages that make and judge artifacts work on sides, so that they need not know texts from images.
+In:  a `Build` that has come to its student.
+Out: a `Side`: what is exported of the model, what it is asked, and what it answers.
+The stages that make and judge artifacts work on sides.
 """
 
 from __future__ import annotations
 
-import random
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from typing_extensions import override
 
+from edgewright.modality.base import Dataset, HeldOut
 from edgewright.models import families
-from edgewright.models import image as image_models
-from edgewright.models import text as text_models
-from edgewright.models.image import ImageModel
 from edgewright.models.inputs import ImageInputs, Inputs, TextInputs
-from edgewright.models.model import TransformerModel, reading
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
 from edgewright.runtimes.subject import Subject
-from edgewright.stages.images import affordable, image_sample, some_of
-from edgewright.stages.plan import (
-    Done,
-    Plan,
-    image_model_of,
-    images_of,
-    model_of,
-    scaled,
-    scaling_of,
-    texts_of,
-    tokenizer_of,
-)
-from edgewright.stages.student import training_sample
-from edgewright.stages.teacher import as_scored, encoded, score_of
-from edgewright.tasks import attribution
+from edgewright.stages.float_models import ModelFindings, load
+from edgewright.stages.plan import Plan
+from edgewright.stages.stage import Build, Findings, StageResult
 from edgewright.tasks.attribution import RestsOn
 from edgewright.tasks.scores import Asked, Score
 
 VECTORS = 16  # examples that a device is timed and checked on
 
-Told = Callable[[int], None]
-Part = Literal["test", "validation"]
-
-
-class Side(ABC):
-    """A float model and the examples as it takes them."""
-
-    plan: Plan  # with the sizes that were chosen
-    stage: Done  # what made the model
-
-    @property
-    @abstractmethod
-    def keys(self) -> dict[str, str]:
-        """What a result that depends on this side depends on."""
-
-    @abstractmethod
-    def model(self) -> Any:
-        """The float model."""
-
-    @abstractmethod
-    def form(self) -> Form:
-        """What an artifact of it takes; no model is read to tell."""
-
-    @abstractmethod
-    def subject(self) -> Subject:
-        """What is exported."""
-
-    @abstractmethod
-    def to_run(self) -> Any:
-        """A copy of the model that computes no more than its outputs need."""
-
-    @abstractmethod
-    def score(self, part: Part = "test") -> Score:
-        """The judge of a held-out part."""
-
-    @abstractmethod
-    def held_out(self, part: Part = "test") -> Inputs:
-        """The examples of a held-out part, in the order that its score takes outputs in."""
-
-    @abstractmethod
-    def asked(self) -> Inputs:
-        """A seeded sample of what the device will be asked, of the held-out part: it is timed and checked on that."""
-
-    @abstractmethod
-    def sample(self, count: int, *, passes: int = 1) -> Inputs:
-        """A seeded sample of the training examples; of large images fewer, where there are many passes over it."""
-
-    @abstractmethod
-    def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
-        """What the model, or another that stands for it, says of each, `joined` as the form has it."""
-
-    @abstractmethod
-    def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
-        """Outputs for a held-out part as its score takes them."""
-
-    @abstractmethod
-    def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
-        """What the model's answer to one of the examples rests on."""
-
-    @abstractmethod
-    def given(self, inputs: Inputs) -> Given:
-        """The examples as an artifact takes them."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class TextSide(Side):
-    """Texts; `tokens` is the stage that has the model's tokenizer."""
+class Side:
+    """A float model, made by `stage`, and the examples as it takes them, which the stage `inputs` says."""
 
-    plan: Plan
-    texts: Done
-    tokens: Done
-    stage: Done
+    build: Build
+    inputs: StageResult[Findings]
+    stage: StageResult[Findings]
 
     @property
-    @override
-    def keys(self) -> dict[str, str]:
-        return {"model": self.stage.key, "texts": self.texts.key, "tokens": self.tokens.key}
+    def plan(self) -> Plan:
+        """With the sizes that were chosen."""
+        return self.build.plan
 
-    @override
-    def model(self) -> TransformerModel:
-        return model_of(self.stage)
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """What a result that depends on this side depends on."""
+        return {"model": self.stage.key, "examples": self.build.result("examples").key, "inputs": self.inputs.key}
 
-    @override
-    def form(self) -> TextForm:
+    @property
+    def findings(self) -> ModelFindings:
+        """What the model is worth, and its size."""
+        assert isinstance(self.stage.findings, ModelFindings)
+        return self.stage.findings
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The examples as the model takes them."""
+        plan = self.plan
+        return plan.modality.dataset(plan.recipe, self.build.result("examples").folder, self.inputs.folder)
+
+    def model(self) -> Any:
+        """The float model."""
+        return load(self.build, self.stage.folder)
+
+    def to_run(self) -> Any:
+        """A copy of the model that computes no more than its outputs need."""
+        return families.to_run(self.model())
+
+    def form(self) -> Form:
+        """What an artifact of it takes; no model is read to tell."""
+        batch, dataset = self.plan.recipe.stages.export.batch, self.dataset
+        if scaling := getattr(dataset, "scaling", None):
+            return ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels, batch=batch)
         return TextForm(
             max_length=self.plan.max_length,
             lengths=self.plan.recipe.lengths,
-            tags=len(texts_of(self.texts).labels) if self.plan.task.per_token else 0,
-            batch=self.plan.recipe.stages.export.batch,
+            tags=len(dataset.examples.labels) if self.plan.task.per_token else 0,
+            batch=batch,
         )
 
-    @override
     def subject(self) -> Subject:
-        return Subject(model=self.model(), form=self.form())
+        """What is exported."""
+        return Subject(model=self.model(), form=self.form(), scaling=getattr(self.dataset, "scaling", None))
 
-    @override
-    def to_run(self) -> TransformerModel:
-        return reading(self.model())
+    def score(self, part: HeldOut = "test") -> Score:
+        """The judge of a held-out part."""
+        return self.dataset.score(part)
 
-    @override
-    def score(self, part: Part = "test") -> Score:
-        return score_of(self.plan, self.texts, part)
+    def held_out(self, part: HeldOut = "test") -> Inputs:
+        """The examples of a held-out part, in the order that its score takes outputs in."""
+        return self.dataset.held_out(part)
 
-    @override
-    def held_out(self, part: Part = "test") -> TextInputs:
-        empty = part == "validation" and not texts_of(self.texts).validation
-        return self.encoded(() if empty else self.score(part).texts)
+    def asked(self) -> Inputs:
+        """A seeded sample of what the device will be asked, of the held-out part: it is timed and checked on that."""
+        return self.dataset.asked(VECTORS)
 
-    @override
-    def asked(self) -> TextInputs:
-        return self.encoded(asked_texts(self.texts))
+    def sample(self, count: int, *, passes: int = 1) -> Inputs:
+        """A seeded sample of the training examples; of large ones fewer, where there are many passes over it."""
+        return self.dataset.sample(count, macs=self.findings.macs, passes=passes)
 
-    @override
-    def sample(self, count: int, *, passes: int = 1) -> TextInputs:
-        return training_sample(self.plan, self.texts, self.tokens, count)
+    def outputs(
+        self, inputs: Inputs, *, model: nn.Module | None = None, told: Callable[[int], None] | None = None
+    ) -> Tensor:
+        """What the model, or another that stands for it, says of each, `joined` as the form has it."""
+        return self.dataset.outputs(self.model() if model is None else model, inputs, on_progress=told)
 
-    def encoded(self, texts: Sequence[str]) -> TextInputs:
-        """These texts in the model's tokens."""
-        return TextInputs(encoded(self.plan, tokenizer_of(self.plan, self.tokens), texts))
-
-    @override
-    def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
-        assert isinstance(inputs, TextInputs)
-        asked = self.model() if model is None else model
-        assert isinstance(asked, TransformerModel)
-        return text_models.outputs(asked, inputs.rows, told=told)
-
-    @override
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
-        assert isinstance(inputs, TextInputs)
-        return as_scored(self.plan, outputs, inputs.rows, score)
+        """Outputs for a held-out part as its score takes them."""
+        return self.dataset.as_scored(outputs, inputs, score)
 
-    @override
     def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
-        assert isinstance(inputs, TextInputs)
-        return attribution.of_words(self.model(), tokenizer_of(self.plan, self.tokens), inputs, index, asked)
+        """What the model's answer to one of the examples rests on."""
+        return self.dataset.attribution(self.model(), inputs, index, asked)
 
-    @override
     def given(self, inputs: Inputs) -> Given:
-        assert isinstance(inputs, TextInputs)
-        return [row.ids for row in inputs.rows]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSide(Side):
-    """Images; `teacher` is the stage that says how they are scaled, for every model alike."""
-
-    plan: Plan
-    images: Done
-    teacher: Done
-    stage: Done
-
-    @property
-    @override
-    def keys(self) -> dict[str, str]:
-        return {"model": self.stage.key, "images": self.images.key}
-
-    @override
-    def model(self) -> ImageModel:
-        return image_model_of(self.plan, self.stage)
-
-    @override
-    def form(self) -> ImageForm:
-        scaling = scaling_of(self.teacher)
-        return ImageForm(
-            height=scaling.height,
-            width=scaling.width,
-            channels=scaling.channels,
-            batch=self.plan.recipe.stages.export.batch,
-        )
-
-    @override
-    def subject(self) -> Subject:
-        return Subject(model=self.model(), form=self.form(), scaling=scaling_of(self.teacher))
-
-    @override
-    def to_run(self) -> ImageModel:
-        ready: ImageModel = families.to_run(self.model())
-        return ready
-
-    @override
-    def score(self, part: Part = "test") -> Score:
-        return self.plan.task.score(images_of(self.images), part)
-
-    @override
-    def held_out(self, part: Part = "test") -> ImageInputs:
-        images = images_of(self.images)
-        return scaled((images.test if part == "test" else images.validation).pixels, scaling_of(self.teacher))
-
-    @override
-    def asked(self) -> ImageInputs:
-        return scaled(some_of(images_of(self.images).test.pixels, VECTORS), scaling_of(self.teacher))
-
-    @override
-    def sample(self, count: int, *, passes: int = 1) -> ImageInputs:
-        afforded = affordable(count, self.stage.findings, passes=passes)
-        return image_sample(self.images, scaling_of(self.teacher), afforded)
-
-    @override
-    def outputs(self, inputs: Inputs, *, model: nn.Module | None = None, told: Told | None = None) -> Tensor:
-        return image_models.outputs(self.model() if model is None else model, inputs, told=told)
-
-    @override
-    def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
-        return outputs
-
-    @override
-    def rests_on(self, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
-        assert isinstance(inputs, ImageInputs)
-        return attribution.of_places(self.model(), inputs, index, asked)
-
-    @override
-    def given(self, inputs: Inputs) -> Given:
+        """The examples as an artifact takes them."""
+        if isinstance(inputs, TextInputs):
+            return [row.ids for row in inputs.rows]
         assert isinstance(inputs, ImageInputs)
         pixels: NDArray[np.uint8] = inputs.pixels.numpy()
         return pixels
 
 
-def asked_texts(texts: Done) -> list[str]:
-    """A seeded sample of what the device will be asked, of the held-out texts."""
-    asked = sorted({row.text for row in texts_of(texts).test})
-    return random.Random(0).sample(asked, min(VECTORS, len(asked)))
+def teacher_of(build: Build) -> Side:
+    """The teacher."""
+    return Side(build=build, inputs=build.result("teacher"), stage=build.result("teacher"))
+
+
+def student_of(build: Build) -> Side:
+    """The student so far."""
+    return Side(build=build, inputs=build.result("inputs"), stage=build.result("student"))

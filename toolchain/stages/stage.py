@@ -37,15 +37,6 @@ class Findings(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-class ScoredFindings(Findings):
-    """Those of a stage that makes a float model: what it is worth on the held-out part, and its size."""
-
-    score: float
-    parameters: int
-    macs: int
-    parts: list[dict[str, JsonValue]] = []
-
-
 AnyFindings = TypeVar("AnyFindings", bound=Findings, covariant=True)
 Kind = TypeVar("Kind", bound=Findings)
 

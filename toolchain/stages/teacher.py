@@ -1,139 +1,142 @@
-"""The stages before the student: reading the examples, and the teacher with its score.
+"""The stage that reads the teacher, fits it where it has a new head, and scores it beside a baseline.
 
-In:  a `Plan`.
-Out: `Done` stages that hold the examples, and the teacher with its tokenizer.
+In:  the examples.
+Out: the teacher's float model, and how its inputs are made. It is also the first student, which later stages shrink.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict
 
-from edgewright.base.cache import MODEL_PACKAGES
-from edgewright.cost import part_costs as costs
-from edgewright.data import texts as data
-from edgewright.errors import InputError
-from edgewright.modality.tokenizer import Encoded, TextSequence, TextTokenizer
-from edgewright.models import model as models
+from edgewright.modality.base import LoadedTeacher
 from edgewright.models import source as sources
-from edgewright.models import teacher as teachers
-from edgewright.models import text as text_models
-from edgewright.models.inputs import TextInputs, first_pieces
-from edgewright.models.macs import sizes
-from edgewright.models.model import TransformerModel
-from edgewright.models.training import Trained
+from edgewright.models.reference import Compared
 from edgewright.specs.recipe import Finetune
-from edgewright.stages.examined import examine_texts, put_on_scale
-from edgewright.stages.plan import Done, Plan, Unfinished, model_of, shares, stage, texts_of
+from edgewright.stages.examined import Examined, examine, put_on_scale
+from edgewright.stages.float_models import (
+    ModelFindings,
+    TrainedFindings,
+    measured,
+    on_training,
+    priced,
+    save,
+    trained_findings,
+    validation,
+)
+from edgewright.stages.read import examples_digest
+from edgewright.stages.stage import Build, Stage, Workspace
 from edgewright.tasks.finetune import finetune
-from edgewright.tasks.scores import Score
-
-log = logging.getLogger(__name__)
-
-COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
 
 
-def read_texts(plan: Plan) -> Done:
-    """Read, split and check the examples."""
+class BaselineFindings(BaseModel):
+    """What a method without a network reaches."""
 
-    def make(folder: Path) -> Mapping[str, Any]:
-        texts = data.load_texts(plan.recipe.data, plan.recipe.task, told=reading(plan))
-        texts.save(folder / "texts.json")
-        counts = {part: len(getattr(texts, part)) for part in ("train", "validation", "test", "extra")}
-        agreement = texts.agreement
-        return {
-            "examples": counts,
-            "labelled_digest": texts.labelled_digest,
-            "agreement": agreement.document(),
-            "notes": noted(agreement.sentences("texts")),
-        }
-
-    return stage(
-        plan, "texts", {}, {"data": data.fingerprint(plan.recipe.data, plan.recipe.task)}, make, packages=MODEL_PACKAGES
-    )
+    name: str
+    score: float
 
 
-def noted(sentences: Iterable[str]) -> list[str]:
-    """What whoever builds should know, for a stage's findings; it is also said at once."""
-    told = list(sentences)
-    for sentence in told:
-        log.info("%s", sentence)
-    return told
+class TeacherFindings(TrainedFindings):
+    """What was decided of the teacher, how it compares with its own library, and what it is worth.
+
+    `bytes` is the size of its weights as they came; the modality adds how its inputs are made.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    decided: tuple[str, ...]
+    reference: Compared | None
+    notes: tuple[str, ...] = ()
+    metric: str
+    bytes: int
+    baseline: BaselineFindings
 
 
-def reading(plan: Plan) -> Callable[[float, float], None]:
-    """A listener to the reading of files that passes its progress on."""
-    return lambda done, total: plan.progress.update(done, total, f"{done:,.0f} of {total:,.0f} read")
+def settings(build: Build) -> Mapping[str, object]:
+    """Those of the fitting, of tasks that fit; a limit changes no result."""
+    plan = build.plan
+    return plan.recipe.stages.finetune.model_dump(exclude={"minutes"}) if plan.task.fitted else {}
 
 
-def load_teacher(plan: Plan, texts: Done) -> Done:
-    """Read the teacher, fit it to the labels where there are any, and score it beside a baseline without a network."""
-    task = plan.task
-    settings = plan.recipe.stages.finetune.model_dump(exclude={"minutes"}) if task.fitted else {}
-    inputs = {
-        "model": sources.fingerprint(plan.recipe.model),
-        "task": plan.recipe.task.model_dump(),
-        "texts": texts.findings["labelled_digest"],  # more text to distil on leaves the teacher as it is
+def facts(build: Build) -> Mapping[str, object]:
+    """The model's files, and the examples it is fitted to and judged by."""
+    recipe = build.plan.recipe
+    return {
+        "model": sources.fingerprint(recipe.model),
+        "task": recipe.task.model_dump(),
+        "examples": examples_digest(build),
     }
 
-    def make(folder: Path) -> Mapping[str, Any]:
-        examples = texts_of(texts)
-        torch.manual_seed(plan.recipe.stages.finetune.seed)  # a head that did not come with the model is random
-        teacher = teachers.load(
-            plan.recipe.model,
-            head=task.head,
-            outputs=task.outputs(examples.labels),
-            labels=examples.labels if task.has_labels else (),
-            max_length=plan.max_length,
-        )
-        examined = examine_texts(teacher, [row.text for row in examples.train])
-        if task.standardised and teacher.fitted:
-            values = [row.value or 0.0 for row in examples.train]
-            note = put_on_scale(teacher, [row.text for row in examples.train], values, task.scale(examples))
-            examined = examined.also(note)
-        if plan.recipe.stages.finetune.again and teacher.fitted:
-            examined = examined.also("fitted once more, as stages.finetune.again asks")
-        found: dict[str, Any] = examined.findings()
-        if task.fitted and (plan.recipe.stages.finetune.again or not teacher.fitted):
-            rows = encoded(plan, teacher.tokenizer, [row.text for row in examples.train])
-            trained = finetune(
-                teacher.model,
-                TextInputs(rows),
-                task.aligned(task.targets(examples), rows),
-                task,
-                plan.recipe.stages.finetune,
-                validate=validation(plan, texts, teacher.model, teacher.tokenizer, stage_name="finetune"),
-                told=shares(plan, "loss"),
-                checkpoints=unfinished.folder,
-                key=unfinished.key,
-            )
-            found |= lesson_of(trained)
-        elif task.fitted:
-            found["notes"] = unused(plan.recipe.stages.finetune)
-        models.save(teacher.model, folder)
-        teacher.tokenizer.save(folder / "tokenizer.json")
-        score = score_of(plan, texts)
-        baseline = task.baseline(examples, score)
-        return {
+
+def load_teacher(build: Build, work: Workspace) -> TeacherFindings:
+    """Read the teacher, fit it to the labels where it has a new head, and score it beside a baseline."""
+    plan, finetuning = build.plan, build.plan.recipe.stages.finetune
+    torch.manual_seed(finetuning.seed)  # a head that did not come with the model is random
+    teacher = plan.modality.load_teacher(plan.recipe, build.result("examples").folder)
+    examined = _examined(build, teacher)
+    found: dict[str, object] = {"decided": examined.notes, "reference": examined.compared}
+    if plan.task.fitted and (finetuning.again or not teacher.fitted):
+        found |= _fitted(build, teacher, work)
+    elif plan.task.fitted:
+        found["notes"] = unused(finetuning)
+    save(teacher.model, work.folder)
+    teacher.dataset.save(work.folder)
+    score = teacher.dataset.score()
+    baseline = plan.task.baseline(teacher.dataset.examples, score)
+    return TeacherFindings.model_validate(
+        {
             **found,
-            "score": scored(plan, teacher.model, teacher.tokenizer, score),
+            **measured(build, teacher.model, teacher.dataset),
             "metric": score.metric,
-            **sizes_of(teacher.model),
             "parameters": teacher.parameters_count,
             "bytes": teacher.size_bytes,
             "baseline": {"name": baseline.name, "score": baseline.score},
+            **teacher.dataset.facts,
         }
+    )
 
-    unfinished = Unfinished.of("teacher", settings, inputs)
-    done = stage(plan, "teacher", settings, inputs, make, packages=MODEL_PACKAGES)
-    unfinished.remove()
-    return priced(plan, done)
+
+TEACHER = Stage[ModelFindings](
+    name="teacher",
+    version=1,
+    findings=TeacherFindings,
+    make=load_teacher,
+    plays=("student", "inputs"),
+    settings=settings,
+    facts=facts,
+    reckon=priced,
+)
+
+
+def _examined(build: Build, teacher: LoadedTeacher) -> Examined:
+    plan, examples = build.plan, teacher.dataset.examples
+    examined = examine(teacher.notes, teacher.reference, teacher.run, teacher.some)
+    if plan.task.standardised and teacher.fitted:
+        texts, values = [row.text for row in examples.train], [row.value or 0.0 for row in examples.train]
+        examined = examined.also(put_on_scale(teacher, texts, values, plan.task.scale(examples)))
+    if plan.recipe.stages.finetune.again and teacher.fitted:
+        examined = examined.also("fitted once more, as stages.finetune.again asks")
+    return examined
+
+
+def _fitted(build: Build, teacher: LoadedTeacher, work: Workspace) -> dict[str, object]:
+    plan = build.plan
+    finetuning = plan.recipe.stages.finetune
+    inputs, targets = teacher.dataset.labelled(finetuning)
+    trained = finetune(
+        teacher.model,
+        inputs,
+        targets,
+        plan.task,
+        finetuning.model_copy(update={"batch_tokens": getattr(finetuning, plan.modality.batch_setting)}),
+        validate=validation(build, teacher.model, teacher.dataset, section="finetune"),
+        told=on_training(build),
+        checkpoints=work.checkpoints,
+        key=work.key,
+    )
+    return trained_findings(trained)
 
 
 def unused(settings: Finetune) -> list[str]:
@@ -143,91 +146,3 @@ def unused(settings: Finetune) -> list[str]:
         return []
     names = ", ".join(f"stages.finetune.{name}" for name in given)
     return [f"{names} not used: the model came fitted to these labels; set stages.finetune.again to fit it anew"]
-
-
-def score_of(plan: Plan, texts: Done, part: str = "test") -> Score:
-    """The judge of a held-out part."""
-    return plan.task.score(texts_of(texts), part)
-
-
-def scored(plan: Plan, model: TransformerModel, tokenizer: TextTokenizer, score: Score) -> float:
-    """What the float model is worth."""
-    rows = encoded(plan, tokenizer, score.texts)
-    told = lambda done: plan.progress.update(done, len(rows), "scoring")  # noqa: E731
-    return score.of(as_scored(plan, text_models.outputs(model, rows, told=told), rows, score))
-
-
-def as_read(plan: Plan, texts: Sequence[str]) -> TextSequence:
-    """Texts as the task reads them: where each word gets a tag, as lists of the words that white space parts."""
-    return [text.split() for text in texts] if plan.task.per_token else texts
-
-
-def encoded(plan: Plan, tokenizer: TextTokenizer, texts: Sequence[str]) -> list[Encoded]:
-    """Texts as the task reads them, in a model's tokens."""
-    return tokenizer.encode_any(as_read(plan, texts))
-
-
-def as_scored(plan: Plan, outputs: Tensor, rows: Sequence[Encoded], score: Score) -> Tensor:
-    """A text model's outputs as a score takes them: of tags those of each word's first piece."""
-    if not plan.task.per_token:
-        return outputs
-    parts = outputs.split([len(row.ids) for row in rows])
-    return first_pieces(parts, rows, [len(text.split()) for text in score.texts])
-
-
-def validation(
-    plan: Plan, texts: Done, model: TransformerModel, tokenizer: TextTokenizer, *, stage_name: str
-) -> Callable[[], float] | None:
-    """The score on the validation part, where the recipe ends this stage's training by it."""
-    if not ends_by_validation(plan, texts_of(texts).validation, stage_name):
-        return None
-    score = score_of(plan, texts, "validation")
-    return lambda: scored(plan, model, tokenizer, score)
-
-
-def ends_by_validation(plan: Plan, part: Sized, stage_name: str) -> bool:
-    """Whether the recipe ends this stage's training by the score on the validation part, which must not be empty."""
-    if getattr(plan.recipe.stages, stage_name).patience is None:
-        return False
-    require_validation(part, f"stages.{stage_name}", "patience", "ends training by")
-    return True
-
-
-def require_validation(part: Sized, section: str, setting: str, does: str) -> None:
-    """Refuse a setting that goes by the score on the validation part where that is empty; `does` says what it does."""
-    if not len(part):
-        raise InputError(
-            f"{section}.{setting} {does} the score on the validation part, which is empty; raise "
-            f"data.split.validation, give data.validation, or leave {setting} out"
-        )
-
-
-def lesson_of(trained: Trained) -> dict[str, Any]:
-    """What a manifest says of a training."""
-    found: dict[str, Any] = {"steps": trained.steps, "tokens_seen": trained.tokens, "losses": trained.losses}
-    return {**found, "stopped_early": trained.stopped_early, "best_validation": trained.best_validation}
-
-
-def sizes_of(model: TransformerModel) -> dict[str, Any]:
-    """Parameters, and multiply-accumulates of one text of `COUNTED_TOKENS` tokens."""
-    counted = sizes(model, (torch.ones(COUNTED_TOKENS, dtype=torch.long),))
-    return {"parameters": counted.parameters, "macs": counted.macs}
-
-
-def priced(plan: Plan, done: Done) -> Done:
-    """The stage with what the profile makes of its layers: reckoned anew, as one student may serve many devices."""
-    shape = model_of(done).encoder.shape
-    total = 0.0
-    for layer in shape.layers:
-        if not (layer.heads or layer.neurons):
-            continue
-        table = costs.from_profile(
-            plan.profile,
-            length=COUNTED_TOKENS,
-            width=shape.width,
-            head_width=layer.head_width,
-            heads=max(layer.heads, 1),
-            neurons=max(layer.neurons, 1),
-        )
-        total += table.attention(layer.heads) + table.feed_forward(layer.neurons)
-    return replace(done, findings={**done.findings, "predicted_layers_ms": total})

@@ -1,0 +1,183 @@
+"""What a modality is: how examples are read, and made what a model takes, from training to the artifact's check.
+
+In:  a recipe.
+Out: a `Modality`, which reads examples and teachers, and makes a `Dataset`: a task's examples as one model takes them.
+Stages work on these alone. A new modality is a module with one instance, named in `table` or by an entry point of
+`edgewright.modalities`; its module imports torch and what else is heavy inside its functions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import JsonValue
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgewright.data.agreement import Agreement
+    from edgewright.models.inputs import Inputs
+    from edgewright.models.reference import Reference
+    from edgewright.specs.recipe import Distill, Finetune, Recipe
+    from edgewright.tasks.attribution import RestsOn
+    from edgewright.tasks.scores import Asked, Score
+
+OnProgress = Callable[[float, float], None]
+HeldOut = Literal["test", "validation"]
+PARTS = ("train", "validation", "test", "extra")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Examples that were read and saved: what a manifest says of them, and what whoever builds should know.
+
+    `digest` is of what a teacher is fitted to and judged by, where that is less than all that was read; `facts` are
+    those of this modality alone.
+    """
+
+    counts: Mapping[str, int]
+    agreement: Agreement
+    notes: Sequence[str] = ()
+    digest: str = ""
+    facts: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedTeacher:
+    """A teacher as it came, and the dataset that makes its inputs.
+
+    One that is not `fitted` has a new head. `run` gives its outputs for examples as `some` are; on `some` of them it
+    is compared with its own library's `reference`, where it has one.
+    """
+
+    model: Any
+    dataset: Dataset
+    parameters_count: int
+    size_bytes: int
+    fitted: bool
+    notes: Sequence[str]
+    reference: Reference | None
+    run: Callable[[Sequence[Any]], Tensor]
+    some: Sequence[Any]
+
+
+class Dataset(ABC):
+    """A task's examples, as one model takes them."""
+
+    @property
+    @abstractmethod
+    def examples(self) -> Any:
+        """The examples in their parts, as the task's methods take them."""
+
+    @property
+    def facts(self) -> Mapping[str, JsonValue]:
+        """What the teacher's findings say of its inputs."""
+        return {}
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write how a model's inputs are made, for `Modality.dataset` to read."""
+
+    @abstractmethod
+    def labelled(self, settings: Finetune) -> tuple[Inputs, Sequence[Tensor]]:
+        """The training part with its targets, and the copies that the settings ask for."""
+
+    @abstractmethod
+    def score(self, part: HeldOut = "test") -> Score:
+        """The judge of a held-out part."""
+
+    @abstractmethod
+    def held_out(self, part: HeldOut = "test") -> Inputs:
+        """The examples of a held-out part, in the order that its score takes outputs in."""
+
+    @abstractmethod
+    def asked(self, count: int) -> Inputs:
+        """A seeded sample of what a device will be asked, of the held-out part."""
+
+    @abstractmethod
+    def sample(self, count: int, *, macs: float = 0, passes: int = 0) -> Inputs:
+        """A seeded sample of the training examples.
+
+        Of large ones fewer, where a model of so many multiply-accumulates makes so many passes over them.
+        """
+
+    @abstractmethod
+    def to_record(self, settings: Distill, folder: Path) -> Inputs:
+        """What a teacher's outputs are recorded on; what `recorded` needs besides is written into the folder."""
+
+    @abstractmethod
+    def recorded(self, folder: Path, recorded_with: Mapping[str, Any]) -> Inputs:
+        """The same examples as this model takes them; `recorded_with` are the settings of that stage."""
+
+    def partners(self, folder: Path) -> Tensor | None:
+        """For each recorded example the index of its pair, where pairs are known."""
+        return None
+
+    def adapted(self, model: Any) -> Any:
+        """A teacher's model as it reads this dataset's inputs; itself where they are the teacher's."""
+        return model
+
+    @abstractmethod
+    def example(self) -> tuple[Tensor, ...]:
+        """One example's tensors, of the size that multiply-accumulates are counted on."""
+
+    @abstractmethod
+    def outputs(self, model: nn.Module, inputs: Inputs, *, on_progress: Callable[[int], None] | None = None) -> Tensor:
+        """The model's outputs for each example in float32; `on_progress` hears how many are done."""
+
+    def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
+        """Outputs for a held-out part as its score takes them."""
+        return outputs
+
+    @abstractmethod
+    def attribution(self, model: Any, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
+        """What the model's answer to one of the examples rests on."""
+
+
+class Modality(ABC):
+    """One modality, as a build needs it."""
+
+    name: str
+    examples_name: str  # what examples are called: the stage that reads them has this name, too
+    has_vocabulary = False  # whether inputs are ids of a vocabulary that can be trimmed
+    ranks_first = False  # whether importance is measured by a stage of its own, which cuts go by
+    has_length = False  # whether examples differ in length, and costs are those of a length
+    counted_units = 1  # the units (tokens, images) of the example that multiply-accumulates are counted on
+    batch_setting = "batch_images"  # the recipe's setting for the size of a training batch
+    ranked_count = 512  # examples that importance is measured on
+    fitted_count = 512  # examples that least squares are fitted to
+
+    @abstractmethod
+    def check_source(self, recipe: Recipe) -> None:
+        """Refuse a model whose inputs cannot be made, before an example is read. Raises as loading the teacher does."""
+
+    @abstractmethod
+    def fingerprint(self, recipe: Recipe) -> Mapping[str, object]:
+        """Digests of all that `read` reads."""
+
+    @abstractmethod
+    def read(self, recipe: Recipe, folder: Path, *, on_progress: OnProgress) -> Reading:
+        """Read, split and check the examples, and save them into a folder. Raises `BadDataError`."""
+
+    @abstractmethod
+    def load_teacher(self, recipe: Recipe, examples: Path) -> LoadedTeacher:
+        """Read the teacher for the examples that `read` saved into a folder.
+
+        Raises `BadModelError`, `UnsupportedModelError`, or `InputError` for examples of another size than its own.
+        """
+
+    @abstractmethod
+    def dataset(self, recipe: Recipe, examples: Path, inputs: Path) -> Dataset:
+        """The examples that `read` saved, as the model takes them whose dataset was saved into the folder `inputs`."""
+
+    def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:
+        """Settings of this modality alone that decide what a teacher's outputs are recorded on."""
+        return {}
+
+    def trim_vocabulary(self, recipe: Recipe, dataset: Dataset, folder: Path) -> Mapping[str, JsonValue]:
+        """Choose the vocabulary that stays, and save it for `dataset`; what a manifest says of the choice."""
+        raise NotImplementedError

@@ -1,0 +1,87 @@
+"""The stages that record the teacher's outputs on what the student is trained on, once for each training phase.
+
+In:  the teacher, the examples, and which of its layers stay.
+Out: the recorded outputs, and hidden vectors where the recipe asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ConfigDict
+
+from edgewright.compress.targets import record_targets
+from edgewright.models import families
+from edgewright.models.capabilities import HIDDEN_STATES
+from edgewright.specs.recipe import Distill
+from edgewright.stages.float_models import ModelFindings, dataset_of, model_of
+from edgewright.stages.stage import Build, Findings, Stage, Workspace
+
+RECORDINGS = ("teach", "teach finish")  # one for each of the recipe's phases
+
+
+class RecordedFindings(Findings):
+    """How many examples were recorded, under what the modality calls them; of texts their tokens, too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, int]
+
+    tokens: int = 0
+
+
+def record_stage(phase: int) -> Stage[RecordedFindings]:
+    """The stage for one training phase, counted from 0."""
+
+    def settings(build: Build) -> Mapping[str, object]:
+        asked = phase_of(build, phase)
+        return {
+            **build.plan.modality.recording(build.plan.recipe, asked),
+            "augment": asked.augment,
+            "hidden": asked.hidden_weight > 0,
+            "entered": _entered(build, asked),
+            "attention": asked.relation_weight > 0,
+        }
+
+    def record(build: Build, work: Workspace) -> RecordedFindings:
+        return _recorded(build, work, phase_of(build, phase))
+
+    return Stage(
+        name=RECORDINGS[phase],
+        version=1,
+        findings=RecordedFindings,
+        make=record,
+        needs=("teacher", "examples"),
+        plays=("recorded",),
+        settings=settings,
+        applies=lambda build: phase < len(build.plan.recipe.stages.distill.lessons),
+    )
+
+
+def phase_of(build: Build, phase: int) -> Distill:
+    """The settings of a training phase."""
+    return build.plan.recipe.stages.distill.lessons[phase]
+
+
+def _entered(build: Build, asked: Distill) -> list[int]:
+    """The teacher's layers whose inputs are recorded: those that stay, after the first."""
+    layers = build.findings("student", ModelFindings).from_layers
+    return layers[1:] if asked.intermediate_weight else []
+
+
+def _recorded(build: Build, work: Workspace, asked: Distill) -> RecordedFindings:
+    plan, dataset, teacher = build.plan, dataset_of(build, "teacher"), model_of(build, "teacher")
+    if asked.hidden_weight not in (0, Distill().hidden_weight):
+        families.required(teacher, HIDDEN_STATES, setting="stages.distill.hidden_weight")
+    inputs = dataset.to_record(asked, work.folder)
+    record_targets(
+        teacher,
+        inputs,
+        hidden=asked.hidden_weight > 0,
+        entered=_entered(build, asked),
+        attention=asked.relation_weight > 0,
+        folder=work.folder,
+        on_progress=plan.progress.update,
+    )
+    tokens = {"tokens": sum(inputs.sizes)} if plan.modality.has_length else {}
+    return RecordedFindings.model_validate({plan.modality.examples_name: len(inputs), **tokens})
