@@ -6,7 +6,7 @@ import pytest
 
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.operators import operators_of
-from edgewright.measure.results import RunnerResult
+from edgewright.measure.runner_documents import RunnerResult
 from edgewright.report.bench_terminal import bench_report
 from tests.measure.examples import result_document
 

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from edgewright.measure.results import RunnerResult, parse_result
+from edgewright.measure.results import parse_result
+from edgewright.measure.runner_documents import RunnerResult
 from edgewright.measure.settle import is_at_rest
 from edgewright.measure.stability import busiest, judged, throttling
 from tests.measure.examples import asked, completed, result_document

@@ -17,9 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from edgewright.errors import RunnerError
+from edgewright.measure.endings import how_it_ended
 from edgewright.measure.job import JOB, calls_line, job_document
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime
-from edgewright.measure.results import LARGEST_RESULT, by_name, how_it_ended, parse_answers, parse_ready
+from edgewright.measure.results import LARGEST_RESULT, parse_answers, parse_ready
+from edgewright.measure.runner_documents import by_name
 from edgewright.specs.signature import Array, Call
 from edgewright.targets.base import Completed
 

@@ -13,7 +13,7 @@ from itertools import chain
 from statistics import median
 from typing import Any, Self
 
-from edgewright.measure.results import OperatorTime, RunnerResult
+from edgewright.measure.runner_documents import OperatorTime, RunnerResult
 from edgewright.measure.stability import Stability, judged
 from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
 from edgewright.specs.profiles import Clock

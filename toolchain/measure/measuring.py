@@ -18,7 +18,8 @@ from edgewright.errors import InputError
 from edgewright.measure.job import COLD_JOB, ETDUMP, job_on
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
-from edgewright.measure.results import RequestedRun, RunnerResult, parse_bandwidth, parse_result
+from edgewright.measure.results import RequestedRun, parse_bandwidth, parse_result
+from edgewright.measure.runner_documents import RunnerResult
 from edgewright.measure.settle import settled
 from edgewright.measure.stability import busiest
 from edgewright.measure.stats import by_run_and_input, half_width
@@ -249,7 +250,7 @@ def _run(
     machine: Mapping[str, Any],
     alone: bool = False,
 ) -> RunnerResult:
-    asked = RequestedRun(
+    request = RequestedRun(
         runtime=runtime.runtime.name,
         threads=threads,
         sha256=artifact.sha256,
@@ -259,7 +260,7 @@ def _run(
     command = runtime.runtime.command(runtime.directory, job)
     if alone:
         command = undisturbed(command, limit_s=limit_s)  # by its own clock, which is slower than ours
-    return parse_result(target.run(command, timeout_s=limit_s), asked, machine)
+    return parse_result(target.run(command, timeout_s=limit_s), request, machine)
 
 
 def _read_facts(target: Target) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from edgewright.measure.results import MachineState, RunnerResult
+from edgewright.measure.runner_documents import MachineState, RunnerResult
 from edgewright.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
 
 FLAGGED_VARIATION = 0.05

@@ -20,7 +20,7 @@ from edgewright.base.reading import faults_of
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import InputError, InvalidFileError
 from edgewright.measure.measurement import apart_from_others
-from edgewright.measure.results import Sampling
+from edgewright.measure.runner_documents import Sampling
 from edgewright.measure.stats import Grouped, by_run_and_input, percentile, ratio
 from edgewright.specs.profiles import Clock
 
