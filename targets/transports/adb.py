@@ -2,12 +2,11 @@
 
 In:  `adb://serial`, as `adb devices` lists it; `adb://host:port` for one in the network; `adb://` for the only one.
 Out: a `Target` whose files lie below `/data/local/tmp`, the one place where a device without root runs programs.
-Which devices there are, and which computers a device trusts, is `adb`'s concern; it lets no key of ours in by itself.
+Which devices there are is `adb_devices`' concern.
 """
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,19 +16,17 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from edgewright.errors import (
-    AuthenticationError,
     CommandTimeoutError,
     DeviceFullError,
-    EnvironmentFaultError,
-    InputError,
     TargetError,
     TransferError,
     UnreachableError,
 )
 from edgewright.targets.base import Completed, Target
-from edgewright.targets.device_store.space import FREE_SPACE_SCRIPT, free_bytes
 from edgewright.targets.transports import conversation
+from edgewright.targets.transports.adb_devices import found_device
 from edgewright.targets.transports.arriving import arriving
+from edgewright.targets.transports.commands import completed, free_space, outgoing
 from edgewright.targets.transports.conversation import (
     GET_LIMIT_BYTES,
     Deadline,
@@ -42,11 +39,8 @@ from edgewright.targets.transports.conversation import (
 from edgewright.targets.transports.launch import Leader, ended, launched
 
 HOME = "/data/local/tmp/edgewright"
-ASKING_LIMIT_S = 30.0
-HOUSEKEEPING_LIMIT_S = 60.0
 COPY_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
 STATUS_DIGITS = 10
-SHELL_FEATURE = "shell_v2"  # tells a command's status, and its errors apart from its output
 
 # How adb ends does not tell a command's end from a device that was lost, so the former is told behind its errors.
 END_MARK = "@edgewright-end"
@@ -61,87 +55,10 @@ rm -f "$1"
 exit 1
 """
 
-# What `adb devices` says of a device that is there and cannot be used, and what helps.
-STATES = {
-    "unauthorized": "does not trust this computer; unlock it and accept the key that it shows",
-    "authorizing": "is still being asked whether it trusts this computer; unlock it and accept the key that it shows",
-    "offline": "does not answer adb; unplug it and plug it in again, or run `adb reconnect offline`",
-    "no permissions": "may not be used by this user; install Android's udev rules (Debian: android-sdk-platform-tools-"
-    "common) and join the group plugdev",
-    "bootloader": "is in its boot loader; start Android on it",
-    "recovery": "is in recovery mode; start Android on it",
-    "sideload": "is in recovery mode; start Android on it",
-}
-
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
     """Find the device that an `adb://` address names."""
     return AdbTarget(*found_device(address))
-
-
-def found_device(address: str) -> tuple[str, str]:
-    """The program `adb`, and the serial number of the device at this address, which can be used.
-
-    Raises `InputError`, `EnvironmentFaultError` without adb, and what `found_serial` raises.
-    """
-    scheme, _, serial = address.partition("://")
-    if scheme != "adb" or not address.startswith("adb://") or not _plausible(serial):
-        raise InputError(
-            f"{address!r} is no address of an Android device; write adb://SERIAL, as `adb devices` lists it"
-        )
-    adb = shutil.which("adb")
-    if adb is None:
-        raise EnvironmentFaultError(
-            "adb", "reach an Android device", "install Android's platform tools (Debian: sudo apt-get install adb)"
-        )
-    return adb, found_serial(adb, serial)
-
-
-def found_serial(adb: str, wanted: str) -> str:
-    """The serial number of a device that can be used; with none wanted, of the only one there is.
-
-    Raises `UnreachableError` or `AuthenticationError`, saying what adb sees instead.
-    """
-    states = read_devices(_asked(adb, "devices"))
-    if ":" in wanted and states.get(wanted) in (None, "offline"):  # in the network: adb knows those it was told of
-        if wanted in states:
-            _asked(adb, "disconnect", wanted)
-        said = _asked(adb, "connect", wanted).strip()
-        states = read_devices(_asked(adb, "devices"))
-        if states.get(wanted) in (None, "offline"):
-            raise UnreachableError(
-                f"adb://{wanted} did not answer ({last_line(said)}); check that the device is on, in this network, and "
-                "that debugging over the network is switched on there"
-            )
-    listed = ", ".join(f"{serial} ({state})" for serial, state in states.items()) or "no device"
-    if not wanted:
-        if len(states) != 1:
-            raise UnreachableError(
-                f"adb:// needs exactly one device, and adb sees {listed}; "
-                + ("name one, as adb://SERIAL" if states else "plug it in and switch on USB debugging there")
-            )
-        (wanted,) = states
-    state = states.get(wanted)
-    if state is None:
-        raise UnreachableError(
-            f"adb sees no device {wanted} but {listed}; plug it in, switch on USB debugging there, check the number"
-        )
-    if state != "device":
-        kind = AuthenticationError if state in ("unauthorized", "authorizing") else UnreachableError
-        raise kind(f"adb://{wanted} {STATES.get(state, f'is in the state {state!r}; start Android on it')}")
-    if SHELL_FEATURE not in _asked(adb, "-s", wanted, "features").split():
-        raise UnreachableError(f"adb://{wanted} runs an Android before 7, which tells no command's status; upgrade it")
-    return wanted
-
-
-def read_devices(printed: str) -> dict[str, str]:
-    """The state of each device that `adb devices` lists, by its serial number."""
-    lines = [line.split("\t", 1) for line in printed.splitlines() if "\t" in line and not line.startswith("*")]
-    return {serial.strip(): _state(said.strip()) for serial, said in lines}
-
-
-def _state(said: str) -> str:
-    return "no permissions" if said.startswith("no permissions") else said.split()[0] if said else "unknown"
 
 
 class AdbTarget:
@@ -168,15 +85,12 @@ class AdbTarget:
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file there under a passing name, then rename it."""
         partial = remote.with_name(f".{remote.name}.{secrets.token_hex(4)}.part")
-        if isinstance(source, bytes):
-            self._put(BytesIO(source), len(source), 0o644, partial, remote)
-            return
         try:
-            with source.open("rb") as content:
-                mode = 0o755 if os.access(source, os.X_OK) else 0o644
-                self._put(content, source.stat().st_size, mode, partial, remote)
+            with outgoing(source) as (content, size, mode):
+                self._put(content, size, mode, partial, remote)
         except OSError as error:
-            raise TransferError(f"{source} cannot be read ({error.strerror}); check the file") from error
+            what = "what was to be sent" if isinstance(source, bytes) else str(source)
+            raise TransferError(f"{what} cannot be read ({error.strerror}); check the file") from error
 
     def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy a file here under a passing name, then rename it."""
@@ -191,13 +105,8 @@ class AdbTarget:
                 )
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
-        """Run a program there; at the time limit its whole process group is killed.
-
-        A shell stands in between, so a program that itself ends with 128 + n looks like one ended by signal n.
-        """
-        out = Output(self.address, argv[0])
-        status, err = self._exec(argv, timeout_s, BytesIO(stdin.encode()), out.add)
-        return Completed(argv=tuple(argv), status=status, stdout=out.text(), stderr=err)
+        """Run a program there, as `commands.completed` says."""
+        return completed(self._exec, self.address, argv, timeout_s=timeout_s, stdin=stdin)
 
     def close(self) -> None:
         """Nothing is held: adb's own server keeps the connection."""
@@ -208,7 +117,7 @@ class AdbTarget:
         status, err = self._exec(argv, COPY_LIMIT_S, content, lambda chunk: None, copies=True)
         if status == 0:
             return
-        free = self._free(remote.parent)
+        free = free_space(self, remote.parent)
         if "No space left" in err or (free is not None and free < size):
             raise DeviceFullError(self.address, size / 1e6, (free or 0) / 1e6)
         raise TransferError(
@@ -275,12 +184,6 @@ class AdbTarget:
             finally:
                 _end(killing)
 
-    def _free(self, folder: PurePosixPath) -> int | None:
-        with suppress(TargetError):
-            done = self.run(["sh", "-c", FREE_SPACE_SCRIPT, "sh", str(folder)], timeout_s=HOUSEKEEPING_LIMIT_S)
-            return free_bytes(done.stdout)
-        return None
-
     def _lost(self, reason: str) -> UnreachableError:
         return UnreachableError(
             f"{self.address}: the connection was lost ({reason or 'adb ended'}); "
@@ -288,29 +191,6 @@ class AdbTarget:
         )
 
 
-def _asked(adb: str, *words: str) -> str:
-    """What adb itself says to a question; its server is started by the first one, and may answer late."""
-    try:
-        done = subprocess.run(
-            [adb, *words], capture_output=True, text=True, errors="replace", timeout=ASKING_LIMIT_S, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise UnreachableError(
-            f"`adb {' '.join(words)}` did not answer within {ASKING_LIMIT_S:g} s; run `adb kill-server` and this again"
-        ) from error
-    if done.returncode != 0:
-        raise UnreachableError(
-            f"`adb {' '.join(words)}` failed ({last_line(done.stderr or done.stdout)}); "
-            "run `adb kill-server` and this again"
-        )
-    return done.stdout
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _plausible(serial: str) -> bool:
-    return all(sign.isalnum() or sign in "._:-[]" for sign in serial) and not serial.startswith("-")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from edgewright.errors import EnvironmentFaultError, InputError
 from edgewright.targets import refuse_secrets
 from edgewright.targets.board.standing import StandingBoard
-from edgewright.targets.transports.adb import found_device
+from edgewright.targets.transports.adb_devices import found_device
 from edgewright.targets.transports.ssh_address import read_address
 
 

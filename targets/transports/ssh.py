@@ -7,7 +7,6 @@ Trust and keys are `ssh_login`'s concern, bounds on what a server may send `ssh_
 """
 
 import logging
-import os
 import re
 import secrets
 import threading
@@ -20,8 +19,8 @@ from typing import BinaryIO
 
 from edgewright.errors import CommandTimeoutError, DeviceFullError, TargetError, TransferError
 from edgewright.targets.base import Completed, Target, or_another_folder
-from edgewright.targets.device_store.space import FREE_SPACE_SCRIPT, free_bytes
 from edgewright.targets.transports.arriving import arriving
+from edgewright.targets.transports.commands import HOUSEKEEPING_LIMIT_S, completed, free_space, outgoing
 from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, Deadline, Output, Received, last_line
 from edgewright.targets.transports.launch import Leader, ended, for_any_shell, launched
 from edgewright.targets.transports.ssh_address import Login, read_address
@@ -31,7 +30,6 @@ from edgewright.targets.transports.ssh_sessions import Sessions, Talk
 from edgewright.targets.transports.ssh_wire import MISBEHAVIOUR, Files, answering
 
 CHUNK_BYTES = 1 << 15
-HOUSEKEEPING_LIMIT_S = 60.0
 SIZE_MARK = "@edgewright-size"
 READ_SCRIPT = f'echo "{SIZE_MARK} $(wc -c <"$1")" >&2 && cat "$1"'
 HOME_FORM = r"/[^\n]{0,4000}\n"
@@ -96,14 +94,14 @@ class SshTarget:
         partial = remote.with_name(f".{remote.name}.{secrets.token_hex(4)}.part")
         what = "what was to be sent" if isinstance(source, bytes) else str(source)
         try:
-            with _opened(source) as (content, size, mode), self._translated(f"{what} could not be copied to {remote}"):
+            with outgoing(source) as (content, size, mode), self._translated(f"{what} could not be copied to {remote}"):
                 self._send(content, partial, mode)
                 self._rename(partial, remote, size)
         except OSError as error:
             raise TransferError(f"{what} cannot be read ({error.strerror}); check the file") from error
         except TransferError as error:
             self._tidy(partial)
-            free = self._free(remote.parent)
+            free = free_space(self, remote.parent)
             if free is not None and free < size:
                 raise DeviceFullError(self.address, size / 1e6, free / 1e6) from error
             raise
@@ -126,13 +124,8 @@ class SshTarget:
                 raise TransferError(f"{self.address}: {remote} was not copied whole ({shown}); run this again")
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
-        """Run a program there; at the time limit its whole process group is killed.
-
-        A shell stands in between, so a program that itself ends with 128 + n looks like one ended by signal n.
-        """
-        out = Output(self.address, argv[0])
-        status, err = self._exec(argv, timeout_s, BytesIO(stdin.encode()), out.add)
-        return Completed(argv=tuple(argv), status=status, stdout=out.text(), stderr=err)
+        """Run a program there, as `commands.completed` says."""
+        return completed(self._exec, self.address, argv, timeout_s=timeout_s, stdin=stdin)
 
     def close(self) -> None:
         """End the connection."""
@@ -248,12 +241,6 @@ class SshTarget:
             server.close()
         return server is not None
 
-    def _free(self, folder: PurePosixPath) -> int | None:
-        with suppress(TargetError):
-            done = self.run(["sh", "-c", FREE_SPACE_SCRIPT, "sh", str(folder)], timeout_s=HOUSEKEEPING_LIMIT_S)
-            return free_bytes(done.stdout)
-        return None
-
     def _tidy(self, partial: PurePosixPath) -> None:
         with suppress(Exception):
             self.run(["rm", "-f", str(partial)], timeout_s=HOUSEKEEPING_LIMIT_S)
@@ -268,13 +255,3 @@ class SshTarget:
             if not self._transport.is_active() or isinstance(error, EOFError | TimeoutError):
                 raise lost(self.address, error) from error
             raise kind(f"{self.address}: {purpose} ({error}); check the device and run this again") from error
-
-
-@contextmanager
-def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, int, int]]:
-    """What is to be sent, its size, and the mode it gets."""
-    if isinstance(source, bytes):
-        yield BytesIO(source), len(source), 0o644
-        return
-    with source.open("rb") as content:
-        yield content, source.stat().st_size, 0o755 if os.access(source, os.X_OK) else 0o644

@@ -39,7 +39,7 @@ from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import ModelSource, find_recipe, load_recipe
 from edgewright.store.history import History
 from edgewright.targets.base import Completed
-from edgewright.targets.device_store.lease import read_holder
+from edgewright.targets.device_store.lease_holder import read_holder
 from edgewright.targets.facts import MACHINE
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed

@@ -23,10 +23,10 @@ from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import find_recipe, load_recipe
 from edgewright.targets import cores, facts, quota, speed
 from edgewright.targets.base import Completed
-from edgewright.targets.device_store import lease, space
+from edgewright.targets.device_store import lease_holder, space
 from edgewright.targets.facts import MACHINE
 from edgewright.targets.identity import IDENTITY
-from edgewright.targets.transports.adb import read_devices
+from edgewright.targets.transports.adb_devices import read_devices
 from edgewright.targets.transports.ssh_address import read_address
 from tests.measure.examples import asked, result_document
 from tests.mutations import NASTY, texts_like
@@ -150,7 +150,7 @@ def test_every_fact_of_a_machine(text: str) -> None:
 @FEW
 @given(text=texts_like('3 80\n{"who": "me@here", "pid": 12, "what": "a bench"}'))
 def test_the_holder_of_a_device(text: str) -> None:
-    assert lease.read_holder(text).left_s >= 0
+    assert lease_holder.read_holder(text).left_s >= 0
 
 
 @FEW

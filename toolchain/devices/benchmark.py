@@ -30,7 +30,8 @@ from edgewright.specs.budget import Verdict, as_good, judge
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
-from edgewright.targets.device_store.lease import Holder, Lease, leased
+from edgewright.targets.device_store.lease import Lease, leased
+from edgewright.targets.device_store.lease_holder import Holder
 
 
 @dataclass(frozen=True, kw_only=True)

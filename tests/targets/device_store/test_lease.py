@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edgewright.errors import DeviceBusyError, LeaseLostError, TargetError, UnreachableError
 from edgewright.targets import open_target
-from edgewright.targets.device_store import lease
-from edgewright.targets.device_store.lease import Holder, leased, read_holder
+from edgewright.targets.device_store import lease, lease_holder, lease_scripts
+from edgewright.targets.device_store.lease import leased
 from edgewright.targets.transports.fake import FakeTarget
 from edgewright.targets.transports.local import LocalTarget
 from tests.targets.servers import Server
@@ -52,7 +50,7 @@ def test_the_second_client_of_a_device_is_told_who_has_it_what_for_and_what_to_d
             with pytest.raises(DeviceBusyError, match="--wait SECONDS") as caught, leased(second, "bench other"):
                 pass
             said = str(caught.value)
-            assert f"{server.address} is in use: {lease.whoami()} (process " in said
+            assert f"{server.address} is in use: {lease_holder.whoami()} (process " in said
             assert ": bench demo) has it since " in said
         with leased(second, "bench other"):
             pass
@@ -162,8 +160,8 @@ def test_a_holder_that_lives_keeps_the_device_and_one_whose_number_is_anothers_b
 def test_of_two_who_find_the_same_holder_dead_one_has_the_device(tmp_path: Path) -> None:
     doomed, first, second = (lease.Lease(FakeTarget(tmp_path)) for _ in range(3))
     doomed.take("doomed", 0, None)
-    assert first._run(lease.TAKE_SCRIPT, 90, "{}", dead=1).status == 0
-    assert second._run(lease.TAKE_SCRIPT, 90, "{}", dead=1).status == lease.TAKEN
+    assert first._run(lease_scripts.TAKE_SCRIPT, 90, "{}", dead=1).status == 0
+    assert second._run(lease_scripts.TAKE_SCRIPT, 90, "{}", dead=1).status == lease_scripts.TAKEN
 
 
 def test_the_home_of_a_device_is_its_users_alone(server: Server) -> None:
@@ -243,25 +241,3 @@ def test_a_device_that_cannot_be_written_to_keeps_no_lease_and_says_why(tmp_path
     (tmp_path / ".edgewright").write_text("a file where the directory should be")
     with pytest.raises(TargetError, match=r"keeps no lease \(.*\); check that"), leased(FakeTarget(tmp_path), "a"):
         pass
-
-
-@settings(max_examples=40)
-@given(st.text() | st.from_regex(r"-?\d+ -?\d+\n\{.*\}", fullmatch=True))
-def test_whatever_a_device_says_of_a_holder_can_be_told(printed: str) -> None:
-    str(read_holder(printed))
-
-
-@pytest.mark.parametrize(
-    ("printed", "who", "held_s", "left_s"),
-    [
-        ('185 44\n{"who": "anna@lab", "pid": 7, "what": "bench demo"}\n', "anna@lab", 185, 44),
-        ('-3 -1\n{"who": "anna@lab", "pid": true}', "anna@lab", 0, 0),
-        (f"{10**30} {10**30}", "somebody", lease.LONGEST_S, lease.LONGEST_S),
-        ("", "somebody", 0, 0),
-        ("1e999 nan 3", "somebody", 0, 0),
-    ],
-)
-def test_a_holder_is_read_as_far_as_it_is_told(printed: str, who: str, held_s: float, left_s: float) -> None:
-    found: Any = read_holder(printed)
-    assert isinstance(found, Holder)
-    assert (found.who, found.held_s, found.left_s) == (who, held_s, left_s)

@@ -12,8 +12,6 @@ from edgewright.errors import (
     AuthenticationError,
     DeviceBusyError,
     DeviceFullError,
-    EnvironmentFaultError,
-    InputError,
     TransferError,
     UnreachableError,
 )
@@ -175,29 +173,3 @@ def test_without_a_number_the_only_device_is_taken_and_none_or_several_are_told(
         assert {device.serial, other.serial} <= set(str(caught.value).split())
     with pytest.raises(UnreachableError, match="adb sees no device R58M12345 but"):
         open_target("adb://R58M12345")
-
-
-@pytest.mark.parametrize(
-    ("line", "state"),
-    [
-        ("R58M12345\tdevice\n", "device"),
-        ("R58M12345\tunauthorized\n", "unauthorized"),
-        ("R58M12345\tno permissions (user in plugdev group; are your udev rules wrong?)\n", "no permissions"),
-        ("R58M12345\toffline\n", "offline"),
-    ],
-)
-def test_the_states_that_adb_lists_are_read(line: str, state: str) -> None:
-    printed = f"* daemon started successfully *\nList of devices attached\n{line}\n"
-    assert adb.read_devices(printed) == {"R58M12345": state}
-
-
-@pytest.mark.parametrize("address", ["adb:", "adb:serial", "adb://a b", "adb://-d", "adb://x;y", "adb://x/y"])
-def test_an_address_that_cannot_be_read_says_how_to_write_it(address: str) -> None:
-    with pytest.raises(InputError, match="write adb://SERIAL"):
-        open_target(address)
-
-
-def test_without_adb_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EnvironmentFaultError, match="apt-get install adb"):
-        open_target("adb://serial")

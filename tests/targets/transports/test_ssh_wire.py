@@ -18,7 +18,7 @@ from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from edgewright.targets.device_store.push import push_files
 from edgewright.targets.device_store.scripts import DIFFERS
-from edgewright.targets.transports import conversation, ssh, ssh_sessions, ssh_wire
+from edgewright.targets.transports import commands, conversation, ssh, ssh_sessions, ssh_wire
 from tests.targets.lying_sshd import (
     BEGUN,
     CHUNK,
@@ -42,7 +42,8 @@ REMOTE = PurePosixPath("/tmp/edgewright-lie")
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "STALL_LIMIT_S", STALL_S)
-    monkeypatch.setattr(ssh, "HOUSEKEEPING_LIMIT_S", 3.0)
+    for module in (ssh, commands):
+        monkeypatch.setattr(module, "HOUSEKEEPING_LIMIT_S", 3.0)
     monkeypatch.setattr(ssh_wire, "NEGOTIATION_LIMIT_S", 1.0)
     monkeypatch.setattr(ssh_sessions, "LAG_LIMIT_S", 0.5)
     monkeypatch.setattr(ssh_sessions, "KILL_LIMIT_S", 0.2)
