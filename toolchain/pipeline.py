@@ -50,11 +50,13 @@ from edgewright.report.compression import compression_of
 from edgewright.report.notes import notes_of
 from edgewright.report.precision import precision_of
 from edgewright.report.speedup_rows import told_of
-from edgewright.runtimes.example_calls import calls_of
+from edgewright.runtimes.example_calls import calls_by
 from edgewright.runtimes.forms import ImageForm
+from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
+from edgewright.specs.signature import Signature
 from edgewright.specs.structure import Structure
 from edgewright.stages import Done, Estimate, Plan, Side
 from edgewright.stages.float_models import ModelFindings
@@ -118,11 +120,6 @@ class Exported:
     twin: Done
     int8: Done
     check: Done
-
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """The artifact's signatures."""
-        return tuple(self.int8.settings["lengths"])
 
     def file(self, stage: Done) -> Path:
         """The model file of one of its stages."""
@@ -254,6 +251,11 @@ def student_stages(plan: Plan) -> tuple[Stage[Findings], ...]:
     )
 
 
+def signature_in(stage: Done) -> Signature:
+    """What the artifact of a stage takes and gives."""
+    return Signature.model_validate(stage.findings["signature"])
+
+
 def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("asked")) -> list[Contender]:
     """For each runtime the float teacher, the float student and the int8 student, given the same examples.
 
@@ -274,7 +276,7 @@ def contenders(made: Stages, asked: Callable[[Side], Inputs] = methodcaller("ask
                     runtime=each.runtime,
                     file=file,
                     sha256=sha256_of(file),
-                    calls=calls_of(inputs, runtime=each.runtime, lengths=each.lengths),
+                    calls=calls_by(signature_in(stage), inputs),
                 )
             )
     return entered
@@ -370,14 +372,14 @@ def _artifact(
     plan: Plan, each: Exported, teacher: stages.Subject, student: stages.Subject, timing: TimingFacts, timed: Done
 ) -> ArtifactFacts:
     slow, twin, int8 = _latencies(timed, each.runtime)
-    file, padded = each.file(each.int8), bool(each.lengths)
+    file, padded = each.file(each.int8), RUNTIMES[each.runtime].fixed_shapes
     return ArtifactFacts(
         runtime=each.runtime,
         runtime_version=int8.runtime_version,
         file=file.name,
         bytes=file.stat().st_size,
         sha256=sha256_of(file),
-        lengths=each.lengths,
+        signature=signature_in(each.int8),
         score=each.check.findings["score"],
         parity=ParityFacts(**each.check.findings["parity"]),
         latency_ms=int8.p50_ms,
@@ -386,7 +388,6 @@ def _artifact(
         speedup=ratio_of(slow, int8).value,
         peak_rss_bytes=int8.peak_rss_bytes,
         float_file=each.float_name if plan.recipe.stages.export.keep_float else None,
-        batch=plan.recipe.stages.export.batch,
         structure=stages.structure_for(student.module(padded=padded), student.form),
         teacher_structure=_structure_of(teacher, padded=padded),
         timing=timing,

@@ -16,6 +16,22 @@ FILES = {
     "vectors.json": b'{"inputs": [[2, 3]], "outputs": [[1.0]]}',
 }
 
+SIGNATURE = {
+    "methods": [
+        {
+            "name": "forward",
+            "inputs": [
+                {
+                    "name": "ids",
+                    "dtype": "int64",
+                    "shape": [1, {"name": "length", "most": 32}],
+                }
+            ],
+            "outputs": [{"name": "output", "dtype": "float32", "shape": [1, 2]}],
+        }
+    ]
+}
+
 
 def artifact(runtime: str, file: str, sha256: str) -> dict[str, object]:
     return {
@@ -24,7 +40,7 @@ def artifact(runtime: str, file: str, sha256: str) -> dict[str, object]:
         "file": file,
         "bytes": len(FILES[file]),
         "sha256": sha256,
-        "lengths": [],
+        "signature": SIGNATURE,
         "score": 0.5,
         "parity": {"passed": True, "cosine_min": 0.99, "max_abs_error": 0.1, "cosine_limit": 0.98},
         "latency_ms": 1.0,

@@ -8,6 +8,7 @@ import pytest
 
 from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Bundle, write
+from edgewright.bundles.files import seal
 from edgewright.errors import BundleError, InputError, InvalidFileError, UnknownNameError
 from tests.bundles.made import FILES, change_manifest, fill, manifest, resign
 
@@ -121,7 +122,7 @@ def test_an_unknown_key_in_the_manifest_is_told_with_its_place(folder: Path) -> 
 
 def test_all_faults_of_a_manifest_are_told_at_once(folder: Path) -> None:
     def change(values: dict[str, object]) -> None:
-        values["schema_version"] = 3
+        values["schema_version"] = 4
         values["artifacts"] = []
         values["files"] = {"model.pte": "abc"}
         del values["task"]
@@ -207,13 +208,14 @@ def test_a_manifest_in_another_writing_or_without_its_hash_is_refused(folder: Pa
         Bundle.open(folder)
 
 
-def test_a_bundle_of_an_earlier_version_is_read_with_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_bundle_of_an_older_version_is_refused_with_what_to_do(folder: Path, version: int) -> None:
     values = json.loads((folder / "manifest.json").read_text())
     del values["sha256"]
-    values["schema_version"] = 1
-    (folder / "manifest.json").write_text(json.dumps(values))
-    assert Bundle.open(folder).manifest.name == "tiny"
-    assert "was written by an earlier version, so that a change in it cannot be seen" in caplog.text
+    values["schema_version"] = version
+    (folder / "manifest.json").write_text(seal(values) if version > 1 else json.dumps(values))
+    with pytest.raises(BundleError, match=r"was made by an older version of Edgewright, .*; build it again with this"):
+        Bundle.open(folder)
 
 
 def test_an_artifact_whose_sha256_or_size_is_another_than_its_files_is_refused(folder: Path) -> None:

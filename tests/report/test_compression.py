@@ -10,6 +10,7 @@ from rich.console import Console
 from edgewright.bundles.bundle import Manifest
 from edgewright.report.compression import Compression, StageRow, compression_of
 from edgewright.report.terminal import compression_report
+from tests.bundles.made import SIGNATURE
 
 SIZES = {"parameters": 4_000_000, "macs": 30_000_000, "predicted_layers_ms": 1.25}
 CUT = [{"from_layer": 0, "heads": 6, "neurons": 384}, {"from_layer": 2, "heads": 4, "neurons": 96}]
@@ -47,7 +48,7 @@ def artifact(runtime: str, *, score: float, latency_ms: float) -> dict[str, Any]
         "file": f"model.{runtime}",
         "bytes": 3_100_000,
         "sha256": "0" * 64,
-        "lengths": [],
+        "signature": SIGNATURE,
         "score": score,
         "parity": {"passed": True, "cosine_min": 0.99, "max_abs_error": 0.1, "cosine_limit": 0.98},
         "latency_ms": latency_ms,

@@ -28,7 +28,7 @@ from edgewright.measure.measuring import infer
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
 from edgewright.modality.tokenizer import TextTokenizer, first_places
-from edgewright.runtimes.example_calls import Inputs, calls_of, rows_of
+from edgewright.runtimes.example_calls import Inputs, calls_by, rows_of
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
 from edgewright.tasks.task import Question
@@ -121,7 +121,7 @@ class Answerer:
         return SearchIndex.load(self._bundle.file(CORPUS), self._bundle.file(INDEX))
 
     def _output(self, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
-        calls = calls_of(inputs, runtime=artifact.runtime, lengths=artifact.lengths)
+        calls = calls_by(artifact.signature, inputs)
         if address == HERE:
             (output,) = rows_of(self._runner(artifact).outputs(calls))
             return output

@@ -40,6 +40,7 @@ from edgewright.errors import BundleError, UnknownNameError
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import Runtime
 from edgewright.specs.recipe import TaskKind
+from edgewright.specs.signature import Signature
 from edgewright.specs.structure import SIZES, Structure
 from edgewright.tasks.table import TASKS
 from edgewright.tasks.task import Task
@@ -52,6 +53,8 @@ VECTORS = "vectors.json"
 IMAGES = "images.bin"
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
+
+OLDER = (1, 2)  # versions of the manifest that are no longer read
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -102,12 +105,11 @@ class TimingFacts(_Part):
 
 
 class ArtifactFacts(_Part):
-    """One exported file; `lengths` are its signatures' lengths in tokens, none where it takes any length.
+    """One exported file; its `signature` says what it takes and gives.
 
-    It takes one example at a time and, where that is not 1, also `batch` at once, by the same weights. `float_file` is
-    its float twin, where the bundle has that too. `structure` is what it computes, and `teacher_structure` what the
-    teacher does under the same runtime, for predictions. Latencies and `speedup`, the float teacher's time over its
-    own, are of the machine that built, as `timing` says.
+    `float_file` is the float reference of the same signature, where the bundle has that too. `structure` is what it
+    computes, and `teacher_structure` what the teacher does under the same runtime, for predictions. Latencies and
+    `speedup`, the float teacher's time over its own, are of the machine that built, as `timing` says.
     """
 
     runtime: Runtime
@@ -115,7 +117,7 @@ class ArtifactFacts(_Part):
     file: str
     bytes: int
     sha256: Sha256
-    lengths: tuple[int, ...]
+    signature: Signature
     score: float
     parity: ParityFacts
     latency_ms: float
@@ -124,10 +126,19 @@ class ArtifactFacts(_Part):
     speedup: float | None
     peak_rss_bytes: int
     float_file: str | None = None
-    batch: Annotated[int, Field(ge=1)] = 1
     structure: Structure | None = None
     teacher_structure: Structure | None = None
     timing: TimingFacts | None = None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The sizes that its entries are made for, as lengths in tokens; none where it takes any."""
+        return self.signature.buckets
+
+    @property
+    def batch(self) -> int:
+        """How many examples it takes at once, besides one alone; 1 where it takes no more."""
+        return self.signature.batch
 
 
 class StageFacts(_Part):
@@ -195,7 +206,7 @@ class TaskFacts(_Part):
 class Manifest(_Part):
     """What a bundle is, what it was built from and by what, and the sha256 of every other file in it."""
 
-    schema_version: Literal[1, 2] = 2
+    schema_version: Literal[3] = 3
     name: str
     edgewright: str
     created: str
@@ -236,6 +247,11 @@ class Bundle:
             if document.is_symlink() or not document.is_file():
                 raise BundleError(f"{place} is no bundle: it has no {MANIFEST}; make one with `edgewright build`")
             values = read_manifest(document.read_bytes(), shown=str(document))
+            if values.get("schema_version") in OLDER:
+                raise BundleError(
+                    f"{place} was made by an older version of Edgewright, which said less of what its artifacts take; "
+                    "build it again with this one"
+                )
             manifest = validated(Manifest, _without_old_structures(values), file=str(document))
             verify(folder, manifest.files, shown=place)
             _verify_named(folder, manifest, shown=place)

@@ -7,7 +7,6 @@ Out: a manifest's values, once it is as it was written; verified files; leave to
 
 import hashlib
 import json
-import logging
 import os
 import re
 import struct
@@ -38,8 +37,6 @@ _MANIFEST_LIMITS = ReadLimits(bytes=64 << 20)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WORK = ("bundle", "bundle.zip", "before")  # in an unfinished folder: what is made, and what it takes the place of
 
-_log = logging.getLogger(__name__)
-
 
 def seal(values: Mapping[str, Any]) -> str:
     """A manifest's text, which ends with the sha256 of all the rest of it in a canonical form."""
@@ -49,8 +46,8 @@ def seal(values: Mapping[str, Any]) -> str:
 def read_manifest(data: bytes, *, shown: str) -> dict[str, Any]:
     """The values of a manifest without its seal, once it is known to be as it was written.
 
-    Raises `BundleError` for one that was changed since, or is no JSON object with a seal. One of an earlier version
-    has none: that is told in a warning.
+    Raises `BundleError` for one that was changed since, or is no JSON object with a seal. One of the first version has
+    none, and is given as it is: `Bundle.open` refuses it for its age.
     """
 
     def fault(place: str, what: str) -> BundleError:
@@ -61,9 +58,6 @@ def read_manifest(data: bytes, *, shown: str) -> dict[str, Any]:
         raise BundleError(f"{shown} is no manifest of a bundle; make one with `edgewright build`")
     sealed = values.pop(SEAL, None)
     if sealed is None and values.get("schema_version") == UNSEALED_VERSION:
-        _log.warning(
-            "%s was written by an earlier version, so that a change in it cannot be seen; build the bundle again", shown
-        )
         return values
     if sealed is None:
         raise BundleError(f"{shown} has no {SEAL} of itself; {AGAIN}")

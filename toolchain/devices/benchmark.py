@@ -25,7 +25,7 @@ from edgewright.measure.measuring import measure_in_turn
 from edgewright.measure.operators import operators_of
 from edgewright.measure.parity import Parity, compare
 from edgewright.measure.protocol import Protocol, RunOptions
-from edgewright.runtimes.example_calls import calls_of, rows_of
+from edgewright.runtimes.example_calls import calls_by, rows_of
 from edgewright.specs.budget import Verdict, as_good, judge
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
@@ -211,12 +211,7 @@ def _measured(
         measurements = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],
-            calls_of(
-                vectors.inputs,
-                runtime=contest.artifact.runtime,
-                lengths=contest.artifact.lengths,
-                batch=contest.batch,
-            ),
+            calls_by(contest.artifact.signature, vectors.inputs, batch=contest.batch),
             options=replace(how.options, batch=contest.batch),
             protocol=protocol,
             clock=clock,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgewright.errors import InputError
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.signature import BATCH, FORWARD, Array, Call
+from edgewright.specs.signature import BATCH, FORWARD, Array, Call, Signature
 
 Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
 """Ids of one text each, or images (n, height, width, channels)."""
@@ -34,6 +34,14 @@ def calls_of(inputs: Inputs, *, runtime: str, lengths: Sequence[int] = (), batch
             for each in _pictures(inputs, batch)
         )
     return tuple(_text_call(each, runtime, lengths, method) for each in _texts(inputs, batch))
+
+
+def calls_by(signature: Signature, inputs: Inputs, *, batch: int = 1) -> tuple[Call, ...]:
+    """The same for an artifact of this signature. Raises `InputError` for what it does not take."""
+    method = signature.method(FORWARD if batch == 1 else BATCH)
+    (taken,) = method.inputs
+    given = _pictures(inputs, batch) if isinstance(inputs, np.ndarray) else _texts(inputs, batch)
+    return tuple(method.call({taken.name: each.astype(taken.dtype)}) for each in given)
 
 
 def rows_of(

@@ -188,6 +188,17 @@ class Signature(_Spec):
             raise ValueError("state must have fixed sizes")
         return self
 
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The sizes that the first method's entries are made for, rising; none where every axis is free or fixed."""
+        return next((axis.buckets for axis in self.methods[0].axes.values() if axis.buckets), ())
+
+    @property
+    def batch(self) -> int:
+        """How many examples it takes at once besides one alone; 1 where it takes no more."""
+        sizes = [each.inputs[0].shape[0] for each in self.methods if each.name == BATCH and each.inputs]
+        return next((size for size in sizes if isinstance(size, int)), 1)
+
     def method(self, name: str) -> Method:
         """The method of this name. Raises `InputError` naming those there are."""
         for each in self.methods:

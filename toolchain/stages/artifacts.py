@@ -64,8 +64,9 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / artifact_name(runtime)
-        RUNTIMES[runtime].write_float(side.subject().for_runtime(RUNTIMES[runtime]), file)
-        return {"bytes": file.stat().st_size}
+        source = side.subject().for_runtime(RUNTIMES[runtime])
+        RUNTIMES[runtime].write_float(source, file)
+        return {"bytes": file.stat().st_size, "signature": source.signature.model_dump(mode="json")}
 
     return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
 
@@ -140,13 +141,12 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
 
     def make(folder: Path) -> Mapping[str, Any]:
         file = folder / name
-        if write_half:
-            return {
-                **write_half(student.subject().for_runtime(descriptor), twin.file(name), file),
-                "format": FLOAT16,
-                "bytes": file.stat().st_size,
-            }
         subject = student.subject()
+        source = subject.for_runtime(descriptor)
+        signature = source.signature.model_dump(mode="json")
+        if write_half:
+            found = write_half(source, twin.file(name), file)
+            return {**found, "format": FLOAT16, "bytes": file.stat().st_size, "signature": signature}
         sample = student.given(student.sample(count, passes=OBSERVED)) if count else ()
         asked = Int8(
             kept_float=kept_float,
@@ -154,8 +154,8 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
             examples=subject.calibration(sample, descriptor),
             calibration=quantize.calibration,
         )
-        found = descriptor.write_int8(subject.for_runtime(descriptor), twin.file(name), file, asked)
-        return {"bytes": file.stat().st_size, **found}
+        found = descriptor.write_int8(source, twin.file(name), file, asked)
+        return {"bytes": file.stat().st_size, "signature": signature, **found}
 
     return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make)
 
