@@ -34,6 +34,7 @@ from edgewright.tasks.search_index import SearchIndex
 
 FLOAT16 = "float16"
 JUDGED = 256  # examples that sensitivity is measured on
+EXPORT_VERSION = 2  # of exports that say their signature
 OBSERVED = 10  # passes over a model that counting all of its values takes as long as
 
 
@@ -68,7 +69,9 @@ def export_float(plan: Plan, runtime: str, side: Side, name: str) -> Done:
         RUNTIMES[runtime].write_float(source, file)
         return {"bytes": file.stat().st_size, "signature": source.signature.model_dump(mode="json")}
 
-    return stage(plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make)
+    return stage(
+        plan, name, _export_settings(plan, runtime, side), {"model": side.stage.key}, make, version=EXPORT_VERSION
+    )
 
 
 def schemes(plan: Plan, student: Side, runtimes: Sequence[str]) -> dict[str, bool]:
@@ -157,7 +160,7 @@ def export_int8(plan: Plan, runtime: str, student: Side, twin: Done, judged: Don
         found = descriptor.write_int8(source, twin.file(name), file, asked)
         return {"bytes": file.stat().st_size, "signature": signature, **found}
 
-    return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make)
+    return stage(plan, f"int8 {runtime}", settings, {**student.keys, "twin": twin.key}, make, version=EXPORT_VERSION)
 
 
 def check(plan: Plan, runtime: str, student: Side, artifact: Done) -> Done:

@@ -85,6 +85,7 @@ def stage(
     inputs: Mapping[str, Any],
     make: Callable[[Path], Mapping[str, Any]],
     *,
+    version: int = 1,
     packages: Sequence[str] = cache.ARTIFACT_PACKAGES,
 ) -> Done:
     """Run a stage, or take it from the cache; `make` fills a folder and returns what it found."""
@@ -96,6 +97,6 @@ def stage(
         (folder / "findings.json").write_text(json.dumps(findings, indent=2), encoding="utf-8")
 
     with plan.progress.stage(name):
-        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note, packages=packages)
+        result = cache.stage(name, {"settings": settings, **inputs}, make_and_note, version=version, packages=packages)
     findings = json.loads((result.folder / "findings.json").read_text(encoding="utf-8"))
     return Done(result=result, settings=settings, findings=findings)
