@@ -97,6 +97,7 @@ def names_in_literals(modules: Trees | None = None) -> list[Place]:
         for each in ast.walk(node.slice)
         for kind, (room, names) in ROOMS_OF_NAMES.items()
         if isinstance(each, ast.Constant) and each.value in names - ALSO_OTHER_THINGS and room_of(file) != room
+        if file not in OPERATORS
     )
 
 
