@@ -1,6 +1,7 @@
 # make quick   a net of handwritten digits, built and measured on this machine: half a minute on two quiet cores
 # make demo    build and measure a real model on an emulated Raspberry Pi 4: about ten minutes on two quiet cores
 # make test    lint, then run every test
+# make coverage run the tests that are not slow, and require 90 % of the product's lines
 # make lint    ruff and mypy
 # make format  ruff format
 # make wheel   the distribution in dist/, with the runner for aarch64 in it, and beside it what it is used with (SBOM)
@@ -9,6 +10,7 @@
 # make install the virtual environment and every package the others need (they all do this first)
 #
 # TORCH_INDEX=URL takes torch from that package index: the CPU-only one of its makers saves gigabytes of CUDA.
+# TESTS='-m slow' chooses tests, as pytest does; without it `make test` runs all.
 # TEST_JOBS=4 runs so many test files at once; 2 is what a machine of two cores bears.
 # PYTHON=python3.12 chooses an interpreter; otherwise the first of 3.11, 3.12, 3.13 that is there is taken.
 
@@ -24,6 +26,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PYTHON ?=
 TORCH_INDEX ?=
 TEST_JOBS ?= 2
+TESTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # torch and what its CUDA builds bring lie outside of the lock: which build it is depends on the index it comes from.
@@ -49,7 +52,7 @@ FIND_PYTHON = for each in $(PYTHON) $(if $(PYTHON),,python3.11 python3.12 python
 	if $$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo $$each; break; fi; done
 
-.PHONY: build/tree help install lock audit quick demo wheel test lint format clean system system-test
+.PHONY: build/tree help install lock audit quick demo wheel test coverage lint format clean system system-test
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -141,7 +144,12 @@ wheel: install
 test: system-test lint
 	@# a server started by root for a test wants this directory, which is otherwise made at boot
 	if [[ $$(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(TESTS)
+
+# To count lines slows down tests of plain Python by half and more, so it is left out where models are trained.
+coverage: system-test
+	@if [[ $$(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m 'not slow and not emulated' --cov --cov-report=term
 
 # The folders as the one package that is installed, for those who read types: mypy, and editors (build/tree).
 build/tree: install
