@@ -19,8 +19,8 @@ THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 
 def told_bytes(path, *names):
     """The "Name:   123 kB" lines of a file of /proc, all of one reading, in bytes; -1 for what it does not say."""
-    told = dict(line.split(":", 1) for line in text_of(path).splitlines() if ":" in line)
-    return [int(told[name].split()[0]) * 1024 if name in told else -1 for name in names]
+    fields = dict(line.split(":", 1) for line in text_of(path).splitlines() if ":" in line)
+    return [int(fields[name].split()[0]) * 1024 if name in fields else -1 for name in names]
 
 
 def held_bytes():
@@ -53,7 +53,7 @@ class MemoryLog:
         self.phases, self.peak, self.is_own = [], -1, True
 
     def end(self, phase):
-        """End a phase; also told on standard error, for whoever has to say what a runner held when it was killed."""
+        """End a phase; also printed on standard error, for whoever has to say what a runner held when it was killed."""
         resident, anonymous, of_files = held_bytes()
         (highest,) = told_bytes("/proc/self/status", "VmHWM")
         now = {
@@ -165,7 +165,7 @@ def machine_cpu_s():
 
 
 class Watch:
-    """Looks at the machine from time to time, between samples and never within one. What it is not told is None."""
+    """Looks at the machine from time to time, between samples and never within one. None is what it does not report."""
 
     def __init__(self):
         self.states, self.energy = [], list(energy_sources())
@@ -191,7 +191,7 @@ class Watch:
             source.read(now)
         self.next_s = time.monotonic() + LOOK_EVERY_S
 
-    def told(self):
+    def document(self):
         """End, right after the last sample: all of it."""
         self.look()
         end, after, machine = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF), machine_cpu_s()

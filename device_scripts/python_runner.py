@@ -7,7 +7,7 @@ In:  argv[1], the runtime, "litert", "tflite" or "onnx"; argv[2], a job file, th
      named "next_kv"; and for each axis of free size its metadata say the most, "max_length" for the axis "length".
 Out: the result on standard output and exit status 0, or {"schema": 2, "error": {"kind", "message"}} and 1.
 One latency sample is one call: hand over its inputs, run, copy its outputs out; by CLOCK_MONOTONIC. State lives from
-call to call, also from one pass over the calls to the next, until a call resets it first. Memory is told phase by
+call to call, also from one pass over the calls to the next, until a call resets it first. Memory is reported phase by
 phase: before the model is loaded, with it, once every call was made, after the last sample; all with the Python
 interpreter. With "profile" a second copy of an ONNX model then says how long each kind of operator takes. With "serve"
 nothing is timed: each line of standard input is a document of calls, whose inputs are base64, and is answered by a line
@@ -105,7 +105,7 @@ def parsed_json(content, what):
 
 
 def is_integer(value, least, most):
-    """Whether it is a whole number in the range; JSON's true and false are none."""
+    """Whether it is an integer in the range; JSON's true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -379,19 +379,20 @@ class Backend:
 
     def check(self, place, call, state):
         """Refuse a call that names another entry, tensor, dtype or shape than the file has."""
-        taken, given = self.interface(call.entry)
+        there, results = self.interface(call.entry)
         inputs = [*call.inputs, *state]
-        check_names(f"call {place} gives {call.entry!r}", [each.name for each in inputs], "takes", taken)
+        check_names(f"call {place} gives {call.entry!r}", [each.name for each in inputs], "takes", there)
         outputs = {**{name: name for name in call.outputs}, **{self.state_output(name): name for name in call.state}}
-        check_names(f"call {place} asks {call.entry!r} for", outputs, "gives", given)
+        check_names(f"call {place} asks {call.entry!r} for", outputs, "gives", results)
         for each in inputs:
-            self.check_tensor(f'the tensor "{each.name}" of call {place}', each, taken[each.name], "takes")
+            self.check_tensor(f'the tensor "{each.name}" of call {place}', each, there[each.name], "takes")
         for each in state:
             which = f'the state "{each.name}" of call {place}'
-            self.check_tensor(which, each, given[self.state_output(each.name)], "gives")
+            self.check_tensor(which, each, results[self.state_output(each.name)], "gives")
         for name in call.outputs:
-            if given[name][0] not in DTYPES:
-                raise Fault("bad-artifact", f"{call.entry!r} gives {name!r} of {given[name][0]}, which no result knows")
+            dtype, _ = results[name]
+            if dtype not in DTYPES:
+                raise Fault("bad-artifact", f"{call.entry!r} gives {name!r} of {dtype}, which no result knows")
 
     @staticmethod
     def state_output(name):
@@ -504,17 +505,17 @@ class LiteRt(Backend):
             return lambda: runner(**arrays)
 
         def run():
-            given = runner(**arrays, **{name: self.state[name] for name in names})
+            outputs = runner(**arrays, **{name: self.state[name] for name in names})
             for name in names:
-                self.state[name] = given[name]
-            return given
+                self.state[name] = outputs[name]
+            return outputs
 
         return run
 
     @staticmethod
-    def outputs(call, given):
+    def outputs(call, outputs):
         """What a call gave, in the order that it names its outputs."""
-        return [given[name] for name in call.outputs]
+        return [outputs[name] for name in call.outputs]
 
     def reset(self):
         """The state as it is at first: that of calls, and the variables of the file."""
@@ -552,12 +553,12 @@ class TfLite(LiteRt):
         return Interpreter, runtime_version("tflite-runtime", tflite_runtime)
 
     def load(self, calls):
-        """As for LiteRT, which looks itself whether a file is whole; this one would run past its end."""
-        whole = False
+        """As for LiteRT, which looks itself whether a file is complete; this one would run past its end."""
+        complete = False
         # An empty file cannot be mapped, and an offset may lead out of the file.
         with self.job["artifact"].open("rb") as file, suppress(ValueError, struct.error), mapped(file) as content:
-            whole = end_of_buffers(content) <= len(content)
-        if not whole:
+            complete = end_of_buffers(content) <= len(content)
+        if not complete:
             raise Fault("bad-artifact", "the model cannot be loaded: the file is cut short")
         super().load(calls)
 
@@ -596,9 +597,9 @@ class OnnxRuntime(Backend):
         except Exception as error:  # its errors share no base of their own
             raise cannot_load(error) from None
         metadata = self.session.get_modelmeta().custom_metadata_map
-        self.taken = {each.name: (onnx_dtype(each.type), tuple(each.shape)) for each in self.session.get_inputs()}
-        self.given = {each.name: (onnx_dtype(each.type), tuple(each.shape)) for each in self.session.get_outputs()}
-        free = {axis for _, shape in self.taken.values() for axis in shape if not isinstance(axis, int)}
+        self.takes = {each.name: (onnx_dtype(each.type), tuple(each.shape)) for each in self.session.get_inputs()}
+        self.gives = {each.name: (onnx_dtype(each.type), tuple(each.shape)) for each in self.session.get_outputs()}
+        free = {axis for _, shape in self.takes.values() for axis in shape if not isinstance(axis, int)}
         self.most = {}
         for axis in sorted(free, key=str):
             bound = metadata.get(f"max_{axis}", "")
@@ -610,7 +611,7 @@ class OnnxRuntime(Backend):
         """{name: (dtype, shape)} of what the graph takes, and of what it gives."""
         if entry != self.ENTRY:
             raise Fault("bad-artifact", f"there is no entry {entry!r}; there are {[self.ENTRY]}")
-        return self.taken, self.given
+        return self.takes, self.gives
 
     @staticmethod
     def state_output(name):
@@ -634,19 +635,19 @@ class OnnxRuntime(Backend):
             try:
                 if not call.state:
                     return session.run(names, arrays)
-                given = session.run(names, {**arrays, **{name: self.state[name] for name in call.state}})
+                outputs = session.run(names, {**arrays, **{name: self.state[name] for name in call.state}})
             except Exception as error:  # its errors share no base of their own
                 raise RuntimeError(one_line(error)) from None
             for place, name in enumerate(call.state, len(call.outputs)):
-                self.state[name] = given[place]
-            return given
+                self.state[name] = outputs[place]
+            return outputs
 
         return run
 
     @staticmethod
-    def outputs(call, given):
+    def outputs(call, outputs):
         """What a call gave, in the order that it names its outputs."""
-        return given[: len(call.outputs)]
+        return outputs[: len(call.outputs)]
 
     def reset(self):
         """The state as it is at first."""
@@ -800,7 +801,7 @@ class Session:
                 break
             samples.append(round(self.timed(calls[len(samples) % len(calls)])[0], 6))  # the clock tells whole ns
             watch.look_if_due()
-        self.result["sampling"] = watch.told()
+        self.result["sampling"] = watch.document()
         return samples
 
 

@@ -237,7 +237,7 @@ sys.path.insert(0, sys.argv[1])
 import machine_watch
 watch = machine_watch.Watch()
 watch.start()
-print(watch.told()["seconds"] >= 0)
+print(watch.document()["seconds"] >= 0)
 """
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", said, str(script.parent)], capture_output=True, text=True, check=False

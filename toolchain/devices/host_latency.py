@@ -70,7 +70,7 @@ class HostLatency:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedRatio:
-    """How many times as fast one is as another here; None where it cannot be told. `marks` are those of both."""
+    """How many times as fast one is as another here; None where it is not known. `marks` are those of both."""
 
     value: float | None
     by: By
@@ -161,18 +161,18 @@ def _marks(measurements: Sequence[Measurement]) -> Iterator[str]:
     """What `bench` would say against the whole of it, and where one thread had to share the processor."""
     runs = [run for measurement in measurements for run in measurement.runs]
     before, after = measurements[0].machine_before, measurements[-1].machine_after
-    for _, said in disturbances(runs, before=before, after=after):
-        yield said
-    told = [run.sampling for each in measurements if each.threads == 1 for run in each.runs if run.sampling]
-    seconds = sum(each.seconds for each in told)
+    for _, reason in disturbances(runs, before=before, after=after):
+        yield reason
+    samplings = [run.sampling for each in measurements if each.threads == 1 for run in each.runs if run.sampling]
+    seconds = sum(each.seconds for each in samplings)
     if seconds > 0:
-        share = sum(each.own_cpu_s for each in told) / seconds
+        share = sum(each.own_cpu_s for each in samplings) / seconds
         if abs(1 - share) > SHARED:
             yield f"its one thread had the processor for {share:.0%} of the time"
 
 
 def _processor_ms(measurement: Measurement) -> float:
     """The processor time of an inference, a mean: the samples, less the share of the time that others had."""
-    told = [run.sampling for run in measurement.runs if run.sampling]
-    seconds, own = (sum(getattr(each, name) for each in told) for name in ("seconds", "own_cpu_s"))
+    samplings = [run.sampling for run in measurement.runs if run.sampling]
+    seconds, own = (sum(getattr(each, name) for each in samplings) for name in ("seconds", "own_cpu_s"))
     return fmean(measurement.latency_ms) * (own / seconds if seconds > 0 else 1.0)

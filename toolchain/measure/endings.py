@@ -25,7 +25,7 @@ PHASES = {
 
 def how_it_ended(completed: Completed, machine: Mapping[str, object]) -> str:
     """One sentence on a runner that ended without a result document, with what the machine's facts add to it."""
-    status, said = completed.status, last_words(completed.stderr)
+    status, words = completed.status, last_words(completed.stderr)
     number = -status if status < 0 else status - 128
     if number == signal.SIGKILL:
         return (
@@ -36,19 +36,19 @@ def how_it_ended(completed: Completed, machine: Mapping[str, object]) -> str:
         return f"the runner crashed on the device with SIGILL: {_unknown(completed.stderr, machine)}"
     if 0 < number < signal.NSIG:
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        return f"the runner crashed on the device with {name}: {said}"
+        return f"the runner crashed on the device with {name}: {words}"
     if "GLIBC" in completed.stderr:
         return (
-            f"the runner needs a newer C library than the device has ({said}); "
+            f"the runner needs a newer C library than the device has ({words}); "
             "update its system, for instance to Raspberry Pi OS 12 or later"
         )
     if status in (126, 127):
-        return f"the runner could not be started on the device (status {status}): {said}"
-    return f"the runner ended with status {status} and no result: {said}"
+        return f"the runner could not be started on the device (status {status}): {words}"
+    return f"the runner ended with status {status} and no result: {words}"
 
 
 def memory_held(stderr: str, machine: Mapping[str, object]) -> str:
-    """In brackets, how much memory the runner held when it last told, and how much the machine has."""
+    """In brackets, how much memory the runner held when it last said, and how much the machine has."""
     seen = re.findall(rf"^{MEMORY_LINE} ([a-z]+) (\d+)$", stderr, re.M)
     parts = []
     if seen:
@@ -71,8 +71,8 @@ def _unknown(stderr: str, machine: Mapping[str, object]) -> str:
     features = machine.get("cpu_features")
     found = missing_feature(word, features if isinstance(features, list) else None)
     if found is None:
-        told = "" if word is None else f" ({word:#010x})"
-        return f"it met an instruction{told} that {shown(str(core))} does not have; build the runtime for that core"
+        code = "" if word is None else f" ({word:#010x})"
+        return f"it met an instruction{code} that {shown(str(core))} does not have; build the runtime for that core"
     return f"it met an instruction of {found}, which {shown(str(core))} does not have; build the runtime for that core"
 
 

@@ -112,8 +112,8 @@ class KeptRunner:
     def _completed(self, line: str, status: int) -> Completed:
         with (self._folder / STDERR).open("rb") as errors:  # of a runner that stays it may have grown long
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - SHOWN_STDERR_BYTES))
-            said = errors.read().decode(errors="replace")
-        return Completed(argv=self._argv, status=status, stdout=line, stderr=said)
+            last = errors.read().decode(errors="replace")
+        return Completed(argv=self._argv, status=status, stdout=line, stderr=last)
 
 
 def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:

@@ -49,7 +49,7 @@ def operators_of(measurement: Measurement) -> Operators | None:
     total = measurement.profiled_ms
     if not total or not measurement.operators:
         return None
-    whole = sum(each.ms for each in measurement.operators if each.name == DELEGATE_CALL and not each.delegated)
+    delegates = sum(each.ms for each in measurement.operators if each.name == DELEGATE_CALL and not each.delegated)
     own = sum(each.ms for each in measurement.operators if each.name != DELEGATE_CALL and not each.delegated)
     rows = (
         OperatorRow(name=each.name, delegated=each.delegated, calls=each.calls, ms=each.ms, share=each.ms / total)
@@ -58,8 +58,8 @@ def operators_of(measurement: Measurement) -> Operators | None:
     )
     return Operators(
         total_ms=total,
-        delegated_share=whole / total,
+        delegated_share=delegates / total,
         own_share=own / total,
-        between_share=max(0.0, 1 - (whole + own) / total),
+        between_share=max(0.0, 1 - (delegates + own) / total),
         rows=tuple(rows),
     )

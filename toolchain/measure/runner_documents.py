@@ -2,7 +2,7 @@
 
 In:  JSON of a device, which is never trusted.
 Out: frozen values, or pydantic's `ValidationError` with the place of a fault.
-Which document is expected, and what is said of one that is none, is `results`' concern.
+Which document is expected, and what is wrong with one that is none, is `results`' concern.
 """
 
 import base64
@@ -110,9 +110,9 @@ class PhaseMemory(_Read):
 
 
 class MachineState(_Kept):
-    """The machine at one moment of the sampling, `s` seconds after its start; None is what it does not tell.
+    """The machine at one moment of the sampling, `s` seconds after its start; None is what it does not report.
 
-    Clock and temperature are the highest of all cores and zones; one that cannot be was not told. `throttled` is a
+    Clock and temperature are the highest of all cores and zones; one that cannot be was not reported. `throttled` is a
     Raspberry Pi's word, in hex.
     """
 
@@ -184,7 +184,7 @@ class ReadyRunner(_Read):
 
 
 class Answers(_Read):
-    """The outputs of the calls that a runner that stays was given in one line."""
+    """The outputs of the calls that a runner that stays was asked for in one line."""
 
     schema_: Literal[2] = Field(alias="schema")
     outputs: Outputs

@@ -60,8 +60,8 @@ def judged(
     elif freedom < LEAST_FREEDOM:
         faults.append(f"{sum(len(run.latency_ms) for run in runs)} samples of {inputs} inputs are too few to judge")
     else:
-        for is_fault, said in _varies(groups, variation):
-            (faults if is_fault else notes).append(said)
+        for is_fault, reason in _varies(groups, variation):
+            (faults if is_fault else notes).append(reason)
     if by_instructions:
         notes.extend(_jumps(groups))
     if any(run.outputs != runs[0].outputs for run in runs):
@@ -70,8 +70,8 @@ def judged(
     faults.extend(throttling(before, after, [state for run in runs if run.sampling for state in run.sampling.states]))
     if not by_instructions:
         faults.extend(_from_run_to_run(runs, inputs))
-        for is_fault, said in disturbances(runs, before=before, after=after):
-            (faults if is_fault else notes).append(said)
+        for is_fault, reason in disturbances(runs, before=before, after=after):
+            (faults if is_fault else notes).append(reason)
         notes.extend(_clock_moved(runs))
         notes.extend(_unsettled(before))
     return Stability(stable=not faults, variation=variation, reasons=(*faults, *notes))
@@ -79,12 +79,12 @@ def judged(
 
 def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequence[MachineState] = ()) -> list[str]:
     """What the firmware's throttling word says against a measurement; nothing where there is no such word."""
-    if heat := [said for said in map(_heat, (before, after)) if said]:
+    if heat := [state for state in map(_heat, (before, after)) if state]:
         return [f"the device was throttled for its heat: {heat[-1]}"]
     words = [machine.get("throttling") for machine in (before, after)]
     known = [int(str(word["raw"]), 16) for word in words if isinstance(word, Mapping)]
-    told = [int(state.throttled, 16) for state in during if state.throttled is not None]
-    seen = [*known[:1], *told, *known[1:]]
+    reported = [int(state.throttled, 16) for state in during if state.throttled is not None]
+    seen = [*known[:1], *reported, *known[1:]]
     if len(seen) < 2:
         return []
     found = []
@@ -100,10 +100,10 @@ def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequ
 
 def _heat(machine: Mapping[str, Any]) -> str:
     """Android's thermal status, where it is not none, and by which sensors."""
-    said = machine.get("thermal_status")
-    if not isinstance(said, Mapping) or said.get("status") in (None, "none"):
+    thermal = machine.get("thermal_status")
+    if not isinstance(thermal, Mapping) or thermal.get("status") in (None, "none"):
         return ""
-    return f"{said['status']} ({', '.join(said.get('by') or ()) or 'no sensor is named'})"
+    return f"{thermal['status']} ({', '.join(thermal.get('by') or ()) or 'no sensor is named'})"
 
 
 def busiest(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -156,19 +156,19 @@ def disturbances(
     runs: Sequence[RunnerResult], *, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[tuple[bool, str]]:
     """Who else had the processor, or held it back: (whether it makes a measurement unstable, what happened)."""
-    told = [run.sampling for run in runs if run.sampling]
+    samplings = [run.sampling for run in runs if run.sampling]
     yield from _held_back(runs, before, after)
-    seconds = sum(each.seconds for each in told if each.all_cpu_s is not None)
+    seconds = sum(each.seconds for each in samplings if each.all_cpu_s is not None)
     if seconds > 0:
-        others = sum(each.all_cpu_s - each.own_cpu_s for each in told if each.all_cpu_s is not None) / seconds
+        others = sum(each.all_cpu_s - each.own_cpu_s for each in samplings if each.all_cpu_s is not None) / seconds
         if others > FLAGGED_OTHERS:
             names = ", ".join(str(each["name"]) for each in after.get("busiest") or ())
             named = f" ({names})" if names else ""
             yield others > UNSTABLE_OTHERS, f"other programs kept {others:.2f} cores busy while it was measured{named}"
-        stolen = sum(each.steal_s or 0.0 for each in told) / seconds
+        stolen = sum(each.steal_s or 0.0 for each in samplings) / seconds
         if stolen > UNSTABLE_STEAL:
             yield True, f"the machine's own host took {stolen:.0%} of a core while it was measured"
-    slept = sum(each.suspended_s for each in told)
+    slept = sum(each.suspended_s for each in samplings)
     if slept > LEAST_SLEEP_S:
         yield True, f"the machine slept, or its clock jumped, for {slept:.2f} s while it was measured"
 
@@ -184,8 +184,8 @@ def _held_back(
         known = earlier if isinstance(earlier, Mapping) else {"periods": 0, "throttled": 0}  # the quota is new
         periods, throttled = (later[name] - known[name] for name in ("periods", "throttled"))
         if throttled > 0:
-            said = f"{of} held it back in {throttled} of {periods} periods while it was measured"
-            yield throttled > UNSTABLE_HELD_BACK * periods, said
+            reason = f"{of} held it back in {throttled} of {periods} periods while it was measured"
+            yield throttled > UNSTABLE_HELD_BACK * periods, reason
     threads = max((run.threads for run in runs), default=1)
     if isinstance(quota, int | float) and threads > max(quota, 1):
         yield False, f"its {threads} threads had {of} to share"
