@@ -325,7 +325,7 @@ def tagger(tagged: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
         finetune={"epochs": 16, "learning_rate": 3e-3, "batch_tokens": 256},
         distill={"epochs": 16, "learning_rate": 3e-3, "batch_tokens": 128},
         export={"lengths": [16], "batch": 2},
-        quantize={"max_points_lost": 1.0},
+        quantize={"max_score_loss_points": 1.0},
     )
     return built(given, tmp_path_factory.mktemp("tagger") / "bundle")
 

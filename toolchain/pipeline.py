@@ -350,7 +350,7 @@ def _bundle(plan: Plan, output: Path, made: Stages, timed: Done, *, force: bool)
     def fill(folder: Path) -> None:
         for each in made.exported:
             shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
-            if plan.recipe.stages.export.keep_float:
+            if plan.recipe.stages.export.float_reference:
                 shutil.copyfile(each.file(each.twin), folder / each.float_name)
         tokenizer = made.build.result("inputs").file(bundles.TOKENIZER)
         if tokenizer.is_file():
@@ -387,7 +387,7 @@ def _artifact(
         teacher_latency_ms=slow.p50_ms,
         speedup=ratio_of(slow, int8).value,
         peak_rss_bytes=int8.peak_rss_bytes,
-        float_file=each.float_name if plan.recipe.stages.export.keep_float else None,
+        float_file=each.float_name if plan.recipe.stages.export.float_reference else None,
         structure=stages.structure_for(student.module(padded=padded), student.form),
         teacher_structure=_structure_of(teacher, padded=padded),
         timing=timing,

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from edgewright.base.reading import key_lines, read_json, validated
+from edgewright.base.reading import read_json, validated
 from edgewright.errors import InputError, InvalidFileError
 from edgewright.specs.recipe import load_recipe
 
@@ -62,32 +62,3 @@ def test_a_document_of_a_program_is_read_within_limits() -> None:
 def test_a_file_without_an_end_is_refused() -> None:
     with pytest.raises(InputError, match="/dev/zero has more than 4 MiB, more than a recipe can have"):
         load_recipe("/dev/zero")
-
-
-def test_key_lines_see_through_strings_arrays_and_tables() -> None:
-    text = '''a = 1
-b.c = """
-d = 2
-"""
-["x y".z]
-e = [
-  1,
-]
-[[f]]
-g = 1
-[[f]]
-g = 2
-'''
-    assert key_lines(text) == {
-        ("a",): 1,
-        ("b",): 2,
-        ("b", "c"): 2,
-        ("x y",): 5,
-        ("x y", "z"): 5,
-        ("x y", "z", "e"): 6,
-        ("f",): 9,
-        ("f", 0): 9,
-        ("f", 0, "g"): 10,
-        ("f", 1): 11,
-        ("f", 1, "g"): 12,
-    }

@@ -72,7 +72,7 @@ ABLATION: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "whole vocabulary": {"vocabulary": {"enabled": False}},
     "whole token table": {"low_rank": {"enabled": False}},
     "tokens weighed by how often they occur": {"low_rank": {"token_exponent": 1}},
-    "fresh student of the same shape": {"distill": {"fresh": True}},
+    "fresh student of the same shape": {"distill": {"from_scratch": True}},
     SEARCHED: {"prune": {"layers": None, "heads": None, "neurons": None}, "distill": {"intermediate_weight": 0}},
 }
 UNIFORM = "uniform magnitude in all layers"
@@ -96,7 +96,7 @@ def main() -> None:
     if "search" in chosen:
         found["search"] = [
             built("search-balanced", **how),
-            built("search-balanced", "without the last lesson", {"distill": {"finish": None}}, **how),
+            built("search-balanced", "without the last lesson", {"distill": {"final_phase": None}}, **how),
             built("search-aggressive", **how),
             *rivals("search-aggressive", **how),
         ]
@@ -116,7 +116,7 @@ def rivals(name: str, *, quick: bool, board: bool) -> list[dict[str, Any]]:
     kept = load_recipe(name).stages.prune.model_dump()
     return [
         built(name, "uniform magnitude, distilled", {"prune": uniform(kept, UNIFORM_HEADS[name])}, **how),
-        built(name, "fresh student, distilled", {"prune": MAGNITUDE, "distill": {"fresh": True}}, **how),
+        built(name, "fresh student, distilled", {"prune": MAGNITUDE, "distill": {"from_scratch": True}}, **how),
     ]
 
 
@@ -193,7 +193,7 @@ def ablation(*, quick: bool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     speedup = 0.0
     tokens = QUICK_TOKENS if quick else ABLATED_TOKENS
-    tried = {**TRIED, "distill": {"tokens": tokens, "epochs": 1, "train_tokens": None, "finish": None}}
+    tried = {**TRIED, "distill": {"tokens": tokens, "epochs": 1, "train_tokens": None, "final_phase": None}}
     alike = {"prune": uniform(TRIED["prune"], UNIFORM_HEADS["search-balanced"])}
     for name, changes in {**ABLATION, UNIFORM: alike}.items():
         settings = {part: {**tried.get(part, {}), **changes.get(part, {})} for part in {**tried, **changes}}
@@ -255,8 +255,8 @@ def planned(recipe: Recipe, changes: Mapping[str, Mapping[str, Any]], share: flo
     for stage, settings in changes.items():
         values["stages"].setdefault(stage, {}).update(settings)
     first = values["stages"]["distill"]
-    if last := first.get("finish"):
-        first["finish"] = {**last, "train_tokens": round(last["train_tokens"] * share)}
+    if last := first.get("final_phase"):
+        first["final_phase"] = {**last, "train_tokens": round(last["train_tokens"] * share)}
     if first.get("train_tokens"):
         first["train_tokens"] = round(first["train_tokens"] * share)
     changed = Recipe.model_validate(values)

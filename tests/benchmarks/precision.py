@@ -36,9 +36,9 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "static": {"scheme": "static-int8"},
     "static, taught in int8": {
         "scheme": "static-int8",
-        "max_points_lost": 0.2,
+        "max_score_loss_points": 0.2,
         "max_error_percent": 5,
-        "aware": {"epochs": 1, "learning_rate": 2e-4},
+        "qat": {"epochs": 1, "learning_rate": 2e-4},
     },
 }
 TOKENS = 600_000
@@ -50,7 +50,7 @@ VIT = {
     "task": {"kind": "image-classification"},
     "data": {"builtin": "digits"},
     "stages": {
-        "finetune": {"again": True, "epochs": 8, "learning_rate": 2e-3, "augment": 11},
+        "finetune": {"refit": True, "epochs": 8, "learning_rate": 2e-3, "augment": 11},
         "prune": {"keep_macs": 0.5},
         "distill": {"epochs": 4, "learning_rate": 2e-3, "augment": 11, "output_weight": 1, "hidden_weight": 1},
     },
@@ -72,7 +72,7 @@ def main() -> None:
 
 def tasks(*, quick: bool) -> list[tuple[str, dict[str, Any], float]]:
     """(name, recipe, how many points may be lost)."""
-    short = {"tokens": QUICK_TOKENS if quick else TOKENS, "epochs": 1, "train_tokens": None, "finish": None}
+    short = {"tokens": QUICK_TOKENS if quick else TOKENS, "epochs": 1, "train_tokens": None, "final_phase": None}
     search, classes, tags = (
         load_recipe(name).model_dump(exclude_unset=True) for name in ("demo", "packages", "parameters")
     )

@@ -196,7 +196,7 @@ def tiny_bundle(place: Path) -> Path:
             "data": {"builtin": "digits"},
             "budget": {"artifact_mb": 0.5, "max_score_loss_percent": 50},
             "stages": {
-                "finetune": {"again": True, "epochs": 2, "learning_rate": 3e-3},
+                "finetune": {"refit": True, "epochs": 2, "learning_rate": 3e-3},
                 "prune": {"keep_macs": 0.3},
                 "distill": {"epochs": 2, "learning_rate": 3e-3, "output_weight": 1},
                 "export": {"runtimes": ["executorch"]},

@@ -140,7 +140,7 @@ def with_floats(recipe: Path, bundle: Path, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("floats")
     shutil.copytree(recipe.parent, folder / "recipe")
     path = folder / "recipe" / recipe.name
-    path.write_text(path.read_text() + "keep_float = true\nbatch = 4\n")
+    path.write_text(path.read_text() + "float_reference = true\nbatch = 4\n")
     assert main(["build", str(path), "--profile", "raspberry-pi-4", "-o", str(folder / "bundle")]) == 0
     return folder / "bundle"
 
@@ -209,7 +209,7 @@ def test_float_twins_are_in_the_manifest_like_every_other_file(with_floats: Path
 def test_a_bundle_without_its_float_twin_says_how_to_get_one(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, line = refused(capsys, "bench", str(bundle), "--target", "local:", "--against-float")
     assert status == 2
-    assert "stages.export.keep_float = true" in line
+    assert "stages.export.float_reference = true" in line
 
 
 @pytest.mark.emulated

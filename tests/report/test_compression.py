@@ -196,7 +196,7 @@ def test_low_rank_that_paid_nowhere_has_no_row() -> None:
 
 def test_a_student_that_starts_from_random_numbers_has_a_row_though_it_is_not_taught() -> None:
     stages = whole_build()
-    stages[6] = stage("distill", DISTILL, enabled=False, fresh=True)
+    stages[6] = stage("distill", DISTILL, enabled=False, from_scratch=True)
     assert "distill" in rows_of(stages)
 
 

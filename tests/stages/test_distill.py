@@ -73,7 +73,7 @@ def test_a_limit_of_tokens_takes_the_first_texts_only(paired: Path) -> None:
     ("lessons", "setting"),
     [
         ({"learning_rate": 1e30}, "stages.distill.learning_rate"),
-        ({"finish": {"epochs": 1, "learning_rate": 1e30}}, "stages.distill.finish.learning_rate"),
+        ({"final_phase": {"epochs": 1, "learning_rate": 1e30}}, "stages.distill.final_phase.learning_rate"),
     ],
 )
 def test_training_that_diverges_is_told_and_leaves_no_student(
@@ -86,12 +86,12 @@ def test_training_that_diverges_is_told_and_leaves_no_student(
 
 
 def test_a_fresh_student_has_the_sizes_that_pruning_left_and_none_of_its_weights(paired: Path) -> None:
-    made = student_of(plan(recipe("embedding", paired, distill={"fresh": True, "learning_rate": 1e-9})))
+    made = student_of(plan(recipe("embedding", paired, distill={"from_scratch": True, "learning_rate": 1e-9})))
     before, after = encoder_of(made["low rank"]), encoder_of(made["distill"])
     assert before.shape == after.shape
     assert float(after.tokens.weight.detach().std()) == pytest.approx(0.02, rel=0.1)  # as BERT's are drawn
     assert float(before.tokens.weight.detach().std()) > 0.1
-    off = student_of(plan(recipe("embedding", paired, distill={"fresh": True, "enabled": False})))
+    off = student_of(plan(recipe("embedding", paired, distill={"from_scratch": True, "enabled": False})))
     assert torch.equal(encoder_of(off["distill"]).tokens.weight, encoder_of(off["low rank"]).tokens.weight)
 
 
@@ -113,7 +113,7 @@ def test_what_is_cut_off_of_long_texts_is_taught_where_the_recipe_says_so(tmp_pa
     path = write(tmp_path / "long.csv", [("text", "pair"), *((text, f"the answer {text}") for text in long)])
     asked = {}
     for rest in (False, True):
-        made = plan(recipe("embedding", path, distill={"max_length": 12, "rest": rest}))
+        made = plan(recipe("embedding", path, distill={"max_length": 12, "keep_overflow": rest}))
         asked[rest] = student_of(made)["teach"]
     taught = {rest: json.loads(done.file("taught.json").read_text()) for rest, done in asked.items()}
     assert taught[True][: len(taught[False])] == taught[False]
@@ -139,7 +139,7 @@ def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp
     before = made_of(plan(recipe("embedding", path, distill=lesson)))
     finish = {"train_tokens": 2000, "learning_rate": 1e-3, "hidden_weight": 0, "tokens": 600}
     heard = Listener()
-    made = made_of(plan(recipe("embedding", path, distill={**lesson, "finish": finish}), progress=heard))
+    made = made_of(plan(recipe("embedding", path, distill={**lesson, "final_phase": finish}), progress=heard))
     assert [done.name for done in made] == [
         *READING,
         *CUTTING,
@@ -162,7 +162,7 @@ def test_a_last_lesson_reads_whole_texts_and_leaves_the_one_before_as_it_was(tmp
 
 
 def test_a_student_that_is_not_distilled_is_not_taught_a_last_lesson(paired: Path) -> None:
-    off = {"enabled": False, "finish": {"epochs": 1}}
+    off = {"enabled": False, "final_phase": {"epochs": 1}}
     made = made_of(plan(recipe("embedding", paired, distill=off)))
     assert [done.name for done in made] == [*READING, *SHRINKING]
 

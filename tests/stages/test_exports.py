@@ -31,7 +31,7 @@ def test_a_student_is_float16_on_a_device_that_computes_in_it_and_on_no_other(pa
 @pytest.mark.slow
 def test_a_student_taught_in_int4_bears_it_and_its_linear_layers_take_half_the_bytes(paired: Path) -> None:
     narrow = {"weights": "int4", "max_error_percent": 100}
-    asked = {"int8": {}, "int4": narrow, "taught": {**narrow, "aware": {"epochs": 6, "learning_rate": 1e-3}}}
+    asked = {"int8": {}, "int4": narrow, "taught": {**narrow, "qat": {"epochs": 6, "learning_rate": 1e-3}}}
     made = {
         name: pipeline.run_stages(plan(recipe("embedding", paired, quantize=quantize)))
         for name, quantize in asked.items()
@@ -46,7 +46,7 @@ def test_a_student_taught_in_int4_bears_it_and_its_linear_layers_take_half_the_b
 
 @pytest.mark.slow
 def test_texts_too_are_taught_and_exported_on_scales_of_their_own(labelled: Path, tmp_path: Path) -> None:
-    quantize = {"scheme": "static-int8", "aware": {"epochs": 4, "learning_rate": 1e-3}, "max_error_percent": 30}
+    quantize = {"scheme": "static-int8", "qat": {"epochs": 4, "learning_rate": 1e-3}, "max_error_percent": 30}
     runtimes = {"runtimes": ["executorch", "litert", "onnx", "tflite"]}
     given = recipe("classification", labelled, quantize=quantize | {"smooth": 0.5}, export=runtimes)
     manifest = pipeline.build(given, PROFILE, tmp_path / "bundle").bundle.manifest
@@ -76,7 +76,7 @@ def test_a_runtime_without_dynamic_kernels_gets_fixed_scales_and_its_own_choice_
 def test_an_artifact_is_larger_by_the_parts_that_the_recipe_keeps_float(paired: Path) -> None:
     sizes = {}
     for kept in ((), ("encoder.tokens",)):
-        made = pipeline.run_stages(plan(recipe("embedding", paired, quantize={"keep_float": kept})))
+        made = pipeline.run_stages(plan(recipe("embedding", paired, quantize={"exclude": kept})))
         assert all(each.check.findings["parity"]["passed"] for each in made.exported)
         sizes[kept] = {each.runtime: each.int8.findings["bytes"] for each in made.exported}
     table = encoder_of(made.student.stage).tokens.weight.numel()

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("own_places")
 def recipe(model: Mapping[str, Any], task: Mapping[str, Any] | None = None, **changes: Mapping[str, Any]) -> Recipe:
     """Digits, built in seconds; `changes` are merged into the sections of stages."""
     sections: dict[str, dict[str, Any]] = {
-        "finetune": {"again": True, "epochs": 6, "learning_rate": 3e-3},
+        "finetune": {"refit": True, "epochs": 6, "learning_rate": 3e-3},
         "prune": {"keep_macs": 0.3},
         "distill": {"epochs": 6, "learning_rate": 3e-3, "output_weight": 1},
         "export": {"runtimes": ["executorch", "litert"]},
@@ -65,7 +65,7 @@ def plan(made_from: Recipe) -> Plan:
 
 @pytest.fixture(scope="module")
 def net() -> Recipe:
-    quantize = {"aware": {"epochs": 1}, "max_points_lost": 5}
+    quantize = {"qat": {"epochs": 1}, "max_score_loss_points": 5}
     return recipe({"factory": "tests.tiny_vision:digits_net"}, quantize=quantize)
 
 
@@ -194,7 +194,7 @@ def test_a_second_build_takes_everything_from_the_cache(built: BuildResult, net:
 
 @pytest.mark.slow
 def test_the_lesson_in_int8_is_kept_where_only_the_choice_of_parts_changes(net: Recipe, built: BuildResult) -> None:
-    quantize = net.stages.quantize.model_copy(update={"max_error_percent": 7.0, "max_points_lost": 3.0})
+    quantize = net.stages.quantize.model_copy(update={"max_error_percent": 7.0, "max_score_loss_points": 3.0})
     stricter = net.model_copy(update={"stages": net.stages.model_copy(update={"quantize": quantize})})
     made = pipeline.run_stages(plan(stricter))
     assert (made.student.stage.name, made.student.stage.entry.cached) == ("aware", True)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("places_of_stages")
 
 def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(paired: Path) -> None:
     sensitivities = {}
-    kept = {"keep_float": ["encoder.layers.0.up"]}
+    kept = {"exclude": ["encoder.layers.0.up"]}
     for name, asked in (("plain", {}), ("named", kept), ("off", {**kept, "sensitivity": False})):
         given = plan(recipe("embedding", paired, quantize=asked))
         side = side_of(given)
@@ -31,7 +31,7 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
 
 def test_what_int8_costs_of_the_validation_score_is_measured_where_a_limit_is_given(paired: Path) -> None:
     for split, validated in ({}, True), ({"split": {"validation": 0.0}}, False):
-        given = plan(recipe("embedding", paired, quantize={"max_points_lost": 20}, more_data=split))
+        given = plan(recipe("embedding", paired, quantize={"max_score_loss_points": 20}, more_data=split))
         side = side_of(given)
         if validated:
             found = stages.measure_sensitivity(given, side, static=False).findings
@@ -39,7 +39,7 @@ def test_what_int8_costs_of_the_validation_score_is_measured_where_a_limit_is_gi
             assert all(isinstance(part["points"], float) for part in found["parts"])
             assert len(side.held_out("validation")) == len(side.score("validation").texts) > 0
         else:
-            with pytest.raises(InputError, match=r"stages\.quantize\.max_points_lost .* is empty; raise data\.split"):
+            with pytest.raises(InputError, match=r"stages\.quantize\.max_score_loss_points .* is empty; raise data\.split"):
                 stages.measure_sensitivity(given, side, static=False)
 
 

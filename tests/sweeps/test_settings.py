@@ -140,7 +140,7 @@ def base(kind: str) -> dict[str, Any]:
             "model": {"factory": "tests.tiny_vision:digits_net"},
             "task": {"kind": kind},
             "data": {"folder": str(folder() / "pictures")},
-            "stages": {"prune": {"keep_macs": 0.5}, "distill": rates, "finetune": {**rates, "again": True}},
+            "stages": {"prune": {"keep_macs": 0.5}, "distill": rates, "finetune": {**rates, "refit": True}},
         }
     if kind == "embedding":
         del text["stages"]["finetune"]
@@ -273,8 +273,8 @@ class Read:
 
 NO_SIZES = {f"stages.prune.{name}": GONE for name in ("layers", "heads", "neurons")}
 PARTS = {"data.file": GONE, "data.train": "train-0.csv", "data.test": "test-0.csv"}
-FINISH = {"stages.distill.finish.epochs": 1}
-AWARE = {"stages.quantize.aware.epochs": 1}
+FINISH = {"stages.distill.final_phase.epochs": 1}
+AWARE = {"stages.quantize.qat.epochs": 1}
 STATIC = {**AWARE, "stages.quantize.scheme": "static-int8"}
 DISTILL, FINETUNE, PRUNE, QUANTIZE = "stages.distill", "stages.finetune", "stages.prune", "stages.quantize"
 LABELS, VALUES, WORDS = "classification", "regression", "token-classification"
@@ -323,7 +323,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     "budget.artifact_mb": Differs(verdict, 0.5),
     "budget.peak_memory_mb": Differs(verdict, 0.5),
     "budget.max_score_loss_percent": Differs(verdict, 0.5),
-    f"{FINETUNE}.again": HeldBy("tests/sweeps/test_settings.py::test_a_fitted_teacher_of_texts_is_fitted_again"),
+    f"{FINETUNE}.refit": HeldBy("tests/sweeps/test_settings.py::test_a_fitted_teacher_of_texts_is_fitted_again"),
     f"{FINETUNE}.epochs": Differs(student, 2, LABELS),
     f"{FINETUNE}.minutes": Differs(outcome, 1e-9, LABELS, {f"{FINETUNE}.seed": 77}),
     f"{FINETUNE}.learning_rate": Differs(student, 1e-3, LABELS),
@@ -354,10 +354,10 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     "stages.low_rank.energy": Differs(student, 0.5),
     "stages.low_rank.keep_parameters": Differs(student, 0.5),
     f"{DISTILL}.enabled": Differs(student, False),
-    f"{DISTILL}.fresh": Differs(student, True),
+    f"{DISTILL}.from_scratch": Differs(student, True),
     f"{DISTILL}.projection": Differs(student, True),
     f"{DISTILL}.max_length": Differs(student, 8),
-    f"{DISTILL}.rest": Differs(student, True, beside={f"{DISTILL}.max_length": 16}),
+    f"{DISTILL}.keep_overflow": Differs(student, True, beside={f"{DISTILL}.max_length": 16}),
     f"{DISTILL}.augment": Differs(student, 2),
     f"{DISTILL}.epochs": Differs(lessons, 2),
     f"{DISTILL}.train_tokens": Differs(lessons, 100),
@@ -379,13 +379,13 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
         "tests/models/test_training.py::test_other_trackers_write_into_the_folder_they_are_given_and_nowhere_else"
     ),
     f"{DISTILL}.seed": Differs(student, 5),
-    f"{DISTILL}.finish.epochs": Differs(lessons, 2, beside=FINISH),
-    f"{DISTILL}.finish.train_tokens": Differs(lessons, 100, beside=FINISH),
-    f"{DISTILL}.finish.minutes": Differs(outcome, 1e-9, beside={**FINISH, f"{DISTILL}.seed": 78}),
-    f"{DISTILL}.finish.max_length": Differs(student, 8, beside=FINISH),
-    f"{DISTILL}.finish.tokens": Differs(student, 100, beside=FINISH),
+    f"{DISTILL}.final_phase.epochs": Differs(lessons, 2, beside=FINISH),
+    f"{DISTILL}.final_phase.train_tokens": Differs(lessons, 100, beside=FINISH),
+    f"{DISTILL}.final_phase.minutes": Differs(outcome, 1e-9, beside={**FINISH, f"{DISTILL}.seed": 78}),
+    f"{DISTILL}.final_phase.max_length": Differs(student, 8, beside=FINISH),
+    f"{DISTILL}.final_phase.tokens": Differs(student, 100, beside=FINISH),
     **{
-        f"{DISTILL}.finish.{name}": Differs(student, value, beside=FINISH)
+        f"{DISTILL}.final_phase.{name}": Differs(student, value, beside=FINISH)
         for name, value in (
             ("learning_rate", 1e-3),
             ("output_weight", 1.0),
@@ -404,19 +404,19 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{QUANTIZE}.examples": Differs(student, 8, beside=STATIC),
     f"{QUANTIZE}.calibration": Differs(student, "minmax", beside=STATIC),
     f"{QUANTIZE}.smooth": Differs(smoothed, 0.5, beside={f"{QUANTIZE}.smooth": 0.1}),
-    f"{QUANTIZE}.aware.epochs": Differs(lessons, 2, beside=AWARE),
-    f"{QUANTIZE}.aware.train_tokens": Differs(lessons, 100, beside=AWARE),
-    f"{QUANTIZE}.aware.train_images": Differs(student, 10, IMAGES, {**AWARE, f"{DISTILL}.batch_images": 8}),
-    f"{QUANTIZE}.aware.minutes": Differs(outcome, 1e-9, beside={**AWARE, f"{DISTILL}.seed": 79}),
-    f"{QUANTIZE}.aware.learning_rate": Differs(student, 1e-3, beside=AWARE),
+    f"{QUANTIZE}.qat.epochs": Differs(lessons, 2, beside=AWARE),
+    f"{QUANTIZE}.qat.train_tokens": Differs(lessons, 100, beside=AWARE),
+    f"{QUANTIZE}.qat.train_images": Differs(student, 10, IMAGES, {**AWARE, f"{DISTILL}.batch_images": 8}),
+    f"{QUANTIZE}.qat.minutes": Differs(outcome, 1e-9, beside={**AWARE, f"{DISTILL}.seed": 79}),
+    f"{QUANTIZE}.qat.learning_rate": Differs(student, 1e-3, beside=AWARE),
     f"{QUANTIZE}.sensitivity": Differs(judged, False),
     f"{QUANTIZE}.max_error_percent": Differs(judged, 1e-3),
-    f"{QUANTIZE}.max_points_lost": Differs(judged, 1e-6),
-    f"{QUANTIZE}.keep_float": Differs(judged, ["encoder.layers.0.up"]),
+    f"{QUANTIZE}.max_score_loss_points": Differs(judged, 1e-6),
+    f"{QUANTIZE}.exclude": Differs(judged, ["encoder.layers.0.up"]),
     "stages.export.runtimes": Differs(runtimes, ["litert"]),
     "stages.export.lengths": Differs(form, [16]),
     "stages.export.batch": Differs(form, 4),
-    "stages.export.keep_float": HeldBy(
+    "stages.export.float_reference": HeldBy(
         "tests/end_to_end/test_bench.py::"
         "test_int8_is_measured_in_turn_with_its_float_twin_and_said_to_be_faster_only_where_it_is"
     ),
@@ -500,7 +500,7 @@ def test_a_fitted_teacher_of_texts_is_fitted_again(tmp_path: Path) -> None:
     assert json.loads((place / "config.json").read_text())["architectures"] == ["BertForSequenceClassification"]
     entry = Differs(student, True, LABELS, {"model.folder": str(place)})
     kept, again = (
-        plan(recipe_of(entry, {f"{FINETUNE}.again": value, f"{FINETUNE}.epochs": 2})) for value in (False, True)
+        plan(recipe_of(entry, {f"{FINETUNE}.refit": value, f"{FINETUNE}.epochs": 2})) for value in (False, True)
     )
     teachers = [stage_of(each, "teacher") for each in (kept, again)]
     assert ["steps" in each.findings for each in teachers] == [False, True]

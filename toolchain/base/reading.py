@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgewright.base.places import expanded
 from edgewright.base.redacted import redacted
+from edgewright.base.renamed import inner_model, with_new_names
+from edgewright.base.toml_lines import key_lines, line_of, place_of
 from edgewright.base.untrusted import (
     DOCUMENT,
     SETTINGS,
@@ -34,10 +36,6 @@ Model = TypeVar("Model", bound=BaseModel)
 Check = Callable[[Mapping[str, Any]], Sequence[tuple[Location, str]]]
 
 BOM = b"\xef\xbb\xbf"
-_PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
-_DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
-_HEADER = re.compile(rf"\s*(\[\[?)\s*{_DOTTED}\s*\]")
-_KEY = re.compile(rf"\s*{_DOTTED}\s*=")
 MOST_FAULTS = 200  # that are told one by one
 _NOWHERE = 10**9  # sorts a fault without a line behind those with one
 
@@ -105,8 +103,20 @@ def read_toml(source: Source, model: type[Model], *, also: Check | None = None) 
 
     Raises `InvalidFileError` with every fault: of syntax (the first one hides the rest), of a field, of `also`.
     """
-    values, lines = parsed_toml(source), key_lines(source.text)
-    return validated(model, values, file=source.name, folder=source.folder, lines=lines, also=also)
+    lines = key_lines(source.text)
+    current = with_new_names(parsed_toml(source), model, lines, file=source.name)
+
+    def check(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
+        return [*current.faults, *(also(values) if also else ())]
+
+    return validated(
+        model,
+        current.values,
+        file=source.name,
+        folder=source.folder,
+        lines=lines | current.lines,
+        also=check if also or current.faults else None,
+    )
 
 
 def parsed_toml(source: Source) -> dict[str, Any]:
@@ -173,29 +183,8 @@ def validated(
     if result is not None and not found:
         return result
     lines = lines or {}
-    ordered = sorted(found, key=lambda fault: _line_of(fault[0], lines) or _NOWHERE)
+    ordered = sorted(found, key=lambda fault: line_of(fault[0], lines) or _NOWHERE)
     raise InvalidFileError(file, [(place_of(location, lines), sentence) for location, sentence in ordered])
-
-
-def key_lines(text: str) -> dict[Location, int]:
-    """The line on which each key and each section of a TOML text stands, by its full location."""
-    found: dict[Location, int] = {}
-    section: Location = ()
-    counts: dict[Location, int] = {}
-    for number, line in _lines_outside_strings(text):
-        if header := _HEADER.match(line):
-            section = _parts(header[2])
-            for length in range(1, len(section) + 1):
-                found.setdefault(section[:length], number)
-            if header[1] == "[[":
-                counts[section] = counts.get(section, -1) + 1
-                section = (*section, counts[section])
-            found.setdefault(section, number)
-        elif key := _KEY.match(line):
-            location = (*section, *_parts(key[1]))
-            for length in range(len(section) + 1, len(location) + 1):
-                found.setdefault(location[:length], number)
-    return found
 
 
 def _bytes_of(path: Path, kind: str) -> bytes:
@@ -211,36 +200,6 @@ def _bytes_of(path: Path, kind: str) -> bytes:
             f"{path} has more than {SETTINGS.bytes >> 20} MiB, more than a {kind} can have; check the path"
         )
     return data
-
-
-def _lines_outside_strings(text: str) -> Iterator[tuple[int, str]]:
-    """(number, line) of every line that does not begin inside a multi-line string."""
-    inside = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not inside:
-            yield number, line
-        for quotes in ('"""', "'''"):
-            if inside in ("", quotes) and line.count(quotes) % 2:
-                inside = "" if inside else quotes
-
-
-def _parts(dotted: str) -> Location:
-    return tuple(part.strip("\"'") for part in re.findall(_PART, dotted))
-
-
-def _line_of(location: Location, lines: Mapping[Location, int]) -> int | None:
-    """The line of the key, or else of the nearest section around it."""
-    for length in range(len(location), 0, -1):
-        if location[:length] in lines:
-            return lines[location[:length]]
-    return None
-
-
-def place_of(location: Location, lines: Mapping[Location, int]) -> str:
-    """A key's full name, and the line it stands on, or else its section."""
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
-    line = _line_of(location, lines)
-    return ", ".join(part for part in (f"line {line}" if line else "", name) if part) or "the whole file"
 
 
 def _sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
@@ -281,7 +240,7 @@ def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | N
     for part in location:
         if isinstance(part, str) and not named:
             field = here.model_fields.get(part) if here else None
-            here = _inner_model(field.annotation) if field else None
+            here = inner_model(field.annotation) if field else None
             named = field is not None and get_origin(field.annotation) in (Mapping, dict)
         else:
             named = False
@@ -291,16 +250,9 @@ def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | N
 def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield prefix + name
-        inner = _inner_model(field.annotation)
+        inner = inner_model(field.annotation)
         if inner is not None:
             yield from _all_keys(inner, f"{prefix}{name}.")
-
-
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    """The pydantic model inside an annotation such as `Emulation | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _inner_model(part))), None)
 
 
 def _shown(value: Any) -> str:

@@ -175,7 +175,7 @@ def _float_of(bundle: Bundle, artifact: ArtifactFacts) -> str:
     if artifact.float_file is None:
         raise InputError(
             f"{bundle.path} has no float twin of {artifact.file} to measure against; "
-            "build it with `stages.export.keep_float = true`"
+            "build it with `stages.export.float_reference = true`"
         )
     return artifact.float_file
 

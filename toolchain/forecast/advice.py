@@ -266,7 +266,7 @@ class _Case:
             found = self._priced()
             yield self._change(
                 f"int8 for {', '.join(map(str, kept))} too, which stayed float",
-                "raise stages.quantize.max_error_percent, or leave stages.quantize.keep_float out",
+                "raise stages.quantize.max_error_percent, or leave stages.quantize.exclude out",
                 replace(found, latency_ms=max(found.latency_ms - slower, 0.0)),
                 "outputs that are further from the float student's",
             )

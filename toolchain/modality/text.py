@@ -108,7 +108,7 @@ class TextDataset(Dataset):
 
         longest = min(settings.max_length, self.recipe.task.max_length)
         texts = self.texts.taught_texts(copies=settings.augment, max_words=longest)
-        if settings.rest:
+        if settings.keep_overflow:
             rest = self.tokenizer.cut_at(longest).rest(texts)
             texts = list(dict.fromkeys([*texts, *random.Random(0).sample(rest, len(rest))]))
         rows = self.encoded(texts, longest=longest).rows
@@ -267,7 +267,7 @@ class TextModality(Modality):
     @override
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:
         longest = min(settings.max_length, recipe.task.max_length)
-        return {"tokens": settings.tokens, "max_length": longest, "rest": settings.rest}
+        return {"tokens": settings.tokens, "max_length": longest, "keep_overflow": settings.keep_overflow}
 
     @override
     def trim_vocabulary(self, recipe: Recipe, dataset: Dataset, folder: Path) -> Mapping[str, JsonValue]:

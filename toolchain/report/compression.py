@@ -161,7 +161,7 @@ def _changed(stage: StageFacts, before: StageRow | None) -> bool:
     if stage.name == "low rank":
         parameters = _count(stage.findings.get("parameters"))
         return bool(stage.findings.get("matrices")) and (before is None or parameters != before.parameters)
-    return bool(stage.settings.get("enabled", True) or stage.settings.get("fresh"))
+    return bool(stage.settings.get("enabled", True) or stage.settings.get("from_scratch"))
 
 
 def _exported(row: StageRow, manifest: Manifest) -> StageRow:

@@ -17,18 +17,34 @@ BYTES_PER_MB = 1_000_000
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Budget(BaseModel):
-    """Upper limits; one that is None is not set.
+_MB = {"unit": "MB of 1,000,000 bytes"}
 
-    `max_score_loss_percent` is the student's loss against the teacher in percent of the teacher's score.
-    """
+
+class Budget(BaseModel):
+    """What an artifact may cost at most; a limit that is not given is not set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    latency_ms: Limit | None = None
-    artifact_mb: Limit | None = None
-    peak_memory_mb: Limit | None = None
-    max_score_loss_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    latency_ms: Limit | None = Field(
+        default=None,
+        description="The median latency of one inference, in milliseconds.",
+        json_schema_extra={"unit": "ms"},
+    )
+    artifact_mb: Limit | None = Field(
+        default=None,
+        description="The size of the artifact's file.",
+        json_schema_extra=_MB,
+    )
+    peak_memory_mb: Limit | None = Field(
+        default=None,
+        description="The most memory that the runner takes.",
+        json_schema_extra=_MB,
+    )
+    max_score_loss_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=None,
+        description="The student's loss against the teacher, in percent of the teacher's score.",
+        json_schema_extra={"unit": "%"},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from edgewright.base.reading import Source, find_source, key_lines, names_on, parsed_toml, place_of, validated
+from edgewright.base.reading import Source, find_source, names_on, parsed_toml, validated
+from edgewright.base.toml_lines import key_lines, place_of
 from edgewright.base.untrusted import Location
 from edgewright.errors import InvalidFileError, UnknownNameError, nearest
 from edgewright.specs.microarchitectures import CORES, unknown_core

@@ -94,9 +94,9 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
                 'stages.quantize.scheme to "dynamic-int8", or leave weights out'
             )
         if not settings.sensitivity:
-            checked(model, settings.keep_float)
-            narrow = [name for name in linear_parts(model) if int4 and name not in settings.keep_float]
-            return {"kept_float": list(settings.keep_float), "int4": narrow, "static": static}
+            checked(model, settings.exclude)
+            narrow = [name for name in linear_parts(model) if int4 and name not in settings.exclude]
+            return {"kept_float": list(settings.exclude), "int4": narrow, "static": static}
         subject = student.subject()
         sample = student.sample(JUDGED, passes=len(subject.parts()) + 2)
         places = [f"{PLACE}.{part}" for part in subject.parts()]
@@ -104,11 +104,11 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
         found = sensitivity(
             model,
             lambda trial: student.outputs(sample, model=trial),
-            limits=Limits(error=settings.max_error_percent / 100, points=settings.max_points_lost),
-            score=_validation(student) if settings.max_points_lost is not None else None,
+            limits=Limits(error=settings.max_error_percent / 100, points=settings.max_score_loss_points),
+            score=_validation(student) if settings.max_score_loss_points is not None else None,
             static=static,
             calibration=settings.calibration,
-            kept_float=settings.keep_float,
+            kept_float=settings.exclude,
             int4=int4,
             float_ms={place.removeprefix(f"{PLACE}."): ms for place, ms in slower.items()},
             told=plan.progress.update,
@@ -122,7 +122,7 @@ def measure_sensitivity(plan: Plan, student: Side, *, static: bool, name: str = 
 def _validation(student: Side) -> Callable[[Any], float]:
     """The score of a model in the student's place on the validation part. Raises `InputError` where that is empty."""
     inputs = student.held_out("validation")
-    require_validation(inputs, "stages.quantize", "max_points_lost", "is of")
+    require_validation(inputs, "stages.quantize", "max_score_loss_points", "is of")
     score = student.score("validation")
     return lambda trial: score.of(student.as_scored(student.outputs(inputs, model=trial), inputs, score))
 

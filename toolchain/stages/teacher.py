@@ -77,7 +77,7 @@ def load_teacher(build: Build, work: Workspace) -> TeacherFindings:
     teacher = plan.modality.load_teacher(plan.recipe, build.result("examples").folder)
     examined = _examined(build, teacher)
     found: dict[str, object] = {"decided": examined.notes, "reference": examined.compared}
-    if plan.task.fitted and (finetuning.again or not teacher.fitted):
+    if plan.task.fitted and (finetuning.refit or not teacher.fitted):
         found |= _fitted(build, teacher, work)
     elif plan.task.fitted:
         found["notes"] = unused(finetuning)
@@ -116,8 +116,8 @@ def _examined(build: Build, teacher: LoadedTeacher) -> Examined:
     if plan.task.standardised and teacher.fitted:
         texts, values = [row.text for row in examples.train], [row.value or 0.0 for row in examples.train]
         examined = examined.also(put_on_scale(teacher, texts, values, plan.task.scale(examples)))
-    if plan.recipe.stages.finetune.again and teacher.fitted:
-        examined = examined.also("fitted once more, as stages.finetune.again asks")
+    if plan.recipe.stages.finetune.refit and teacher.fitted:
+        examined = examined.also("fitted once more, as stages.finetune.refit asks")
     return examined
 
 
@@ -145,4 +145,4 @@ def unused(settings: Finetune) -> list[str]:
     if not given:
         return []
     names = ", ".join(f"stages.finetune.{name}" for name in given)
-    return [f"{names} not used: the model came fitted to these labels; set stages.finetune.again to fit it anew"]
+    return [f"{names} not used: the model came fitted to these labels; set stages.finetune.refit to fit it anew"]

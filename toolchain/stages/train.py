@@ -51,7 +51,7 @@ RANGED_BATCH = 16  # examples that are run at once to see what their activations
 LESSONS = ("distill", "finish")  # the stages that train, one for each of the recipe's phases
 AWARE = "aware"  # the one that trains in int8
 # What training in int8 reads of [stages.quantize]; which parts stay float is found later.
-READ_IN_INT8 = {"scheme", "weights", "examples", "calibration", "keep_float"}
+READ_IN_INT8 = {"scheme", "weights", "examples", "calibration", "exclude"}
 # How much is trained where a recipe does not say: forward multiply-accumulates, what a quiet machine of two cores does
 # in about five minutes with their backward passes, and no more than so many passes over the examples.
 USUAL_MACS = 5e12
@@ -66,13 +66,13 @@ class DistilledFindings(TrainedFindings):
 
 def train_stage(phase: int, *, share: float = 1.0) -> Stage[ModelFindings]:
     """The stage for one training phase, counted from 0, or for this share of its work in a step of a gradual cut."""
-    part = "distill.finish" if phase else "distill"
+    part = "distill.final_phase" if phase else "distill"
     return _stage(LESSONS[phase], phase, share=share, setting=f"stages.{part}.learning_rate")
 
 
 def aware_stage() -> Stage[ModelFindings]:
     """The stage in which the student already computes in int8."""
-    return _stage(AWARE, None, share=1.0, setting="stages.quantize.aware.learning_rate")
+    return _stage(AWARE, None, share=1.0, setting="stages.quantize.qat.learning_rate")
 
 
 def _stage(name: str, phase: int | None, *, share: float, setting: str) -> Stage[ModelFindings]:
@@ -121,8 +121,8 @@ def _trained(build: Build, work: Workspace, phase: int | None, *, share: float, 
     asked, dataset, model = _asked(build.plan, phase), dataset_of(build), model_of(build)
     found: dict[str, object] = {}
     if asked.enabled:
-        if asked.fresh:
-            rebuilt = families.required(model, REBUILDABLE, setting="stages.distill.fresh")
+        if asked.from_scratch:
+            rebuilt = families.required(model, REBUILDABLE, setting="stages.distill.from_scratch")
             model = rebuilt.fresh(model, seed=asked.seed)
         if asked.projection:
             model = models.projected(model)
@@ -187,7 +187,7 @@ def is_static(plan: Plan, model: nn.Module) -> bool:
 def in_int8(plan: Plan, model: nn.Module, dataset: Dataset) -> Iterator[None]:
     """Within it the model computes as its int8 artifact will, on scales that a sample of the examples needs."""
     settings = plan.recipe.stages.quantize
-    names = [name for name in checked(model, settings.keep_float) if name not in settings.keep_float]
+    names = [name for name in checked(model, settings.exclude) if name not in settings.exclude]
     ranges = None
     if is_static(plan, model):
         sample = dataset.sample(settings.examples)

@@ -28,8 +28,8 @@ class Embedding(Task[TextExamples]):
         "distill.projection",
         "distill.similarity_weight",
         "distill.pair_weight",
-        "distill.finish.similarity_weight",
-        "distill.finish.pair_weight",
+        "distill.final_phase.similarity_weight",
+        "distill.final_phase.pair_weight",
     }
     reasons = MappingProxyType(
         {

@@ -25,8 +25,8 @@ TABLES = (".csv", ".jsonl", ".parquet")
 OF_TEXTS = frozenset(
     {
         "vocabulary", "prune.speedup", "prune.prices", "low_rank.token_rank", "low_rank.token_exponent",
-        "distill.max_length", "distill.rest", "distill.tokens", "distill.batch_tokens", "distill.intermediate_weight",
-        "distill.relation_weight", "distill.finish", "export.lengths",
+        "distill.max_length", "distill.keep_overflow", "distill.tokens", "distill.batch_tokens", "distill.final_phase",
+        "distill.intermediate_weight", "distill.relation_weight", "export.lengths",
     }
 )  # fmt: skip
 OF_IMAGES = frozenset({"distill.batch_images"})

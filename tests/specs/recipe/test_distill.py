@@ -22,8 +22,8 @@ def test_every_built_in_recipe_says_how_much_is_trained_and_not_for_how_long(nam
     ("section", "ends"),
     [
         ("distill", "epochs or train_tokens or train_images"),
-        ("distill.finish", "epochs or train_tokens"),
-        ("quantize.aware", "epochs or train_tokens or train_images"),
+        ("distill.final_phase", "epochs or train_tokens"),
+        ("quantize.qat", "epochs or train_tokens or train_images"),
     ],
 )
 def test_minutes_are_a_limit_and_do_not_say_how_much_is_trained(
@@ -47,15 +47,15 @@ def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
     )
     without = load_recipe(toml_file(MINIMAL + settings.format(""))).stages.distill
     assert without.lessons == (without,)
-    finish = "[stages.distill.finish]\ntrain_tokens = 500\nhidden_weight = 0\n"
+    finish = "[stages.distill.final_phase]\ntrain_tokens = 500\nhidden_weight = 0\n"
     first, last = load_recipe(toml_file(MINIMAL + settings.format(finish))).stages.distill.lessons
     assert first == without
     changed = {"train_tokens": 500, "epochs": None, "minutes": None, "max_length": 512}
-    changed |= {"tokens": None, "fresh": False, "hidden_weight": 0.0}
+    changed |= {"tokens": None, "from_scratch": False, "hidden_weight": 0.0}
     assert last.model_dump() == without.model_dump() | changed
 
 
 def test_a_last_lesson_says_how_long_it_is(toml_file: Callable[[str], Path]) -> None:
-    found = faults(toml_file, MINIMAL + "[stages.distill.finish]\nlearning_rate = 1e-4\n")
+    found = faults(toml_file, MINIMAL + "[stages.distill.final_phase]\nlearning_rate = 1e-4\n")
     (what,) = found.values()
     assert "needs epochs or train_tokens, to know when to end" in what

@@ -17,7 +17,7 @@ from tests.specs.recipe.faults import MINIMAL, faults
             "with the runtimes executorch and litert alone: onnx, tflite has no fast kernels for it",
         ),
         ('[stages.quantize]\nweights = "int4"\nscheme = "float16"', 'scheme = "float16", not both'),
-        ('[stages.quantize]\nscheme = "float16"\nkeep_float = ["encoder.tokens"]', "without aware and keep_float"),
+        ('[stages.quantize]\nscheme = "float16"\nexclude = ["encoder.tokens"]', "without qat and exclude"),
         (
             '[stages.quantize]\nscheme = "float16"\n[stages.export]\nruntimes = ["executorch", "tflite"]',
             "with the runtimes executorch and litert alone: tflite does not compute in it",

@@ -9,9 +9,9 @@ from tests.specs.recipe.faults import MINIMAL, faults
 
 
 def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]) -> None:
-    settings = "[stages.prune]\nsteps = 3\n[stages.distill]\nfresh = true\n"
+    settings = "[stages.prune]\nsteps = 3\n[stages.distill]\nfrom_scratch = true\n"
     (what,) = faults(toml_file, f"{MINIMAL}{settings}").values()
-    assert "takes distill.fresh or prune.steps = 3, not both" in what
+    assert "takes distill.from_scratch or prune.steps = 3, not both" in what
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,10 @@ def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]
         ('[stages.prune]\nspeedup = 2\nimportance = "taylor"\nranking = "global"', "without importance and ranking"),
         ("[stages.low_rank]\ntoken_exponent = 0.5", "takes token_exponent with token_rank alone"),
         ('[stages.quantize]\nscheme = "float16"\nexamples = 64', 'scheme = "float16" without examples'),
-        ("[stages.quantize]\nsensitivity = false\nmax_points_lost = 1", "takes max_points_lost with sensitivity alone"),
+        (
+            "[stages.quantize]\nsensitivity = false\nmax_score_loss_points = 1",
+            "takes max_score_loss_points with sensitivity alone",
+        ),
     ],
 )
 def test_settings_that_another_one_leaves_without_effect_are_refused(

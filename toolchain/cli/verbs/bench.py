@@ -49,10 +49,10 @@ def bench(
     the others; the exit code is then the highest of all, and --json gives a document for each.
 
     --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
-    stages.export.keep_float does. --batch says how many examples a second are answered when they come several at once,
-    for a bundle built with stages.export.batch. On an emulated target the clock counts instructions: good to compare
-    variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on is left
-    alone, unless --wait says how long to wait for it.
+    stages.export.float_reference does. --batch says how many examples a second are answered when they come several at
+    once, for a bundle built with stages.export.batch. On an emulated target the clock counts instructions: good to
+    compare variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on
+    is left alone, unless --wait says how long to wait for it.
 
     What was predicted is told beside it, and how far it was off is kept with the result: the next prediction for this
     device is corrected by it, and says so.

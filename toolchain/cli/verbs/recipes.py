@@ -1,4 +1,6 @@
-"""The verbs `recipes list` and `recipes show`."""
+"""The verbs `recipes list`, `recipes show` and `recipes settings`."""
+
+from typing import Annotated
 
 import typer
 
@@ -47,4 +49,34 @@ def show_recipe(
         output.emit(checked.model_dump(mode="json"))
     else:
         output.say(find_recipe(recipe).text.replace("\r\n", "\n"), end="")
+    return 0
+
+
+@app.command("settings")
+def show_settings(
+    wanted: Annotated[
+        str, typer.Argument(metavar="[SECTION|SETTING]", help="Only this section, or this setting.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Tell what a recipe may set: meaning, range, unit, default and cost of every setting.
+
+    It is printed as Markdown; a section of the stages may be named without "stages.".
+
+    \b
+    Examples:
+      edgewright recipes settings
+      edgewright recipes settings quantize
+      edgewright recipes settings distill.temperature
+      edgewright recipes settings prune --json
+    """
+    from dataclasses import asdict
+
+    from edgewright.specs import reference
+
+    chosen = reference.settings(wanted)
+    if as_json:
+        output.emit({"settings": [asdict(each) for each in chosen]})
+    else:
+        output.say(reference.as_markdown(chosen), end="")
     return 0

@@ -15,7 +15,7 @@ from edgewright.specs.recipe.data import Columns as Columns
 from edgewright.specs.recipe.data import Data as Data
 from edgewright.specs.recipe.data import Split as Split
 from edgewright.specs.recipe.distill import Distill as Distill
-from edgewright.specs.recipe.distill import Finish as Finish
+from edgewright.specs.recipe.distill import FinalPhase as FinalPhase
 from edgewright.specs.recipe.export import DEFAULT_LENGTHS as DEFAULT_LENGTHS
 from edgewright.specs.recipe.export import ONE_AT_A_TIME as ONE_AT_A_TIME
 from edgewright.specs.recipe.export import Export as Export
@@ -24,7 +24,7 @@ from edgewright.specs.recipe.header import Header as Header
 from edgewright.specs.recipe.low_rank import LowRank as LowRank
 from edgewright.specs.recipe.model import ModelSource as ModelSource
 from edgewright.specs.recipe.prune import Prune as Prune
-from edgewright.specs.recipe.quantize import Aware as Aware
+from edgewright.specs.recipe.quantize import Qat as Qat
 from edgewright.specs.recipe.quantize import Quantize as Quantize
 from edgewright.specs.recipe.section import LEAST_LENGTH as LEAST_LENGTH
 from edgewright.specs.recipe.stages import FLOAT16_RUNTIMES as FLOAT16_RUNTIMES

@@ -6,14 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgewright.specs.recipe.section import Section
+from edgewright.specs.recipe.section import Section, setting
 
 
 class Account(Section):
-    """What is kept of what compression changed.
+    """What is kept of what compression changed."""
 
-    Of so many of the examples that the student answers worse, `attributions` tell which words or places of an image the
-    teacher's answer rests on, and the student's (the extra "explain").
-    """
-
-    attributions: Annotated[int, Field(ge=0, le=20)] = 0
+    attributions: Annotated[int, Field(ge=0, le=20)] = setting(
+        0,
+        "Of how many of the examples that the student answers worse it is told which words or places its answer "
+        "rests on, and the teacher's (the extra explain).",
+        unit="examples",
+        source="Sundararajan et al. 2017",
+    )

@@ -97,7 +97,7 @@ def _unit_faults(kind: str, task: TaskDescription, stages: Mapping[str, Any]) ->
     """Trainings that are measured in the unit of another task's examples."""
     found: Faults = []
     units = sorted({each.training_unit for each in _tasks().values()} - {task.training_unit})
-    for place in (("distill",), ("distill", "finish"), ("quantize", "aware")):
+    for place in (("distill",), ("distill", "final_phase"), ("quantize", "qat")):
         section = stages
         for name in place:
             section = section_of(section, name)
@@ -156,5 +156,5 @@ def _without_columns(task: TaskDescription, data: Mapping[str, Any]) -> str:
 
 _ONE_TEXT = (
     "is for embedding: a model for {kind} is given one text, and pairs of texts are not supported; write both into one "
-    "column, with words between that tell them apart, and fit the teacher to such texts (stages.finetune.again = true)"
+    "column, with words between that tell them apart, and fit the teacher to such texts (stages.finetune.refit = true)"
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edgewright.specs.recipe.section import FilePath, Section, Text, resolved
+from edgewright.specs.recipe.section import FilePath, Section, Text, resolved, setting
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
@@ -29,26 +29,26 @@ PartPath = Annotated[Path, AfterValidator(resolved), AfterValidator(_of_known_fo
 
 
 class Columns(Section):
-    """The data files' columns, of which each kind of task reads its own.
+    """The data files' columns, of which each task reads its own."""
 
-    The text, and the text that answers it (embedding), its label (classification) or its value (regression); a list
-    of words and one of their tags (token classification); an image's path beside the file, and its label.
-    """
-
-    text: Text = "text"
-    pair: Text | None = None
-    label: Text | None = None
-    value: Text | None = None
-    words: Text = "words"
-    tags: Text = "tags"
-    image: Text = "image"
+    text: Text = setting("text", "The column of the text.")
+    pair: Text | None = setting(None, "That of the text which answers it.")
+    label: Text | None = setting(None, "That of its label.")
+    value: Text | None = setting(None, "That of its value.")
+    words: Text = setting("words", "That of a list of words.")
+    tags: Text = setting("tags", "That of a list of one tag for each word.")
+    image: Text = setting("image", "That of an image's path, beside the file.")
 
 
 class Split(Section):
-    """The shares of a single file that are held out, chosen by a stable hash of each text."""
+    """The shares of a single file that are held out."""
 
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    test: Annotated[float, Field(gt=0, lt=1)] = setting(
+        0.3, "What of a single file is held out to be judged by, chosen by a stable hash of each text.", unit="share"
+    )
+    validation: Annotated[float, Field(ge=0, lt=1)] = setting(
+        0.1, "What is held out to end trainings by.", unit="share"
+    )
 
     @model_validator(mode="after")
     def _leaves_some_to_train(self) -> Split:
@@ -60,25 +60,30 @@ class Split(Section):
 
 
 class Data(Section):
-    """Where the examples come from: a built-in set, one file or folder to be split, or one of these for each part.
+    """Where the examples come from: a built-in set, one file or folder to be split, or one of these for each part."""
 
-    A folder is of images: a sub-folder a label, or the parts train, val and test, each with a sub-folder a label.
-    `separator` stands between the cells of .csv files. `extra_text` (a text a line) and `extra_images` (a folder,
-    whatever lies how deep in it) have no labels and are there to distil from.
-    """
-
-    builtin: Literal["stdlib-search", "stdlib-packages", "stdlib-parameters", "digits"] | None = None
-    file: DataPath | None = None
-    folder: FilePath | None = None
-    train: PartPath | None = None
-    validation: PartPath | None = None
-    test: PartPath | None = None
-    columns: Columns = Columns()
-    separator: Literal[",", ";", "\t", "|"] = ","
-    split: Split = Split()
-    extra_text: FilePath | None = None
-    extra_text_packages: tuple[Text, ...] = ()
-    extra_images: FilePath | None = None
+    builtin: Literal["stdlib-search", "stdlib-packages", "stdlib-parameters", "digits"] | None = setting(
+        None, "A data set that comes with Edgewright."
+    )
+    file: DataPath | None = setting(None, "One file of examples, to be split.")
+    folder: FilePath | None = setting(
+        None, "A folder of images: a sub-folder for each label, or the parts train, val and test with such sub-folders."
+    )
+    train: PartPath | None = setting(None, "The examples that are trained on: a file, or a folder of images.")
+    validation: PartPath | None = setting(None, "The examples that trainings are ended by.")
+    test: PartPath | None = setting(None, "The examples that models are judged by.")
+    columns: Columns = setting(Columns(), "The columns of a table.")
+    separator: Literal[",", ";", "\t", "|"] = setting(",", "What stands between the cells of .csv files.")
+    split: Split = setting(Split(), "The shares of a single file that are held out.")
+    extra_text: FilePath | None = setting(
+        None, "A file with a text a line, without labels, to distil from.", costs="a longer training"
+    )
+    extra_text_packages: tuple[Text, ...] = setting(
+        (), "Installed packages whose docstrings are distilled from, beside a built-in set.", costs="a longer training"
+    )
+    extra_images: FilePath | None = setting(
+        None, "A folder of images without labels, at any depth, to distil from.", costs="a longer training"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Data:

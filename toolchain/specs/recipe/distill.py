@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from edgewright.specs.recipe.section import LEAST_LENGTH, Amount, Count, Section, Weight, as_tuple, each_once
+from edgewright.specs.recipe.section import LEAST_LENGTH, Amount, Count, Section, Weight, as_tuple, each_once, setting
 
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -24,88 +24,194 @@ def with_an_end(section: Ending) -> Ending:
     return section
 
 
-class Finish(Section):
-    """A short last lesson: by default of whole texts, after a long one of texts that were cut, which go faster.
+class FinalPhase(Section):
+    """A short last training phase; what is not given here is as in the phase before (Devlin et al. 2018, BERT)."""
 
-    Training on short texts first and on long ones last is how BERT was made (Devlin et al. 2018). It ends after so many
-    `epochs`, or tokens of training (`train_tokens`), whichever comes first; `minutes` is a limit that ends in an error.
-    A rate or a weight that is not given is that of the lesson before; without `tokens` all training text is read.
-    Texts are never longer than the task's.
-    """
-
-    epochs: Count | None = None
-    train_tokens: Count | None = None
-    minutes: Amount | None = None
-    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 512
-    tokens: Count | None = None
-    learning_rate: Amount | None = None
-    output_weight: Weight | None = None
-    hidden_weight: Weight | None = None
-    intermediate_weight: Weight | None = None
-    relation_weight: Weight | None = None
-    similarity_weight: Weight | None = None
-    pair_weight: Weight | None = None
+    epochs: Count | None = setting(
+        None,
+        "How often the training text or images are gone through; the first of these ends that is reached counts.",
+        unit="passes",
+        costs="time, in proportion",
+    )
+    train_tokens: Count | None = setting(
+        None, "How much text is trained on in all, as the student reads it.", unit="tokens", costs="time, in proportion"
+    )
+    minutes: Amount | None = setting(
+        None,
+        "A limit, not a measure of how much is trained: what takes longer ends in an error, and the same command "
+        "goes on from its checkpoint.",
+        unit="minutes",
+    )
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = setting(
+        512, "Where a text is cut; never later than the task's own limit.", unit="tokens", costs="memory and time"
+    )
+    tokens: Count | None = setting(None, "How much text is read in one epoch; all where none is given.", unit="tokens")
+    learning_rate: Amount | None = setting(
+        None, "The highest learning rate of the schedule; that of the phase before where none is given.", unit="a step"
+    )
+    output_weight: Weight | None = setting(
+        None,
+        "How much this part of the loss counts: the teacher's outputs; labels are softened by the temperature; as "
+        "in the phase before where none is given.",
+        unit="weight",
+        source="Hinton et al. 2015",
+    )
+    hidden_weight: Weight | None = setting(
+        None,
+        "How much this part of the loss counts: the teacher's last hidden vectors; as in the phase before where "
+        "none is given.",
+        unit="weight",
+        source="Jiao et al. 2020, TinyBERT",
+    )
+    intermediate_weight: Weight | None = setting(
+        None,
+        "How much this part of the loss counts: the hidden vectors that enter the layers which stay; as in the "
+        "phase before where none is given.",
+        unit="weight",
+        source="Jiao et al. 2020, TinyBERT",
+    )
+    relation_weight: Weight | None = setting(
+        None,
+        "How much this part of the loss counts: the relations in the teacher's last attention; as in the phase "
+        "before where none is given.",
+        unit="weight",
+        source="Wang et al. 2021, MiniLMv2",
+    )
+    similarity_weight: Weight | None = setting(
+        None,
+        "How much this part of the loss counts: the similarities among the teacher's embeddings; as in the phase "
+        "before where none is given.",
+        unit="weight",
+        source="Park et al. 2019",
+    )
+    pair_weight: Weight | None = setting(
+        None,
+        "How much this part of the loss counts: finding a text's partner, where the data has pairs; 0 learns from "
+        "the teacher alone; as in the phase before where none is given.",
+        unit="weight",
+        source="van den Oord et al. 2018, InfoNCE",
+    )
 
     @model_validator(mode="after")
-    def _ends_some_time(self) -> Finish:
+    def _ends_some_time(self) -> FinalPhase:
         return with_an_end(self)
 
 
 class Distill(Section):
     """Distillation: the student is trained on the teacher's outputs.
 
-    It ends after so many `epochs`, or tokens of training in all (`train_tokens`, as the student reads them; of images
-    `train_images`), whichever comes first: the same student on every machine. Where none of them is given it is as
-    much as a quiet machine of two cores computes in about five minutes, and at most a hundred epochs. `minutes` does
-    not say how much is trained; it is a limit, and a training that takes longer is given up with an error, from whose
-    checkpoint the same command goes on.
-
-    `tokens` limits the training text of one epoch; a text longer than `max_length` tokens is cut there, and what is
-    left of it is taught as further texts where `rest` says so: the teacher needs longer, and an epoch has more to tell
-    of. With `augment` the teacher is asked so many altered copies of each text of the training part too (pieces of it,
-    thinned, or joined to another's; of an image moved ones): of a few thousand texts alone a student learns the answers
-    by heart. A batch is of so many tokens, or images. The weights say how much each part of the loss counts: the
-    teacher's outputs (classes softened by `temperature`), its last hidden vectors, the intermediate ones that enter the
-    layers which stay, the relations in its last attention, the similarities of its embeddings, and, where the data has
-    pairs, finding a text's partner. At a `pair_weight` of 0 the student learns from the teacher alone. `fresh` starts
-    from random numbers instead of what pruning left. `projection` puts a square matrix behind an embedding's pooled
-    vectors, to turn them to the teacher's: it takes as many bytes as the width squared, and next to no time. With
-    `patience` training ends after so many epochs without a better score on the validation part. `finish` adds a lesson.
+    How much is trained is said by `epochs`, `train_tokens` or `train_images`, whichever is reached first: the same
+    student on every machine. Where none is given it is as much as two quiet cores compute in about five minutes, and at
+    most a hundred epochs.
     """
 
-    enabled: bool = True
-    fresh: bool = False
-    projection: bool = False
-    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 64
-    rest: bool = False
-    augment: Annotated[int, Field(ge=0, le=100)] = 0
-    epochs: Count | None = None
-    train_tokens: Count | None = None
-    train_images: Count | None = None
-    minutes: Amount | None = None
-    tokens: Count | None = None
-    learning_rate: Amount = 5e-4
-    batch_tokens: Count = 4096
-    batch_images: Count = 64
-    temperature: Amount = 2.0
-    output_weight: Weight = 10.0
-    hidden_weight: Weight = 3.0
-    intermediate_weight: Weight = 0.0
-    relation_weight: Weight = 0.0
-    similarity_weight: Weight = 1.0
-    pair_weight: Weight = 1.0
-    patience: Count | None = None
-    trackers: Annotated[tuple[Tracker, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = ()
-    seed: int = 0
-    finish: Finish | None = None
+    enabled: bool = setting(True, "Train the student on the teacher's outputs.")
+    from_scratch: bool = setting(
+        False, "Start from random numbers instead of what pruning left.", costs="score", names=("from_scratch", "fresh")
+    )
+    projection: bool = setting(
+        False,
+        "Put a square matrix behind an embedding's pooled vectors, to turn them to the teacher's.",
+        costs="as many bytes as the width squared",
+    )
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = setting(
+        64, "Where a text is cut while it is trained on.", unit="tokens", costs="memory and time"
+    )
+    keep_overflow: bool = setting(
+        False,
+        "Train on what was cut off of long texts as further texts.",
+        costs="recording the teacher takes longer",
+        names=("keep_overflow", "rest"),
+    )
+    augment: Annotated[int, Field(ge=0, le=100)] = setting(
+        0,
+        "How many altered copies of each training text, or moved ones of an image, are trained on, too.",
+        unit="copies",
+        costs="recording the teacher takes longer",
+    )
+    epochs: Count | None = setting(
+        None,
+        "How often the training text or images are gone through; the first of these ends that is reached counts.",
+        unit="passes",
+        costs="time, in proportion",
+    )
+    train_tokens: Count | None = setting(
+        None, "How much text is trained on in all, as the student reads it.", unit="tokens", costs="time, in proportion"
+    )
+    train_images: Count | None = setting(
+        None, "How many images are trained on in all.", unit="images", costs="time, in proportion"
+    )
+    minutes: Amount | None = setting(
+        None,
+        "A limit, not a measure of how much is trained: what takes longer ends in an error, and the same command "
+        "goes on from its checkpoint.",
+        unit="minutes",
+    )
+    tokens: Count | None = setting(None, "How much text is read in one epoch; all where none is given.", unit="tokens")
+    learning_rate: Amount = setting(5e-4, "The highest learning rate of the schedule.", unit="a step")
+    batch_tokens: Count = setting(4096, "The size of a batch of texts.", unit="tokens", costs="memory, in proportion")
+    batch_images: Count = setting(64, "The size of a batch of images.", unit="images", costs="memory, in proportion")
+    temperature: Amount = setting(
+        2.0, "What the teacher's class scores are divided by before they are compared.", source="Hinton et al. 2015"
+    )
+    output_weight: Weight = setting(
+        10.0,
+        "How much this part of the loss counts: the teacher's outputs; labels are softened by the temperature.",
+        unit="weight",
+        source="Hinton et al. 2015",
+    )
+    hidden_weight: Weight = setting(
+        3.0,
+        "How much this part of the loss counts: the teacher's last hidden vectors.",
+        unit="weight",
+        source="Jiao et al. 2020, TinyBERT",
+    )
+    intermediate_weight: Weight = setting(
+        0.0,
+        "How much this part of the loss counts: the hidden vectors that enter the layers which stay.",
+        unit="weight",
+        source="Jiao et al. 2020, TinyBERT",
+    )
+    relation_weight: Weight = setting(
+        0.0,
+        "How much this part of the loss counts: the relations in the teacher's last attention.",
+        unit="weight",
+        source="Wang et al. 2021, MiniLMv2",
+    )
+    similarity_weight: Weight = setting(
+        1.0,
+        "How much this part of the loss counts: the similarities among the teacher's embeddings.",
+        unit="weight",
+        source="Park et al. 2019",
+    )
+    pair_weight: Weight = setting(
+        1.0,
+        "How much this part of the loss counts: finding a text's partner, where the data has pairs; 0 learns from "
+        "the teacher alone.",
+        unit="weight",
+        source="van den Oord et al. 2018, InfoNCE",
+    )
+    patience: Count | None = setting(
+        None, "End after so many epochs without a better score on the validation part.", unit="epochs"
+    )
+    trackers: Annotated[tuple[Tracker, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = setting(
+        (), "Where the course of the training is written, too."
+    )
+    seed: int = setting(0, "What random numbers start from.", unit="any")
+    final_phase: FinalPhase | None = setting(
+        None,
+        "A short last training phase, by default of whole texts, after a long one of texts that were cut.",
+        source="Devlin et al. 2018, BERT",
+        names=("final_phase", "finish"),
+    )
 
     @property
     def lessons(self) -> tuple[Distill, ...]:
         """One after another, none of which has a `finish`."""
-        first = self.model_copy(update={"finish": None})
-        if self.finish is None or not self.enabled:
+        first = self.model_copy(update={"final_phase": None})
+        if self.final_phase is None or not self.enabled:
             return (first,)
-        own = {**NO_END, "tokens": None, "fresh": False, **self.finish.model_dump(exclude_none=True)}
+        own = {**NO_END, "tokens": None, "from_scratch": False, **self.final_phase.model_dump(exclude_none=True)}
         return first, first.model_copy(update=own)
 
     @model_validator(mode="after")

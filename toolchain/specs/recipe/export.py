@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from edgewright.specs.profiles import Runtime
-from edgewright.specs.recipe.section import Section, each_once
+from edgewright.specs.recipe.section import Section, each_once, setting
 
 ONE_AT_A_TIME = "onnx"  # the runtime whose file takes no batch
 
@@ -22,18 +22,31 @@ def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Export(Section):
-    """Which runtimes get an artifact, and the lengths in tokens a runtime of fixed shapes is given.
+    """Which runtimes get an artifact, and in which shapes."""
 
-    With a `batch` an artifact also takes so many examples at once, by the same weights. With `keep_float` the bundle
-    also holds each artifact's float twin, to be measured against on a device.
-    """
-
-    runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1), AfterValidator(each_once)] = ("executorch", "litert")
+    runtimes: Annotated[tuple[Runtime, ...], Field(min_length=1), AfterValidator(each_once)] = setting(
+        ("executorch", "litert"), "Which runtimes get an artifact.", costs="an export each"
+    )
     lengths: Annotated[
         tuple[Annotated[int, Field(gt=0, le=512)], ...], Field(min_length=1), AfterValidator(_rising)
-    ] = DEFAULT_LENGTHS
-    batch: Annotated[int, Field(ge=1, le=64)] = 1
-    keep_float: bool = False
+    ] = setting(
+        DEFAULT_LENGTHS,
+        "The lengths that a runtime of fixed shapes is given, rising; the task's own comes last.",
+        unit="tokens",
+        costs="memory for each length in use",
+    )
+    batch: Annotated[int, Field(ge=1, le=64)] = setting(
+        1,
+        "How many examples an artifact also takes at once, by the same weights.",
+        unit="examples",
+        costs="an export each",
+    )
+    float_reference: bool = setting(
+        False,
+        "The bundle also holds each artifact's float reference, to be measured against on a device.",
+        costs="the float model's size",
+        names=("float_reference", "keep_float"),
+    )
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Export:

@@ -6,25 +6,39 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgewright.specs.recipe.section import Amount, Count, Section
+from edgewright.specs.recipe.section import Amount, Count, Section, setting
 
 
 class Finetune(Section):
-    """Fitting the teacher to the labels or values.
+    """Fitting the teacher to the labels or values; one that comes fitted to them is taken as it is."""
 
-    A model that comes with classes for them is taken as it is, unless it is to be fitted `again`. With `patience`
-    training ends after so many epochs without a better score on the validation part, and the best epoch's weights are
-    kept. A batch is of so many tokens, or images. With `augment` so many moved copies of each image are learned, too.
-    `minutes` is no measure of how much is trained, but a limit: a fitting that takes longer is given up with an error,
-    and the same command goes on from its checkpoint.
-    """
-
-    again: bool = False
-    epochs: Count = 3
-    minutes: Amount | None = None
-    learning_rate: Amount = 5e-5
-    batch_tokens: Count = 4096
-    batch_images: Count = 64
-    augment: Annotated[int, Field(ge=0, le=100)] = 0
-    patience: Count | None = None
-    seed: int = 0
+    refit: bool = setting(
+        False,
+        "Fit the teacher even where it comes fitted to these labels.",
+        costs="a training",
+        names=("refit", "again"),
+    )
+    epochs: Count = setting(
+        3,
+        "How often the training examples are gone through.",
+        unit="passes",
+        costs="time, in proportion",
+    )
+    minutes: Amount | None = setting(
+        None,
+        "A limit, not a measure of how much is trained: what takes longer ends in an error, and the same command "
+        "goes on from its checkpoint.",
+        unit="minutes",
+    )
+    learning_rate: Amount = setting(5e-5, "The highest learning rate of the schedule.", unit="a step")
+    batch_tokens: Count = setting(4096, "The size of a batch of texts.", unit="tokens", costs="memory, in proportion")
+    batch_images: Count = setting(64, "The size of a batch of images.", unit="images", costs="memory, in proportion")
+    augment: Annotated[int, Field(ge=0, le=100)] = setting(
+        0, "How many moved copies of each image are learned, too.", unit="copies", costs="time, in proportion"
+    )
+    patience: Count | None = setting(
+        None,
+        "End after so many epochs without a better score on the validation part, and keep the best epoch's weights.",
+        unit="epochs",
+    )
+    seed: int = setting(0, "What random numbers start from.", unit="any")

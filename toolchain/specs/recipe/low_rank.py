@@ -6,22 +6,28 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from edgewright.specs.recipe.section import Count, Section
+from edgewright.specs.recipe.section import Count, Section, setting
 
 
 class LowRank(Section):
-    """Keeping matrices as products of two smaller ones, where that pays; nothing is factorised where nothing is given.
+    """Keeping matrices as products of two smaller ones, where that pays; none is where nothing is given."""
 
-    `token_rank` is that of the token table, in which a token weighs its occurrences to the power of `token_exponent`:
-    less than 1 is better for rare tokens where the student is taught long afterwards. The layers' matrices keep the
-    share `energy` of what they do to real activations, or the share `keep_parameters` of their parameters.
-    """
-
-    enabled: bool = True
-    token_rank: Count | None = None
-    token_exponent: Annotated[float, Field(ge=0, le=1)] = 1.0
-    energy: Annotated[float, Field(gt=0, lt=1)] | None = None
-    keep_parameters: Annotated[float, Field(gt=0, lt=1)] | None = None
+    enabled: bool = setting(True, "Keep matrices as products of two smaller ones where a setting here says which.")
+    token_rank: Count | None = setting(
+        None, "The rank of the token table.", costs="score, on rare words first", source="Lan et al. 2020, ALBERT"
+    )
+    token_exponent: Annotated[float, Field(ge=0, le=1)] = setting(
+        1.0,
+        "A token of that table weighs its occurrences to this power; less than 1 is better for rare tokens before "
+        "a long training.",
+        unit="power",
+    )
+    energy: Annotated[float, Field(gt=0, lt=1)] | None = setting(
+        None, "How much of what the layers' matrices do to real activations is kept.", unit="share"
+    )
+    keep_parameters: Annotated[float, Field(gt=0, lt=1)] | None = setting(
+        None, "How many of the layers' matrices' parameters are kept.", unit="share"
+    )
 
     @model_validator(mode="after")
     def _one_rule(self) -> LowRank:

@@ -9,26 +9,30 @@ from typing import Annotated
 from pydantic import PrivateAttr, ValidationInfo, model_validator
 
 from edgewright.errors import EnvironmentFaultError
-from edgewright.specs.recipe.section import FilePath, Section, Text, matching
+from edgewright.specs.recipe.section import FilePath, Section, Text, matching, setting
 
 
 class ModelSource(Section):
-    """Where the teacher comes from: exactly one of the four.
+    """Where the teacher comes from: exactly one of folder, hub, factory and package."""
 
-    The module of a `factory` may lie in the recipe's folder, or be installed; its code is run.
-    """
-
-    folder: FilePath | None = None
-    hub: Annotated[str, matching(r"\w[\w.-]*(/\w[\w.-]*)?", "'organisation/name'")] | None = None
-    revision: Text | None = None
-    factory: Annotated[str, matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "'module:function'")] | None = None
+    folder: FilePath | None = setting(None, "A folder of a model as transformers, or sentence-transformers, saves it.")
+    hub: Annotated[str, matching(r"\w[\w.-]*(/\w[\w.-]*)?", "'organisation/name'")] | None = setting(
+        None, 'A model of the Hugging Face hub, "organisation/name".', costs="downloads it once"
+    )
+    revision: Text | None = setting(None, "The commit, tag or branch of the hub's model.")
+    factory: Annotated[str, matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "'module:function'")] | None = setting(
+        None,
+        'A function that makes the model, "module:function". Its module may lie in the recipe\'s folder, or be '
+        "installed.",
+        costs="runs code of that module",
+    )
     package: (
         Annotated[
             str,
             matching(r"[A-Za-z_]\w*:\w[\w.-]*(/\w[\w.-]*)*", "'package:subfolder', a folder inside the package"),
         ]
         | None
-    ) = None
+    ) = setting(None, 'A folder inside an installed package, "package:subfolder".')
     _beside: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from edgewright.specs.recipe.section import Count, Section, matching, set_of
+from edgewright.specs.recipe.section import Count, Section, matching, set_of, setting
 
 
 def _kept_layers(value: Any) -> int | tuple[int, ...] | None:
@@ -23,33 +23,67 @@ KeptLayers = Annotated[int | tuple[int, ...] | None, BeforeValidator(_kept_layer
 
 
 class Prune(Section):
-    """What stays of the teacher; None keeps all.
+    """What stays of the teacher; a size that is not given stays as it is.
 
-    Either sizes are given: layers (a number, or their indexes), heads and neurons of each layer, the width of a head,
-    the width of the model. With `ranking` "global" the numbers of heads and neurons are those of an average layer, and
-    each layer keeps what its importance deserves. Or the share `keep_macs` of the multiply-accumulates stays, for which
-    all heads and neurons compete, or a convolutional net's channels. Or `speedup` is given, and layers, heads and
-    neurons are chosen by search so that the layers cost so many times less; a number of `layers` is then the most that
-    may stay. Their `prices` are what the "profile" implies, or what a target says whose address is given: models of one
-    layer are timed there. `layers` and `neurons` have their defaults only where neither of these two is given.
-
-    What is left is refitted by least squares to answer as before (`reconstruct`). With more than one of `steps` it is
-    cut a little at a time, and taught between for its share of the time.
+    Either sizes are given; or the share `keep_macs` of the multiply-accumulates, for which heads and neurons compete;
+    or a `speedup`, and a search chooses. `layers` and `neurons` have defaults where neither of the latter is given.
     """
 
-    enabled: bool = True
-    layers: KeptLayers = 3
-    heads: Count | None = None
-    neurons: Count | None = 384
-    head_width: Count | None = None
-    width: Count | None = None
-    keep_macs: Annotated[float, Field(gt=0, le=1)] | None = None
-    speedup: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
-    prices: Annotated[str, matching(r"profile|(local|ssh|emulated):.*", "'profile' or a target's address")] = "profile"
-    importance: Literal["magnitude", "activation", "taylor", "fisher"] = "activation"
-    ranking: Literal["uniform", "global"] = "uniform"
-    reconstruct: bool = True
-    steps: Annotated[int, Field(ge=1, le=20)] = 1
+    enabled: bool = setting(True, "Remove layers, heads, neurons or channels.")
+    layers: KeptLayers = setting(
+        3,
+        "How many layers stay, or which, counted from 0; with speedup the most that may stay.",
+        unit="layers",
+        costs="score, more than neurons do",
+    )
+    heads: Count | None = setting(None, "How many attention heads of each layer stay.", unit="heads")
+    neurons: Count | None = setting(384, "How many neurons of each feed-forward layer stay.", unit="neurons")
+    head_width: Count | None = setting(None, "The width of a head that stays.", unit="channels")
+    width: Count | None = setting(
+        None, "The width of the model that stays.", unit="channels", costs="score, most of all sizes"
+    )
+    keep_macs: Annotated[float, Field(gt=0, le=1)] | None = setting(
+        None,
+        "The part of the multiply-accumulates that stays, for which all heads and neurons, or a net's channels, "
+        "compete.",
+        unit="share",
+    )
+    speedup: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = setting(
+        None,
+        "How many times less the layers are to cost; layers, heads and neurons are chosen by dynamic programming.",
+        unit="times",
+        costs="a search of a minute or more",
+        source="Kurtic et al. 2023, ZipLM",
+    )
+    prices: Annotated[str, matching(r"profile|(local|ssh|emulated):.*", "'profile' or a target's address")] = setting(
+        "profile",
+        "What the search takes the cost of a layer from: the profile's facts, or a target's address, where models "
+        "of one layer are timed.",
+        costs="with an address, minutes on the target",
+    )
+    importance: Literal["magnitude", "activation", "taylor", "fisher"] = setting(
+        "activation",
+        "What a part's importance is read from.",
+        costs="taylor and fisher take gradients: longer",
+        source="Michel et al. 2019; Molchanov et al. 2019",
+    )
+    ranking: Literal["uniform", "global"] = setting(
+        "uniform",
+        "Whether every layer keeps as much, or each what its importance deserves; sizes are then those of an "
+        "average layer.",
+    )
+    reconstruct: bool = setting(
+        True,
+        "Refit what is left by least squares, to answer as before.",
+        costs="a minute",
+        source="Frantar and Alistarh 2022",
+    )
+    steps: Annotated[int, Field(ge=1, le=20)] = setting(
+        1,
+        "Cut a little at a time, and train between for a share of the training each.",
+        unit="steps",
+        source="Zhu and Gupta 2017",
+    )
 
     @model_validator(mode="before")
     @classmethod

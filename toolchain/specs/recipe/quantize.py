@@ -7,56 +7,96 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edgewright.specs.recipe.distill import with_an_end
-from edgewright.specs.recipe.section import Amount, Count, Section, as_tuple, each_once, set_of
+from edgewright.specs.recipe.section import Amount, Count, Section, as_tuple, each_once, set_of, setting
 
 
-class Aware(Section):
-    """Quantisation-aware training: a last lesson in which the student already computes in int8, as far as it will.
+class Qat(Section):
+    """Quantisation-aware training; what is not given here is as in the training phase before."""
 
-    It ends after so many `epochs`, or tokens or images of training, whichever comes first; `minutes` is a limit that
-    ends in an error. What is not said here is as in the lesson before.
-    """
-
-    epochs: Count | None = None
-    train_tokens: Count | None = None
-    train_images: Count | None = None
-    minutes: Amount | None = None
-    learning_rate: Amount = 1e-4
+    epochs: Count | None = setting(
+        None,
+        "How often the training text or images are gone through; the first of these ends that is reached counts.",
+        unit="passes",
+        costs="time, in proportion",
+    )
+    train_tokens: Count | None = setting(
+        None, "How much text is trained on in all, as the student reads it.", unit="tokens", costs="time, in proportion"
+    )
+    train_images: Count | None = setting(
+        None, "How many images are trained on in all.", unit="images", costs="time, in proportion"
+    )
+    minutes: Amount | None = setting(
+        None,
+        "A limit, not a measure of how much is trained: what takes longer ends in an error, and the same command "
+        "goes on from its checkpoint.",
+        unit="minutes",
+    )
+    learning_rate: Amount = setting(1e-4, "The highest learning rate of the schedule.", unit="a step")
 
     @model_validator(mode="after")
-    def _ends_some_time(self) -> Aware:
+    def _ends_some_time(self) -> Qat:
         return with_an_end(self)
 
 
 class Quantize(Section):
-    """Number formats: int8 weights per channel, and activations scaled as they come or on scales of their own.
+    """Number formats: int8 weights per channel, and activations quantised dynamically or by fixed scales."""
 
-    `scheme` is "dynamic-int8", in which each layer's inputs are scaled as they come: right for transformers, whose
-    activations have outliers. Or "static-int8", in which scales are fixed by `examples` of the training part, so that
-    nothing between two layers is float: right for convolutions, and all that tflite-runtime can. Or "float16", which
-    harms next to nothing and halves what float32 takes, for ExecuTorch on cores with arithmetic for it. Where none is
-    given the model's family decides. `calibration` says how: a scale covers all that was seen ("minmax"), all but one
-    value in ten thousand ("percentile"), what leaves the least squared error ("mse"), or what loses the least of the
-    values' distribution ("kl"). `smooth`, from 0 to 1 with 0.5 as a good start, moves so much of the spread of a
-    transformer's activations into its weights. `aware` adds a lesson in int8.
-
-    With `sensitivity` it is measured on training texts how far each part puts the outputs off, and where all together
-    put them further off than `max_error_percent` (a ratio of root mean squares), the parts that are to blame stay
-    float; with `max_points_lost` also where they lose more points (hundredths) of the task's score on the validation
-    part. Those that `keep_float` names do in any case. With `weights` "int4" linear layers take half of the bytes,
-    where activations are scaled as they come; those that would do more harm than that stay int8.
-    """
-
-    scheme: Literal["dynamic-int8", "static-int8", "float16"] | None = None
-    weights: Literal["int8", "int4"] = "int8"
-    examples: Annotated[int, Field(ge=8, le=10_000)] = 256
-    calibration: Literal["minmax", "percentile", "mse", "kl"] = "mse"
-    smooth: Annotated[float, Field(ge=0, le=1)] | None = None
-    aware: Aware | None = None
-    sensitivity: bool = True
-    max_error_percent: Amount = 10.0
-    max_points_lost: Amount | None = None
-    keep_float: Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = ()
+    scheme: Literal["dynamic-int8", "static-int8", "float16"] | None = setting(
+        None,
+        "The number format: dynamic-int8 quantises activations at each inference, right for transformers; "
+        "static-int8 by fixed scales, right for convolutions, and all that tflite-runtime can; float16 halves "
+        "float32 for ExecuTorch and LiteRT. The model's family decides where none is given.",
+    )
+    weights: Literal["int8", "int4"] = setting(
+        "int8",
+        "The format of linear layers' weights; int4 halves them where that keeps within the limits, with dynamic-int8.",
+        costs="score",
+    )
+    examples: Annotated[int, Field(ge=8, le=10_000)] = setting(
+        256,
+        "How many training examples fixed scales are calibrated on.",
+        unit="examples",
+        costs="time, in proportion",
+    )
+    calibration: Literal["minmax", "percentile", "mse", "kl"] = setting(
+        "mse",
+        "What a fixed scale covers: all values, all but one in ten thousand, what leaves the least squared error, "
+        "or what loses the least of the distribution.",
+        costs="kl takes longest",
+        source="Migacz 2017 (kl)",
+    )
+    smooth: Annotated[float, Field(ge=0, le=1)] | None = setting(
+        None,
+        "How much of the spread of a transformer's activations is moved into its weights; 0.5 is a good start.",
+        unit="share",
+        source="Xiao et al. 2023, SmoothQuant",
+    )
+    qat: Qat | None = setting(
+        None,
+        "Quantisation-aware training: a last training phase in which the student already computes in int8.",
+        costs="a training",
+        names=("qat", "aware"),
+    )
+    sensitivity: bool = setting(
+        True,
+        "Measure how far each part puts the outputs off in int8, and exclude those to blame where a limit is passed.",
+        costs="a minute",
+    )
+    max_error_percent: Amount = setting(
+        10.0, "How far int8 may put the outputs off (a ratio of root mean squares) before parts are excluded.", unit="%"
+    )
+    max_score_loss_points: Amount | None = setting(
+        None,
+        "How much of the validation score int8 may lose before parts are excluded.",
+        unit="points (hundredths)",
+        names=("max_score_loss_points", "max_points_lost"),
+    )
+    exclude: Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = setting(
+        (),
+        "Parts that stay float in any case, by their names.",
+        costs="size and latency",
+        names=("exclude", "keep_float"),
+    )
 
     @model_validator(mode="after")
     def _formats_agree(self) -> Quantize:
@@ -64,8 +104,8 @@ class Quantize(Section):
             raise ValueError(
                 f'takes weights = "int4" or scheme = "{self.scheme}", not both: no runtime has kernels for it'
             )
-        if self.scheme == "float16" and (self.aware or self.keep_float):
-            raise ValueError('takes scheme = "float16" without aware and keep_float, which are about int8')
+        if self.scheme == "float16" and (self.qat or self.exclude):
+            raise ValueError('takes scheme = "float16" without qat and exclude, which are about int8')
         if self.scheme == "float16" and (idle := set_of(self, _ABOUT_INT8)):
             raise ValueError(f'takes scheme = "float16" without {" and ".join(idle)}, which int8 alone reads')
         if not self.sensitivity and (idle := set_of(self, _MEASURED)):
@@ -73,5 +113,5 @@ class Quantize(Section):
         return self
 
 
-_MEASURED = ("max_error_percent", "max_points_lost")
+_MEASURED = ("max_error_percent", "max_score_loss_points")
 _ABOUT_INT8 = ("examples", "calibration", "sensitivity", *_MEASURED)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo
 
 from edgewright.base.places import expanded
 from edgewright.base.redacted import holds_secret
@@ -38,6 +38,27 @@ def matching(pattern: str, form: str) -> AfterValidator:
 
 
 FilePath = Annotated[Path, AfterValidator(resolved)]
+
+
+def setting(
+    default: Any,
+    description: str,
+    *,
+    unit: str = "",
+    costs: str = "",
+    source: str = "",
+    names: tuple[str, ...] = (),
+) -> Any:
+    """A setting with its default and what is said of it: its meaning, unit, cost, and the source of its method.
+
+    `names` are its name of today and those it had, which are accepted with a warning for one version.
+    """
+    return Field(
+        default=default,
+        description=description,
+        json_schema_extra={"unit": unit, "costs": costs, "source": source},
+        validation_alias=AliasChoices(*names) if names else None,
+    )
 
 
 class Section(BaseModel):

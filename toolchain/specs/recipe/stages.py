@@ -32,10 +32,10 @@ class Stages(Section):
 
     @model_validator(mode="after")
     def _steps_build_on_each_other(self) -> Stages:
-        if self.distill.fresh and self.prune.steps > 1:
+        if self.distill.from_scratch and self.prune.steps > 1:
             raise ValueError(
-                f"takes distill.fresh or prune.steps = {self.prune.steps}, not both: a fresh student would forget at "
-                "each step what it learned at the one before"
+                f"takes distill.from_scratch or prune.steps = {self.prune.steps}, not both: such a student would "
+                "forget at each step what it learned at the one before"
             )
         without = [name for name in self.export.runtimes if name not in INT4_RUNTIMES]
         if self.quantize.weights == "int4" and without:
@@ -55,8 +55,8 @@ class Stages(Section):
     @property
     def aware_lesson(self) -> Distill | None:
         """The lesson in int8, where there is one: as the last one is, but for what `quantize.aware` says."""
-        aware = self.quantize.aware
+        aware = self.quantize.qat
         if aware is None or not self.distill.enabled:
             return None
-        own = {**NO_END, "tokens": None, "fresh": False, **aware.model_dump()}
+        own = {**NO_END, "tokens": None, "from_scratch": False, **aware.model_dump()}
         return self.distill.lessons[-1].model_copy(update=own)

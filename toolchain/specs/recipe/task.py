@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from edgewright.errors import InputError, nearest
-from edgewright.specs.recipe.section import LEAST_LENGTH, Section, Text, each_once
+from edgewright.specs.recipe.section import LEAST_LENGTH, Section, Text, each_once, setting
 
 
 class TaskDescription(Protocol):
@@ -77,17 +77,31 @@ def _image_size(value: Any) -> tuple[int, int] | None:
 ImageSize = Annotated[tuple[int, int] | None, BeforeValidator(_image_size)]
 
 
+_KINDS = (
+    "What the model is for: embedding, classification, token-classification, regression, image-classification, or a "
+    "task that an installed package adds."
+)
+
+
 class TaskSettings(Section):
-    """What the model is for; longer texts are cut at `max_length` tokens.
+    """What the model is for."""
 
-    `labels` are all that the data may hold, in the order of the model's classes; those of the train part, sorted,
-    where none are given. Images are resized to `image_size`, (height, width) in pixels.
-    """
-
-    kind: TaskKind
-    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = 128
-    labels: Annotated[tuple[Text, ...], AfterValidator(each_once)] = ()
-    image_size: ImageSize = None
+    kind: Annotated[TaskKind, Field(description=_KINDS)]
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = setting(
+        128, "Longer texts are cut there.", unit="tokens", costs="latency and memory grow with it"
+    )
+    labels: Annotated[tuple[Text, ...], AfterValidator(each_once)] = setting(
+        (),
+        "All labels that the data may hold, in the order of the model's classes; those of the training part, "
+        "sorted, where none are given.",
+    )
+    image_size: ImageSize = setting(
+        None,
+        "What images are resized to: a side, or [height, width], each up to 4096; the model's own size where none is "
+        "given.",
+        unit="pixels",
+        costs="latency grows with the area",
+    )
 
     @property
     def description(self) -> TaskDescription:

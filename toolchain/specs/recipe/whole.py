@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import model_validator
 
 from edgewright.base.reading import Source, find_source, names_on, read_toml
+from edgewright.base.renamed import warn
+from edgewright.base.toml_lines import key_lines
 from edgewright.specs.budget import Budget
 from edgewright.specs.recipe.agreement import disagreements
 from edgewright.specs.recipe.data import Data
@@ -67,7 +69,23 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
     Raises `UnknownNameError` with the nearest names, `InvalidFileError` with every fault of the file.
     """
-    return read_toml(find_recipe(name_or_path), Recipe, also=disagreements)
+    source = find_recipe(name_or_path)
+    recipe = read_toml(source, Recipe, also=disagreements)
+    _warn_of_unread(recipe, source)
+    return recipe
+
+
+def _warn_of_unread(recipe: Recipe, source: Source) -> None:
+    """Say which settings stand in a section that is switched off."""
+    lines = key_lines(source.text)
+    for name in Stages.model_fields:
+        section = getattr(recipe.stages, name)
+        if getattr(section, "enabled", True):
+            continue
+        for setting in sorted(section.model_fields_set - {"enabled"}):
+            where = ("stages", name, setting)
+            if where in lines:
+                warn(source.name, where, f"is not read, as stages.{name}.enabled is false", lines)
 
 
 def _shelf() -> Traversable:
