@@ -36,7 +36,7 @@ def with_new_names(
     current = dict(values)
     new_lines: dict[Location, int] = {}
     faults: list[tuple[Location, str]] = []
-    for section, new, old in _old_names(values, model):
+    for section, new, old in _old_names(model):
         around = _at(current, section)
         for name in around.keys() & set(old):
             if new in around:
@@ -59,7 +59,7 @@ def warn(file: str, where: Location, what: str, lines: Mapping[Location, int]) -
 
 
 def _old_names(
-    values: Any, model: type[BaseModel], section: tuple[str, ...] = ()
+    model: type[BaseModel], section: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str, tuple[str, ...]]]:
     """(section, today's name, old names) of each field that has old names, the outermost sections first."""
     for name, field in model.model_fields.items():
@@ -69,7 +69,7 @@ def _old_names(
             yield section, name, old
         inner = inner_model(field.annotation)
         if inner is not None:
-            yield from _old_names(values, inner, (*section, name))
+            yield from _old_names(inner, (*section, name))
 
 
 def _at(values: dict[str, Any], section: tuple[str, ...]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _at(values: dict[str, Any], section: tuple[str, ...]) -> dict[str, Any]:
     return here
 
 
-def inner_model(annotation: Any) -> type[BaseModel] | None:
+def inner_model(annotation: object) -> type[BaseModel] | None:
     """The pydantic model inside an annotation such as `Emulation | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 BYTES_PER_MB = 1_000_000
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-_MB = {"unit": "MB of 1,000,000 bytes"}
+_MB: JsonDict = {"unit": "MB of 1,000,000 bytes"}
 
 
 class Budget(BaseModel):

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
@@ -19,7 +19,7 @@ from edgewright.base.renamed import inner_model
 from edgewright.errors import UnknownNameError
 from edgewright.specs.recipe import Recipe
 
-KINDS: dict[type, str] = {int: "whole number", float: "number", str: "text", bool: "true or false", tuple: "list"}
+KINDS: dict[object, str] = {int: "whole number", float: "number", str: "text", bool: "true or false", tuple: "list"}
 _TABLE_HEAD = ("| setting | what it does | values | default |", "|---|---|---|---|")
 BOUNDS = {"gt": "more than {:g}", "ge": "at least {:g}", "lt": "less than {:g}", "le": "at most {:g}"}
 
@@ -157,7 +157,7 @@ def _setting(section: str, name: str, field: FieldInfo) -> Setting:
     )
 
 
-def _described(annotation: Any) -> tuple[list[str], list[str]]:
+def _described(annotation: object) -> tuple[list[str], list[str]]:
     """The kinds of values of an annotation, and its bounds."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -174,7 +174,7 @@ def _described(annotation: Any) -> tuple[list[str], list[str]]:
     return [KINDS.get(annotation, "path")], []
 
 
-def _bounds_of(metadata: Any) -> Iterator[str]:
+def _bounds_of(metadata: object) -> Iterator[str]:
     """Of a constraint, or of a field's description that holds several."""
     for each in (metadata, *getattr(metadata, "metadata", ())):
         for name, words in BOUNDS.items():
@@ -182,7 +182,7 @@ def _bounds_of(metadata: Any) -> Iterator[str]:
                 yield words.format(limit)
 
 
-def _default(value: Any) -> str:
+def _default(value: object) -> str:
     if value is None or value in ((), ""):
         return "–"
     if isinstance(value, bool):

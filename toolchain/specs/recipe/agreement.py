@@ -6,20 +6,19 @@ Out: every disagreement with its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from edgewright.base.untrusted import Location
 from edgewright.errors import ToolchainError
 from edgewright.specs.recipe.data import DATA_SUFFIXES, TABLE_SUFFIXES, Columns
-from edgewright.specs.recipe.section import joined, section_of
+from edgewright.specs.recipe.section import Values, joined, section_of
 from edgewright.specs.recipe.task import TaskDescription, task_descriptions
 
 Faults = list[tuple[Location, str]]
 
 
-def disagreements(values: Mapping[str, Any]) -> Faults:
+def disagreements(values: Values) -> Faults:
     """The faults between a recipe's sections, found in its values as far as they are there."""
     kind = section_of(values, "task").get("kind")
     task = _described(kind) if isinstance(kind, str) else None
@@ -53,7 +52,7 @@ def _those_with(has: Callable[[TaskDescription], bool]) -> list[str]:
     return [kind for kind, task in _tasks().items() if has(task)]
 
 
-def _task_faults(kind: str, task: TaskDescription, values: Mapping[str, Any]) -> Faults:
+def _task_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
     found: Faults = []
     settings, data = section_of(values, "task"), section_of(values, "data")
     for setting in sorted({setting for each in _tasks().values() for setting in each.inputs - task.inputs}):
@@ -78,7 +77,7 @@ def _task_faults(kind: str, task: TaskDescription, values: Mapping[str, Any]) ->
     return found
 
 
-def _setting_faults(kind: str, task: TaskDescription, stages: Mapping[str, Any]) -> Faults:
+def _setting_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Settings of stages that this task does not read, and another does: they would change nothing."""
     found: Faults = []
     for name in sorted({name for each in _tasks().values() for name in each.settings - task.settings}):
@@ -93,7 +92,7 @@ def _setting_faults(kind: str, task: TaskDescription, stages: Mapping[str, Any])
     return found
 
 
-def _unit_faults(kind: str, task: TaskDescription, stages: Mapping[str, Any]) -> Faults:
+def _unit_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Trainings that are measured in the unit of another task's examples."""
     found: Faults = []
     units = sorted({each.training_unit for each in _tasks().values()} - {task.training_unit})
@@ -108,7 +107,7 @@ def _unit_faults(kind: str, task: TaskDescription, stages: Mapping[str, Any]) ->
     return found
 
 
-def _data_faults(kind: str, task: TaskDescription, data: Mapping[str, Any]) -> Faults:
+def _data_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
     found = [*_column_faults(kind, task, data)]
     tables = {name: str(data[name]) for name in ("file", "train", "validation", "test") if data.get(name) is not None}
     for name, table in tables.items():
@@ -127,7 +126,7 @@ def _reads_folders(task: TaskDescription) -> bool:
     return "data.folder" in task.inputs
 
 
-def _column_faults(kind: str, task: TaskDescription, data: Mapping[str, Any]) -> Faults:
+def _column_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
     found: Faults = []
     columns, needed = section_of(data, "columns"), task.needed_column
     if columns and (what := _without_columns(task, data)):
@@ -143,7 +142,7 @@ def _column_faults(kind: str, task: TaskDescription, data: Mapping[str, Any]) ->
     return found
 
 
-def _without_columns(task: TaskDescription, data: Mapping[str, Any]) -> str:
+def _without_columns(task: TaskDescription, data: Values) -> str:
     """What holds the examples, where none of it has named columns: images in folders, words and tags a line."""
     given = [data[name] for name in ("file", "folder", "train", "validation", "test") if data.get(name) is not None]
     suffixes = {Path(str(place)).suffix.lower() for place in given}

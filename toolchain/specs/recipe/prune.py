@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from edgewright.specs.recipe.section import Count, Section, matching, set_of, setting
 
 
-def _kept_layers(value: Any) -> int | tuple[int, ...] | None:
+def _kept_layers(value: object) -> int | tuple[int, ...] | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
     if isinstance(value, list | tuple) and value and all(type(index) is int and index >= 0 for index in value):
@@ -87,7 +87,7 @@ class Prune(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_where_they_count(cls, values: Any) -> Any:
+    def _defaults_where_they_count(cls, values: object) -> object:
         # Set here and not left to the reader of the settings: a recipe that was written down must read back the same.
         if isinstance(values, dict) and any(values.get(name) is not None for name in ("speedup", "keep_macs")):
             return {"layers": None, "neurons": None, **values}

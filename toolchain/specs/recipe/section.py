@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -16,6 +16,11 @@ Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+Values = Mapping[str, Any]
+"""A recipe's values, or a section's, before they are checked."""
+Names = TypeVar("Names", bound=tuple[object, ...])
 
 
 def resolved(path: Path, info: ValidationInfo) -> Path:
@@ -72,14 +77,14 @@ def set_of(section: BaseModel, names: Sequence[str]) -> list[str]:
     return [name for name in names if getattr(section, name) != type(section).model_fields[name].default]
 
 
-def each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
+def each_once(names: Names) -> Names:
     """The names, none of which may stand there twice."""
     if len(set(names)) != len(names):
         raise ValueError(f"must name each once, not {list(names)}")
     return names
 
 
-def as_tuple(values: Any) -> Any:
+def as_tuple(values: object) -> object:
     """A list as a tuple, for a section that a validator saw first.
 
     Pydantic takes such a section for Python's, where a list is no tuple.
@@ -92,7 +97,7 @@ def joined(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
-def section_of(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def section_of(values: Values, name: str) -> Values:
     """A section of values that are not checked yet; an empty one where there is none."""
     section = values.get(name)
     return section if isinstance(section, Mapping) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -65,7 +65,7 @@ TaskKind = Annotated[str, AfterValidator(_known_task)]
 LARGEST_IMAGE_SIDE = 4096
 
 
-def _image_size(value: Any) -> tuple[int, int] | None:
+def _image_size(value: object) -> tuple[int, int] | None:
     sides = value if isinstance(value, list | tuple) else (value, value)
     if value is None:
         return None
