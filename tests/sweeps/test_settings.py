@@ -290,7 +290,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
         student, "tests.tiny:factory", beside={"model.folder": "roberta"}, instead={"model.folder": GONE}
     ),
     "model.package": HeldBy(
-        "tests/specs/test_recipe.py::test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it"
+        "tests/specs/recipe/test_model.py::test_the_demo_has_a_budget_and_finds_its_teacher_without_importing_it"
     ),
     "task.kind": Differs(task, "regression", LABELS, instead={"data.columns": {"value": "text"}}),
     "task.max_length": Differs(student, 16),
