@@ -39,7 +39,7 @@ def test_what_int8_costs_of_the_validation_score_is_measured_where_a_limit_is_gi
             assert all(isinstance(part["points"], float) for part in found["parts"])
             assert len(side.held_out("validation")) == len(side.score("validation").texts) > 0
         else:
-            with pytest.raises(InputError, match=r"stages\.quantize\.max_score_loss_points .* is empty; raise data\.split"):
+            with pytest.raises(InputError, match=r"max_score_loss_points .* is empty; raise data\.split"):
                 stages.measure_sensitivity(given, side, static=False)
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from edgewright import pipeline, stages
-from edgewright.base.reading import _inner_model
+from edgewright.base.renamed import inner_model
 from edgewright.data.images import load_images
 from edgewright.data.texts import load_texts
 from edgewright.errors import ToolchainError
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("own_places")
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, each in model.model_fields.items():
-        inner = _inner_model(each.annotation)
+        inner = inner_model(each.annotation)
         if inner is None:
             yield prefix + name
         else:
