@@ -8,7 +8,7 @@ import pytest
 
 from edgewright.errors import InvalidFileError
 from edgewright.specs.recipe import Recipe, load_recipe, recipe_names
-from edgewright.specs.reference import settings
+from edgewright.specs.settings_reference import settings
 from tests.specs.recipe.faults import MINIMAL, faults
 
 LABELLED = MINIMAL.replace("embedding", "classification").replace("stdlib-search", "stdlib-packages")

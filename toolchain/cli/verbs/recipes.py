@@ -72,7 +72,7 @@ def show_settings(
     """
     from dataclasses import asdict
 
-    from edgewright.specs import reference
+    from edgewright.specs import settings_reference as reference
 
     chosen = reference.settings(wanted)
     if as_json:

@@ -5,7 +5,7 @@ import pytest
 from edgewright.base.renamed import inner_model
 from edgewright.errors import UnknownNameError
 from edgewright.specs.recipe import Recipe
-from edgewright.specs.reference import as_markdown, settings, values_of
+from edgewright.specs.settings_reference import as_markdown, settings, values_of
 
 EVERY = settings()
 
