@@ -45,9 +45,9 @@ def job_on(
         documents[COLD_JOB] = {**job, "cold": True, "samples": 0, "profile": False}
         documents[COLD_JOB].pop("etdump", None)
     try:
-        target.put(content, directory / TENSORS)
         for name, each in documents.items():
             target.put(json.dumps(each).encode(), directory / name)
+        target.put(content, directory / TENSORS)  # last: where nothing may be written the small ones say so
         yield directory / JOB
     finally:
         with suppress(TargetError):  # a lost machine was reported already
