@@ -1,5 +1,6 @@
-"""The verbs `recipes list` and `recipes show`."""
+"""The verbs `recipes list`, `recipes show` and `recipes settings`."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from edgewright.cli.main import main
 from edgewright.specs.recipe import load_recipe, recipe_names
 from tests.cli.stand_ins import document
+from tests.specs.recipe.faults import MINIMAL
 
 
 def test_every_built_in_recipe_is_listed_with_what_it_is_for(capfd: pytest.CaptureFixture[str]) -> None:
@@ -49,3 +51,28 @@ def test_a_recipe_that_is_not_there_is_told(name: str, capfd: pytest.CaptureFixt
     error = document(capfd, "recipes", "show", name, status=2)["error"]
     assert error["exit_code"] == 2
     assert name in error["message"]
+
+
+def test_settings_are_told_as_markdown_and_as_a_document(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "settings", "distill.temperature"]) == 0
+    page = capfd.readouterr().out
+    assert page.startswith("## [stages.distill]\n")
+    assert "| `temperature` |" in page
+    rows = document(capfd, "recipes", "settings")["settings"]
+    assert {"section", "name", "kind", "range", "unit", "default", "costs"} <= set(rows[0])
+    assert len(rows) > 100
+
+
+def test_a_setting_that_is_not_known_offers_the_nearest(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "settings", "prunes"]) == 2
+    assert "did you mean prune" in capfd.readouterr().err
+
+
+def test_an_old_name_is_warned_of_on_the_terminal(
+    toml_file: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = toml_file(f"{MINIMAL}[stages.distill]\nrest = true\n")
+    assert main(["recipes", "show", str(path), "--json"]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["stages"]["distill"]["keep_overflow"] is True
+    assert "stages.distill.rest is called keep_overflow now" in said.err
