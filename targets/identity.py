@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from edgewright.base.untrusted import int_or_none
 from edgewright.targets.cores import cores_in
 from edgewright.targets.device_store.space import free_bytes
-from edgewright.targets.facts import CPU, CPUINFO, MACHINE, Fact, android_release, clock_mhz, core_kinds, every
+from edgewright.targets.fact_parsers import android_release, clock_mhz, core_kinds
+from edgewright.targets.facts import CPU, CPUINFO, MACHINE, Fact, every
 
 ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
 LEVELS = ("1", "2", "3", "4")

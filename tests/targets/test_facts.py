@@ -60,35 +60,11 @@ def test_an_android_phone_tells_its_name_its_cores_and_its_heat() -> None:
     assert found["thermal_status"] == {"status": "moderate", "by": ["VIRTUAL-SKIN"], "cpu_c": 72.0}
 
 
-def test_an_android_before_its_driver_tells_temperatures_has_those_it_was_told() -> None:
-    old = "Thermal Status: 0\nCached temperatures:\n\tTemperature{mValue=38.5, mType=0, mName=CPU0, mStatus=0}\n"
-    assert facts.thermal_status(old) == {"status": "none", "by": [], "cpu_c": 38.5}
-    assert facts.thermal_status("Thermal Status: 9\n") is None
-
-
 def test_an_x86_machine_has_a_model_name_and_no_part_number() -> None:
     found = recorded("x86-64")
     assert found["cpu_parts"] is None
     assert isinstance(found["cpu_model"], str)
     assert found["cores"] == 2
-
-
-def test_big_and_little_cores_are_both_named_and_only_common_instructions_are_counted() -> None:
-    cpuinfo = (
-        "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd05\n\n"
-        "processor\t: 1\nFeatures\t: fp asimd asimddp i8mm\nCPU implementer\t: 0x41\nCPU part\t: 0xd4e\n"
-    )
-    assert facts.cpu_model(cpuinfo) == "Cortex-A55 + Cortex-X3"
-    assert facts.cpu_features(cpuinfo) == ["asimd", "asimddp", "fp"]
-
-
-def test_a_fault_since_the_start_is_told_apart_from_one_now() -> None:
-    assert facts.throttling("throttled=0x50000\n") == {
-        "raw": "0x50000",
-        "now": [],
-        "since_start": ["under-voltage", "throttled"],
-    }
-    assert facts.throttling("throttled=0x0\n") == {"raw": "0x0", "now": [], "since_start": []}
 
 
 @pytest.mark.parametrize("name", sorted(MACHINE))
@@ -137,24 +113,3 @@ def test_what_no_machine_is_like_is_what_it_does_not_tell(tmp_path: Path) -> Non
     found = read_facts(FakeTarget(tmp_path, answers={"sh -c": answer}))
     assert (found["ram_bytes"], found["cores"], found["load_1min"]) == (None, None, None)
     assert found["ram_available_bytes"] == 1_024_000
-
-
-STAT = "cpu  100 20 30 4000 50 6 7 8 0 0\ncpu0 50 10 15 2000 25 3 3 4 0 0\n"
-PROCESSES = """1 (init) S 0 1 1 0 -1 4194560 100 200 3 4 150 50 0 0 20 0 1 0 5 100 200 1
-812 (Web Content) (x) R 1 1 1 0 -1 4194560 100 200 3 4 3000 140 0 0 20 0 1 0 5 100 200 1
-cat: /proc/900/stat: No such file or directory
-"""
-
-
-def test_whose_processor_time_it_was_is_read_from_what_linux_counts() -> None:
-    assert facts.busy_s(STAT) == pytest.approx(1.63)
-    assert facts.busy_s("") is None
-    assert facts.uptime_s("3520.15 6921.02\n") == 3520.15
-    assert facts.processes(PROCESSES) == {"1 init": 2.0, "812 Web Content) (x": 31.4}
-    assert facts.processes("") is None
-
-
-def test_the_least_limit_of_a_control_group_counts_and_none_is_no_limit() -> None:
-    assert facts.memory_limit_bytes("536870912\n") == 536870912
-    assert facts.memory_limit_bytes("max\n9223372036854771712\n") is None
-    assert facts.memory_limit_bytes("") is None
