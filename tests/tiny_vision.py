@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright.models.convnet import ConvNet, from_factory
+from edgewright.models.convnet import ConvNet
+from edgewright.models.convnet_sources import from_factory
 from edgewright.models.inputs import ImageInputs
 
 SIDE = 8

@@ -32,14 +32,14 @@ from edgewright.compress.targets import record_targets
 from edgewright.compress.unit_counts import PruneSizes
 from edgewright.data.images import Images, load_images
 from edgewright.data.moved import with_moved
-from edgewright.models import convnet, image_teacher
+from edgewright.models import convnet, convnet_sources, image_teacher
 from edgewright.models import model as models
 from edgewright.models.convnet import ConvNet
 from edgewright.models.factories import digit_resnet, digit_vit
 from edgewright.models.inputs import ImageInputs
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
-from edgewright.models.training import Schedule
+from edgewright.models.schedule import Schedule
 from edgewright.specs.recipe import Data, Finetune, ModelSource, TaskSettings
 from edgewright.tasks.finetune import finetune
 from edgewright.tasks.table import task_of
@@ -265,7 +265,7 @@ def new_resnet(seed: int, **changes: Any) -> ConvNet:
     torch.manual_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
         _write(digit_resnet(**changes)[0], folder)
-        return convnet.from_pretrained(Path(folder), side=2 * NATIVE_SIDE)
+        return convnet_sources.from_pretrained(Path(folder), side=2 * NATIVE_SIDE)
 
 
 def cut_channels(net: ConvNet, share: float, digits: Digits) -> ConvNet:

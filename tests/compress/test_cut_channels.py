@@ -8,13 +8,13 @@ from edgewright.compress.cutting import Goal
 from edgewright.compress.prune_channels import prune_channels
 from edgewright.compress.refit import corrected
 from edgewright.errors import InputError
-from edgewright.models import convnet
+from edgewright.models import convnet, convnet_sources
 from edgewright.specs.recipe import Prune
 from tests import tiny_vision
 
 
 def test_a_net_is_cut_as_its_channels_are_and_refitted_as_they_are() -> None:
-    net = convnet.from_factory(f"{tiny_vision.MODULE}:mixed")
+    net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed")
     sample = tiny_vision.pixels(convnet.example_inputs(net, 8)[0])
     settings = Prune(keep_macs=0.6, importance="activation")
     made = cut(net, sample, Goal(settings=settings, multiple=4, share=lambda: 0.6))
@@ -28,7 +28,7 @@ def test_a_net_is_cut_as_its_channels_are_and_refitted_as_they_are() -> None:
 
 
 def test_what_stays_has_to_be_said_and_nothing_else() -> None:
-    net = convnet.from_factory(f"{tiny_vision.MODULE}:mixed")
+    net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed")
     sample = tiny_vision.pixels(convnet.example_inputs(net, 8)[0])
     with pytest.raises(InputError, match=r"is cut by prune\.keep_macs: say what share of the products stays"):
         cut(net, sample, Goal(settings=Prune()))

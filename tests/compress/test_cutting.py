@@ -9,7 +9,7 @@ from torch import nn
 
 from edgewright.compress.cutting import Cut, Goal, cut, finest, require_read
 from edgewright.errors import InputError
-from edgewright.models import convnet
+from edgewright.models import convnet, convnet_sources
 from edgewright.models.families import FAMILIES, Family
 from edgewright.models.inputs import Inputs, TextInputs
 from edgewright.specs.recipe import Prune
@@ -20,7 +20,7 @@ ROWS = TextInputs(tiny.rows(60))
 
 def net(place: Path) -> convnet.ConvNet:
     tiny_vision.hugging_face("mobilenet_v2").save_pretrained(place)
-    return convnet.from_pretrained(place, side=32)
+    return convnet_sources.from_pretrained(place, side=32)
 
 
 def images(model: convnet.ConvNet) -> Inputs:

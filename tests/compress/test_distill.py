@@ -20,8 +20,8 @@ from edgewright.modality.tokenizer import Encoded
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.schedule import Schedule, Trained
 from edgewright.models.text import outputs
-from edgewright.models.training import Schedule, Trained
 from edgewright.models.transformer import LayerCut, LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny

@@ -14,7 +14,7 @@ from edgewright.compress.channel_scores import ChannelImportance
 from edgewright.compress.prune_channels import PrunedChannels, prune_channels
 from edgewright.compress.refit import corrected, recalibrated
 from edgewright.errors import BadDataError, InputError, ModelError
-from edgewright.models import convnet
+from edgewright.models import convnet, convnet_files, convnet_sources
 from edgewright.models.convnet import ConvNet
 from edgewright.models.inputs import ImageInputs
 from edgewright.models.macs import sizes
@@ -27,9 +27,9 @@ RANKINGS: tuple[channels.Ranking, ...] = ("uniform", "global", "isomorphic")
 
 def made(name: str, place: Path) -> ConvNet:
     if name not in tiny_vision.KINDS:
-        return convnet.from_factory(f"{tiny_vision.MODULE}:{name}")
+        return convnet_sources.from_factory(f"{tiny_vision.MODULE}:{name}")
     tiny_vision.hugging_face(name).save_pretrained(place / name)
-    return convnet.from_pretrained(place / name, side=32)
+    return convnet_sources.from_pretrained(place / name, side=32)
 
 
 def inputs_of(net: ConvNet, count: int = 8) -> ImageInputs:
@@ -83,19 +83,19 @@ def test_a_pruned_net_is_exported_saved_loaded_and_pruned_again(name: str, tmp_p
     exported = torch.export.export(pruned, inputs, strict=False).module()
     with torch.no_grad():
         assert torch.allclose(exported(*inputs), pruned(*inputs), rtol=1e-3, atol=1e-5)
-    convnet.save(pruned, tmp_path)
-    loaded = convnet.load(tmp_path, factory=net.origin.factory)
+    convnet_files.save(pruned, tmp_path)
+    loaded = convnet_files.load(tmp_path, factory=net.origin.factory)
     assert torch.allclose(outputs(loaded, net), outputs(pruned, net), rtol=1e-4, atol=1e-5)
     again = prune_channels(loaded, inputs_of(net), keep_macs=0.7, multiple=1)
     assert again.sizes_after.macs <= 0.49 * sizes(net, inputs).macs
-    convnet.save(again.model, tmp_path)
-    loaded = convnet.load(tmp_path, factory=net.origin.factory)
+    convnet_files.save(again.model, tmp_path)
+    loaded = convnet_files.load(tmp_path, factory=net.origin.factory)
     assert torch.allclose(outputs(loaded, net), outputs(again.model, net), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("importance", IMPORTANCES)
 def test_pruning_leaves_the_net_and_the_random_numbers_as_they_were(importance: ChannelImportance) -> None:
-    net = convnet.from_factory(f"{tiny_vision.MODULE}:mixed").train()
+    net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed").train()
     net.network.stem.requires_grad_(False)  # type: ignore[union-attr]
     before = {name: value.clone() for name, value in net.state_dict().items()}
     wanted = [each.requires_grad for each in net.parameters()]
@@ -167,7 +167,7 @@ def test_uniform_magnitude_agrees_with_torch_prunings_own_pruner() -> None:
 
 
 def test_classes_that_come_out_of_a_convolution_are_not_pruned() -> None:
-    net = convnet.from_factory(f"{tiny_vision.MODULE}:last_is_convolution")
+    net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:last_is_convolution")
     pruned = prune_channels(net, inputs_of(net), keep_macs=0.5, multiple=1)
     assert [row.name for row in pruned.kept] == ["network.first"]
     assert outputs(pruned.model, net).shape == (4, tiny_vision.CLASSES)
@@ -251,7 +251,7 @@ def test_refitting_what_was_not_pruned_changes_nothing() -> None:
 
 
 def test_recalibrated_norms_hold_the_statistics_of_the_inputs_and_nothing_else_changes() -> None:
-    net = convnet.from_factory(f"{tiny_vision.MODULE}:mixed").train()
+    net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed").train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     fresh = recalibrated(net, digits(60), batch_size=60)
     with torch.no_grad():
@@ -306,6 +306,6 @@ def test_no_calibration_data_is_told() -> None:
 
 
 def test_code_that_counts_on_its_channels_is_told() -> None:
-    net = convnet.from_factory(f"{tiny_vision.MODULE}:counts_on_channels")
+    net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:counts_on_channels")
     with pytest.raises(ModelError, match="does not run with fewer channels"):
         prune_channels(net, inputs_of(net), keep_macs=0.5, multiple=1)

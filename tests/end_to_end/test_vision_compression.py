@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgewright.models import convnet
+from edgewright.models import convnet_files
 from edgewright.models import model as models
 from tests.benchmarks import vision
 
@@ -50,8 +50,8 @@ def test_a_quarter_of_a_resnet_still_knows_the_digits_after_it_is_saved_and_expo
     assert accuracy["teacher"] > 0.95
     assert accuracy["cut"] > uniform + 0.3
     assert accuracy["distilled"] > max(accuracy["cut"], 0.95 * accuracy["teacher"])
-    convnet.save(student, tmp_path)
-    loaded = convnet.load(tmp_path)
+    convnet_files.save(student, tmp_path)
+    loaded = convnet_files.load(tmp_path)
     assert digits.accuracy(loaded) == accuracy["distilled"]
     pixels = digits.held_out.batch([0])[0]
     assert torch.allclose(exported(loaded, pixels), student(pixels), rtol=1e-3, atol=1e-4)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgewright.errors import BadModelError, InputError
-from edgewright.models import convnet
+from edgewright.models import convnet, convnet_sources
 from edgewright.models.capabilities import (
     CAPABILITIES,
     FACTORISABLE,
@@ -71,7 +71,7 @@ def test_a_descriptor_is_read_without_torch() -> None:
 
 def test_a_model_knows_its_family() -> None:
     assert family_of(tiny.model_copy()).title == "text encoder"
-    assert family_of(convnet.from_factory(f"{tiny_vision.MODULE}:mixed")).scheme == "static-int8"
+    assert family_of(convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed")).scheme == "static-int8"
     with pytest.raises(InputError, match="a Linear is of no family that Edgewright knows"):
         family_of(nn.Linear(2, 2))
     assert offered(nn.Linear(2, 2), HIDDEN_STATES) is None
@@ -79,7 +79,7 @@ def test_a_model_knows_its_family() -> None:
 
 def test_what_a_family_lacks_is_refused_by_what_and_setting(tmp_path: Path) -> None:
     tiny_vision.hugging_face("mobilenet_v2").save_pretrained(tmp_path)
-    net = convnet.from_pretrained(tmp_path, side=32)
+    net = convnet_sources.from_pretrained(tmp_path, side=32)
     wanted = "MobileNetV2 has no attention heads to prune; remove stages.prune.heads"
     assert str(lacks(net, "attention heads to prune", setting="stages.prune.heads")) == wanted
     with pytest.raises(InputError, match=r"MobileNetV2 has no channels to smooth; remove stages\.quantize\.smooth"):
@@ -92,7 +92,7 @@ def test_what_a_family_lacks_is_refused_by_what_and_setting(tmp_path: Path) -> N
 def test_a_model_of_any_family_is_read_back_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     (tmp_path / "net").mkdir()
-    model, net = tiny.model_copy(), convnet.from_factory(f"{tiny_vision.MODULE}:mixed")
+    model, net = tiny.model_copy(), convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed")
     save(model, tmp_path / "text")
     save(net, tmp_path / "net")
     back = load(tmp_path / "text")
@@ -104,7 +104,7 @@ def test_a_model_of_any_family_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_fresh_weights_are_those_of_the_seed() -> None:
-    for model in (tiny.model_copy(), convnet.from_factory(f"{tiny_vision.MODULE}:mixed")):
+    for model in (tiny.model_copy(), convnet_sources.from_factory(f"{tiny_vision.MODULE}:mixed")):
         rebuilt = required(model, REBUILDABLE, setting="x")
         first, second, other = (
             {name: each.clone() for name, each in rebuilt.fresh(model, seed=seed).state_dict().items()}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.models import convnet, families
+from edgewright.models import convnet, convnet_sources, families
 from edgewright.models.image import ImageModule, Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
@@ -24,7 +24,7 @@ def noise(count: int, height: int, width: int, channels: int) -> Any:
 
 def hugging_face(place: Path, kind: str) -> convnet.ConvNet:
     tiny_vision.hugging_face(kind).save_pretrained(place)
-    return convnet.from_pretrained(place, side=16)
+    return convnet_sources.from_pretrained(place, side=16)
 
 
 @torch.inference_mode()
@@ -58,7 +58,7 @@ def read_twice() -> tuple[nn.Module, int]:
 
 @torch.inference_mode()
 def test_a_net_whose_convolution_is_also_read_by_itself_is_left_as_it_is() -> None:
-    net = convnet.from_factory(f"{__name__}:read_twice")
+    net = convnet_sources.from_factory(f"{__name__}:read_twice")
     inputs = convnet.example_inputs(net, 2)
     assert torch.equal(convnet.folded(net)(*inputs), net(*inputs))
 
@@ -66,7 +66,7 @@ def test_a_net_whose_convolution_is_also_read_by_itself_is_left_as_it_is() -> No
 @torch.inference_mode()
 @pytest.mark.parametrize("factory", NETS)
 def test_the_bytes_of_an_image_say_what_the_scaled_image_says(factory: str) -> None:
-    net = convnet.from_factory(factory)
+    net = convnet_sources.from_factory(factory)
     pixels = noise(4, 8, 8, 1)
     scaling = Scaling(height=8, width=8, mean=(0.4,), deviation=(0.3,))
     module = ImageModule(net, scaling)
@@ -89,7 +89,7 @@ def test_so_they_do_where_a_transformer_reads_its_first_tokens_alone(tmp_path: P
 
 @torch.inference_mode()
 def test_models_of_both_kinds_are_written_and_read_back(tmp_path: Path) -> None:
-    net = convnet.from_factory(NETS[1])
+    net = convnet_sources.from_factory(NETS[1])
     folder, _ = tiny.family_folder(tmp_path / "hub", "vit", "ForImageClassification", num_labels=3)
     transformer = load_images(ModelSource(folder=folder), labels=["0", "1", "2"]).model
     for name, model, factory in (("net", net, NETS[1]), ("transformer", transformer, "")):
@@ -122,7 +122,7 @@ def test_a_fitted_net_scores_the_datas_labels_in_their_order(tmp_path: Path) -> 
     assert (teacher.scaling.height, teacher.scaling.width, teacher.scaling.channels) == (12, 8, 1)
     inputs = convnet.example_inputs(teacher.model)  # type: ignore[arg-type]
     assert inputs[0].shape == (1, 1, 12, 8)
-    own = convnet.from_pretrained(folder)
+    own = convnet_sources.from_pretrained(folder)
     assert torch.allclose(teacher.model(*inputs), own(*inputs)[:, [1, 2, 0]])
 
 

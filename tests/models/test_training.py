@@ -26,7 +26,8 @@ from edgewright.errors import (
     UnknownNameError,
 )
 from edgewright.models.compute_device import device_of
-from edgewright.models.training import Schedule, train
+from edgewright.models.schedule import Schedule
+from edgewright.models.training import train
 from tests.models import training_program
 
 ROOT = Path(__file__).parents[2]
@@ -271,15 +272,15 @@ def test_divergence_puts_the_last_checkpoint_back_into_the_model_and_keeps_it(tm
 
 
 def test_a_gpu_that_is_not_waited_for_at_each_step_still_names_the_right_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgewright.models import training
+    from edgewright.models import training_run
 
-    run = training._Run.__init__
+    run = training_run.TrainingRun.__init__
 
     def seldom(self: Any, *arguments: Any) -> None:
         run(self, *arguments)
         self.between_looks = 16
 
-    monkeypatch.setattr(training._Run, "__init__", seldom)
+    monkeypatch.setattr(training_run.TrainingRun, "__init__", seldom)
     model, told = Line(), []
     lengths = [10] * 160
     with pytest.raises(TrainingError, match=r"nan at step 18 .*no good weights were kept"):

@@ -79,7 +79,7 @@ def test_what_a_factory_returns_twice_is_copied_each_time_and_stays_as_it_was(tm
 
 def test_cutting_a_factorys_net_leaves_the_users_own_object_whole(tmp_path: Path) -> None:
     from edgewright.compress.prune_channels import prune_channels
-    from edgewright.models import convnet
+    from edgewright.models import convnet, convnet_files, convnet_sources
     from edgewright.models.inputs import ImageInputs
 
     written(tmp_path)
@@ -87,11 +87,13 @@ def test_cutting_a_factorys_net_leaves_the_users_own_object_whole(tmp_path: Path
     assert isinstance(net, convnet.ConvNet)
     cut = prune_channels(net, ImageInputs(torch.rand(8, 8, 8, 1)), keep_macs=0.5, multiple=1).model
     (tmp_path / "kept").mkdir()
-    convnet.save(cut, tmp_path / "kept")
-    again = convnet.load(tmp_path / "kept", factory="own_net:make")
+    convnet_files.save(cut, tmp_path / "kept")
+    again = convnet_files.load(tmp_path / "kept", factory="own_net:make")
     assert again.network.first.out_channels < 4  # type: ignore[union-attr, operator]
     assert sys.modules["own_net"].NET.first.out_channels == 4
-    convnet.save(convnet.from_factory("own_net:make", tmp_path), tmp_path / "kept")  # it can be rebuilt once more
+    convnet_files.save(
+        convnet_sources.from_factory("own_net:make", tmp_path), tmp_path / "kept"
+    )  # it can be rebuilt once more
 
 
 def test_other_weights_other_settings_or_other_code_make_another_fingerprint(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgewright.errors import BadModelError, EnvironmentFaultError
-from edgewright.models import convnet, weights
+from edgewright.models import convnet_sources, weights
 from edgewright.models import source as sources
 from edgewright.models import teacher as teachers
 from edgewright.models.image_teacher import load_images
@@ -63,7 +63,7 @@ def test_a_net_whose_weights_hold_more_than_it_describes_is_refused(tmp_path: Pa
     tiny_vision.hugging_face("resnet-basic").save_pretrained(tmp_path)
     add(tmp_path, **{"resnet.encoder.stages.9.weight": torch.zeros(3)})
     with pytest.raises(BadModelError, match=r"its weights hold resnet\.encoder\.stages\.9\.weight, which config\.json"):
-        convnet.from_pretrained(tmp_path)
+        convnet_sources.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize(

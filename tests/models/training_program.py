@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgewright.models.compute_device import device_of
-from edgewright.models.training import Schedule, Trained, train
+from edgewright.models.schedule import Schedule, Trained
+from edgewright.models.training import train
 
 LENGTHS = [10] * 48
 

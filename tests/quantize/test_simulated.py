@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edgewright.models import convnet
+from edgewright.models import convnet_sources
 from edgewright.quantize.ranges import Range
 from edgewright.quantize.simulated import as_int8, parts_of, ranges_of, rounded_between, rounded_rows
 
@@ -101,7 +101,7 @@ def test_weights_that_are_taught_within_are_the_parts_own() -> None:
 
 
 def test_a_model_taught_in_int8_loses_less_by_it_than_one_that_was_not() -> None:
-    net = convnet.from_factory("tests.tiny_vision:mixed")
+    net = convnet_sources.from_factory("tests.tiny_vision:mixed")
     torch.manual_seed(0)
     images, examples = torch.rand(64, 1, 8, 8), torch.rand(16, 1, 8, 8)
     wanted = net(images).detach()

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
-from edgewright.models import convnet
+from edgewright.models import convnet_sources
 from edgewright.models.image import Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
@@ -44,10 +44,10 @@ def subject_of(place: Path, kind: str) -> Subject:
         form = ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels)
         return Subject(model=teacher.model, form=form, scaling=scaling)
     if kind == "mixed":
-        net = convnet.from_factory("tests.tiny_vision:mixed")
+        net = convnet_sources.from_factory("tests.tiny_vision:mixed")
     else:
         tiny_vision.hugging_face(kind).save_pretrained(place)
-        net = convnet.from_pretrained(place, side=16)
+        net = convnet_sources.from_pretrained(place, side=16)
     side = net.origin.image.height
     scaling = Scaling(height=side, width=side, mean=(0.3,), deviation=(0.3,))
     return Subject(model=net, form=ImageForm(height=side, width=side, channels=1), scaling=scaling)

@@ -19,7 +19,8 @@ from edgewright.compress.targets import Targets
 from edgewright.models.capabilities import HIDDEN_STATES
 from edgewright.models.families import offered
 from edgewright.models.inputs import Inputs
-from edgewright.models.training import Schedule, Trained, train
+from edgewright.models.schedule import Schedule, Trained
+from edgewright.models.training import train
 
 
 def distill(

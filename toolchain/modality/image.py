@@ -136,14 +136,14 @@ class ImageModality(Modality):
 
     @override
     def check_source(self, recipe: Recipe) -> None:
-        from edgewright.models import convnet, image_teacher
+        from edgewright.models import convnet_sources, image_teacher
         from edgewright.models import source as sources
         from edgewright.models.preprocessor import preparation
 
         source = recipe.model
         if source.factory:
             if image_teacher.is_net(source):
-                convnet.from_factory(source.factory, source.beside)
+                convnet_sources.from_factory(source.factory, source.beside)
             return
         sources.check(source, self.name)
         preparation(sources.base_of(source) or source)

@@ -18,7 +18,7 @@ from edgewright.base.quiet import quiet
 from edgewright.errors import BadModelError, InputError
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
-from edgewright.models import convnet, layouts
+from edgewright.models import convnet, convnet_sources, layouts
 from edgewright.models.families import FAMILIES
 from edgewright.models.heads import AS_IT_IS, IMAGE, NEW, FoundHead, image_head, order_of
 from edgewright.models.image import Scaling
@@ -63,10 +63,10 @@ def load_images(
     """Read the teacher; `labels` are those of its classes in order, none for an embedding of the class token.
 
     A factory returns the model alone: a Hugging Face ViT or DeiT, or a `TransformerModel` of a `VisionEncoder`; or a
-    net of convolutions with an example, as `convnet.from_factory` takes them. The outputs of what a factory made are
-    taken to be in the order of the labels. A net takes images of `image_size`, (height, width) in pixels, or of the
-    size it was made for. Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family or a
-    setting Edgewright does not know.
+    net of convolutions with an example, as `convnet_sources.from_factory` takes them. The outputs of what a factory
+    made are taken to be in the order of the labels. A net takes images of `image_size`, (height, width) in pixels,
+    or of the size it was made for. Raises `BadModelError` for what cannot be read, `UnsupportedModelError` for a family
+    or a setting Edgewright does not know.
     """
     if is_net(source):
         return _net(source, labels, image_size)
@@ -127,7 +127,7 @@ def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int]
 def _made_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvNet, bool, str]:
     """(the net that a factory makes, that it is fitted, and what is said of its head)."""
     assert source.factory
-    net = convnet.from_factory(source.factory, source.beside)
+    net = convnet_sources.from_factory(source.factory, source.beside)
     classes = convnet.describe(net).classes
     if labels and classes != len(labels):
         raise InputError(
@@ -139,7 +139,7 @@ def _made_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvN
 
 def _pretrained_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvNet, bool, str]:
     """(a net of transformers', whether its head is fitted to the labels, and what is said of that)."""
-    net, read = convnet.read_pretrained(source, classes=len(labels))
+    net, read = convnet_sources.read_pretrained(source, classes=len(labels))
     order = order_of(read.config, IMAGE, labels) if labels else None
     fitted, note = order is None or order.places is not None, order.note if order else AS_IT_IS
     if fitted and read.new:

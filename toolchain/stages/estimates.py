@@ -29,7 +29,8 @@ from edgewright.modality.text import COUNTED_TOKENS, TEXTS
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import ImageInputs, Inputs, TextInputs, batch_for
 from edgewright.models.macs import sizes
-from edgewright.models.training import Schedule, train
+from edgewright.models.schedule import Schedule
+from edgewright.models.training import train
 from edgewright.specs.recipe import Distill, Recipe
 from edgewright.stages.chosen_sizes import are_open, sized
 from edgewright.stages.plan import NotMadeError, Plan

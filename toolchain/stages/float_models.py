@@ -17,7 +17,7 @@ from edgewright.errors import InputError
 from edgewright.modality.base import Dataset
 from edgewright.models import families
 from edgewright.models.macs import sizes
-from edgewright.models.training import Trained
+from edgewright.models.schedule import Trained
 from edgewright.stages.stage import Build, Findings, StageResult
 
 

@@ -25,8 +25,8 @@ from edgewright.models import families
 from edgewright.models import model as models
 from edgewright.models.capabilities import REBUILDABLE
 from edgewright.models.inputs import Inputs
+from edgewright.models.schedule import Schedule
 from edgewright.models.text import batches
-from edgewright.models.training import Schedule
 from edgewright.quantize.sensitivity import checked
 from edgewright.quantize.simulated import as_int8, linear_parts, ranges_of
 from edgewright.specs.recipe import Distill

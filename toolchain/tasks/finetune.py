@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from edgewright.errors import BadDataError
 from edgewright.models.inputs import Inputs, batch_for
+from edgewright.models.schedule import Schedule, Trained
 from edgewright.models.text import fast_arithmetic
-from edgewright.models.training import Schedule, Trained, train
+from edgewright.models.training import train
 from edgewright.specs.recipe import Finetune
 from edgewright.tasks.task import Task
 

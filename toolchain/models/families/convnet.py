@@ -6,7 +6,7 @@ FAMILY = Family(
     title="net of convolutions",
     modality="image",
     capabilities={
-        "stores": "edgewright.models.convnet",
+        "stores": "edgewright.models.convnet_files",
         "prepares to run": "edgewright.models.convnet",
         "sliceable": "edgewright.compress.cut_channels",
         "rebuildable": "edgewright.models.convnet",
