@@ -268,7 +268,7 @@ OWN_READERS = {
     "edgewright.modality.text": "the pieces that stay, and the texts that were recorded on, in the cache",
     "edgewright.stages.plan": "findings.json, in the cache",
     "edgewright.models.model": "a student as `save` wrote it, in the cache; any error there is a `BadModelError`",
-    "edgewright.models.convnet": "the same, and a configuration that transformers gives as text",
+    "edgewright.models.convnet_files": "the same",
     "edgewright.models.checkpoints": "metadata of a checkpoint, in the cache",
     "edgewright.models.teacher": "a tokenizer that the library gives as text",
     "edgewright.data.texts": "examples as `save` wrote them, in the cache",

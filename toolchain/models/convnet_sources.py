@@ -6,7 +6,6 @@ Out: a `ConvNet`, or one clear error.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.base.quiet import quiet
+from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
 from edgewright.models.convnet import FACTORY, ConvNet, Image, Origin, example_inputs
 from edgewright.models.preprocessor import preparation
@@ -54,7 +54,7 @@ def read_pretrained(source: ModelSource, *, classes: int = 0, side: int = 0) -> 
     height, width = (side, side) if side else _image_size(source, config)
     image = Image(channels=config.num_channels, height=height, width=width)
     # As JSON has it, so that the origin is the same after it has been written and read.
-    described = json.loads(read.model.config.to_json_string(use_diff=True))
+    described = parse_json(read.model.config.to_json_string(use_diff=True), name="config.json")
     origin = Origin(family=config.model_type, image=image, config=described)
     return ConvNet(read.model, origin).eval(), read
 
