@@ -10,7 +10,7 @@ from torch import Tensor
 from edgewright.errors import InputError
 
 Loss = Callable[[list[int]], Tensor]
-Told = Callable[[float, float], None]
+OnProgress = Callable[[float, float], None]
 
 CURVE_POINTS = 20
 

@@ -20,7 +20,7 @@ from edgewright.models import checkpoints as files
 from edgewright.models.checkpoints import Checkpoints
 from edgewright.models.compute_device import device_of
 from edgewright.models.processes import Processes
-from edgewright.models.schedule import Loss, Schedule, Told, Trained
+from edgewright.models.schedule import Loss, OnProgress, Schedule, Trained
 from edgewright.models.training_run import TrainingRun
 
 
@@ -31,7 +31,7 @@ def train(
     schedule: Schedule,
     *,
     setting: str,
-    told: Told | None = None,
+    told: OnProgress | None = None,
     validate: Callable[[], float] | None = None,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 60.0,

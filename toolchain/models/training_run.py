@@ -19,7 +19,7 @@ from edgewright.errors import InputError, TrainingError, TrainingLimitError
 from edgewright.models import checkpoints as files
 from edgewright.models.checkpoints import Checkpoints, Place
 from edgewright.models.processes import Processes
-from edgewright.models.schedule import CURVE_POINTS, Loss, Schedule, Told, Trained
+from edgewright.models.schedule import CURVE_POINTS, Loss, OnProgress, Schedule, Trained
 from edgewright.models.text import batches
 
 WARM_UP_SHARE = 0.05
@@ -50,7 +50,7 @@ class TrainingRun:
         processes: Processes,
         kept: Checkpoints | None,
         validate: Callable[[], float] | None,
-        told: Told | None,
+        told: OnProgress | None,
         setting: str,
     ) -> None:
         self.model, self.lengths, self.loss_of, self.schedule = model, lengths, loss_of, schedule
