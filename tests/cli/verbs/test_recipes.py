@@ -1,6 +1,8 @@
 """The verbs `recipes list`, `recipes show` and `recipes settings`."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,11 +70,9 @@ def test_a_setting_that_is_not_known_offers_the_nearest(capfd: pytest.CaptureFix
     assert "did you mean prune" in capfd.readouterr().err
 
 
-def test_an_old_name_is_warned_of_on_the_terminal(
-    toml_file: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_old_name_is_warned_of_on_the_terminal(toml_file: Callable[[str], Path]) -> None:
     path = toml_file(f"{MINIMAL}[stages.distill]\nrest = true\n")
-    assert main(["recipes", "show", str(path), "--json"]) == 0
-    said = capfd.readouterr()
-    assert json.loads(said.out)["stages"]["distill"]["keep_overflow"] is True
-    assert "stages.distill.rest is called keep_overflow now" in said.err
+    command = [sys.executable, "-m", "edgewright.cli.main", "recipes", "show", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["stages"]["distill"]["keep_overflow"] is True
+    assert "stages.distill.rest is called keep_overflow now" in done.stderr
