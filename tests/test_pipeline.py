@@ -20,6 +20,7 @@ from edgewright.modality.text import TextDataset
 from edgewright.models.text import outputs
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import sides
+from edgewright.stages.exported import exported
 from tests import tiny
 from tests.stages.builds import (
     BEFORE_EXPORT,
@@ -396,9 +397,9 @@ def test_a_student_narrow_of_low_rank_and_with_ragged_layers_is_exported_and_agr
     sizes = {"layers": 3, "heads": 2, "neurons": 24, "width": 24, "ranking": "global"}
     low_rank = {"token_rank": 16, "energy": 0.8}
     made = pipeline.run_stages(plan(recipe("embedding", paired, prune=sizes, low_rank=low_rank)))
-    for each in made.exported:
-        assert each.check.findings["parity"]["passed"], each.check.findings
-        assert each.check.findings["score"] == pytest.approx(made.student.findings.score, abs=0.1)
+    for each in exported(made):
+        assert each.check.findings.parity.passed, each.check.findings
+        assert each.check.findings.score == pytest.approx(stages.student_of(made).findings.score, abs=0.1)
 
 
 @pytest.mark.slow
@@ -411,9 +412,9 @@ def test_a_model_with_a_unigram_vocabulary_goes_through_every_stage_to_artifacts
     made = pipeline.run_stages(
         plan(given.model_copy(update={"model": given.model.model_copy(update={"folder": folder})}))
     )
-    shape = made.student.findings.layers
+    shape = stages.student_of(made).findings.layers
     assert [(each.heads, each.neurons) for each in shape] == [(2, 24)] * 2
-    assert {each.check.findings["parity"]["passed"] for each in made.exported} == {True}
+    assert {each.check.findings.parity.passed for each in exported(made)} == {True}
 
 
 def test_a_package_that_a_later_stage_needs_is_told_before_anything_is_made(

@@ -31,6 +31,7 @@ from edgewright.report.speedup_rows import cell, told_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages import Plan
+from edgewright.stages.host_timing import contenders
 from edgewright.targets import open_target
 from edgewright.tasks.fidelity import fidelity
 from tests.benchmarks import demo, vision
@@ -146,7 +147,7 @@ def built(
     if plan.recipe.task.kind == "embedding":
         # A device is asked questions; answers, three times as long, are embedded once, when the index is made.
         found = demo.figures(plan, result, rounds=rounds)
-        near = fidelity(*(side.outputs(side.held_out()) for side in (made.student, made.teacher)))
+        near = fidelity(*(side.outputs(side.held_out()) for side in (stages.student_of(made), stages.teacher_of(made))))
     else:
         found = class_figures(plan, result, made, rounds=rounds)
     if board:
@@ -158,15 +159,15 @@ def built(
         for each in found["artifacts"]:
             teacher_ms, ms = (clocked[f"{each['runtime']} {role}"] for role in ("teacher", "int8"))
             each["clocked"] = {"teacher_ms": teacher_ms, "int8_ms": ms, "speedup": teacher_ms / ms}
-    lesson = sum(each.entry.made_in_seconds for each in made.build.made if each.name in (*stages.LESSONS, stages.AWARE))
+    lesson = sum(each.entry.made_in_seconds for each in made.made if each.name in (*stages.LESSONS, stages.AWARE))
     goals = GOALS[name] if way == OURS else {}
     return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
 
 
-def class_figures(plan: Plan, result: pipeline.BuildResult, made: pipeline.Stages, *, rounds: int) -> dict[str, Any]:
+def class_figures(plan: Plan, result: pipeline.BuildResult, made: stages.Build, *, rounds: int) -> dict[str, Any]:
     """Sizes and scores as the build found them, and latencies measured now, as `demo.figures` has them of a search."""
     manifest = result.bundle.manifest
-    timed = compare_on_host(pipeline.contenders(made), progress=Silent(), rounds=rounds)
+    timed = compare_on_host(contenders(made), progress=Silent(), rounds=rounds)
     return {
         "baseline": manifest.baseline.model_dump(),
         "teacher": manifest.teacher.model_dump(),

@@ -27,11 +27,14 @@ from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
 from edgewright.modality.text import TextDataset
 from edgewright.models.inputs import Inputs
-from edgewright.pipeline import BuildResult, Stages
+from edgewright.pipeline import BuildResult
 from edgewright.report.speedup_rows import cell, told_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
 from edgewright.stages import Plan, Side
+from edgewright.stages.host_timing import contenders as entered_of
+from edgewright.stages.sides import student_of
+from edgewright.stages.stage import Build
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
@@ -64,12 +67,12 @@ def figures(plan: Plan, result: BuildResult, *, rounds: int) -> dict[str, Any]:
     """Sizes and scores as the build found them; latencies measured now, on questions and on whole answers."""
     manifest = result.bundle.manifest
     made = pipeline.run_stages(plan)
-    rows = made.student.dataset.examples.test
+    rows = student_of(made).dataset.examples.test
     sample = random.Random(1).sample(rows, TEXTS)
     lengths = {}
     timed = {}
     for kind, texts in (("questions", [row.text for row in sample]), ("answers", [str(row.pair) for row in sample])):
-        contenders = pipeline.contenders(made, partial(_encoded, texts=texts))
+        contenders = entered_of(made, partial(_encoded, texts=texts))
         lengths[kind] = sum(map(len, contenders[0].inputs)) / TEXTS
         timed[kind] = compare_on_host(contenders, progress=Silent(), rounds=rounds)
     artifacts = []
@@ -126,9 +129,9 @@ def on_board(plan: Plan, result: BuildResult) -> dict[str, Any]:
     return {"boot_and_shutdown_s": boot_s, "artifacts": measured}
 
 
-def instruction_ms(target: Target, made: Stages, *, roles: Sequence[str] = ("teacher", "int8")) -> dict[str, float]:
+def instruction_ms(target: Target, made: Build, *, roles: Sequence[str] = ("teacher", "int8")) -> dict[str, float]:
     """The median of each contender on an emulated board, on the examples that its bundle is measured with."""
-    entered = [each for each in pipeline.contenders(made) if each.name.split()[1] in roles]
+    entered = [each for each in entered_of(made) if each.name.split()[1] in roles]
     deployer = Deployer(target)
     return {each.name: _instruction_ms(deployer, each) for each in entered}
 

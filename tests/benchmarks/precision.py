@@ -25,6 +25,9 @@ from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages import Plan, Side
+from edgewright.stages.exported import exported
+from edgewright.stages.sensitivity import SensitivityFindings
+from edgewright.stages.sides import student_of
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
 
@@ -103,14 +106,14 @@ def lost(task: str, given: Mapping[str, Any], goal: float) -> list[dict[str, Any
         stages["export"]["runtimes"] = RUNTIME_NAMES
         plan = Plan(recipe=Recipe.model_validate({**given, "stages": stages}), profile=PROFILE, progress=Silent())
         made = pipeline.run_stages(plan)
-        whole = made.student.findings.score
-        kept = made.sensitivity[0].findings["kept_float"]
-        for each in made.exported:
-            found = each.check.findings["score"]
+        whole = student_of(made).findings.score
+        kept = made.findings("sensitivity", SensitivityFindings).kept_float
+        for each in exported(made):
+            found = each.check.findings.score
             rows.append(_row(task, way, each.runtime, whole, found, goal, kept))
         if way == "static":
-            (litert,) = (each for each in made.exported if each.runtime == "litert")
-            blind = blindly(made.student, litert.file(litert.twin))
+            (litert,) = (each for each in exported(made) if each.runtime == "litert")
+            blind = blindly(student_of(made), litert.file(litert.float_reference))
             rows.append(_row(task, BLIND, "litert", whole, blind, None, []))
     return rows
 

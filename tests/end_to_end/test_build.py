@@ -156,6 +156,6 @@ def test_an_interrupted_build_loses_no_finished_stage(
     again = pipeline.run_stages(
         Plan(recipe=load_recipe(recipe), profile=load_profile("raspberry-pi-4"), progress=Silent())
     )
-    assert again.build.result("examples").entry.cached
-    assert [stage.name for stage in again.build.made if stage.entry.cached][3:5] == ["importance", "prune"]
+    assert again.result("examples").entry.cached
+    assert [stage.name for stage in again.made if stage.entry.cached][3:5] == ["importance", "prune"]
     assert all(path.stat().st_mtime_ns == when for path, when in made.items())

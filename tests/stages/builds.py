@@ -22,6 +22,7 @@ from edgewright.pipeline import BuildResult
 from edgewright.specs.profiles import Profile, load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import Build, Plan, Side
+from edgewright.stages.sensitivity import SensitivityFindings, sensitivity_stage
 from edgewright.stages.stage import Findings, StageResult
 from edgewright.tasks.scores import Score
 from tests import tiny
@@ -166,6 +167,17 @@ def student_of(given: Plan) -> dict[str, Made]:
 def side_of(given: Plan) -> Side:
     """The student's side."""
     return stages.student_of(build_of(given))
+
+
+def judged(given: Plan, *, static: bool = False) -> dict[str, Any]:
+    """What int8 is found to do to the student's parts, as a manifest has it."""
+    build = sensitivity_stage(static=static).run(build_of(given))
+    return build.findings("sensitivity", SensitivityFindings).document()
+
+
+def sensitivities(build: Build) -> list[StageResult[SensitivityFindings]]:
+    """What int8 was found to do, for each kind of scales."""
+    return [build.typed(name, SensitivityFindings) for name in ("sensitivity", "second sensitivity") if name in build]
 
 
 def texts_of(made: Made) -> Texts:

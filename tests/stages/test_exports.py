@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from edgewright import pipeline
+from edgewright import pipeline, stages
 from edgewright.cost.int8_gain import int8_of
 from edgewright.errors import InputError
 from edgewright.quantize.simulated import linear_parts, parts_of
 from edgewright.specs.profiles import load_profile
-from tests.stages.builds import PROFILE, encoder_of, plan, recipe
+from edgewright.stages.exported import exported
+from tests.stages.builds import PROFILE, encoder_of, plan, recipe, sensitivities
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
 
@@ -36,12 +37,12 @@ def test_a_student_taught_in_int4_bears_it_and_its_linear_layers_take_half_the_b
         name: pipeline.run_stages(plan(recipe("embedding", paired, quantize=quantize)))
         for name, quantize in asked.items()
     }
-    left = {name: each.sensitivity[0].findings["left"] for name, each in made.items()}
+    left = {name: sensitivities(each)[0].findings.left for name, each in made.items()}
     assert left["int8"] < left["taught"] < 0.95 * left["int4"]
-    student = made["int4"].student.to_run()
+    student = stages.student_of(made["int4"]).to_run()
     halved = sum(parts_of(student)[name].weight.numel() for name in linear_parts(student)) / 2
-    for wide, small in zip(made["int8"].exported, made["int4"].exported, strict=True):
-        assert wide.int8.findings["bytes"] - small.int8.findings["bytes"] == pytest.approx(halved, rel=0.3)
+    for wide, small in zip(exported(made["int8"]), exported(made["int4"]), strict=True):
+        assert wide.int8.findings.bytes - small.int8.findings.bytes == pytest.approx(halved, rel=0.3)
 
 
 @pytest.mark.slow
@@ -63,13 +64,13 @@ def test_texts_too_are_taught_and_exported_on_scales_of_their_own(labelled: Path
 @pytest.mark.slow
 def test_a_runtime_without_dynamic_kernels_gets_fixed_scales_and_its_own_choice_of_parts(paired: Path) -> None:
     made = pipeline.run_stages(plan(recipe("embedding", paired, export={"runtimes": ["litert", "tflite"]})))
-    assert [stage.name for stage in made.sensitivity] == ["sensitivity", "second sensitivity"]
-    assert [stage.findings["static"] for stage in made.sensitivity] == [False, True]
-    litert, tflite = made.exported
+    assert [stage.name for stage in sensitivities(made)] == ["sensitivity", "second sensitivity"]
+    assert [stage.findings.static for stage in sensitivities(made)] == [False, True]
+    litert, tflite = exported(made)
     assert (litert.file(litert.int8).name, tflite.file(tflite.int8).name) == ("model.tflite", "model-tflite.tflite")
     assert tflite.int8.settings["scheme"] == "static-int8"
-    assert tflite.check.findings["parity"]["cosine_min"] > 0.95
-    assert litert.check.findings["parity"]["passed"]
+    assert tflite.check.findings.parity.cosine_min > 0.95
+    assert litert.check.findings.parity.passed
 
 
 @pytest.mark.slow
@@ -77,8 +78,8 @@ def test_an_artifact_is_larger_by_the_parts_that_the_recipe_keeps_float(paired: 
     sizes = {}
     for kept in ((), ("encoder.tokens",)):
         made = pipeline.run_stages(plan(recipe("embedding", paired, quantize={"exclude": kept})))
-        assert all(each.check.findings["parity"]["passed"] for each in made.exported)
-        sizes[kept] = {each.runtime: each.int8.findings["bytes"] for each in made.exported}
-    table = encoder_of(made.student.stage).tokens.weight.numel()
+        assert all(each.check.findings.parity.passed for each in exported(made))
+        sizes[kept] = {each.runtime: each.int8.findings.bytes for each in exported(made)}
+    table = encoder_of(stages.student_of(made).stage).tokens.weight.numel()
     for runtime, plain in sizes[()].items():
         assert sizes["encoder.tokens",][runtime] - plain == pytest.approx(3 * table, rel=0.2)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from edgewright import pipeline
+from edgewright import pipeline, stages
 from edgewright.base.progress import Silent
 from edgewright.bundles import answering as answer
 from edgewright.bundles.bundle import Bundle
@@ -27,7 +27,7 @@ from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import Plan
 from tests.models.test_image import net_folder
-from tests.stages.builds import Made, build_of, images_of, model_of, stage_of
+from tests.stages.builds import Made, build_of, images_of, model_of, sensitivities, stage_of
 from tests.targets.adbd import adb_server, started_device
 
 PROFILE = load_profile("raspberry-pi-4")
@@ -139,12 +139,12 @@ def test_its_test_vectors_are_the_bytes_of_held_out_images_with_the_students_out
 ) -> None:
     vectors = built.bundle.vectors()
     made = pipeline.run_stages(plan(net))
-    assert made.student.stage.entry.cached
+    assert stages.student_of(made).stage.entry.cached
     assert isinstance(vectors.inputs, np.ndarray)
     assert vectors.inputs.shape == (16, SIDE, SIDE, 1)
-    held_out = {image.tobytes() for image in made.student.dataset.examples.test.pixels}
+    held_out = {image.tobytes() for image in stages.student_of(made).dataset.examples.test.pixels}
     assert all(image.tobytes() in held_out for image in vectors.inputs)
-    found = made.student.outputs(made.student.asked())
+    found = stages.student_of(made).outputs(stages.student_of(made).asked())
     assert torch.allclose(torch.tensor(vectors.outputs), found, atol=1e-5)
     assert "inputs" not in json.loads(built.bundle.file("vectors.json").read_text())
 
@@ -197,14 +197,15 @@ def test_the_lesson_in_int8_is_kept_where_only_the_choice_of_parts_changes(net: 
     quantize = net.stages.quantize.model_copy(update={"max_error_percent": 7.0, "max_score_loss_points": 3.0})
     stricter = net.model_copy(update={"stages": net.stages.model_copy(update={"quantize": quantize})})
     made = pipeline.run_stages(plan(stricter))
-    assert (made.student.stage.name, made.student.stage.entry.cached) == ("aware", True)
-    assert not made.sensitivity[0].result.cached
+    assert (stages.student_of(made).stage.name, stages.student_of(made).stage.entry.cached) == ("aware", True)
+    assert not made.result("sensitivity").entry.cached
 
 
 @pytest.mark.slow
 def test_the_lesson_in_int8_is_a_stage_of_its_own_that_int8_does_not_harm(net: Recipe, built: BuildResult) -> None:
     made = pipeline.run_stages(plan(net))
-    before, after = (Made.of(result) for result in made.build.made[-2:])
+    trained = [Made.of(result) for result in made.made if result.name in (*stages.LESSONS, stages.AWARE)]
+    before, after = trained[-2:]
     assert (before.name, after.name) == ("distill", "aware")
     assert after.findings["steps"] > 0
     assert (after.settings["epochs"], after.settings["learning_rate"]) == (1, 1e-4)
@@ -212,14 +213,15 @@ def test_the_lesson_in_int8_is_a_stage_of_its_own_that_int8_does_not_harm(net: R
     assert isinstance(second, ConvNet)
     assert second.state_dict().keys() == first.state_dict().keys()
     assert not torch.equal(second.network.stem.weight, first.network.stem.weight)  # type: ignore[union-attr,arg-type]
-    side = made.student
+    side = stages.student_of(made)
     sample, asked = side.sample(256), side.held_out()
     ranges = ranges_of(second, lambda trial: side.outputs(sample, model=trial))
     with as_int8(second, list(parts_of(second)), ranges=ranges):
         found = side.outputs(asked, model=second)
     assert side.score().of(found) >= after.findings["score"] - 0.01
-    (judged,) = made.sensitivity
-    assert judged.findings["left_points"] <= 5
+    (judged,) = sensitivities(made)
+    assert judged.findings.left_points is not None
+    assert judged.findings.left_points <= 5
     assert len(side.held_out("validation")) != len(asked)
 
 
@@ -239,7 +241,7 @@ def test_a_transformer_is_cut_in_steps_and_built_for_every_runtime(transformer: 
     findings = {stage.name: stage.findings for stage in manifest.stages}
     assert findings["sensitivity"]["static"] is False
     made = pipeline.run_stages(plan(transformer))
-    assert isinstance(made.student.to_run(), TransformerModel)
+    assert isinstance(stages.student_of(made).to_run(), TransformerModel)
 
 
 @pytest.mark.parametrize(

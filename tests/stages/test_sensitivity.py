@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgewright import stages
 from edgewright.errors import InputError
-from tests.stages.builds import plan, recipe, side_of
+from tests.stages.builds import judged, plan, recipe, side_of
 
 pytestmark = pytest.mark.usefixtures("places_of_stages")
 
@@ -16,8 +15,7 @@ def test_what_int8_does_to_each_part_is_measured_and_named_parts_stay_float(pair
     kept = {"exclude": ["encoder.layers.0.up"]}
     for name, asked in (("plain", {}), ("named", kept), ("off", {**kept, "sensitivity": False})):
         given = plan(recipe("embedding", paired, quantize=asked))
-        side = side_of(given)
-        sensitivities[name] = stages.measure_sensitivity(given, side, static=False).findings
+        sensitivities[name] = judged(given)
     plain, named, off = sensitivities.values()
     assert plain["kept_float"] == []
     assert named["kept_float"] == off["kept_float"] == ["encoder.layers.0.up"]
@@ -33,13 +31,13 @@ def test_what_int8_costs_of_the_validation_score_is_measured_where_a_limit_is_gi
         given = plan(recipe("embedding", paired, quantize={"max_score_loss_points": 20}, more_data=split))
         side = side_of(given)
         if validated:
-            found = stages.measure_sensitivity(given, side, static=False).findings
+            found = judged(given)
             assert found["points"] == found["left_points"] < 20
             assert all(isinstance(part["points"], float) for part in found["parts"])
             assert len(side.held_out("validation")) == len(side.score("validation").texts) > 0
         else:
             with pytest.raises(InputError, match=r"max_score_loss_points .* is empty; raise data\.split"):
-                stages.measure_sensitivity(given, side, static=False)
+                judged(given, static=False)
 
 
 def test_weights_are_int4_where_the_recipe_says_so_and_the_outputs_bear_it(paired: Path) -> None:
@@ -47,12 +45,21 @@ def test_weights_are_int4_where_the_recipe_says_so_and_the_outputs_bear_it(paire
     for most_percent in (1, 100):
         asked = {"weights": "int4", "max_error_percent": most_percent}
         given = plan(recipe("embedding", paired, quantize=asked))
-        side = side_of(given)
-        found[most_percent] = stages.measure_sensitivity(given, side, static=False).findings
+        found[most_percent] = judged(given)
         with pytest.raises(InputError, match=r"stages\.quantize\.scheme to \"dynamic-int8\""):
-            stages.measure_sensitivity(given, side, static=True)
+            judged(given, static=True)
     assert found[1]["int4"] == []
     assert len(found[100]["int4"]) == len(found[100]["int4_parts"]) > 4
     assert found[1]["left"] < found[100]["left"]
     off = plan(recipe("embedding", paired, quantize={"weights": "int4", "sensitivity": False}))
-    assert stages.measure_sensitivity(off, side_of(off), static=False).findings["int4"] == (found[100]["int4"])
+    assert judged(off)["int4"] == (found[100]["int4"])
+
+
+def test_a_student_is_smoothed_where_the_recipe_says_so_and_says_what_it_said(paired: Path) -> None:
+    side = side_of(plan(recipe("embedding", paired)))
+    found = side_of(plan(recipe("embedding", paired, quantize={"smooth": 0.5})))
+    assert (side.stage.name, found.stage.name) == ("distill", "smooth")
+    assert found.stage.findings == side.stage.findings
+    assert torch.allclose(found.outputs(side.held_out()), side.outputs(side.held_out()), atol=1e-5)
+    before, after = (each.model().encoder.layer(0).attention_output.weight for each in (side, found))
+    assert not torch.allclose(before, after)

@@ -24,7 +24,6 @@ import transformers
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from edgewright import pipeline, stages
 from edgewright.base.renamed import inner_model
 from edgewright.data.images import load_images
 from edgewright.data.texts import load_texts
@@ -32,9 +31,12 @@ from edgewright.errors import ToolchainError
 from edgewright.specs.budget import judge
 from edgewright.specs.recipe import Recipe, disagreements
 from edgewright.stages import Plan, Side
+from edgewright.stages.artifact_stages import static_scales
+from edgewright.stages.exported import runtimes_of
 from edgewright.tasks.table import TASKS
 from tests import tiny
-from tests.stages.builds import PROFILE, Made, made_of, side_of, stage_of
+from tests.stages.builds import PROFILE, Made, build_of, made_of, side_of, stage_of
+from tests.stages.builds import judged as judged_of
 from tests.stages.builds import plan as planned
 
 ROOT = Path(__file__).parent.parent.parent
@@ -205,7 +207,7 @@ def side(recipe: Recipe) -> Side:
 
 def judged(recipe: Recipe) -> Any:
     """What int8 is found to do, and what stays float."""
-    return stages.measure_sensitivity(plan(recipe), side(recipe), static=False).findings
+    return judged_of(plan(recipe))
 
 
 def smoothed(recipe: Recipe) -> Any:
@@ -213,7 +215,7 @@ def smoothed(recipe: Recipe) -> Any:
 
 
 def schemes(recipe: Recipe) -> Any:
-    return stages.schemes(plan(recipe), side(recipe), ["executorch", "litert"])
+    return static_scales(build_of(plan(recipe)), ["executorch", "litert"])
 
 
 def form(recipe: Recipe) -> Any:
@@ -221,7 +223,7 @@ def form(recipe: Recipe) -> Any:
 
 
 def runtimes(recipe: Recipe) -> Any:
-    return pipeline._runtimes(plan(recipe))
+    return runtimes_of(plan(recipe))
 
 
 def examples(recipe: Recipe) -> Any:

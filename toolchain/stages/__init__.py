@@ -1,23 +1,10 @@
 """The stages of a build, each from earlier results to one kept result; `pipeline` has their order."""
 
-from edgewright.cost.exported import structure_for
-from edgewright.runtimes.subject import Subject
-from edgewright.stages.artifacts import (
-    account,
-    artifact_name,
-    check,
-    export_float,
-    export_int8,
-    index_corpus,
-    measure_sensitivity,
-    schemes,
-    time_on_host,
-)
 from edgewright.stages.chosen_sizes import SIZES
 from edgewright.stages.estimates import Estimate, estimate
 from edgewright.stages.examined import check_source
 from edgewright.stages.factorise import LOW_RANK
-from edgewright.stages.plan import Done, Plan
+from edgewright.stages.plan import Plan
 from edgewright.stages.prune import prune_stage
 from edgewright.stages.rank import IMPORTANCE
 from edgewright.stages.read import read_stage
@@ -40,29 +27,17 @@ __all__ = [
     "TEACHER",
     "VOCABULARY",
     "Build",
-    "Done",
     "Estimate",
     "Plan",
     "Side",
-    "Subject",
-    "account",
-    "artifact_name",
     "aware_stage",
-    "check",
     "check_source",
     "estimate",
-    "export_float",
-    "export_int8",
-    "index_corpus",
-    "measure_sensitivity",
     "prune_stage",
     "read_stage",
     "record_stage",
     "run_stages",
-    "schemes",
-    "structure_for",
     "student_of",
     "teacher_of",
-    "time_on_host",
     "train_stage",
 ]

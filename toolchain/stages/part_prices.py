@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
+from edgewright.base import cache
 from edgewright.cost import part_costs as costs
 from edgewright.cost.device_prices import RuntimeTable, load_calibration, prices_for
 from edgewright.cost.part_costs import CostTable, OneLayer
@@ -30,10 +29,11 @@ from edgewright.runtimes.forms import TextForm, export_input
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock
-from edgewright.stages.plan import Done, Plan, stage
+from edgewright.stages.plan import Plan
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 
+COSTS = "costs.json"
 RUNTIME = "executorch"
 VOCABULARY = 512  # of the models that are timed: a look-up takes the same in any table
 PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.1, samples=32, min_seconds=0.1, max_seconds=2.0)
@@ -50,8 +50,7 @@ def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
         if table := calibrated_prices(plan):
             return costs.from_prices(table.table, **sizes, gated=shape.gated)
         return costs.from_profile(plan.profile, **sizes, gated=shape.gated)
-    done = _timed(plan, shape, place, length=length, heads=heads, neurons=neurons)
-    return costs.load(done.file("costs.json"))
+    return costs.load(_timed(plan, shape, place, length=length, heads=heads, neurons=neurons))
 
 
 def calibrated_prices(plan: Plan) -> RuntimeTable | None:
@@ -63,7 +62,7 @@ def calibrated_prices(plan: Plan) -> RuntimeTable | None:
     return table
 
 
-def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads: int, neurons: int) -> Done:
+def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads: int, neurons: int) -> Path:
     """Time int8 models of one layer on a target; it is kept, and asked again only for other sizes."""
     sizes = {
         "width": shape.width,
@@ -73,7 +72,7 @@ def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads:
         "length": length,
     }
 
-    def make(folder: Path) -> Mapping[str, Any]:
+    def fill(folder: Path) -> None:
         clock = clock_of(address)
         target = open_target(address, instruction_clock=clock == "instructions")
         try:
@@ -82,11 +81,11 @@ def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads:
                 table = costs.measured(timer.time_ms, source=f"timed on {address}", **sizes)  # type: ignore[arg-type]
         finally:
             target.close()
-        table.save(folder / "costs.json")
-        return table.model_dump(mode="json")
+        table.save(folder / COSTS)
 
-    settings = {"address": address, **sizes}
-    return stage(plan, "prices", settings, {"shape": json.dumps(asdict(shape), sort_keys=True)}, make)
+    inputs = {"address": address, **sizes, "shape": json.dumps(asdict(shape), sort_keys=True)}
+    with plan.progress.stage("prices"):
+        return cache.stage("prices", inputs, fill, version=1).folder / COSTS
 
 
 class _Timer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from edgewright.modality.base import Dataset, HeldOut
 from edgewright.models import families
+from edgewright.models.image import Scaling
 from edgewright.models.inputs import ImageInputs, Inputs, TextInputs
 from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
 from edgewright.runtimes.subject import Subject
@@ -71,7 +73,7 @@ class Side:
     def form(self) -> Form:
         """What an artifact of it takes; no model is read to tell."""
         batch, dataset = self.plan.recipe.stages.export.batch, self.dataset
-        if scaling := getattr(dataset, "scaling", None):
+        if scaling := self.scaling:
             return ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels, batch=batch)
         return TextForm(
             max_length=self.plan.max_length,
@@ -80,9 +82,19 @@ class Side:
             batch=batch,
         )
 
+    @property
+    def scaling(self) -> Scaling | None:
+        """How an image is made the model's input; None of other examples."""
+        scaling: Scaling | None = getattr(self.dataset, "scaling", None)
+        return scaling
+
+    def timed_length(self) -> int:
+        """The median length of what artifacts are timed on; 0 where examples are all of one size."""
+        return int(median(self.asked().sizes)) if self.plan.modality.has_length else 0
+
     def subject(self) -> Subject:
         """What is exported."""
-        return Subject(model=self.model(), form=self.form(), scaling=getattr(self.dataset, "scaling", None))
+        return Subject(model=self.model(), form=self.form(), scaling=self.scaling)
 
     def score(self, part: HeldOut = "test") -> Score:
         """The judge of a held-out part."""

@@ -101,9 +101,13 @@ class Build:
 
     def findings(self, part: str, kind: type[Kind]) -> Kind:
         """What that stage found, typed."""
-        found = self.results[part].findings
-        assert isinstance(found, kind), f"{part} has {type(found).__name__}"
-        return found
+        return self.typed(part, kind).findings
+
+    def typed(self, part: str, kind: type[Kind]) -> StageResult[Kind]:
+        """The newest result that plays this part, with findings of this kind."""
+        result = self.results[part]
+        assert isinstance(result.findings, kind), f"{part} has {type(result.findings).__name__}"
+        return StageResult(entry=result.entry, settings=result.settings, findings=result.findings)
 
 
 def nothing(_: Build) -> Mapping[str, object]:

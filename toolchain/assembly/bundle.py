@@ -1,0 +1,66 @@
+"""The bundle of a build that is done: its files, and its manifest.
+
+In:  a `Build` whose artifacts were checked and timed, and where the bundle is to be written.
+Out: `BuildResult`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgewright.assembly.artifacts import Sides, artifact_facts, best_of
+from edgewright.assembly.manifest import manifest_of
+from edgewright.assembly.result import BuildResult
+from edgewright.bundles import bundle as bundles
+from edgewright.bundles.bundle import Manifest, Vectors
+from edgewright.stages.exported import Exported, exported
+from edgewright.stages.sides import Side, student_of
+from edgewright.stages.stage import Build
+from edgewright.stages.teacher import TeacherFindings
+
+
+def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
+    """Write the bundle. What lies at `output` is replaced only where it is a bundle of ours, or with `force`."""
+    plan, made, student = build.plan, exported(build), student_of(build)
+    sides = Sides.of(build)
+    artifacts = [artifact_facts(build, each, sides) for each in made]
+    best = best_of(plan.recipe, build.findings("teacher", TeacherFindings), artifacts)
+
+    def manifest(hashes: dict[str, str]) -> Manifest:
+        return manifest_of(build, student, artifacts, best, hashes)
+
+    def fill(folder: Path) -> None:
+        _copy_artifacts(made, folder, keep_float=plan.recipe.stages.export.float_reference)
+        _copy_beside(build, folder)
+        _vectors(student).write(folder)
+
+    with plan.progress.stage("bundle"):
+        bundle = bundles.write(output, manifest, fill, force=force)
+    return BuildResult(bundle=bundle, verdict=best.verdict, profile=plan.profile)
+
+
+def _copy_artifacts(made: Sequence[Exported], folder: Path, *, keep_float: bool) -> None:
+    for each in made:
+        shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
+        if keep_float:
+            shutil.copyfile(each.file(each.float_reference), folder / each.float_name)
+
+
+def _copy_beside(build: Build, folder: Path) -> None:
+    """What makes the artifacts' inputs, and what a search finds, where a build has them."""
+    tokenizer = build.result("inputs").file(bundles.TOKENIZER)
+    found = [tokenizer] if tokenizer.is_file() else []
+    if "index" in build:
+        found += [build.result("index").file(name) for name in (bundles.CORPUS, bundles.INDEX)]
+    for file in found:
+        shutil.copyfile(file, folder / file.name)
+
+
+def _vectors(student: Side) -> Vectors:
+    """What a device is asked, and what the float student answers."""
+    asked = student.asked()
+    inputs = student.given(asked)
+    outputs = student.form().apart(student.outputs(asked), inputs)
+    return Vectors(inputs=inputs, outputs=[row.tolist() for row in outputs])

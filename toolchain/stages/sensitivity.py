@@ -1,0 +1,133 @@
+"""The stage that finds what int8 does to each part of a student, and which parts are better excluded from it.
+
+In:  a student.
+Out: `SensitivityFindings`, by which artifacts are exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from edgewright.base.cache import ARTIFACT_PACKAGES
+from edgewright.cost.exported import slower_in_float
+from edgewright.errors import InputError
+from edgewright.quantize.sensitivity import Limits, checked, sensitivity
+from edgewright.quantize.simulated import linear_parts
+from edgewright.runtimes.subject import PLACE
+from edgewright.specs.recipe import Quantize
+from edgewright.stages.float_models import require_validation
+from edgewright.stages.sides import Side, student_of
+from edgewright.stages.stage import Build, Findings, Stage, Workspace
+
+FLOAT16 = "float16"
+JUDGED = 256  # examples that sensitivity is measured on
+FIRST, SECOND = "sensitivity", "second sensitivity"  # runtimes may differ in it; a report shows the first
+
+
+class PartSensitivity(BaseModel):
+    """What the narrower format does in one part alone, and the bytes and milliseconds that the wider one takes more."""
+
+    name: str
+    float_bytes: float
+    error: float
+    points: float | None = None
+    float_ms: float = 0.0
+
+
+class SensitivityFindings(Findings):
+    """Which parts stay float or take int4 weights, on static scales or dynamic ones.
+
+    Where it was measured, `error` is that of the outputs with everything in int8, and `left` that with this choice;
+    points are those of the score. Of `examples` so many were asked.
+    """
+
+    kept_float: tuple[str, ...]
+    int4: tuple[str, ...]
+    static: bool
+    parts: tuple[PartSensitivity, ...] = ()
+    error: float | None = None
+    left: float | None = None
+    int4_parts: tuple[PartSensitivity, ...] = ()
+    points: float | None = None
+    left_points: float | None = None
+    examples: int = 0
+
+
+def sensitivity_stage(*, static: bool, name: str = FIRST) -> Stage[SensitivityFindings]:
+    """The stage for artifacts with static scales of activations, or with dynamic ones."""
+
+    def measure(build: Build, _: Workspace) -> SensitivityFindings:
+        return _judged(build, static=static)
+
+    def settings(build: Build) -> Mapping[str, object]:
+        return {**build.plan.recipe.stages.quantize.model_dump(), "static": static}
+
+    return Stage(
+        name=name,
+        version=1,
+        findings=SensitivityFindings,
+        make=measure,
+        needs=("examples", "inputs", "student"),
+        settings=settings,
+        facts=_facts,
+        packages=ARTIFACT_PACKAGES,
+    )
+
+
+def _facts(build: Build) -> Mapping[str, object]:
+    shaping = {"processor", "caches", "memory", "preferences"}
+    return {"device": build.plan.profile.model_dump(mode="json", include=shaping)}
+
+
+def _judged(build: Build, *, static: bool) -> SensitivityFindings:
+    settings = build.plan.recipe.stages.quantize
+    if settings.scheme == FLOAT16:
+        return SensitivityFindings(kept_float=(), int4=(), static=False)
+    if settings.weights == "int4" and static:
+        raise InputError(
+            'stages.quantize.weights = "int4" needs activations that are scaled as they come; set '
+            'stages.quantize.scheme to "dynamic-int8", or leave weights out'
+        )
+    student = student_of(build)
+    if settings.sensitivity:
+        return _measured(build, student, static=static)
+    return _as_asked(student.to_run(), settings, static=static)
+
+
+def _as_asked(model: Any, settings: Quantize, *, static: bool) -> SensitivityFindings:
+    """What the recipe says, without measuring. Raises `UnknownNameError` for a part that the model does not have."""
+    checked(model, settings.exclude)
+    narrow = settings.weights == "int4"
+    int4 = [name for name in linear_parts(model) if narrow and name not in settings.exclude]
+    return SensitivityFindings(kept_float=tuple(settings.exclude), int4=tuple(int4), static=static)
+
+
+def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindings:
+    settings, subject = build.plan.recipe.stages.quantize, student.subject()
+    sample = student.sample(JUDGED, passes=len(subject.parts()) + 2)
+    places = [f"{PLACE}.{part}" for part in subject.parts()]
+    slower = slower_in_float(subject.module(), subject.form, places, build.plan.profile)
+    found = sensitivity(
+        student.to_run(),
+        lambda trial: student.outputs(sample, model=trial),
+        limits=Limits(error=settings.max_error_percent / 100, points=settings.max_score_loss_points),
+        score=_validation(student) if settings.max_score_loss_points is not None else None,
+        static=static,
+        calibration=settings.calibration,
+        kept_float=settings.exclude,
+        int4=settings.weights == "int4",
+        float_ms={place.removeprefix(f"{PLACE}."): ms for place, ms in slower.items()},
+        told=build.plan.progress.update,
+    )
+    return SensitivityFindings.model_validate({**found.document(), "static": static, "examples": len(sample)})
+
+
+def _validation(student: Side) -> Callable[[Any], float]:
+    """The score of a model in the student's place on the validation part. Raises `InputError` where that is empty."""
+    inputs = student.held_out("validation")
+    require_validation(inputs, "stages.quantize", "max_score_loss_points", "is of")
+    score = student.score("validation")
+    return lambda trial: score.of(student.as_scored(student.outputs(inputs, model=trial), inputs, score))
