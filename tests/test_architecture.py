@@ -24,7 +24,7 @@ LAYERS = (
     ("runtimes", "measure", "cost", "bundles"),
     ("devices",),
     ("stages",),
-    ("pipeline", "forecast", "report", "store"),
+    ("pipeline", "assembly", "forecast", "report", "store"),
     ("cli", "pytest_plugin"),
 )
 # Rooms of one layer that keep to themselves, and whom of their own layer they may know all the same: a task and a
@@ -266,7 +266,6 @@ OWN_READERS = {
     "edgewright.base.cache": "stage.json, in the cache",
     "edgewright.modality.image": "how a teacher's images are scaled, in the cache",
     "edgewright.modality.text": "the pieces that stay, and the texts that were recorded on, in the cache",
-    "edgewright.stages.plan": "findings.json, in the cache",
     "edgewright.models.model": "a student as `save` wrote it, in the cache; any error there is a `BadModelError`",
     "edgewright.models.convnet_files": "the same",
     "edgewright.models.checkpoints": "metadata of a checkpoint, in the cache",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgewright import stages
-from edgewright.assembly.bundle import assemble
+from edgewright.assembly.assemble import assemble
 from edgewright.assembly.result import BuildResult
 from edgewright.base.extras import need
 from edgewright.base.progress import Progress, Silent
