@@ -20,13 +20,30 @@ from edgewright.stages.stage import Findings, Stage
 RECORD = Path(__file__).with_name("versions.json")
 # Where what stages make is computed; what reads recipes, shows progress or keeps results changes none of them.
 ROOMS = ("stages", "modality", "models", "tasks", "data", "compress", "quantize", "runtimes")
+RUNTIME = "executorch"  # whose stages stand for those of every runtime
 COMMAND = "python -m tests.stages.versions"
 
 
 def stages() -> dict[str, Stage[Findings]]:
     """Every stage there is, by name."""
     from edgewright.modality.table import MODALITIES
-    from edgewright.stages import chosen_sizes, factorise, prune, rank, read, smooth, teacher, train, vocabulary
+    from edgewright.stages import (
+        account,
+        check,
+        chosen_sizes,
+        export_float,
+        export_int8,
+        factorise,
+        prune,
+        rank,
+        read,
+        search_index,
+        sensitivity,
+        smooth,
+        teacher,
+        train,
+        vocabulary,
+    )
     from edgewright.stages import record_teacher_outputs as record
 
     found: list[Stage[Findings]] = [
@@ -41,6 +58,13 @@ def stages() -> dict[str, Stage[Findings]]:
         *(train.train_stage(phase) for phase in range(len(train.LESSONS))),
         train.aware_stage(),
         smooth.SMOOTH,
+        account.ACCOUNT,
+        sensitivity.sensitivity_stage(static=False),
+        search_index.INDEX_CORPUS,
+        export_float.export_float(RUNTIME),
+        export_int8.export_int8(RUNTIME, sensitivity.FIRST),
+        export_float.export_teacher(RUNTIME),
+        check.check_stage(RUNTIME),
     ]
     return {stage.name: stage for stage in found}
 

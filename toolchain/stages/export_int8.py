@@ -25,7 +25,10 @@ OBSERVED = 10  # passes over a model that counting all of its values takes as lo
 
 
 class Int8Findings(Findings):
-    """The size of the file, and what it takes and gives; where the runtime tells, how many operators its delegate took, and which it did not."""
+    """The size of the file, and what it takes and gives.
+
+    Where the runtime tells, also how many operators its delegate took, and which it did not.
+    """
 
     bytes: int
     signature: Signature

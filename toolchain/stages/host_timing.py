@@ -78,11 +78,12 @@ def _contender(made: Exported, role: str, inputs: Given) -> Contender:
         "float": made.float_reference,
         "int8": made.int8,
     }
-    file = made.file(stages[role])
+    stage = stages[role]
+    file = made.file(stage)
     return Contender(
         name=f"{made.runtime} {role}",
         runtime=made.runtime,
         file=file,
         sha256=sha256_of(file),
-        calls=calls_by(stages[role].findings.signature, inputs),
+        calls=calls_by(stage.findings.signature, inputs),
     )

@@ -1,0 +1,31 @@
+"""Which artifact of a build is the best, and the verdict on it."""
+
+from typing import Any
+
+from edgewright.assembly.artifacts import best_of
+from edgewright.specs.budget import Budget
+from edgewright.stages.teacher import BaselineFindings, TeacherFindings
+from tests.report.test_compression import manifest
+from tests.stages.builds import recipe
+
+TEACHER = TeacherFindings.model_construct(score=0.5, baseline=BaselineFindings(name="TF-IDF", score=0.1))
+
+
+def chosen(tmp: Any, *changes: dict[str, Any], budget: Budget | None = None) -> str:
+    artifacts = [each.model_copy(update=change) for each, change in zip(manifest([]).artifacts, changes, strict=True)]
+    given = recipe("embedding", tmp).model_copy(update={"budget": budget or Budget()})
+    return best_of(given, TEACHER, artifacts).artifact.runtime
+
+
+def test_the_fastest_is_the_best_of_those_that_keep_as_many_limits(tmp_path: Any) -> None:
+    assert chosen(tmp_path / "x.csv", {"latency_ms": 2.0}, {"latency_ms": 1.0}) == "litert"
+
+
+def test_a_limit_that_is_missed_weighs_more_than_speed(tmp_path: Any) -> None:
+    small, large = {"latency_ms": 2.0, "bytes": 10}, {"latency_ms": 1.0, "bytes": 10_000_000}
+    assert chosen(tmp_path / "x.csv", small, large, budget=Budget(artifact_mb=1)) == "executorch"
+
+
+def test_outputs_that_are_wrong_weigh_more_than_anything(tmp_path: Any) -> None:
+    wrong = manifest([]).artifacts[0].parity.model_copy(update={"passed": False})
+    assert chosen(tmp_path / "x.csv", {"latency_ms": 2.0}, {"latency_ms": 1.0, "parity": wrong}) == "executorch"
