@@ -32,7 +32,7 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
         return manifest_of(build, student, artifacts, best, hashes)
 
     def fill(folder: Path) -> None:
-        _copy_artifacts(made, folder, keep_float=plan.recipe.stages.export.float_reference)
+        _copy_artifacts(made, folder, with_float=plan.recipe.stages.export.float_reference)
         _copy_beside(build, folder)
         _vectors(student).write(folder)
 
@@ -41,10 +41,10 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
     return BuildResult(bundle=bundle, verdict=best.verdict, profile=plan.profile)
 
 
-def _copy_artifacts(made: Sequence[Exported], folder: Path, *, keep_float: bool) -> None:
+def _copy_artifacts(made: Sequence[Exported], folder: Path, *, with_float: bool) -> None:
     for each in made:
         shutil.copyfile(each.file(each.int8), folder / each.file(each.int8).name)
-        if keep_float:
+        if with_float:
             shutil.copyfile(each.file(each.float_reference), folder / each.float_name)
 
 
