@@ -53,13 +53,3 @@ def test_weights_are_int4_where_the_recipe_says_so_and_the_outputs_bear_it(paire
     assert found[1]["left"] < found[100]["left"]
     off = plan(recipe("embedding", paired, quantize={"weights": "int4", "sensitivity": False}))
     assert judged(off)["int4"] == (found[100]["int4"])
-
-
-def test_a_student_is_smoothed_where_the_recipe_says_so_and_says_what_it_said(paired: Path) -> None:
-    side = side_of(plan(recipe("embedding", paired)))
-    found = side_of(plan(recipe("embedding", paired, quantize={"smooth": 0.5})))
-    assert (side.stage.name, found.stage.name) == ("distill", "smooth")
-    assert found.stage.findings == side.stage.findings
-    assert torch.allclose(found.outputs(side.held_out()), side.outputs(side.held_out()), atol=1e-5)
-    before, after = (each.model().encoder.layer(0).attention_output.weight for each in (side, found))
-    assert not torch.allclose(before, after)
