@@ -27,7 +27,12 @@ ROOMS_OF_NAMES: Mapping[str, tuple[str, frozenset[str]]] = {
 # A key "text" is a column or a field of a document far more often than a modality, and "float16" is a type of numbers.
 ALSO_OTHER_THINGS = frozenset({"text", "image", "float16"})
 OPERATORS = frozenset(
-    {"toolchain/cost/terms.py", "toolchain/cost/nominal_prices.py", "toolchain/specs/structure.py"}
+    {
+        "toolchain/cost/terms.py",
+        "toolchain/cost/nominal_prices.py",
+        "toolchain/specs/structure.py",
+        "toolchain/forecast/advice.py",
+    }
 )  # "embedding" is a kind of these
 # Classes of `models` that are parts any family may be made of, not families.
 PARTS_OF_FAMILIES = frozenset({"LowRankLinear", "Constant"})
