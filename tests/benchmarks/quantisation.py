@@ -327,7 +327,7 @@ def variants(
             subject.for_runtime(runtime),
             twin,
             small,
-            Int8(examples=subject.calibration(examples, runtime) if runtime.static else ()),
+            Int8(examples=subject.calibration(examples, runtime) if not runtime.supports("dynamic-int8") else ()),
         )
         for kind, file in (("float", twin), ("int8", small)):
             made.append(

@@ -13,7 +13,7 @@ REGISTRIES = {
     "edgewright.families": ("edgewright.models.families", "FAMILIES"),
     "edgewright.tasks": ("edgewright.tasks.table", "TASKS"),
     "edgewright.modalities": ("edgewright.modality.table", "MODALITIES"),
-    "edgewright.schemes": ("edgewright.quantize.schemes", "SCHEMES"),
+    "edgewright.schemes": ("edgewright.quantize.schemes", "QUANTIZATION_SCHEMES"),
 }
 THERE = [group for group, (module, _) in REGISTRIES.items() if find_spec(module)]
 TELL = """

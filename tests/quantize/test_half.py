@@ -17,6 +17,7 @@ from edgewright.models.transformer import LayerShape
 from edgewright.quantize.half import Half
 from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.forms import TextForm
+from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
@@ -41,10 +42,9 @@ def test_an_artifact_in_float16_takes_half_of_the_bytes_and_says_what_the_model_
 ) -> None:
     model, made_for = tiny.teacher().model, RUNTIMES[runtime]
     subject = Subject(model=model, form=artifacts.FORM)
-    assert made_for.write_half is not None
     half, whole = (tmp_path / f"{name}{made_for.suffix}" for name in ("half", "float"))
     made_for.write_float(subject.for_runtime(made_for), whole)
-    told = made_for.write_half(subject.for_runtime(made_for), whole, half)
+    told = made_for.write("float16", subject.for_runtime(made_for), whole, half, Int8())
     assert not [name for name in told.get("fallbacks", {}) if "linear" in name or "addmm" in name]
     assert whole.stat().st_size - half.stat().st_size > 0.9 * 2 * model.parameters_count
     rows = artifacts.rows_of_every_length()
@@ -60,9 +60,8 @@ def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runti
     model, made_for = _wide(), RUNTIMES[runtime]
     subject = Subject(model=model, form=TextForm(max_length=16, lengths=(16,)))
     half, whole = (tmp_path / f"{name}{made_for.suffix}" for name in ("half", "float"))
-    assert made_for.write_half is not None
     made_for.write_float(subject.for_runtime(made_for), whole)
-    made_for.write_half(subject.for_runtime(made_for), whole, half)
+    made_for.write("float16", subject.for_runtime(made_for), whole, half, Int8())
     target = open_target("emulated://raspberry-pi-5", instruction_clock=True)
     try:
         places = [deploy(target, file, runtime=runtime) for file in (half, whole)]

@@ -18,8 +18,7 @@ from edgewright.quantize.sensitivity import Harm, Limits, sensitivity
 from edgewright.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
-from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.recipe import INT4_RUNTIMES
+from edgewright.runtimes.table import RUNTIMES, runtimes_that
 from tests import artifacts, tiny
 
 HARMED = "encoder.layers.1.attention_output"
@@ -204,7 +203,7 @@ def test_a_name_that_is_no_part_is_refused_with_the_nearest() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", [name for name, each in RUNTIMES.items() if not each.static])
+@pytest.mark.parametrize("runtime", [name for name, each in RUNTIMES.items() if each.supports("dynamic-int8")])
 def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: str, tmp_path: Path) -> None:
     model, made_for = with_an_outlier(), RUNTIMES[runtime]
     subject = Subject(model=model, form=artifacts.FORM)
@@ -218,7 +217,10 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
             subject.for_runtime(made_for),
             twin,
             file,
-            Int8(kept_float=kept, examples=subject.calibration(given, made_for) if made_for.static else ()),
+            Int8(
+                kept_float=kept,
+                examples=subject.calibration(given, made_for) if not made_for.supports("dynamic-int8") else (),
+            ),
         )
         found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
         cosines[name], sizes[name] = compare(found, run(model)).cosine_min, file.stat().st_size
@@ -231,7 +233,7 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", INT4_RUNTIMES)
+@pytest.mark.parametrize("runtime", runtimes_that(lambda each: each.supports("int4")))
 def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the_simulation_says(
     runtime: str, tmp_path: Path
 ) -> None:

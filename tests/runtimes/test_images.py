@@ -82,7 +82,9 @@ def test_float_and_int8_artifacts_say_what_the_model_says(tmp_path: Path, runtim
     expected = said(subject, asked)
     assert torch.allclose(run(runtime, twin, subject, asked), expected, rtol=1e-3, atol=1e-3)
     # A net's layers read what is on scales of their own; a transformer's have outliers, and are scaled as they come.
-    asked_for = Int8(examples=() if kind == "vit" and not made_for.static else subject.calibration(examples, made_for))
+    asked_for = Int8(
+        examples=() if kind == "vit" and made_for.supports("dynamic-int8") else subject.calibration(examples, made_for)
+    )
     made_for.write_int8(subject.for_runtime(made_for), twin, small, asked_for)
     found = run(runtime, small, subject, asked)
     assert found.dtype == torch.float32

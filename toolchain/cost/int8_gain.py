@@ -134,7 +134,7 @@ def _row(manifest: Manifest, artifact: ArtifactFacts, latency_ms: float, float_l
     delegated, fallbacks = findings.get("delegated"), findings.get("fallbacks")
     return Int8Row(
         runtime=artifact.runtime,
-        format="float16" if findings.get("format") == "float16" else "int8",
+        format=findings.get("format") or "int8",
         latency_ms=latency_ms,
         float_latency_ms=float_latency_ms,
         speedup=float_latency_ms / max(latency_ms, LEAST_MS),

@@ -18,6 +18,7 @@ from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Prediction, predict
 from edgewright.cost.terms import Precision
 from edgewright.errors import InputError
+from edgewright.quantize.schemes import QUANTIZATION_SCHEMES
 from edgewright.runtimes.table import priced_runtimes
 from edgewright.specs.profiles import Clock, Profile
 from edgewright.specs.structure import Structure
@@ -113,7 +114,7 @@ def ratio_text(value: float, low: float | None, high: float | None) -> str:
 def _own(manifest: Manifest, artifact: ArtifactFacts, profile: Profile) -> Prediction:
     """Of the artifact itself."""
     findings = next((each.findings for each in manifest.stages if each.name == f"int8 {artifact.runtime}"), {})
-    precision: Precision = "half" if findings.get("format") == "float16" else "int8"
+    precision: Precision = QUANTIZATION_SCHEMES[findings["format"]].precision if "format" in findings else "int8"
     length = artifact.timing.length if artifact.timing else 0
     return _priced(artifact, artifact.structure, profile, precision, "wall", length)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Prices, predict
 from edgewright.errors import InputError, UnreachableBudgetError
+from edgewright.quantize.schemes import rounds_to_integers
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.specs.budget import BYTES_PER_MB
 from edgewright.specs.profiles import Profile
@@ -62,7 +63,7 @@ def unreachable(recipe: Recipe, profile: Profile) -> tuple[Unreachable, ...]:
         not runtimes
         or set(runtimes) - set(priced_runtimes())
         or open_ranks
-        or recipe.stages.quantize.scheme == "float16"
+        or not rounds_to_integers(recipe.stages.quantize.scheme)
     ):
         return ()
     try:

@@ -14,6 +14,9 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgewright.errors import InputError
+from edgewright.quantize.schemes import DYNAMIC, QUANTIZATION_SCHEMES, STATIC
+
 if TYPE_CHECKING:
     from edgewright.runtimes.device import DeviceRuntime
     from edgewright.runtimes.export_input import ExportInput
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 Findings = Mapping[str, Any]
 """What an exporter says of a file that it wrote, for the manifest."""
+
+SchemeWriter = Callable[["ExportInput", Path, Path, "Int8"], Findings]
+"""Writes a file in a quantisation scheme: the export's input, the float file, the file, and what is asked."""
 
 
 def deferred(place: str) -> Callable[..., Any]:
@@ -102,13 +108,12 @@ class Runtime:
     `suffix` and `stem` name its files. With `fixed_shapes` a file has an entry for each bucket of an axis, else sizes
     are free. Indexes, as a text's ids, are of the `index_dtype`. One that `takes_batches` can be given several examples
     at once by the same weights.
-    `write_float` gets the export's input; `write_int8` the float file and what is asked, too, and says what it found;
-    so does `write_half`, for float16, where there is one and nothing is asked. With `int8_of_float_file` an int8 file
-    is made of the float one, which must be there. A runtime that is `static` has no right or fast kernels for dynamic
-    int8; with `takes_int4` it has some for such weights. Where there is no `session`, and for several examples at once,
-    an artifact is run by the runner that devices have. `packages` shape an artifact and are not among those every build
-    has. `priced_by` is the package whose version measured prices go with; without one none are measured.
-    One that `measures_bandwidth` has a runner that also times how fast memory is copied.
+    `write_float` gets the export's input; a writer of one of the `schemes` the float file and what is asked, too, and
+    says what it found. With `int8_of_float_file` such a file is made of the float one, which must be there. Where
+    there is no `session`, and for several examples at once, an artifact is run by the runner that devices have.
+    `packages` shape an artifact and are not among those every build has. `priced_by` is the package whose version
+    measured prices go with; without one none are measured. One that `measures_bandwidth` has a runner that also
+    times how fast memory is copied.
     """
 
     name: str
@@ -117,8 +122,6 @@ class Runtime:
     fixed_shapes: bool
     index_dtype: DType = "int64"
     takes_batches: bool = True
-    takes_int4: bool = False
-    static: bool = False
     int8_of_float_file: bool = True
     writes_etdump: bool = False
     priced_by: str | None = None
@@ -126,14 +129,32 @@ class Runtime:
     packages: tuple[str, ...] = ()
     provider: Provider = field(repr=False)
     write_float: Callable[[ExportInput, Path], None] = field(repr=False)
-    write_int8: Callable[[ExportInput, Path, Path, Int8], Findings] = field(repr=False)
-    write_half: Callable[[ExportInput, Path, Path], Findings] | None = field(default=None, repr=False)
+    schemes: Mapping[str, SchemeWriter] = field(repr=False)
     session: Callable[[Path, Signature], Callable[[Call], dict[str, Array]]] | None = field(default=None, repr=False)
 
     @property
     def file_name(self) -> str:
         """The name of its artifact in a stage's folder and in a bundle."""
         return f"{self.stem}{self.suffix}"
+
+    def supports(self, scheme: str) -> bool:
+        """Whether it has kernels for a quantisation scheme, or the scheme brings its support."""
+        return scheme in self.schemes or self.name in QUANTIZATION_SCHEMES[scheme].writers
+
+    def chosen(self, scheme: str) -> str:
+        """This scheme, or what a runtime without kernels for it is given instead."""
+        return scheme if self.supports(scheme) else QUANTIZATION_SCHEMES[scheme].instead or scheme
+
+    def write(self, scheme: str, source: ExportInput, float_file: Path, file: Path, asked: Int8) -> Findings:
+        """Write a file in a scheme. Raises `InputError` for one that the runtime has no kernels for."""
+        writer = self.schemes.get(scheme) or QUANTIZATION_SCHEMES[scheme].writers.get(self.name)
+        if writer is None:
+            raise InputError(f"{self.name} {QUANTIZATION_SCHEMES[scheme].lacks}; choose another scheme than {scheme}")
+        return writer(source, float_file, file, asked)
+
+    def write_int8(self, source: ExportInput, float_file: Path, file: Path, asked: Int8) -> Findings:
+        """Write an int8 file: with fixed scales where examples are given, else quantised dynamically."""
+        return self.write(STATIC if asked.examples else DYNAMIC, source, float_file, file, asked)
 
     def versions(self) -> dict[str, str]:
         """The versions of its own packages, as far as they are installed."""

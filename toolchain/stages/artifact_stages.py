@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from edgewright.quantize.schemes import DYNAMIC
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.stages.account import ACCOUNT
 from edgewright.stages.check import check_stage
@@ -25,7 +26,7 @@ from edgewright.stages.train import is_static
 def static_scales(build: Build, runtimes: Sequence[str]) -> dict[str, bool]:
     """For each runtime whether activations have static scales: as it needs, or as the recipe or the family asks."""
     by_model = is_static(build.plan, student_of(build).model())
-    return {name: by_model or RUNTIMES[name].static for name in runtimes}
+    return {name: by_model or not RUNTIMES[name].supports(DYNAMIC) for name in runtimes}
 
 
 def artifact_stages(build: Build) -> Iterator[Stage[Any]]:

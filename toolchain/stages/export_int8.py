@@ -6,18 +6,17 @@ Out: the model file that a bundle has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
+from edgewright.quantize.schemes import DYNAMIC, STATIC, rounds_to_integers
 from edgewright.runtimes.descriptor import Runtime
-from edgewright.runtimes.export_input import ExportInput
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import Quantize
 from edgewright.specs.signature import Signature
 from edgewright.stages.export_float import EXPORT_VERSION, artifact_name, export_settings
-from edgewright.stages.sensitivity import FLOAT16, SensitivityFindings
+from edgewright.stages.sensitivity import SensitivityFindings
 from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
 
@@ -45,14 +44,14 @@ def export_int8(runtime: str, sensitivity: str) -> Stage[Int8Findings]:
         return build.findings(sensitivity, SensitivityFindings)
 
     def settings(build: Build) -> Mapping[str, object]:
-        return {**export_settings(runtime, student_of(build)), **_scheme(build, runtime, chosen(build))}
+        return {**export_settings(runtime, student_of(build)), **_scheme(build, chosen(build))}
 
     def export(build: Build, work: Workspace) -> Int8Findings:
         file, reference = work.folder / name, build.result(f"float {runtime}").file(name)
         descriptor, student = RUNTIMES[runtime], student_of(build)
         source = student.subject().for_runtime(descriptor)
-        if write_half := _half_writer(build, runtime):
-            found = {**write_half(source, reference, file), "format": FLOAT16}
+        if scheme := _float_scheme(build):
+            found = {**descriptor.write(scheme, source, reference, file, Int8()), "format": scheme}
         else:
             asked = _asked(build.plan.recipe.stages.quantize, student, descriptor, chosen(build))
             found = {**descriptor.write_int8(source, reference, file, asked)}
@@ -80,17 +79,17 @@ def _asked(settings: Quantize, student: Side, runtime: Runtime, chosen: Sensitiv
     )
 
 
-def _scheme(build: Build, runtime: str, chosen: SensitivityFindings) -> Mapping[str, object]:
+def _scheme(build: Build, chosen: SensitivityFindings) -> Mapping[str, object]:
     settings = build.plan.recipe.stages.quantize
     parts = {"kept_float": list(chosen.kept_float), "int4": list(chosen.int4)}
     calibration = {"calibration": settings.calibration} if chosen.static else {}
-    if _half_writer(build, runtime):
-        return {"scheme": FLOAT16, **calibration, **parts}
-    scheme = "static-int8" if chosen.static else "dynamic-int8"
+    if scheme := _float_scheme(build):
+        return {"scheme": scheme, **calibration, **parts}
+    scheme = STATIC if chosen.static else DYNAMIC
     return {"scheme": scheme, "examples": settings.examples if chosen.static else 0, **calibration, **parts}
 
 
-def _half_writer(build: Build, runtime: str) -> Callable[[ExportInput, Path, Path], Mapping[str, object]] | None:
-    """What writes float16 for the runtime, where the recipe asks for it and there is one."""
-    half = build.plan.recipe.stages.quantize.scheme == FLOAT16
-    return RUNTIMES[runtime].write_half if half else None
+def _float_scheme(build: Build) -> str | None:
+    """The scheme that the recipe asks for, where it rounds nothing to integers."""
+    scheme = build.plan.recipe.stages.quantize.scheme
+    return None if rounds_to_integers(scheme) else scheme

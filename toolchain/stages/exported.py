@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewright.errors import InputError
+from edgewright.quantize.schemes import QUANTIZATION_SCHEMES
 from edgewright.stages.check import CheckFindings
 from edgewright.stages.export_float import FloatFindings, artifact_name
 from edgewright.stages.export_int8 import Int8Findings
 from edgewright.stages.plan import Plan
-from edgewright.stages.sensitivity import FLOAT16
 from edgewright.stages.stage import Build, Findings, StageResult
 
 
@@ -41,7 +41,9 @@ class Exported:
 def runtimes_of(plan: Plan) -> tuple[str, ...]:
     """The recipe's runtimes, as far as the device has them. Raises `InputError` when none is left."""
     asked, offered = plan.recipe.stages.export.runtimes, plan.profile.preferences.runtimes
-    if plan.recipe.stages.quantize.scheme == FLOAT16 and not plan.profile.processor.fp16.value:
+    scheme = plan.recipe.stages.quantize.scheme
+    needs = QUANTIZATION_SCHEMES[scheme].needs if scheme else None
+    if needs and not getattr(plan.profile.processor, needs).value:
         raise InputError(
             f"{plan.profile.name} has no arithmetic for float16, so it would be slower there than float32; leave "
             "stages.quantize.scheme out, which gives int8"

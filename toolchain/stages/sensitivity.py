@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.cost.exported import slower_in_float
 from edgewright.errors import InputError
+from edgewright.quantize.schemes import rounds_to_integers
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
 from edgewright.runtimes.subject import PLACE
@@ -22,7 +23,6 @@ from edgewright.stages.float_models import require_validation
 from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
 
-FLOAT16 = "float16"
 JUDGED = 256  # examples that sensitivity is measured on
 FIRST, SECOND = "sensitivity", "second sensitivity"  # runtimes may differ in it; a report shows the first
 
@@ -84,7 +84,7 @@ def _facts(build: Build) -> Mapping[str, object]:
 
 def _judged(build: Build, *, static: bool) -> SensitivityFindings:
     settings = build.plan.recipe.stages.quantize
-    if settings.scheme == FLOAT16:
+    if not rounds_to_integers(settings.scheme):
         return SensitivityFindings(kept_float=(), int4=(), static=False)
     if settings.weights == "int4" and static:
         raise InputError(

@@ -27,6 +27,7 @@ from edgewright.models.capabilities import REBUILDABLE
 from edgewright.models.inputs import Inputs
 from edgewright.models.schedule import Schedule
 from edgewright.models.text import batches
+from edgewright.quantize.schemes import QUANTIZATION_SCHEMES
 from edgewright.quantize.sensitivity import checked
 from edgewright.quantize.simulated import as_int8, linear_parts, ranges_of
 from edgewright.specs.recipe import Distill
@@ -180,7 +181,7 @@ def _drift(build: Build, dataset: Dataset, model: Any) -> list[dict[str, Any]]:
 def is_static(plan: Plan, model: nn.Module) -> bool:
     """Whether activations are to have fixed scales: as the recipe says, or where it is silent the model's family."""
     scheme = plan.recipe.stages.quantize.scheme
-    return (scheme or families.family_of(model).scheme) == "static-int8"
+    return QUANTIZATION_SCHEMES[scheme or families.family_of(model).scheme].static
 
 
 @contextmanager

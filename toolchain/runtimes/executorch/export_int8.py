@@ -36,7 +36,7 @@ def write_int8(source: ExportInput, _float_file: Path, file: Path, asked: Int8) 
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}
 
 
-def write_half(source: ExportInput, _float_file: Path, file: Path) -> Mapping[str, Any]:
+def write_half(source: ExportInput, _float_file: Path, file: Path, _asked: Int8) -> Mapping[str, Any]:
     """Export the model in float16; how much of its graph XNNPACK took is what it says of the file."""
     delegation = executorch.export(replace(source, module=Half(source.module)), file)
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}

@@ -58,7 +58,7 @@ def write_int8_one_scale(source: ExportInput, float_file: Path, file: Path, aske
     return write_int8(source, float_file, file, asked, one_scale=True)
 
 
-def write_half(_source: ExportInput, float_file: Path, file: Path) -> Mapping[str, Any]:
+def write_half(_source: ExportInput, float_file: Path, file: Path, _asked: Int8) -> Mapping[str, Any]:
     """Write a float16 file of the float one."""
     with_half(float_file, file)
     compact(file)

@@ -1,5 +1,6 @@
 """ONNX: `.onnx` files, run by ONNX Runtime in Python; what makes and runs them comes with the extra "onnx"."""
 
+from edgewright.quantize.schemes import DYNAMIC, STATIC
 from edgewright.runtimes.descriptor import Runtime, deferred
 from edgewright.runtimes.onnx.device import PROVIDER
 
@@ -14,6 +15,6 @@ DESCRIPTOR = Runtime(
     packages=ONNX_PACKAGES,
     provider=PROVIDER,
     write_float=deferred(f"{_HERE}.export:write_float"),
-    write_int8=deferred(f"{_HERE}.int8:write_int8"),
+    schemes=dict.fromkeys((DYNAMIC, STATIC), deferred(f"{_HERE}.int8:write_int8")),
     session=deferred(f"{_HERE}.session:Session"),
 )

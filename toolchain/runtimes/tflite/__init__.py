@@ -3,6 +3,7 @@
 Its interpreter has no fast kernels for activations that are quantised as they come, so its scales are fixed.
 """
 
+from edgewright.quantize.schemes import STATIC
 from edgewright.runtimes.descriptor import Runtime, deferred
 from edgewright.runtimes.tflite.device import PROVIDER
 
@@ -14,8 +15,7 @@ DESCRIPTOR = Runtime(
     stem="model-tflite",  # a bundle may have LiteRT's beside it
     fixed_shapes=True,
     index_dtype="int32",
-    static=True,
     provider=PROVIDER,
     write_float=deferred(f"{_LITERT}.export:write_float"),
-    write_int8=deferred(f"{_LITERT}.int8:write_int8_one_scale"),
+    schemes={STATIC: deferred(f"{_LITERT}.int8:write_int8_one_scale")},
 )

@@ -17,7 +17,6 @@ from edgewright.specs.recipe.data import Split as Split
 from edgewright.specs.recipe.distill import Distill as Distill
 from edgewright.specs.recipe.distill import FinalPhase as FinalPhase
 from edgewright.specs.recipe.export import DEFAULT_LENGTHS as DEFAULT_LENGTHS
-from edgewright.specs.recipe.export import ONE_AT_A_TIME as ONE_AT_A_TIME
 from edgewright.specs.recipe.export import Export as Export
 from edgewright.specs.recipe.finetune import Finetune as Finetune
 from edgewright.specs.recipe.header import Header as Header
@@ -27,8 +26,6 @@ from edgewright.specs.recipe.prune import Prune as Prune
 from edgewright.specs.recipe.quantize import Qat as Qat
 from edgewright.specs.recipe.quantize import Quantize as Quantize
 from edgewright.specs.recipe.section import LEAST_LENGTH as LEAST_LENGTH
-from edgewright.specs.recipe.stages import FLOAT16_RUNTIMES as FLOAT16_RUNTIMES
-from edgewright.specs.recipe.stages import INT4_RUNTIMES as INT4_RUNTIMES
 from edgewright.specs.recipe.stages import Stages as Stages
 from edgewright.specs.recipe.task import TaskDescription as TaskDescription
 from edgewright.specs.recipe.task import TaskKind as TaskKind

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
 from edgewright.specs.profiles import Runtime
 from edgewright.specs.recipe.section import Section, each_once, setting
 
-ONE_AT_A_TIME = "onnx"  # the runtime whose file takes no batch
-
-
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
+
+
+def runtimes() -> Mapping[str, Any]:
+    """The runtimes there are. Their table lies in a room above, and is light."""
+    found: Mapping[str, Any] = import_module("edgewright.runtimes.table").RUNTIMES
+    return found
 
 
 def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:
@@ -50,9 +55,10 @@ class Export(Section):
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Export:
-        if self.batch > 1 and ONE_AT_A_TIME in self.runtimes:
+        single = [name for name in self.runtimes if not runtimes()[name].takes_batches] if self.batch > 1 else []
+        if single:
             raise ValueError(
-                f"takes batch = {self.batch} with other runtimes than {ONE_AT_A_TIME}, whose file is for one example "
-                "at a time"
+                f"takes batch = {self.batch} with other runtimes than {' and '.join(single)}, whose file is for one "
+                "example at a time"
             )
         return self

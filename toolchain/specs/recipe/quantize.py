@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from edgewright.errors import nearest
 from edgewright.specs.recipe.distill import with_an_end
 from edgewright.specs.recipe.section import Amount, Count, Section, as_tuple, each_once, set_of, setting
+
+
+def schemes() -> Mapping[str, Any]:
+    """The quantisation schemes there are. Their table lies in a room above, and is light."""
+    found: Mapping[str, Any] = import_module("edgewright.quantize.schemes").QUANTIZATION_SCHEMES
+    return found
+
+
+def _known_scheme(name: str) -> str:
+    known = [each for each in schemes() if each != "int4"]
+    if name not in known:
+        raise ValueError(f'"{name}" is not one of {", ".join(known)}; {nearest(name, known)}')
+    return name
 
 
 class Qat(Section):
@@ -41,7 +57,7 @@ class Qat(Section):
 class Quantize(Section):
     """Number formats: int8 weights per channel, and activations quantised dynamically or by fixed scales."""
 
-    scheme: Literal["dynamic-int8", "static-int8", "float16"] | None = setting(
+    scheme: Annotated[str, AfterValidator(_known_scheme)] | None = setting(
         None,
         "The number format: dynamic-int8 quantises activations at each inference, right for transformers; "
         "static-int8 by fixed scales, right for convolutions, and all that tflite-runtime can; float16 halves "
@@ -100,14 +116,16 @@ class Quantize(Section):
 
     @model_validator(mode="after")
     def _formats_agree(self) -> Quantize:
-        if self.weights == "int4" and self.scheme not in (None, "dynamic-int8"):
+        scheme = schemes()[self.scheme] if self.scheme else None
+        if self.weights == "int4" and scheme and (scheme.static or not scheme.is_integer):
             raise ValueError(
                 f'takes weights = "int4" or scheme = "{self.scheme}", not both: no runtime has kernels for it'
             )
-        if self.scheme == "float16" and (self.qat or self.exclude):
-            raise ValueError('takes scheme = "float16" without qat and exclude, which are about int8')
-        if self.scheme == "float16" and (idle := set_of(self, _ABOUT_INT8)):
-            raise ValueError(f'takes scheme = "float16" without {" and ".join(idle)}, which int8 alone reads')
+        rounds = scheme is None or scheme.is_integer
+        if not rounds and (self.qat or self.exclude):
+            raise ValueError(f'takes scheme = "{self.scheme}" without qat and exclude, which are about int8')
+        if not rounds and (idle := set_of(self, _ABOUT_INT8)):
+            raise ValueError(f'takes scheme = "{self.scheme}" without {" and ".join(idle)}, which int8 alone reads')
         if not self.sensitivity and (idle := set_of(self, _MEASURED)):
             raise ValueError(f"takes {' and '.join(idle)} with sensitivity alone, which measures them")
         return self

@@ -6,16 +6,13 @@ from pydantic import model_validator
 
 from edgewright.specs.recipe.account import Account
 from edgewright.specs.recipe.distill import NO_END, Distill
-from edgewright.specs.recipe.export import Export
+from edgewright.specs.recipe.export import Export, runtimes
 from edgewright.specs.recipe.finetune import Finetune
 from edgewright.specs.recipe.low_rank import LowRank
 from edgewright.specs.recipe.prune import Prune
-from edgewright.specs.recipe.quantize import Quantize
+from edgewright.specs.recipe.quantize import Quantize, schemes
 from edgewright.specs.recipe.section import Section
 from edgewright.specs.recipe.vocabulary import Vocabulary
-
-INT4_RUNTIMES = ("executorch", "litert")  # those with fast kernels for such weights
-FLOAT16_RUNTIMES = ("executorch", "litert")  # those that compute in it where the core does
 
 
 class Stages(Section):
@@ -37,18 +34,14 @@ class Stages(Section):
                 f"takes distill.from_scratch or prune.steps = {self.prune.steps}, not both: such a student would "
                 "forget at each step what it learned at the one before"
             )
-        without = [name for name in self.export.runtimes if name not in INT4_RUNTIMES]
-        if self.quantize.weights == "int4" and without:
-            raise ValueError(
-                f'takes quantize.weights = "int4" with the runtimes {" and ".join(INT4_RUNTIMES)} alone: '
-                f"{', '.join(without)} has no fast kernels for it"
-            )
-        if self.quantize.scheme == "float16":
-            without = [name for name in self.export.runtimes if name not in FLOAT16_RUNTIMES]
-            if without:
+        for key, name in (("weights", self.quantize.weights), ("scheme", self.quantize.scheme)):
+            if name is None or name not in schemes() or (scheme := schemes()[name]).instead:
+                continue
+            able = [each for each in runtimes() if runtimes()[each].supports(name)]
+            if without := [each for each in self.export.runtimes if each not in able]:
                 raise ValueError(
-                    f'takes quantize.scheme = "float16" with the runtimes {" and ".join(FLOAT16_RUNTIMES)} alone: '
-                    f"{', '.join(without)} does not compute in it"
+                    f'takes quantize.{key} = "{name}" with the runtimes {" and ".join(able)} alone: '
+                    f"{', '.join(without)} {scheme.lacks}"
                 )
         return self
 
