@@ -10,6 +10,7 @@ from tests.test_architecture import modules, within
 
 # Rooms and modules that make artifacts, for which `edgewright[build]` is installed. All others do without.
 BUILD_PART = (
+    "edgewright.assembly",
     "edgewright.compress",
     "edgewright.models",
     "edgewright.quantize",
