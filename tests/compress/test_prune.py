@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgewright.compress.gradual_cut import spread
 from edgewright.compress.importance import importance
 from edgewright.compress.importance_scores import Importance, UnitKind
 from edgewright.compress.prune import Pruned, prune, steps
@@ -365,19 +364,3 @@ def test_importance_of_another_model_is_refused() -> None:
 def test_cuts_can_be_written_as_json() -> None:
     pruned = cut(heads=2, head_width=4)
     assert json.loads(json.dumps([asdict(cut) for cut in pruned.cuts]))[0]["heads"] == list(pruned.cuts[0].heads)
-
-
-@pytest.mark.parametrize(
-    ("count", "available", "expected"),
-    [(1, 6, (5,)), (2, 6, (0, 5)), (3, 6, (0, 2, 5)), (6, 6, (0, 1, 2, 3, 4, 5)), (1, 1, (0,)), (4, 12, (0, 4, 7, 11))],
-)
-def test_layers_are_spread_from_the_first_to_the_last(count: int, available: int, expected: tuple[int, ...]) -> None:
-    assert spread(count, available) == expected
-
-
-def test_a_spread_of_any_count_names_each_layer_once() -> None:
-    for available in range(1, 25):
-        for count in range(1, available + 1):
-            chosen = spread(count, available)
-            assert len(set(chosen)) == count
-            assert list(chosen) == sorted(chosen)
