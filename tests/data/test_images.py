@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgewright.data.images import Images, fingerprint, load_images, parts_of
+from edgewright.data.images import Images, fingerprint, load_images
 from edgewright.errors import BadDataError
-from edgewright.specs.recipe import Columns, Data, Split, TaskSettings
+from edgewright.specs.recipe import Columns, Data, TaskSettings
 
 LABELS = ("cat", "dog")
 
@@ -132,91 +131,6 @@ def test_grey_images_have_one_channel_until_one_is_coloured(tmp_path: Path) -> N
     assert np.array_equal(grey, np.repeat(picture(1, channels=1)[:, :, None], 3, axis=2))
 
 
-def test_what_is_transparent_stands_on_white_and_sixteen_bits_become_eight(tmp_path: Path) -> None:
-    from edgewright.data.image_files import ImageFile, decode
-
-    clear = np.dstack([picture(1), np.zeros((6, 5), dtype=np.uint8)])
-    deep = (picture(2, channels=1).astype(np.uint16) << 8) + 200
-    palette = Image.fromarray(picture(3)).convert("P")
-    save(tmp_path / "clear.png", clear)
-    Image.fromarray(deep).save(tmp_path / "deep.png")
-    palette.save(tmp_path / "palette.png", transparency=0)
-    names = ("clear", "deep", "palette")
-    decoded = decode([ImageFile(path=tmp_path / f"{name}.png", label="", name=name) for name in names], None)
-    assert (decoded.pixels[0] == 255).all()
-    assert np.array_equal(decoded.pixels[1, :, :, 0], picture(2, channels=1))
-
-
-def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for label in LABELS:
-        for number in range(8):
-            save(tmp_path / label / f"{number}.jpg", picture(number + 50 * len(label + label[0] * number)), exif=exif)
-    images = load_images(Data(folder=tmp_path, split=Split(test=0.5)), task())
-    assert images.train.pixels.shape[1:3] == (5, 6)
-
-
-def test_every_file_that_is_no_image_is_told_at_once(tmp_path: Path) -> None:
-    folder(tmp_path / "a", 10)
-    whole = save(tmp_path / "whole.png", picture(1, height=60, width=60)).read_bytes()
-    jpeg = save(tmp_path / "whole.jpg", picture(1, height=60, width=60)).read_bytes()
-    (tmp_path / "a" / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "a" / "cat" / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
-    (tmp_path / "a" / "dog" / "text.png").write_text("no image")
-    (tmp_path / "a" / "dog" / "empty.bmp").write_bytes(b"")
-    with pytest.raises(BadDataError, match=r"4 of 14 images cannot be used") as caught:
-        load_images(Data(folder=tmp_path / "a"), task(image_size=8))
-    for name in ("cat/cut.png", "cat/cut.jpg", "dog/text.png", "dog/empty.bmp"):
-        assert name in str(caught.value)
-
-
-@pytest.mark.parametrize("byte", range(0, 200, 7))
-def test_any_damage_is_bad_data_or_another_image(tmp_path: Path, byte: int) -> None:
-    from edgewright.data.image_files import ImageFile, decode
-
-    told = []
-    for suffix in ("png", "jpg", "bmp", "webp"):
-        content = bytearray(save(tmp_path / f"a.{suffix}", picture(3, height=20, width=20)).read_bytes())
-        content[byte % len(content)] ^= 0xFF
-        path = tmp_path / f"b.{suffix}"
-        path.write_bytes(content)
-        try:
-            decode([ImageFile(path=path, label="", name="b")], (4, 4))
-        except BadDataError as error:
-            told.append(str(error))
-    assert all("b: " in said for said in told)
-
-
-def test_a_decompression_bomb_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder(tmp_path / "a", 10)
-    for limit in (29, 14):  # PIL warns above its limit and raises above twice that; both are refused
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(BadDataError, match=rf"10 of 10 .*more than {limit} pixels, as decompression bombs have"):
-            load_images(Data(folder=tmp_path / "a"), task())
-
-
-def test_what_is_not_in_a_labels_folder_is_told_and_hidden_files_are_not(tmp_path: Path) -> None:
-    folder(tmp_path / "a", 10)
-    (tmp_path / "a" / ".hidden").write_text("")
-    (tmp_path / "a" / "cat" / ".hidden").write_text("")
-    load_images(Data(folder=tmp_path / "a"), task())
-    save(tmp_path / "a" / "loose.png", picture(1))
-    (tmp_path / "a" / "cow").mkdir()
-    (tmp_path / "a" / "dog" / "notes.txt").write_text("")
-    with pytest.raises(BadDataError) as caught:
-        load_images(Data(folder=tmp_path / "a"), task())
-    for said in ("loose.png lies in no label's folder", "the folder cow holds no image", "dog/notes.txt is no image"):
-        assert said in str(caught.value)
-
-
-def test_a_folder_outside_the_configured_labels_is_told(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadDataError, match=r"the folder dog is none of the labels; the labels configured in task\.labels"
-    ):
-        load_images(Data(folder=folder(tmp_path / "a")), task(labels=("cat", "cow")))
-
-
 def test_an_image_in_both_train_and_test_is_told_with_its_twin(tmp_path: Path) -> None:
     folder(tmp_path / "train", 6)
     save(tmp_path / "test" / "cat" / "again.png", picture(2))
@@ -258,84 +172,9 @@ def in_parts(place: Path, *names: str) -> Path:
     return place
 
 
-@pytest.mark.parametrize(
-    "names", [("train", "val", "test"), ("Train", "Valid", "Test"), ("TRAINING", "validation", "testing")]
-)
-def test_a_folder_of_parts_is_taken_as_its_parts(tmp_path: Path, names: tuple[str, ...]) -> None:
-    data = Data(folder=in_parts(tmp_path / "a", *names))
-    images = load_images(data, task())
-    assert images.labels == LABELS
-    assert [len(part) for part in (images.train, images.validation, images.test)] == [6, 6, 6]
-    given = {part: tmp_path / "a" / name for part, name in zip(("train", "validation", "test"), names, strict=True)}
-    assert parts_of(data, task()) == given
-    apart = load_images(Data(**given), task())
-    for part in ("train", "validation", "test"):
-        assert (getattr(images, part).pixels == getattr(apart, part).pixels).all()
-
-
-def test_a_fingerprint_of_a_folder_of_parts_changes_with_the_part_an_image_is_in(tmp_path: Path) -> None:
-    data = Data(folder=in_parts(tmp_path / "a", "train", "test"))
-    before = fingerprint(data, task())
-    (tmp_path / "a" / "train" / "cat" / "0.png").rename(tmp_path / "a" / "test" / "cat" / "00.png")
-    assert fingerprint(data, task()) != before
-
-
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [
-        (("train", "val"), "train and val are named as parts of the data are, but there is none for test"),
-        (("val", "test"), "there is none for train"),
-        (("train", "bus"), "train is named as a part of the data is, but bus beside it is not"),
-        (("train", "test", "unlabelled"), "unlabelled beside them is not"),
-        (("train", "val", "valid", "test"), "val and valid would both be its validation part"),
-    ],
-)
-def test_folders_that_are_not_clearly_parts_are_asked_about(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
-    with pytest.raises(BadDataError, match=said) as caught:
-        load_images(Data(folder=in_parts(tmp_path, *names)), task())
-    assert (
-        "data.train, data.test and data.validation, or, where these are classes, name all of them in task.labels"
-        in (str(caught.value))
-    )
-
-
-def test_images_right_in_a_folder_named_as_a_part_are_asked_about_and_labels_answer(tmp_path: Path) -> None:
-    for number in range(20):
-        save(tmp_path / ("train", "test")[number % 2] / f"{number}.png", picture(number))
-    with pytest.raises(BadDataError, match="holds no folder a label"):
-        load_images(Data(folder=tmp_path), task())
-    assert load_images(Data(folder=tmp_path), task(labels=("train", "test"))).labels == ("train", "test")
-
-
-def test_a_folder_of_parts_has_nothing_to_split_and_is_no_part_itself(tmp_path: Path) -> None:
-    place = in_parts(tmp_path / "a", "train", "test")
-    with pytest.raises(BadDataError, match=r"is in parts already \(train, test\); remove data\.split"):
-        load_images(Data(folder=place, split=Split(test=0.5)), task())
-    with pytest.raises(BadDataError, match=r"given as data\.train; give it as data\.folder alone"):
-        load_images(Data(train=place, test=folder(tmp_path / "b")), task())
-
-
-def test_reading_images_tells_how_far_it_is(tmp_path: Path) -> None:
-    heard: list[tuple[float, float]] = []
-    load_images(Data(folder=folder(tmp_path / "a", 200)), task(), told=lambda done, total: heard.append((done, total)))
-    assert heard == [(0, 200), (64, 200), (128, 200), (192, 200)]
-
-
 def test_a_table_of_images_may_have_a_suffix_in_capitals_and_another_separator(tmp_path: Path) -> None:
     folder(tmp_path, 20)
     rows = [f"{LABELS[number % 2]}/{number:02}.png;{LABELS[number % 2]}" for number in range(20)]
     (tmp_path / "ROWS.CSV").write_text("\n".join(["image;label", *rows]))
     images = load_images(Data(file=tmp_path / "ROWS.CSV", separator=";"), task())
     assert len(images.train) + len(images.validation) + len(images.test) == 20
-
-
-@pytest.mark.parametrize("name", [b"caf\xe9", b"cat/caf\xe9.png"])
-def test_a_name_that_is_not_utf8_is_told(tmp_path: Path, name: bytes) -> None:
-    place = folder(tmp_path / "a")
-    odd = place / os.fsdecode(name)
-    try:
-        save(odd if odd.suffix else odd / "1.png", picture(99))
-    except OSError:
-        pytest.skip("this file system takes no such name")
-    with pytest.raises(BadDataError, match=r"the name b'caf\\xe9.*' is not UTF-8; rename it"):
-        load_images(Data(folder=place), task())

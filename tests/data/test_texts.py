@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from edgewright.data import texts as reading
-from edgewright.data.splits import share_of
 from edgewright.data.texts import Example, Texts
 from edgewright.errors import BadDataError
 from edgewright.specs.recipe import Columns, Data, Split, TaskKind, TaskSettings
@@ -108,11 +107,6 @@ def test_the_shares_of_a_split_are_those_the_recipe_asks_for(tmp_path: Path) -> 
     texts = load_texts(Data(file=path, columns=LABELLED, split=Split(test=0.5, validation=0.0)))
     assert not texts.validation
     assert 160 <= len(texts.test) <= 240
-
-
-def test_a_share_is_the_same_on_every_machine() -> None:
-    assert share_of("edgewright") == pytest.approx(0.193492, abs=1e-6)
-    assert 0.4 < sum(share_of(str(n)) for n in range(1000)) / 1000 < 0.6
 
 
 def test_files_for_each_part_are_taken_as_they_are(tmp_path: Path) -> None:
