@@ -12,7 +12,7 @@ import pytest
 
 from edgewright.errors import DeviceBusyError, LeaseLostError, TargetError, UnreachableError
 from edgewright.targets import open_target
-from edgewright.targets.device_store import lease, lease_holder, lease_scripts
+from edgewright.targets.device_store import lease, lease_holder
 from edgewright.targets.device_store.lease import leased
 from edgewright.targets.transports.fake import FakeTarget
 from edgewright.targets.transports.local import LocalTarget
@@ -155,13 +155,6 @@ def test_a_holder_that_lives_keeps_the_device_and_one_whose_number_is_anothers_b
             pass
         with pytest.raises(LeaseLostError):
             measuring.close()
-
-
-def test_of_two_who_find_the_same_holder_dead_one_has_the_device(tmp_path: Path) -> None:
-    doomed, first, second = (lease.Lease(FakeTarget(tmp_path)) for _ in range(3))
-    doomed.take("doomed", 0, None)
-    assert first._run(lease_scripts.TAKE_SCRIPT, 90, "{}", dead=1).status == 0
-    assert second._run(lease_scripts.TAKE_SCRIPT, 90, "{}", dead=1).status == lease_scripts.TAKEN
 
 
 def test_the_home_of_a_device_is_its_users_alone(server: Server) -> None:
