@@ -3,7 +3,6 @@
 import platform
 import subprocess
 import sys
-import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -12,7 +11,6 @@ from edgewright.errors import EnvironmentFaultError, TargetError
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
 from edgewright.runtimes.python_device import PythonProvider, running_python
 from edgewright.runtimes.table import RUNTIMES, runtimes_that
-from edgewright.runtimes.wheels import extract
 from tests.device_scripts.artifacts import artifact_for, lay_out, write_job
 
 HERE = platform.machine()
@@ -103,19 +101,3 @@ def test_a_wheel_that_does_not_exist_is_told_in_one_line(tmp_path: Path, monkeyp
         runtime_for("litert", machine="aarch64", python="3.12")
     assert "\n" not in str(caught.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
-
-
-@pytest.mark.parametrize("member", ["../outside", "/outside", "lib/../../outside", "lib\\..\\outside"])
-def test_no_member_of_a_wheel_can_leave_its_folder(tmp_path: Path, member: str) -> None:
-    with zipfile.ZipFile(tmp_path / "evil.whl", "w") as archive:
-        archive.writestr(member, "x")
-    (tmp_path / "into").mkdir()
-    with pytest.raises(EnvironmentFaultError, match="outside its folder"):
-        extract(tmp_path / "evil.whl", tmp_path / "into", lambda _: True)
-    assert not (tmp_path / "outside").exists()
-
-
-def test_a_damaged_wheel_is_told_with_what_to_delete(tmp_path: Path) -> None:
-    (tmp_path / "damaged.whl").write_bytes(b"PK\x03\x04 and then nothing")
-    with pytest.raises(EnvironmentFaultError, match=r"delete .*damaged\.whl"):
-        extract(tmp_path / "damaged.whl", tmp_path, lambda _: True)
