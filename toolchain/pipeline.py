@@ -17,7 +17,7 @@ from edgewright.assembly.assemble import assemble
 from edgewright.assembly.result import BuildResult
 from edgewright.base.extras import need
 from edgewright.base.progress import Progress, Silent
-from edgewright.bundles.files import require_replaceable
+from edgewright.bundles.replacing import require_replaceable
 from edgewright.forecast.reachable import require_reachable
 from edgewright.models.compute_device import keep_to_quota
 from edgewright.specs.profiles import Profile

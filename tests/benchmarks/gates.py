@@ -29,7 +29,9 @@ from torch import nn
 
 from edgewright.base.once import written_whole
 from edgewright.bundles import bundle as bundles
-from edgewright.bundles.bundle import Bundle, ImageFacts, Manifest, TaskFacts, Vectors
+from edgewright.bundles.bundle import Bundle
+from edgewright.bundles.schema import ImageFacts, Manifest, TaskFacts
+from edgewright.bundles.vectors import Vectors
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
 from edgewright.report.compare import Measured, compare, read_measured

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgewright.base.digest import sha256_of
-from edgewright.bundles.bundle import Manifest
 from edgewright.bundles.files import seal
+from edgewright.bundles.schema import Manifest
 from edgewright.specs.budget import Budget
 
 FILES = {

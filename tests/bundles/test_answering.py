@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgewright.bundles.answering import _require_fitting
-from edgewright.bundles.bundle import TaskFacts
+from edgewright.bundles.schema import TaskFacts
 from edgewright.errors import BundleError
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from edgewright.base.digest import sha256_of
-from edgewright.bundles.bundle import Bundle, write
+from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import seal
-from edgewright.errors import BundleError, InputError, InvalidFileError, UnknownNameError
-from tests.bundles.made import FILES, change_manifest, fill, manifest, resign
+from edgewright.errors import BundleError, InputError, UnknownNameError
+from tests.bundles.made import FILES, change_manifest, resign
 
 
 def test_a_folder_holds_the_files_and_a_manifest_with_their_hashes(folder: Path) -> None:
@@ -19,18 +19,6 @@ def test_a_folder_holds_the_files_and_a_manifest_with_their_hashes(folder: Path)
     assert opened.manifest.files == {name: sha256_of(folder / name) for name in FILES}
     assert opened.file("model.pte").read_bytes() == FILES["model.pte"]
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
-
-
-def test_a_structure_that_an_earlier_version_told_is_none_and_the_bundle_is_whole(folder: Path) -> None:
-    sizes = {"live": [], "table_weights": 0, "table_rows": 0, "matrix_weights": 64, "other_weights": 0}
-    now = {"kind": "linear", "sizes": [[[0, 1]], [[8, 0]], [[8, 0]]], "count": 1}
-    for operator, kept in ((now, True), ({"kind": "move", "sizes": [[[0, 1]]]}, False), ({**now, "sizes": []}, False)):
-
-        def tell(values: dict[str, object], operator: object = operator) -> None:
-            values["artifacts"][0]["structure"] = {**sizes, "operators": [operator]}  # type: ignore[index]
-
-        change_manifest(folder, tell)
-        assert (Bundle.open(folder).manifest.artifacts[0].structure is not None) == kept
 
 
 def test_an_archive_gives_the_same_as_a_folder(archive: Path, folder: Path) -> None:
@@ -114,25 +102,6 @@ def test_an_artifact_outside_of_the_bundle_is_refused(folder: Path) -> None:
         Bundle.open(folder)
 
 
-def test_an_unknown_key_in_the_manifest_is_told_with_its_place(folder: Path) -> None:
-    change_manifest(folder, lambda values: values.update(colour="red"))
-    with pytest.raises(InvalidFileError, match=r"manifest\.json has 1 fault: colour: is not a known key"):
-        Bundle.open(folder)
-
-
-def test_all_faults_of_a_manifest_are_told_at_once(folder: Path) -> None:
-    def change(values: dict[str, object]) -> None:
-        values["schema_version"] = 4
-        values["artifacts"] = []
-        values["files"] = {"model.pte": "abc"}
-        del values["task"]
-
-    change_manifest(folder, change)
-    with pytest.raises(InvalidFileError, match="4 faults") as caught:
-        Bundle.open(folder)
-    assert {place for place, _ in caught.value.faults} == {"schema_version", "artifacts", "files.model.pte", "task"}
-
-
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1"])
 def test_a_manifest_that_is_not_json_is_refused(folder: Path, content: bytes) -> None:
     (folder / "manifest.json").write_bytes(content)
@@ -157,30 +126,6 @@ def test_what_is_not_there_and_what_is_no_bundle_is_told(tmp_path: Path) -> None
     (tmp_path / "file.txt").write_text("text")
     with pytest.raises(BundleError, match="is no whole"):
         Bundle.open(tmp_path / "file.txt")
-
-
-@pytest.mark.parametrize(
-    ("document", "error", "said"),
-    [
-        ("not read", BundleError, r"vectors\.json cannot be read: line 1, column 1 is not JSON"),
-        ("[]", InvalidFileError, "vectors.json"),
-        ('{"inputs": [[2, -3]], "outputs": [[1.0]]}', InvalidFileError, r"inputs"),
-        ('{"inputs": [[2]], "outputs": [["a"]]}', InvalidFileError, r"outputs"),
-        ('{"inputs": [[2]], "outputs": [[NaN]]}', BundleError, r"line 1 has NaN"),
-        ('{"inputs": [[2]]}', InvalidFileError, r"outputs"),
-        ('{"inputs": [[2], [3]], "outputs": [[1.0]]}', BundleError, "1 outputs for 2 inputs"),
-    ],
-)
-def test_examples_that_do_not_fit_are_told_with_their_place(
-    tmp_path: Path, document: str, error: type[Exception], said: str
-) -> None:
-    def with_examples(folder: Path) -> None:
-        fill(folder)
-        (folder / "vectors.json").write_text(document)
-
-    made = write(tmp_path / "bundle", manifest, with_examples)
-    with pytest.raises(error, match=said):
-        made.vectors()
 
 
 def test_every_flipped_bit_of_the_manifest_is_refused(folder: Path) -> None:
@@ -231,14 +176,6 @@ def test_an_artifact_whose_sha256_or_size_is_another_than_its_files_is_refused(f
         with pytest.raises(BundleError, match=said):
             Bundle.open(folder)
         change_manifest(folder, lambda values, before=before, change=change: change(values, before))  # type: ignore[misc]
-
-
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
-def test_a_number_that_is_not_finite_is_refused(folder: Path, number: str) -> None:
-    path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"score": 0.5', f'"score": {number}', 1))
-    with pytest.raises(BundleError, match=r"only finite ones are read|larger than any that can be used"):
-        Bundle.open(folder)
 
 
 def test_no_file_is_read_that_the_manifest_does_not_list(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.report.builds import BundleComparison, compare_bundles
 from edgewright.report.changes import bundles_report
 from tests.report.test_compression import CUT, DISTILL, PRUNE, manifest, stage, whole_build

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.report.compression import Compression, StageRow, compression_of
 from edgewright.report.terminal import compression_report
 from tests.bundles.made import SIGNATURE

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.report.notes import notes_of
 from tests.report.test_compression import manifest
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgewright.base import extras
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.errors import EnvironmentFaultError
 from edgewright.report import figures, page
 from edgewright.report.compare import Measured, measured_of

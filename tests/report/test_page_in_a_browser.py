@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.report import page
 from tests.report.test_page import HOSTILE, OPERATORS, PLOTS, Page, built, measured
 

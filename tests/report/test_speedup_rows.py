@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.report.builds import compare_bundles
 from edgewright.report.compare import Measured
 from edgewright.report.page import markdown

@@ -1,6 +1,6 @@
 """What the check of an artifact finds, as a manifest has it."""
 
-from edgewright.bundles.bundle import ParityFacts
+from edgewright.bundles.schema import ParityFacts
 from edgewright.stages.check import CheckFindings, check_stage
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgewright.base.progress import Silent
 from edgewright.bundles.answering import _pixels
-from edgewright.bundles.bundle import ImageFacts
+from edgewright.bundles.schema import ImageFacts
 from edgewright.modality.framing import Framing
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe

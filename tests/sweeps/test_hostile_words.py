@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.cli.main import main
 from edgewright.report import page
 from edgewright.report.compare import measured_of

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgewright.base.digest import sha256_of
-from edgewright.bundles.bundle import ArtifactFacts, TimingFacts
+from edgewright.bundles.schema import ArtifactFacts, TimingFacts
 from edgewright.cost.exported import structure_for
 from edgewright.devices.host_latency import HostLatency, ratio_of
 from edgewright.errors import UnsupportedModelError

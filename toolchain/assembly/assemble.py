@@ -14,7 +14,8 @@ from edgewright.assembly.artifacts import Sides, artifact_facts, best_of
 from edgewright.assembly.manifest import manifest_of
 from edgewright.assembly.result import BuildResult
 from edgewright.bundles import bundle as bundles
-from edgewright.bundles.bundle import Manifest, Vectors
+from edgewright.bundles.schema import Manifest
+from edgewright.bundles.vectors import Vectors
 from edgewright.stages.exported import Exported, exported
 from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build

@@ -14,7 +14,7 @@ from importlib import metadata
 import edgewright
 from edgewright.assembly.artifacts import Chosen
 from edgewright.base.cache import ARTIFACT_PACKAGES
-from edgewright.bundles.bundle import (
+from edgewright.bundles.schema import (
     ArtifactFacts,
     BaselineFacts,
     ImageFacts,

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.base.untrusted import is_unicode
-from edgewright.bundles.bundle import CORPUS, INDEX, TOKENIZER, ArtifactFacts, Bundle, ImageFacts, TaskFacts
+from edgewright.bundles.bundle import CORPUS, INDEX, TOKENIZER, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
+from edgewright.bundles.schema import ArtifactFacts, ImageFacts, TaskFacts
 from edgewright.data.image_files import ImageFile, decode
 from edgewright.errors import BundleError, InputError
 from edgewright.measure.deployment import HERE

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from packaging.version import InvalidVersion, Version
 
-from edgewright.bundles.bundle import ArtifactFacts, Bundle
+from edgewright.bundles.bundle import Bundle
+from edgewright.bundles.schema import ArtifactFacts
 from edgewright.errors import RunnerError
 from edgewright.measure.deployment import Deployed, deploy
 from edgewright.targets.base import Target

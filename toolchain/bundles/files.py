@@ -1,27 +1,26 @@
-"""The files of a bundle: sealed by their manifest, packed and unpacked, and never put in the place of anything else.
+"""The files of a bundle: sealed by their manifest, packed and unpacked with care.
 
-In:  a folder or a `.zip` archive, or where one is to be written.
-Out: a manifest's values, once it is as it was written; verified files; leave to write, or a `BundleError` or
-     `InputError` that says why not. What the values mean is `bundle`'s concern.
+In:  a folder or a `.zip` archive.
+Out: a manifest's values, once it is as it was written; verified files, or a `BundleError` that says why not. What the
+     values mean is `schema`'s concern, what a bundle may take the place of `replacing`'s.
 """
 
 import hashlib
 import json
-import os
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from edgewright.base.digest import sha256_of
-from edgewright.base.once import made_once, sweep_unfinished, unfinished_folder
-from edgewright.base.places import cache_dir, home_dir
+from edgewright.base.once import made_once
+from edgewright.base.places import cache_dir
 from edgewright.base.untrusted import ReadLimits, parse_json
-from edgewright.errors import BundleError, InputError, InvalidFileError
+from edgewright.errors import BundleError
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"
@@ -30,12 +29,10 @@ LARGEST_ARCHIVE_BYTES = 4 << 30
 MOST_MEMBERS = 1000
 NAME_BYTES = 200
 AGAIN = "build it again, or copy it again from where it was whole"
-OTHER = "choose another place with -o, or replace it with --force"
 # What zipfile raises on damage: RuntimeError for a bit that says "encrypted", ValueError for names and offsets, ….
 _NOT_WHOLE = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
-_MANIFEST_LIMITS = ReadLimits(bytes=64 << 20)
+MANIFEST_LIMITS = ReadLimits(bytes=64 << 20)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_WORK = ("bundle", "bundle.zip", "before")  # in an unfinished folder: what is made, and what it takes the place of
 
 
 def seal(values: Mapping[str, Any]) -> str:
@@ -53,7 +50,7 @@ def read_manifest(data: bytes, *, shown: str) -> dict[str, Any]:
     def fault(place: str, what: str) -> BundleError:
         return BundleError(f"{shown} cannot be read: {place} {what}; {AGAIN}")
 
-    values = parse_json(data, name=shown, limits=_MANIFEST_LIMITS, error=fault)
+    values = parse_json(data, name=shown, limits=MANIFEST_LIMITS, error=fault)
     if not isinstance(values, dict):
         raise BundleError(f"{shown} is no manifest of a bundle; make one with `edgewright build`")
     sealed = values.pop(SEAL, None)
@@ -64,6 +61,15 @@ def read_manifest(data: bytes, *, shown: str) -> dict[str, Any]:
     if sealed != _digest_of(values) or data.decode("utf-8", "replace") != _written({**values, SEAL: sealed}):
         raise BundleError(f"{shown} was altered: it is not what its {SEAL} was taken of; {AGAIN}")
     return values
+
+
+@contextmanager
+def readable(place: Path) -> Iterator[None]:
+    """Raise `BundleError` where a bundle's files cannot be read for their rights or their place."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(f"{str(place)[:200]} cannot be read ({error.strerror}); check its path and rights") from error
 
 
 def verify(folder: Path, files: Mapping[str, str], *, shown: Path) -> None:
@@ -105,56 +111,9 @@ def unpacked(archive: Path) -> Path:
     Raises `BundleError` for an archive that is no whole bundle; nothing of it stays.
     """
     place = cache_dir("bundles") / sha256_of(archive)[:32]
-    with _whole(archive):
+    with intact(archive):
         made_once(place, lambda into: _unpack(archive, into), mode=0o700)
     return place
-
-
-def require_replaceable(output: Path, *, force: bool = False) -> None:
-    """Refuse to write over anything but an empty folder or a bundle that is known by its content for one of ours.
-
-    With `force` another file or folder may go, too, but none that the user stands in or lives in. Raises `InputError`.
-    """
-    _require_place(output)
-    if output.is_symlink():
-        if not force:
-            raise InputError(f"{output} is a link to {output.readlink()}; give the place itself, or use --force")
-    elif output.is_dir():
-        if force:
-            _require_nobody_inside(output)
-        elif why := _foreign_in_folder(output):
-            raise InputError(f"{output} holds files that are no bundle ({why}); {OTHER}")
-    elif output.exists():
-        if output.suffix != ".zip" or not output.is_file():
-            raise InputError(f"{output} is a file; give a folder, or a name ending in .zip, with -o")
-        if not force and (why := _foreign_in_archive(output)):
-            raise InputError(f"{output} is no archive of a bundle ({why}); {OTHER}")
-
-
-@contextmanager
-def place_for(output: Path) -> Iterator[Path]:
-    """A folder beside the output to make a bundle in; what killed processes left there is brought back or removed."""
-    prefix = f".{output.name}-edgewright-"
-    if not (output.exists() or output.is_symlink()):
-        for left in sorted(output.parent.glob(f"{prefix}*/before")):
-            if not output.exists() and not _foreign(left):
-                left.rename(output)  # it was killed between taking this away and putting another there
-    sweep_unfinished(output.parent, prefix, known=_is_work)
-    with unfinished_folder(output.parent, prefix, known=_is_work) as folder:
-        yield folder
-
-
-def swap(finished: Path, output: Path, aside: Path) -> None:
-    """Put `finished` in the place of `output`; should that fail, what was there before comes back."""
-    replaced = output.exists() or output.is_symlink()
-    if replaced:
-        output.rename(aside)
-    try:
-        finished.rename(output)
-    except OSError:
-        if replaced:
-            aside.rename(output)
-        raise
 
 
 def _written(values: Mapping[str, Any]) -> str:
@@ -177,7 +136,8 @@ def _unlinked(folder: Path, name: str) -> Path | None:
 
 
 @contextmanager
-def _whole(archive: Path) -> Iterator[None]:
+def intact(archive: Path) -> Iterator[None]:
+    """Raise `BundleError` where an archive is damaged."""
     try:
         yield
     except _NOT_WHOLE as error:
@@ -187,12 +147,12 @@ def _whole(archive: Path) -> Iterator[None]:
 def _unpack(archive: Path, into: Path) -> None:
     """Only once it is known for a bundle by its manifest, and only what that lists."""
     with zipfile.ZipFile(archive) as packed:
-        files = _listed_in(packed, archive)
+        files = files_listed_in(packed, archive)
         packed.extractall(into)
     verify(into, files, shown=archive)
 
 
-def _listed_in(packed: zipfile.ZipFile, archive: Path) -> Mapping[str, str]:
+def files_listed_in(packed: zipfile.ZipFile, archive: Path) -> Mapping[str, str]:
     """The files that the manifest in an archive lists, once the members are just those and it. Raises `BundleError`."""
     members = packed.infolist()
     for member in members:
@@ -204,9 +164,9 @@ def _listed_in(packed: zipfile.ZipFile, archive: Path) -> Mapping[str, str]:
     names = [member.filename for member in members]
     if MANIFEST not in names:
         raise BundleError(f"{archive} is no bundle: it has no {MANIFEST}; make one with `edgewright build`")
-    if packed.getinfo(MANIFEST).file_size > _MANIFEST_LIMITS.bytes:
+    if packed.getinfo(MANIFEST).file_size > MANIFEST_LIMITS.bytes:
         raise BundleError(f"{archive} is no bundle: its {MANIFEST} is too large; {AGAIN}")
-    files = _files_of(read_manifest(packed.read(MANIFEST), shown=f"{archive}/{MANIFEST}"))
+    files = files_listed_by(read_manifest(packed.read(MANIFEST), shown=f"{archive}/{MANIFEST}"))
     if files is None:
         raise BundleError(f"{archive} is no bundle: its {MANIFEST} lists no files; {AGAIN}")
     if len(names) != len(set(names)) or len(names) > MOST_MEMBERS:
@@ -216,93 +176,10 @@ def _listed_in(packed: zipfile.ZipFile, archive: Path) -> Mapping[str, str]:
     return files
 
 
-def _files_of(values: Mapping[str, Any]) -> Mapping[str, str] | None:
+def files_listed_by(values: Mapping[str, Any]) -> Mapping[str, str] | None:
     """What a manifest says that its files are; None where it is no manifest of a bundle."""
     files = values.get("files")
     told = isinstance(values.get("edgewright"), str) and isinstance(values.get("artifacts"), list)
     if not told or not isinstance(files, dict) or not files:
         return None
     return files if all(isinstance(each, str) and _DIGEST.fullmatch(each) for each in files.values()) else None
-
-
-def _foreign(place: Path) -> str:
-    return _foreign_in_folder(place) if place.is_dir() else _foreign_in_archive(place)
-
-
-def _foreign_in_folder(folder: Path) -> str:
-    """Why a folder is no bundle of ours, or empty text where it is one, or holds nothing at all."""
-    if not any(folder.iterdir()):
-        return ""
-    manifest = folder / MANIFEST
-    if manifest.is_symlink() or not manifest.is_file():
-        return f"it has no {MANIFEST}"
-    if manifest.stat().st_size > _MANIFEST_LIMITS.bytes:
-        return f"its {MANIFEST} is too large"
-    try:
-        files = _files_of(read_manifest(manifest.read_bytes(), shown=str(manifest)))
-    except InputError as error:
-        return str(error).partition(";")[0]
-    if files is None:
-        return f"its {MANIFEST} is not that of a bundle"
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_dir() and not path.is_symlink():
-            continue
-        if name != MANIFEST and (path.is_symlink() or not path.is_file() or name not in files):
-            return f"{name} is not one of its files"
-        if name != MANIFEST and sha256_of(path) != files[name]:
-            return f"{name} was changed since"
-    return ""
-
-
-def _foreign_in_archive(archive: Path) -> str:
-    try:
-        with _whole(archive), zipfile.ZipFile(archive) as packed:
-            for name, expected in _listed_in(packed, archive).items():
-                with packed.open(name) as member:
-                    if _digest(member) != expected:
-                        return f"{name} was changed since"
-    except KeyError as error:  # a listed file that the archive lacks: it is ours, and cut short
-        return "" if archive.is_file() else str(error)
-    except (InputError, InvalidFileError) as error:
-        return str(error).partition(";")[0]
-    return ""
-
-
-def _digest(member: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := member.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _require_place(output: Path) -> None:
-    """That something can be written there, before anything is trained for it."""
-    try:
-        parent = output.absolute().parent
-        while not parent.exists():
-            parent = parent.parent
-        there = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise InputError(f"{str(output)[:100]!r} is no place for a bundle: {error}; choose another with -o") from error
-    if not output.name.isprintable():
-        raise InputError(f"{str(output)[:100]!r} is no name for a bundle; choose another with -o")
-    if len(os.fsencode(output.name)) > NAME_BYTES:
-        raise InputError(f"the name {output.name[:60]!r}… is too long for a bundle; choose a shorter one with -o")
-    if not there:
-        raise InputError(f"{output} cannot be written: {parent} is no folder that you may write to; choose another")
-
-
-def _require_nobody_inside(folder: Path) -> None:
-    real = folder.resolve()
-    kept = [("the folder you are in", Path.cwd()), ("/", Path("/"))]
-    with suppress(InputError):  # who has no home cannot lose it
-        kept.append(("your home", home_dir()))
-    for name, place in kept:
-        if place.resolve().is_relative_to(real):
-            raise InputError(f"{folder} is or holds {name}, which is not replaced even with --force; choose another")
-
-
-def _is_work(folder: Path) -> bool:
-    """Whether all that lies in an unfinished folder is ours, and nothing in it is the only copy of a bundle."""
-    return all(each.name in _WORK[:2] for each in folder.iterdir())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgewright.bundles.bundle import ArtifactFacts
+from edgewright.bundles.schema import ArtifactFacts
 from edgewright.cost.corrections import Observation, learn
 from edgewright.cost.device_prices import Corrected, basis_of, prices_for
 from edgewright.cost.pricing import Prediction, Prices, predict

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from edgewright.bundles.bundle import ArtifactFacts, Manifest
+from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.speedups import Speedup, predicted_speedup
 from edgewright.errors import InputError
 from edgewright.measure.measurement import Measurement

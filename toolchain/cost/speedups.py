@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from edgewright.bundles.bundle import ArtifactFacts, Manifest
+from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Prediction, predict
 from edgewright.cost.terms import Precision

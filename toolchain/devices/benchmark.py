@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.base.progress import Progress, Silent
-from edgewright.bundles.bundle import ArtifactFacts, Bundle
+from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
+from edgewright.bundles.schema import ArtifactFacts
 from edgewright.cost.expected import Expectation, NoExpectation, expected
 from edgewright.cost.int8_gain import Int8Row, int8_measured
 from edgewright.devices.known_device import measured_profile

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgewright.bundles.bundle import ArtifactFacts, Bundle, Manifest
+from edgewright.bundles.bundle import Bundle
+from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.fitted_prices import FittedPrices

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.report.compression import LayerRow, StageRow, compression_of
 from edgewright.report.speedup_rows import told_of
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.cost.int8_gain import int8_of
 from edgewright.cost.speedups import times
 from edgewright.report import figures

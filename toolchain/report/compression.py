@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from edgewright.bundles.bundle import Manifest, StageFacts
+from edgewright.bundles.schema import Manifest, StageFacts
 
 STUDENT_STAGES = ("prune", "low rank", "distill", "finish", "aware")
 LARGEST = 1e30  # beyond it no finding is a number; infinity is, and what is not a number, too

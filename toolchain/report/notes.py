@@ -5,7 +5,7 @@ Out: sentences, in the order of the stages.
 A stage writes them into its findings as `notes`; they are told by `build`, in its JSON document and in the report.
 """
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 
 
 def notes_of(manifest: Manifest) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgewright.base.extras import need
 from edgewright.base.plain import escaped
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 from edgewright.cost.int8_gain import int8_of
 from edgewright.report import figures
 from edgewright.report.bundle_sections import built_sections, files, limits, provenance

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
 
 
 def precision_of(manifest: Manifest) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgewright.bundles.bundle import ArtifactFacts, Manifest
+from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.speedups import (
     Of,
     Speedup,

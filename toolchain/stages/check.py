@@ -7,7 +7,7 @@ Out: `CheckFindings`.
 from __future__ import annotations
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
-from edgewright.bundles.bundle import ParityFacts
+from edgewright.bundles.schema import ParityFacts
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
 from edgewright.stages.export_float import artifact_name

@@ -10,6 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from edgewright.bundles import bundle as bundles
+from edgewright.bundles.schema import Manifest
+from edgewright.bundles.vectors import VECTORS
 from edgewright.cli.main import main
 from edgewright.store.history import History
 from tests.report.documents import bench
@@ -139,10 +141,10 @@ def bundle_at(place: Path, *, score: float = 0.44) -> Path:
     def fill(folder: Path) -> None:
         for artifact in manifest(whole_build()).artifacts:
             (folder / artifact.file).write_bytes(f"{artifact.file} {score}".encode().ljust(artifact.bytes))
-        for name in (bundles.TOKENIZER, bundles.VECTORS, bundles.CORPUS, bundles.INDEX):
+        for name in (bundles.TOKENIZER, VECTORS, bundles.CORPUS, bundles.INDEX):
             (folder / name).write_text(f"{name} {score}")
 
-    def described(hashes: dict[str, str]) -> bundles.Manifest:
+    def described(hashes: dict[str, str]) -> Manifest:
         known = manifest(whole_build())
         first, *others = (each.model_copy(update={"sha256": hashes[each.file]}) for each in known.artifacts)
         first = first.model_copy(update={"score": score})

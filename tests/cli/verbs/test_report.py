@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgewright.bundles import bundle as bundles
-from edgewright.bundles.bundle import Manifest
+from edgewright.bundles.schema import Manifest
+from edgewright.bundles.vectors import VECTORS
 from edgewright.cli.main import main
 from edgewright.store.history import History
 from tests.report.documents import bench
@@ -21,7 +22,7 @@ def bundle(tmp_path: Path) -> Path:
     def fill(folder: Path) -> None:
         for artifact in made.artifacts:
             (folder / artifact.file).write_bytes(bytes(artifact.bytes))
-        for name in (bundles.TOKENIZER, bundles.VECTORS, bundles.CORPUS, bundles.INDEX):
+        for name in (bundles.TOKENIZER, VECTORS, bundles.CORPUS, bundles.INDEX):
             (folder / name).write_text("not read")
 
     def with_hashes(hashes: dict[str, str]) -> Manifest:

@@ -41,7 +41,7 @@ def build(
       edgewright build ./my-recipe.toml --profile ./my-board.toml -o out --json
     """
     from edgewright.base.extras import need_build
-    from edgewright.bundles.files import require_replaceable
+    from edgewright.bundles.replacing import require_replaceable
     from edgewright.models.source import check
     from edgewright.specs.profiles import load_profile
     from edgewright.specs.recipe import load_recipe

@@ -15,7 +15,7 @@ from edgewright.cli.options import AsJson
 from edgewright.errors import InputError
 
 if TYPE_CHECKING:
-    from edgewright.bundles.bundle import Manifest
+    from edgewright.bundles.schema import Manifest
     from edgewright.report.builds import BundleComparison
     from edgewright.report.compare import Comparison, Measured
     from edgewright.store.history import History

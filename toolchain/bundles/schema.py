@@ -1,0 +1,214 @@
+"""The schema of a manifest: what a bundle is, what it was built from and what each of its files must be.
+
+In:  the values of a manifest, once its seal is checked (`files`).
+Out: `Manifest`, whose parts are frozen; how an example is read and answered is not told here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from edgewright.specs.budget import Budget
+from edgewright.specs.profiles import Runtime
+from edgewright.specs.recipe import TaskKind
+from edgewright.specs.signature import Signature
+from edgewright.specs.structure import SIZES, Structure
+from edgewright.tasks.table import TASKS
+from edgewright.tasks.task import Task
+
+OLDER = (1, 2)  # versions of the manifest that are no longer read
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ManifestPart(BaseModel):
+    """Values of a manifest: frozen, finite, and without keys that are not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelFacts(ManifestPart):
+    """A float model: its score on the held-out part, its size, and one inference on the build's machine."""
+
+    score: float
+    parameters: int
+    bytes: int
+    latency_ms: float | None
+
+
+class BaselineFacts(ManifestPart):
+    """What a method without a network scores."""
+
+    name: str
+    score: float
+
+
+class ParityFacts(ManifestPart):
+    """How close an artifact's outputs are to the float student's, at the worst over all held-out texts."""
+
+    passed: bool
+    cosine_min: float
+    max_abs_error: float | None
+    cosine_limit: float
+
+
+class TimingFacts(ManifestPart):
+    """How artifacts were timed where the bundle was built: on which processor, by what, and what marks the times.
+
+    `marks` say who else had the processor; with any, ratios are of processor times. `float_speedup` is the float
+    student's time over the artifact's, None where it cannot be told. `length` and `teacher_length` are the medians of
+    the timed texts in the student's and the teacher's tokens; an image has 0.
+    """
+
+    processor: str | None
+    by: Literal["wall", "processor time"]
+    marks: tuple[str, ...] = ()
+    float_speedup: FiniteFloat | None
+    length: Annotated[int, Field(ge=0)]
+    teacher_length: Annotated[int, Field(ge=0)]
+
+
+class ArtifactFacts(ManifestPart):
+    """One exported file; its `signature` says what it takes and gives.
+
+    `float_file` is the float reference of the same signature, where the bundle has that too. `structure` is what it
+    computes, and `teacher_structure` what the teacher does under the same runtime, for predictions. Latencies and
+    `speedup`, the float teacher's time over its own, are of the machine that built, as `timing` says.
+    """
+
+    runtime: Runtime
+    runtime_version: str
+    file: str
+    bytes: int
+    sha256: Sha256
+    signature: Signature
+    score: float
+    parity: ParityFacts
+    latency_ms: float
+    float_latency_ms: float
+    teacher_latency_ms: float
+    speedup: float | None
+    peak_rss_bytes: int
+    float_file: str | None = None
+    structure: Structure | None = None
+    teacher_structure: Structure | None = None
+    timing: TimingFacts | None = None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The sizes that its entries are made for, as lengths in tokens; none where it takes any."""
+        return self.signature.buckets
+
+    @property
+    def batch(self) -> int:
+        """How many examples it takes at once, besides one alone; 1 where it takes no more."""
+        return self.signature.batch
+
+
+class StageFacts(ManifestPart):
+    """A stage of the build: its settings, what it found, how long it took this time and when it was made."""
+
+    name: str
+    seconds: float
+    made_in_seconds: float
+    cached: bool
+    settings: dict[str, Any] = {}
+    findings: dict[str, Any] = {}
+
+
+class FramingFacts(ManifestPart):
+    """How a picture of any size becomes one that the artifact takes, in pixels; see `modality.framing`."""
+
+    resize: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
+    shortest: Annotated[int, Field(gt=0)] | None = None
+    crop: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
+    resample: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bilinear"
+
+
+class ImageFacts(ManifestPart):
+    """What an artifact takes of an image, in pixels; without a `framing` pictures are resized to its size."""
+
+    height: Annotated[int, Field(gt=0)]
+    width: Annotated[int, Field(gt=0)]
+    channels: Literal[1, 3]
+    framing: FramingFacts | None = None
+
+
+class TaskFacts(ManifestPart):
+    """What the model is for; a regression's value is its one output times `value_std`, plus `value_mean`.
+
+    Texts have at most `max_length` tokens; of images `image` says what the artifacts take.
+    """
+
+    kind: TaskKind
+    metric: str
+    max_length: int
+    image: ImageFacts | None = None
+    labels: tuple[str, ...] = ()
+    value_mean: float = 0.0
+    value_std: float = 1.0
+
+    @property
+    def task(self) -> Task[Any]:
+        """The task of this kind."""
+        return TASKS[self.kind]
+
+    @property
+    def tags(self) -> int:
+        """How many numbers each token has for an output; 0 where a text or an image has one as a whole."""
+        return len(self.labels) if self.task.per_token else 0
+
+    def of_tokens(
+        self, outputs: Sequence[Sequence[float]], inputs: Sequence[Any] | NDArray[np.uint8]
+    ) -> list[Sequence[float]]:
+        """What an artifact said of each input, without what it says of padding where each token has an output."""
+        if not self.tags:
+            return list(outputs)
+        return [row[: len(ids) * self.tags] for row, ids in zip(outputs, inputs, strict=True)]
+
+
+class Manifest(ManifestPart):
+    """What a bundle is, what it was built from and by what, and the sha256 of every other file in it."""
+
+    schema_version: Literal[3] = 3
+    name: str
+    edgewright: str
+    created: str
+    profile: str
+    recipe: dict[str, Any]
+    task: TaskFacts
+    teacher: ModelFacts
+    student: ModelFacts
+    baseline: BaselineFacts
+    artifacts: Annotated[tuple[ArtifactFacts, ...], Field(min_length=1)]
+    best: Runtime
+    stages: tuple[StageFacts, ...]
+    budget: Budget
+    verdict: dict[str, Any]
+    packages: dict[str, str]
+    machine: dict[str, Any]
+    files: dict[str, Sha256]
+
+
+def without_old_structures(values: Any) -> Any:
+    """A manifest without structures that an earlier version told in other kinds and sizes: it is whole all the same."""
+    artifacts = values.get("artifacts") if isinstance(values, dict) else None
+    for artifact in artifacts if isinstance(artifacts, list) else ():
+        for name in ("structure", "teacher_structure"):
+            structure = artifact.get(name) if isinstance(artifact, dict) else None
+            operators = structure.get("operators") if isinstance(structure, dict) else None
+            if isinstance(operators, list) and not all(map(_is_told_now, operators)):
+                artifact[name] = None
+    return values
+
+
+def _is_told_now(operator: Any) -> bool:
+    if not isinstance(operator, dict) or not isinstance(operator.get("sizes"), list):
+        return True  # damaged, which is told where it is read
+    names = dict[Any, Any](SIZES).get(operator.get("kind"))
+    return names is not None and len(names) == len(operator["sizes"])
