@@ -7,22 +7,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import TextForm, export_input, signature_of
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
+from edgewright.runtimes.subject import export_input, signature_of
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import Signature
 from tests import tiny
 
 LENGTHS = (8, 16, tiny.MAX_LENGTH)
-FORM = TextForm(max_length=tiny.MAX_LENGTH, lengths=LENGTHS)
+FORM = TextInputSpec(max_length=tiny.MAX_LENGTH, lengths=LENGTHS)
 
 
 def rows_of_every_length() -> list[Encoded]:
@@ -49,7 +50,7 @@ def session(runtime: str, file: Path) -> Callable[[Sequence[int]], torch.Tensor]
     run = descriptor.session(file, signature(runtime))
 
     def output(ids: Sequence[int]) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(run(method.call(FORM.named(ids, descriptor)))["output"][0]))
+        return torch.from_numpy(np.asarray(run(method.call(FORM.arrays([ids], descriptor.index_dtype)))["output"][0]))
 
     return output
 

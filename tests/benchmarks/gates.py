@@ -34,10 +34,11 @@ from edgewright.bundles.schema import ImageFacts, Manifest, TaskFacts
 from edgewright.bundles.vectors import Vectors
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
+from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.report.compare import Measured, compare, read_measured
 from edgewright.report.gate import GateLimits, decide
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import ImageForm, export_input
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
@@ -160,7 +161,7 @@ def bundled(student: Student, folder: Path) -> Bundle:
     facts: dict[str, Any] = {"runtime": "executorch", "file": FILE}
 
     def fill(inside: Path) -> None:
-        executorch_int8(export_input(student, ImageForm(**sizes), RUNTIMES["executorch"]), inside / FILE)
+        executorch_int8(export_input(student, ImageInputSpec(**sizes), RUNTIMES["executorch"]), inside / FILE)
         facts["bytes"] = (inside / FILE).stat().st_size
         Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside)
 

@@ -41,11 +41,13 @@ from edgewright.measure.measurement import Measurement, apart_from_others
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol, RemoteArtifact
 from edgewright.measure.stats import ratio, summarize
+from edgewright.modality.image_spec import ImageInputSpec
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.device import runtime_for
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import ImageForm, TextForm, export_input
 from edgewright.runtimes.litert import export as litert
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
@@ -58,7 +60,7 @@ from tests.benchmarks.options import parsed
 BOARD = "emulated://raspberry-pi-4"
 SMALL = Shape(width=192, layers=((4, 32, 384),) * 2)
 LARGE = Shape(width=384, layers=((12, 32, 1536),) * 20)
-FORM = TextForm(max_length=LONGEST, lengths=(LONGEST,))
+FORM = TextInputSpec(max_length=LONGEST, lengths=(LONGEST,))
 IDS = [[1] * LONGEST]
 ROUNDS, QUICK_ROUNDS = 9, 3
 WARM_S, SAMPLE_S = 0.5, 1.0
@@ -105,7 +107,8 @@ def _made(file: Path, shape: Shape) -> Path:
     if not file.exists():
         with quiet():
             executorch_int8(
-                export_input(shape.module(padded=False), TextForm(max_length=LONGEST), RUNTIMES["executorch"]), file
+                export_input(shape.module(padded=False), TextInputSpec(max_length=LONGEST), RUNTIMES["executorch"]),
+                file,
             )
     return file
 
@@ -190,7 +193,7 @@ def by_litert_tool(folder: Path, rounds: int) -> dict[str, Any]:
 
     import numpy as np
 
-    file, form = folder / "image.tflite", ImageForm(height=16, width=16, channels=3)
+    file, form = folder / "image.tflite", ImageInputSpec(height=16, width=16, channels=3)
     with quiet():
         litert.export(export_input(Net().eval(), form, RUNTIMES["litert"]), file)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)

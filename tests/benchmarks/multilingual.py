@@ -24,11 +24,11 @@ from torch import Tensor
 from edgewright.base.places import cache_dir
 from edgewright.compress.vocabulary import Trimmed, affected, trim
 from edgewright.cost.exported import structure_for
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import teacher as teachers
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
-from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -149,7 +149,7 @@ def hits(english: Tensor, translations: Tensor) -> float:
 
 def int8_bytes(model: TransformerModel) -> int:
     """What the weights take in an int8 artifact."""
-    form = TextForm(max_length=MAX_LENGTH)
+    form = TextInputSpec(max_length=MAX_LENGTH)
     return structure_for(TextModule(model, padded=False), form).weight_bytes(int8=True)
 
 
@@ -158,7 +158,7 @@ def sizes_of(model: TransformerModel) -> dict[str, Any]:
     found = {}
     for runtime in ("executorch", "litert"):
         made_for, folder = RUNTIMES[runtime], cache_dir("benchmarks")
-        subject = Subject(model=model, form=TextForm(max_length=MAX_LENGTH, lengths=(MAX_LENGTH,)))
+        subject = Subject(model=model, spec=TextInputSpec(max_length=MAX_LENGTH, lengths=(MAX_LENGTH,)))
         twin, small = (Path(folder, f"multilingual-{each}{made_for.suffix}") for each in ("float", "int8"))
         made_for.write_float(subject.for_runtime(made_for), twin)
         made_for.write_int8(subject.for_runtime(made_for), twin, small, Int8())

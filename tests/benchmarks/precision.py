@@ -122,8 +122,8 @@ def blindly(side: Side, twin: Path) -> float:
     """The score of a float LiteRT file once its quantiser has given everything fixed scales."""
     from ai_edge_quantizer import quantizer, recipe
 
-    form, litert = side.form(), RUNTIMES["litert"]
-    examples = side.subject().calibration(side.given(side.sample(256)), litert)
+    spec, litert = side.input_spec(), RUNTIMES["litert"]
+    examples = side.subject().calibration(side.examples_of(side.sample(256)), litert)
     seen = by_entry(side.subject().for_runtime(litert).signature, examples)
     held_out = side.held_out()
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -131,7 +131,7 @@ def blindly(side: Side, twin: Path) -> float:
         worker = quantizer.Quantizer(str(twin))
         worker.load_quantization_recipe(recipe.static_wi8_ai8())
         worker.quantize(worker.calibrate(seen, num_threads=1)).export_model(str(file))
-        said = outputs_of("litert", file, form, side.given(held_out), on_progress=lambda _: None)
+        said = outputs_of("litert", file, spec, side.examples_of(held_out), on_progress=lambda _: None)
     score = side.score()
     return score.of(side.as_scored(said, held_out, score))
 

@@ -33,20 +33,20 @@ from edgewright.measure.deployment import deploy
 from edgewright.measure.measuring import measure
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.protocol import Protocol
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
-from edgewright.runtimes.forms import TextForm, export_input, signature_of
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.int8 import by_entry
 from edgewright.runtimes.onnx import export as onnx
 from edgewright.runtimes.onnx import int8 as onnx_int8
 from edgewright.runtimes.quantization import Int8
-from edgewright.runtimes.subject import Subject
+from edgewright.runtimes.subject import Subject, export_input, signature_of
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
@@ -73,7 +73,7 @@ GOALS = {
 BEYOND_FILE_MB = 12.0  # of the native runner's memory
 REAL_AGAINST_LONG = 2.0
 
-ONE_LENGTH = TextForm(max_length=LONGEST, lengths=(LONGEST,))
+ONE_LENGTH = TextInputSpec(max_length=LONGEST, lengths=(LONGEST,))
 
 
 CORES = {"raspberry-pi-zero-2-w": "Cortex-A53", "raspberry-pi-4": "Cortex-A72", "raspberry-pi-5": "Cortex-A76"}
@@ -317,7 +317,7 @@ def variants(
 ) -> list[Variant]:
     """A model's files for each runtime; `examples` are training texts, for fixed scales where a runtime needs those."""
     made: list[Variant] = []
-    subject = Subject(model=model, form=TextForm(max_length=LONGEST, lengths=LENGTHS, batch=batch))
+    subject = Subject(model=model, spec=TextInputSpec(max_length=LONGEST, lengths=LENGTHS, batch=batch))
     for name in names:
         runtime = RUNTIMES[name]
         lengths = LENGTHS if runtime.fixed_shapes else ()
@@ -339,7 +339,7 @@ def variants(
 def others(model: TransformerModel, folder: Path) -> list[Variant]:
     """What a quantiser makes of it by itself."""
     made: list[Variant] = []
-    subject = Subject(model=model, form=ONE_LENGTH)
+    subject = Subject(model=model, spec=ONE_LENGTH)
     alone = folder / "alone.tflite"
     RUNTIMES["litert"].write_float(subject.for_runtime(RUNTIMES["litert"]), alone)
     for recipe in ("dynamic_wi8_afp32", "weight_only_wi8_afp32"):
@@ -357,7 +357,7 @@ def peak_variants(folder: Path) -> list[Variant]:
     executorch_int8(export_input(module, ONE_LENGTH, RUNTIMES["executorch"]), folder / "peak-executorch.pte")
     litert.export(export_input(module, ONE_LENGTH, RUNTIMES["litert"]), folder / "peak.float.tflite")
     flatbuffer.with_int8(folder / "peak.float.tflite", folder / "peak-litert.tflite")
-    example = ONE_LENGTH.named([1] * LONGEST, RUNTIMES["tflite"])
+    example = ONE_LENGTH.arrays([[1] * LONGEST], RUNTIMES["tflite"].index_dtype)
     flatbuffer.with_int8(
         folder / "peak.float.tflite",
         folder / "peak-tflite.tflite",
@@ -420,7 +420,7 @@ def _shown(ratio: float | None, marks: Sequence[str]) -> str:
 
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
-    form = TextForm(max_length=LONGEST, lengths=variant.lengths)
+    form = TextInputSpec(max_length=LONGEST, lengths=variant.lengths)
     said = outputs_of(variant.runtime, variant.file, form, [row.ids for row in rows], on_progress=lambda _: None)
     found = functional.cosine_similarity(said, expected, dim=-1)
     return {"mean": float(found.mean()), "least": float(found.min())}

@@ -49,7 +49,7 @@ class Model:
 
     def write(self, runtime: str, folder: Path) -> Path:
         """Its artifact."""
-        made_for, subject = RUNTIMES[runtime], Subject(model=self.plan.model, form=self.plan.form)
+        made_for, subject = RUNTIMES[runtime], Subject(model=self.plan.model, spec=self.plan.spec)
         twin = folder / f"float{made_for.suffix}"
         made_for.write_float(subject.for_runtime(made_for), twin)
         if self.precision == "float":
@@ -79,7 +79,7 @@ def figures(recipes: Sequence[str], runtimes: Sequence[str]) -> dict[str, Any]:
         for name in recipes:
             student, teacher = models_of(load_recipe(name), profile)
             for runtime in runtimes:
-                whole = str((teacher.plan.shape, teacher.plan.form, teacher.plan.model.head.shape))
+                whole = str((teacher.plan.shape, teacher.plan.spec, teacher.plan.model.head.shape))
                 of_teacher = known.setdefault((whole, runtime), {})  # recipes of one kind have the same
                 if not of_teacher:
                     of_teacher.update(measured_ms(deployer, teacher, runtime))
@@ -103,7 +103,7 @@ def models_of(recipe: Recipe, profile: Profile) -> tuple[Model, Model]:
 
 def measured_ms(deployer: Deployer, model: Model, runtime: str) -> dict[int, float]:
     """The median for each length, in ms of the core's instruction clock."""
-    lengths = model.plan.form.lengths if RUNTIMES[runtime].fixed_shapes else ()
+    lengths = model.plan.spec.lengths if RUNTIMES[runtime].fixed_shapes else ()
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         file = model.write(runtime, Path(folder))

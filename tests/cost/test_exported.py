@@ -13,14 +13,14 @@ from tests.runtimes.test_images import subject_of
 
 def slower(subject: Subject, device: str) -> dict[str, float]:
     places = [f"{PLACE}.{name}" for name in subject.parts()]
-    found = slower_in_float(subject.module(), subject.form, places, load_profile(device))
+    found = slower_in_float(subject.module(), subject.spec, places, load_profile(device))
     assert list(found) != []
     assert set(found) == set(places)
     return {name.removeprefix(f"{PLACE}."): ms for name, ms in found.items()}
 
 
 def test_a_large_matrix_costs_more_in_float_than_a_small_one_and_a_look_up_next_to_nothing() -> None:
-    found = slower(Subject(model=tiny.teacher().model, form=artifacts.FORM), "raspberry-pi-5")
+    found = slower(Subject(model=tiny.teacher().model, spec=artifacts.FORM), "raspberry-pi-5")
     assert found["encoder.layers.0.query_key_value"] > found["encoder.layers.0.attention_output"] > 0
     assert found["encoder.layers.1.up"] == pytest.approx(found["encoder.layers.0.up"])
     assert found["encoder.tokens"] < 0.1 * found["encoder.layers.0.query_key_value"]

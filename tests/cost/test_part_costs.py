@@ -11,7 +11,7 @@ from edgewright.cost.part_costs import CostTable, OneLayer, from_prices, from_pr
 from edgewright.cost.terms import TERMS, Kernels
 from edgewright.devices.timed_models import Shape
 from edgewright.errors import InputError, InvalidFileError
-from edgewright.runtimes.forms import TextForm
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.structure import SIZES
 
@@ -139,7 +139,7 @@ def test_calibrated_prices_price_each_part_as_they_price_the_whole() -> None:
     made = from_prices(prices, length=24, width=96, head_width=32, heads=3, neurons=128)
     assert made.source == "calibrated on a test"
     none, one, two = (
-        sum(prices.cost(structure_for(shape.module(padded=False), TextForm(max_length=64)), 24).by_limit.values())
+        sum(prices.cost(structure_for(shape.module(padded=False), TextInputSpec(max_length=64)), 24).by_limit.values())
         for shape in (Shape(width=96, layers=layers) for layers in ((), ((3, 32, 128),), ((3, 32, 128), (3, 32, 128))))
     )
     assert made.attention(3) + made.feed_forward(128) == pytest.approx(two - one, rel=0.01)

@@ -7,10 +7,10 @@ from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.cost.roofline import roof_of
 from edgewright.devices.timed_models import Shape
-from edgewright.runtimes.forms import TextForm
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.specs.profiles import load_profile
 
-STRUCTURE = structure_for(Shape(width=192, layers=((3, 32, 768),)).module(padded=False), TextForm(max_length=64))
+STRUCTURE = structure_for(Shape(width=192, layers=((3, 32, 768),)).module(padded=False), TextInputSpec(max_length=64))
 
 
 @pytest.mark.parametrize("name", ["raspberry-pi-zero-2-w", "raspberry-pi-5", "pixel-8"])

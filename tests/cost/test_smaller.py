@@ -5,13 +5,13 @@ import pytest
 from edgewright.cost.exported import structure_for
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.devices.timed_models import Filters, Shape
-from edgewright.runtimes.forms import TextForm
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.specs.structure import Structure
 
 
 def structure(*layers: tuple[int, int, int], **rest: object) -> Structure:
     shape = Shape(width=96, layers=layers, **rest)  # type: ignore[arg-type]
-    return structure_for(shape.module(padded=False), TextForm(max_length=64))
+    return structure_for(shape.module(padded=False), TextInputSpec(max_length=64))
 
 
 def work(found: Structure) -> list[tuple[str, tuple[int, ...], int]]:
@@ -28,10 +28,10 @@ def test_half_the_neurons_are_those_of_a_student_with_half_of_them(rest: dict[st
 
 
 def test_a_net_without_activations_of_its_own_has_no_fewer_neurons() -> None:
-    from edgewright.runtimes.forms import ImageForm
+    from edgewright.modality.image_spec import ImageInputSpec
 
     filters = structure_for(
-        Filters(side=8, channels=16, repeats=1).module(padded=False), ImageForm(height=8, width=8, channels=3)
+        Filters(side=8, channels=16, repeats=1).module(padded=False), ImageInputSpec(height=8, width=8, channels=3)
     )
     assert with_fewer_neurons(filters) is None
     assert layers_of(filters) == 0

@@ -8,10 +8,12 @@ from edgewright.cost.exported import structure_for
 from edgewright.cost.trace import structure_of
 from edgewright.devices.timed_models import Filters, Shape
 from edgewright.errors import UnsupportedModelError
+from edgewright.modality.image_spec import ImageInputSpec
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.macs import sizes
-from edgewright.runtimes.forms import ImageForm, TextForm
 from edgewright.specs.structure import Structure
 
+SPEC = TextInputSpec(max_length=64)
 SHAPE = Shape(width=96, layers=((2, 32, 128), (3, 16, 64)), vocabulary=500, token_rank=48)
 
 
@@ -28,7 +30,7 @@ def macs(structure: Structure, length: int) -> int:
 
 @pytest.mark.parametrize("length", [5, 17, 40])
 def test_an_encoders_products_are_all_counted_at_every_length(length: int) -> None:
-    structure = structure_for(SHAPE.module(padded=False), TextForm(max_length=64))
+    structure = structure_for(SHAPE.module(padded=False), SPEC)
     counted = sizes(SHAPE.module(padded=False), (torch.ones(1, length, dtype=torch.long),))
     assert macs(structure, length) == counted.macs
     assert structure.weights == counted.parameters
@@ -36,7 +38,7 @@ def test_an_encoders_products_are_all_counted_at_every_length(length: int) -> No
 
 
 def test_a_norm_a_softmax_and_an_activation_are_told_apart_and_a_mask_is_seen() -> None:
-    free, padded = (structure_for(SHAPE.module(padded=padded), TextForm(max_length=64)) for padded in (False, True))
+    free, padded = (structure_for(SHAPE.module(padded=padded), SPEC) for padded in (False, True))
     counts = {kind: sum(each.count for each in free.operators if each.kind == kind) for kind in ("normalisation",)}
     assert counts == {"normalisation": 5}
     kinds = {each.kind for each in free.operators}
@@ -48,7 +50,7 @@ def test_a_norm_a_softmax_and_an_activation_are_told_apart_and_a_mask_is_seen() 
 
 
 def test_what_is_moved_is_told_apart_by_the_pieces_that_stay_whole() -> None:
-    structure = structure_for(Shape(width=96, layers=((2, 16, 128),)).module(padded=False), TextForm(max_length=64))
+    structure = structure_for(Shape(width=96, layers=((2, 16, 128),)).module(padded=False), SPEC)
     moved: dict[str, set[tuple[int, ...]]] = {
         each.kind: set() for each in structure.operators if each.kind in ("permute", "transpose", "slice")
     }
@@ -61,18 +63,18 @@ def test_what_is_moved_is_told_apart_by_the_pieces_that_stay_whole() -> None:
 
 
 def test_one_head_stays_where_it_is() -> None:
-    structure = structure_for(Shape(width=96, layers=((1, 16, 128),)).module(padded=False), TextForm(max_length=64))
+    structure = structure_for(Shape(width=96, layers=((1, 16, 128),)).module(padded=False), SPEC)
     assert (1, 160) in {each.at(10) for each in structure.operators if each.kind == "permute"}
 
 
 def test_attention_needs_memory_that_grows_with_the_square_of_a_text() -> None:
-    structure = structure_for(Shape(width=32, layers=((8, 16, 32),)).module(padded=False), TextForm(max_length=64))
+    structure = structure_for(Shape(width=32, layers=((8, 16, 32),)).module(padded=False), SPEC)
     assert structure.activation_bytes(400) > 50 * structure.activation_bytes(40)
 
 
 def test_a_net_of_convolutions_is_read_with_its_depthwise_filters() -> None:
     filters = Filters(side=12, channels=16, repeats=2)
-    structure = structure_for(filters.module(padded=False), ImageForm(height=12, width=12, channels=3))
+    structure = structure_for(filters.module(padded=False), ImageInputSpec(height=12, width=12, channels=3))
     found = [(each.kind, each.count, each.at(0)) for each in structure.operators]
     assert ("convolution", 1, (144, 9, 3, 16)) in found
     assert ("convolution", 2, (144, 9, 16, 16)) in found

@@ -117,12 +117,13 @@ def litert_artifact() -> Artifact:
 
 @cache
 def onnx_artifact() -> Artifact:
-    from edgewright.runtimes.forms import TextForm, export_input
+    from edgewright.modality.text_spec import TextInputSpec
     from edgewright.runtimes.onnx import export as onnx
+    from edgewright.runtimes.subject import export_input
     from edgewright.runtimes.table import RUNTIMES
 
     path = folder() / "model.onnx"
-    onnx.export(export_input(tiny_model(), TextForm(max_length=16), RUNTIMES["onnx"]), path)
+    onnx.export(export_input(tiny_model(), TextInputSpec(max_length=16), RUNTIMES["onnx"]), path)
     return Artifact(runtime="onnx", path=path, lengths=())
 
 
@@ -152,11 +153,12 @@ def images() -> Any:
 
 @cache
 def image_artifact_for(runtime: str) -> Artifact:
-    from edgewright.runtimes.forms import ImageForm, export_input
+    from edgewright.modality.image_spec import ImageInputSpec
+    from edgewright.runtimes.subject import export_input
     from edgewright.runtimes.table import RUNTIMES
 
     path = folder() / f"images-{runtime}"
-    form = ImageForm(height=SHAPE[0], width=SHAPE[1], channels=SHAPE[2])
+    form = ImageInputSpec(height=SHAPE[0], width=SHAPE[1], channels=SHAPE[2])
     RUNTIMES[runtime].write_float(export_input(tiny_image_model(), form, RUNTIMES[runtime]), path)
     return Artifact(runtime=runtime, path=path, lengths=())
 

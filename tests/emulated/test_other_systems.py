@@ -16,9 +16,10 @@ from edgewright.measure.deployment import Deployed, deploy
 from edgewright.measure.measuring import infer, measure
 from edgewright.measure.parity import compare
 from edgewright.measure.protocol import Protocol
+from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.forms import ImageForm, export_input
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import Call
 from edgewright.targets import open_target
@@ -174,7 +175,7 @@ def test_a_runner_whose_memory_ran_out_says_what_it_held_and_what_there_is(
 ) -> None:
     file = tmp_path / "hungry.pte"
     executorch.export(
-        export_input(Hungry(megabytes), ImageForm(height=4, width=4, channels=3), RUNTIMES["executorch"]), file
+        export_input(Hungry(megabytes), ImageInputSpec(height=4, width=4, channels=3), RUNTIMES["executorch"]), file
     )
     there = deploy(zero, file, runtime="executorch")
     pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8).numpy()

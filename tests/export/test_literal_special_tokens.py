@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models import teacher as teachers
 from edgewright.models.text import TextModule, mask_of, outputs, padded
-from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
@@ -22,7 +22,7 @@ TEXTS = (
     "the [MASK] of [SEP] wind [CLS] and [UNK] [PAD] rain",
     "rain",
 )
-FORM = TextForm(max_length=tiny.MAX_LENGTH, lengths=(16, tiny.MAX_LENGTH), batch=4)
+FORM = TextInputSpec(max_length=tiny.MAX_LENGTH, lengths=(16, tiny.MAX_LENGTH), batch=4)
 
 
 def of_transformers() -> torch.Tensor:
@@ -84,7 +84,7 @@ def test_a_spelt_padding_token_is_answered_alike_filled_up_or_not_in_other_famil
 def test_every_artifact_answers_a_text_with_a_padding_token_in_it(tmp_path: Path, runtime: str) -> None:
     """Alone and several at once, the latter by the runner that devices have."""
     form = FORM if runtime != "onnx" else FORM.one
-    subject, made_for = Subject(model=tiny.teacher().model, form=form), RUNTIMES[runtime]
+    subject, made_for = Subject(model=tiny.teacher().model, spec=form), RUNTIMES[runtime]
     file = tmp_path / f"float{made_for.suffix}"
     made_for.write_float(subject.for_runtime(made_for), file)
     given = [row.ids for row in tiny.tokenizer().encode(TEXTS)]

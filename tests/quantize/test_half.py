@@ -10,13 +10,13 @@ from edgewright.measure.deployment import deploy
 from edgewright.measure.measuring import measure_in_turn
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models import text as texts
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.transformer import LayerShape
 from edgewright.quantize.half import Half
 from edgewright.runtimes.example_calls import calls_of, rows_of
-from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -41,7 +41,7 @@ def test_an_artifact_in_float16_takes_half_of_the_bytes_and_says_what_the_model_
     tmp_path: Path, runtime: str
 ) -> None:
     model, made_for = tiny.teacher().model, RUNTIMES[runtime]
-    subject = Subject(model=model, form=artifacts.FORM)
+    subject = Subject(model=model, spec=artifacts.FORM)
     half, whole = (tmp_path / f"{name}{made_for.suffix}" for name in ("half", "float"))
     made_for.write_float(subject.for_runtime(made_for), whole)
     told = made_for.write("float16", subject.for_runtime(made_for), whole, half, Int8())
@@ -58,7 +58,7 @@ def test_an_artifact_in_float16_takes_half_of_the_bytes_and_says_what_the_model_
 def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runtime: str) -> None:
     """On a Cortex-A76 fewer instructions are counted than for float32."""
     model, made_for = _wide(), RUNTIMES[runtime]
-    subject = Subject(model=model, form=TextForm(max_length=16, lengths=(16,)))
+    subject = Subject(model=model, spec=TextInputSpec(max_length=16, lengths=(16,)))
     half, whole = (tmp_path / f"{name}{made_for.suffix}" for name in ("half", "float"))
     made_for.write_float(subject.for_runtime(made_for), whole)
     made_for.write("float16", subject.for_runtime(made_for), whole, half, Int8())

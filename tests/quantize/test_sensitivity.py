@@ -206,7 +206,7 @@ def test_a_name_that_is_no_part_is_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize("runtime", [name for name, each in RUNTIMES.items() if each.supports("dynamic-int8")])
 def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: str, tmp_path: Path) -> None:
     model, made_for = with_an_outlier(), RUNTIMES[runtime]
-    subject = Subject(model=model, form=artifacts.FORM)
+    subject = Subject(model=model, spec=artifacts.FORM)
     twin = tmp_path / f"float{made_for.suffix}"
     made_for.write_float(subject.for_runtime(made_for), twin)
     given = [row.ids for row in artifacts.rows_of_every_length()]
@@ -238,7 +238,7 @@ def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the
     runtime: str, tmp_path: Path
 ) -> None:
     model, made_for = reading(tiny.teacher().model), RUNTIMES[runtime]
-    subject = Subject(model=model, form=artifacts.FORM)
+    subject = Subject(model=model, spec=artifacts.FORM)
     twin = tmp_path / f"float{made_for.suffix}"
     made_for.write_float(subject.for_runtime(made_for), twin)
     given = [row.ids for row in artifacts.rows_of_every_length()]

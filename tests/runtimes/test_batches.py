@@ -12,12 +12,14 @@ from edgewright.measure.deployment import HERE, deploy
 from edgewright.measure.measuring import infer
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
+from edgewright.modality.image_spec import ImageInputSpec
+from edgewright.modality.input_spec import Examples, InputSpec
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.example_calls import calls_of
-from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -28,10 +30,10 @@ from tests.runtimes.test_images import pictures, said, subject_of
 pytestmark = pytest.mark.slow
 
 BATCH = 4
-FORM = TextForm(max_length=tiny.MAX_LENGTH, lengths=(16, tiny.MAX_LENGTH), batch=BATCH)
+FORM = TextInputSpec(max_length=tiny.MAX_LENGTH, lengths=(16, tiny.MAX_LENGTH), batch=BATCH)
 
 
-def answered(runtime: str, file: Path, call: Form, given: Given) -> torch.Tensor:
+def answered(runtime: str, file: Path, call: InputSpec, given: Examples) -> torch.Tensor:
     return outputs_of(runtime, file, call, given, on_progress=lambda _: None)
 
 
@@ -40,7 +42,7 @@ def answered(runtime: str, file: Path, call: Form, given: Given) -> torch.Tensor
 def test_texts_of_unlike_lengths_are_answered_together_as_they_are_alone(
     tmp_path: Path, runtime: str, static: bool
 ) -> None:
-    subject, made_for = Subject(model=tiny.teacher().model, form=FORM), RUNTIMES[runtime]
+    subject, made_for = Subject(model=tiny.teacher().model, spec=FORM), RUNTIMES[runtime]
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
     made_for.write_float(subject.for_runtime(made_for), twin)
     rows = artifacts.rows_of_every_length()
@@ -63,9 +65,9 @@ def test_texts_of_unlike_lengths_are_answered_together_as_they_are_alone(
 @pytest.mark.parametrize(("runtime", "kind"), [("executorch", "resnet-basic"), ("litert", "vit")])
 def test_images_are_answered_together_as_they_are_alone(tmp_path: Path, runtime: str, kind: str) -> None:
     subject, made_for = subject_of(tmp_path, kind), RUNTIMES[runtime]
-    assert isinstance(subject.form, ImageForm)
-    subject = replace(subject, form=replace(subject.form, batch=BATCH))
-    seen = pictures(38, subject.form.shape)
+    assert isinstance(subject.spec, ImageInputSpec)
+    subject = replace(subject, spec=replace(subject.spec, batch=BATCH))
+    seen = pictures(38, subject.spec.shape)
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
     made_for.write_float(subject.for_runtime(made_for), twin)
     made_for.write_int8(
@@ -76,9 +78,9 @@ def test_images_are_answered_together_as_they_are_alone(tmp_path: Path, runtime:
     )
     asked: Any = seen[32:]
     assert len(asked) % BATCH
-    found = answered(runtime, twin, subject.form, asked)
+    found = answered(runtime, twin, subject.spec, asked)
     assert torch.allclose(found, said(subject, asked), rtol=1e-3, atol=1e-3)
-    alone, together = (answered(runtime, small, call, asked) for call in subject.form.calls())
+    alone, together = (answered(runtime, small, call, asked) for call in subject.spec.calls())
     assert compare(together, alone, cosine_limit=0.99).passed
 
 
@@ -91,7 +93,7 @@ def test_one_and_several_share_the_weights(tmp_path: Path, runtime: str) -> None
     model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), 128)).eval()
     made_for, sizes = RUNTIMES[runtime], []
     for batch in (1, BATCH):
-        subject = Subject(model=model, form=TextForm(max_length=32, lengths=(32,), batch=batch))
+        subject = Subject(model=model, spec=TextInputSpec(max_length=32, lengths=(32,), batch=batch))
         twin, small = (tmp_path / f"{name}{batch}{made_for.suffix}" for name in ("float", "int8"))
         made_for.write_float(subject.for_runtime(made_for), twin)
         made_for.write_int8(subject.for_runtime(made_for), twin, small, Int8())

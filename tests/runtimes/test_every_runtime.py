@@ -13,9 +13,9 @@ from edgewright.errors import ExportError
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.forms import export_input
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
 

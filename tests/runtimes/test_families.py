@@ -8,11 +8,11 @@ import torch
 
 from edgewright.cost.exported import structure_for
 from edgewright.measure.parity import compare
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.loading import from_transformers
 from edgewright.models.macs import sizes
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
-from edgewright.runtimes.forms import TextForm
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -44,8 +44,8 @@ def expected(model: TransformerModel) -> torch.Tensor:
 @pytest.mark.parametrize("family", NEW)
 def test_artifacts_of_every_family_answer_as_the_model_does(tmp_path: Path, family: str, runtime: str) -> None:
     model, made_for = model_of(family), RUNTIMES[runtime]
-    form = TextForm(max_length=32, lengths=(32,), batch=3 if runtime == "executorch" else 1)
-    subject = Subject(model=model, form=form)
+    form = TextInputSpec(max_length=32, lengths=(32,), batch=3 if runtime == "executorch" else 1)
+    subject = Subject(model=model, spec=form)
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
     made_for.write_float(subject.for_runtime(made_for), twin)
     for call in form.calls():
@@ -61,7 +61,7 @@ def test_artifacts_of_every_family_answer_as_the_model_does(tmp_path: Path, fami
 def test_a_prediction_counts_every_product_and_every_weight_of_a_family(family: str, padded: bool) -> None:
     model = model_of(family)
     module = TextModule(model, padded=padded).eval()
-    structure = structure_for(module, TextForm(max_length=32))
+    structure = structure_for(module, TextInputSpec(max_length=32))
     for length in (8, 20, 32):
         products = sum(
             each.count * prod(each.at(length)) for each in structure.operators if each.kind in ("linear", "matmul")
@@ -73,6 +73,6 @@ def test_a_prediction_counts_every_product_and_every_weight_of_a_family(family: 
 
 
 def test_distances_of_deberta_are_taken_number_by_number() -> None:
-    structure = structure_for(TextModule(model_of("deberta-v2"), padded=False).eval(), TextForm(max_length=32))
+    structure = structure_for(TextModule(model_of("deberta-v2"), padded=False).eval(), TextInputSpec(max_length=32))
     taken = [each for each in structure.operators if each.kind == "slice" and each.at(20) == (4 * 20 * 20,) * 2]
     assert sum(each.count for each in taken) == 6

@@ -10,11 +10,11 @@ from torch import nn
 
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import compare
+from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.models import convnet_sources
 from edgewright.models.image import Scaling, outputs
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs
-from edgewright.runtimes.forms import ImageForm
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -41,8 +41,8 @@ def subject_of(place: Path, kind: str) -> Subject:
         folder, _ = tiny.family_folder(place, "vit", "ForImageClassification", num_labels=3)
         teacher = load_images(ModelSource(folder=folder), labels=["0", "1", "2"])
         scaling = teacher.scaling
-        form = ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels)
-        return Subject(model=teacher.model, form=form, scaling=scaling)
+        spec = ImageInputSpec(height=scaling.height, width=scaling.width, channels=scaling.channels, scaling=scaling)
+        return Subject(model=teacher.model, spec=spec)
     if kind == "mixed":
         net = convnet_sources.from_factory("tests.tiny_vision:mixed")
     else:
@@ -50,16 +50,18 @@ def subject_of(place: Path, kind: str) -> Subject:
         net = convnet_sources.from_pretrained(place, side=16)
     side = net.origin.image.height
     scaling = Scaling(height=side, width=side, mean=(0.3,), deviation=(0.3,))
-    return Subject(model=net, form=ImageForm(height=side, width=side, channels=1), scaling=scaling)
+    return Subject(model=net, spec=ImageInputSpec(height=side, width=side, channels=1, scaling=scaling))
 
 
 def said(subject: Subject, pixels: Any) -> torch.Tensor:
-    assert subject.scaling is not None
-    return outputs(subject.model, ImageInputs(pixels, mean=subject.scaling.mean, std=subject.scaling.deviation))
+    assert isinstance(subject.spec, ImageInputSpec)
+    scaling = subject.spec.scaling
+    assert scaling is not None
+    return outputs(subject.model, ImageInputs(pixels, mean=scaling.mean, std=scaling.deviation))
 
 
 def run(runtime: str, file: Path, subject: Subject, pixels: Any) -> torch.Tensor:
-    return outputs_of(runtime, file, subject.form, pixels, on_progress=lambda _: None)
+    return outputs_of(runtime, file, subject.spec, pixels, on_progress=lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,8 @@ def run(runtime: str, file: Path, subject: Subject, pixels: Any) -> torch.Tensor
 )
 def test_float_and_int8_artifacts_say_what_the_model_says(tmp_path: Path, runtime: str, kind: str) -> None:
     subject, made_for = subject_of(tmp_path, kind), RUNTIMES[runtime]
-    assert isinstance(subject.form, ImageForm)
-    seen = pictures(80, subject.form.shape)
+    assert isinstance(subject.spec, ImageInputSpec)
+    seen = pictures(80, subject.spec.shape)
     examples, asked = seen[:64], seen[64:]
     twin, small = (tmp_path / f"{name}{made_for.suffix}" for name in ("float", "int8"))
     made_for.write_float(subject.for_runtime(made_for), twin)
@@ -100,7 +102,7 @@ def test_a_convolution_that_is_named_stays_float_and_one_that_int8_spoils_is_rig
 ) -> None:
     """A large weight on a channel that is always 0 changes nothing, but takes all steps of its row's scale."""
     subject, made_for = subject_of(tmp_path, "mixed"), RUNTIMES[runtime]
-    assert isinstance(subject.form, ImageForm)
+    assert isinstance(subject.spec, ImageInputSpec)
     left, joined, hidden = (subject.model.get_submodule(f"network.{name}") for name in ("left", "joined", "hidden"))
     assert isinstance(left, nn.Conv2d)
     assert isinstance(joined, nn.Conv2d)
@@ -109,7 +111,7 @@ def test_a_convolution_that_is_named_stays_float_and_one_that_int8_spoils_is_rig
     with torch.no_grad():
         left.weight[0], left.bias[0] = 0.0, -1.0
         joined.weight[:, 0] = 100.0
-    seen = pictures(48, subject.form.shape)
+    seen = pictures(48, subject.spec.shape)
     twin = tmp_path / f"float{made_for.suffix}"
     made_for.write_float(subject.for_runtime(made_for), twin)
     expected = said(subject, seen[32:])

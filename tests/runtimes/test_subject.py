@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from edgewright.errors import InputError
-from edgewright.runtimes.forms import ImageForm
+from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.runtimes.subject import Subject
 from tests import artifacts, tiny
 
 
 def test_examples_that_the_model_cannot_take_are_refused_with_the_first_of_them() -> None:
-    subject = Subject(model=tiny.teacher().model, form=artifacts.FORM)
+    subject = Subject(model=tiny.teacher().model, spec=artifacts.FORM)
     pieces = subject.model.encoder.shape.vocabulary
     fine = [1, 2, pieces - 1]
     assert subject.checked([fine, fine]) == [fine, fine]
@@ -28,8 +28,8 @@ def test_examples_that_the_model_cannot_take_are_refused_with_the_first_of_them(
 
 
 def test_pictures_of_another_shape_are_refused_as_examples() -> None:
-    form = ImageForm(height=8, width=6, channels=3)
-    subject = Subject(model=tiny.teacher().model, form=form)
+    form = ImageInputSpec(height=8, width=6, channels=3)
+    subject = Subject(model=tiny.teacher().model, spec=form)
     fine = np.zeros((2, 8, 6, 3), dtype=np.uint8)
     assert subject.checked(fine) is fine
     for wrong in (fine[..., :1], fine.transpose(0, 2, 1, 3), fine.astype(np.float32)):

@@ -219,7 +219,7 @@ def schemes(recipe: Recipe) -> Any:
 
 
 def form(recipe: Recipe) -> Any:
-    return side(recipe).form()
+    return side(recipe).input_spec()
 
 
 def runtimes(recipe: Recipe) -> Any:

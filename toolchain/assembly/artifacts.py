@@ -67,7 +67,7 @@ def artifact_facts(build: Build, made: Exported, sides: Sides) -> ArtifactFacts:
         speedup=ratio_of(teacher, int8).value,
         peak_rss_bytes=int8.peak_rss_bytes,
         float_file=made.float_name if export.float_reference else None,
-        structure=structure_for(sides.student.module(padded=padded), sides.student.form),
+        structure=structure_for(sides.student.module(padded=padded), sides.student.spec),
         teacher_structure=_structure_of(sides.teacher, padded=padded),
         timing=_timing(reference, int8, sides),
     )
@@ -76,7 +76,7 @@ def artifact_facts(build: Build, made: Exported, sides: Sides) -> ArtifactFacts:
 def _structure_of(teacher: Subject, *, padded: bool) -> Structure | None:
     """Of a teacher that computes what no price is known for there is none: its student may have lost just that."""
     try:
-        return structure_for(teacher.module(padded=padded), teacher.form)
+        return structure_for(teacher.module(padded=padded), teacher.spec)
     except UnsupportedModelError:
         return None
 

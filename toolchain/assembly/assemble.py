@@ -62,6 +62,6 @@ def _copy_beside(build: Build, folder: Path) -> None:
 def _vectors(student: Side) -> Vectors:
     """What a device is asked, and what the float student answers."""
     asked = student.asked()
-    inputs = student.given(asked)
-    outputs = student.form().apart(student.outputs(asked), inputs)
+    inputs = student.examples_of(asked)
+    outputs = student.input_spec().apart(student.outputs(asked), inputs)
     return Vectors(inputs=inputs, outputs=[row.tolist() for row in outputs])

@@ -23,6 +23,7 @@ from edgewright.bundles.schema import (
     StageFacts,
     TaskFacts,
 )
+from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.stages.read import ReadFindings
 from edgewright.stages.sides import Side
 from edgewright.stages.stage import Build, Findings, StageResult
@@ -83,11 +84,11 @@ def _task_facts(build: Build, student: Side) -> TaskFacts:
 
 def _image_facts(build: Build, student: Side) -> ImageFacts | None:
     """What a student of images takes of one."""
-    scaling = student.scaling
-    if scaling is None:
+    spec = student.input_spec()
+    if not isinstance(spec, ImageInputSpec):
         return None
     framing = build.findings("examples", ReadFindings).document().get("framing")
-    size = {"height": scaling.height, "width": scaling.width, "channels": scaling.channels}
+    size = {"height": spec.height, "width": spec.width, "channels": spec.channels}
     return ImageFacts.model_validate({**size, "framing": framing})
 
 

@@ -23,13 +23,16 @@ from torch import nn
 from edgewright.base import cache
 from edgewright.cost.exported import structure_for
 from edgewright.cost.terms import Precision
+from edgewright.modality.image_spec import ImageInputSpec
+from edgewright.modality.input_spec import InputSpec
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.chains import ChainOf, filters, residual
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
-from edgewright.runtimes.forms import Form, ImageForm, TextForm, export_input
 from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.structure import Structure
 
@@ -123,31 +126,31 @@ class Probe:
     texts: tuple[int, ...] = ()
     fixed: tuple[int, ...] = FIXED_LENGTHS[0]
 
-    def form(self, runtime: str) -> Form:
+    def spec(self, runtime: str) -> InputSpec:
         """What its files take."""
         if isinstance(self.model, Filters | Residual):
-            return ImageForm(height=self.model.side, width=self.model.side, channels=self.model.colours)
-        return TextForm(
+            return ImageInputSpec(height=self.model.side, width=self.model.side, channels=self.model.colours)
+        return TextInputSpec(
             max_length=LONGEST, lengths=(self.texts or self.fixed) if RUNTIMES[runtime].fixed_shapes else ()
         )
 
     def lengths(self, runtime: str) -> tuple[int, ...]:
         """Of the texts it is timed on; one 0 stands for the one image."""
-        form = self.form(runtime)
-        if isinstance(form, ImageForm):
+        spec = self.spec(runtime)
+        if isinstance(spec, ImageInputSpec):
             return (0,)
-        return self.texts or form.lengths or LENGTHS
+        return self.texts or spec.lengths or LENGTHS
 
     def shapes(self, runtime: str) -> int:
         """How many fixed ones a process runs that is timed on it; 1 where a runtime takes any length."""
-        form = self.form(runtime)
-        return max(len(form.lengths), 1)
+        spec = self.spec(runtime)
+        return max(len(spec.lengths), 1)
 
     def inputs(self, runtime: str) -> list[list[int]] | NDArray[np.uint8]:
         """What it is timed on."""
-        form = self.form(runtime)
-        if isinstance(form, ImageForm):
-            return np.zeros((1, *form.shape), dtype=np.uint8)
+        spec = self.spec(runtime)
+        if isinstance(spec, ImageInputSpec):
+            return np.zeros((1, *spec.shape), dtype=np.uint8)
         return [[1] * length for length in self.lengths(runtime)]
 
     def structure(self, runtime: str) -> Structure:
@@ -157,7 +160,7 @@ class Probe:
     def file(self, runtime: str, precision: Precision) -> Path:
         """Its file, made now unless it was made before by the same code."""
         name = f"probe{RUNTIMES[runtime].suffix}"
-        lengths = list(self.form(runtime).lengths)
+        lengths = list(self.spec(runtime).lengths)
         inputs = {"model": asdict(self.model), "lengths": lengths, "runtime": runtime, "precision": precision}
         made = cache.stage(
             "probe", inputs, lambda folder: self._write(runtime, precision, folder / name), version=VERSION
@@ -166,14 +169,14 @@ class Probe:
 
     def _write(self, runtime: str, precision: Precision, file: Path) -> None:
         torch.manual_seed(0)
-        form = self.form(runtime)
+        spec = self.spec(runtime)
         module = self.model.module(padded=RUNTIMES[runtime].fixed_shapes)
-        descriptor, source = RUNTIMES[runtime], export_input(module, form, RUNTIMES[runtime])
+        descriptor, source = RUNTIMES[runtime], export_input(module, spec, RUNTIMES[runtime])
         if precision != "int8":
             descriptor.write_float(source, file)
             return
-        images = _images(form) if isinstance(form, ImageForm) else ()
-        examples = tuple(form.named(each, descriptor) for each in images)
+        images = _images(spec) if isinstance(spec, ImageInputSpec) else ()
+        examples = tuple(spec.arrays([each], descriptor.index_dtype) for each in images)
         float_file = file.with_name(f"float{descriptor.suffix}")
         if descriptor.int8_of_float_file:
             descriptor.write_float(source, float_file)
@@ -183,11 +186,11 @@ class Probe:
 
 @functools.cache
 def _structure(probe: Probe, runtime: str) -> Structure:
-    return structure_for(probe.model.module(padded=RUNTIMES[runtime].fixed_shapes), probe.form(runtime))
+    return structure_for(probe.model.module(padded=RUNTIMES[runtime].fixed_shapes), probe.spec(runtime))
 
 
-def _images(form: ImageForm) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (PIXELS_EACH, *form.shape), dtype=np.uint8)
+def _images(spec: ImageInputSpec) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (PIXELS_EACH, *spec.shape), dtype=np.uint8)
 
 
 def _encoder(name: str, width: int, *layers: tuple[int, int, int], **rest: Any) -> Probe:

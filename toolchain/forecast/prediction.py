@@ -131,9 +131,9 @@ def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Priced
         yield PricedArtifact(
             runtime=runtime,
             structure=plan.structure(padded=fixed),
-            lengths=plan.form.lengths if fixed else (),
+            lengths=plan.spec.lengths if fixed else (),
             file_bytes=None,
-            planned_length=None if fixed else plan.form.max_length,
+            planned_length=None if fixed else plan.spec.max_length,
             notes=(*((chosen.note,) if chosen.note else ()), *plan.notes),
         )
 

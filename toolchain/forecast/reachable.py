@@ -124,8 +124,8 @@ class _Least:
 
     @property
     def latency_ms(self) -> float:
-        lengths = self.plan.form.lengths if self.padded else ()
-        length = next((each for each in lengths if each >= SHORT_TEXT), min(SHORT_TEXT, self.plan.form.max_length))
+        lengths = self.plan.spec.lengths if self.padded else ()
+        length = next((each for each in lengths if each >= SHORT_TEXT), min(SHORT_TEXT, self.plan.spec.max_length))
         return predict(self.prices, self.structure, length=length).low_ms
 
     @property

@@ -15,36 +15,44 @@ from torch import Tensor
 
 from edgewright.measure.deployment import HERE, deploy
 from edgewright.measure.measuring import infer
-from edgewright.runtimes.example_calls import calls_of, rows_of
+from edgewright.modality.input_spec import Examples, InputSpec
+from edgewright.runtimes.example_calls import rows_of
 from edgewright.runtimes.export_input import OUTPUT
-from edgewright.runtimes.forms import Form, Given
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.signature import FORWARD, Method, Signature
+from edgewright.specs.signature import BATCH, FORWARD, Call, Method, Signature
 from edgewright.specs.signature import Tensor as TensorSpec
 from edgewright.targets import open_target
 
 
-def outputs_of(runtime: str, file: Path, form: Form, given: Given, on_progress: Callable[[int], None]) -> Tensor:
-    """What an artifact says of each input here, `joined` by the form, asked as this call of it wants it.
+def outputs_of(
+    runtime: str, file: Path, spec: InputSpec, examples: Examples, on_progress: Callable[[int], None]
+) -> Tensor:
+    """What an artifact gives for each example here, `joined` by the spec, asked for as many at once as that says.
 
     `on_progress` is called with how many are done.
     """
     descriptor = RUNTIMES[runtime]
-    if descriptor.session is None or form.batch > 1:
-        calls = calls_of(given, runtime=runtime, lengths=form.lengths, batch=form.batch)
-        target = open_target(HERE)
-        try:
-            place = deploy(target, file, runtime=runtime)
-            outputs_of_calls = infer(target, place.artifact, place.runtime, calls)
-        finally:
-            target.close()
-        rows = rows_of(outputs_of_calls, batch=form.batch, examples=len(given))
-        on_progress(len(given))
-        return form.joined([torch.tensor(row) for row in rows], given)
-    method = Method(name=FORWARD, inputs=(form.input(descriptor),), outputs=(TensorSpec(name=OUTPUT, dtype="float32"),))
+    method = Method(
+        name=FORWARD if spec.batch == 1 else BATCH,
+        inputs=spec.tensors(fixed_shapes=descriptor.fixed_shapes, index_dtype=descriptor.index_dtype),
+        outputs=(TensorSpec(name=OUTPUT, dtype="float32"),),
+    )
+    calls = (method.call(arrays) for arrays in spec.batches(examples, descriptor.index_dtype))
+    if descriptor.session is None or spec.batch > 1:
+        rows = _by_runner(runtime, file, tuple(calls), spec.batch)[: len(examples)]
+        on_progress(len(examples))
+        return spec.joined([torch.tensor(row) for row in rows], examples)
     run, outputs = descriptor.session(file, Signature(methods=(method,))), list[Tensor]()
-    for each in given:
-        output = run(method.call(form.named(each, descriptor)))[OUTPUT]
-        outputs.append(torch.from_numpy(np.asarray(output[0], dtype=np.float32)))
+    for call in calls:
+        outputs.append(torch.from_numpy(np.asarray(run(call)[OUTPUT][0], dtype=np.float32)))
         on_progress(len(outputs))
-    return form.joined(outputs, given)
+    return spec.joined(outputs, examples)
+
+
+def _by_runner(runtime: str, file: Path, calls: tuple[Call, ...], batch: int) -> tuple[tuple[float, ...], ...]:
+    target = open_target(HERE)
+    try:
+        place = deploy(target, file, runtime=runtime)
+        return rows_of(infer(target, place.artifact, place.runtime, calls), batch=batch)
+    finally:
+        target.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgewright.data.agreement import Agreement
+    from edgewright.modality.input_spec import Examples, InputSpec
     from edgewright.models.inputs import Inputs
     from edgewright.models.reference import Reference
     from edgewright.specs.recipe import Distill, Finetune, Recipe
@@ -132,6 +133,19 @@ class Dataset(ABC):
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
         """Outputs for a held-out part as its score takes them."""
         return outputs
+
+    @abstractmethod
+    def input_spec(self, *, batch: int = 1) -> InputSpec:
+        """What an artifact takes, and of how many examples at once, and the module that takes it."""
+
+    @abstractmethod
+    def examples_of(self, inputs: Inputs) -> Examples:
+        """The same examples as an artifact takes them: with `InputSpec.batches` they are a call's arrays."""
+
+    @property
+    def manifest_facts(self) -> Mapping[str, JsonValue]:
+        """What the task's facts in a manifest say of this modality alone."""
+        return {}
 
     @abstractmethod
     def attribution(self, model: Any, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

@@ -20,8 +20,11 @@ from typing_extensions import override
 from edgewright.errors import InputError
 from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, OnProgress, Reading
 from edgewright.modality.color_channels import with_channels
+from edgewright.modality.image_spec import ImageInputSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from edgewright.data.images import Images
@@ -118,6 +121,21 @@ class ImageDataset(Dataset):
         from edgewright.models import image as image_models
 
         return image_models.outputs(model, inputs, told=on_progress)
+
+    @override
+    def input_spec(self, *, batch: int = 1) -> ImageInputSpec:
+        scaling = self.scaling
+        return ImageInputSpec(
+            height=scaling.height, width=scaling.width, channels=scaling.channels, scaling=scaling, batch=batch
+        )
+
+    @override
+    def examples_of(self, inputs: Inputs) -> NDArray[np.uint8]:
+        from edgewright.models.inputs import ImageInputs
+
+        assert isinstance(inputs, ImageInputs)
+        pixels: NDArray[np.uint8] = inputs.pixels.numpy()
+        return pixels
 
     @override
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, OnProgress, Reading
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.modality.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -162,6 +163,22 @@ class TextDataset(Dataset):
         assert isinstance(inputs, TextInputs)
         parts = outputs.split([len(row.ids) for row in inputs.rows])
         return first_pieces(parts, inputs.rows, [len(text.split()) for text in score.texts])
+
+    @override
+    def input_spec(self, *, batch: int = 1) -> TextInputSpec:
+        return TextInputSpec(
+            max_length=self.recipe.task.max_length,
+            lengths=self.recipe.lengths,
+            tags=len(self.texts.labels) if self._task.per_token else 0,
+            batch=batch,
+        )
+
+    @override
+    def examples_of(self, inputs: Inputs) -> Sequence[Sequence[int]]:
+        from edgewright.models.inputs import TextInputs
+
+        assert isinstance(inputs, TextInputs)
+        return [row.ids for row in inputs.rows]
 
     @override
     def attribution(self, model: TransformerModel, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

@@ -41,14 +41,14 @@ def check_stage(runtime: str) -> Stage[CheckFindings]:
 def _checked(build: Build, runtime: str) -> CheckFindings:
     """Where it takes several at once it is asked so, too, and the parity is the worse of both."""
     student, file = student_of(build), build.result(f"int8 {runtime}").file(artifact_name(runtime))
-    held_out, form = student.held_out(), student.form()
-    given, expected = student.given(held_out), student.outputs(held_out)
+    held_out, spec = student.held_out(), student.input_spec()
+    examples, expected = student.examples_of(held_out), student.outputs(held_out)
 
     def on_progress(done: int) -> None:
         build.plan.progress.update(done, len(held_out))
 
-    answered = [outputs_of(runtime, file, call, given, on_progress=on_progress) for call in form.calls()]
-    compared = (compare(outputs, expected, tags=form.tags) for outputs in answered)
+    answered = [outputs_of(runtime, file, call, examples, on_progress=on_progress) for call in spec.calls()]
+    compared = (compare(outputs, expected, tags=spec.tags) for outputs in answered)
     parity = min(compared, key=lambda each: each.cosine_min)
     score = student.score()
     return CheckFindings(

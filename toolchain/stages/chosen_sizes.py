@@ -227,7 +227,7 @@ class _Trial:
         return self._known[prune]
 
     def _under(self, plan: Planned, runtime: str) -> _Taken:
-        fixed = plan.form.lengths if RUNTIMES[runtime].fixed_shapes else ()
+        fixed = plan.spec.lengths if RUNTIMES[runtime].fixed_shapes else ()
         structure = plan.structure(padded=bool(fixed))
         weights = structure.weight_bytes(int8=True)
         found = predict(
@@ -236,7 +236,7 @@ class _Trial:
             length=next((each for each in fixed if each >= self.length), self.length),
             threads=self.profile.preferences.default_threads.value,
             file_bytes=weights,
-            planned_length=None if fixed else plan.form.max_length,
+            planned_length=None if fixed else plan.spec.max_length,
             shapes=max(len(fixed), 1),
         )
         sizes = (found.latency_ms, weights / BYTES_PER_MB, found.peak_memory_bytes / BYTES_PER_MB)

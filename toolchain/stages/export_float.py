@@ -7,7 +7,6 @@ Out: the model file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.runtimes.table import RUNTIMES
@@ -33,10 +32,10 @@ def artifact_name(runtime: str) -> str:
 def export_settings(runtime: str, side: Side) -> dict[str, object]:
     """What a file takes, and by which versions of the runtime's packages it is made."""
     made_for = RUNTIMES[runtime]
-    form = asdict(side.form())
-    lengths = list(form.pop("lengths")) if made_for.fixed_shapes else []
+    spec = side.input_spec().settings()
+    lengths = list(spec.pop("lengths")) if made_for.fixed_shapes else []
     versions = {"packages": versions} if (versions := made_for.versions()) else {}
-    return {"runtime": runtime, **form, "lengths": lengths, **versions}
+    return {"runtime": runtime, **spec, "lengths": lengths, **versions}
 
 
 def export_float(runtime: str) -> Stage[FloatFindings]:

@@ -70,7 +70,7 @@ def export_int8(runtime: str, sensitivity: str) -> Stage[Int8Findings]:
 
 def _asked(settings: Quantize, student: Side, runtime: Runtime, chosen: SensitivityFindings) -> Int8:
     count = settings.examples if chosen.static else 0
-    sample = student.given(student.sample(count, passes=OBSERVED)) if count else ()
+    sample = student.examples_of(student.sample(count, passes=OBSERVED)) if count else ()
     return Int8(
         kept_float=chosen.kept_float,
         int4=chosen.int4,

@@ -16,9 +16,9 @@ from pydantic import ConfigDict, Field
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.base.digest import sha256_of
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, digest_of
+from edgewright.modality.input_spec import Examples
 from edgewright.models.inputs import Inputs
 from edgewright.runtimes.example_calls import calls_by
-from edgewright.runtimes.forms import Given
 from edgewright.stages.export_float import FloatFindings
 from edgewright.stages.export_int8 import Int8Findings
 from edgewright.stages.exported import Exported, exported
@@ -67,12 +67,12 @@ def contenders(build: Build, asked: Callable[[Side], Inputs] = methodcaller("ask
 
     Each reads texts with its own tokenizer and at their real lengths.
     """
-    teacher, student = (side.given(asked(side)) for side in (teacher_of(build), student_of(build)))
+    teacher, student = (side.examples_of(asked(side)) for side in (teacher_of(build), student_of(build)))
     inputs = {"teacher": teacher, "float": student, "int8": student}
     return [_contender(each, role, inputs[role]) for each in exported(build) for role in ROLES]
 
 
-def _contender(made: Exported, role: str, inputs: Given) -> Contender:
+def _contender(made: Exported, role: str, inputs: Examples) -> Contender:
     stages: dict[str, StageResult[FloatFindings] | StageResult[Int8Findings]] = {
         "teacher": made.teacher,
         "float": made.float_reference,

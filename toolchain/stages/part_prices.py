@@ -20,13 +20,14 @@ from edgewright.measure.deployment import Deployed, Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
 from edgewright.runtimes.example_calls import calls_of
-from edgewright.runtimes.forms import TextForm, export_input
 from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock
 from edgewright.stages.plan import Plan
@@ -114,6 +115,8 @@ class _Timer:
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
         file = self.scratch / f"{len(self.places)}.pte"
-        source = export_input(TextModule(model, padded=False), TextForm(max_length=shape.positions), RUNTIMES[RUNTIME])
+        source = export_input(
+            TextModule(model, padded=False), TextInputSpec(max_length=shape.positions), RUNTIMES[RUNTIME]
+        )
         RUNTIMES[RUNTIME].write_int8(source, file, file, Int8())
         return self.deployer.deploy(file, runtime=RUNTIME)

@@ -14,13 +14,13 @@ import torch
 from edgewright.cost import part_costs as costs
 from edgewright.cost.exported import structure_for
 from edgewright.errors import InputError
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.loading import shape_of
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.source import configured
 from edgewright.models.text import TextModule
 from edgewright.models.transformer import LayerShape
-from edgewright.runtimes.forms import TextForm
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
@@ -35,13 +35,13 @@ class Planned:
     """A student before it is made; `notes` say where its sizes are assumed."""
 
     shape: EncoderShape
-    form: TextForm
+    spec: TextInputSpec
     model: TransformerModel
     notes: tuple[str, ...]
 
     def structure(self, *, padded: bool) -> Structure:
         """What it computes."""
-        return structure_for(TextModule(self.model, padded=padded).eval(), self.form)
+        return structure_for(TextModule(self.model, padded=padded).eval(), self.spec)
 
     def resized(self, shape: EncoderShape) -> Planned:
         """Another student under the same head."""
@@ -66,8 +66,8 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
     if recipe.stages.vocabulary.enabled and recipe.stages.vocabulary.size:
         shape = replace(shape, vocabulary=min(recipe.stages.vocabulary.size, shape.vocabulary))
     model = _model(shape, _head(recipe, shape.width))
-    form = TextForm(max_length=shape.positions, lengths=recipe.lengths)
-    return Planned(shape=shape, form=form, model=model, notes=tuple(notes))
+    spec = TextInputSpec(max_length=shape.positions, lengths=recipe.lengths)
+    return Planned(shape=shape, spec=spec, model=model, notes=tuple(notes))
 
 
 def _head(recipe: Recipe, width: int) -> HeadShape:

@@ -109,7 +109,7 @@ def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindin
     settings, subject = build.plan.recipe.stages.quantize, student.subject()
     sample = student.sample(JUDGED, passes=len(subject.parts()) + 2)
     places = [f"{PLACE}.{part}" for part in subject.parts()]
-    slower = slower_in_float(subject.module(), subject.form, places, build.plan.profile)
+    slower = slower_in_float(subject.module(), subject.spec, places, build.plan.profile)
     found = sensitivity(
         student.to_run(),
         lambda trial: student.outputs(sample, model=trial),

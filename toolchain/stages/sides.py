@@ -13,15 +13,12 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgewright.modality.base import Dataset, HeldOut
+from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.models import families
-from edgewright.models.image import Scaling
-from edgewright.models.inputs import ImageInputs, Inputs, TextInputs
-from edgewright.runtimes.forms import Form, Given, ImageForm, TextForm
+from edgewright.models.inputs import Inputs
 from edgewright.runtimes.subject import Subject
 from edgewright.stages.float_models import ModelFindings, load
 from edgewright.stages.plan import Plan
@@ -70,23 +67,9 @@ class Side:
         """A copy of the model that computes no more than its outputs need."""
         return families.to_run(self.model())
 
-    def form(self) -> Form:
+    def input_spec(self) -> InputSpec:
         """What an artifact of it takes; no model is read to tell."""
-        batch, dataset = self.plan.recipe.stages.export.batch, self.dataset
-        if scaling := self.scaling:
-            return ImageForm(height=scaling.height, width=scaling.width, channels=scaling.channels, batch=batch)
-        return TextForm(
-            max_length=self.plan.max_length,
-            lengths=self.plan.recipe.lengths,
-            tags=len(dataset.examples.labels) if self.plan.task.per_token else 0,
-            batch=batch,
-        )
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """How an image is made the model's input; None of other examples."""
-        scaling: Scaling | None = getattr(self.dataset, "scaling", None)
-        return scaling
+        return self.dataset.input_spec(batch=self.plan.recipe.stages.export.batch)
 
     def timed_length(self) -> int:
         """The median length of what artifacts are timed on; 0 where examples are all of one size."""
@@ -94,7 +77,7 @@ class Side:
 
     def subject(self) -> Subject:
         """What is exported."""
-        return Subject(model=self.model(), form=self.form(), scaling=self.scaling)
+        return Subject(model=self.model(), spec=self.input_spec())
 
     def score(self, part: HeldOut = "test") -> Score:
         """The judge of a held-out part."""
@@ -115,7 +98,7 @@ class Side:
     def outputs(
         self, inputs: Inputs, *, model: nn.Module | None = None, told: Callable[[int], None] | None = None
     ) -> Tensor:
-        """What the model, or another that stands for it, says of each, `joined` as the form has it."""
+        """What the model, or another that stands for it, says of each, `joined` as the input spec has it."""
         return self.dataset.outputs(self.model() if model is None else model, inputs, on_progress=told)
 
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
@@ -126,13 +109,9 @@ class Side:
         """What the model's answer to one of the examples rests on."""
         return self.dataset.attribution(self.model(), inputs, index, asked)
 
-    def given(self, inputs: Inputs) -> Given:
+    def examples_of(self, inputs: Inputs) -> Examples:
         """The examples as an artifact takes them."""
-        if isinstance(inputs, TextInputs):
-            return [row.ids for row in inputs.rows]
-        assert isinstance(inputs, ImageInputs)
-        pixels: NDArray[np.uint8] = inputs.pixels.numpy()
-        return pixels
+        return self.dataset.examples_of(inputs)
 
 
 def teacher_of(build: Build) -> Side:

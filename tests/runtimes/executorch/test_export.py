@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from edgewright.errors import ExportError, InputError
 from edgewright.measure.parity import compare
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.executorch import export as executorch
-from edgewright.runtimes.forms import TextForm, export_input
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
 
@@ -39,7 +40,8 @@ def test_a_folder_that_is_not_there_is_told_as_an_export_error(tmp_path: Path) -
 
     with pytest.raises(ExportError, match="No such file"):
         executorch.export(
-            export_input(Doubled(), TextForm(max_length=16), RUNTIMES["executorch"]), tmp_path / "nowhere" / "model.pte"
+            export_input(Doubled(), TextInputSpec(max_length=16), RUNTIMES["executorch"]),
+            tmp_path / "nowhere" / "model.pte",
         )
 
 

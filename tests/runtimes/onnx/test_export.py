@@ -7,8 +7,9 @@ import pytest
 from torch import nn
 
 from edgewright.errors import EnvironmentFaultError
-from edgewright.runtimes.forms import TextForm, export_input
+from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.onnx import export as onnx
+from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
 
@@ -41,4 +42,4 @@ def test_weights_are_in_the_file_itself(tmp_path: Path) -> None:
 def test_without_its_packages_the_extra_to_install_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx, "ONNX_PACKAGES", ("onnx", "a_package_nobody_has"))
     with pytest.raises(EnvironmentFaultError, match=r"a_package_nobody_has .*pip install 'edgewright\[onnx\]'"):
-        onnx.export(export_input(nn.Identity(), TextForm(max_length=8), RUNTIMES["onnx"]), tmp_path / "model.onnx")
+        onnx.export(export_input(nn.Identity(), TextInputSpec(max_length=8), RUNTIMES["onnx"]), tmp_path / "model.onnx")
