@@ -15,10 +15,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadDataError
 from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, OnProgress, Reading
+from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.models.families import Family
+from edgewright.specs.signature import Array, DType
+from edgewright.specs.signature import Tensor as TensorSpec
 from edgewright.tasks.examples import part_of
 from edgewright.tasks.labels import LabelTask
 
@@ -73,6 +78,38 @@ class WindowInputs:
     def batch(self, indexes: Sequence[int]) -> tuple[Tensor, ...]:
         """These windows."""
         return (self.values[list(indexes)],)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSpec(InputSpec):
+    """Float32 (batch, channels, time) as the sensors give them."""
+
+    channels: int
+    time: int
+    mean: float
+    deviation: float
+
+    def module(self, model: nn.Module, *, padded: bool = False) -> nn.Module:
+        """The net behind the scale."""
+        return scaled_net(model, self.mean, self.deviation)
+
+    def tensors(self, *, fixed_shapes: bool, index_dtype: DType) -> tuple[TensorSpec, ...]:
+        """The readings."""
+        return (TensorSpec(name="window", dtype="float32", shape=(self.batch, self.channels, self.time)),)
+
+    def arrays(self, examples: Examples, index_dtype: DType) -> dict[str, Array]:
+        """The readings of each window."""
+        return {"window": np.array(examples, dtype=np.float32)}
+
+    def checked(self, model: nn.Module, examples: Examples) -> Examples:
+        """Any readings will do."""
+        return examples
+
+    def example(self) -> Tensor:
+        """Windows of zeros."""
+        import torch
+
+        return torch.zeros(self.batch, self.channels, self.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +171,17 @@ class WindowDataset(Dataset):
 
         with torch.inference_mode():
             return model(*inputs.batch(range(len(inputs)))).float().cpu()
+
+    def input_spec(self, *, batch: int = 1) -> WindowSpec:
+        """Windows of the size that they were read in."""
+        window = self.parts.train.values[0]
+        return WindowSpec(
+            channels=len(window), time=len(window[0]), mean=self.mean, deviation=self.deviation, batch=batch
+        )
+
+    def examples_of(self, inputs: Any) -> Any:
+        """Readings as the sensors give them, (windows, channels, time)."""
+        return (inputs.values * self.deviation + self.mean).numpy()
 
     def attribution(self, model: Any, inputs: Any, index: int, asked: Any) -> Any:
         """Nothing: the task says that its answers are not traced."""
@@ -243,6 +291,22 @@ def net(*, channels: int, inner: int, classes: int) -> nn.Module:
     ).eval()  # fmt: skip
     model.family, model.sizes = "window net", {"channels": channels, "inner": inner, "classes": classes}
     return model
+
+
+def scaled_net(model: nn.Module, mean: float, deviation: float) -> nn.Module:
+    """A net that is given readings."""
+    from torch import nn
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, window: Tensor) -> Tensor:
+            outputs: Tensor = self.model((window - mean) / deviation)
+            return outputs
+
+    return Scaled().eval()
 
 
 def activities() -> nn.Module:

@@ -14,6 +14,8 @@ from edgewright.errors import BadDataError, InputError
 from edgewright.modality.table import MODALITIES
 from edgewright.models.families import FAMILIES
 from edgewright.specs.recipe import load_recipe
+from edgewright.stages.artifact_stages import artifact_stages
+from edgewright.stages.check import CheckFindings
 from edgewright.stages.stage import Build
 from edgewright.tasks.table import TASKS
 from tests.extending.sensor_windows import FAMILY, SENSOR, WINDOWS
@@ -88,6 +90,17 @@ def test_a_student_is_trained_on_what_the_file_holds(tmp_path: Path) -> None:
     assert len(made.outputs(made.asked())) == stages.sides.VECTORS
     again = student(tmp_path, *windows())
     assert all(result.entry.cached for result in again.build.made)
+
+
+def test_each_runtimes_artifact_gives_what_the_student_gives(tmp_path: Path) -> None:
+    runtimes = ("executorch", "litert", "onnx")
+    off = "[stages.prune]\nenabled = false\n"
+    made = student(tmp_path, *windows(), more=f"{off}[stages.export]\nruntimes = {json.dumps(runtimes)}")
+    build = stages.run_stages(made.build, artifact_stages(made.build))
+    for runtime in runtimes:
+        found = build.findings(f"check {runtime}", CheckFindings)
+        assert found.parity.passed
+        assert found.score > 0.85
 
 
 @pytest.mark.parametrize("line", ["[]", '{"window": 3, "label": "run"}', '{"window": [[1]]}', '{"window": [["a"]]}'])
