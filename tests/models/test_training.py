@@ -15,55 +15,20 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from edgewright.errors import (
     BadDataError,
     EnvironmentFaultError,
     InputError,
-    TrainingError,
     TrainingLimitError,
     UnknownNameError,
 )
-from edgewright.models.compute_device import device_of
-from edgewright.models.schedule import Schedule
 from edgewright.models.training import train
 from tests.models import training_program
+from tests.models.lines import Line, loss_of, schedule
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(training_program.__file__)
-
-
-class Line(nn.Module):
-    """One weight to be brought to 3."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return self.weight * values
-
-
-def schedule(**changes: float | int | None) -> Schedule:
-    return Schedule(**{"learning_rate": 0.1, "batch_tokens": 40, "seed": 0, "epochs": 20, **changes})  # type: ignore[arg-type]
-
-
-def loss_of(
-    model: Line, seen: list[list[int]] | None = None, nan_at: int | None = None
-) -> Callable[[list[int]], torch.Tensor]:
-    calls = 0
-
-    def loss(batch: list[int]) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if seen is not None:
-            seen.append(batch)
-        values = torch.tensor([float(index + 1) for index in batch], device=device_of(model))
-        error = (model(values) - 3 * values).square().mean()
-        return error * float("nan") if calls - 1 == nan_at else error
-
-    return loss
 
 
 @pytest.fixture(autouse=True)
@@ -221,119 +186,10 @@ def test_a_training_that_is_through_is_not_given_up_however_long_it_took(
         train(model, [10] * 16, loss, schedule(limit_s=60), setting="x")
 
 
-def test_texts_that_do_not_fill_a_batch_are_one_batch_an_epoch() -> None:
-    model, seen = Line(), []
-    done = train(model, [10] * 3, loss_of(model, seen), schedule(epochs=5), setting="x")
-    assert done.steps == 5
-    assert [sorted(batch) for batch in seen] == [[0, 1, 2]] * 5
-
-
-def test_a_loss_that_is_no_number_names_the_step_the_rate_and_the_setting() -> None:
-    model = Line()
-    with pytest.raises(TrainingError, match=r"at step 1 with learning rate .*e\+2\d; lower stages\.x\.learning_rate"):
-        train(model, [10] * 16, loss_of(model), schedule(learning_rate=1e30), setting="stages.x.learning_rate")
-
-
-def test_weights_that_are_no_numbers_after_the_last_step_are_told_too() -> None:
-    model = Line()
-    with pytest.raises(TrainingError, match=r"lower stages\.x\.learning_rate"):
-        train(
-            model,
-            [10],
-            loss_of(model),
-            schedule(learning_rate=float("inf"), epochs=1),
-            setting="stages.x.learning_rate",
-        )
-
-
-def test_divergence_puts_the_last_checkpoint_back_into_the_model_and_keeps_it(tmp_path: Path) -> None:
-    model, weights = Line(), [0.0]
-
-    def remember(share: float, loss: float) -> None:
-        weights.append(model.weight.item())
-
-    with pytest.raises(
-        TrainingError, match=r"loss is nan at step 30 .*; lower x; the weights of step (\d+), the last"
-    ) as raised:
-        train(
-            model,
-            [10] * 16,
-            loss_of(model, nan_at=30),
-            schedule(),
-            setting="x",
-            told=remember,
-            checkpoints=tmp_path,
-            checkpoint_seconds=0,
-        )
-    (file,) = tmp_path.iterdir()
-    step = int(str(raised.value).partition("weights of step ")[2].partition(",")[0])
-    assert str(file) in str(raised.value)
-    assert load_file(file)["model/weight"].item() == model.weight.item() == weights[step]
-
-
-def test_a_gpu_that_is_not_waited_for_at_each_step_still_names_the_right_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgewright.models import training_run
-
-    run = training_run.TrainingRun.__init__
-
-    def seldom(self: Any, *arguments: Any) -> None:
-        run(self, *arguments)
-        self.between_looks = 16
-
-    monkeypatch.setattr(training_run.TrainingRun, "__init__", seldom)
-    model, told = Line(), []
-    lengths = [10] * 160
-    with pytest.raises(TrainingError, match=r"nan at step 18 .*no good weights were kept"):
-        train(model, lengths, loss_of(model, nan_at=18), schedule(), setting="x", told=lambda *_: told.append(1))
-    assert len(told) == 18
-    again = Line()
-    done = train(again, lengths, loss_of(again), schedule(epochs=1), setting="x")
-    assert done.steps == 40
-    assert done.losses
-
-
 def test_no_text_at_all_is_bad_data() -> None:
     model = Line()
     with pytest.raises(BadDataError, match="no text to train on"):
         train(model, [], loss_of(model), schedule(), setting="x")
-
-
-def test_training_ends_early_without_progress_and_leaves_the_best_weights() -> None:
-    model, weights = Line(), []
-    scores = iter([1.0, 5.0, 4.0, float("nan"), 4.5, 9.0])
-
-    def validate() -> float:
-        assert not model.training
-        weights.append(model.weight.item())
-        return next(scores)
-
-    done = train(model, [10] * 16, loss_of(model), schedule(patience=3), setting="x", validate=validate)
-    assert (done.best_validation, done.stopped_early, done.steps) == (5.0, True, 5 * 4)
-    assert model.weight.item() == weights[1]
-    assert len(set(weights)) == 5
-
-
-def test_validation_by_share_of_the_training_and_once_at_its_end() -> None:
-    model, calls = Line(), []
-    steps: list[int] = []
-
-    def validate() -> float:
-        calls.append(len(steps))
-        torch.rand(3)  # changes nothing for the training
-        return float(len(calls))
-
-    done = train(
-        model,
-        [10] * 16,
-        loss_of(model),
-        schedule(epochs=10, validate_every=0.3),
-        setting="x",
-        validate=validate,
-        told=lambda *_: steps.append(1),
-    )
-    assert calls == [12, 24, 36, 40]
-    assert done.best_validation == 4.0
-    assert not done.stopped_early
 
 
 @pytest.mark.parametrize("validate", [False, True])
