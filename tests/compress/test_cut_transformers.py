@@ -18,7 +18,7 @@ from edgewright.errors import InputError
 from edgewright.models.image_teacher import load_images
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import TransformerShape
+from edgewright.models.transformer_shape import TransformerShape
 from edgewright.specs.recipe import ModelSource, Prune
 from tests import tiny
 

@@ -19,7 +19,7 @@ from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.schedule import Schedule, Trained
 from edgewright.models.text import outputs
-from edgewright.models.transformer import LayerCut, LayerShape
+from edgewright.models.transformer_shape import LayerCut, LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
 

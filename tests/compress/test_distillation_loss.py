@@ -12,7 +12,7 @@ from edgewright.compress.distillation_loss import PAIR_TEMPERATURE, Distillation
 from edgewright.compress.targets import Targets, record_targets
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LayerCut
+from edgewright.models.transformer_shape import LayerCut
 from tests import tiny
 
 PARTS = ("output", "hidden", "intermediate", "relation", "similarity", "pair")

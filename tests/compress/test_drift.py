@@ -7,7 +7,7 @@ from edgewright.compress.drift import drift
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.inputs import TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
-from edgewright.models.transformer import LayerCut, LayerShape
+from edgewright.models.transformer_shape import LayerCut, LayerShape
 from tests import tiny
 
 

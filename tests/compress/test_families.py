@@ -18,7 +18,7 @@ from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.smoothing import pairs_of
 from edgewright.models.text import outputs, padded
-from edgewright.models.transformer import LINEARS
+from edgewright.models.transformer_shape import LINEARS
 from tests import tiny
 
 KINDS = ("magnitude", "activation", "taylor", "fisher")
@@ -79,7 +79,7 @@ def test_what_is_cut_is_refitted_and_comes_nearer_to_the_whole(family: str) -> N
 
 
 def whole_cuts(model: TransformerModel) -> list:  # type: ignore[type-arg]
-    from edgewright.models.transformer import LayerCut
+    from edgewright.models.transformer_shape import LayerCut
 
     shapes = enumerate(model.encoder.shape.layers)
     return [LayerCut(layer=i, heads=tuple(range(s.heads)), neurons=tuple(range(s.neurons))) for i, s in shapes]

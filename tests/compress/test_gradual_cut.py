@@ -3,7 +3,7 @@
 import pytest
 
 from edgewright.compress.gradual_cut import between, evenly_or_named, full_counts, nested, spread
-from edgewright.models.transformer import LayerShape, TransformerShape
+from edgewright.models.transformer_shape import LayerShape, TransformerShape
 
 
 @pytest.mark.parametrize(

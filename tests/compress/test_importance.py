@@ -13,8 +13,10 @@ from edgewright.compress.importance import importance
 from edgewright.compress.importance_scores import Importance, UnitKind
 from edgewright.errors import BadDataError, ModelError, UnknownNameError
 from edgewright.models.inputs import ImageInputs, TextInputs
+from edgewright.models.linear_maps import LowRankLinear, matrix
 from edgewright.models.model import Head, HeadShape, TransformerModel
-from edgewright.models.transformer import LayerShape, LowRankLinear, TransformerLayer, matrix
+from edgewright.models.transformer_layer import TransformerLayer
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from edgewright.compress.least_squares import Moments, correction_of, refit, refit_norm
 from edgewright.compress.streams import Batch
-from edgewright.models.transformer import Constant, LowRankLinear
+from edgewright.models.linear_maps import Constant, LowRankLinear
 
 
 def batch(examples: int = 40, length: int = 5, width: int = 6) -> Batch:

@@ -7,7 +7,7 @@ import torch
 from edgewright.compress.levels import grams, levels
 from edgewright.models.inputs import TextInputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LayerCut
+from edgewright.models.transformer_shape import LayerCut
 from tests import tiny
 
 

@@ -15,7 +15,7 @@ from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel, load, save
 from edgewright.models.text import TextModule, outputs, padded
-from edgewright.models.transformer import LINEARS, LayerCut, LayerShape
+from edgewright.models.transformer_shape import LINEARS, LayerCut, LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
 

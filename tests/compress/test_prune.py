@@ -18,7 +18,7 @@ from edgewright.compress.prune import Pruned, prune, steps
 from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.models.model import TransformerModel, load, save
-from edgewright.models.transformer import LayerCut, LayerShape, TransformerShape
+from edgewright.models.transformer_shape import LayerCut, LayerShape, TransformerShape
 from tests.compress.test_importance import images, text_model, texts, vision_model
 
 # Heads, a head's channels, neurons and width of each of the three layers.

@@ -11,9 +11,10 @@ from edgewright.compress.reconstruct import reconstructed
 from edgewright.errors import InputError
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import Inputs, TextInputs
+from edgewright.models.linear_maps import Constant, LowRankLinear
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
-from edgewright.models.transformer import Constant, LayerCut, LayerShape, LowRankLinear
+from edgewright.models.transformer_shape import LayerCut, LayerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny
 

@@ -10,7 +10,7 @@ from edgewright.compress.cost_limits import ByteCosts, CostLimit, MacCosts
 from edgewright.compress.levels import LayerLevels, Level
 from edgewright.compress.search import Choice, choose, refine
 from edgewright.errors import InputError
-from edgewright.models.transformer import LayerCut
+from edgewright.models.transformer_shape import LayerCut
 
 COSTS = MacCosts(width=32, head_width=8, length=16, fixed=5000)
 BYTES = ByteCosts(width=32, head_width=8)

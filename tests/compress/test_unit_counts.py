@@ -5,7 +5,7 @@ import torch
 
 from edgewright.compress.importance_scores import Importance, LayerImportance, UnitKind
 from edgewright.compress.unit_counts import PruneSizes, global_counts, rounded, uniform_counts
-from edgewright.models.transformer import LayerShape, TransformerShape
+from edgewright.models.transformer_shape import LayerShape, TransformerShape
 
 SHAPE = TransformerShape(
     width=32,

@@ -13,7 +13,8 @@ from edgewright.models.layouts import TEXT
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule, padded
-from edgewright.models.transformer import LayerCut, TransformerLayer
+from edgewright.models.transformer_layer import TransformerLayer
+from edgewright.models.transformer_shape import LayerCut
 from tests import tiny
 
 TEXTS = tiny.sentences(6)

@@ -15,7 +15,8 @@ from edgewright.models.loading import from_transformers as encoder_from_transfor
 from edgewright.models.macs import sizes
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import padded
-from edgewright.models.transformer import LINEARS, LayerCut, TransformerLayer
+from edgewright.models.transformer_layer import TransformerLayer
+from edgewright.models.transformer_shape import LINEARS, LayerCut
 from edgewright.models.vision import from_transformers
 from tests import tiny
 

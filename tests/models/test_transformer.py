@@ -7,20 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from edgewright.models.encoder import Encoder, EncoderShape
+from edgewright.models.encoder import Encoder
+from edgewright.models.linear_maps import LowRankLinear
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule, padded
-from edgewright.models.transformer import (
-    LINEARS,
-    Constant,
-    LayerCut,
-    LowRankLinear,
-    Transformer,
-    TransformerLayer,
-    copy_linear,
-    linear,
-)
+from edgewright.models.transformer import Transformer
+from edgewright.models.transformer_layer import TransformerLayer
+from edgewright.models.transformer_shape import LINEARS, LayerCut
 from edgewright.models.vision import from_transformers as vision_from_transformers
 from tests import tiny
 
@@ -188,16 +182,6 @@ def test_a_cut_says_its_sizes_and_leaves_the_whole_as_it_was() -> None:
     whole.eval()
 
 
-def test_a_layer_without_heads_and_neurons_holds_two_vectors_and_two_norms() -> None:
-    small = tiny.encoder().sliced([LayerCut(layer=1, heads=(), neurons=())])
-    layer = small.layer(0)
-    assert isinstance(layer.attention_output, Constant)
-    assert isinstance(layer.down, Constant)
-    assert sum(values.numel() for values in layer.parameters()) == 6 * WIDTH
-    again = small.sliced([LayerCut(layer=0, heads=(), neurons=())])
-    assert torch.equal(again(*text_inputs()), small(*text_inputs()))
-
-
 @torch.inference_mode()
 @pytest.mark.parametrize("name", LINEARS)
 def test_a_matrix_of_low_rank_is_its_product(name: str) -> None:
@@ -249,30 +233,6 @@ def test_narrow_embeddings_keep_their_width_when_the_residual_stream_is_cut() ->
     cut = whole.sliced(whole_cuts(), width=range(20))
     assert (cut.shape.embedding_width, cut.shape.width) == (16, 20)
     assert torch.equal(cut.embedded(*text_inputs()), whole.embedded(*text_inputs())[..., :20])
-
-
-@torch.inference_mode()
-def test_one_row_alone_gives_what_it_gives_in_a_batch_also_without_heads() -> None:
-    small = tiny.encoder().sliced([LayerCut(layer=0, heads=(), neurons=(1, 2)), *whole_cuts()[1:]])
-    ids, mask = text_inputs()
-    length = int(mask[0].sum())
-    assert torch.allclose(small(ids[0, :length]), small(ids, mask)[0, :length], atol=1e-5)
-
-
-def test_a_shape_comes_back_from_its_mapping() -> None:
-    from dataclasses import asdict
-
-    shape = low_rank(tiny.encoder(), {"up": 3}).shape
-    assert EncoderShape.from_mapping(asdict(shape)) == shape
-
-
-def test_a_linear_map_without_inputs_is_its_bias() -> None:
-    whole, nothing = linear(3, 5), linear(0, 5)
-    with torch.no_grad():
-        copy_linear(whole, nothing)
-    assert torch.equal(nothing(torch.ones(2, 7, 9)), whole.bias.expand(2, 7, -1))
-    assert isinstance(linear(3, 5, 2), LowRankLinear)
-    assert isinstance(linear(0, 5, 2), Constant)
 
 
 @pytest.mark.parametrize("ranks", [{}, dict.fromkeys(LINEARS, 6)])

@@ -7,7 +7,7 @@ import torch
 
 from edgewright.modality.tokenizer import Encoded
 from edgewright.models.inputs import ImageInputs, TextInputs
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.models.units import Units, ranges, rows_at, units_of
 from edgewright.models.vision import VisionEncoder, VisionShape
 from tests import tiny

@@ -9,7 +9,7 @@ import torch
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.macs import sizes
 from edgewright.models.model import Head, HeadShape, TransformerModel
-from edgewright.models.transformer import LayerCut
+from edgewright.models.transformer_shape import LayerCut
 from edgewright.models.vision import VisionEncoder, example_inputs, from_transformers
 from tests import tiny
 

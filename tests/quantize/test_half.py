@@ -14,7 +14,7 @@ from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models import text as texts
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.quantize.half import Half
 from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.quantization import Int8

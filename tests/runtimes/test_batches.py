@@ -18,7 +18,7 @@ from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject

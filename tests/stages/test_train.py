@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgewright.errors import InputError, TrainingError, TrainingLimitError
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.stages import train
 from tests import tiny
 from tests.stages.builds import (

@@ -22,7 +22,7 @@ from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LayerCut
+from edgewright.models.transformer_shape import LayerCut
 from edgewright.specs.recipe import Prune
 
 SIZES = ("layers", "heads", "neurons", "head_width", "width", "keep_macs")

@@ -19,7 +19,7 @@ from edgewright.errors import InputError
 from edgewright.models.capabilities import SLICEABLE
 from edgewright.models.families import lacks, required
 from edgewright.models.inputs import Inputs
-from edgewright.models.transformer import LayerCut, TransformerShape
+from edgewright.models.transformer_shape import LayerCut, TransformerShape
 from edgewright.specs.recipe import Prune
 
 LEAST_MULTIPLE = 4  # of channels; fewer is not worth a kernel's while

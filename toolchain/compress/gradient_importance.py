@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from edgewright.compress.importance_scores import Scores
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import TransformerLayer, TransformerShape
+from edgewright.models.transformer_layer import TransformerLayer
+from edgewright.models.transformer_shape import TransformerShape
 
 
 def projection(outputs: Tensor, directions: Tensor, *, classes: bool) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgewright.models.transformer import TransformerShape
+from edgewright.models.transformer_shape import TransformerShape
 
 
 def spread(count: int, available: int) -> tuple[int, ...]:

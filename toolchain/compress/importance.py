@@ -31,8 +31,9 @@ from edgewright.compress.gradient_importance import add_gradients
 from edgewright.compress.importance_scores import LEAST_NORM, Importance, LayerImportance, Scores, UnitKind
 from edgewright.errors import BadDataError, UnknownNameError
 from edgewright.models.inputs import Inputs, batch_for, in_batches
+from edgewright.models.linear_maps import matrix
 from edgewright.models.model import Head, TransformerModel
-from edgewright.models.transformer import TransformerLayer, matrix
+from edgewright.models.transformer_layer import TransformerLayer
 
 BATCH_TOKENS = 4096
 GRADIENT_BATCH_TOKENS = 2048  # a backward pass keeps every layer's activations

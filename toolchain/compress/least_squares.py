@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.compress.streams import Batch
-from edgewright.models.transformer import Constant, LowRankLinear
+from edgewright.models.linear_maps import Constant, LowRankLinear
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the mean diagonal; the held-out examples choose
 

@@ -17,8 +17,8 @@ from edgewright.compress.elimination import elimination
 from edgewright.compress.least_squares import Moments
 from edgewright.compress.streams import SAMPLE_TOKENS, sampled
 from edgewright.models.inputs import Inputs
+from edgewright.models.linear_maps import matrix
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import matrix
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from edgewright.errors import InputError, UnknownNameError
 from edgewright.models.capabilities import FACTORISABLE, TOKEN_TABLE, Factorisable
 from edgewright.models.families import lacks, offered, required
 from edgewright.models.inputs import Inputs
-from edgewright.models.transformer import LINEARS
+from edgewright.models.transformer_shape import LINEARS
 
 PARTS = (TOKENS, *LINEARS)
 

@@ -19,7 +19,7 @@ from edgewright.compress.importance_scores import Importance, LayerImportance
 from edgewright.compress.unit_counts import PruneSizes, global_counts, rounded, uniform_counts
 from edgewright.errors import InputError
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LayerCut, LayerShape, TransformerShape
+from edgewright.models.transformer_shape import LayerCut, LayerShape, TransformerShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,10 @@ from edgewright.compress.least_squares import refit, refit_norm
 from edgewright.compress.streams import SAMPLE_TOKENS, Batch, sampled
 from edgewright.errors import InputError
 from edgewright.models.inputs import Inputs
+from edgewright.models.linear_maps import copy_norm
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LayerCut, TransformerLayer, copy_norm
+from edgewright.models.transformer_layer import TransformerLayer
+from edgewright.models.transformer_shape import LayerCut
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from edgewright.compress.cost_limits import CostLimit, Costs
 from edgewright.compress.levels import LayerLevels, Level
 from edgewright.compress.spending import HALVINGS, least_error
 from edgewright.errors import InputError
-from edgewright.models.transformer import LayerCut
+from edgewright.models.transformer_shape import LayerCut
 
 MUTATED = 0.1
 LARGEST_STEP = math.log(4)

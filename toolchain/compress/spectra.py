@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from edgewright.errors import ModelError
 from edgewright.models.capabilities import Factorisable, HasTokenTable
 from edgewright.models.inputs import Inputs
+from edgewright.models.linear_maps import LowRankLinear, last_bias, matrix
 from edgewright.models.text import INFERENCE_BATCH_TOKENS, batches
-from edgewright.models.transformer import LowRankLinear, last_bias, matrix
 
 TOKENS = "tokens"  # the name of a token table among matrices
 RIDGE = 1e-3  # the share of the energy that inputs unlike the calibration's are taken to have

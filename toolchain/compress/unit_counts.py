@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgewright.compress.importance_scores import Importance
-from edgewright.models.transformer import LayerShape, TransformerShape
+from edgewright.models.transformer_shape import LayerShape, TransformerShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -187,7 +187,7 @@ def _whole(prices: Prices, operators: Sequence[Operator], length: int) -> float:
 
 
 def _attention(length: int, width: int, head_width: int, heads: int) -> list[Operator]:
-    """What one layer's attention runs: see `models.transformer`."""
+    """What one layer's attention runs: see `models.transformer_layer`."""
     inner = heads * head_width
     return [
         _operator("linear", length, width, 3 * inner),

@@ -30,7 +30,7 @@ from edgewright.models.chains import ChainOf, filters, residual
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgewright.models.linear_maps import copy_linear, copy_norm, taken
 from edgewright.models.token_positions import (
     MASKED,
     RELATIVE_BUCKETS,
@@ -27,7 +28,8 @@ from edgewright.models.token_positions import (
     rotations,
     window,
 )
-from edgewright.models.transformer import Transformer, TransformerShape, copy_linear, copy_norm, taken
+from edgewright.models.transformer import Transformer
+from edgewright.models.transformer_shape import TransformerShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from edgewright.errors import UnsupportedModelError
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.layouts import Positions, TextFamily, text_family
 from edgewright.models.token_positions import RELATIVE_BUCKETS, distance_rows
-from edgewright.models.transformer import ACTIVATIONS, LayerShape
+from edgewright.models.transformer_shape import ACTIVATIONS, LayerShape
 
 State = Mapping[str, Tensor]
 

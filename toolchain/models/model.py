@@ -21,7 +21,9 @@ from torch.nn import functional
 from edgewright.errors import BadModelError, UnsupportedModelError
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.families import mark
-from edgewright.models.transformer import ReadingLayer, Transformer, TransformerShape
+from edgewright.models.transformer import Transformer
+from edgewright.models.transformer_layer import ReadingLayer
+from edgewright.models.transformer_shape import TransformerShape
 from edgewright.models.vision import VisionEncoder, VisionShape
 
 # One line a family: the class and its shape, by the name that is written beside the weights.

@@ -12,8 +12,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from edgewright.models.encoder import Encoder
+from edgewright.models.linear_maps import LowRankLinear
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LINEARS, LowRankLinear
+from edgewright.models.transformer_shape import LINEARS
 
 
 def pairs_of(model: TransformerModel) -> Iterator[tuple[Sequence[Tensor], nn.Linear]]:

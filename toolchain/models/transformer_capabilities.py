@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from edgewright.models import units as grouping
 from edgewright.models.encoder import Encoder
 from edgewright.models.inputs import Inputs
+from edgewright.models.linear_maps import Constant
 from edgewright.models.model import TransformerModel, reading
 from edgewright.models.model import fresh as fresh
-from edgewright.models.transformer import LINEARS, Constant
+from edgewright.models.transformer_shape import LINEARS
 from edgewright.models.units import Units
 
 TOKENS = "tokens"

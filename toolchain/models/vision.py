@@ -16,15 +16,9 @@ from torch import Tensor, nn
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.layouts import image_family
-from edgewright.models.transformer import (
-    ACTIVATIONS,
-    LayerShape,
-    Transformer,
-    TransformerShape,
-    copy_linear,
-    copy_norm,
-    taken,
-)
+from edgewright.models.linear_maps import copy_linear, copy_norm, taken
+from edgewright.models.transformer import Transformer
+from edgewright.models.transformer_shape import ACTIVATIONS, LayerShape, TransformerShape
 
 
 @dataclass(frozen=True, kw_only=True)

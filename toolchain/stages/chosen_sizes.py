@@ -18,7 +18,7 @@ from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.modality.text import TextDataset
 from edgewright.models.encoder import EncoderShape
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.budget import BYTES_PER_MB, Budget
 from edgewright.specs.profiles import Profile

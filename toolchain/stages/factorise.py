@@ -13,7 +13,7 @@ from edgewright.compress import low_rank
 from edgewright.compress.ranks import FactorisedMatrix
 from edgewright.models import families
 from edgewright.models.capabilities import FACTORISABLE
-from edgewright.models.transformer import LINEARS
+from edgewright.models.transformer_shape import LINEARS
 from edgewright.stages.float_models import (
     ModelFindings,
     dataset_of,

@@ -20,7 +20,7 @@ from edgewright.models.loading import shape_of
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.source import configured
 from edgewright.models.text import TextModule
-from edgewright.models.transformer import LayerShape
+from edgewright.models.transformer_shape import LayerShape
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
