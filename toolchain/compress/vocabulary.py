@@ -16,7 +16,8 @@ from itertools import islice
 from unicodedata import name as character_name
 
 from edgewright.errors import BadDataError, InputError
-from edgewright.modality.tokenizer import TextSequence, TextTokenizer, byte_symbols
+from edgewright.modality.tokenizer import TextSequence, TextTokenizer
+from edgewright.modality.tokenizer_definition import byte_symbols
 
 CHUNK = 4096
 BYTE = re.compile("<0x[0-9A-F]{2}>")
