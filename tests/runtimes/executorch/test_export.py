@@ -1,8 +1,5 @@
 """A `.pte` of the tiny model, made by the real exporter and run by the real runtime."""
 
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,20 +47,3 @@ def test_parity_of_the_float_artifact_is_all_but_exact(session: Session) -> None
     parity = compare(found, artifacts.expected())
     assert parity.passed
     assert parity.cosine_min > 0.99999
-
-
-def test_nothing_is_printed_while_an_artifact_is_loaded_and_run() -> None:
-    """Its threads would tell in which files they looked for the processor's name."""
-    program = f"""
-        import sys
-        from pathlib import Path
-        sys.path.insert(0, {str(Path(__file__).parents[3])!r})
-        import numpy as np
-        from edgewright.runtimes.executorch.session import Session
-        from edgewright.specs.signature import Signature
-        signature = Signature.model_validate_json({artifacts.signature("executorch").model_dump_json()!r})
-        call = signature.method("forward").call(dict(ids=np.array([[1, 2, 3]])))
-        Session(Path({str(artifacts.float_pte())!r}), signature)(call)
-    """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
