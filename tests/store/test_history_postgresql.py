@@ -19,7 +19,7 @@ import sqlalchemy as sql
 from edgewright.base import extras
 from edgewright.cli.main import main
 from edgewright.errors import EnvironmentFaultError, InputError
-from edgewright.store import history as store
+from edgewright.store import database as store
 from edgewright.store.history import Filter, History
 from tests.report.documents import bench
 from tests.store.test_history import BUILD, WRITER

@@ -13,35 +13,25 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import sqlalchemy as sql
-from filelock import FileLock
-from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
-from edgewright.base.extras import need
-from edgewright.base.places import data_dir
 from edgewright.base.plausible import LONGEST_MS, MOST_BYTES, SHORTEST_MS
-from edgewright.base.redacted import redacted
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import InputError, InvalidFileError
+from edgewright.store.database import default_url, opened, refusals, url_of
 
 log = logging.getLogger(__name__)
 
 EntryKind = Literal["build", "bench"]
-BUSY_S = 60  # that a writer waits for others
-POSTGRESQL = ("postgresql", "postgresql+psycopg")
-UPGRADE_LOCK = 0x65646765  # a number that only those who upgrade a history take, in PostgreSQL
 LARGEST_NUMBER = 1 << 31  # of an entry, in any database
 GIT_LIMIT_S = 5.0
 COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")  # GitHub's and GitLab's, where there may be no .git
-NEWEST = "1"  # revision of `migrations`
 RANGES = {  # of what a device said, or whoever wrote into a shared database
     "p50_ms": (SHORTEST_MS, LONGEST_MS),  # or 0, as everywhere
     "peak_rss_bytes": (0, MOST_BYTES),
@@ -58,7 +48,6 @@ _entries = sql.Table(
     "entries", _tables, sql.Column("id", sql.Integer, primary_key=True), *(sql.Column(name) for name in COLUMNS)
 )
 _documents = sql.Table("documents", _tables, sql.Column("entry_id", sql.Integer), sql.Column("content", sql.Text))
-_versions = sql.Table("alembic_version", _tables, sql.Column("version_num"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,18 +96,8 @@ class History:
         Raises `InputError` where it cannot be opened, is damaged, or was written by a newer Edgewright; then nothing
         in it is changed.
         """
-        self.url = _url_of(url or default_url())
-        if self.url.drivername in POSTGRESQL:
-            need(("psycopg",), purpose="keep the history in PostgreSQL", extra="postgresql")
-        with _told(self.url):
-            self._engine = sql.create_engine(self.url, connect_args=_arguments(self.url))
-            if self.url.get_backend_name() == "sqlite":
-                sql.event.listen(self._engine, "connect", _many_writers)
-            try:
-                _bring_up(self._engine, self.url)
-            except BaseException:
-                self.close()
-                raise
+        self.url = url_of(url or default_url())
+        self._engine = opened(self.url)
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +116,7 @@ class History:
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
         values = {"created": created, "kind": kind, "commit": commit, **_columns(kind, document)}
         content = json.dumps(document, ensure_ascii=False)
-        with _told(self.url), self._engine.begin() as connection:
+        with refusals(self.url), self._engine.begin() as connection:
             made = connection.execute(sql.insert(_entries).values(values).returning(_entries.c.id))
             number = int(made.scalar_one())
             connection.execute(sql.insert(_documents).values(entry_id=number, content=content))
@@ -151,7 +130,7 @@ class History:
                 continue
             column = _entries.c[name]
             query = query.where(column.startswith(value, autoescape=True) if name == "commit" else column == value)
-        with _told(self.url), self._engine.connect() as connection:
+        with refusals(self.url), self._engine.connect() as connection:
             rows = [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
         return [_entry(row) for row in rows]
 
@@ -160,7 +139,7 @@ class History:
         content = None
         if number < LARGEST_NUMBER:
             query = sql.select(_documents.c.content).where(_documents.c.entry_id == number)
-            with _told(self.url), self._engine.connect() as connection:
+            with refusals(self.url), self._engine.connect() as connection:
                 content = connection.execute(query).scalar()
         if content is None:
             raise InputError(f"the history has no entry {number}; `edgewright history list` shows those it has")
@@ -178,15 +157,6 @@ def _entry(row: dict[str, Any]) -> HistoryEntry:
             log.warning("warning: entry %s of the history has a %s that cannot be; it is left out", row["id"], name)
             row[name] = None
     return HistoryEntry(**row)
-
-
-def default_url() -> str:
-    """Where the history lies: as `EDGEWRIGHT_HISTORY` says, a URL or a file, or the platform's data directory."""
-    said = os.environ.get("EDGEWRIGHT_HISTORY")
-    if said and "://" in said:
-        return said
-    file = Path(said) if said else data_dir() / "history.sqlite"
-    return f"sqlite:///{file.absolute()}"
 
 
 def commit_here() -> str | None:
@@ -234,122 +204,3 @@ def _artifact(kind: EntryKind, document: Mapping[str, Any]) -> Mapping[str, Any]
         return found
     best = document.get("best")
     return next((each for each in document.get("artifacts") or () if each.get("runtime") == best), {})
-
-
-def _url_of(text: str) -> sql.URL:
-    try:
-        return sql.engine.make_url(text)
-    except (
-        ArgumentError,
-        ValueError,
-    ) as error:  # a port that is none is the latter; its text may hold a password, so that it is not shown
-        raise InputError(
-            "EDGEWRIGHT_HISTORY is no URL of a database; give a file, or one such as postgresql+psycopg://host/name"
-        ) from error
-
-
-def _arguments(url: sql.URL) -> dict[str, Any]:
-    return {"timeout": BUSY_S} if url.get_backend_name() == "sqlite" else {}
-
-
-def _many_writers(connection: Any, _record: Any) -> None:
-    """Readers do not wait for a writer, and writers wait for each other."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _bring_up(engine: sql.Engine, url: sql.URL) -> None:
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        _to_its_owner(Path(str(url.database)))
-    with engine.connect() as connection:
-        found = _revision(connection)
-    if found == NEWEST:
-        return  # without Alembic, which takes longer to import than most commands take
-    if found is not None and found not in _known_revisions():
-        raise InputError(
-            f"the history at {_shown(url)} was written by a newer Edgewright (schema {found}, known is {NEWEST}); "
-            "upgrade this one, or set EDGEWRIGHT_HISTORY to another place"
-        )
-    with _alone(url):
-        _upgrade(engine)
-
-
-def _to_its_owner(file: Path) -> None:
-    """Make the file one that nobody else reads, where it is new, or ours alone: not one that a user named.
-
-    What SQLite puts beside it has the same mode.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        return
-    if not os.environ.get("EDGEWRIGHT_HISTORY") and file == data_dir() / "history.sqlite":
-        for each in (file, *file.parent.glob(f"{file.name}-*")):
-            with suppress(OSError):  # it may be another user's, who lets us write
-                each.chmod(0o600)
-
-
-def _revision(connection: sql.Connection) -> str | None:
-    """Of the schema that is there; None where there is none."""
-    if not sql.inspect(connection).has_table(_versions.name):
-        return None
-    found: str | None = connection.execute(sql.select(_versions.c.version_num)).scalar()
-    return found
-
-
-def _known_revisions() -> set[str]:
-    from alembic.script import ScriptDirectory
-
-    return {each.revision for each in ScriptDirectory(_scripts()).walk_revisions()}
-
-
-def _upgrade(engine: sql.Engine) -> None:
-    """To the newest schema, whole or not at all, by one process alone."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", _scripts().replace("%", "%%"))
-    with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":  # whose driver would begin no transaction before it changes a table
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        elif engine.dialect.name == "postgresql":
-            connection.execute(sql.select(sql.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-        if _revision(connection) == NEWEST:
-            return  # by another process, meanwhile
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _scripts() -> str:
-    return str(Path(__file__).parent / "migrations")
-
-
-@contextmanager
-def _alone(url: sql.URL) -> Iterator[None]:
-    """Among the processes of this machine, where the database is a file."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        yield
-        return
-    file = Path(url.database)
-    with FileLock(file.with_name(f".{file.name}.lock")):
-        yield
-
-
-@contextmanager
-def _told(url: sql.URL) -> Iterator[None]:
-    """A database's refusals as one error with its place."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise InputError(
-            f"the history at {_shown(url)} cannot be used: {error.orig}; if it is damaged, move it away, or set "
-            "EDGEWRIGHT_HISTORY to another place"
-        ) from error
-    except (SQLAlchemyError, ImportError, ValueError) as error:  # the last for options of a wrong form
-        raise InputError(f"the history at {_shown(url)} cannot be opened: {error}; check EDGEWRIGHT_HISTORY") from error
-
-
-def _shown(url: sql.URL) -> str:
-    """Without its secrets."""
-    return url.database or "memory" if url.get_backend_name() == "sqlite" else redacted(url.render_as_string())
