@@ -9,6 +9,7 @@ from edgewright.compress.low_rank import factorise
 from edgewright.models.inputs import Inputs
 from edgewright.models.model import TransformerModel
 from edgewright.models.smoothing import pairs_of
+from edgewright.models.transformer_shape import LayerCut
 from tests import tiny
 from tests.compress.test_importance import images, text_model, texts, vision_model
 
@@ -56,8 +57,6 @@ def test_where_norms_come_first_each_of_them_is_read_by_one_layer() -> None:
 
 
 def test_a_layer_without_heads_has_no_values_to_rescale() -> None:
-    from edgewright.models.transformer import LayerCut
-
     teacher = text_model()
     neurons = tuple(range(64))
     cuts = [LayerCut(layer=0, heads=(), neurons=neurons), LayerCut(layer=1, heads=(0,), neurons=neurons)]

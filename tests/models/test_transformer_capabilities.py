@@ -5,7 +5,7 @@ import torch
 
 from edgewright.models import transformer_capabilities as capabilities
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer import LINEARS, LayerCut
+from edgewright.models.transformer_shape import LINEARS, LayerCut
 from tests import tiny
 from tests.compress.test_importance import images, text_model, texts, vision_model
 
