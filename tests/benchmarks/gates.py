@@ -34,6 +34,7 @@ from edgewright.bundles.schema import ImageFacts, Manifest, TaskFacts
 from edgewright.bundles.vectors import Vectors
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
+from edgewright.modality.image import IMAGE
 from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.report.compare import Measured, compare, read_measured
 from edgewright.report.gate import GateLimits, decide
@@ -163,7 +164,7 @@ def bundled(student: Student, folder: Path) -> Bundle:
     def fill(inside: Path) -> None:
         executorch_int8(export_input(student, ImageInputSpec(**sizes), RUNTIMES["executorch"]), inside / FILE)
         facts["bytes"] = (inside / FILE).stat().st_size
-        Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside)
+        Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside, IMAGE)
 
     def described(hashes: dict[str, str]) -> Manifest:
         known = manifest([])

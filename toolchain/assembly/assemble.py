@@ -35,7 +35,7 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
     def fill(folder: Path) -> None:
         _copy_artifacts(made, folder, with_float=plan.recipe.stages.export.float_reference)
         _copy_beside(build, folder)
-        _vectors(student).write(folder)
+        _vectors(student).write(folder, plan.modality)
 
     with plan.progress.stage("bundle"):
         bundle = bundles.write(output, manifest, fill, force=force)
@@ -51,8 +51,8 @@ def _copy_artifacts(made: Sequence[Exported], folder: Path, *, with_float: bool)
 
 def _copy_beside(build: Build, folder: Path) -> None:
     """What makes the artifacts' inputs, and what a search finds, where a build has them."""
-    tokenizer = build.result("inputs").file(bundles.TOKENIZER)
-    found = [tokenizer] if tokenizer.is_file() else []
+    beside = (build.result("inputs").file(name) for name in build.plan.modality.bundle_files)
+    found = [file for file in beside if file.is_file()]
     if "index" in build:
         found += [build.result("index").file(name) for name in (bundles.CORPUS, bundles.INDEX)]
     for file in found:

@@ -17,13 +17,11 @@ from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.bundles.schema import (
     ArtifactFacts,
     BaselineFacts,
-    ImageFacts,
     Manifest,
     ModelFacts,
     StageFacts,
     TaskFacts,
 )
-from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.stages.read import ReadFindings
 from edgewright.stages.sides import Side
 from edgewright.stages.stage import Build, Findings, StageResult
@@ -70,26 +68,17 @@ def _student_facts(student: Side, best: ArtifactFacts) -> ModelFacts:
 
 def _task_facts(build: Build, student: Side) -> TaskFacts:
     plan, examples = build.plan, student.dataset.examples
-    scale = plan.task.scale(examples)
-    return TaskFacts(
-        kind=plan.recipe.task.kind,
-        metric=build.findings("teacher", TeacherFindings).metric,
-        max_length=plan.max_length,
-        image=_image_facts(build, student),
-        labels=examples.labels,
-        value_mean=scale.mean,
-        value_std=scale.std,
-    )
-
-
-def _image_facts(build: Build, student: Side) -> ImageFacts | None:
-    """What a student of images takes of one."""
-    spec = student.input_spec()
-    if not isinstance(spec, ImageInputSpec):
-        return None
-    framing = build.findings("examples", ReadFindings).document().get("framing")
-    size = {"height": spec.height, "width": spec.width, "channels": spec.channels}
-    return ImageFacts.model_validate({**size, "framing": framing})
+    scale, reading = plan.task.scale(examples), build.findings("examples", ReadFindings).document()
+    document = {
+        "kind": plan.recipe.task.kind,
+        "metric": build.findings("teacher", TeacherFindings).metric,
+        "max_length": plan.max_length,
+        "labels": tuple(examples.labels),
+        "value_mean": scale.mean,
+        "value_std": scale.std,
+        **student.dataset.manifest_facts(reading),
+    }
+    return TaskFacts.model_validate(document)
 
 
 def _machine(artifact: ArtifactFacts) -> dict[str, str | None]:

@@ -8,28 +8,22 @@ waits for the model to be loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgewright.base.untrusted import is_unicode
-from edgewright.bundles.bundle import CORPUS, INDEX, TOKENIZER, Bundle
+from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
-from edgewright.bundles.schema import ArtifactFacts, ImageFacts, TaskFacts
-from edgewright.data.image_files import ImageFile, decode
-from edgewright.errors import BundleError, InputError
+from edgewright.bundles.schema import ArtifactFacts, TaskFacts
+from edgewright.errors import BundleError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
-from edgewright.modality.color_channels import with_channels
-from edgewright.modality.framing import Framing
-from edgewright.modality.tokenizer import TextTokenizer, first_places
-from edgewright.runtimes.example_calls import Inputs, calls_by, rows_of
+from edgewright.modality.base import ReadExample
+from edgewright.modality.input_spec import Examples
+from edgewright.runtimes.example_calls import calls_by, rows_of
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
 from edgewright.tasks.task import Question
@@ -86,42 +80,32 @@ class Answerer:
     def answer(self, given: str, *, address: str, runtime: str | None, top: int) -> dict[str, Any]:
         """What the model makes of a text or an image's file, as a JSON document."""
         task, artifact = self._bundle.manifest.task, self._bundle.artifact(runtime)
-        inputs: Inputs
-        if task.image:
-            inputs = _pixels(Path(given), task.image)
-        else:
-            if not given.strip():
-                raise InputError("the input is empty; give a text with --input")
-            if not is_unicode(given):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
-                raise InputError(
-                    "the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)"
-                )
-            (row,) = self._tokenizer.encode_any([given.split()] if task.tags else [given])
-            inputs = [row.ids]
-        output = self._output(artifact, inputs, address)
+        question = self._read(given)
+        output = self._output(artifact, question.examples, address)
         _require_fitting(task, output)
         asked = {"input": given, "runtime": artifact.runtime, "target": address}
-        question = Question(
+        context = Question(
             text=given,
             top=top,
             labels=task.labels,
-            places=first_places(row) if task.tags else {},
+            places=question.places,
             value_mean=task.value_mean,
             value_std=task.value_std,
             search=lambda embedding: self._index.best(embedding, top=top),
         )
-        found = task.task.answer(output, question)
+        found = task.task.answer(output, context)
         return {"kind": found.pop("kind"), **asked, **found}
 
     @cached_property
-    def _tokenizer(self) -> TextTokenizer:
-        return TextTokenizer.load(self._bundle.file(TOKENIZER), max_length=self._bundle.manifest.task.max_length)
+    def _read(self) -> Callable[[str], ReadExample]:
+        task = self._bundle.manifest.task
+        return task.modality.reader(task.input_facts, self._bundle.file)
 
     @cached_property
     def _index(self) -> SearchIndex:
         return SearchIndex.load(self._bundle.file(CORPUS), self._bundle.file(INDEX))
 
-    def _output(self, artifact: ArtifactFacts, inputs: Inputs, address: str) -> tuple[float, ...]:
+    def _output(self, artifact: ArtifactFacts, inputs: Examples, address: str) -> tuple[float, ...]:
         calls = calls_by(artifact.signature, inputs)
         if address == HERE:
             (output,) = rows_of(self._runner(artifact).outputs(calls))
@@ -159,12 +143,3 @@ def _require_fitting(task: TaskFacts, output: Sequence[float]) -> None:
             f"the model gave {len(output)} numbers, which are not those of {task.tags or count} labels or values that "
             "the manifest names; build the bundle again"
         )
-
-
-def _pixels(file: Path, image: ImageFacts) -> NDArray[np.uint8]:
-    """The picture in a file as the model takes it, (1, height, width, channels)."""
-    if not file.is_file():
-        raise InputError(f"there is no file {file}; the bundle's model takes images: give one's path with --input")
-    framed = Framing(**image.framing.model_dump()).of if image.framing else None
-    decoded = decode([ImageFile(path=file, label="", name=str(file))], (image.height, image.width), framed=framed)
-    return with_channels(decoded.pixels, image.channels)

@@ -28,13 +28,12 @@ from edgewright.bundles.files import (
 )
 from edgewright.bundles.replacing import place_for, require_replaceable, swap
 from edgewright.bundles.schema import OLDER, ArtifactFacts, Manifest, without_old_structures
-from edgewright.bundles.vectors import PIXELS, VECTORS, Vectors
+from edgewright.bundles.vectors import VECTORS, Vectors
 from edgewright.errors import BundleError, UnknownNameError
 
 if TYPE_CHECKING:
     from edgewright.bundles.answering import Answerer
 
-TOKENIZER = "tokenizer.json"
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
 
@@ -114,14 +113,13 @@ class Bundle:
 
     def vectors(self) -> Vectors:
         """What the artifacts are timed and checked on. Raises `InvalidFileError`, `BundleError` for other counts."""
-        image = self.manifest.task.image
-        return Vectors.read(self.file(VECTORS), image=image, pixels=None if image is None else self.file(PIXELS))
+        return Vectors.read(self.file(VECTORS), self.manifest.task, self.file)
 
 
 def _verify_named(folder: Path, manifest: Manifest, *, shown: Path) -> None:
     """Check that each file which is going to be read is a listed one, and that all who speak of one say the same."""
     twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
-    asked = {PIXELS} if manifest.task.image else {TOKENIZER}
+    asked = set(manifest.task.modality.bundle_files)
     searched = {CORPUS, INDEX} if manifest.task.task.searched else set()
     named = {artifact.file for artifact in manifest.artifacts} | twins | asked | searched | {VECTORS}
     if unlisted := sorted(named - set(manifest.files)):

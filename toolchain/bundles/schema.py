@@ -6,13 +6,14 @@ Out: `Manifest`, whose parts are frozen; how an example is read and answered is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
+from edgewright.modality.base import Modality
+from edgewright.modality.input_spec import Examples
+from edgewright.modality.table import MODALITIES
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import Runtime
 from edgewright.specs.recipe import TaskKind
@@ -142,13 +143,14 @@ class ImageFacts(ManifestPart):
 class TaskFacts(ManifestPart):
     """What the model is for; a regression's value is its one output times `value_std`, plus `value_mean`.
 
-    Texts have at most `max_length` tokens; of images `image` says what the artifacts take.
+    Texts have at most `max_length` tokens; of images `image` says what the artifacts take, of other examples `inputs`.
     """
 
     kind: TaskKind
     metric: str
     max_length: int
     image: ImageFacts | None = None
+    inputs: dict[str, JsonValue] = {}
     labels: tuple[str, ...] = ()
     value_mean: float = 0.0
     value_std: float = 1.0
@@ -159,13 +161,22 @@ class TaskFacts(ManifestPart):
         return TASKS[self.kind]
 
     @property
+    def modality(self) -> Modality:
+        """What its inputs are made by."""
+        return MODALITIES[self.task.modality]
+
+    @property
+    def input_facts(self) -> Mapping[str, Any]:
+        """What its modality is told of the inputs: the longest text, the tags of a token, and what it said itself."""
+        image = self.image.model_dump() if self.image else {}
+        return {"max_length": self.max_length, "tags": self.tags, **image, **self.inputs}
+
+    @property
     def tags(self) -> int:
         """How many numbers each token has for an output; 0 where a text or an image has one as a whole."""
         return len(self.labels) if self.task.per_token else 0
 
-    def of_tokens(
-        self, outputs: Sequence[Sequence[float]], inputs: Sequence[Any] | NDArray[np.uint8]
-    ) -> list[Sequence[float]]:
+    def of_tokens(self, outputs: Sequence[Sequence[float]], inputs: Examples) -> list[Sequence[float]]:
         """What an artifact said of each input, without what it says of padding where each token has an output."""
         if not self.tags:
             return list(outputs)

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Generic, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from edgewright.base.reading import validated
 from edgewright.base.untrusted import parse_json
 from edgewright.bundles.files import readable
-from edgewright.bundles.schema import ImageFacts
+from edgewright.bundles.schema import TaskFacts
 from edgewright.errors import BundleError
+from edgewright.modality.base import Modality
+from edgewright.modality.input_spec import Examples
 
 VECTORS = "vectors.json"
-PIXELS = "images.bin"
 
 
-class _Examples(BaseModel):
+Saved = TypeVar("Saved")
+
+
+class _Saved(BaseModel, Generic[Saved]):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    inputs: list[list[Annotated[int, Field(ge=0)]]] = []  # where they are no images
+    inputs: list[Saved] = []  # where they are in no file of their own
     outputs: list[list[FiniteFloat]]
 
 
@@ -40,39 +41,27 @@ def _json_of(file: Path) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Vectors:
-    """Inputs (ids of texts, or images) with the float student's outputs."""
+    """Examples as an artifact takes them, with the float student's outputs."""
 
-    inputs: Sequence[Sequence[int]] | NDArray[np.uint8]
+    inputs: Examples
     outputs: list[list[float]]
 
     @classmethod
-    def read(cls, file: Path, *, image: ImageFacts | None = None, pixels: Path | None = None) -> Self:
-        """Read them from a bundle's file; those of images have theirs in the file `pixels`.
+    def read(cls, file: Path, task: TaskFacts, file_of: Callable[[str], Path]) -> Self:
+        """Read them from a bundle's file, and from those of its others that `file_of` gives to their modality.
 
         Raises `InvalidFileError` for a faulty document, `BundleError` where the counts do not agree.
         """
-        found = validated(_Examples, _json_of(file), file=str(file))
-        inputs: Sequence[Sequence[int]] | NDArray[np.uint8] = found.inputs
-        if image is not None and pixels is not None:
-            values = np.frombuffer(pixels.read_bytes(), dtype=np.uint8)
-            shape = (image.height, image.width, image.channels)
-            if values.size != len(found.outputs) * math.prod(shape):
-                raise BundleError(
-                    f"{pixels} has {values.size} bytes, which are not {len(found.outputs)} images of "
-                    f"{' × '.join(map(str, shape))}; build the bundle again"
-                )
-            inputs = values.reshape(-1, *shape)
-        if len(inputs) != len(found.outputs):
+        document: Any = _Saved  # mypy takes no type that is only known now
+        saved = validated(document[task.modality.saved_example], _json_of(file), file=str(file))
+        inputs = task.modality.examples(saved.inputs, task.input_facts, file_of, len(saved.outputs))
+        if len(inputs) != len(saved.outputs):
             raise BundleError(
-                f"{file} has {len(found.outputs)} outputs for {len(inputs)} inputs; build the bundle again"
+                f"{file} has {len(saved.outputs)} outputs for {len(inputs)} inputs; build the bundle again"
             )
-        return cls(inputs=inputs, outputs=found.outputs)
+        return cls(inputs=inputs, outputs=saved.outputs)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, modality: Modality) -> None:
         """Put them into a bundle that is being made."""
-        document: dict[str, Any] = {"outputs": self.outputs}
-        if isinstance(self.inputs, np.ndarray):
-            (folder / PIXELS).write_bytes(np.ascontiguousarray(self.inputs).tobytes())
-        else:
-            document = {"inputs": self.inputs, **document}
+        document = {**modality.save_examples(self.inputs, folder), "outputs": self.outputs}
         (folder / VECTORS).write_text(json.dumps(document), encoding="utf-8")

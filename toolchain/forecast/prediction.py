@@ -108,8 +108,8 @@ def _is_bundle(subject: str | Path) -> bool:
 
 
 def _lengths(bundle: Bundle) -> tuple[int, ...]:
-    """Those of its examples; an image has none."""
-    if bundle.manifest.task.image is not None:
+    """Those of its examples; 0 where all are of one size."""
+    if not bundle.manifest.task.modality.has_length:
         return (0,)
     return tuple(int(np.size(each)) for each in bundle.vectors().inputs)
 

@@ -18,9 +18,20 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from edgewright.errors import InputError
-from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, OnProgress, Reading
+from edgewright.modality.base import (
+    PARTS,
+    BundleFile,
+    Dataset,
+    HeldOut,
+    LoadedTeacher,
+    Modality,
+    OnProgress,
+    ReadExample,
+    Reading,
+)
 from edgewright.modality.color_channels import with_channels
-from edgewright.modality.image_spec import ImageInputSpec
+from edgewright.modality.image_spec import ImageInputSpec, images_in, picture
+from edgewright.modality.input_spec import Examples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +47,7 @@ if TYPE_CHECKING:
     from edgewright.tasks.task import Task
 
 IMAGES, SCALING = "images.safetensors", "scaling.json"
+IMAGE_BYTES = "images.bin"  # of a bundle: the images that its artifacts are checked on
 FEWEST_IMAGES = 64  # of a sample, where a net is so large that more of them would take long
 AFFORDED_MACS = 2e11  # multiply-accumulates of a stage that runs a net on a sample many times
 
@@ -138,6 +150,11 @@ class ImageDataset(Dataset):
         return pixels
 
     @override
+    def manifest_facts(self, reading: Mapping[str, Any]) -> Mapping[str, JsonValue]:
+        size = {"height": self.scaling.height, "width": self.scaling.width, "channels": self.scaling.channels}
+        return {"image": {**size, "framing": reading.get("framing")}}
+
+    @override
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
         from edgewright.models.inputs import ImageInputs
         from edgewright.tasks import attribution
@@ -151,6 +168,7 @@ class ImageModality(Modality):
 
     name = "image"
     examples_name = "images"
+    bundle_files = (IMAGE_BYTES,)
 
     @override
     def check_source(self, recipe: Recipe) -> None:
@@ -223,6 +241,22 @@ class ImageModality(Modality):
             run=lambda some: image_models.outputs(teacher.model, scaled(np.stack(some), teacher.scaling)),
             some=list(some_of(images.train.pixels, EXAMPLES)),
         )
+
+    @override
+    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
+        import numpy as np
+
+        (folder / IMAGE_BYTES).write_bytes(np.ascontiguousarray(examples).tobytes())
+        return {}
+
+    @override
+    def examples(self, saved: Sequence[Any], facts: Mapping[str, Any], file: BundleFile, count: int) -> Examples:
+        return images_in(file(IMAGE_BYTES), (facts["height"], facts["width"], facts["channels"]), count)
+
+    @override
+    def reader(self, facts: Mapping[str, Any], file: BundleFile) -> Callable[[str], ReadExample]:
+        shape = (facts["height"], facts["width"], facts["channels"])
+        return lambda path: ReadExample(examples=picture(Path(path), shape, facts["framing"]))
 
     @override
     def dataset(self, recipe: Recipe, examples: Path, inputs: Path) -> ImageDataset:

@@ -12,14 +12,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 from typing_extensions import override
 
-from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, OnProgress, Reading
+from edgewright.base.untrusted import is_unicode
+from edgewright.errors import InputError
+from edgewright.modality.base import (
+    PARTS,
+    BundleFile,
+    Dataset,
+    HeldOut,
+    LoadedTeacher,
+    Modality,
+    OnProgress,
+    ReadExample,
+    Reading,
+)
+from edgewright.modality.input_spec import Examples
 from edgewright.modality.text_spec import TextInputSpec
-from edgewright.modality.tokenizer import TextTokenizer
+from edgewright.modality.tokenizer import TextTokenizer, first_places
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -194,6 +207,8 @@ class TextModality(Modality):
 
     name = "text"
     examples_name = "texts"
+    bundle_files = (TOKENIZER,)
+    saved_example = list[Annotated[int, Field(ge=0)]]
     has_vocabulary = True
     ranks_first = True
     has_length = True
@@ -280,6 +295,30 @@ class TextModality(Modality):
             tokenizer=TextTokenizer.load(inputs / TOKENIZER, max_length=recipe.task.max_length),
             kept=tuple(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else (),
         )
+
+    @override
+    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
+        return {"inputs": list(examples)}
+
+    @override
+    def examples(self, saved: Sequence[Any], facts: Mapping[str, Any], file: BundleFile, count: int) -> Examples:
+        return saved
+
+    @override
+    def reader(self, facts: Mapping[str, Any], file: BundleFile) -> Callable[[str], ReadExample]:
+        tokenizer = TextTokenizer.load(file(TOKENIZER), max_length=facts["max_length"])
+
+        def read(text: str) -> ReadExample:
+            if not text.strip():
+                raise InputError("the input is empty; give a text with --input")
+            if not is_unicode(text):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
+                raise InputError(
+                    "the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)"
+                )
+            (row,) = tokenizer.encode_any([text.split()] if facts["tags"] else [text])
+            return ReadExample(examples=[row.ids], places=first_places(row) if facts["tags"] else {})
+
+        return read
 
     @override
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ This module goes once every caller takes its calls from `Signature.method(…).c
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from edgewright.errors import InputError
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import BATCH, FORWARD, Array, Call, Signature
 
-Inputs = Sequence[Sequence[int]] | NDArray[np.uint8]
-"""Ids of one text each, or images (n, height, width, channels)."""
+Inputs = Sequence[Sequence[int]] | NDArray[Any]
+"""Ids of one text each, or an array with an example a row, such as images (n, height, width, channels)."""
 
 OUTPUT = "output"
 PADDING = 0  # the id that fills up the shorter texts of a batch
@@ -78,7 +79,7 @@ def _texts(inputs: Sequence[Sequence[int]], batch: int) -> Iterator[NDArray[np.i
         yield np.array([row + [PADDING] * (longest - len(row)) for row in rows], dtype=np.int64)
 
 
-def _pictures(inputs: NDArray[np.uint8], batch: int) -> Iterator[NDArray[np.uint8]]:
+def _pictures(inputs: NDArray[Any], batch: int) -> Iterator[NDArray[Any]]:
     for first in range(0, len(inputs), batch):
         group = inputs[first : first + batch]
         yield np.concatenate([group, np.repeat(group[-1:], batch - len(group), axis=0)])
