@@ -6,12 +6,12 @@ Out: `Manifest`, whose parts are frozen; how an example is read and answered is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
-from edgewright.modality.base import Modality
+from edgewright.modality.base import Facts, Modality
 from edgewright.modality.input_spec import Examples
 from edgewright.modality.table import MODALITIES
 from edgewright.specs.budget import Budget
@@ -166,7 +166,7 @@ class TaskFacts(ManifestPart):
         return MODALITIES[self.task.modality]
 
     @property
-    def input_facts(self) -> Mapping[str, Any]:
+    def input_facts(self) -> Facts:
         """What its modality is told of the inputs: the longest text, the tags of a token, and what it said itself."""
         image = self.image.model_dump() if self.image else {}
         return {"max_length": self.max_length, "tags": self.tags, **image, **self.inputs}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgewright.tasks.scores import Asked, Score
 
 OnProgress = Callable[[float, float], None]
+Facts = Mapping[str, Any]  # as a manifest has them
 BundleFile = Callable[[str], Path]  # a bundle's file of this name
 HeldOut = Literal["test", "validation"]
 PARTS = ("train", "validation", "test", "extra")
@@ -153,7 +154,7 @@ class Dataset(ABC):
     def examples_of(self, inputs: Inputs) -> Examples:
         """The same examples as an artifact takes them: with `InputSpec.batches` they are a call's arrays."""
 
-    def manifest_facts(self, reading: Mapping[str, Any]) -> Mapping[str, JsonValue]:
+    def manifest_facts(self, reading: Facts) -> Mapping[str, JsonValue]:
         """What a manifest says of the inputs, for `Modality.examples` and `Modality.reader`; `reading` are the facts
         of `Reading`."""
         return {}
@@ -171,7 +172,7 @@ class Modality(ABC):
     has_vocabulary = False  # whether inputs are ids of a vocabulary that can be trimmed
     ranks_first = False  # whether importance is measured by a stage of its own, which cuts go by
     bundle_files: tuple[str, ...] = ()  # of a bundle, those that its inputs are made by
-    saved_example: Any = list[Any]  # the type of one example in the file of the expected outputs
+    saved_example: object = list  # the type of one example in the file of the expected outputs
     has_length = False  # whether examples differ in length, and costs are those of a length
     counted_units = 1  # the units (tokens, images) of the example that multiply-accumulates are counted on
     batch_setting = "batch_images"  # the recipe's setting for the size of a training batch
@@ -209,13 +210,13 @@ class Modality(ABC):
         """Put the examples that artifacts are checked on into a bundle; what the file of their outputs says of them."""
         return {"inputs": [example.tolist() for example in examples]}
 
-    def examples(self, saved: Sequence[Any], facts: Mapping[str, Any], file: BundleFile, count: int) -> Examples:
+    def examples(self, saved: Examples, facts: Facts, file: BundleFile, count: int) -> Examples:
         """Read `count` examples back from their `saved` inputs and the bundle's files. Raises `BundleError`."""
         import numpy as np
 
         return np.array(saved, dtype=np.float32)
 
-    def reader(self, facts: Mapping[str, Any], file: BundleFile) -> Callable[[str], ReadExample]:
+    def reader(self, facts: Facts, file: BundleFile) -> Callable[[str], ReadExample]:
         """A function that makes what a user gives to `run` an example. Raises `InputError` for what is none."""
         raise InputError(f"{self.examples_name} cannot be given on the command line; measure the bundle instead")
 

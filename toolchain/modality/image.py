@@ -22,6 +22,7 @@ from edgewright.modality.base import (
     PARTS,
     BundleFile,
     Dataset,
+    Facts,
     HeldOut,
     LoadedTeacher,
     Modality,
@@ -150,7 +151,7 @@ class ImageDataset(Dataset):
         return pixels
 
     @override
-    def manifest_facts(self, reading: Mapping[str, Any]) -> Mapping[str, JsonValue]:
+    def manifest_facts(self, reading: Facts) -> Mapping[str, JsonValue]:
         size = {"height": self.scaling.height, "width": self.scaling.width, "channels": self.scaling.channels}
         return {"image": {**size, "framing": reading.get("framing")}}
 
@@ -250,13 +251,12 @@ class ImageModality(Modality):
         return {}
 
     @override
-    def examples(self, saved: Sequence[Any], facts: Mapping[str, Any], file: BundleFile, count: int) -> Examples:
-        return images_in(file(IMAGE_BYTES), (facts["height"], facts["width"], facts["channels"]), count)
+    def examples(self, saved: Examples, facts: Facts, file: BundleFile, count: int) -> Examples:
+        return images_in(file(IMAGE_BYTES), facts, count)
 
     @override
-    def reader(self, facts: Mapping[str, Any], file: BundleFile) -> Callable[[str], ReadExample]:
-        shape = (facts["height"], facts["width"], facts["channels"])
-        return lambda path: ReadExample(examples=picture(Path(path), shape, facts["framing"]))
+    def reader(self, facts: Facts, file: BundleFile) -> Callable[[str], ReadExample]:
+        return lambda path: ReadExample(examples=picture(Path(path), facts))
 
     @override
     def dataset(self, recipe: Recipe, examples: Path, inputs: Path) -> ImageDataset:

@@ -7,7 +7,6 @@ Out: `ImageInputSpec`; the images of a bundle, and the picture in a file, as an 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from edgewright.errors import BundleError, InputError
+from edgewright.modality.base import Facts
 from edgewright.modality.color_channels import with_channels
 from edgewright.modality.framing import Framing
 from edgewright.modality.input_spec import Examples, InputSpec
@@ -86,9 +86,9 @@ class ImageInputSpec(InputSpec):
         return torch.zeros(self.batch, *self.shape, dtype=torch.uint8)
 
 
-def images_in(file: Path, shape: tuple[int, int, int], count: int) -> NDArray[np.uint8]:
+def images_in(file: Path, facts: Facts, count: int) -> NDArray[np.uint8]:
     """The bytes of so many images, one behind the other. Raises `BundleError` where the file has others."""
-    pixels = np.frombuffer(file.read_bytes(), dtype=np.uint8)
+    shape, pixels = _shape_of(facts), np.frombuffer(file.read_bytes(), dtype=np.uint8)
     if pixels.size != count * math.prod(shape):
         raise BundleError(
             f"{file} has {pixels.size} bytes, which are not {count} images of {' × '.join(map(str, shape))}; build the "
@@ -97,15 +97,20 @@ def images_in(file: Path, shape: tuple[int, int, int], count: int) -> NDArray[np
     return pixels.reshape(-1, *shape)
 
 
-def picture(file: Path, shape: tuple[int, int, int], framing: Mapping[str, Any] | None) -> NDArray[np.uint8]:
+def picture(file: Path, facts: Facts) -> NDArray[np.uint8]:
     """The picture in a file as an artifact takes it, (1, height, width, channels). Raises `InputError`."""
     from edgewright.data.image_files import ImageFile, decode
 
     if not file.is_file():
         raise InputError(f"there is no file {file}; the bundle's model takes images: give one's path with --input")
+    shape, framing = _shape_of(facts), facts["framing"]
     framed = Framing(**framing).of if framing else None
     decoded = decode([ImageFile(path=file, label="", name=str(file))], shape[:2], framed=framed)
     return with_channels(decoded.pixels, shape[2])
+
+
+def _shape_of(facts: Facts) -> tuple[int, int, int]:
+    return facts["height"], facts["width"], facts["channels"]
 
 
 def _described(image: Any) -> str:

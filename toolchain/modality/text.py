@@ -23,6 +23,7 @@ from edgewright.modality.base import (
     PARTS,
     BundleFile,
     Dataset,
+    Facts,
     HeldOut,
     LoadedTeacher,
     Modality,
@@ -301,11 +302,11 @@ class TextModality(Modality):
         return {"inputs": list(examples)}
 
     @override
-    def examples(self, saved: Sequence[Any], facts: Mapping[str, Any], file: BundleFile, count: int) -> Examples:
+    def examples(self, saved: Examples, facts: Facts, file: BundleFile, count: int) -> Examples:
         return saved
 
     @override
-    def reader(self, facts: Mapping[str, Any], file: BundleFile) -> Callable[[str], ReadExample]:
+    def reader(self, facts: Facts, file: BundleFile) -> Callable[[str], ReadExample]:
         tokenizer = TextTokenizer.load(file(TOKENIZER), max_length=facts["max_length"])
 
         def read(text: str) -> ReadExample:

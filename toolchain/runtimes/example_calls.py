@@ -6,7 +6,6 @@ This module goes once every caller takes its calls from `Signature.method(…).c
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from edgewright.errors import InputError
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import BATCH, FORWARD, Array, Call, Signature
 
-Inputs = Sequence[Sequence[int]] | NDArray[Any]
+Inputs = Sequence[Sequence[int]] | Array
 """Ids of one text each, or an array with an example a row, such as images (n, height, width, channels)."""
 
 OUTPUT = "output"
@@ -79,7 +78,7 @@ def _texts(inputs: Sequence[Sequence[int]], batch: int) -> Iterator[NDArray[np.i
         yield np.array([row + [PADDING] * (longest - len(row)) for row in rows], dtype=np.int64)
 
 
-def _pictures(inputs: NDArray[Any], batch: int) -> Iterator[NDArray[Any]]:
+def _pictures(inputs: Array, batch: int) -> Iterator[Array]:
     for first in range(0, len(inputs), batch):
         group = inputs[first : first + batch]
         yield np.concatenate([group, np.repeat(group[-1:], batch - len(group), axis=0)])
