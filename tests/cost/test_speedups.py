@@ -7,7 +7,7 @@ import pytest
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.cost.speedups import predicted_speedup, times
-from tests.report.test_speedups import PROFILE, STUDENT, TEACHER, manifest
+from tests.report.test_speedup_rows import PROFILE, STUDENT, TEACHER, manifest
 
 
 def test_a_prediction_is_the_quotient_of_both_and_its_interval_their_factors_in_quadrature() -> None:

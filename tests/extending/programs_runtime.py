@@ -213,6 +213,6 @@ else:
         packages=("torch",),
         provider=ThisInterpreter(),
         write_float=write_float,
-        write_int8=write_int8,
+        schemes=dict.fromkeys(("dynamic-int8", "static-int8"), write_int8),
         session=session,
     )
