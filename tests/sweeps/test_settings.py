@@ -283,7 +283,7 @@ LABELS, VALUES, WORDS = "classification", "regression", "token-classification"
 UNMOVED = {"learning_rate": 1e-12, "epochs": 6}  # a training that gets no better
 
 ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
-    "recipe.name": Read("toolchain/pipeline.py"),
+    "recipe.name": Read("toolchain/assembly/manifest.py"),
     "recipe.description": Read("toolchain/cli/verbs/recipes.py"),
     "model.folder": Differs(student, "roberta"),
     "model.hub": Read("toolchain/models/source.py"),
