@@ -35,6 +35,7 @@ def record_stage(phase: int) -> Stage[RecordedFindings]:
 
     def settings(build: Build) -> Mapping[str, object]:
         asked = phase_of(build, phase)
+        _require_hidden_states(build, asked)  # each time: a recording of another weight may be kept already
         return {
             **build.plan.modality.recording(build.plan.recipe, asked),
             "augment": asked.augment,
@@ -63,6 +64,13 @@ def phase_of(build: Build, phase: int) -> Distill:
     return build.plan.recipe.stages.distill.lessons[phase]
 
 
+def _require_hidden_states(build: Build, asked: Distill) -> None:
+    """Raise `InputError` where hidden vectors are asked for of a teacher that gives none."""
+    if asked.hidden_weight not in (0, Distill().hidden_weight):
+        teacher = model_of(build, "teacher")
+        families.required(teacher, HIDDEN_STATES, setting="stages.distill.hidden_weight")
+
+
 def _entered(build: Build, asked: Distill) -> list[int]:
     """The teacher's layers whose inputs are recorded: those that stay, after the first."""
     layers = build.findings("student", ModelFindings).from_layers
@@ -71,8 +79,6 @@ def _entered(build: Build, asked: Distill) -> list[int]:
 
 def _recorded(build: Build, work: Workspace, asked: Distill) -> RecordedFindings:
     plan, dataset, teacher = build.plan, dataset_of(build, "teacher"), model_of(build, "teacher")
-    if asked.hidden_weight not in (0, Distill().hidden_weight):
-        families.required(teacher, HIDDEN_STATES, setting="stages.distill.hidden_weight")
     inputs = dataset.to_record(asked, work.folder)
     record_targets(
         teacher,
