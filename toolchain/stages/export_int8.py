@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import ConfigDict, JsonValue
+
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.quantize.schemes import DYNAMIC, STATIC, rounds_to_integers
 from edgewright.runtimes.descriptor import Runtime
@@ -26,8 +28,13 @@ OBSERVED = 10  # passes over a model that counting all of its values takes as lo
 class Int8Findings(Findings):
     """The size of the file, and what it takes and gives.
 
-    Where the runtime tells, also how many operators its delegate took, and which it did not.
+    Where the runtime tells, also how many operators its delegate took, and which it did not; and whatever else its
+    writer tells, under names of its own.
     """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue]
 
     bytes: int
     signature: Signature
