@@ -162,8 +162,9 @@ def bundled(student: Student, folder: Path) -> Bundle:
     facts: dict[str, Any] = {"runtime": "executorch", "file": FILE}
 
     def fill(inside: Path) -> None:
-        executorch_int8(export_input(student, ImageInputSpec(**sizes), RUNTIMES["executorch"]), inside / FILE)
-        facts["bytes"] = (inside / FILE).stat().st_size
+        source = export_input(student, ImageInputSpec(**sizes), RUNTIMES["executorch"])
+        executorch_int8(source, inside / FILE)
+        facts.update(bytes=(inside / FILE).stat().st_size, signature=source.signature)
         Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside, IMAGE)
 
     def described(hashes: dict[str, str]) -> Manifest:
