@@ -109,7 +109,7 @@ def examples() -> list[Tensor]:
 
 def by_xnnpack(model: nn.Module, place: Path, calibration: Calibration) -> Callable[[Tensor], Any]:
     graph = torch.export.export(model, (examples()[0],)).module()
-    return xnnpack.with_int8(graph, examples(), static=True, calibration=calibration)
+    return xnnpack.with_int8(graph, [(each,) for each in examples()], static=True, calibration=calibration)
 
 
 def by_litert(model: nn.Module, place: Path, calibration: Calibration) -> Callable[[Tensor], Any]:

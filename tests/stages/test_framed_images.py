@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from edgewright.base.progress import Silent
-from edgewright.bundles.answering import _pixels
 from edgewright.bundles.schema import ImageFacts
 from edgewright.modality.framing import Framing
+from edgewright.modality.image_spec import picture
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import Plan
@@ -63,9 +63,9 @@ def test_pictures_are_framed_for_training_as_for_answering(folder: Path) -> None
     name = part.names[0]
     facts = ImageFacts(height=28, width=28, channels=1, framing=asdict(FRAMING))  # type: ignore[arg-type]
     again = ImageFacts.model_validate_json(facts.model_dump_json())
-    assert np.array_equal(_pixels(folder / "pictures" / name, again)[0], part.pixels[0])
+    assert np.array_equal(picture(folder / "pictures" / name, again.model_dump())[0], part.pixels[0])
     plain = ImageFacts(height=28, width=28, channels=1)
-    assert not np.array_equal(_pixels(folder / "pictures" / name, plain)[0], part.pixels[0])
+    assert not np.array_equal(picture(folder / "pictures" / name, plain.model_dump())[0], part.pixels[0])
 
 
 def test_the_framing_is_compared_with_the_processors_own_on_the_datas_pictures(folder: Path) -> None:
