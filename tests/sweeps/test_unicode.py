@@ -16,6 +16,8 @@ import edgewright.bundles.answering
 from edgewright.bundles.answering import Answer, Answerer
 from edgewright.cli.main import main
 from edgewright.errors import InputError
+from edgewright.modality.text import TEXT
+from tests import tiny
 
 ROOT = Path(__file__).parent.parent.parent
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale in which Python writes ASCII
@@ -81,10 +83,12 @@ def test_bytes_that_are_no_utf8_are_an_error_and_no_traceback(verb: str) -> None
     assert done.stderr.startswith(b"error: ")
 
 
-def test_a_text_of_half_a_pair_is_refused_before_anything_is_run() -> None:
+def test_a_text_of_half_a_pair_is_refused_before_anything_is_run(tmp_path: Path) -> None:
+    tiny.tokenizer().save(tmp_path / "tokenizer.json")
     facts: Callable[..., Any] = lambda **given: SimpleNamespace(**given)  # noqa: E731
+    task = facts(modality=TEXT, input_facts={"max_length": 16, "tags": 0})
     bundle: Any = SimpleNamespace(
-        manifest=facts(task=facts(image=None, tags=False)), artifact=lambda _: facts(runtime="executorch")
+        manifest=facts(task=task), artifact=lambda _: facts(runtime="executorch"), file=lambda name: tmp_path / name
     )
     with pytest.raises(InputError, match="the input is no Unicode text; give --input in UTF-8"):
         Answerer(bundle).answer(os.fsdecode(b"caf\xe9"), address="local:", runtime=None, top=1)

@@ -141,7 +141,7 @@ def bundle_at(place: Path, *, score: float = 0.44) -> Path:
     def fill(folder: Path) -> None:
         for artifact in manifest(whole_build()).artifacts:
             (folder / artifact.file).write_bytes(f"{artifact.file} {score}".encode().ljust(artifact.bytes))
-        for name in (bundles.TOKENIZER, VECTORS, bundles.CORPUS, bundles.INDEX):
+        for name in ("tokenizer.json", VECTORS, "corpus.json", "index.safetensors"):
             (folder / name).write_text(f"{name} {score}")
 
     def described(hashes: dict[str, str]) -> Manifest:
