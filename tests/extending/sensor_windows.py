@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgewright.base.progress import OnProgress
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadDataError
-from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, OnProgress, Reading
+from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, Reading
 from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.models.families import Family
 from edgewright.specs.signature import Array, DType

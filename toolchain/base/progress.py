@@ -9,6 +9,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+OnProgress = Callable[[float, float], None]
+"""Hears (how much is done, of how much), or of a training (the share that is done, its loss)."""
+
 LEAST_PACE_S = 2.0  # that a pace is taken from; what came at once, such as a part from a checkpoint, is none
 
 

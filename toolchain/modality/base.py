@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
+from edgewright.base.progress import OnProgress
 from edgewright.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from edgewright.tasks.attribution import RestsOn
     from edgewright.tasks.scores import Asked, Score
 
-OnProgress = Callable[[float, float], None]
 Facts = Mapping[str, Any]  # as a manifest has them
 BundleFile = Callable[[str], Path]  # a bundle's file of this name
 HeldOut = Literal["test", "validation"]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 from typing_extensions import override
 
+from edgewright.base.progress import OnProgress
 from edgewright.errors import InputError
 from edgewright.modality.base import (
     PARTS,
@@ -26,7 +27,6 @@ from edgewright.modality.base import (
     HeldOut,
     LoadedTeacher,
     Modality,
-    OnProgress,
     ReadExample,
     Reading,
 )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
+from edgewright.base.progress import OnProgress
 from edgewright.base.untrusted import is_unicode
 from edgewright.errors import InputError
 from edgewright.modality.base import (
@@ -27,7 +28,6 @@ from edgewright.modality.base import (
     HeldOut,
     LoadedTeacher,
     Modality,
-    OnProgress,
     ReadExample,
     Reading,
 )

@@ -10,7 +10,6 @@ from torch import Tensor
 from edgewright.errors import InputError
 
 Loss = Callable[[list[int]], Tensor]
-OnProgress = Callable[[float, float], None]
 
 CURVE_POINTS = 20
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from torch import nn
 
+from edgewright.base.progress import OnProgress
 from edgewright.errors import BadDataError
 from edgewright.models import checkpoints as files
 from edgewright.models.checkpoints import Checkpoints
 from edgewright.models.compute_device import device_of
 from edgewright.models.processes import Processes
-from edgewright.models.schedule import Loss, OnProgress, Schedule, Trained
+from edgewright.models.schedule import Loss, Schedule, Trained
 from edgewright.models.training_run import TrainingRun
 
 

@@ -15,11 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from edgewright.base.progress import OnProgress
 from edgewright.errors import InputError, TrainingError, TrainingLimitError
 from edgewright.models import checkpoints as files
 from edgewright.models.checkpoints import Checkpoints, Place
 from edgewright.models.processes import Processes
-from edgewright.models.schedule import CURVE_POINTS, Loss, OnProgress, Schedule, Trained
+from edgewright.models.schedule import CURVE_POINTS, Loss, Schedule, Trained
 from edgewright.models.text import batches
 
 WARM_UP_SHARE = 0.05

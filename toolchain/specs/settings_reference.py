@@ -20,7 +20,6 @@ from edgewright.errors import UnknownNameError
 from edgewright.specs.recipe import Recipe
 
 KINDS: dict[object, str] = {int: "whole number", float: "number", str: "text", bool: "true or false", tuple: "list"}
-_TABLE_HEAD = ("| setting | what it does | values | default |", "|---|---|---|---|")
 BOUNDS = {"gt": "more than {:g}", "ge": "at least {:g}", "lt": "less than {:g}", "le": "at most {:g}"}
 
 
