@@ -139,7 +139,7 @@ def test_a_process_killed_while_making_holds_up_no_other(tmp_path: Path) -> None
     log = tmp_path / "log"
     killed = start(log, 60)
     deadline = time.monotonic() + 30
-    while not log.exists():
+    while not (log.exists() and log.read_text()):  # the file is there before its line is
         assert time.monotonic() < deadline
         time.sleep(0.02)
     killed.kill()
