@@ -16,8 +16,8 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from edgewright.base.json_values import shown_value
 from edgewright.base.places import expanded
-from edgewright.base.redacted import redacted
 from edgewright.base.renamed import inner_model, with_new_names
 from edgewright.base.toml_lines import key_lines, line_of, place_of
 from edgewright.base.untrusted import (
@@ -210,14 +210,14 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(fault["loc"], model)
     if kind in _WRONG_TYPE:
-        return f"must be {_WRONG_TYPE[kind]}, not {_shown(given)}"
+        return f"must be {_WRONG_TYPE[kind]}, not {shown_value(given)}"
     if kind in _WRONG_SIZE:
         name, words = _WRONG_SIZE[kind]
-        return f"must be {words.format(context[name])}, not {_shown(given)}"
+        return f"must be {words.format(context[name])}, not {shown_value(given)}"
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'|([^\s,']+)(?=,|$| or )", context["expected"])
         options = [quoted or bare for quoted, bare in options]
-        return f"{_shown(given)} is not one of {', '.join(options)}; {nearest(str(given), options)}"
+        return f"{shown_value(given)} is not one of {', '.join(options)}; {nearest(str(given), options)}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "value_error":
@@ -253,8 +253,3 @@ def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         inner = inner_model(field.annotation)
         if inner is not None:
             yield from _all_keys(inner, f"{prefix}{name}.")
-
-
-def _shown(value: Any) -> str:
-    text = redacted(json.dumps(value, ensure_ascii=False, default=str))  # before it is cut, which may hide what it is
-    return text if len(text) <= 40 else f"{text[:37]}…"
