@@ -29,14 +29,14 @@ def result(met: bool = True) -> Any:
 
 
 def test_so_many_are_measured_at_a_time_and_no_result_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy, most, lock = [0], [0], threading.Lock()
+    busy, most, lock, together = [0], [0], threading.Lock(), threading.Barrier(3)
 
     def bench(bundle: object, address: str, **how: object) -> Any:
         assert how == {"runtime": "litert", "quick": True, "progress": how["progress"]}
         with lock:
             busy[0] += 1
             most[0] = max(most[0], busy[0])
-        time.sleep(0.05)
+        together.wait(timeout=60)
         with lock:
             busy[0] -= 1
         return result()
