@@ -17,7 +17,7 @@ def test_bytes_are_those_of_weights_in_the_format_they_have() -> None:
     int8 = ByteCosts(width=32, head_width=8)
     assert int8.attention(4) == 4 * 32 * 32
     assert int8.feed_forward(64) == 2 * 32 * 64
-    halves = ByteCosts(width=32, head_width=8, each=0.5)
+    halves = ByteCosts(width=32, head_width=8, weight_bytes=0.5)
     assert halves.attention(4) == int8.attention(4) / 2
     assert halves.feed_forward(64) == int8.feed_forward(64) / 2
 

@@ -108,7 +108,7 @@ def test_the_loss_falls_and_unseen_texts_come_closer_to_the_teacher(rows: list[E
     wanted = outputs(tiny.teacher().model, unseen)
     before = cosine(learner, unseen, wanted)
     told: list[float] = []
-    done = taught(learner, targets, rows, told=lambda share, loss: told.append(loss))
+    done = taught(learner, targets, rows, on_progress=lambda share, loss: told.append(loss))
     assert done.losses[-1] < 0.5 * done.losses[0]
     assert cosine(learner, unseen, wanted) > before + 0.25 * (1 - before)
     assert len(told) == done.steps

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgewright.compress.vocabulary import Trimmed, affected, trim, whole
+from edgewright.compress.vocabulary import Trimmed, affected, trim, untrimmed
 from edgewright.data.docstrings import standard_library
 from edgewright.errors import BadDataError, InputError
 from edgewright.modality.tokenizer import TextTokenizer
@@ -83,7 +83,7 @@ def test_texts_of_which_no_token_is_known_are_refused() -> None:
 
 
 def test_no_trimming_keeps_every_piece() -> None:
-    same = whole(tiny.tokenizer())
+    same = untrimmed(tiny.tokenizer())
     assert same.kept == tuple(range(len(tiny.pieces())))
     assert affected(tiny.tokenizer(), same, TEXTS) == 0
 

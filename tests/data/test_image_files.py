@@ -112,5 +112,7 @@ def test_a_name_that_is_not_utf8_is_told(tmp_path: Path, name: bytes) -> None:
 
 def test_reading_images_tells_how_far_it_is(tmp_path: Path) -> None:
     heard: list[tuple[float, float]] = []
-    load_images(Data(folder=folder(tmp_path / "a", 200)), task(), told=lambda done, total: heard.append((done, total)))
+    load_images(
+        Data(folder=folder(tmp_path / "a", 200)), task(), on_progress=lambda done, total: heard.append((done, total))
+    )
     assert heard == [(0, 200), (64, 200), (128, 200), (192, 200)]

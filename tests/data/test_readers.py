@@ -231,7 +231,7 @@ def test_a_long_file_tells_how_far_it_is_read(tmp_path: Path) -> None:
     parquet_of(tmp_path / "rows.parquet", text=["rain"] * 10_000)
     for name in ("rows.csv", "rows.jsonl", "rows.parquet"):
         heard: list[tuple[float, float]] = []
-        read_rows(tmp_path / name, {"text": "text"}, told=lambda done, total: heard.append((done, total)))  # noqa: B023
+        read_rows(tmp_path / name, {"text": "text"}, on_progress=lambda done, total: heard.append((done, total)))  # noqa: B023
         assert len(heard) >= 2
         assert heard == sorted(heard)
         assert all(0 < done <= total <= 10_002 for done, total in heard)

@@ -150,8 +150,8 @@ def test_altered_copies_come_after_the_tasks_own_texts_and_none_is_held_out() ->
         extra=(Example(text="more"), Example(text="one two three number 0")),
     )
     own = [row.text for row in texts.train]
-    assert texts.taught_texts(copies=0, max_words=8) == texts.training_texts == [*own, "more"]
-    taught = texts.taught_texts(copies=100, max_words=8)
+    assert texts.augmented_texts(copies=0, max_words=8) == texts.training_texts == [*own, "more"]
+    taught = texts.augmented_texts(copies=100, max_words=8)
     assert taught[:4] == own
     assert taught[-1] == "more"
     assert len(taught) > 50

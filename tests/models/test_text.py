@@ -63,7 +63,7 @@ def test_batches_hold_every_text_once_and_stay_within_their_tokens() -> None:
 def test_outputs_come_in_the_order_asked_for_and_progress_reaches_the_end() -> None:
     rows = tiny.rows(40)
     told: list[int] = []
-    found = texts.outputs(tiny.teacher().model, rows, told=told.append)
+    found = texts.outputs(tiny.teacher().model, rows, on_progress=told.append)
     assert told[-1] == len(rows)
     for row in (0, 17, 39):
         alone = texts.outputs(tiny.teacher().model, [rows[row]])[0]

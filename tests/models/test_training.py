@@ -62,7 +62,7 @@ def test_the_loss_falls_and_every_text_is_seen_in_every_epoch() -> None:
         loss_of(model, seen),
         schedule(),
         setting="x",
-        told=lambda *heard: told.append(heard),
+        on_progress=lambda *heard: told.append(heard),
     )
     assert done.steps == len(seen) == len(told) == 20 * 4
     assert done.tokens == 20 * 160
@@ -107,7 +107,7 @@ def test_training_ends_when_its_work_is_done_by_tokens_or_by_epochs(work: dict[s
     model = Line()
     told: list[float] = []
     done = train(
-        model, [10] * 16, loss_of(model), schedule(**work), setting="x", told=lambda share, _: told.append(share)
+        model, [10] * 16, loss_of(model), schedule(**work), setting="x", on_progress=lambda share, _: told.append(share)
     )
     assert (done.steps, done.tokens) == (steps, steps * 40)
     assert told[0] == 0.0
@@ -226,7 +226,7 @@ def test_the_seconds_before_an_interrupt_count_and_its_checkpoint_stays(tmp_path
             loss_of(model),
             schedule(),
             setting="x",
-            told=told,
+            on_progress=told,
             checkpoints=tmp_path,
             checkpoint_seconds=0,
         )

@@ -55,7 +55,7 @@ def test_divergence_puts_the_last_checkpoint_back_into_the_model_and_keeps_it(tm
             loss_of(model, nan_at=30),
             schedule(),
             setting="x",
-            told=remember,
+            on_progress=remember,
             checkpoints=tmp_path,
             checkpoint_seconds=0,
         )
@@ -77,7 +77,7 @@ def test_a_gpu_that_is_not_waited_for_at_each_step_still_names_the_right_step(mo
     model, told = Line(), []
     lengths = [10] * 160
     with pytest.raises(TrainingError, match=r"nan at step 18 .*no good weights were kept"):
-        train(model, lengths, loss_of(model, nan_at=18), schedule(), setting="x", told=lambda *_: told.append(1))
+        train(model, lengths, loss_of(model, nan_at=18), schedule(), setting="x", on_progress=lambda *_: told.append(1))
     assert len(told) == 18
     again = Line()
     done = train(again, lengths, loss_of(again), schedule(epochs=1), setting="x")
@@ -116,7 +116,7 @@ def test_validation_by_share_of_the_training_and_once_at_its_end() -> None:
         schedule(epochs=10, validate_every=0.3),
         setting="x",
         validate=validate,
-        told=lambda *_: steps.append(1),
+        on_progress=lambda *_: steps.append(1),
     )
     assert calls == [12, 24, 36, 40]
     assert done.best_validation == 4.0

@@ -77,7 +77,7 @@ def trained(
         loss_of,
         schedule,
         setting=setting,
-        told=told,
+        on_progress=told,
         validate=score if validate else None,
         checkpoints=Path(checkpoints) if checkpoints else None,
         checkpoint_seconds=0.0,

@@ -81,7 +81,7 @@ def test_within_it_parts_are_int8_and_after_it_as_they_were() -> None:
 def test_of_an_ordinary_model_every_part_is_measured_and_none_is_kept() -> None:
     model = reading(tiny.teacher().model)
     told: list[tuple[int, int]] = []
-    found = sensitivity(model, run, limits=Limits(error=0.1), told=lambda done, of: told.append((done, of)))
+    found = sensitivity(model, run, limits=Limits(error=0.1), on_progress=lambda done, of: told.append((done, of)))
     assert {part.name for part in found.parts} == set(parts_of(model))
     assert [part.error for part in found.parts] == sorted((part.error for part in found.parts), reverse=True)
     assert 0 < found.parts[0].error < found.error < 0.1
@@ -155,7 +155,9 @@ def test_as_many_linear_layers_get_int4_weights_as_the_limit_allows() -> None:
     assert every.error < every.int4_parts[0].error < every.left
     limit = (every.error + every.left) / 2
     told: list[tuple[int, int]] = []
-    some = sensitivity(model, run, limits=Limits(error=limit), int4=True, told=lambda done, of: told.append((done, of)))
+    some = sensitivity(
+        model, run, limits=Limits(error=limit), int4=True, on_progress=lambda done, of: told.append((done, of))
+    )
     assert 0 < len(some.int4) < len(linear)
     assert some.left <= limit
     with as_int8(model, list(parts_of(model)), int4=some.int4):

@@ -187,7 +187,7 @@ def student(recipe: Recipe) -> Any:
     return contents(made_of(plan(recipe)))
 
 
-def lessons(recipe: Recipe) -> Any:
+def phases(recipe: Recipe) -> Any:
     """How much each training learnt."""
     return [(each.name, each.findings.get("steps")) for each in made_of(plan(recipe)) if "losses" in each.findings]
 
@@ -361,8 +361,8 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{DISTILL}.max_length": Differs(student, 8),
     f"{DISTILL}.keep_overflow": Differs(student, True, beside={f"{DISTILL}.max_length": 16}),
     f"{DISTILL}.augment": Differs(student, 2),
-    f"{DISTILL}.epochs": Differs(lessons, 2),
-    f"{DISTILL}.train_tokens": Differs(lessons, 100),
+    f"{DISTILL}.epochs": Differs(phases, 2),
+    f"{DISTILL}.train_tokens": Differs(phases, 100),
     f"{DISTILL}.train_images": Differs(student, 10, IMAGES, {f"{DISTILL}.batch_images": 8}),
     f"{DISTILL}.minutes": Differs(outcome, 1e-9, beside={f"{DISTILL}.seed": 77}),
     f"{DISTILL}.tokens": Differs(student, 100),
@@ -376,13 +376,13 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{DISTILL}.relation_weight": Differs(student, 1.0),
     f"{DISTILL}.similarity_weight": Differs(student, 0.0),
     f"{DISTILL}.pair_weight": Differs(student, 0.0),
-    f"{DISTILL}.patience": Differs(lessons, 1, beside={f"{DISTILL}.{name}": UNMOVED[name] for name in UNMOVED}),
+    f"{DISTILL}.patience": Differs(phases, 1, beside={f"{DISTILL}.{name}": UNMOVED[name] for name in UNMOVED}),
     f"{DISTILL}.trackers": HeldBy(
         "tests/models/test_training.py::test_other_trackers_write_into_the_folder_they_are_given_and_nowhere_else"
     ),
     f"{DISTILL}.seed": Differs(student, 5),
-    f"{DISTILL}.final_phase.epochs": Differs(lessons, 2, beside=FINISH),
-    f"{DISTILL}.final_phase.train_tokens": Differs(lessons, 100, beside=FINISH),
+    f"{DISTILL}.final_phase.epochs": Differs(phases, 2, beside=FINISH),
+    f"{DISTILL}.final_phase.train_tokens": Differs(phases, 100, beside=FINISH),
     f"{DISTILL}.final_phase.minutes": Differs(outcome, 1e-9, beside={**FINISH, f"{DISTILL}.seed": 78}),
     f"{DISTILL}.final_phase.max_length": Differs(student, 8, beside=FINISH),
     f"{DISTILL}.final_phase.tokens": Differs(student, 100, beside=FINISH),
@@ -406,8 +406,8 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     f"{QUANTIZE}.examples": Differs(student, 8, beside=STATIC),
     f"{QUANTIZE}.calibration": Differs(student, "minmax", beside=STATIC),
     f"{QUANTIZE}.smooth": Differs(smoothed, 0.5, beside={f"{QUANTIZE}.smooth": 0.1}),
-    f"{QUANTIZE}.qat.epochs": Differs(lessons, 2, beside=AWARE),
-    f"{QUANTIZE}.qat.train_tokens": Differs(lessons, 100, beside=AWARE),
+    f"{QUANTIZE}.qat.epochs": Differs(phases, 2, beside=AWARE),
+    f"{QUANTIZE}.qat.train_tokens": Differs(phases, 100, beside=AWARE),
     f"{QUANTIZE}.qat.train_images": Differs(student, 10, IMAGES, {**AWARE, f"{DISTILL}.batch_images": 8}),
     f"{QUANTIZE}.qat.minutes": Differs(outcome, 1e-9, beside={**AWARE, f"{DISTILL}.seed": 79}),
     f"{QUANTIZE}.qat.learning_rate": Differs(student, 1e-3, beside=AWARE),
@@ -466,7 +466,7 @@ def reads(kind: str, name: str) -> bool:
 def others() -> Iterator[tuple[str, str]]:
     """The settings of stages, with each other kind of task or model that the recipe lets have them."""
     for name, entry in ENTRIES.items():
-        if name.startswith("stages.") and isinstance(entry, Differs) and entry.see in (student, lessons):
+        if name.startswith("stages.") and isinstance(entry, Differs) and entry.see in (student, phases):
             for other, (kind, _) in OTHERS.items():
                 if other != entry.kind and reads(kind, name):
                     yield name, other
@@ -478,7 +478,7 @@ def test_a_setting_changes_what_is_made_of_every_other_kind_or_is_refused(name: 
     entry = ENTRIES[name]
     assert isinstance(entry, Differs)
     kind, beside = OTHERS[other]
-    see = student if kind == IMAGES else lessons if entry.see is lessons else student
+    see = student if kind == IMAGES else phases if entry.see is phases else student
     entry = replace(entry, see=see, kind=kind, beside={**beside, **entry.beside})
     try:
         changed = entry.see(recipe_of(entry, {name: entry.value, **entry.instead}))

@@ -45,7 +45,7 @@ def gradients_of(
     wanted = {name: each.requires_grad for name, each in net.named_parameters()}
     modes = {module: module.training for module in net.modules()}
     net.eval().requires_grad_(True)
-    found: list[dict[str, Tensor]] = []
+    gradients: list[dict[str, Tensor]] = []
     try:
         names, parameters = zip(*net.named_parameters(), strict=True)
         for batch in in_order(len(inputs), batch_size):
@@ -56,21 +56,21 @@ def gradients_of(
                 for name, each, slope in zip(names, parameters, slopes, strict=True)
             }
             if importance == "fisher":
-                found.append(
+                gradients.append(
                     {name: _per_input(layer, layer.weight * by_name[f"{name}.weight"]) for name, layer in _readers(net)}
                 )
-            elif found:
-                found = [{name: found[0][name] + slope for name, slope in by_name.items()}]
+            elif gradients:
+                gradients = [{name: gradients[0][name] + slope for name, slope in by_name.items()}]
             else:
-                found = [by_name]
+                gradients = [by_name]
     finally:
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(wanted[name])
         for module, training in modes.items():
             module.training = training
-    if not all(bool(each.isfinite().all()) for by_name in found for each in by_name.values()):
+    if not all(bool(each.isfinite().all()) for by_name in gradients for each in by_name.values()):
         raise ModelError(f"the loss that {importance} importance is taken from has a gradient that is no number")
-    return [{name: each.detach() for name, each in by_name.items()} for by_name in found]
+    return [{name: each.detach() for name, each in by_name.items()} for by_name in gradients]
 
 
 def _readers(net: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -149,8 +149,8 @@ def _energies(net: ConvNet, inputs: Inputs, batch_size: int) -> dict[str, Tensor
     counts: dict[str, int] = {}
 
     def heard(name: str) -> Callable[[nn.Module, Any], None]:
-        def hear(layer: nn.Module, given: Any) -> None:
-            values = given[0].movedim(1, -1) if isinstance(layer, nn.modules.conv._ConvNd) else given[0]
+        def hear(layer: nn.Module, arguments: Any) -> None:
+            values = arguments[0].movedim(1, -1) if isinstance(layer, nn.modules.conv._ConvNd) else arguments[0]
             values = values.reshape(-1, values.shape[-1])
             totals[name] = totals.get(name, 0) + values.square().sum(dim=0)
             counts[name] = counts.get(name, 0) + len(values)

@@ -44,20 +44,20 @@ class MacCosts:
 
 @dataclass(frozen=True, kw_only=True)
 class ByteCosts:
-    """Bytes of weights; `each` is what one number takes, 1 in int8. Biases and scales are left out."""
+    """Bytes of weights; `weight_bytes` is what one weight takes, 1 in int8. Biases and scales are left out."""
 
     width: int
     head_width: int
-    each: float = 1.0
+    weight_bytes: float = 1.0
     fixed: float = 0.0
 
     def attention(self, heads: int) -> float:
         """Queries, keys, values and the output."""
-        return 4.0 * self.width * self.head_width * heads * self.each
+        return 4.0 * self.width * self.head_width * heads * self.weight_bytes
 
     def feed_forward(self, neurons: int) -> float:
         """Two matrices."""
-        return 2.0 * self.width * neurons * self.each
+        return 2.0 * self.width * neurons * self.weight_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

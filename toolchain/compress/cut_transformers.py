@@ -108,9 +108,9 @@ def _searched(model: TransformerModel, sample: Inputs, goal: Goal) -> Cut:
     limit = CostLimit(costs=table, budget=budget_ms, name="layers' ms")
     choice = search.choose(levels(model, sample, multiple=goal.multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(choice.cuts), model.head).eval()
-    made = _refittable(prune.Pruned(model=student, cuts=choice.cuts, width=None), model, sample)
+    pruned = _refittable(prune.Pruned(model=student, cuts=choice.cuts, width=None), model, sample)
     findings = {"searched_ms": choice.cost, "of_ms": teacher_ms, "prices": table.source, "length": length}
-    return replace(made, findings=findings)
+    return replace(pruned, findings=findings)
 
 
 def _refittable(pruned: prune.Pruned, model: TransformerModel, sample: Inputs) -> Cut:

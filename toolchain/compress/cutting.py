@@ -85,9 +85,9 @@ def cut(model: nn.Module, sample: Inputs, goal: Goal) -> Cut:
     family = required(model, SLICEABLE, setting="stages.prune")
     if goal.settings.keep_macs is None:
         require_units(model, family.units, goal.settings)
-    made = family.cut(model, sample, goal)
-    assert isinstance(made, Cut)
-    return made
+    student = family.cut(model, sample, goal)
+    assert isinstance(student, Cut)
+    return student
 
 
 def require_units(model: nn.Module, units: Sequence[str], settings: Prune) -> None:
@@ -100,9 +100,9 @@ def require_units(model: nn.Module, units: Sequence[str], settings: Prune) -> No
 
 def require_read(settings: Prune, unread: Sequence[str]) -> None:
     """Raises `InputError` for sizes that keep_macs leaves no say, so that they would change nothing."""
-    given = [name for name in unread if getattr(settings, name) not in (None, "uniform")]
-    if given:
-        names = " and ".join(f"prune.{name}" for name in given)
+    unread_settings = [name for name in unread if getattr(settings, name) not in (None, "uniform")]
+    if unread_settings:
+        names = " and ".join(f"prune.{name}" for name in unread_settings)
         raise InputError(f"{names} is not read beside prune.keep_macs, which alone says what stays; leave it out")
 
 

@@ -113,13 +113,13 @@ class DistillationLoss:
         self.imitation, self.weights, self.partners = imitation, weights, partners
         self.states = offered(student, HIDDEN_STATES)
         self.units = self.states.units(student, inputs) if self.states else None
-        self.each = self.states.output_each_unit(student) if self.states else False
+        self.output_each_unit = self.states.output_each_unit(student) if self.states else False
         self.vectors: list[_Vectors] = []
         if weights.hidden:
             self.vectors.append(_Vectors.of(-1, targets.hidden, weights.hidden))
         if weights.intermediate:
-            each_weight = weights.intermediate / len(followed)
-            self.vectors += [_Vectors.of(state, targets.intermediate[place], each_weight) for state, place in followed]
+            layer_weight = weights.intermediate / len(followed)
+            self.vectors += [_Vectors.of(state, targets.intermediate[place], layer_weight) for state, place in followed]
         if weights.similarity or weights.pair:
             self.bank = _Bank(targets.outputs, seed)
         if weights.similarity:
@@ -136,7 +136,7 @@ class DistillationLoss:
             states = self.states.states(self.student, *batch)
             related = self.states.relations(self.student, states[-2]).float() if weights.relation else None
             output = self.states.outputs(self.student, states[-1].float(), *batch).float()
-        by_unit = self.vectors or weights.relation or self.each
+        by_unit = self.vectors or weights.relation or self.output_each_unit
         shared = self._shared(self.units, indexes) if by_unit else None
         loss = weights.output * self._output_error(output, shared, indexes)
         if shared:
@@ -155,14 +155,14 @@ class DistillationLoss:
         return self.weights.output * self.imitation(outputs, self.targets.outputs[list(indexes)].to(outputs.device))
 
     def _output_error(self, output: Tensor, shared: _Shared | None, indexes: Sequence[int]) -> Tensor:
-        if shared is None or not self.each:
+        if shared is None or not self.output_each_unit:
             return self.imitation(output, self.targets.outputs[list(indexes)].to(output.device))
         wanted = rows_at(self.targets.outputs, shared.theirs).to(output.device)
         return self.imitation(rows_at(shared.joined.firsts(output), shared.ours), wanted)
 
-    def _vectors_error(self, found: Tensor, wanted: _Vectors, shared: _Shared) -> Tensor:
+    def _vectors_error(self, outputs: Tensor, wanted: _Vectors, shared: _Shared) -> Tensor:
         """The mean squared error of hidden vectors, in units of their spread."""
-        ours, theirs = self._side_by_side(found, wanted.recorded, shared)
+        ours, theirs = self._side_by_side(outputs, wanted.recorded, shared)
         return functional.mse_loss(ours, theirs) / wanted.spread.to(ours.device)
 
     def _relation_error(self, queries: Tensor, shared: _Shared) -> Tensor:
@@ -208,8 +208,8 @@ class DistillationLoss:
 
     def _side_by_side(self, vectors: Tensor, recorded: Tensor, shared: _Shared) -> tuple[Tensor, Tensor]:
         """The student's and the teacher's vectors of the units that both see, (units, width) each."""
-        found = rows_at(shared.joined.means(vectors), shared.ours)
-        return found, rows_at(recorded, shared.theirs).to(vectors.device).float()
+        own = rows_at(shared.joined.means(vectors), shared.ours)
+        return own, rows_at(recorded, shared.theirs).to(vectors.device).float()
 
     def _shared(self, units: Units, indexes: Sequence[int]) -> _Shared:
         joined, starts, chosen = units.joined(indexes), self.targets.starts, torch.tensor(indexes)

@@ -65,10 +65,10 @@ def add_gradients(
         loss = projection(
             outputs, directions(own, outputs, model.encoder.mask(*batch)), classes=model.head.shape.classes > 1
         )
-        found = iter(torch.autograd.grad(loss, leaves, retain_graph=own is not seeds[-1], materialize_grads=True))
-        scores.width += measure(next(found)).sum(dim=0)
+        gradients = iter(torch.autograd.grad(loss, leaves, retain_graph=own is not seeds[-1], materialize_grads=True))
+        scores.width += measure(next(gradients)).sum(dim=0)
         for total in scores.layers:
-            attended, queries, neurons, layer = (next(found) for _ in vars(gates[0]))
+            attended, queries, neurons, layer = (next(gradients) for _ in vars(gates[0]))
             total.heads.add_(measure(attended.sum(dim=-1)).sum(dim=0))
             total.value.add_(measure(attended).sum(dim=0))
             total.query_key.add_(measure(queries).sum(dim=0))
@@ -136,8 +136,8 @@ def _input_times(gate: Tensor) -> Callable[[nn.Module, Any], Any]:
 def _queries_times(gate: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     """Keys need no gates of their own: a channel of the scores is the product of a query's and a key's."""
     open_gates = torch.ones_like(gate).flatten(1)
-    whole = torch.cat([gate.flatten(1), open_gates, open_gates], dim=1)[:, None]
-    return lambda module, args, output: output * whole
+    joined = torch.cat([gate.flatten(1), open_gates, open_gates], dim=1)[:, None]
+    return lambda module, args, output: output * joined
 
 
 def _change_times(gate: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:

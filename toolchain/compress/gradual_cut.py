@@ -32,22 +32,22 @@ def full_counts(shape: TransformerShape, ranking: str) -> tuple[int, int]:
     return max(heads), max(neurons)
 
 
-def between(whole: int, goal: int | None, end: float) -> int | None:
+def between(available: int, goal: int | None, end: float) -> int | None:
     """The count at a part `end` of the way from the whole to the goal, on a geometric path; at 1.0 the goal."""
     if goal is None or end == 1.0:
         return goal
-    start = max(whole, 1)
+    start = max(available, 1)
     return max(goal, round(start * math.pow(max(goal, 1) / start, end)))
 
 
 def nested(available: int, goal: Sequence[int], ends: Sequence[float]) -> list[tuple[int, ...]]:
     """The layers that each step keeps, by their index in the model that the step before left."""
-    present, found = list(range(available)), []
+    present, steps = list(range(available)), []
     for end in ends:
         extra = [layer for layer in present if layer not in goal]
         wanted = between(available, len(goal), end) or 0
         few = min(wanted - len(goal), len(extra))
         kept = sorted([*goal, *(extra[place] for place in spread(few, len(extra)))])
-        found.append(tuple(present.index(layer) for layer in kept))
+        steps.append(tuple(present.index(layer) for layer in kept))
         present = kept
-    return found
+    return steps

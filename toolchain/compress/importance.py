@@ -46,9 +46,9 @@ def importance(
     kind: UnitKind,
     probes: int = 1,
     seed: int = 0,
-    told: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Importance:
-    """Score every part of `model` in one pass over `inputs`; `told` hears (examples done, examples).
+    """Score every part of `model` in one pass over `inputs`; `on_progress` hears (examples done, examples).
 
     `probes` is how many random projections "taylor" and "fisher" take of each example's outputs. The model, its
     gradients and modes and the global random state stay as they were. Raises `UnknownNameError` for another kind,
@@ -64,11 +64,11 @@ def importance(
         if kind == "magnitude":
             _add_magnitudes(model, scores)
         elif kind == "activation":
-            for _, batch in _over_batches(model, inputs, BATCH_TOKENS, told):
+            for _, batch in _over_batches(model, inputs, BATCH_TOKENS, on_progress):
                 _add_energies(model, batch, scores)
         else:
             measure = torch.abs if kind == "taylor" else torch.square
-            for indexes, batch in _over_batches(model, inputs, GRADIENT_BATCH_TOKENS, told):
+            for indexes, batch in _over_batches(model, inputs, GRADIENT_BATCH_TOKENS, on_progress):
                 first = [(seed * probes + probe) * len(inputs) for probe in range(probes)]
                 seeds = [[start + index for index in indexes] for start in first]
                 add_gradients(model, batch, seeds, measure, scores)
@@ -87,15 +87,15 @@ def _in_evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def _over_batches(
-    model: TransformerModel, inputs: Inputs, tokens: int, told: Callable[[int, int], None] | None
+    model: TransformerModel, inputs: Inputs, tokens: int, on_progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[list[int], tuple[Tensor, ...]]]:
     """(indexes, batch on the model's device) until all examples have been."""
     done = 0
     for indexes in in_batches(model.encoder, inputs, tokens):
         yield indexes, batch_for(model, inputs, indexes)
         done += len(indexes)
-        if told:
-            told(done, len(inputs))
+        if on_progress:
+            on_progress(done, len(inputs))
 
 
 def _add_magnitudes(model: TransformerModel, scores: Scores) -> None:

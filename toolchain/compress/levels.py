@@ -119,28 +119,28 @@ def levels(
     layers and parts compare: a part that says little costs little even where nothing of it stays. Each dimension
     counts by its own variance, or the few that are loud in every text would be all that is kept.
     """
-    found = []
+    by_layer = []
     for index, measured in enumerate(grams(model, inputs, tokens=tokens)):
         layer = model.encoder.layer(index)
         shape = layer.shape
         channels = torch.arange(shape.heads * shape.head_width).view(shape.heads, shape.head_width).tolist()
         neurons = [[neuron] for neuron in range(shape.neurons)]
-        found.append(
+        by_layer.append(
             LayerLevels(
                 heads=_levels(measured.attention, measured.attention_variance, layer.attention_output, channels, 1),
                 neurons=_levels(measured.feed_forward, measured.feed_forward_variance, layer.down, neurons, multiple),
             )
         )
-    return tuple(found)
+    return tuple(by_layer)
 
 
 def _levels(
     gram: Tensor, variance: Tensor, module: nn.Module, groups: Sequence[Sequence[int]], multiple: int
 ) -> tuple[Level, ...]:
     """From all groups to none; what is kept at one level contains what is kept at the next."""
-    found = [Level(kept=tuple(range(len(groups))), error=0.0)]
+    levels = [Level(kept=tuple(range(len(groups))), error=0.0)]
     if not groups:
-        return tuple(found)
+        return tuple(levels)
     # A dimension that hardly varies is not to be all that counts.
     scale = variance.clamp(min=1e-4 * float(variance.mean()) + 1e-30).rsqrt()
     removed = elimination(gram, matrix(module) * scale[:, None], groups)
@@ -148,5 +148,5 @@ def _levels(
         if count % multiple == 0:
             gone = len(groups) - count
             error = removed.errors[gone - 1] / len(scale)
-            found.append(Level(kept=tuple(sorted(removed.order[gone:])), error=error))
-    return tuple(found)
+            levels.append(Level(kept=tuple(sorted(removed.order[gone:])), error=error))
+    return tuple(levels)

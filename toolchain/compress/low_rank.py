@@ -102,9 +102,9 @@ def _check(
     ranks: Mapping[str, int] | None,
     keep_parameters: float | None,
 ) -> None:
-    given = [value for value in (energy, ranks, keep_parameters) if value is not None]
-    if len(given) != 1:
-        raise InputError(f"{len(given)} of energy, ranks and keep_parameters are given; give just one of them")
+    settings = [value for value in (energy, ranks, keep_parameters) if value is not None]
+    if len(settings) != 1:
+        raise InputError(f"{len(settings)} of energy, ranks and keep_parameters are given; give just one of them")
     for name, share in (("energy", energy), ("keep_parameters", keep_parameters)):
         if share is not None and not 0 < share <= 1:
             raise InputError(f"{name} is {share:g}; it is a share, above 0 and at most 1")
@@ -133,24 +133,24 @@ def _factorise_in(state: dict[str, Tensor], spectrum: Spectrum, rank: int) -> No
     first, second = (turned * spectrum.scale[:, None]).T, turned / spectrum.scale[:, None]
     if name == TOKENS:
         table = (spectrum.weight - spectrum.mean[:, None]).T @ first.T
-        made = {
+        factors = {
             "tokens.weight": table,
             "token_projection.weight": second,
         }
         # Every token has a position, so what all tokens share may as well lie there.
         name = "positions.weight" if "positions.weight" in state else "token_projection.bias"
-        made[name] = state.get(name, torch.zeros(())).cpu() + spectrum.mean
+        factors[name] = state.get(name, torch.zeros(())).cpu() + spectrum.mean
     else:
         old = state.pop(f"{name}.bias", None)
         bias = (state.pop(f"{name}.second.bias") if old is None else old).cpu().double()
         for kind in ("weight", "first.weight", "second.weight"):
             state.pop(f"{name}.{kind}", None)
-        made = {
+        factors = {
             f"{name}.first.weight": first @ spectrum.weight,
             f"{name}.second.weight": second,
             f"{name}.second.bias": bias + spectrum.mean - second @ (first @ spectrum.mean),
         }
-    state.update({key: value.float() for key, value in made.items()})
+    state.update({key: value.float() for key, value in factors.items()})
 
 
 def _mixing(size: int) -> Tensor:

@@ -126,12 +126,12 @@ def _check_count(what: str, count: int | None, available: int, least: int = 0) -
 
 
 def _check_importance(shape: TransformerShape, importance: Importance) -> None:
-    whole = [(layer.heads, layer.head_width, layer.neurons) for layer in shape.layers]
+    sizes = [(layer.heads, layer.head_width, layer.neurons) for layer in shape.layers]
     scored = [(*layer.value.shape, len(layer.neurons)) for layer in importance.layers]
-    if whole != scored or shape.width != len(importance.width):
+    if sizes != scored or shape.width != len(importance.width):
         raise InputError(
             f"the importance is of a model with {len(scored)} layers of (heads, head width, neurons) {scored} and "
-            f"width {len(importance.width)}, this model has {len(whole)} of {whole} and {shape.width}; measure it anew"
+            f"width {len(importance.width)}, this model has {len(sizes)} of {sizes} and {shape.width}; measure it anew"
         )
 
 

@@ -179,7 +179,7 @@ def _macs(
     removed: Sequence[Tensor],
     student: ConvNet,
     layers: Mapping[str, int],
-    whole: int,
+    total: int,
 ) -> float:
     """The MACs that are left, reckoned from those of each layer and the sides it loses."""
     left: dict[tuple[str, bool], int] = {}
@@ -197,7 +197,7 @@ def _macs(
             if (name, outwards) in left:
                 share *= left[name, outwards] / width(module, outwards)
         lost += macs * (1 - share)
-    return whole - lost
+    return total - lost
 
 
 def width(module: Any, outwards: bool) -> int:

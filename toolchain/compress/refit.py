@@ -115,16 +115,16 @@ class _Sample:
         self, teacher: nn.Module, student: nn.Module, names: Sequence[str], channels: Mapping[str, Tensor]
     ) -> dict[str, list[Tensor]]:
         """What these layers of the original give, at the channels that stayed: (groups, rows, outputs) a batch."""
-        found: dict[str, list[Tensor]] = {name: [] for name in names}
+        outputs: dict[str, list[Tensor]] = {name: [] for name in names}
 
         def heard(name: str, groups: int) -> Callable[[nn.Module, Any, Tensor], None]:
-            def hear(layer: nn.Module, given: Any, output: Tensor) -> None:
+            def hear(layer: nn.Module, arguments: Any, output: Tensor) -> None:
                 if isinstance(layer, nn.Conv2d):
                     output = output.flatten(2).transpose(1, 2)
-                    output = output[:, self._positions(name, len(found[name]), output.shape[1])]
+                    output = output[:, self._positions(name, len(outputs[name]), output.shape[1])]
                 rows = output.reshape(-1, output.shape[-1])
                 rows = rows[:, channels[name]] if name in channels else rows
-                found[name].append(rows.reshape(len(rows), groups, -1).transpose(0, 1))
+                outputs[name].append(rows.reshape(len(rows), groups, -1).transpose(0, 1))
 
             return hear
 
@@ -138,15 +138,15 @@ class _Sample:
             teacher(*self.inputs.batch(batch))
         for hook in hooks:
             hook.remove()
-        return found
+        return outputs
 
     def patches(self, net: nn.Module, name: str) -> Iterator[Tensor]:
         """What a layer reads at the same positions: (groups, rows, inputs × kernel) a batch."""
         layer = cast(nn.Conv2d | nn.Linear, net.get_submodule(name))
         seen: list[Tensor] = []
 
-        def hear(module: nn.Module, given: Any) -> None:
-            seen.append(given[0])
+        def hear(module: nn.Module, arguments: Any) -> None:
+            seen.append(arguments[0])
             raise _Reached
 
         hook = layer.register_forward_pre_hook(hear)
@@ -159,11 +159,11 @@ class _Sample:
         finally:
             hook.remove()
 
-    def _cut(self, layer: nn.Conv2d | nn.Linear, given: Tensor, name: str, number: int) -> Tensor:
+    def _cut(self, layer: nn.Conv2d | nn.Linear, pixels: Tensor, name: str, number: int) -> Tensor:
         if isinstance(layer, nn.Linear):
-            return given.reshape(1, -1, given.shape[-1])
+            return pixels.reshape(1, -1, pixels.shape[-1])
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        padded = functional.pad(given, layer._reversed_padding_repeated_twice, mode=mode)
+        padded = functional.pad(pixels, layer._reversed_padding_repeated_twice, mode=mode)
         kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
         height, across = (
             (size - reach * (taps - 1) - 1) // step + 1
@@ -195,24 +195,24 @@ class _Fit:
         self.rows = 0
         self.sums: list[Tensor] = []
 
-    def add(self, given: Tensor, wanted: Tensor) -> None:
+    def add(self, inputs: Tensor, wanted: Tensor) -> None:
         """(groups, rows, inputs) and (groups, rows, outputs)."""
-        turned = given.transpose(1, 2)
-        parts = (turned @ given, turned @ wanted, given.sum(dim=1), wanted.sum(dim=1))
+        turned = inputs.transpose(1, 2)
+        parts = (turned @ inputs, turned @ wanted, inputs.sum(dim=1), wanted.sum(dim=1))
         new = [part.double() for part in parts]
         self.sums = [old + each for old, each in zip(self.sums, new, strict=True)] if self.sums else new
-        self.rows += given.shape[1]
+        self.rows += inputs.shape[1]
 
     def solved(self, weights: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
         """From weights (groups, inputs, outputs) to better ones, and the constant (groups, outputs) beside them."""
-        squares, products, given, wanted = self.sums
+        squares, products, inputs, wanted = self.sums
         if self.constant:
-            squares = squares - given[:, :, None] * given[:, None, :] / self.rows
-            products = products - given[:, :, None] * wanted[:, None, :] / self.rows
+            squares = squares - inputs[:, :, None] * inputs[:, None, :] / self.rows
+            products = products - inputs[:, :, None] * wanted[:, None, :] / self.rows
         energy = squares.diagonal(dim1=1, dim2=2)
         held = torch.diag_embed((ridge * energy.mean(dim=1, keepdim=True)).clamp(min=1e-12).expand_as(energy))
         better = torch.linalg.solve(squares + held, products + held @ weights)
-        rest = (wanted - (given[:, None, :] @ better)[:, 0]) / self.rows
+        rest = (wanted - (inputs[:, None, :] @ better)[:, 0]) / self.rows
         return better, rest if self.constant else torch.zeros_like(rest)
 
 

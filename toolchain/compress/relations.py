@@ -16,10 +16,10 @@ from torch.nn.utils.rnn import pad_sequence
 RELATION_HEADS = 8  # both sides' channels are split anew into this many, so that heads need not agree
 
 
-def error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+def error(vectors: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """Each a list of (units, 3 × inner), one an example → the mean divergence of the three relations."""
-    ours, theirs = pad_sequence(list(found), batch_first=True), pad_sequence(list(wanted), batch_first=True)
-    counts = torch.tensor([len(each) for each in found], device=ours.device)
+    ours, theirs = pad_sequence(list(vectors), batch_first=True), pad_sequence(list(wanted), batch_first=True)
+    counts = torch.tensor([len(each) for each in vectors], device=ours.device)
     real = torch.arange(ours.shape[1], device=ours.device) < counts[:, None]
     losses = [
         functional.kl_div(_relation(own, real), _relation(their, real), reduction="none", log_target=True)

@@ -55,13 +55,13 @@ def choose(
     `layers` stay, where a number is given: one after another goes whose loss makes the others' choice the least worse.
     Raises `InputError` with the cheapest there is, where that is beyond a limit.
     """
-    found = _chosen(levels, limit, also, weights)
-    while layers is not None and len(found.cuts) > max(layers, 0):
-        fewer = [_without(levels, cut.layer) for cut in found.cuts]
-        levels, found = min(
+    choice = _chosen(levels, limit, also, weights)
+    while layers is not None and len(choice.cuts) > max(layers, 0):
+        fewer = [_without(levels, cut.layer) for cut in choice.cuts]
+        levels, choice = min(
             ((each, _chosen(each, limit, also, weights)) for each in fewer), key=lambda way: way[1].error
         )
-    return found
+    return choice
 
 
 def _without(levels: Sequence[LayerLevels], layer: int) -> tuple[LayerLevels, ...]:
@@ -94,12 +94,13 @@ def refine(
     *,
     steps: int,
     seed: int = 0,
-    told: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Choice:
     """Better the choice by a local search on what really counts: `evaluate` gives the loss of a model so cut.
 
     Each step changes the weights of a tenth of the parts at random and chooses anew within the same limits; a lower
-    loss is kept (the search of Kurtic et al. 2023, ZipLM). No cuts are evaluated twice; `told` hears the steps done.
+    loss is kept (the search of Kurtic et al. 2023, ZipLM). No cuts are evaluated twice; `on_progress`
+    hears the steps done.
     """
     chance = random.Random(seed)
     weights = [1.0] * (2 * len(levels))
@@ -110,24 +111,24 @@ def refine(
         tried = list(weights)
         for place in chance.sample(range(len(tried)), max(1, round(MUTATED * len(tried)))):
             tried[place] *= math.exp(chance.uniform(-LARGEST_STEP, LARGEST_STEP))
-        found = choose(levels, limit, also, weights=tried)
-        if found.cuts not in seen:
-            seen.add(found.cuts)
-            loss = evaluate(found.cuts)
+        choice = choose(levels, limit, also, weights=tried)
+        if choice.cuts not in seen:
+            seen.add(choice.cuts)
+            loss = evaluate(choice.cuts)
             if loss < least:
-                best, least, weights = found, loss, tried
-        if told:
-            told(step + 1)
+                best, least, weights = choice, loss, tried
+        if on_progress:
+            on_progress(step + 1)
     return best
 
 
 def _parts(levels: Sequence[LayerLevels], weights: Sequence[float] | None) -> list[tuple[tuple[Level, ...], float]]:
     """Attention and feed-forward in turn, layer by layer, each with its weight."""
     both = [part for layer in levels for part in (layer.heads, layer.neurons)]
-    given = [1.0] * len(both) if weights is None else list(weights)
-    if len(given) != len(both):
-        raise InputError(f"there are {len(given)} weights for {len(both)} parts; give two for each layer")
-    return list(zip(both, given, strict=True))
+    shares = [1.0] * len(both) if weights is None else list(weights)
+    if len(shares) != len(both):
+        raise InputError(f"there are {len(shares)} weights for {len(both)} parts; give two for each layer")
+    return list(zip(both, shares, strict=True))
 
 
 def _prices(costs: Costs, number: int, part: Sequence[Level]) -> Tensor:
@@ -165,20 +166,20 @@ def _within_both(
         return picked
     scale = max(float(error.max()) for error in errors) / max(max(float(each.max()) for each in second), 1e-30)
     low, high = 1e-6 * scale, 1e6 * scale
-    found = at(high)
-    if second_cost(found) > also.budget:
+    choice = at(high)
+    if second_cost(choice) > also.budget:
         raise InputError(
             f"{limit.budget:g} for {limit.name} and {also.budget:g} for {also.name} cannot be met together: within "
-            f"the first, the second takes at least {second_cost(found):g}; allow that much"
+            f"the first, the second takes at least {second_cost(choice):g}; allow that much"
         )
     for _ in range(HALVINGS):
         middle = math.sqrt(low * high)
         tried = at(middle)
         if second_cost(tried) <= also.budget:
-            high, found = middle, tried
+            high, choice = middle, tried
         else:
             low = middle
-    return found
+    return choice
 
 
 def _choice(

@@ -81,14 +81,14 @@ def to_share(model: TransformerModel, inputs: Inputs, share: float, *, multiple:
     """
     shape = model.encoder.shape
     length = model.encoder.tokens_each * inputs.sizes[0]
-    whole = sizes(model, inputs.batch([0])).macs
+    total_macs = sizes(model, inputs.batch([0])).macs
     costs = MacCosts(width=shape.width, head_width=shape.layers[0].head_width, length=length, fixed=0.0)
-    fixed = whole - sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
+    fixed = total_macs - sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in shape.layers)
 
     def limit(width: int) -> CostLimit:
         # What comes before and after the layers is as wide as the stream.
         narrowed = replace(costs, width=width, fixed=fixed * width / shape.width)
-        return CostLimit(costs=narrowed, budget=share * whole, name="MACs")
+        return CostLimit(costs=narrowed, budget=share * total_macs, name="MACs")
 
     scores = importance(model, inputs, kind="activation")
     widths = range(shape.width, shape.width // 4, -multiple)
@@ -98,10 +98,10 @@ def to_share(model: TransformerModel, inputs: Inputs, share: float, *, multiple:
 @torch.no_grad()
 def output_error(student: TransformerModel, teacher: TransformerModel, inputs: Inputs) -> float:
     """The mean squared error of the student's outputs, as a share of the variance of the teacher's."""
-    found, wanted = [], []
+    outputs, wanted = [], []
     for indexes in in_batches(teacher.encoder, inputs, JUDGED_TOKENS):
         batch = inputs.batch(indexes)
-        found.append(student(*batch).float().flatten(0, -2))
+        outputs.append(student(*batch).float().flatten(0, -2))
         wanted.append(teacher(*batch).float().flatten(0, -2))
-    ours, theirs = torch.cat(found), torch.cat(wanted)
+    ours, theirs = torch.cat(outputs), torch.cat(wanted)
     return float((ours - theirs).square().mean() / theirs.var(dim=0).mean())

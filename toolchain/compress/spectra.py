@@ -152,8 +152,8 @@ def _observe(
     signal = torch.randint(0, 2, output.shape, generator=signs).to(output) * 2 - 1
     if mask is not None and output.shape[:-1] == mask.shape:
         signal = signal * mask[..., None]
-    found = torch.autograd.grad(output, list(outputs.values()), signal, allow_unused=True, materialize_grads=True)
-    for name, gradient in zip(outputs, found, strict=True):
+    gradients = torch.autograd.grad(output, list(outputs.values()), signal, allow_unused=True, materialize_grads=True)
+    for name, gradient in zip(outputs, gradients, strict=True):
         squares = gradient.flatten(0, -2)[counted].float().square().sum(dim=0)
         slopes[name] = slopes.get(name, torch.zeros(())) + squares.cpu().double()
 
@@ -176,10 +176,10 @@ def _linear_spectrum(name: str, module: nn.Module, moments: _Moments, slopes: Te
     covariance = moments.covariance()
     scale, strength = _scale(slopes)
     scaled = scale[:, None] * weight
-    whole = scaled.square().sum().clamp(min=torch.finfo(torch.float32).tiny)
+    total = scaled.square().sum().clamp(min=torch.finfo(torch.float32).tiny)
     if _of_inputs(module):
         mean = weight @ moments.mean()
-        ridge = RIDGE * torch.einsum("oi,ij,oj->", scaled, covariance, scaled) / whole
+        ridge = RIDGE * torch.einsum("oi,ij,oj->", scaled, covariance, scaled) / total
         # W C Cᵀ Wᵀ is the covariance of the output; C is the smaller matrix to take apart.
         identity = torch.eye(len(covariance), dtype=torch.float64)
         root = torch.linalg.cholesky(covariance + ridge.clamp(min=1e-12) * identity)
@@ -188,7 +188,7 @@ def _linear_spectrum(name: str, module: nn.Module, moments: _Moments, slopes: Te
     else:
         mean = moments.mean() - bias
         covariance = scale[:, None] * covariance * scale
-        ridge = RIDGE * covariance.trace() / whole
+        ridge = RIDGE * covariance.trace() / total
         energies, basis = _directions(covariance + ridge.clamp(min=1e-12) * scaled @ scaled.T)
     return Spectrum(
         name=name,

@@ -58,10 +58,10 @@ def _traced(taken: Sequence[Tensor], steps: Sequence[Tensor], room: int) -> list
 
 def _worth_trying(error: Tensor, step: Tensor, last: int) -> list[int]:
     """The levels that fit and that no cheaper one betters."""
-    found: list[int] = []
+    levels: list[int] = []
     least = math.inf
     for level in sorted(range(len(error)), key=lambda each: (int(step[each]), float(error[each]))):
         if int(step[level]) <= last and float(error[level]) < least:
-            found.append(level)
+            levels.append(level)
             least = float(error[level])
-    return found
+    return levels

@@ -43,12 +43,12 @@ def sampled(
     sizes = inputs.sizes
     if not len(sizes):
         raise InputError("there are no examples to measure the model with; give at least one, better a few hundred")
-    each = student.encoder.tokens_each
-    share = min(1.0, tokens / (sum(sizes) * each))
+    tokens_each = student.encoder.tokens_each
+    share = min(1.0, tokens / (sum(sizes) * tokens_each))
     count = max(1, round(share * len(sizes)))
     chosen = [int(place * len(sizes) / count) for place in range(count)]
     held_out = set(chosen[HELD_OUT - 1 :: HELD_OUT] or chosen[-1:])
-    for group in batches([sizes[index] for index in chosen], max(1, BATCH_TOKENS // each)):
+    for group in batches([sizes[index] for index in chosen], max(1, BATCH_TOKENS // tokens_each)):
         indexes = [chosen[place] for place in group]
         batch = batch_for(student, inputs, indexes)
         hidden = student.encoder.embedded(*batch)

@@ -45,7 +45,7 @@ class Targets:
     attention: Tensor
     starts: Tensor
 
-    def write_small(self, folder: Path) -> None:
+    def write_unmapped(self, folder: Path) -> None:
         """The parts that are not mapped to files of `folder` from the start, each as a file that `load` reads."""
         for name in ("outputs", "entered", "starts"):
             np.save(folder / f"{name}.npy", getattr(self, name).numpy())
@@ -93,7 +93,7 @@ def record_targets(
                         on_progress(done, len(inputs))
             targets = record.targets()
     if folder is not None:
-        targets.write_small(folder)
+        targets.write_unmapped(folder)
     return targets
 
 
@@ -120,7 +120,7 @@ class _Record:
         self.hidden = _room(folder, "hidden", rows if recorded.hidden else 0, width)
         self.intermediate = _room(folder, "intermediate", len(recorded.entered), rows, width)
         self.attention = _room(folder, "attention", rows if recorded.attention else 0, states.relations_width(teacher))
-        self.each = states.output_each_unit(teacher)
+        self.output_each_unit = states.output_each_unit(teacher)
         self.outputs: list[Tensor] = [torch.empty(0)] * len(inputs)
 
     def add(self, indexes: Sequence[int]) -> None:
@@ -129,7 +129,7 @@ class _Record:
         states = self.states.states(teacher, *batch)
         outputs = self.states.outputs(teacher, states[-1].float(), *batch).float()
         joined = self.units.joined(indexes)
-        rows = joined.firsts(outputs).split(joined.counts.tolist()) if self.each else outputs
+        rows = joined.firsts(outputs).split(joined.counts.tolist()) if self.output_each_unit else outputs
         for index, row in zip(indexes, rows, strict=True):
             self.outputs[index] = row.cpu()
         places = ranges(self.starts[list(indexes)], joined.counts)
@@ -143,7 +143,7 @@ class _Record:
 
     def targets(self) -> Targets:
         """All of it."""
-        outputs = torch.cat(self.outputs) if self.each else torch.stack(self.outputs)
+        outputs = torch.cat(self.outputs) if self.output_each_unit else torch.stack(self.outputs)
         return Targets(
             outputs=outputs,
             hidden=self.hidden,
@@ -172,17 +172,17 @@ def _room(folder: Path | None, name: str, *shape: int) -> Tensor:
 def _outputs_alone(
     teacher: nn.Module, inputs: Inputs, folder: Path | None, on_progress: Callable[[int, int], None] | None
 ) -> Targets:
-    found: list[Tensor] = [torch.empty(0)] * len(inputs)
+    rows: list[Tensor] = [torch.empty(0)] * len(inputs)
     done = 0
     for indexes in batches(inputs.sizes, 256):
         outputs = teacher(*batch_for(teacher, inputs, indexes)).float().cpu()
         for index, row in zip(indexes, outputs, strict=True):
-            found[index] = row
+            rows[index] = row
         done += len(indexes)
         if on_progress:
             on_progress(done, len(inputs))
     return Targets(
-        outputs=torch.stack(found),
+        outputs=torch.stack(rows),
         hidden=_room(folder, "hidden", 0, 0),
         intermediate=_room(folder, "intermediate", 0, 0, 0),
         entered=torch.empty(0, dtype=torch.long),

@@ -69,7 +69,7 @@ def trim(
     return Trimmed(tokenizer=tokenizer.over(order), kept=order, coverage=reached)
 
 
-def whole(tokenizer: TextTokenizer) -> Trimmed:
+def untrimmed(tokenizer: TextTokenizer) -> Trimmed:
     """No trimming: every piece stays."""
     return Trimmed(tokenizer=tokenizer, kept=tuple(range(len(tokenizer.vocabulary))), coverage=1.0)
 
@@ -150,15 +150,15 @@ def _needs(tokenizer: TextTokenizer, counts: Counter[int], required: frozenset[i
         parents.setdefault(vocabulary[left + right], []).extend((vocabulary[left], vocabulary[right]))
     needs: dict[int, frozenset[int]] = {}
     for piece in counts:
-        found: set[int] = set()
+        needed: set[int] = set()
         waiting = [piece]
         while waiting:
             token = waiting.pop()
-            if token not in found and token not in required:
-                found.add(token)
+            if token not in needed and token not in required:
+                needed.add(token)
                 waiting.extend(parents.get(token, ()))
-        if found:
-            needs[piece] = frozenset(found)
+        if needed:
+            needs[piece] = frozenset(needed)
     return needs
 
 

@@ -92,8 +92,8 @@ def agreement_of(parts: Mapping[str, Sequence[Row]]) -> Agreement:
 
 def _answers(counts: Mapping[Hashable, int]) -> tuple[str, ...]:
     ordered = sorted(counts, key=lambda answer: (-counts[answer], str(answer)))
-    told = [_short(" ".join(each) if isinstance(each, tuple) else str(each)) for each in ordered[:ANSWERS_SHOWN]]
-    return (*told, f"{len(ordered) - ANSWERS_SHOWN} more") if len(ordered) > ANSWERS_SHOWN else tuple(told)
+    labels = [_short(" ".join(each) if isinstance(each, tuple) else str(each)) for each in ordered[:ANSWERS_SHOWN]]
+    return (*labels, f"{len(ordered) - ANSWERS_SHOWN} more") if len(ordered) > ANSWERS_SHOWN else tuple(labels)
 
 
 def _short(text: str) -> str:

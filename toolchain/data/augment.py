@@ -21,7 +21,7 @@ def altered_copies(texts: Sequence[str], *, copies: int, max_words: int, seed: i
     """
     chance = random.Random(seed)
     split = [words for text in texts if (words := text.split())]
-    made: dict[str, None] = {}
+    variants: dict[str, None] = {}
     for _ in range(copies):
         for words in chance.sample(split, len(split)):
             if chance.random() < JOINED_SHARE:
@@ -29,9 +29,9 @@ def altered_copies(texts: Sequence[str], *, copies: int, max_words: int, seed: i
                 altered = [*_piece(words, half, chance), *_piece(chance.choice(split), half, chance)]
             else:
                 altered = _thinned(_piece(words, max_words, chance), chance)
-            made[" ".join(altered)] = None
+            variants[" ".join(altered)] = None
     known = set(texts)
-    return [text for text in made if text not in known]
+    return [text for text in variants if text not in known]
 
 
 def _piece(words: Sequence[str], most: int, chance: random.Random) -> Sequence[str]:

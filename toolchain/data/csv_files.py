@@ -95,8 +95,8 @@ def _check_header(path: Path, header: Sequence[str], separator: str, line: str, 
 
 
 def _miscounted(cells: Sequence[str], header: Sequence[str]) -> str:
-    found = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-    return f"{found}, but the header names {len(header)} column{'s' if len(header) > 1 else ''}"
+    number = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    return f"{number}, but the header names {len(header)} column{'s' if len(header) > 1 else ''}"
 
 
 def _record(lines: Sequence[str], start: int, separator: str) -> _Record:
@@ -151,9 +151,9 @@ _QUOTES = re.compile('"+')
 
 def _closing(line: str, position: int) -> int:
     """Where the quote that ends a cell stands, or -1: behind pairs of quotes the last of an odd number."""
-    for found in _QUOTES.finditer(line, position):
-        if len(found[0]) % 2:
-            return found.end() - 1
+    for quotes in _QUOTES.finditer(line, position):
+        if len(quotes[0]) % 2:
+            return quotes.end() - 1
     return -1
 
 

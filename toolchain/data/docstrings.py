@@ -51,7 +51,7 @@ def standard_library(*, min_words: int = 3, min_body_words: int | None = None) -
 
 def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Passage]:
     """The same for installed distributions; one that is not installed contributes nothing."""
-    found: list[Passage] = []
+    passages: list[Passage] = []
     for name in names:
         try:
             files = metadata.files(name) or []
@@ -60,8 +60,8 @@ def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Pass
         roots = {file.parts[0] for file in files if file.suffix == ".py" and len(file.parts) > 1}
         for root in sorted(roots - {"..", "__pycache__"}):
             located = Path(str(metadata.distribution(name).locate_file(root)))
-            found.extend(_passages(located, min_words))
-    return _distinct(found)
+            passages.extend(_passages(located, min_words))
+    return _distinct(passages)
 
 
 def parameters_named(*, min_words: int = 3) -> list[tuple[str, Tagged]]:
@@ -69,7 +69,7 @@ def parameters_named(*, min_words: int = 3) -> list[tuple[str, Tagged]]:
 
     Each comes with the module it stands in; those words are tagged `PARAMETER`, and all others `OUTSIDE`.
     """
-    found: dict[str, tuple[str, Tagged]] = {}
+    sentences: dict[str, tuple[str, Tagged]] = {}
     for module, path in _modules(Path(sysconfig.get_path("stdlib"))):
         for node, docstring in _docstrings(path):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -78,8 +78,8 @@ def parameters_named(*, min_words: int = 3) -> list[tuple[str, Tagged]]:
             named = _parameters(node.args)
             if len(words) >= min_words and not named.isdisjoint(words):
                 tags = tuple(PARAMETER if word in named else OUTSIDE for word in words)
-                found.setdefault(" ".join(words), (module, Tagged(words=words, tags=tags)))
-    return list(found.values())
+                sentences.setdefault(" ".join(words), (module, Tagged(words=words, tags=tags)))
+    return list(sentences.values())
 
 
 def parted(text: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.base.progress import OnProgress
 from edgewright.base.untrusted import is_unicode
 from edgewright.data import readers
 from edgewright.data.faults import FAULTS_SHOWN, raise_faults
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # PIL knows many more, some of which run programs
-TOLD_EVERY = 64  # images
+PROGRESS_EVERY = 64  # images
 Framed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # a picture at its own size to the size of all
 GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L")
 
@@ -71,21 +72,21 @@ def labelled_files(
 def plain_files(folder: Path) -> list[ImageFile]:
     """Every image of a folder and of the folders in it, without labels."""
     faults: list[str] = []
-    found = [ImageFile(path=path, label="", name=name) for path, name in _images_in(folder, folder, faults)]
+    images = [ImageFile(path=path, label="", name=name) for path, name in _images_in(folder, folder, faults)]
     raise_faults(folder, faults, "convert or remove these files")
-    return found
+    return images
 
 
 def decode(
     files: Sequence[ImageFile],
     size: tuple[int, int] | None,
     *,
-    told: readers.Told | None = None,
+    on_progress: OnProgress | None = None,
     framed: Framed | None = None,
 ) -> Decoded:
     """Read all files; each is `framed` to one size, or resized to `size`, (height, width), whatever its proportions.
 
-    `told` hears how many are read, and how many there are.
+    `on_progress` hears how many are read, and how many there are.
 
     Raises `BadDataError` for files that are no images, for images too large to be meant, and, where no size is given,
     for images of different sizes.
@@ -95,8 +96,8 @@ def decode(
     sizes: Counter[tuple[int, int]] = Counter()
     faults: list[str] = []
     for number, file in enumerate(files):
-        if told and not number % TOLD_EVERY:
-            told(number, len(files))
+        if on_progress and not number % PROGRESS_EVERY:
+            on_progress(number, len(files))
         try:
             pixels, digest, shape = _pixels(file.path, size, framed)
         except BadDataError as error:
@@ -126,7 +127,7 @@ def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ImageFile]:
     faults: list[str] = []
-    found: list[ImageFile] = []
+    labelled: list[ImageFile] = []
     outside = False
     for entry in _entries(place):
         if not entry.is_dir():
@@ -138,10 +139,10 @@ def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ImageFile]:
         images = list(_images_in(entry, place, faults))
         if not images:
             faults.append(f"the folder {entry.name} holds no image")
-        found.extend(ImageFile(path=path, label=entry.name, name=name) for path, name in images)
+        labelled.extend(ImageFile(path=path, label=entry.name, name=name) for path, name in images)
     remedy = "there must be a folder a label, with images in it"
     raise_faults(place, faults, readers.outside_remedy(labels) if outside else remedy)
-    return found
+    return labelled
 
 
 def _images_in(folder: Path, root: Path, faults: list[str]) -> Iterator[tuple[Path, str]]:

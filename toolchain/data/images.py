@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from edgewright.base.progress import OnProgress
 from edgewright.data import readers
 from edgewright.data.agreement import Agreement, Row, agreement_of
 from edgewright.data.image_files import Framed, ImageFile, decode, labelled_files, plain_files, resized
@@ -86,8 +87,10 @@ class Images:
             stated = file.metadata()
             words = json.loads(stated["parts"])
             parts = {
-                name: ImagePart(pixels=file.get_tensor(name), labels=tuple(said["labels"]), names=tuple(said["names"]))
-                for name, said in words.items()
+                name: ImagePart(
+                    pixels=file.get_tensor(name), labels=tuple(stored["labels"]), names=tuple(stored["names"])
+                )
+                for name, stored in words.items()
             }
         return cls(**parts, configured=tuple(json.loads(stated["configured"])))
 
@@ -145,9 +148,9 @@ def fingerprint(data: Data, task: TaskSettings) -> str:
 
 
 def load_images(
-    data: Data, task: TaskSettings, *, told: readers.Told | None = None, framed: Framed | None = None
+    data: Data, task: TaskSettings, *, on_progress: OnProgress | None = None, framed: Framed | None = None
 ) -> Images:
-    """Read, resize, split and check the images; `told` hears how many are read, and how many there are.
+    """Read, resize, split and check the images; `on_progress` hears how many are read, and how many there are.
 
     Each is `framed` to one size where that is given, as a model's own processor does it.
 
@@ -162,9 +165,9 @@ def load_images(
         counts = {"all": len(heap.labels), **counts}
         if files:
             height, width = heap.pixels.shape[1:3]
-            heap = heap.followed_by(_heap_of(files, (height, width), told, framed))
+            heap = heap.followed_by(_heap_of(files, (height, width), on_progress, framed))
     else:
-        heap = _heap_of(files, task.image_size, told, framed)
+        heap = _heap_of(files, task.image_size, on_progress, framed)
     places = _places(heap, counts, data.split)
     _check(heap, places, task)
     return Images(**{name: heap.taken(places[name]) for name in _SAVED}, configured=task.labels)
@@ -190,17 +193,17 @@ def parts_of(data: Data, task: TaskSettings) -> dict[SplitName, Path]:
 def _files(data: Data, task: TaskSettings) -> dict[str, list[ImageFile]]:
     """The files by what they are for: "all" that is to be split, or each part; and "extra"."""
     parts = parts_of(data, task)
-    whole = None if parts else data.file or data.folder
-    given = {"all": whole, "train": data.train, "validation": data.validation, "test": data.test}
-    named: dict[str, Path | None] = {**given, **{str(part): folder for part, folder in parts.items()}}
+    unsplit = None if parts else data.file or data.folder
+    by_part = {"all": unsplit, "train": data.train, "validation": data.validation, "test": data.test}
+    named: dict[str, Path | None] = {**by_part, **{str(part): folder for part, folder in parts.items()}}
     image, label = data.columns.image, data.columns.label or "label"
-    found = {
+    files = {
         role: labelled_files(path, image=image, label=label, labels=task.labels, separator=data.separator)
         for role, path in named.items()
         if path is not None
     }
-    found["extra"] = plain_files(data.extra_images) if data.extra_images else []
-    return found
+    files["extra"] = plain_files(data.extra_images) if data.extra_images else []
+    return files
 
 
 def _places(heap: _Heap, counts: dict[str, int], split: Split) -> dict[str, list[int]]:
@@ -237,17 +240,17 @@ def _check(heap: _Heap, places: dict[str, list[int]], task: TaskSettings) -> Non
     first = {heap.digests[place]: heap.names[place] for place in places["train"]}
     shared = [heap.names[place] for place in places["test"] if heap.digests[place] in first]
     if shared:
-        twin = next(first[heap.digests[place]] for place in places["test"] if heap.names[place] == shared[0])
+        in_train = next(first[heap.digests[place]] for place in places["test"] if heap.names[place] == shared[0])
         raise BadDataError(
-            f"{len(shared)} images stand in both train and test, such as {shared[0]} (in train: {twin}); "
+            f"{len(shared)} images stand in both train and test, such as {shared[0]} (in train: {in_train}); "
             "remove them from one"
         )
 
 
 def _heap_of(
-    files: Sequence[ImageFile], size: tuple[int, int] | None, told: readers.Told | None, framed: Framed | None
+    files: Sequence[ImageFile], size: tuple[int, int] | None, on_progress: OnProgress | None, framed: Framed | None
 ) -> _Heap:
-    decoded = decode(files, size, told=told, framed=framed)
+    decoded = decode(files, size, on_progress=on_progress, framed=framed)
     return _Heap(
         pixels=decoded.pixels,
         digests=decoded.digests,

@@ -44,9 +44,9 @@ def _moved(image: NDArray[np.uint8], chance: random.Random) -> NDArray[np.uint8]
     )
     bands = []
     for band in range(channels):
-        made = Image.fromarray(wide[..., band]).transform(
+        moved = Image.fromarray(wide[..., band]).transform(
             (wide.shape[1], wide.shape[0]), Image.Transform.AFFINE, matrix, resample=Image.Resampling.BILINEAR
         )
-        bands.append(np.asarray(made))
+        bands.append(np.asarray(moved))
     inside = np.stack(bands, axis=-1)
     return inside[margins[0] : margins[0] + height, margins[1] : margins[1] + width]

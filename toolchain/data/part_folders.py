@@ -34,20 +34,20 @@ def part_folders(place: Path, labels: Sequence[str] = ()) -> dict[SplitName, Pat
     alike = [folder for folder in folders if folder.name.lower() in NAMES and folder.name not in labels]
     if not alike:
         return {}
-    found: dict[SplitName, Path] = {}
+    by_part: dict[SplitName, Path] = {}
     for folder in alike:
         part = NAMES[folder.name.lower()]
-        if part in found:
-            raise _unclear(place, alike, f"{found[part].name} and {folder.name} would both be its {part} part")
-        found[part] = folder
+        if part in by_part:
+            raise _unclear(place, alike, f"{by_part[part].name} and {folder.name} would both be its {part} part")
+        by_part[part] = folder
     if others := [entry.name for entry in entries if entry not in alike]:
         raise _unclear(place, alike, f"{shortened(others)} beside {'it' if len(alike) == 1 else 'them'} is not")
     for folder in alike:
         if not any(entry.is_dir() for entry in _entries(folder)):
             raise _unclear(place, alike, f"{folder.name} holds no folder a label")
-    if missing := [part for part in ("train", "test") if part not in found]:
+    if missing := [part for part in ("train", "test") if part not in by_part]:
         raise _unclear(place, alike, f"there is none for {' and '.join(missing)}")
-    return {part: found[part] for part in PARTS if part in found}
+    return {part: by_part[part] for part in PARTS if part in by_part}
 
 
 def _entries(folder: Path) -> list[Path]:

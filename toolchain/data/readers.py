@@ -7,11 +7,12 @@ What a cell may hold is said in `cells`, what CSV is in `csv_files`. Words with 
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgewright.base.progress import OnProgress
 from edgewright.base.untrusted import ReadLimits, parse_json
 from edgewright.data.cell_values import CellFault, number_of_cell, text_of_cell
 from edgewright.data.csv_files import cells_of_line, csv_rows
@@ -19,14 +20,12 @@ from edgewright.data.faults import Faults
 from edgewright.errors import BadDataError, EnvironmentFaultError, nearest
 
 TABLES = (".csv", ".jsonl", ".ndjson", ".parquet")
-TOLD_EVERY = 4096  # rows
+PROGRESS_EVERY = 4096  # rows
 EMPTY_REMEDY = "fill these cells or remove the rows"
 CELL_REMEDY = "correct these cells or remove the rows"
 LINES_REMEDY = "each line must be one JSON object that names each key once"
 
 LINE = ReadLimits(bytes=64 << 20, keys=100_000)  # of JSON Lines
-
-Told = Callable[[float, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +44,18 @@ def read_rows(
     numbers: Collection[str] = (),
     labels: Sequence[str] = (),
     separator: str = ",",
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[dict[str, Any]]:
     """All rows of a file as text; `columns` maps a field's name to the column it is read from.
 
     Fields among `numbers` become floats; the field "label" must be one of `labels` where there are any. `separator`
-    is that of CSV. `told` hears (rows read, rows or lines there are).
+    is that of CSV. `on_progress` hears (rows read, rows or lines there are).
     Raises `BadDataError` when the file, a column or a cell is missing, or a cell is not what it should be.
     """
     rows: list[dict[str, Any]] = []
     faults = Faults(path)
     spread: list[Raw] = []
-    for raw in raw_rows(path, tuple(columns.values()), faults, separator=separator, told=told):
+    for raw in raw_rows(path, tuple(columns.values()), faults, separator=separator, on_progress=on_progress):
         if len(raw.lines) > 1:
             spread.append(raw)
         row = _row(raw, columns, numbers, faults)
@@ -127,11 +126,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def require_columns(path: Path, found: Sequence[str], columns: Sequence[str]) -> None:
+def require_columns(path: Path, present: Sequence[str], columns: Sequence[str]) -> None:
     """Raises `BadDataError` when one of the columns is not among those that were found."""
-    missing = [column for column in columns if column not in found]
+    missing = [column for column in columns if column not in present]
     if missing:
-        raise BadDataError(f"{path} has no column {missing[0]!r}; {nearest(missing[0], tuple(found))}")
+        raise BadDataError(f"{path} has no column {missing[0]!r}; {nearest(missing[0], tuple(present))}")
 
 
 def outside_remedy(labels: Sequence[str]) -> str:
@@ -155,7 +154,7 @@ def content_digest(path: Path) -> str:
 
 
 def raw_rows(
-    path: Path, wanted: Sequence[str], faults: Faults, *, separator: str = ",", told: Told | None = None
+    path: Path, wanted: Sequence[str], faults: Faults, *, separator: str = ",", on_progress: OnProgress | None = None
 ) -> Iterator[Raw]:
     """Each row as the file has it; a row that is none goes to `faults`.
 
@@ -163,32 +162,34 @@ def raw_rows(
     """
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return _csv(path, wanted, faults, separator, told)
+        return _csv(path, wanted, faults, separator, on_progress)
     if suffix in (".jsonl", ".ndjson"):
-        return _json_lines(path, wanted, faults, told)
+        return _json_lines(path, wanted, faults, on_progress)
     if suffix == ".parquet":
-        return _parquet(path, wanted, told)
+        return _parquet(path, wanted, on_progress)
     raise BadDataError(f"{path} is neither .csv, .jsonl nor .parquet; convert it to one of these")
 
 
-def _csv(path: Path, wanted: Sequence[str], faults: Faults, separator: str, told: Told | None) -> Iterator[Raw]:
+def _csv(
+    path: Path, wanted: Sequence[str], faults: Faults, separator: str, on_progress: OnProgress | None
+) -> Iterator[Raw]:
     text = text_of(path)
     total, done = text.count("\n") + 1, 0
     for number, row in enumerate(csv_rows(path, text, separator, wanted, faults)):
         done += len(row.lines)
-        if told and not number % TOLD_EVERY:
-            told(done, total)
+        if on_progress and not number % PROGRESS_EVERY:
+            on_progress(done, total)
         yield Raw(place=row.place, cells=row.cells, lines=row.lines)
 
 
-def _json_lines(path: Path, wanted: Sequence[str], faults: Faults, told: Told | None) -> Iterator[Raw]:
+def _json_lines(path: Path, wanted: Sequence[str], faults: Faults, on_progress: OnProgress | None) -> Iterator[Raw]:
     lines = text_of(path).split("\n")
     first = True
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        if told and not number % TOLD_EVERY:
-            told(number, len(lines))
+        if on_progress and not number % PROGRESS_EVERY:
+            on_progress(number, len(lines))
         try:
             row = parse_json(line, name=str(path), limits=LINE, error=_line_fault)
         except BadDataError as error:
@@ -209,7 +210,7 @@ def _line_fault(place: str, what: str) -> BadDataError:
     return BadDataError(f"{what} ({column})" if column else what)
 
 
-def _parquet(path: Path, wanted: Sequence[str], told: Told | None) -> Iterator[Raw]:
+def _parquet(path: Path, wanted: Sequence[str], on_progress: OnProgress | None) -> Iterator[Raw]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -224,12 +225,12 @@ def _parquet(path: Path, wanted: Sequence[str], told: Told | None) -> Iterator[R
                 raise BadDataError(f"{path} has {names.count(twice[0])} columns {twice[0]!r}; rename all but one")
             require_columns(path, names, wanted)
             total, number = file.metadata.num_rows, 0
-            for batch in file.iter_batches(batch_size=TOLD_EVERY, columns=list(dict.fromkeys(wanted))):
+            for batch in file.iter_batches(batch_size=PROGRESS_EVERY, columns=list(dict.fromkeys(wanted))):
                 for row in batch.to_pylist():
                     number += 1
                     yield Raw(place=f"row {number}", cells=row)
-                if told:
-                    told(number, total)
+                if on_progress:
+                    on_progress(number, total)
     except (ArrowException, OSError, OverflowError) as error:
         raise BadDataError(f"{path} cannot be read as Parquet: {error}; check the file") from error
 

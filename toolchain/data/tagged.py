@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgewright.base.progress import OnProgress
 from edgewright.data import readers
 from edgewright.data.cell_values import CellFault, kind_of, text_of_cell
 from edgewright.data.faults import Faults
@@ -29,31 +30,31 @@ class Tagged:
 
 
 def read_tagged(
-    path: Path, *, words: str, tags: str, labels: Sequence[str] = (), told: readers.Told | None = None
+    path: Path, *, words: str, tags: str, labels: Sequence[str] = (), on_progress: OnProgress | None = None
 ) -> list[Tagged]:
     """All sentences of a file; each tag must be one of `labels` where there are any.
 
     In files of columns, separated by tabs or spaces, the first is the word and the last its tag; an empty line ends a
-    sentence. `told` hears (rows read, rows or lines there are). Raises `BadDataError` with every fault.
+    sentence. `on_progress` hears (rows read, rows or lines there are). Raises `BadDataError` with every fault.
     """
-    found: list[Tagged] = []
+    sentences_read: list[Tagged] = []
     faults = Faults(path)
     if path.suffix.lower() in COLUMN_SUFFIXES:
         sentences = _of_columns(readers.text_of(path), faults)
     else:
-        sentences = _of_rows(path, words, tags, faults, told)
+        sentences = _of_rows(path, words, tags, faults, on_progress)
     for place, sentence in sentences:
         if labels and (unknown := sorted(set(sentence.tags) - set(labels))):
             faults.add(place, f"the tag {unknown[0][:40]!r}", readers.outside_remedy(labels))
-        found.append(sentence)
+        sentences_read.append(sentence)
     faults.raise_any()
-    return found
+    return sentences_read
 
 
 def _of_rows(
-    path: Path, words: str, tags: str, faults: Faults, told: readers.Told | None
+    path: Path, words: str, tags: str, faults: Faults, on_progress: OnProgress | None
 ) -> Iterator[tuple[str, Tagged]]:
-    for raw in readers.raw_rows(path, (words, tags), faults, told=told):
+    for raw in readers.raw_rows(path, (words, tags), faults, on_progress=on_progress):
         try:
             own = [_items(raw.cells.get(name), name) for name in (words, tags)]
             if len(own[0]) != len(own[1]):
@@ -68,7 +69,7 @@ def _items(cell: Any, name: str) -> tuple[str, ...]:
     """The words or the tags of one row. Raises `CellFault`, which says what they are instead."""
     if not isinstance(cell, list) or not cell:
         raise CellFault(f"{name} is not a list of text")
-    found = []
+    items = []
     for item in cell:
         if isinstance(item, list | dict) or item is None:
             raise CellFault(f"{name} is not a list of text: {'null' if item is None else kind_of(item)} is in it")
@@ -78,8 +79,8 @@ def _items(cell: Any, name: str) -> tuple[str, ...]:
             raise CellFault(f"{name} has {fault}") from fault
         if text.split() != [item if isinstance(item, str) else text]:
             raise CellFault(f"{name} has {text[:40]!r}, which is empty or has white space in it")
-        found.append(text)
-    return tuple(found)
+        items.append(text)
+    return tuple(items)
 
 
 def _of_columns(text: str, faults: Faults) -> Iterator[tuple[str, Tagged]]:

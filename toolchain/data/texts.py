@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgewright.base.progress import OnProgress
 from edgewright.data import docstrings, readers
 from edgewright.data.agreement import Agreement, Row, agreement_of
 from edgewright.data.augment import altered_copies
@@ -62,7 +63,7 @@ class Texts:
         """All text a student may see: of the training part, then the extra text, each once."""
         return list(dict.fromkeys(_texts_of((*self.train, *self.extra))))
 
-    def taught_texts(self, *, copies: int, max_words: int) -> list[str]:
+    def augmented_texts(self, *, copies: int, max_words: int) -> list[str]:
         """`training_texts` with altered copies of the training part's own right after those; none is held out."""
         own = list(dict.fromkeys(_texts_of(self.train)))
         held_out = set(_texts_of((*self.validation, *self.test)))
@@ -116,8 +117,8 @@ def fingerprint(data: Data, task: TaskSettings) -> str:
     return digest.hexdigest()
 
 
-def load_texts(data: Data, task: TaskSettings, *, told: readers.Told | None = None) -> Texts:
-    """Read, split and check the examples; `told` hears how many rows of a file are read, and how many there are.
+def load_texts(data: Data, task: TaskSettings, *, on_progress: OnProgress | None = None) -> Texts:
+    """Read, split and check the examples; `on_progress` hears how many rows of a file are read, and how many there are.
 
     Raises `BadDataError` for a column that is not there, a cell that is not what it should be, a label outside those
     configured, an empty part, or a text in two parts.
@@ -129,9 +130,9 @@ def load_texts(data: Data, task: TaskSettings, *, told: readers.Told | None = No
     elif data.builtin:
         texts = _builtin_search()
     elif data.file:
-        texts = _split(_examples(data, task, data.file, told), data.split)
+        texts = _split(_examples(data, task, data.file, on_progress), data.split)
     else:
-        texts = _joined({name: _examples(data, task, getattr(data, name), told) for name in PARTS})
+        texts = _joined({name: _examples(data, task, getattr(data, name), on_progress) for name in PARTS})
     texts = replace(texts, configured=task.labels)
     _check(texts, task)
     known = {text for part in (texts.train, texts.validation, texts.test) for text in _texts_of(part)}
@@ -197,17 +198,21 @@ def _joined(parts: Mapping[SplitName, Sequence[Example]]) -> Texts:
     return Texts(train=tuple(parts["train"]), validation=tuple(parts["validation"]), test=tuple(parts["test"]))
 
 
-def _examples(data: Data, task: TaskSettings, path: Path | None, told: readers.Told | None) -> tuple[Example, ...]:
+def _examples(data: Data, task: TaskSettings, path: Path | None, on_progress: OnProgress | None) -> tuple[Example, ...]:
     if path is None:
         return ()
     columns = data.columns
     if "tags" in task.description.columns:
-        sentences = read_tagged(path, words=columns.words, tags=columns.tags, labels=task.labels, told=told)
+        sentences = read_tagged(
+            path, words=columns.words, tags=columns.tags, labels=task.labels, on_progress=on_progress
+        )
         return tuple(_in_words(each) for each in sentences)
     named = {field: getattr(columns, field) for field in task.description.columns}
     wanted = {field: column for field, column in named.items() if column is not None}
     numbers = ("value",) if "value" in wanted else ()
-    rows = readers.read_rows(path, wanted, numbers=numbers, labels=task.labels, separator=data.separator, told=told)
+    rows = readers.read_rows(
+        path, wanted, numbers=numbers, labels=task.labels, separator=data.separator, on_progress=on_progress
+    )
     return tuple(Example(**row) for row in rows)
 
 
@@ -235,8 +240,8 @@ def _check(texts: Texts, task: TaskSettings) -> None:
 
 def _labels_of(examples: Iterable[Example]) -> set[str]:
     """Every label and every tag."""
-    found = {example.label for example in examples if example.label is not None}
-    return found | {tag for example in examples for tag in example.tags or ()}
+    labels = {example.label for example in examples if example.label is not None}
+    return labels | {tag for example in examples for tag in example.tags or ()}
 
 
 def _as_row(example: Example) -> Row:

@@ -133,7 +133,7 @@ class ImageDataset(Dataset):
     def outputs(self, model: nn.Module, inputs: Inputs, *, on_progress: Callable[[int], None] | None = None) -> Tensor:
         from edgewright.models import image as image_models
 
-        return image_models.outputs(model, inputs, told=on_progress)
+        return image_models.outputs(model, inputs, on_progress=on_progress)
 
     @override
     def input_spec(self, *, batch: int = 1) -> ImageInputSpec:
@@ -201,7 +201,7 @@ class ImageModality(Modality):
 
         framing = image_teacher.framing(recipe.model, image_size=recipe.task.image_size)
         framed = framing.of if framing else None
-        images = data.load_images(recipe.data, recipe.task, told=on_progress, framed=framed)
+        images = data.load_images(recipe.data, recipe.task, on_progress=on_progress, framed=framed)
         images.save(folder / IMAGES)
         height, width, channels = images.train.pixels.shape[1:]
         parts = {str(part): place.name for part, place in data.parts_of(recipe.data, recipe.task).items()}

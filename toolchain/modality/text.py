@@ -122,7 +122,7 @@ class TextDataset(Dataset):
         from edgewright.models.inputs import TextInputs
 
         longest = min(settings.max_length, self.recipe.task.max_length)
-        texts = self.texts.taught_texts(copies=settings.augment, max_words=longest)
+        texts = self.texts.augmented_texts(copies=settings.augment, max_words=longest)
         if settings.keep_overflow:
             rest = self.tokenizer.cut_at(longest).rest(texts)
             texts = list(dict.fromkeys([*texts, *random.Random(0).sample(rest, len(rest))]))
@@ -165,7 +165,7 @@ class TextDataset(Dataset):
 
         assert isinstance(inputs, TextInputs)
         assert isinstance(model, TransformerModel)
-        return text_models.outputs(model, inputs.rows, told=on_progress)
+        return text_models.outputs(model, inputs.rows, on_progress=on_progress)
 
     @override
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
@@ -246,7 +246,7 @@ class TextModality(Modality):
     def read(self, recipe: Recipe, folder: Path, *, on_progress: OnProgress) -> Reading:
         from edgewright.data import texts as data
 
-        texts = data.load_texts(recipe.data, recipe.task, told=on_progress)
+        texts = data.load_texts(recipe.data, recipe.task, on_progress=on_progress)
         texts.save(folder / TEXTS)
         return Reading(
             counts={part: len(getattr(texts, part)) for part in PARTS},
@@ -332,7 +332,7 @@ class TextModality(Modality):
 
         assert isinstance(dataset, TextDataset)
         settings, tokenizer = recipe.stages.vocabulary, dataset.tokenizer
-        trimmed = vocabulary.whole(tokenizer)
+        trimmed = vocabulary.untrimmed(tokenizer)
         if settings.enabled:
             read = dataset.as_read(dataset.texts.training_texts)
             trimmed = vocabulary.trim(tokenizer, read, size=settings.size, coverage=settings.coverage)

@@ -67,16 +67,16 @@ class ImageModule(nn.Module):
         return pixels.to(self.factor.dtype) * self.factor - self.offset
 
 
-def outputs(model: nn.Module, images: Inputs, *, told: Callable[[int], None] | None = None) -> Tensor:
+def outputs(model: nn.Module, images: Inputs, *, on_progress: Callable[[int], None] | None = None) -> Tensor:
     """The model's output for each image in float32, (images, outputs), in main memory.
 
-    `told` hears how many are done.
+    `on_progress` hears how many are done.
     """
     found = []
     with torch.inference_mode():
         for first in range(0, len(images), INFERENCE_BATCH):
             indexes = range(first, min(first + INFERENCE_BATCH, len(images)))
             found.append(model(*batch_for(model, images, indexes)).float().cpu())
-            if told:
-                told(indexes.stop)
+            if on_progress:
+                on_progress(indexes.stop)
     return torch.cat(found)

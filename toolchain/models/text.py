@@ -55,11 +55,13 @@ def over_batches(
         yield (indexes, *padded([texts[index] for index in indexes]))
 
 
-def outputs(model: TransformerModel, texts: Sequence[Encoded], *, told: Callable[[int], None] | None = None) -> Tensor:
+def outputs(
+    model: TransformerModel, texts: Sequence[Encoded], *, on_progress: Callable[[int], None] | None = None
+) -> Tensor:
     """The model's output for each text in float32, (texts, outputs), in the order given and in main memory.
 
-    Where each token has outputs of its own they are (all tokens, outputs), text after text. `told` hears how many texts
-    are done.
+    Where each token has outputs of its own they are (all tokens, outputs), text after text. `on_progress` hears how
+    many texts are done.
     """
     results: list[Tensor] = [torch.empty(0)] * len(texts)
     done, place = 0, device_of(model)
@@ -69,8 +71,8 @@ def outputs(model: TransformerModel, texts: Sequence[Encoded], *, told: Callable
             for index, row in zip(indexes, model(ids.to(place), mask.to(place)).cpu(), strict=True):
                 results[index] = row[: len(texts[index].ids)] if each else row
             done += len(indexes)
-            if told:
-                told(done)
+            if on_progress:
+                on_progress(done)
     return torch.cat(results) if each else torch.stack(results)
 
 

@@ -32,7 +32,7 @@ def train(
     schedule: Schedule,
     *,
     setting: str,
-    told: OnProgress | None = None,
+    on_progress: OnProgress | None = None,
     validate: Callable[[], float] | None = None,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 60.0,
@@ -40,7 +40,9 @@ def train(
     trackers: Sequence[str] = (),
     tracker_folder: Path | None = None,
 ) -> Trained:
-    """AdamW on `loss_of(indexes)` over examples of these `lengths` (tokens of a text); `told` hears (share done, loss).
+    """AdamW on `loss_of(indexes)` over examples of these `lengths` (tokens of a text).
+
+    `on_progress` hears (share done, loss).
 
     The model moves to the GPU, where there is one, for as long as it trains; `loss_of` finds it by `device_of`. Under
     `accelerate launch` each process takes its share of the batches, a batch each a step, and gradients are averaged
@@ -65,7 +67,7 @@ def train(
     home = device_of(model)
     model.to(processes.device).train()
     try:
-        run = TrainingRun(model, lengths, loss_of, schedule, processes, kept, validate, told, setting)
+        run = TrainingRun(model, lengths, loss_of, schedule, processes, kept, validate, on_progress, setting)
         return run.through()
     finally:
         processes.finish()

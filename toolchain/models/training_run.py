@@ -51,11 +51,12 @@ class TrainingRun:
         processes: Processes,
         kept: Checkpoints | None,
         validate: Callable[[], float] | None,
-        told: OnProgress | None,
+        on_progress: OnProgress | None,
         setting: str,
     ) -> None:
         self.model, self.lengths, self.loss_of, self.schedule = model, lengths, loss_of, schedule
-        self.processes, self.kept, self.validate, self.told, self.setting = processes, kept, validate, told, setting
+        self.processes, self.kept, self.validate = processes, kept, validate
+        self.on_progress, self.setting = on_progress, setting
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.groups = self._grouped(0)
         self.between_looks = 1 if processes.device.type == "cpu" else STEPS_BETWEEN_LOOKS
@@ -209,8 +210,8 @@ class TrainingRun:
             point = min(int(step.share * CURVE_POINTS), CURVE_POINTS - 1)
             self.place.loss_sums[point] += loss
             self.place.loss_counts[point] += 1
-            if self.told and self.processes.first:
-                self.told(step.share, loss)
+            if self.on_progress and self.processes.first:
+                self.on_progress(step.share, loss)
         rate = self.unread[-1].rate
         self.unread.clear()
         if self.processes.tracks:

@@ -121,21 +121,22 @@ def sensitivity(
     kept_float: Sequence[str] = (),
     int4: bool = False,
     float_ms: Mapping[str, float] | None = None,
-    told: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Sensitivity:
     """Measure each part of `model`, and choose what stays float so that the harm is within the `limits`.
 
     `run` gives a model's outputs for the examples, (examples, outputs), of which `static` scales are made, too, by the
     `calibration`. A `score`, from 0 to 1, is asked as often, where it is given. The parts named in `kept_float` stay
     float in any case; without a limit no others do. `float_ms` says how much longer each part takes in float on the
-    device. With `int4` linear layers that are not float get such weights, as many as the limits allow. `told` hears
-    (models run, at least so many). The model stays as it was. Raises `UnknownNameError` for a name that is no part's.
+    device. With `int4` linear layers that are not float get such weights, as many as the limits allow. `on_progress`
+    hears (models run, at least so many). The model stays as it was.
+    Raises `UnknownNameError` for a name that is no part's.
     """
     parts = checked(model, kept_float)
     narrow = linear_parts(model) if int4 else ()
     trial = copy.deepcopy(model).eval()
     ranges = ranges_of(trial, run, calibration=calibration) if static else None
-    ask = _Asked(trial, run, score, ranges, told, least=len(parts) + 2 + len(narrow) + int4)
+    ask = _Asked(trial, run, score, ranges, on_progress, least=len(parts) + 2 + len(narrow) + int4)
 
     def judged(name: str, saved_bytes: float, harm: Harm, slower_ms: float = 0.0) -> Judged:
         saved = saved_bytes * parts[name].weight.numel()
@@ -177,14 +178,14 @@ class _Asked:
         run: Callable[[Model], Tensor],
         score: Callable[[Model], float] | None,
         ranges: Mapping[str, Range] | None,
-        told: Callable[[int, int], None] | None,
+        on_progress: Callable[[int, int], None] | None,
         *,
         least: int,
     ) -> None:
         self._trial, self._ranges = trial, ranges
         self._run = partial(run, trial)
         self._score = None if score is None else partial(score, trial)
-        self._told, self._seen, self._least = told, 0, least
+        self._on_progress, self._seen, self._least = on_progress, 0, least
         self._outputs = self._run()
         self._best = None if self._score is None else self._score()
 
@@ -193,8 +194,8 @@ class _Asked:
             found = self._run()
             reached = None if self._score is None else self._score()
         self._seen += 1
-        if self._told:
-            self._told(self._seen, max(self._least, self._seen))
+        if self._on_progress:
+            self._on_progress(self._seen, max(self._least, self._seen))
         wanted = self._outputs
         error = (found - wanted).square().mean().sqrt() / wanted.square().mean().sqrt().clamp_min(TINY)
         points = None if self._best is None or reached is None else 100 * (self._best - reached)

@@ -150,7 +150,7 @@ _UNTIMED = (
 def stage_names(recipe: Recipe, runtimes: Sequence[str]) -> Iterator[str]:
     """The stages of a build in about their order; a search's `prices` and a second sensitivity may come besides."""
     of_images, steps = task_of(recipe.task.kind).modality == "image", recipe.stages.prune.steps
-    lessons = recipe.stages.distill.lessons
+    lessons = recipe.stages.distill.phases
     low_rank = recipe.stages.low_rank
     ranked = low_rank.enabled and (low_rank.energy is not None or low_rank.keep_parameters is not None)
     if of_images:
@@ -166,7 +166,7 @@ def stage_names(recipe: Recipe, runtimes: Sequence[str]) -> Iterator[str]:
         yield LESSONS[0]
     if not of_images:
         yield from LESSONS[1 : len(lessons)]
-    if recipe.stages.aware_lesson:
+    if recipe.stages.qat_phase:
         yield "aware"
     if recipe.stages.quantize.smooth is not None:
         yield "smooth"
@@ -247,11 +247,11 @@ class _TextPace:
             tokens = stages.finetune.epochs * self.train_texts * self._mean(self.recipe.task.max_length)
             return tokens * self.teacher_macs / self.macs_a_second
         if name in RECORDINGS:
-            lesson = stages.distill.lessons[RECORDINGS.index(name)]
+            lesson = stages.distill.phases[RECORDINGS.index(name)]
             return self._asked(lesson) * self.teacher_macs * FORWARD_SHARE / self.macs_a_second
         if name in (*LESSONS, "aware"):
-            aware = stages.aware_lesson
-            lesson = aware if name == "aware" and aware else stages.distill.lessons[LESSONS.index(name)]
+            aware = stages.qat_phase
+            lesson = aware if name == "aware" and aware else stages.distill.phases[LESSONS.index(name)]
             work = _work(lesson, self._asked(lesson), usual_work(self.student_macs, self._asked(lesson)))
             return work * self.student_macs / self.macs_a_second / (stages.prune.steps if name == LESSONS[0] else 1)
         return None
@@ -313,7 +313,7 @@ class _ImagePace:
             return asked * FORWARD_SHARE / self.images_a_second
         if name in (LESSONS[0], "aware"):
             share = max(stages.prune.keep_macs or 1.0, LEAST_SHARE)
-            lesson = stages.aware_lesson if name == "aware" else stages.distill.lessons[0]
+            lesson = stages.qat_phase if name == "aware" else stages.distill.phases[0]
             assert lesson is not None
             work = _work(lesson, asked, usual_work(self.macs * (stages.prune.keep_macs or 1.0), asked))
             return work * share / self.images_a_second / (stages.prune.steps if name == LESSONS[0] else 1)

@@ -34,7 +34,7 @@ def rank(build: Build, work: Workspace) -> ImportanceFindings:
         dataset.adapted(model_of(build)),
         dataset.sample(plan.modality.ranked_count),
         kind=plan.recipe.stages.prune.importance,
-        told=plan.progress.update,
+        on_progress=plan.progress.update,
     )
     found.save(work.folder / FILE)
     return ImportanceFindings(layers=[float(layer.layer) for layer in found.layers])

@@ -55,13 +55,13 @@ def record_stage(phase: int) -> Stage[RecordedFindings]:
         needs=("teacher", "examples"),
         plays=("recorded",),
         settings=settings,
-        applies=lambda build: phase < len(build.plan.recipe.stages.distill.lessons),
+        applies=lambda build: phase < len(build.plan.recipe.stages.distill.phases),
     )
 
 
 def phase_of(build: Build, phase: int) -> Distill:
     """The settings of a training phase."""
-    return build.plan.recipe.stages.distill.lessons[phase]
+    return build.plan.recipe.stages.distill.phases[phase]
 
 
 def _require_hidden_states(build: Build, asked: Distill) -> None:

@@ -120,7 +120,7 @@ def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindin
         kept_float=settings.exclude,
         int4=settings.weights == "int4",
         float_ms={place.removeprefix(f"{PLACE}."): ms for place, ms in slower.items()},
-        told=build.plan.progress.update,
+        on_progress=build.plan.progress.update,
     )
     return SensitivityFindings.model_validate({**found.document(), "static": static, "examples": len(sample)})
 

@@ -96,10 +96,10 @@ class Side:
         return self.dataset.sample(count, macs=self.findings.macs, passes=passes)
 
     def outputs(
-        self, inputs: Inputs, *, model: nn.Module | None = None, told: Callable[[int], None] | None = None
+        self, inputs: Inputs, *, model: nn.Module | None = None, on_progress: Callable[[int], None] | None = None
     ) -> Tensor:
         """What the model, or another that stands for it, says of each, `joined` as the input spec has it."""
-        return self.dataset.outputs(self.model() if model is None else model, inputs, on_progress=told)
+        return self.dataset.outputs(self.model() if model is None else model, inputs, on_progress=on_progress)
 
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
         """Outputs for a held-out part as its score takes them."""

@@ -132,7 +132,7 @@ def _fitted(build: Build, teacher: LoadedTeacher, work: Workspace) -> dict[str, 
         plan.task,
         finetuning.model_copy(update={"batch_tokens": getattr(finetuning, plan.modality.batch_setting)}),
         validate=validation(build, teacher.model, teacher.dataset, section="finetune"),
-        told=on_training(build),
+        on_progress=on_training(build),
         checkpoints=work.checkpoints,
         key=work.key,
     )

@@ -88,7 +88,7 @@ def _stage(name: str, phase: int | None, *, share: float, setting: str) -> Stage
 
     def applies(build: Build) -> bool:
         stages = build.plan.recipe.stages
-        return bool(stages.aware_lesson) if phase is None else phase < len(stages.distill.lessons)
+        return bool(stages.qat_phase) if phase is None else phase < len(stages.distill.phases)
 
     return Stage(
         name=name,
@@ -106,11 +106,11 @@ def _stage(name: str, phase: int | None, *, share: float, setting: str) -> Stage
 
 
 def _asked(plan: Plan, phase: int | None) -> Distill:
-    aware = plan.recipe.stages.aware_lesson
+    aware = plan.recipe.stages.qat_phase
     if phase is None:
         assert aware is not None, "the stage applies"
         return aware
-    return plan.recipe.stages.distill.lessons[phase]
+    return plan.recipe.stages.distill.phases[phase]
 
 
 def _recording(phase: int | None) -> str:
@@ -147,7 +147,7 @@ def _trained(build: Build, work: Workspace, phase: int | None, *, share: float, 
                 key=work.key,
                 trackers=asked.trackers,
                 tracker_folder=cache_dir("trackers") if asked.trackers else None,
-                told=on_training(build),
+                on_progress=on_training(build),
             )
         found = trained_findings(trained)
     save(model, work.folder)

@@ -49,11 +49,11 @@ def of_words(model: nn.Module, tokenizer: TextTokenizer, inputs: TextInputs, ind
     row, special = inputs.rows[index], tokenizer.special_ids
     ids, mask = inputs.batch([index])
     empty = torch.tensor([[each if each in special else 0 for each in row.ids]])
-    method = LayerIntegratedGradients(lambda *given: asked(model(*given)), tokens)
-    found = method.attribute(
+    method = LayerIntegratedGradients(lambda *batch: asked(model(*batch)), tokens)
+    attributions = method.attribute(
         ids, baselines=empty, additional_forward_args=(mask,), n_steps=STEPS, internal_batch_size=AT_ONCE
     )
-    values = found.detach()[0].sum(dim=-1).tolist()
+    values = attributions.detach()[0].sum(dim=-1).tolist()
     words: dict[int, list[int]] = {}
     for place, (piece, word) in enumerate(zip(row.ids, row.words, strict=True)):
         if piece not in special:
@@ -69,9 +69,11 @@ def of_places(model: nn.Module, inputs: ImageInputs, index: int, asked: Asked) -
     from captum.attr import IntegratedGradients
 
     (image,) = inputs.batch([index])
-    method = IntegratedGradients(lambda given: asked(model(given)))
-    found = method.attribute(image, baselines=torch.zeros_like(image), n_steps=STEPS, internal_batch_size=AT_ONCE)
-    says = found.detach().float().sum(dim=1)
+    method = IntegratedGradients(lambda pixels: asked(model(pixels)))
+    attributions = method.attribute(
+        image, baselines=torch.zeros_like(image), n_steps=STEPS, internal_batch_size=AT_ONCE
+    )
+    says = attributions.detach().float().sum(dim=1)
     height, width = (min(size, LARGEST_SIDE) for size in says.shape[1:])
     grey = inputs.pixels[index].float().mean(dim=-1)[None]
     if inputs.pixels.dtype == torch.uint8:

@@ -84,8 +84,8 @@ def value_baseline(texts: Sequence[str], values: Sequence[float], score: ValueSc
     places, of_all = _sampled(len(texts))
     vectorizer = _words_and_pairs()
     model = Ridge().fit(_fitted(vectorizer, _chosen(texts, places)), np.asarray(values)[places])
-    said = torch.from_numpy(model.predict(vectorizer.transform(score.texts)))
-    return Baseline(name=f"TF-IDF + ridge regression{of_all}", score=score.of(score.scale.standardised(said)))
+    predicted = torch.from_numpy(model.predict(vectorizer.transform(score.texts)))
+    return Baseline(name=f"TF-IDF + ridge regression{of_all}", score=score.of(score.scale.standardised(predicted)))
 
 
 def tag_baseline(texts: Sequence[str], tags: Sequence[Sequence[str]], score: TagScore) -> Baseline:
@@ -132,10 +132,10 @@ def _small(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     rows = []
     for start in range(0, len(images), 256):
         part = torch.from_numpy(images[start : start + 256]).permute(0, 3, 1, 2).float() / 255
-        small = part if size == tuple(part.shape[2:]) else torch.nn.functional.adaptive_avg_pool2d(part, size)
-        rows.append(small.permute(0, 2, 3, 1).reshape(len(part), -1).numpy())
-    found: NDArray[np.float32] = np.concatenate(rows)
-    return found
+        resized = part if size == tuple(part.shape[2:]) else torch.nn.functional.adaptive_avg_pool2d(part, size)
+        rows.append(resized.permute(0, 2, 3, 1).reshape(len(part), -1).numpy())
+    pixels: NDArray[np.float32] = np.concatenate(rows)
+    return pixels
 
 
 def _logistic(

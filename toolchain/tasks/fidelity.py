@@ -42,8 +42,8 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstantInputWarning)
-        found = float(spearmanr(first, second).statistic)
-    return found if math.isfinite(found) else 0.0
+        correlation = float(spearmanr(first, second).statistic)
+    return correlation if math.isfinite(correlation) else 0.0
 
 
 def _pairs(count: int) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ def finetune(
     settings: Finetune,
     *,
     validate: Callable[[], float] | None = None,
-    told: Callable[[float, float], None] | None = None,
+    on_progress: Callable[[float, float], None] | None = None,
     checkpoints: Path | None = None,
     key: str = "",
 ) -> Trained:
@@ -35,9 +35,9 @@ def finetune(
 
     Those of texts go through `task.aligned` first. Fewer examples than a batch holds make one smaller
     batch. With `validate`, a score that is better when higher, the weights of the best epoch are those it ends with.
-    `told` hears (share done, loss). With a folder for `checkpoints` a fitting that was ended goes on where it was, as
-    `train` says of its `key`. Raises `TrainingError` when the loss is no number, `TrainingLimitError` when it takes
-    longer than the settings allow.
+    `on_progress` hears (share done, loss). With a folder for `checkpoints` a fitting that was ended goes on
+    where it was, as `train` says of its `key`. Raises `TrainingError` when the loss is no number, `TrainingLimitError`
+    when it takes longer than the settings allow.
     """
     if len(targets) != len(inputs):
         raise BadDataError(f"there are {len(inputs)} examples, but {len(targets)} targets; give one for each")
@@ -63,7 +63,7 @@ def finetune(
         schedule,
         setting="stages.finetune.learning_rate",
         validate=validate,
-        told=told,
+        on_progress=on_progress,
         checkpoints=checkpoints,
         key=key,
     )

@@ -118,10 +118,10 @@ class TagScore(Score):
         right = chosen == self.right
         if self.outside is None:
             return float(right.float().mean())
-        found = int(((chosen != self.outside) & (chosen >= 0)).sum())
+        predicted = int(((chosen != self.outside) & (chosen >= 0)).sum())
         wanted = int((self.right != self.outside).sum())
         hits = int((right & (self.right != self.outside)).sum())
-        return 2 * hits / (found + wanted) if found + wanted else 1.0
+        return 2 * hits / (predicted + wanted) if predicted + wanted else 1.0
 
     def chosen(self, outputs: Tensor) -> Tensor:
         """Scores of tags → the tag that is said of each word, (all words,); -1 where it has none."""
@@ -225,11 +225,11 @@ def places_of(labels: Sequence[str], known: Sequence[str], *, row: int | None = 
     place = {label: index for index, label in enumerate(known)}
     outside = [(row or number, label) for number, label in enumerate(labels, start=1) if label not in place]
     if outside:
-        found = "; ".join(f"row {number} has {label!r}" for number, label in outside[:LABELS_SHOWN])
+        rows = "; ".join(f"row {number} has {label!r}" for number, label in outside[:LABELS_SHOWN])
         more = f" and {len(outside) - LABELS_SHOWN} more" if len(outside) > LABELS_SHOWN else ""
         shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
         raise BadDataError(
-            f"labels outside the configured range: {found}{more}; known are {shown}; "
+            f"labels outside the configured range: {rows}{more}; known are {shown}; "
             "correct the rows or add to task.labels"
         )
     return [place[label] for label in labels]
@@ -244,5 +244,5 @@ def _chosen(outputs: Tensor) -> Tensor:
     return torch.where(outputs.isnan().any(dim=-1), -1, outputs.argmax(dim=-1)).cpu()
 
 
-def _f1(said: Tensor, right: Tensor) -> float:
-    return 2 * int((said & right).sum()) / max(int(said.sum()) + int(right.sum()), 1)
+def _f1(predicted: Tensor, right: Tensor) -> float:
+    return 2 * int((predicted & right).sum()) / max(int(predicted.sum()) + int(right.sum()), 1)

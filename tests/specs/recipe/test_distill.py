@@ -12,9 +12,9 @@ from tests.specs.recipe.faults import MINIMAL, faults
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_built_in_recipe_says_how_much_is_trained_and_not_for_how_long(name: str) -> None:
     made = load_recipe(name).stages
-    for lesson in (*made.distill.lessons, *filter(None, [made.aware_lesson])):
-        assert lesson.epochs or lesson.train_tokens or lesson.train_images
-        assert lesson.minutes is None
+    for phase in (*made.distill.phases, *filter(None, [made.qat_phase])):
+        assert phase.epochs or phase.train_tokens or phase.train_images
+        assert phase.minutes is None
     assert made.finetune.minutes is None
 
 
@@ -38,7 +38,7 @@ def test_minutes_are_a_limit_and_do_not_say_how_much_is_trained(
     load_recipe(toml_file(bounded))
 
 
-def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
+def test_a_final_phase_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
     toml_file: Callable[[str], Path],
 ) -> None:
     settings = (
@@ -46,16 +46,16 @@ def test_a_last_lesson_is_as_the_first_but_for_what_it_says_and_of_whole_texts(
         "pair_weight = 0.5\nintermediate_weight = 2\n{}"
     )
     without = load_recipe(toml_file(MINIMAL + settings.format(""))).stages.distill
-    assert without.lessons == (without,)
+    assert without.phases == (without,)
     finish = "[stages.distill.final_phase]\ntrain_tokens = 500\nhidden_weight = 0\n"
-    first, last = load_recipe(toml_file(MINIMAL + settings.format(finish))).stages.distill.lessons
+    first, last = load_recipe(toml_file(MINIMAL + settings.format(finish))).stages.distill.phases
     assert first == without
     changed = {"train_tokens": 500, "epochs": None, "minutes": None, "max_length": 512}
     changed |= {"tokens": None, "from_scratch": False, "hidden_weight": 0.0}
     assert last.model_dump() == without.model_dump() | changed
 
 
-def test_a_last_lesson_says_how_long_it_is(toml_file: Callable[[str], Path]) -> None:
+def test_a_final_phase_says_how_long_it_is(toml_file: Callable[[str], Path]) -> None:
     found = faults(toml_file, MINIMAL + "[stages.distill.final_phase]\nlearning_rate = 1e-4\n")
     (what,) = found.values()
     assert "needs epochs or train_tokens, to know when to end" in what

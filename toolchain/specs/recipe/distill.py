@@ -206,8 +206,8 @@ class Distill(Section):
     )
 
     @property
-    def lessons(self) -> tuple[Distill, ...]:
-        """One after another, none of which has a `finish`."""
+    def phases(self) -> tuple[Distill, ...]:
+        """The training phases one after another, none of which has a `final_phase`."""
         first = self.model_copy(update={"final_phase": None})
         if self.final_phase is None or not self.enabled:
             return (first,)

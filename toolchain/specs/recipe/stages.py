@@ -46,10 +46,10 @@ class Stages(Section):
         return self
 
     @property
-    def aware_lesson(self) -> Distill | None:
-        """The lesson in int8, where there is one: as the last one is, but for what `quantize.aware` says."""
+    def qat_phase(self) -> Distill | None:
+        """Quantisation-aware training, where there is any: the last phase again, but for what `quantize.qat` says."""
         aware = self.quantize.qat
         if aware is None or not self.distill.enabled:
             return None
         own = {**NO_END, "tokens": None, "from_scratch": False, **aware.model_dump()}
-        return self.distill.lessons[-1].model_copy(update=own)
+        return self.distill.phases[-1].model_copy(update=own)
