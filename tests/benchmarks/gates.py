@@ -30,11 +30,10 @@ from torch import nn
 from edgewright.base.once import written_whole
 from edgewright.bundles import bundle as bundles
 from edgewright.bundles.bundle import Bundle
-from edgewright.bundles.schema import ImageFacts, Manifest, TaskFacts
+from edgewright.bundles.schema import Manifest, TaskFacts
 from edgewright.bundles.vectors import Vectors
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
-from edgewright.modality.image import IMAGE
 from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.report.compare import Measured, compare, read_measured
 from edgewright.report.gate import GateLimits, decide
@@ -165,14 +164,12 @@ def bundled(student: Student, folder: Path) -> Bundle:
         source = export_input(student, ImageInputSpec(**sizes), RUNTIMES["executorch"])
         executorch_int8(source, inside / FILE)
         facts.update(bytes=(inside / FILE).stat().st_size, signature=source.signature)
-        Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside, IMAGE)
+        Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside, ImageInputSpec(**sizes))
 
     def described(hashes: dict[str, str]) -> Manifest:
         known = manifest([])
         facts["sha256"] = hashes[FILE]
-        task = TaskFacts(
-            kind="image-classification", metric="accuracy", max_length=0, image=ImageFacts.model_validate(sizes)
-        )
+        task = TaskFacts(kind="image-classification", metric="accuracy", max_length=0, inputs=dict(sizes))
         artifacts = (known.artifacts[0].model_copy(update=facts),)
         return known.model_copy(update={"task": task, "artifacts": artifacts, "files": hashes})
 

@@ -160,13 +160,13 @@ def of_probe(probe: Probe, runtime: str) -> Asked:
 
 def of_bundle(bundle: Bundle, runtime: str) -> Asked:
     artifact, task = bundle.artifact(runtime), bundle.manifest.task
-    inputs: Inputs = bundle.vectors().inputs[:1] if task.image else [[1] * length for length in TEXTS]
+    inputs: Inputs = bundle.vectors().inputs[:1] if not task.modality.has_length else [[1] * length for length in TEXTS]
     return Asked(
         name=f"recipe {bundle.manifest.name}",
         file=bundle.file(artifact.file),
         subject=priced_artifact(artifact, task.max_length),
         inputs=inputs,
-        lengths=(0,) if task.image else TEXTS,
+        lengths=TEXTS if task.modality.has_length else (0,),
     )
 
 

@@ -197,6 +197,7 @@ class Sensor(Modality):
 
     name = "sensor"
     examples_name = "windows"
+    spec = WindowSpec
 
     def check_source(self, recipe: Recipe) -> None:
         """A net is made for any windows."""

@@ -5,6 +5,7 @@ import pytest
 from torch import nn
 
 from edgewright.errors import InputError
+from edgewright.modality.framing import Framing
 from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.models.image import Scaling
 
@@ -22,6 +23,17 @@ def test_what_a_stage_depends_on_are_sizes_alone() -> None:
     scaling = Scaling(height=8, width=6, mean=(0.0,) * 3, deviation=(1.0,) * 3)
     scaled = ImageInputSpec(height=8, width=6, channels=3, scaling=scaling)
     assert scaled.settings() == {"batch": 1, "lengths": (), "height": 8, "width": 6, "channels": 3}
+
+
+def test_what_a_manifest_says_are_sizes_and_how_pictures_were_framed() -> None:
+    framing = {"resize": None, "shortest": 10, "crop": (8, 6), "resample": "bicubic"}
+    facts = SPEC.facts({"framing": framing, "parts": {}})
+    assert facts == {"height": 8, "width": 6, "channels": 3, "framing": framing}
+    again = ImageInputSpec.from_facts({"max_length": 0, "tags": 0, **facts})
+    assert (again.shape, again.framing) == (SPEC.shape, Framing(shortest=10, crop=(8, 6), resample="bicubic"))
+    assert again.settings() == SPEC.settings()
+    with pytest.raises(InputError, match=r"the framing\.crop\.0 of the inputs: "):
+        ImageInputSpec.from_facts({**facts, "framing": {**framing, "crop": (0, 6)}})
 
 
 def test_pictures_of_another_shape_are_refused_as_examples() -> None:

@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 
 from edgewright.base.progress import Silent
-from edgewright.bundles.schema import ImageFacts
 from edgewright.modality.framing import Framing
-from edgewright.modality.image_spec import picture
+from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import Plan
@@ -61,11 +60,10 @@ def test_pictures_are_framed_for_training_as_for_answering(folder: Path) -> None
     part = images_of(images).train
     assert part.pixels.shape[1:] == (28, 28, 1)
     name = part.names[0]
-    facts = ImageFacts(height=28, width=28, channels=1, framing=asdict(FRAMING))  # type: ignore[arg-type]
-    again = ImageFacts.model_validate_json(facts.model_dump_json())
-    assert np.array_equal(picture(folder / "pictures" / name, again.model_dump())[0], part.pixels[0])
-    plain = ImageFacts(height=28, width=28, channels=1)
-    assert not np.array_equal(picture(folder / "pictures" / name, plain.model_dump())[0], part.pixels[0])
+    plain = ImageInputSpec(height=28, width=28, channels=1)
+    framed = ImageInputSpec.from_facts(json.loads(json.dumps(plain.facts({"framing": asdict(FRAMING)}))))
+    assert np.array_equal(framed.picture(folder / "pictures" / name)[0], part.pixels[0])
+    assert not np.array_equal(plain.picture(folder / "pictures" / name)[0], part.pixels[0])
 
 
 def test_the_framing_is_compared_with_the_processors_own_on_the_datas_pictures(folder: Path) -> None:

@@ -111,8 +111,7 @@ def picture(place: Path, digit: int) -> Path:
 def test_a_net_becomes_a_bundle_that_knows_digits_in_int8(built: BuildResult) -> None:
     manifest = built.bundle.manifest
     assert (manifest.task.kind, manifest.task.metric) == ("image-classification", "accuracy")
-    assert manifest.task.image is not None
-    assert (manifest.task.image.height, manifest.task.image.width, manifest.task.image.channels) == (SIDE, SIDE, 1)
+    assert manifest.task.inputs == {"height": SIDE, "width": SIDE, "channels": 1, "framing": None}
     assert manifest.task.labels == tuple("0123456789")
     assert manifest.teacher.score > 0.9
     assert manifest.baseline.name == "pixels + logistic regression"

@@ -16,7 +16,7 @@ import edgewright.bundles.answering
 from edgewright.bundles.answering import Answer, Answerer
 from edgewright.cli.main import main
 from edgewright.errors import InputError
-from edgewright.modality.text import TEXT
+from edgewright.modality.text_spec import TextInputSpec
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent.parent
@@ -86,7 +86,7 @@ def test_bytes_that_are_no_utf8_are_an_error_and_no_traceback(verb: str) -> None
 def test_a_text_of_half_a_pair_is_refused_before_anything_is_run(tmp_path: Path) -> None:
     tiny.tokenizer().save(tmp_path / "tokenizer.json")
     facts: Callable[..., Any] = lambda **given: SimpleNamespace(**given)  # noqa: E731
-    task = facts(modality=TEXT, input_facts={"max_length": 16, "tags": 0})
+    task = facts(input_spec=TextInputSpec(max_length=16))
     bundle: Any = SimpleNamespace(
         manifest=facts(task=task), artifact=lambda _: facts(runtime="executorch"), file=lambda name: tmp_path / name
     )

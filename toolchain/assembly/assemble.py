@@ -35,7 +35,7 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
     def fill(folder: Path) -> None:
         _copy_artifacts(made, folder, with_float=plan.recipe.stages.export.float_reference)
         _copy_beside(build, folder)
-        _vectors(student).write(folder, plan.modality)
+        _vectors(student).write(folder, student.input_spec())
 
     with plan.progress.stage("bundle"):
         bundle = bundles.write(output, manifest, fill, force=force)

@@ -76,7 +76,7 @@ def _task_facts(build: Build, student: Side) -> TaskFacts:
         "labels": tuple(examples.labels),
         "value_mean": scale.mean,
         "value_std": scale.std,
-        **student.dataset.manifest_facts(reading),
+        "inputs": student.input_spec().facts(reading),
     }
     return TaskFacts.model_validate(document)
 

@@ -21,8 +21,7 @@ from edgewright.errors import BundleError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
-from edgewright.modality.base import ReadExample
-from edgewright.modality.input_spec import Examples
+from edgewright.modality.input_spec import Examples, ReadExample
 from edgewright.runtimes.example_calls import calls_by, rows_of
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
@@ -98,8 +97,7 @@ class Answerer:
 
     @cached_property
     def _read(self) -> Callable[[str], ReadExample]:
-        task = self._bundle.manifest.task
-        return task.modality.reader(task.input_facts, self._bundle.file)
+        return self._bundle.manifest.task.input_spec.reader(self._bundle.file)
 
     @cached_property
     def _index(self) -> SearchIndex:

@@ -27,7 +27,7 @@ from edgewright.bundles.files import (
     verify,
 )
 from edgewright.bundles.replacing import place_for, require_replaceable, swap
-from edgewright.bundles.schema import OLDER, ArtifactFacts, Manifest, without_old_structures
+from edgewright.bundles.schema import OLDER, ArtifactFacts, Manifest, in_todays_form
 from edgewright.bundles.vectors import VECTORS, Vectors
 from edgewright.errors import BundleError, UnknownNameError
 
@@ -64,7 +64,7 @@ class Bundle:
                     f"{place} was made by an older version of Edgewright, which said less of what its artifacts take; "
                     "build it again with this one"
                 )
-            manifest = validated(Manifest, without_old_structures(values), file=str(document))
+            manifest = validated(Manifest, in_todays_form(values), file=str(document))
             verify(folder, manifest.files, shown=place)
             _verify_named(folder, manifest, shown=place)
         return cls(path=place, folder=folder, manifest=manifest)

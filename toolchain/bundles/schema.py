@@ -7,12 +7,13 @@ Out: `Manifest`, whose parts are frozen; how an example is read and answered is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
-from edgewright.modality.base import Facts, Modality
-from edgewright.modality.input_spec import Examples
+from edgewright.errors import InputError
+from edgewright.modality.base import Modality
+from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.modality.table import MODALITIES
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import Runtime
@@ -23,6 +24,7 @@ from edgewright.tasks.table import TASKS
 from edgewright.tasks.task import Task
 
 OLDER = (1, 2)  # versions of the manifest that are no longer read
+WITH_IMAGES = 3  # the version whose `task.image` is `task.inputs` since
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -122,34 +124,15 @@ class StageFacts(ManifestPart):
     findings: dict[str, Any] = {}
 
 
-class FramingFacts(ManifestPart):
-    """How a picture of any size becomes one that the artifact takes, in pixels; see `modality.framing`."""
-
-    resize: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
-    shortest: Annotated[int, Field(gt=0)] | None = None
-    crop: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
-    resample: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bilinear"
-
-
-class ImageFacts(ManifestPart):
-    """What an artifact takes of an image, in pixels; without a `framing` pictures are resized to its size."""
-
-    height: Annotated[int, Field(gt=0)]
-    width: Annotated[int, Field(gt=0)]
-    channels: Literal[1, 3]
-    framing: FramingFacts | None = None
-
-
 class TaskFacts(ManifestPart):
     """What the model is for; a regression's value is its one output times `value_std`, plus `value_mean`.
 
-    Texts have at most `max_length` tokens; of images `image` says what the artifacts take, of other examples `inputs`.
+    Texts have at most `max_length` tokens; `inputs` is what else the modality's input spec says of the inputs.
     """
 
     kind: TaskKind
     metric: str
     max_length: int
-    image: ImageFacts | None = None
     inputs: dict[str, JsonValue] = {}
     labels: tuple[str, ...] = ()
     value_mean: float = 0.0
@@ -166,10 +149,17 @@ class TaskFacts(ManifestPart):
         return MODALITIES[self.task.modality]
 
     @property
-    def input_facts(self) -> Facts:
-        """What its modality is told of the inputs: the longest text, the tags of a token, and what it said itself."""
-        image = self.image.model_dump() if self.image else {}
-        return {"max_length": self.max_length, "tags": self.tags, **image, **self.inputs}
+    def input_spec(self) -> InputSpec:
+        """What its artifacts take of one example. Raises `InputError` for `inputs` that are not its modality's."""
+        return self.modality.spec.from_facts({"max_length": self.max_length, "tags": self.tags, **self.inputs})
+
+    @model_validator(mode="after")
+    def _inputs_are_the_modalitys(self) -> Self:
+        try:
+            _ = self.input_spec
+        except (InputError, KeyError, TypeError, ValueError) as error:  # a plug-in may raise any
+            raise ValueError(f"cannot be read by the modality {self.task.modality}: {error}") from error
+        return self
 
     @property
     def tags(self) -> int:
@@ -186,7 +176,7 @@ class TaskFacts(ManifestPart):
 class Manifest(ManifestPart):
     """What a bundle is, what it was built from and by what, and the sha256 of every other file in it."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[3, 4] = 4
     name: str
     edgewright: str
     created: str
@@ -206,8 +196,19 @@ class Manifest(ManifestPart):
     files: dict[str, Sha256]
 
 
-def without_old_structures(values: Any) -> Any:
-    """A manifest without structures that an earlier version told in other kinds and sizes: it is whole all the same."""
+def in_todays_form(values: Any) -> Any:
+    """A manifest of an earlier version that is read all the same.
+
+    Structures that it told in other kinds and sizes are left out, and what it said of an `image` is said of `inputs`.
+    """
+    task = values.get("task") if isinstance(values, dict) else None
+    if isinstance(task, dict) and values.get("schema_version") == WITH_IMAGES and "image" in task:
+        image = task.pop("image")
+        task["inputs"] = image if isinstance(image, dict) else task.get("inputs", {})
+    return _without_old_structures(values)
+
+
+def _without_old_structures(values: Any) -> Any:
     artifacts = values.get("artifacts") if isinstance(values, dict) else None
     for artifact in artifacts if isinstance(artifacts, list) else ():
         for name in ("structure", "teacher_structure"):

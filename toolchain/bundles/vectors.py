@@ -15,8 +15,7 @@ from edgewright.base.untrusted import parse_json
 from edgewright.bundles.files import readable
 from edgewright.bundles.schema import TaskFacts
 from edgewright.errors import BundleError
-from edgewright.modality.base import Modality
-from edgewright.modality.input_spec import Examples
+from edgewright.modality.input_spec import Examples, InputSpec
 
 VECTORS = "vectors.json"
 
@@ -48,20 +47,20 @@ class Vectors:
 
     @classmethod
     def read(cls, file: Path, task: TaskFacts, file_of: Callable[[str], Path]) -> Self:
-        """Read them from a bundle's file, and from those of its others that `file_of` gives to their modality.
+        """Read them from a bundle's file, and from those of its others that `file_of` gives to their input spec.
 
         Raises `InvalidFileError` for a faulty document, `BundleError` where the counts do not agree.
         """
         document: Any = _Saved  # mypy takes no type that is only known now
-        saved = validated(document[task.modality.saved_example], _json_of(file), file=str(file))
-        inputs = task.modality.examples(saved.inputs, task.input_facts, file_of, len(saved.outputs))
+        saved = validated(document[task.input_spec.saved_example], _json_of(file), file=str(file))
+        inputs = task.input_spec.load_examples(saved.inputs, file_of, len(saved.outputs))
         if len(inputs) != len(saved.outputs):
             raise BundleError(
                 f"{file} has {len(saved.outputs)} outputs for {len(inputs)} inputs; build the bundle again"
             )
         return cls(inputs=inputs, outputs=saved.outputs)
 
-    def write(self, folder: Path, modality: Modality) -> None:
-        """Put them into a bundle that is being made."""
-        document = {**modality.save_examples(self.inputs, folder), "outputs": self.outputs}
+    def write(self, folder: Path, spec: InputSpec) -> None:
+        """Put them into a bundle that is being made, as artifacts of this spec take them."""
+        document = {**spec.save_examples(self.inputs, folder), "outputs": self.outputs}
         (folder / VECTORS).write_text(json.dumps(document), encoding="utf-8")

@@ -10,28 +10,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
 from edgewright.base.progress import OnProgress
-from edgewright.errors import InputError
+from edgewright.modality.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgewright.data.agreement import Agreement
-    from edgewright.modality.input_spec import Examples, InputSpec
+    from edgewright.modality.input_spec import Examples
     from edgewright.models.inputs import Inputs
     from edgewright.models.reference import Reference
     from edgewright.specs.recipe import Distill, Finetune, Recipe
     from edgewright.tasks.attribution import RestsOn
     from edgewright.tasks.scores import Asked, Score
 
-Facts = Mapping[str, Any]  # as a manifest has them
-BundleFile = Callable[[str], Path]  # a bundle's file of this name
 HeldOut = Literal["test", "validation"]
 PARTS = ("train", "validation", "test", "extra")
 
@@ -68,14 +66,6 @@ class LoadedTeacher:
     reference: Reference | None
     run: Callable[[Sequence[Any]], Tensor]
     some: Sequence[Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadExample:
-    """One example that a user gave, as an artifact takes it; of a text's words the index of the token of each."""
-
-    examples: Examples
-    places: Mapping[int, int] = field(default_factory=dict)
 
 
 class Dataset(ABC):
@@ -154,11 +144,6 @@ class Dataset(ABC):
     def examples_of(self, inputs: Inputs) -> Examples:
         """The same examples as an artifact takes them: with `InputSpec.batches` they are a call's arrays."""
 
-    def manifest_facts(self, reading: Facts) -> Mapping[str, JsonValue]:
-        """What a manifest says of the inputs, for `Modality.examples` and `Modality.reader`; `reading` are the facts
-        of `Reading`."""
-        return {}
-
     @abstractmethod
     def attribution(self, model: Any, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
         """What the model's answer to one of the examples rests on."""
@@ -169,10 +154,10 @@ class Modality(ABC):
 
     name: str
     examples_name: str  # what examples are called: the stage that reads them has this name, too
+    spec: type[InputSpec]  # what its artifacts take, which is made again of what a manifest says
     has_vocabulary = False  # whether inputs are ids of a vocabulary that can be trimmed
     ranks_first = False  # whether importance is measured by a stage of its own, which cuts go by
     bundle_files: tuple[str, ...] = ()  # of a bundle, those that its inputs are made by
-    saved_example: object = list  # the type of one example in the file of the expected outputs
     has_length = False  # whether examples differ in length, and costs are those of a length
     counted_units = 1  # the units (tokens, images) of the example that multiply-accumulates are counted on
     batch_setting = "batch_images"  # the recipe's setting for the size of a training batch
@@ -205,20 +190,6 @@ class Modality(ABC):
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:
         """Settings of this modality alone that decide what a teacher's outputs are recorded on."""
         return {}
-
-    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
-        """Put the examples that artifacts are checked on into a bundle; what the file of their outputs says of them."""
-        return {"inputs": [example.tolist() for example in examples]}
-
-    def examples(self, saved: Examples, facts: Facts, file: BundleFile, count: int) -> Examples:
-        """Read `count` examples back from their `saved` inputs and the bundle's files. Raises `BundleError`."""
-        import numpy as np
-
-        return np.array(saved, dtype=np.float32)
-
-    def reader(self, facts: Facts, file: BundleFile) -> Callable[[str], ReadExample]:
-        """A function that makes what a user gives to `run` an example. Raises `InputError` for what is none."""
-        raise InputError(f"{self.examples_name} cannot be given on the command line; measure the bundle instead")
 
     def trim_vocabulary(self, recipe: Recipe, dataset: Dataset, folder: Path) -> Mapping[str, JsonValue]:
         """Choose the vocabulary that stays, and save it for `dataset`; what a manifest says of the choice."""

@@ -21,18 +21,14 @@ from edgewright.base.progress import OnProgress
 from edgewright.errors import InputError
 from edgewright.modality.base import (
     PARTS,
-    BundleFile,
     Dataset,
-    Facts,
     HeldOut,
     LoadedTeacher,
     Modality,
-    ReadExample,
     Reading,
 )
 from edgewright.modality.color_channels import with_channels
-from edgewright.modality.image_spec import ImageInputSpec, images_in, picture
-from edgewright.modality.input_spec import Examples
+from edgewright.modality.image_spec import IMAGE_BYTES, ImageInputSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +44,6 @@ if TYPE_CHECKING:
     from edgewright.tasks.task import Task
 
 IMAGES, SCALING = "images.safetensors", "scaling.json"
-IMAGE_BYTES = "images.bin"  # of a bundle: the images that its artifacts are checked on
 FEWEST_IMAGES = 64  # of a sample, where a net is so large that more of them would take long
 AFFORDED_MACS = 2e11  # multiply-accumulates of a stage that runs a net on a sample many times
 
@@ -151,11 +146,6 @@ class ImageDataset(Dataset):
         return pixels
 
     @override
-    def manifest_facts(self, reading: Facts) -> Mapping[str, JsonValue]:
-        size = {"height": self.scaling.height, "width": self.scaling.width, "channels": self.scaling.channels}
-        return {"image": {**size, "framing": reading.get("framing")}}
-
-    @override
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
         from edgewright.models.inputs import ImageInputs
         from edgewright.tasks import attribution
@@ -169,6 +159,7 @@ class ImageModality(Modality):
 
     name = "image"
     examples_name = "images"
+    spec = ImageInputSpec
     bundle_files = (IMAGE_BYTES,)
 
     @override
@@ -242,21 +233,6 @@ class ImageModality(Modality):
             run=lambda some: image_models.outputs(teacher.model, scaled(np.stack(some), teacher.scaling)),
             some=list(some_of(images.train.pixels, EXAMPLES)),
         )
-
-    @override
-    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
-        import numpy as np
-
-        (folder / IMAGE_BYTES).write_bytes(np.ascontiguousarray(examples).tobytes())
-        return {}
-
-    @override
-    def examples(self, saved: Examples, facts: Facts, file: BundleFile, count: int) -> Examples:
-        return images_in(file(IMAGE_BYTES), facts, count)
-
-    @override
-    def reader(self, facts: Facts, file: BundleFile) -> Callable[[str], ReadExample]:
-        return lambda path: ReadExample(examples=picture(Path(path), facts))
 
     @override
     def dataset(self, recipe: Recipe, examples: Path, inputs: Path) -> ImageDataset:

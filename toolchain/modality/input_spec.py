@@ -1,19 +1,26 @@
 """What an artifact takes of one modality, before a runtime is chosen: its tensors, and examples as named arrays.
 
-In:  sizes, from a dataset.
-Out: an `InputSpec`; for a runtime's shapes and integers the tensors of a signature, and examples as inputs of those.
+In:  sizes, from a dataset or from a manifest.
+Out: an `InputSpec`; for a runtime's shapes and integers the tensors of a signature, and examples as inputs of those;
+     what a bundle keeps of both, and reads back.
 A spec with a `batch` is of so many examples at once. An artifact that takes a batch takes one, too: it has two methods
 that share the weights. The number is fixed, because XNNPACK reshapes to no two sizes that are free.
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from edgewright.errors import BundleError, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,8 +28,20 @@ if TYPE_CHECKING:
     from edgewright.specs.signature import Array, DType
     from edgewright.specs.signature import Tensor as TensorSpec
 
+Facts = Mapping[str, Any]  # as a manifest has them
+BundleFile = Callable[[str], Path]  # a bundle's file of this name
+Read = TypeVar("Read")
+
 Examples = Sequence[Any] | NDArray[Any]
 """Several examples as an artifact takes them, such as the ids of one text each, or an array with an example a row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadExample:
+    """One example that a user gave, as an artifact takes it; of a text's words the index of the token of each."""
+
+    examples: Examples
+    places: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +55,8 @@ class InputSpec(ABC):
     batch: int = 1
     lengths: tuple[int, ...] = ()
     tags: ClassVar[int] = 0
+    saved_example: ClassVar[object] = list
+    """The type of one example in a bundle's file of expected outputs."""
 
     @property
     def one(self) -> Self:
@@ -49,6 +70,18 @@ class InputSpec(ABC):
     def settings(self) -> dict[str, Any]:
         """What a stage that exports depends on, for its cache and for the manifest."""
         return asdict(self)
+
+    def facts(self, reading: Facts) -> Mapping[str, JsonValue]:
+        """What a manifest says of the inputs, for `from_facts`; `reading` are the facts of `Reading`."""
+        return {name: value for name, value in asdict(self).items() if name not in ("batch", "lengths")}
+
+    @classmethod
+    def from_facts(cls, facts: Facts) -> Self:
+        """The spec of a manifest's `facts`, among which are the recipe's `max_length` and the number of `tags`.
+
+        By default a field of each name. Raises `InputError` for facts that are missing or wrong.
+        """
+        return read_facts(cls, facts)
 
     @abstractmethod
     def module(self, model: nn.Module, *, padded: bool = False) -> nn.Module:
@@ -70,6 +103,29 @@ class InputSpec(ABC):
     def example(self) -> Tensor:
         """The tensor of one call; its values do not matter."""
 
+    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
+        """Put the examples that artifacts are checked on into a bundle; what the file of their outputs says of them."""
+        return {"inputs": [np.asarray(example).tolist() for example in examples]}
+
+    def load_examples(self, saved: Examples, file: BundleFile, count: int) -> Examples:
+        """Read `count` examples back from their `saved` inputs and the bundle's files. Raises `BundleError`.
+
+        By default those of one tensor, in its dtype.
+        """
+        (tensor,) = self.one.tensors(fixed_shapes=False, index_dtype="int64")
+        try:
+            examples = np.array(saved, dtype=tensor.dtype)
+            tensor.sizes_of((1, *examples.shape[1:]), of="an example")
+        except (ValueError, TypeError, OverflowError, InputError) as error:
+            raise BundleError(
+                f"the examples of the bundle are no {tensor.described()} ({error}); build it again"
+            ) from error
+        return examples
+
+    def reader(self, file: BundleFile) -> Callable[[str], ReadExample]:
+        """A function that makes what a user gives to `run` an example. Raises `InputError` for what is none."""
+        raise InputError("examples of this bundle cannot be given on the command line; measure the bundle instead")
+
     def traced(self) -> list[Tensor]:
         """The examples that a structure is recorded from: two of different lengths where examples have any."""
         return [self.one.example()]
@@ -89,3 +145,13 @@ class InputSpec(ABC):
     def apart(self, outputs: Tensor, examples: Examples) -> list[Tensor]:
         """Outputs as `joined` has them, those of each example in a row."""
         return list(outputs)
+
+
+def read_facts(kind: type[Read], facts: Facts) -> Read:
+    """A manifest's facts as a value of this type. Raises `InputError` with the first that is missing or wrong."""
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(facts), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(f"the {place} of the inputs: {first['msg'][:1].lower()}{first['msg'][1:]}") from error

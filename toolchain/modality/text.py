@@ -12,28 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 from typing_extensions import override
 
 from edgewright.base.progress import OnProgress
-from edgewright.base.untrusted import is_unicode
-from edgewright.errors import InputError
 from edgewright.modality.base import (
     PARTS,
-    BundleFile,
     Dataset,
-    Facts,
     HeldOut,
     LoadedTeacher,
     Modality,
-    ReadExample,
     Reading,
 )
-from edgewright.modality.input_spec import Examples
-from edgewright.modality.text_spec import TextInputSpec
-from edgewright.modality.tokenizer import TextTokenizer, first_places
+from edgewright.modality.text_spec import TOKENIZER, TextInputSpec
+from edgewright.modality.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,7 +41,7 @@ if TYPE_CHECKING:
     from edgewright.tasks.scores import Asked, Score
     from edgewright.tasks.task import Task
 
-TEXTS, TOKENIZER = "texts.json", "tokenizer.json"
+TEXTS = "texts.json"
 KEPT = "kept.json"  # the word pieces of the teacher's vocabulary that stay
 RECORDED = "taught.json"  # the texts that the teacher's outputs were recorded on
 COUNTED_TOKENS = 16  # the length of the text that multiply-accumulates are counted on
@@ -208,8 +202,8 @@ class TextModality(Modality):
 
     name = "text"
     examples_name = "texts"
+    spec = TextInputSpec
     bundle_files = (TOKENIZER,)
-    saved_example = list[Annotated[int, Field(ge=0)]]
     has_vocabulary = True
     ranks_first = True
     has_length = True
@@ -296,30 +290,6 @@ class TextModality(Modality):
             tokenizer=TextTokenizer.load(inputs / TOKENIZER, max_length=recipe.task.max_length),
             kept=tuple(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else (),
         )
-
-    @override
-    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
-        return {"inputs": list(examples)}
-
-    @override
-    def examples(self, saved: Examples, facts: Facts, file: BundleFile, count: int) -> Examples:
-        return saved
-
-    @override
-    def reader(self, facts: Facts, file: BundleFile) -> Callable[[str], ReadExample]:
-        tokenizer = TextTokenizer.load(file(TOKENIZER), max_length=facts["max_length"])
-
-        def read(text: str) -> ReadExample:
-            if not text.strip():
-                raise InputError("the input is empty; give a text with --input")
-            if not is_unicode(text):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
-                raise InputError(
-                    "the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)"
-                )
-            (row,) = tokenizer.encode_any([text.split()] if facts["tags"] else [text])
-            return ReadExample(examples=[row.ids], places=first_places(row) if facts["tags"] else {})
-
-        return read
 
     @override
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:

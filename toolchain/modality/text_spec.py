@@ -1,20 +1,24 @@
 """What an artifact takes of texts: their ids.
 
 In:  the longest text, the lengths of fixed shapes, the number of tags.
-Out: `TextInputSpec`.
+Out: `TextInputSpec`; the texts of a bundle, and a text that a user gives, as an artifact takes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field, JsonValue
 from typing_extensions import override
 
+from edgewright.base.untrusted import is_unicode
 from edgewright.errors import InputError
-from edgewright.modality.input_spec import Examples, InputSpec
+from edgewright.modality.input_spec import BundleFile, Examples, Facts, InputSpec, ReadExample
+from edgewright.modality.tokenizer import TextTokenizer, first_places
 from edgewright.specs.signature import Array, Axis, DType
 from edgewright.specs.signature import Tensor as TensorSpec
 
@@ -27,6 +31,7 @@ EXAMPLE_TOKENS = 16
 TRACED_LENGTH = 24  # the longer of two texts that a structure is recorded from
 PADDING = 0  # the id that fills up the shorter texts of a batch
 NAME = "ids"
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,12 @@ class TextInputSpec(InputSpec):
 
     max_length: int
     tags: int = 0  # type: ignore[misc]  # a field here, which differs from task to task
+    saved_example: ClassVar[object] = list[Annotated[int, Field(ge=0)]]
+
+    @override
+    def facts(self, reading: Facts) -> Mapping[str, JsonValue]:
+        """Nothing more: a manifest's task says both."""
+        return {}
 
     @override
     def module(self, model: nn.Module, *, padded: bool = False) -> nn.Module:
@@ -82,6 +93,30 @@ class TextInputSpec(InputSpec):
         import torch
 
         return torch.ones(self.batch, EXAMPLE_TOKENS, dtype=torch.long)
+
+    @override
+    def save_examples(self, examples: Examples, folder: Path) -> Mapping[str, JsonValue]:
+        return {"inputs": list(examples)}
+
+    @override
+    def load_examples(self, saved: Examples, file: BundleFile, count: int) -> Examples:
+        return saved
+
+    @override
+    def reader(self, file: BundleFile) -> Callable[[str], ReadExample]:
+        tokenizer = TextTokenizer.load(file(TOKENIZER), max_length=self.max_length)
+
+        def read(text: str) -> ReadExample:
+            if not text.strip():
+                raise InputError("the input is empty; give a text with --input")
+            if not is_unicode(text):  # bytes of the command line that are no UTF-8 arrive as halves of surrogate pairs
+                raise InputError(
+                    "the input is no Unicode text; give --input in UTF-8, in a locale of it (LANG=C.UTF-8)"
+                )
+            (row,) = tokenizer.encode_any([text.split()] if self.tags else [text])
+            return ReadExample(examples=[row.ids], places=first_places(row) if self.tags else {})
+
+        return read
 
     @override
     def traced(self) -> list[Tensor]:
