@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from edgewright.errors import InputError
 from edgewright.modality.base import PARTS, Dataset, Modality, Reading
 
 UNUSED: Any = None
@@ -41,11 +42,14 @@ def test_a_dataset_knows_no_pairs_and_leaves_models_and_outputs_as_they_are(tmp_
     assert dataset.adapted(model) is model
     assert dataset.as_scored(outputs, UNUSED, UNUSED) is outputs
     assert dict(dataset.facts) == {}
+    assert dataset.usual_size(8) == 1
+    with pytest.raises(InputError, match="no questions and answers to search"):
+        dataset.corpus()
 
 
 def test_a_modality_has_neither_a_vocabulary_nor_a_length_of_its_own() -> None:
     modality = completed(Modality)()
-    assert [modality.has_vocabulary, modality.has_length, modality.ranks_first] == [False] * 3
+    assert [modality.has_vocabulary, modality.has_length, modality.ranks_first, modality.plans_sizes] == [False] * 4
     assert modality.counted_units == 1
     assert modality.batch_setting == "batch_images"
     assert dict(modality.recording(UNUSED, UNUSED)) == {}

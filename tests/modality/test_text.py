@@ -51,3 +51,19 @@ def test_labels_are_one_target_a_text_and_pairs_are_none(tmp_path: Path) -> None
     assert len(targets) == len(inputs) == len(found.texts.train)
     found.to_record(Distill(), tmp_path)
     assert found.partners(tmp_path) is None
+
+
+def test_a_search_finds_each_answer_once_with_its_question(tmp_path: Path) -> None:
+    found = dataset("embedding", paired_texts(tmp_path))
+    corpus = found.corpus()
+    parts = found.texts
+    answers = {row.pair for row in (*parts.train, *parts.validation, *parts.test)}
+    assert len(corpus.texts) == len(corpus.titles) == len(corpus.inputs) == len(answers)
+    assert all(any(text.endswith(f" {answer}") for answer in answers) for text in corpus.texts)
+
+
+def test_the_usual_size_is_the_median_of_the_held_out_texts(tmp_path: Path) -> None:
+    found = dataset("classification", labelled_texts(tmp_path))
+    sizes = sorted(found.encoded([row.text for row in found.texts.test]).sizes)
+    assert found.usual_size(len(sizes)) == found.usual_size(10_000) == sizes[len(sizes) // 2]
+    assert found.usual_size(1) in sizes

@@ -40,8 +40,7 @@ class _OfTexts:
             return _searched(model, sample, goal)
         settings = goal_of(goal.settings, goal.multiple)
         if goal.settings.steps > 1 and goal.teacher is not None:
-            teacher = goal.teacher()
-            assert isinstance(teacher, TransformerModel)
+            teacher: TransformerModel = goal.teacher()
             settings = prune.steps(teacher.encoder.shape, settings, goal.settings.steps)[goal.step]
         return _cut_to(model, sample, goal, settings)
 

@@ -16,7 +16,7 @@ from torch import nn
 from edgewright.compress.cost_limits import Costs
 from edgewright.compress.importance_scores import Importance
 from edgewright.errors import InputError
-from edgewright.models.capabilities import SLICEABLE
+from edgewright.models.capabilities import SLICEABLE, OwnModel
 from edgewright.models.families import lacks, required
 from edgewright.models.inputs import Inputs
 from edgewright.models.transformer_shape import LayerCut, TransformerShape
@@ -57,7 +57,7 @@ class Goal:
     settings: Prune
     multiple: int = 1
     step: int = 0
-    teacher: Callable[[], nn.Module] | None = None
+    teacher: Callable[[], OwnModel] | None = None
     share: Callable[[], float] | None = None
     importance: Importance | None = None
     prices: Callable[[TransformerShape, int], PartPrices] | None = None

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from edgewright.compress.importance_scores import Scores
 from edgewright.models.model import TransformerModel
-from edgewright.models.transformer_layer import TransformerLayer
 from edgewright.models.transformer_shape import TransformerShape
 
 
@@ -109,8 +108,7 @@ def _gated(model: TransformerModel, gates: Sequence[_LayerGates], width: Tensor)
 
     handles = []
     try:
-        for layer, own in zip(encoder.layers, gates, strict=True):
-            assert isinstance(layer, TransformerLayer)
+        for layer, own in zip(encoder.stack, gates, strict=True):
             if layer.shape.heads:
                 handles.append(layer.query_key_value.register_forward_hook(_queries_times(own.queries)))
                 handles.append(layer.attention_output.register_forward_pre_hook(_input_times(own.attended)))

@@ -101,8 +101,7 @@ def _over_batches(
 def _add_magnitudes(model: TransformerModel, scores: Scores) -> None:
     """Set every score to a norm; embeddings do not count for the width, or a large vocabulary would decide it."""
     squares = _head_columns(model.head, model.encoder.shape.width).to(scores.width)
-    for layer, total in zip(model.encoder.layers, scores.layers, strict=True):
-        assert isinstance(layer, TransformerLayer)
+    for layer, total in zip(model.encoder.stack, scores.layers, strict=True):
         shape = layer.shape
         if shape.heads:
             rows, columns = matrix(layer.query_key_value).square(), matrix(layer.attention_output).square()
@@ -126,8 +125,7 @@ def _add_energies(model: TransformerModel, batch: tuple[Tensor, ...], scores: Sc
     encoder = model.encoder
     bias, hidden, mask = encoder.bias(*batch), encoder.embedded(*batch), encoder.mask(*batch)
     tokens = torch.ones_like(hidden[..., :1]) if mask is None else mask[..., None]
-    for index, (layer, total) in enumerate(zip(encoder.layers, scores.layers, strict=True)):
-        assert isinstance(layer, TransformerLayer)
+    for index, (layer, total) in enumerate(zip(encoder.stack, scores.layers, strict=True)):
         readers = scores.readers[2 * index : 2 * index + 2]
         before = hidden
         attended = layer.attended(hidden, bias)

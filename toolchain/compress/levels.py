@@ -55,7 +55,7 @@ class LayerLevels:
 def grams(model: TransformerModel, inputs: Inputs, *, tokens: int = SAMPLE_TOKENS) -> tuple[LayerGrams, ...]:
     """One pass over a sample of about so many tokens, evenly spread over `inputs`; padding does not count."""
     encoder, device = model.encoder, next(model.parameters()).device
-    layers = [encoder.layer(index) for index in range(len(encoder.layers))]
+    layers = encoder.stack
     width = encoder.shape.width
     read = [
         (

@@ -13,18 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from edgewright.base import cache
 from edgewright.cost.exported import structure_for
 from edgewright.cost.terms import Precision
 from edgewright.modality.image_spec import ImageInputSpec
-from edgewright.modality.input_spec import InputSpec
+from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.chains import ChainOf, filters, residual
 from edgewright.models.encoder import Encoder, EncoderShape
@@ -43,11 +42,50 @@ LONGEST = 64
 # multiples of one number would not tell how many rows kernels compute together.
 FIXED_LENGTHS = ((12, 48), (7, 41), (17, 64), (5, 34), (23, 58))
 VERSION = 1  # raise it where the files of these models, or what is told of them, become other ones
-PIXELS_EACH = 4  # images that fixed scales are taken from
+CALIBRATION_IMAGES = 4  # that static scales are taken from
+
+
+class _OfTexts:
+    """What is timed on texts of several lengths."""
+
+    lengths: ClassVar[tuple[int, ...]] = ()  # those of the probe, or of the runtime
+
+    def spec(self, fixed: tuple[int, ...]) -> InputSpec:
+        """What its files take; `fixed` are the lengths of a runtime of fixed shapes."""
+        return TextInputSpec(max_length=LONGEST, lengths=fixed)
+
+    def inputs(self, lengths: Sequence[int]) -> Examples:
+        """What it is timed on."""
+        return [[1] * length for length in lengths]
+
+    def calibration(self) -> Examples:
+        """What static scales are taken from; texts' models are on dynamic ones."""
+        return ()
+
+
+class _OfImages:
+    """What is timed on one square image."""
+
+    lengths: ClassVar[tuple[int, ...]] = (0,)
+    side: int
+    colours: int
+
+    def spec(self, fixed: tuple[int, ...]) -> InputSpec:
+        """What its files take, under any runtime."""
+        return ImageInputSpec(height=self.side, width=self.side, channels=self.colours)
+
+    def inputs(self, lengths: Sequence[int]) -> Examples:
+        """What it is timed on."""
+        return np.zeros((1, self.side, self.side, self.colours), dtype=np.uint8)
+
+    def calibration(self) -> Examples:
+        """What static scales are taken from."""
+        shape = (CALIBRATION_IMAGES, self.side, self.side, self.colours)
+        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(_OfTexts):
     """An encoder: `layers` are (heads, head width, neurons)."""
 
     width: int
@@ -73,7 +111,7 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain:
+class Chain(_OfTexts):
     """One kind of operator after another on vectors of `width`: `what` is one of `chains.LINKS`."""
 
     what: str
@@ -87,13 +125,13 @@ class Chain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filters:
+class Filters(_OfImages):
     """Convolutions of 3 × 3, of each channel by itself, and of 1 × 1, on square images."""
 
     side: int
     channels: int
     repeats: int
-    colours = 3
+    colours: ClassVar[int] = 3  # type: ignore[misc]  # every one's, where a `Residual` has its own
 
     def module(self, *, padded: bool) -> nn.Module:
         """What is exported."""
@@ -101,7 +139,7 @@ class Filters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Residual:
+class Residual(_OfImages):
     """A small ResNet on square images, which have 3 colours or 1."""
 
     side: int
@@ -128,30 +166,19 @@ class Probe:
 
     def spec(self, runtime: str) -> InputSpec:
         """What its files take."""
-        if isinstance(self.model, Filters | Residual):
-            return ImageInputSpec(height=self.model.side, width=self.model.side, channels=self.model.colours)
-        return TextInputSpec(
-            max_length=LONGEST, lengths=(self.texts or self.fixed) if RUNTIMES[runtime].fixed_shapes else ()
-        )
+        return self.model.spec((self.texts or self.fixed) if RUNTIMES[runtime].fixed_shapes else ())
 
     def lengths(self, runtime: str) -> tuple[int, ...]:
         """Of the texts it is timed on; one 0 stands for the one image."""
-        spec = self.spec(runtime)
-        if isinstance(spec, ImageInputSpec):
-            return (0,)
-        return self.texts or spec.lengths or LENGTHS
+        return self.model.lengths or self.texts or self.spec(runtime).lengths or LENGTHS
 
     def shapes(self, runtime: str) -> int:
         """How many fixed ones a process runs that is timed on it; 1 where a runtime takes any length."""
-        spec = self.spec(runtime)
-        return max(len(spec.lengths), 1)
+        return max(len(self.spec(runtime).lengths), 1)
 
-    def inputs(self, runtime: str) -> list[list[int]] | NDArray[np.uint8]:
+    def inputs(self, runtime: str) -> Examples:
         """What it is timed on."""
-        spec = self.spec(runtime)
-        if isinstance(spec, ImageInputSpec):
-            return np.zeros((1, *spec.shape), dtype=np.uint8)
-        return [[1] * length for length in self.lengths(runtime)]
+        return self.model.inputs(self.lengths(runtime))
 
     def structure(self, runtime: str) -> Structure:
         """What it computes under a runtime."""
@@ -175,8 +202,7 @@ class Probe:
         if precision != "int8":
             descriptor.write_float(source, file)
             return
-        images = _images(spec) if isinstance(spec, ImageInputSpec) else ()
-        examples = tuple(spec.arrays([each], descriptor.index_dtype) for each in images)
+        examples = tuple(spec.arrays([each], descriptor.index_dtype) for each in self.model.calibration())
         float_file = file.with_name(f"float{descriptor.suffix}")
         if descriptor.int8_of_float_file:
             descriptor.write_float(source, float_file)
@@ -187,10 +213,6 @@ class Probe:
 @functools.cache
 def _structure(probe: Probe, runtime: str) -> Structure:
     return structure_for(probe.model.module(padded=RUNTIMES[runtime].fixed_shapes), probe.spec(runtime))
-
-
-def _images(spec: ImageInputSpec) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (PIXELS_EACH, *spec.shape), dtype=np.uint8)
 
 
 def _encoder(name: str, width: int, *layers: tuple[int, int, int], **rest: Any) -> Probe:

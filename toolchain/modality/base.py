@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import JsonValue
 
 from edgewright.base.progress import OnProgress
+from edgewright.errors import InputError
 from edgewright.modality.input_spec import InputSpec
 
 if TYPE_CHECKING:
@@ -68,6 +69,15 @@ class LoadedTeacher:
     some: Sequence[Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """What a search finds: how each text is called, the text as it is shown, and the same as a model takes them."""
+
+    titles: Sequence[str]
+    texts: Sequence[str]
+    inputs: Inputs
+
+
 class Dataset(ABC):
     """A task's examples, as one model takes them."""
 
@@ -116,6 +126,14 @@ class Dataset(ABC):
     def recorded(self, folder: Path, recorded_with: Mapping[str, Any]) -> Inputs:
         """The same examples as this model takes them; `recorded_with` are the settings of that stage."""
 
+    def usual_size(self, count: int) -> int:
+        """The median size of a seeded sample of so many held-out examples, in units such as tokens."""
+        return 1
+
+    def corpus(self) -> Corpus:
+        """What is searched: every answer of the data with its question. Raises `InputError` where nothing can be."""
+        raise InputError("these examples have no questions and answers to search; choose another `task.kind`")
+
     def partners(self, folder: Path) -> Tensor | None:
         """For each recorded example the index of its pair, where pairs are known."""
         return None
@@ -159,6 +177,7 @@ class Modality(ABC):
     ranks_first = False  # whether importance is measured by a stage of its own, which cuts go by
     bundle_files: tuple[str, ...] = ()  # of a bundle, those that its inputs are made by
     has_length = False  # whether examples differ in length, and costs are those of a length
+    plans_sizes = False  # whether a student's sizes follow from its teacher's configuration, before it is loaded
     counted_units = 1  # the units (tokens, images) of the example that multiply-accumulates are counted on
     batch_setting = "batch_images"  # the recipe's setting for the size of a training batch
     ranked_count = 512  # examples that importance is measured on

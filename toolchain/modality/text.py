@@ -20,6 +20,7 @@ from typing_extensions import override
 from edgewright.base.progress import OnProgress
 from edgewright.modality.base import (
     PARTS,
+    Corpus,
     Dataset,
     HeldOut,
     LoadedTeacher,
@@ -130,6 +131,19 @@ class TextDataset(Dataset):
         return self.encoded(_recorded_texts(folder), longest=recorded_with["max_length"])
 
     @override
+    def usual_size(self, count: int) -> int:
+        rows = [row.text for row in self.texts.test]
+        sizes = sorted(self.encoded(random.Random(0).sample(rows, min(count, len(rows)))).sizes)
+        return sizes[len(sizes) // 2]
+
+    @override
+    def corpus(self) -> Corpus:
+        parts = (*self.texts.train, *self.texts.validation, *self.texts.test)
+        rows = list({row.pair: row for row in parts if row.pair}.values())
+        shown = [f"{row.text} {row.pair}" for row in rows]
+        return Corpus(titles=[row.title for row in rows], texts=shown, inputs=self.encoded(shown))
+
+    @override
     def partners(self, folder: Path) -> Tensor | None:
         from edgewright.compress.distill import partners_of
 
@@ -207,6 +221,7 @@ class TextModality(Modality):
     has_vocabulary = True
     ranks_first = True
     has_length = True
+    plans_sizes = True
     counted_units = COUNTED_TOKENS
     batch_setting = "batch_tokens"
     ranked_count = 800

@@ -73,6 +73,11 @@ class Transformer(nn.Module):
         """One layer, typed."""
         return cast(TransformerLayer, self.layers[index])
 
+    @property
+    def stack(self) -> tuple[TransformerLayer, ...]:
+        """The layers, typed, first to last."""
+        return tuple(self.layer(index) for index in range(len(self.layers)))
+
     def sliced(self, cuts: Sequence[LayerCut], *, width: Sequence[int] | None = None) -> Self:
         """A new, smaller model that keeps these layers, heads and neurons, in this order.
 

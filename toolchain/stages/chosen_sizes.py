@@ -9,14 +9,12 @@ calibrated there. A recipe that names sizes is left as it is.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
-from edgewright.modality.text import TextDataset
 from edgewright.models.encoder import EncoderShape
 from edgewright.models.transformer_shape import LayerShape
 from edgewright.runtimes.table import RUNTIMES
@@ -25,9 +23,8 @@ from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LowRank, Prune, Recipe, Vocabulary
 from edgewright.stages.float_models import dataset_of
 from edgewright.stages.plan import Plan
-from edgewright.stages.planned_student import Planned, planned
+from edgewright.stages.planned_student import Planned, can_be_planned, planned
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
-from edgewright.tasks.table import task_of
 
 TABLE_SHARE = 0.6  # of the artifact that the token table may take
 MEASURED_TEXTS = 256  # of the held-out part, whose median length is planned for
@@ -85,13 +82,10 @@ def _facts(build: Build) -> Mapping[str, object]:
 def choose_sizes(build: Build, _: Workspace) -> SizesFindings:
     """Choose the student's sizes by prediction, for held-out texts of their median length."""
     plan, dataset = build.plan, dataset_of(build, "teacher")
-    assert isinstance(dataset, TextDataset), "only sizes of texts are open"
-    rows = [row.text for row in dataset.texts.test]
-    some = random.Random(0).sample(rows, min(MEASURED_TEXTS, len(rows)))
-    lengths = sorted(dataset.encoded(some).sizes)
-    found = sized(plan.recipe, plan.profile, length=lengths[len(lengths) // 2])
+    length = dataset.usual_size(MEASURED_TEXTS)
+    found = sized(plan.recipe, plan.profile, length=length)
     chosen = found.recipe.stages.model_dump(mode="json", include=set(CHOSEN))
-    return SizesFindings.model_validate({"length": lengths[len(lengths) // 2], **chosen, "notes": [found.note]})
+    return SizesFindings.model_validate({"length": length, **chosen, "notes": [found.note]})
 
 
 def with_sizes(plan: Plan, found: SizesFindings) -> Plan:
@@ -106,7 +100,7 @@ def are_open(recipe: Recipe) -> bool:
     budget = recipe.budget
     limited = any(limit is not None for limit in (budget.latency_ms, budget.artifact_mb, budget.peak_memory_mb))
     named = "prune" in recipe.stages.model_fields_set or recipe.stages.prune != Prune()
-    return limited and not named and task_of(recipe.task.kind).modality != "image" and recipe.model.factory is None
+    return limited and not named and can_be_planned(recipe)
 
 
 def sized(recipe: Recipe, profile: Profile, *, length: int) -> Sized:

@@ -14,6 +14,7 @@ import torch
 from edgewright.cost import part_costs as costs
 from edgewright.cost.exported import structure_for
 from edgewright.errors import InputError
+from edgewright.modality.table import MODALITIES
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.loading import shape_of
@@ -48,12 +49,17 @@ class Planned:
         return replace(self, shape=shape, model=_model(shape, self.model.head.shape))
 
 
+def can_be_planned(recipe: Recipe) -> bool:
+    """Whether the student's sizes follow from the recipe and its teacher's configuration."""
+    return MODALITIES[task_of(recipe.task.kind).modality].plans_sizes and not recipe.model.factory
+
+
 def planned(recipe: Recipe, profile: Profile) -> Planned:
     """The student as far as its sizes follow from the recipe.
 
     Raises `InputError` where they cannot: for images, and for a model that a factory makes.
     """
-    if task_of(recipe.task.kind).modality == "image" or recipe.model.factory:
+    if not can_be_planned(recipe):
         raise InputError(
             "sizes of a model of images, or of a factory, are known once it is built; build it and predict the bundle"
         )

@@ -7,7 +7,6 @@ Out: the texts and their vectors, as a bundle has them.
 from __future__ import annotations
 
 from edgewright.bundles.bundle import CORPUS, INDEX
-from edgewright.modality.text import TextDataset
 from edgewright.stages.sides import student_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
 from edgewright.tasks.search_index import SearchIndex
@@ -21,15 +20,11 @@ class IndexFindings(Findings):
 
 def _index(build: Build, work: Workspace) -> IndexFindings:
     student = student_of(build)
-    dataset = student.dataset
-    assert isinstance(dataset, TextDataset), "a search is of texts"
-    examples = dataset.texts
-    rows = {row.pair: row for row in (*examples.train, *examples.validation, *examples.test) if row.pair}
-    shown = [f"{row.text} {row.pair}" for row in rows.values()]
-    embeddings = dataset.outputs(student.model(), dataset.encoded(shown))
-    index = SearchIndex.of([row.title for row in rows.values()], shown, embeddings)
+    corpus = student.dataset.corpus()
+    embeddings = student.dataset.outputs(student.model(), corpus.inputs)
+    index = SearchIndex.of(corpus.titles, corpus.texts, embeddings)
     index.save(work.folder / CORPUS, work.folder / INDEX)
-    return IndexFindings(texts=len(shown))
+    return IndexFindings(texts=len(corpus.texts))
 
 
 def _applies(build: Build) -> bool:
