@@ -2,16 +2,16 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgewright.base.document import Document
+from edgewright.bundles.build_record import BuildRecord, StageRecord
 from edgewright.data.agreement import Contradiction, Row, agreement_of
 from edgewright.data.images import ImagePart, Images
 from edgewright.data.texts import Example, Texts
-from edgewright.report.notes import notes_of
 from tests.stages.builds import plan, recipe, stage_of
 
 
@@ -92,8 +92,8 @@ def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(
     assert done.findings["agreement"]["contradictory_rows"] == 3
     assert done.findings["agreement"]["examples"] == [{"name": "some words 4", "answers": ["y", "x"]}]
     json.dumps(done.findings, allow_nan=False)
-    manifest: Any = SimpleNamespace(stages=[SimpleNamespace(findings=done.findings)] * 2)
-    (said,) = notes_of(manifest)
+    read = StageRecord(name="texts", settings=Document({}), findings=Document.of(done.findings))
+    (said,) = BuildRecord(stages=(read, read)).notes
     assert said in caplog.messages  # at once, too
     assert said == (
         "1 texts stand in the data with different answers (3 rows), such as 'some words 4' as y and as x: no model can "

@@ -1,8 +1,13 @@
 """The parts of a page that tell a build."""
 
+from edgewright.bundles.findings import PartRecord
 from edgewright.report import figures, page
 from tests.report.test_compression import manifest, whole_build
 from tests.report.test_page import HOSTILE, SENSITIVITY, Page
+
+
+def parts(**macs: int) -> list[PartRecord]:
+    return [PartRecord(name=name, macs=count) for name, count in macs.items()]
 
 
 def test_what_the_stages_want_known_is_told_as_text() -> None:
@@ -14,9 +19,8 @@ def test_what_the_stages_want_known_is_told_as_text() -> None:
 
 
 def test_a_net_of_convolutions_is_drawn_part_by_part() -> None:
-    whole = [{"name": "conv1", "macs": 1000}, {"name": "layer1.0.conv1", "macs": 4000}, {"name": "fc", "macs": 10}]
-    kept = [{"name": "conv1", "macs": 300}, {"name": "fc.down", "macs": 3}, {"name": "fc.up", "macs": 2}]
-    figure = figures.parts(whole, kept)
+    teacher = parts(conv1=1000, **{"layer1.0.conv1": 4000}, fc=10)
+    figure = figures.parts(teacher, parts(conv1=300, **{"fc.down": 3, "fc.up": 2}))
     assert figure is not None
     assert [list(trace.x) for trace in figure.data] == [[100, 100, 100], [30, 0, 50]]
-    assert figures.parts(whole, None) is None
+    assert figures.parts(teacher, ()) is None

@@ -1,5 +1,6 @@
 """What pictures share: names beside bars."""
 
+from edgewright.bundles.findings import PartRecord, PartSensitivityRecord, SensitivityRecord
 from edgewright.report import drawing, figures
 
 
@@ -14,9 +15,11 @@ def test_parts_whose_long_names_begin_and_end_alike_have_rows_of_their_own() -> 
     names = [
         f"network.resnet.encoder.stages.{stage}.layers.0.layer.{part}.convolution" for stage in "01" for part in "01"
     ]
-    parts = [{"name": name, "macs": 100} for name in names]
+    parts = [PartRecord(name=name, macs=100) for name in names]
     figure = figures.parts(parts, parts)
-    found = figures.sensitivity({"parts": [{"name": name, "error": 0.1} for name in names]})
+    found = figures.sensitivity(
+        SensitivityRecord(parts=tuple(PartSensitivityRecord(name=name, error=0.1) for name in names))
+    )
     assert figure is not None
     assert found is not None
     for drawn in (figure, found):

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from edgewright.base.document import Document
+from edgewright.bundles.findings import ModelRecord
 from edgewright.report import drawing, figures
 from edgewright.report.compare import measured_of
 from tests.report.documents import bench
@@ -66,4 +68,5 @@ def test_a_hostile_name_is_no_tag_in_any_picture() -> None:
 
 @pytest.mark.parametrize(("teacher", "student"), [(None, None), ("x", 3), ([], []), ([{"name": 3}], [{"macs": "a"}])])
 def test_parts_that_no_stage_told_make_no_picture(teacher: object, student: object) -> None:
-    assert figures.parts(teacher, student) is None
+    before, after = (ModelRecord.read(Document({"parts": parts})).parts for parts in (teacher, student))
+    assert figures.parts(before, after) is None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.bundle import Bundle
 from edgewright.cost.int8_gain import int8_of
 from edgewright.report.compression import compression_of
-from edgewright.report.notes import notes_of
 from edgewright.report.precision import precision_of
 from edgewright.report.speedup_rows import told_of
 from edgewright.specs.budget import Verdict
@@ -33,16 +33,14 @@ class BuildResult:
     def summary(self) -> dict[str, Any]:
         """What `edgewright build --json` prints."""
         manifest = self.bundle.manifest
-        speedups = told_of(manifest, self.profile)
+        record, speedups = BuildRecord.of(manifest), told_of(manifest, self.profile)
         return {
             "bundle": str(self.bundle.path),
             "name": manifest.name,
             "profile": manifest.profile,
             "metric": manifest.task.metric,
             "teacher": manifest.teacher.model_dump(),
-            "teacher_notes": next(
-                (each.findings.get("decided", []) for each in manifest.stages if each.name == "teacher"), []
-            ),
+            "teacher_notes": list(record.teacher_notes),
             "student": manifest.student.model_dump(),
             "baseline": manifest.baseline.model_dump(),
             "artifacts": [
@@ -54,7 +52,7 @@ class BuildResult:
             "int8": [row.document() for row in int8_of(manifest, self.profile)],
             "precision": precision_of(manifest),
             **compression_of(manifest).summary(),
-            "notes": list(notes_of(manifest)),
+            "notes": list(record.notes),
             "budget": self.verdict.summary(),
             **({"estimate": self.estimate.document()} if self.estimate else {}),
         }

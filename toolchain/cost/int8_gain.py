@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.speedups import Speedup, predicted_speedup
 from edgewright.errors import InputError
@@ -129,17 +130,15 @@ def int8_measured(
 
 
 def _row(manifest: Manifest, artifact: ArtifactFacts, latency_ms: float, float_latency_ms: float) -> Int8Row:
-    exports = {stage.name: stage.findings for stage in manifest.stages}
-    findings = exports.get(f"int8 {artifact.runtime}", {})
-    delegated, fallbacks = findings.get("delegated"), findings.get("fallbacks")
+    export = BuildRecord.of(manifest).int8(artifact.runtime)
     return Int8Row(
         runtime=artifact.runtime,
-        format=findings.get("format") or "int8",
+        format=export.format or "int8",
         latency_ms=latency_ms,
         float_latency_ms=float_latency_ms,
         speedup=float_latency_ms / max(latency_ms, LEAST_MS),
-        delegated=delegated if isinstance(delegated, int) else None,
-        fallbacks=dict(fallbacks) if isinstance(fallbacks, Mapping) else {},
+        delegated=export.delegated,
+        fallbacks=export.fallbacks,
     )
 
 

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Prediction, predict
@@ -113,8 +114,8 @@ def ratio_text(value: float, low: float | None, high: float | None) -> str:
 
 def _own(manifest: Manifest, artifact: ArtifactFacts, profile: Profile) -> Prediction:
     """Of the artifact itself."""
-    findings = next((each.findings for each in manifest.stages if each.name == f"int8 {artifact.runtime}"), {})
-    precision: Precision = QUANTIZATION_SCHEMES[findings["format"]].precision if "format" in findings else "int8"
+    scheme = BuildRecord.of(manifest).int8(artifact.runtime).format
+    precision: Precision = QUANTIZATION_SCHEMES[scheme].precision if scheme else "int8"
     length = artifact.timing.length if artifact.timing else 0
     return _priced(artifact, artifact.structure, profile, precision, "wall", length)
 

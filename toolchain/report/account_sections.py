@@ -6,35 +6,25 @@ Out: `PageSection`s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from edgewright.bundles.attributions import MODELS, Attribution, ImageAttribution, WordAttribution
+from edgewright.bundles.findings import AccountRecord, GroupRecord
 from edgewright.report import figures
-from edgewright.report.attributions import MODELS, Attribution
-from edgewright.report.sections import PageSection, Shaded, TextTable
+from edgewright.report.sections import UNKNOWN, Cells, PageSection, Shaded, TextTable
+
+NOT_RECORDED = "not recorded"
 
 
-def account_section(found: Mapping[str, Any]) -> PageSection:
+def account_section(account: AccountRecord) -> PageSection:
     """Which classes lost, and the examples that teacher and student answer otherwise."""
-    groups = [each for each in found.get("groups") or () if isinstance(each, Mapping)]
-    flips = [each for each in found.get("flips") or () if isinstance(each, Mapping)]
-    rows = tuple(
-        (
-            str(each.get("name")),
-            str(each.get("count")),
-            *(f"{100 * float(each.get(who, 0)):.1f} %" for who in ("teacher", "student")),
-            f"{100 * (float(each.get('student', 0)) - float(each.get('teacher', 0))):+.1f}",
-        )
-        for each in groups
-    )
-    examples = tuple(
-        tuple(str(each.get(name)) for name in ("text", "expected", "teacher", "student")) for each in flips
-    )
+    count, lost, won = (NOT_RECORDED if each is None else each for each in (account.count, account.lost, account.won))
+    rows = tuple(map(_group_row, account.groups))
+    examples = tuple((each.text, each.expected, each.teacher, each.student) for each in account.flips)
     return PageSection(
         title="What compression changed",
         sentences=(
-            f"Of {found.get('count')} held-out examples the student answers {found.get('lost')} worse than its teacher "
-            f"and {found.get('won')} better.",
+            f"Of {count} held-out examples the student answers {lost} worse than its teacher and {won} better.",
         ),
         tables=(
             TextTable(heads=("class", "examples", "teacher right", "student right", "points"), rows=rows),
@@ -43,8 +33,20 @@ def account_section(found: Mapping[str, Any]) -> PageSection:
     )
 
 
-def attributions_section(found: Sequence[Attribution], *, pictures: bool) -> PageSection:
+def _group_row(group: GroupRecord) -> Cells:
+    teacher, student = group.teacher, group.student
+    return (
+        group.name,
+        UNKNOWN if group.count is None else str(group.count),
+        *(UNKNOWN if share is None else f"{100 * share:.1f} %" for share in (teacher, student)),
+        UNKNOWN if teacher is None or student is None else f"{100 * (student - teacher):+.1f}",
+    )
+
+
+def attributions_section(attributions: Sequence[Attribution], *, pictures: bool) -> PageSection:
     """What the answers that got worse rest on, the teacher's and the student's."""
+    texts = [each for each in attributions if isinstance(each, WordAttribution)]
+    images = [each for each in attributions if isinstance(each, ImageAttribution)]
     rows = tuple(
         (
             each.text,
@@ -52,21 +54,18 @@ def attributions_section(found: Sequence[Attribution], *, pictures: bool) -> Pag
             model,
             ", ".join(f"{word} {value:+.2f}" for word, value in each.strongest(model)),
         )
-        for each in found
-        if each.words
+        for each in texts
         for model in MODELS
     )
-    texts = tuple(
+    shaded = tuple(
         Shaded(
             model=model,
             expected=each.expected,
             words=tuple(zip(each.words, map(_shade, each.shares(model)), strict=True)),
         )
-        for each in found
-        if each.words
+        for each in texts
         for model in MODELS
     )
-    drawn = [figures.places(each) for each in found] if pictures else []
     return PageSection(
         title="What answers rest on",
         sentences=(
@@ -74,8 +73,8 @@ def attributions_section(found: Sequence[Attribution], *, pictures: bool) -> Pag
             "beside the strongest of that model (integrated gradients).",
         ),
         tables=(TextTable(heads=("example", "right is", "to the", "says most"), rows=rows),),
-        texts=texts if pictures else (),
-        pictures=tuple(each for each in drawn if each is not None),
+        texts=shaded if pictures else (),
+        pictures=tuple(map(figures.places, images)) if pictures else (),
     )
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
+from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.report.compression import LayerRow, StageRow, compression_of
 from edgewright.report.speedup_rows import told_of
@@ -216,12 +217,9 @@ def _build_times(before: Manifest, after: Manifest) -> tuple[TimeDifference, ...
 
 def _kept_float(manifest: Manifest) -> Iterator[str]:
     """The parts, with the runtime where not all artifacts keep the same ones float."""
-    kept = {
-        each.runtime: set(map(str, found))
-        for each in manifest.artifacts
-        for stage in manifest.stages
-        if stage.name == f"int8 {each.runtime}" and isinstance(found := stage.settings.get("kept_float"), list)
-    }
+    build = BuildRecord.of(manifest)
+    settings = {each.runtime: build.int8_settings(each.runtime) for each in manifest.artifacts}
+    kept = {runtime: set(found.texts("kept_float")) for runtime, found in settings.items() if "kept_float" in found}
     common = set.intersection(*kept.values()) if kept else set()
     yield from common
     for runtime, parts in kept.items():

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.cost.int8_gain import int8_of
 from edgewright.cost.speedups import times
 from edgewright.report import figures
 from edgewright.report.account_sections import account_section, attributions_section
-from edgewright.report.attributions import attributions_of
-from edgewright.report.compression import STUDENT_STAGES, Compression, compression_of
-from edgewright.report.notes import notes_of
+from edgewright.report.compression import Compression, compression_of
 from edgewright.report.precision import precision_of
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
 from edgewright.report.speedup_rows import Told
@@ -29,34 +28,33 @@ def built_sections(
     manifest: Manifest, compression: Compression, speedups: Sequence[Told], *, pictures: bool
 ) -> Iterator[PageSection]:
     """What the build says of the bundle."""
-    findings = {stage.name: stage.findings for stage in manifest.stages}
+    build = BuildRecord.of(manifest)
 
     def drawn(*found: Figure | None) -> tuple[Figure, ...]:
         return tuple(each for each in found if each is not None)
 
-    if notes := notes_of(manifest):
-        yield PageSection(title="Notes", sentences=notes)
+    if build.notes:
+        yield PageSection(title="Notes", sentences=build.notes)
     yield PageSection(
         title="What was made",
         sentences=(*(each.sentence for each in speedups), *(row.verdict for row in int8_of(manifest))),
         tables=(_models(manifest, speedups),),
         pictures=drawn(figures.trade(manifest), figures.sizes(manifest)) if pictures else (),
     )
-    whole = findings.get("importance", {}).get("layers")  # of the teacher, one score a layer
-    teacher_layers = len(whole) if isinstance(whole, list) else None
     yield PageSection(
         title="How it was made smaller",
         sentences=compression.where_lost,
         tables=(_stages(compression), _build_times(manifest)),
-        pictures=drawn(figures.stages(compression), *_network(manifest, teacher_layers)) if pictures else (),
+        pictures=drawn(figures.stages(compression), *_network(manifest, build)) if pictures else (),
     )
     if (said := precision_of(manifest)) is not None:
-        shown = drawn(figures.sensitivity(findings["sensitivity"])) if pictures else ()
+        shown = drawn(figures.sensitivity(build.sensitivity)) if pictures else ()
         yield PageSection(title="Precision", sentences=(said,), pictures=shown)
-    if (changed := findings.get("account", {})).get("count"):
-        yield account_section(changed)
-    if found := attributions_of(changed):
-        yield attributions_section(found, pictures=pictures)
+    account = build.account
+    if account.count:
+        yield account_section(account)
+    if account.attributions:
+        yield attributions_section(account.attributions, pictures=pictures)
 
 
 def limits(manifest: Manifest) -> TextTable:
@@ -93,12 +91,11 @@ def _models(manifest: Manifest, speedups: Sequence[Told]) -> TextTable:
     return TextTable(heads=heads, rows=tuple(rows))
 
 
-def _network(manifest: Manifest, teacher_layers: int | None) -> Iterator[Figure | None]:
+def _network(manifest: Manifest, build: BuildRecord) -> Iterator[Figure | None]:
     """What stayed of the teacher, by its layers or, of a model of images, by its parts."""
-    yield figures.network(compression_of(manifest), teacher_layers)
-    found = [stage.findings.get("parts") for stage in manifest.stages if stage.name in ("teacher", *STUDENT_STAGES)]
-    if found:
-        yield figures.parts(found[0], found[-1])
+    yield figures.network(compression_of(manifest), build.teacher_layers)
+    if students := build.student_stages:
+        yield figures.parts(build.teacher.parts, students[-1].model.parts)
 
 
 def _stages(compression: Compression) -> TextTable:

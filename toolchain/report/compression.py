@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
-from edgewright.bundles.schema import Manifest, StageFacts
+from edgewright.bundles.build_record import BuildRecord, StageRecord
+from edgewright.bundles.findings import ModelRecord, VocabularyRecord
+from edgewright.bundles.schema import Manifest
 
-STUDENT_STAGES = ("prune", "low rank", "distill", "finish", "aware")
-LARGEST = 1e30  # beyond it no finding is a number; infinity is, and what is not a number, too
 LEAST_DROP = 0.001  # of a cosine; less is no place to look for a fault
 
 
@@ -55,28 +54,19 @@ class LayerRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VocabularyRow:
-    """Word pieces that stayed; `held_out_tokens_affected` is a share."""
-
-    pieces: int
-    of: int | None = None
-    held_out_tokens_affected: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Compression:
     """What compression did to a model."""
 
     stages: tuple[StageRow, ...]
     layers: tuple[LayerRow, ...]
-    vocabulary: VocabularyRow | None
+    vocabulary: VocabularyRecord | None
 
     @property
     def where_lost(self) -> tuple[str, ...]:
         """By stage and by layer, as far as either is known."""
-        return tuple(told for told in (_worst_stage(self.stages), _worst_layer(self.layers)) if told)
+        return tuple(each for each in (_worst_stage(self.stages), _worst_layer(self.layers)) if each)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Its part of what `edgewright build --json` prints."""
         return {
             "compression": [asdict(row) for row in self.stages],
@@ -88,13 +78,14 @@ class Compression:
 
 def compression_of(manifest: Manifest) -> Compression:
     """Read the findings of a build's stages. Raises nothing: what is missing or no number is None."""
-    return Compression(stages=_stage_rows(manifest), layers=_layer_rows(manifest), vocabulary=_vocabulary_row(manifest))
+    build = BuildRecord.of(manifest)
+    return Compression(stages=_stage_rows(manifest, build), layers=_layer_rows(build), vocabulary=build.vocabulary)
 
 
-def _stage_rows(manifest: Manifest) -> tuple[StageRow, ...]:
-    rows = [_teacher_row(manifest), *_student_rows(manifest)]
+def _stage_rows(manifest: Manifest, build: BuildRecord) -> tuple[StageRow, ...]:
+    rows = [_teacher_row(manifest, build), *_student_rows(build)]
     if len(rows) > 1:
-        rows[-1] = _exported(rows[-1], manifest)
+        rows[-1] = _exported(rows[-1], manifest, build)
     for index in range(len(rows) - 1, 0, -1):
         rows[index] = _against(rows[index], rows[index - 1])
     student = rows[-1]
@@ -110,11 +101,10 @@ def _stage_rows(manifest: Manifest) -> tuple[StageRow, ...]:
     return tuple(rows)
 
 
-def _teacher_row(manifest: Manifest) -> StageRow:
-    findings = next((stage.findings for stage in manifest.stages if stage.name == "teacher"), {})
+def _teacher_row(manifest: Manifest, build: BuildRecord) -> StageRow:
     facts = manifest.teacher
     return replace(
-        _row("teacher", findings),
+        _row("teacher", build.teacher),
         parameters=facts.parameters,
         bytes=facts.bytes,
         score=facts.score,
@@ -122,83 +112,77 @@ def _teacher_row(manifest: Manifest) -> StageRow:
     )
 
 
-def _student_rows(manifest: Manifest) -> Iterator[StageRow]:
+def _student_rows(build: BuildRecord) -> Iterator[StageRow]:
     """A row for each stage that changed the float model; a gradual pruning's stages come more than once."""
-    steps = sum(stage.name == "prune" for stage in manifest.stages)
-    vocabulary = _vocabulary_row(manifest)
+    steps = sum(stage.name == "prune" for stage in build.stages)
+    vocabulary = build.vocabulary
     trimmed = bool(vocabulary and vocabulary.of and vocabulary.pieces < vocabulary.of)
     step, before = 0, None
-    for stage in manifest.stages:
-        if stage.name not in STUDENT_STAGES:
-            continue
+    for stage in build.student_stages:
         step += stage.name == "prune"
         of = f" {step}/{steps}" if steps > 1 and stage.name in ("prune", "distill") else ""
         if stage.name == "prune":
-            found = list(_pruned(stage, of, trimmed=trimmed and step == 1))
+            rows = list(_pruned(stage, of, trimmed=trimmed and step == 1))
         else:
-            found = [_row(f"{stage.name}{of}", stage.findings)] if _changed(stage, before) else []
-        yield from found
-        before = found[-1] if found else before
+            rows = [_row(f"{stage.name}{of}", stage.model)] if _changed(stage, before) else []
+        yield from rows
+        before = rows[-1] if rows else before
 
 
-def _pruned(stage: StageFacts, of: str, *, trimmed: bool) -> Iterator[StageRow]:
+def _pruned(stage: StageRecord, of: str, *, trimmed: bool) -> Iterator[StageRow]:
     """The cut, and what least squares made of it; the first cut is scored with the vocabulary that stays."""
-    enabled = stage.settings.get("enabled", True)
+    enabled, model = stage.is_set("enabled"), stage.model
     parts = [*(["vocabulary"] if trimmed else []), *([f"prune{of}"] if enabled else [])]
     if not parts:
         return
-    row = _row(", ".join(parts), stage.findings)
-    cut_score = _number(stage.findings.get("score_before_reconstruction"))
-    if enabled and cut_score is not None and stage.settings.get("reconstruct", True):
+    row, cut_score = _row(", ".join(parts), model), model.score_before_reconstruction
+    if enabled and cut_score is not None and stage.is_set("reconstruct"):
         yield replace(row, score=cut_score)
         yield replace(row, stage=f"least squares{of}")
     else:
         yield row
 
 
-def _changed(stage: StageFacts, before: StageRow | None) -> bool:
+def _changed(stage: StageRecord, before: StageRow | None) -> bool:
     """Whether a stage did anything: low rank only where it pays, distillation where it is not turned off."""
     if stage.name == "low rank":
-        parameters = _count(stage.findings.get("parameters"))
-        return bool(stage.findings.get("matrices")) and (before is None or parameters != before.parameters)
-    return bool(stage.settings.get("enabled", True) or stage.settings.get("from_scratch"))
+        model = stage.model
+        return model.matrices > 0 and (before is None or model.parameters != before.parameters)
+    return stage.is_set("enabled") or bool(stage.settings.value("from_scratch"))
 
 
-def _exported(row: StageRow, manifest: Manifest) -> StageRow:
+def _exported(row: StageRow, manifest: Manifest, build: BuildRecord) -> StageRow:
     """The float student as it was exported: its latencies, and its file for the best artifact's runtime."""
-    files = {stage.name: stage.findings for stage in manifest.stages}
     return replace(
         row,
         parameters=manifest.student.parameters,
         score=manifest.student.score,
-        bytes=_count(files.get(f"float {manifest.best}", {}).get("bytes")),
+        bytes=build.float_bytes(manifest.best),
         measured_ms={artifact.runtime: artifact.float_latency_ms for artifact in manifest.artifacts},
     )
 
 
-def _row(name: str, findings: Mapping[str, Any]) -> StageRow:
+def _row(name: str, model: ModelRecord) -> StageRow:
     return StageRow(
         stage=name,
-        parameters=_count(findings.get("parameters")),
-        macs=_count(findings.get("macs")),
-        predicted_layers_ms=_number(findings.get("predicted_layers_ms")),
-        score=_number(findings.get("score")),
+        parameters=model.parameters,
+        macs=model.macs,
+        predicted_layers_ms=model.predicted_layers_ms,
+        score=model.score,
     )
 
 
 def _against(row: StageRow, before: StageRow) -> StageRow:
-    known = row.score is not None and before.score is not None
-    return replace(row, score_change=row.score - before.score if known else None)  # type: ignore[operator]
+    if row.score is None or before.score is None:
+        return replace(row, score_change=None)
+    return replace(row, score_change=row.score - before.score)
 
 
-def _layer_rows(manifest: Manifest) -> tuple[LayerRow, ...]:
+def _layer_rows(build: BuildRecord) -> tuple[LayerRow, ...]:
     """The last student's layers, with the drift that was measured on it."""
-    made = [stage.findings for stage in manifest.stages if stage.name in STUDENT_STAGES]
-    layers = next((found for findings in reversed(made) if (found := _mappings(findings.get("layers")))), [])
-    cosines = {
-        _count(each.get("layer")): _number(each.get("cosine"))
-        for each in (_mappings(made[-1].get("drift")) if made else [])
-    }
+    students = [stage.model for stage in build.student_stages]
+    layers = next((student.layers for student in reversed(students) if student.layers), ())
+    cosines = students[-1].drift if students else {}
     rows: list[LayerRow] = []
     before: float | None = 1.0
     for index, layer in enumerate(layers):
@@ -207,27 +191,15 @@ def _layer_rows(manifest: Manifest) -> tuple[LayerRow, ...]:
         rows.append(
             LayerRow(
                 layer=index,
-                from_layer=_count(layer.get("from_layer")),
-                heads=_count(layer.get("heads")),
-                neurons=_count(layer.get("neurons")),
+                from_layer=layer.from_layer,
+                heads=layer.heads,
+                neurons=layer.neurons,
                 cosine=cosine,
                 cosine_change=change,
             )
         )
         before = cosine
     return tuple(rows)
-
-
-def _vocabulary_row(manifest: Manifest) -> VocabularyRow | None:
-    findings = next((stage.findings for stage in manifest.stages if stage.name == "vocabulary"), {})
-    pieces = _count(findings.get("pieces"))
-    if pieces is None:
-        return None
-    return VocabularyRow(
-        pieces=pieces,
-        of=_count(findings.get("of")),
-        held_out_tokens_affected=_number(findings.get("held_out_tokens_affected")),
-    )
 
 
 def _worst_stage(rows: tuple[StageRow, ...]) -> str | None:
@@ -252,18 +224,3 @@ def _worst_layer(rows: tuple[LayerRow, ...]) -> str | None:
         f"By layer, most is lost after layer {row.layer}{place}: the cosine to the teacher falls from "
         f"{cosine - change:.4g} to {cosine:.4g}."
     )
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []
-
-
-def _number(value: Any) -> float | None:
-    """A number that JSON can hold, or None."""
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
-    return float(value) if fits else None
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgewright.bundles.attributions import MODELS, ImageAttribution
+from edgewright.bundles.findings import PartRecord, SensitivityRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.measure.stats import percentile
-from edgewright.report.attributions import MODELS, Attribution
 from edgewright.report.compare import Measured
 from edgewright.report.compression import Compression
 from edgewright.report.drawing import (
@@ -86,7 +87,7 @@ def _points(manifest: Manifest) -> Iterator[_Point]:
             yield _Point(name=f"{name}, {each.runtime}", latency_ms=latency_ms, bytes=size, score=score, colour=colour)
 
 
-def _place(figure: Figure, point: _Point, x: float, marker: Mapping[str, Any]) -> None:
+def _place(figure: Figure, point: _Point, x: float, marker: Mapping[str, object]) -> None:
     told = f"{label(point.name)}: {point.latency_ms:.3g} ms, score {point.score:.4f}, {point.bytes / 1e6:.2f} MB"
     figure.add_scatter(
         x=[x],
@@ -149,37 +150,30 @@ def network(compression: Compression, teacher_layers: int | None) -> Figure | No
     return figure
 
 
-def parts(teacher: object, student: object) -> Figure | None:
+def parts(teacher: Sequence[PartRecord], student: Sequence[PartRecord]) -> Figure | None:
     """What stayed of the teacher's multiply-accumulates, part by part: of convolutions, heads and neurons alike."""
-    whole, kept = (_macs(each) for each in (teacher, student))
-    if not whole or not kept:
+    before, after = ({part.name: part.macs for part in each if part.macs > 0} for each in (teacher, student))
+    if not before or not after:
         return None
-    names = [label(name) for name in whole]
+    names = [label(name) for name in before]
     # A part that was made into two has their sum.
-    stayed = [sum(count for part, count in kept.items() if f"{part}.".startswith(f"{name}.")) for name in whole]
-    shares = [100 * count / of for count, of in zip(stayed, whole.values(), strict=True)]
-    told = [f"{count:,} of {of:,}" for count, of in zip(stayed, whole.values(), strict=True)]
+    stayed = [sum(count for part, count in after.items() if f"{part}.".startswith(f"{name}.")) for name in before]
+    shares = [100 * count / of for count, of in zip(stayed, before.values(), strict=True)]
+    counts = [f"{count:,} of {of:,}" for count, of in zip(stayed, before.values(), strict=True)]
     figure = new_figure("What stayed of the teacher's parts", "% of a part's multiply-accumulates", None)
     figure.add_bar(y=names, x=[100] * len(names), orientation="h", name="cut off", marker={"color": FAINT})
-    figure.add_bar(y=names, x=shares, orientation="h", name="stayed", marker={"color": BLUE}, hovertext=told)
-    named_rows(figure, list(whole), ends(list(whole)))
+    figure.add_bar(y=names, x=shares, orientation="h", name="stayed", marker={"color": BLUE}, hovertext=counts)
+    named_rows(figure, list(before), ends(list(before)))
     figure.update_layout(height=HEIGHT_AROUND + 18 * len(names), barmode="overlay")
     return figure
 
 
-def _macs(found: object) -> dict[str, int]:
-    rows = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
-    return {str(each.get("name")): count for each in rows if isinstance(count := each.get("macs"), int) and count > 0}
-
-
-def places(found: Attribution) -> Figure | None:
+def places(found: ImageAttribution) -> Figure:
     """An image, and what each of its places says for the right answer, to the teacher and to the student."""
-    if not found.image:
-        return None
     from plotly.subplots import make_subplots
 
     names = [f"{label(found.text)}, {label(found.expected)}", *(f"the {name}" for name in MODELS)]
-    figure = make_subplots(cols=3, subplot_titles=names, horizontal_spacing=0.03)
+    figure: Figure = make_subplots(cols=3, subplot_titles=names, horizontal_spacing=0.03)
     figure.add_heatmap(z=found.image, colorscale="gray", showscale=False, row=1, col=1)
     for place, name in enumerate(MODELS, start=2):
         rows = found.says[name]
@@ -199,25 +193,25 @@ def places(found: Attribution) -> Figure | None:
     return figure
 
 
-def sensitivity(findings: Mapping[str, Any]) -> Figure | None:
-    """How far int8 puts the outputs off, part by part; what was kept float is marked."""
-    parts = [each for each in findings.get("parts") or () if isinstance(each, Mapping)][:SHOWN_PARTS]
-    if not parts:
+def sensitivity(found: SensitivityRecord) -> Figure | None:
+    """How far int8 puts the outputs off, part by part; what was excluded from it is marked."""
+    errors = [(each.name, each.error) for each in found.parts if each.error is not None][:SHOWN_PARTS]
+    if not errors:
         return None
-    kept = set(findings.get("kept_float") or ())
+    kept = set(found.kept_float)
     figure = new_figure("How far int8 alone puts the outputs off", "% (root mean square)", None)
     for is_kept, name, colour in ((False, "in int8", BLUE), (True, "kept float for it", ORANGE)):
-        mine = [each for each in parts if (each["name"] in kept) is is_kept]
+        mine = [each for each in errors if (each[0] in kept) is is_kept]
         figure.add_bar(
-            x=[100 * float(each["error"]) for each in mine],
-            y=[label(each["name"]) for each in mine],
+            x=[100 * error for _, error in mine],
+            y=[label(part) for part, _ in mine],
             orientation="h",
             marker={"color": colour},
             name=name,
         )
-    names = [str(each["name"]) for each in parts]
+    names = [part for part, _ in errors]
     named_rows(figure, names, ends(names))
-    figure.update_layout(height=HEIGHT_AROUND + 22 * len(parts), barmode="stack")
+    figure.update_layout(height=HEIGHT_AROUND + 22 * len(errors), barmode="stack")
     return figure
 
 

@@ -1,25 +1,26 @@
 """What answers rest on: read of any build's findings, whatever they hold, and shared out among words."""
 
-from typing import Any
-
 import pytest
 
-from edgewright.report.attributions import STRONGEST, Attribution, attributions_of
+from edgewright.base.document import Document
+from edgewright.bundles.attributions import STRONGEST, ImageAttribution, WordAttribution, attributions_of
 
 FLIP = {"text": "the rain", "expected": "weather"}
 WORDS = {"shown": ["the", "rain"], "teacher": [0.0, 2.0], "student": [-1.0, 0.5]}
 IMAGE = {"shown": [[0.0, 1.0], [1.0, 0.0]], "teacher": [[1, 2], [3, 4]], "student": [[0, 0], [0, 0.5]]}
 
 
-def account(*attributions: Any, flips: Any = None) -> dict[str, Any]:
-    return {"attributions": list(attributions), "flips": [FLIP] * len(attributions) if flips is None else flips}
+def account(*attributions: object, flips: object = None) -> Document:
+    found = {"attributions": list(attributions), "flips": [FLIP] * len(attributions) if flips is None else flips}
+    return Document(found)
 
 
 def test_words_and_images_are_read_with_what_both_models_say() -> None:
     words, image = attributions_of(account(WORDS, IMAGE))
-    assert (words.text, words.expected, words.words, words.image) == ("the rain", "weather", ("the", "rain"), ())
+    assert isinstance(words, WordAttribution)
+    assert (words.text, words.expected, words.words) == ("the rain", "weather", ("the", "rain"))
     assert words.says == {"teacher": (0.0, 2.0), "student": (-1.0, 0.5)}
-    assert image.words == ()
+    assert isinstance(image, ImageAttribution)
     assert image.image == ((0.0, 1.0), (1.0, 0.0))
     assert image.says["student"] == ((0, 0), (0, 0.5))
 
@@ -27,9 +28,9 @@ def test_words_and_images_are_read_with_what_both_models_say() -> None:
 @pytest.mark.parametrize(
     "findings",
     [
-        {},
-        {"attributions": None, "flips": None},
-        {"attributions": {}, "flips": []},
+        Document({}),
+        Document({"attributions": None, "flips": None}),
+        Document({"attributions": {}, "flips": []}),
         account("text"),
         account(WORDS, flips=["none"]),
         account({**WORDS, "shown": []}),
@@ -43,7 +44,7 @@ def test_words_and_images_are_read_with_what_both_models_say() -> None:
         account({**IMAGE, "student": [[0, 0]]}),
     ],
 )
-def test_what_is_not_whole_is_left_out_and_raises_nothing(findings: dict[str, Any]) -> None:
+def test_what_is_not_whole_is_left_out_and_raises_nothing(findings: Document) -> None:
     assert attributions_of(findings) == ()
 
 
@@ -53,16 +54,17 @@ def test_one_that_is_broken_hides_none_of_the_others() -> None:
 
 def test_shares_are_of_the_strongest_also_where_nothing_says_anything() -> None:
     (found,) = attributions_of(account(WORDS))
+    assert isinstance(found, WordAttribution)
     assert found.shares("teacher") == (0.0, 1.0)
     assert found.shares("student") == (-1.0, 0.5)
-    silent = Attribution(text="", expected="", words=("a",), says={"teacher": (0.0,), "student": ()})
+    silent = WordAttribution(text="", expected="", words=("a",), says={"teacher": (0.0,), "student": ()})
     assert silent.shares("teacher") == (0.0,)
     assert silent.shares("student") == ()
 
 
 def test_the_strongest_words_come_first_be_they_for_or_against() -> None:
     says = tuple(float(place) if place % 2 else -float(place) for place in range(8))
-    found = Attribution(text="", expected="", words=tuple("abcdefgh"), says={"teacher": says, "student": says})
+    found = WordAttribution(text="", expected="", words=tuple("abcdefgh"), says={"teacher": says, "student": says})
     strongest = found.strongest("teacher")
     assert [word for word, _ in strongest] == ["h", "g", "f", "e", "d"]
     assert len(strongest) == STRONGEST
