@@ -27,7 +27,7 @@ from edgewright.compress.unit_counts import PruneSizes
 from edgewright.devices.host_latency import compare_on_host
 from edgewright.models.inputs import TextInputs
 from edgewright.models.text import outputs
-from edgewright.report.speedup_rows import cell, told_of
+from edgewright.report.speedup_rows import cell, speedups_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages import Plan
@@ -184,7 +184,7 @@ def class_figures(plan: Plan, result: pipeline.BuildResult, made: stages.Build, 
                 "predicted": asdict(told.there) if told.there else None,
                 "latency": {"questions": demo.against(timed, each.runtime)},
             }
-            for each, told in zip(manifest.artifacts, told_of(manifest, plan.profile), strict=True)
+            for each, told in zip(manifest.artifacts, speedups_of(manifest, plan.profile), strict=True)
         ],
     }
 

@@ -28,7 +28,7 @@ from edgewright.measure.protocol import Protocol
 from edgewright.modality.text import TextDataset
 from edgewright.models.inputs import Inputs
 from edgewright.pipeline import BuildResult
-from edgewright.report.speedup_rows import cell, told_of
+from edgewright.report.speedup_rows import cell, speedups_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import load_recipe
 from edgewright.stages import Plan, Side
@@ -76,7 +76,7 @@ def figures(plan: Plan, result: BuildResult, *, rounds: int) -> dict[str, Any]:
         lengths[kind] = sum(map(len, contenders[0].inputs)) / TEXTS
         timed[kind] = compare_on_host(contenders, progress=Silent(), rounds=rounds)
     artifacts = []
-    for artifact, told in zip(manifest.artifacts, told_of(manifest, plan.profile), strict=True):
+    for artifact, told in zip(manifest.artifacts, speedups_of(manifest, plan.profile), strict=True):
         artifacts.append(
             {
                 "runtime": artifact.runtime,

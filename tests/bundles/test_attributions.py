@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles.attributions import STRONGEST, ImageAttribution, WordAttribution, attributions_of
 
 FLIP = {"text": "the rain", "expected": "weather"}
@@ -10,9 +10,9 @@ WORDS = {"shown": ["the", "rain"], "teacher": [0.0, 2.0], "student": [-1.0, 0.5]
 IMAGE = {"shown": [[0.0, 1.0], [1.0, 0.0]], "teacher": [[1, 2], [3, 4]], "student": [[0, 0], [0, 0.5]]}
 
 
-def account(*attributions: object, flips: object = None) -> Document:
+def account(*attributions: object, flips: object = None) -> Fields:
     found = {"attributions": list(attributions), "flips": [FLIP] * len(attributions) if flips is None else flips}
-    return Document(found)
+    return Fields(found)
 
 
 def test_words_and_images_are_read_with_what_both_models_say() -> None:
@@ -28,9 +28,9 @@ def test_words_and_images_are_read_with_what_both_models_say() -> None:
 @pytest.mark.parametrize(
     "findings",
     [
-        Document({}),
-        Document({"attributions": None, "flips": None}),
-        Document({"attributions": {}, "flips": []}),
+        Fields({}),
+        Fields({"attributions": None, "flips": None}),
+        Fields({"attributions": {}, "flips": []}),
         account("text"),
         account(WORDS, flips=["none"]),
         account({**WORDS, "shown": []}),
@@ -44,7 +44,7 @@ def test_words_and_images_are_read_with_what_both_models_say() -> None:
         account({**IMAGE, "student": [[0, 0]]}),
     ],
 )
-def test_what_is_not_whole_is_left_out_and_raises_nothing(findings: Document) -> None:
+def test_what_is_not_whole_is_left_out_and_raises_nothing(findings: Fields) -> None:
     assert attributions_of(findings) == ()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles import findings as records
 from edgewright.bundles.attributions import WordAttribution
 from edgewright.bundles.findings import (
@@ -54,7 +54,7 @@ def test_findings_of_a_stage_read_back_are_what_it_set() -> None:
     found = sensitivity.SensitivityFindings(
         kept_float=("encoder.up",), int4=("head",), static=False, parts=(part,), error=0.3, left=0.1
     )
-    read = SensitivityRecord.read(Document.of(found.document()))
+    read = SensitivityRecord.read(Fields.of(found.document()))
     assert (read.error, read.left, read.kept_float, read.int4, read.int4_parts) == (
         *(found.error, found.left, found.kept_float, found.int4),
         (),
@@ -71,7 +71,7 @@ def test_an_account_read_back_has_its_groups_flips_and_what_answers_rest_on() ->
         flips=(flip,),
         attributions=(account.AttributionFindings(shown=["the", "rain"], teacher=[0.0, 1.0], student=[0.5, 0.1]),),
     )
-    read = AccountRecord.read(Document.of(found.document()))
+    read = AccountRecord.read(Fields.of(found.document()))
     assert (read.count, read.lost, read.won) == (10, 1, None)  # what was not set is not recorded
     assert (read.groups[0].name, read.groups[0].student) == ("weather", 0.75)
     assert (read.flips[0].text, read.flips[0].student) == ("the rain", "sport")
@@ -88,7 +88,7 @@ def test_an_account_read_back_has_its_groups_flips_and_what_answers_rest_on() ->
 @pytest.mark.parametrize("odd", ODD)
 def test_figures_that_are_none_are_not_recorded(odd: Any) -> None:
     names = ("score", "parameters", "macs", "error", "left", "layers", "parts", "drift", "matrices", "fallbacks")
-    wrong = Document(dict.fromkeys((*names, "kept_float", "count", "delegated", "pieces", "format"), odd))
+    wrong = Fields(dict.fromkeys((*names, "kept_float", "count", "delegated", "pieces", "format"), odd))
     assert ModelRecord.read(wrong) == ModelRecord()
     assert SensitivityRecord.read(wrong) == SensitivityRecord()
     assert Int8Record.read(wrong).delegated is None
@@ -97,6 +97,6 @@ def test_figures_that_are_none_are_not_recorded(odd: Any) -> None:
 
 
 def test_one_row_that_is_broken_hides_none_of_the_others() -> None:
-    read = ModelRecord.read(Document({"parts": [{"name": "a"}, 3, {"name": "b", "macs": 7}], "layers": [{}, "x"]}))
+    read = ModelRecord.read(Fields({"parts": [{"name": "a"}, 3, {"name": "b", "macs": 7}], "layers": [{}, "x"]}))
     assert [(part.name, part.macs) for part in read.parts] == [("b", 7)]
     assert read.layers == (records.LayerRecord(),)

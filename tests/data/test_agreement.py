@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles.build_record import BuildRecord, StageRecord
 from edgewright.data.agreement import Contradiction, Row, agreement_of
 from edgewright.data.images import ImagePart, Images
@@ -92,7 +92,7 @@ def test_a_build_tells_them_from_the_stage_that_reads_to_the_report(
     assert done.findings["agreement"]["contradictory_rows"] == 3
     assert done.findings["agreement"]["examples"] == [{"name": "some words 4", "answers": ["y", "x"]}]
     json.dumps(done.findings, allow_nan=False)
-    read = StageRecord(name="texts", settings=Document({}), findings=Document.of(done.findings))
+    read = StageRecord(name="texts", settings=Fields({}), findings=Fields.of(done.findings))
     (said,) = BuildRecord(stages=(read, read)).notes
     assert said in caplog.messages  # at once, too
     assert said == (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles.attributions import attributions_of
 from edgewright.bundles.findings import AccountRecord
 from edgewright.report import page
@@ -33,12 +33,12 @@ def test_each_words_shade_is_its_share_of_the_strongest_and_its_text_is_escaped(
     ],
 )
 def test_attributions_that_are_none_are_left_out(found: Any) -> None:
-    assert attributions_of(Document({"flips": [{"text": "x", "expected": "y"}], "attributions": [found]})) == ()
+    assert attributions_of(Fields({"flips": [{"text": "x", "expected": "y"}], "attributions": [found]})) == ()
 
 
 def test_figures_that_a_build_did_not_record_are_told_as_that() -> None:
     groups = [{"name": "news", "count": 3, "teacher": 1.0}, {"name": "sport", "teacher": 0.5, "student": 0.25}, 7]
-    section = account_section(AccountRecord.read(Document({"count": 8, "lost": "many", "groups": groups})))
+    section = account_section(AccountRecord.read(Fields({"count": 8, "lost": "many", "groups": groups})))
     assert section.sentences == (
         "Of 8 held-out examples the student answers not recorded worse than its teacher and not recorded better.",
     )

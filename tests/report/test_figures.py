@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles.findings import ModelRecord
 from edgewright.report import drawing, figures
 from edgewright.report.compare import measured_of
@@ -68,5 +68,5 @@ def test_a_hostile_name_is_no_tag_in_any_picture() -> None:
 
 @pytest.mark.parametrize(("teacher", "student"), [(None, None), ("x", 3), ([], []), ([{"name": 3}], [{"macs": "a"}])])
 def test_parts_that_no_stage_told_make_no_picture(teacher: object, student: object) -> None:
-    before, after = (ModelRecord.read(Document({"parts": parts})).parts for parts in (teacher, student))
+    before, after = (ModelRecord.read(Fields({"parts": parts})).parts for parts in (teacher, student))
     assert figures.parts(before, after) is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from edgewright.base.fields import Fields
 from edgewright.report import measurement_figures, page
 from tests.report.test_page import DURING, HOSTILE, OPERATORS, PHASES, Page, measured
 
@@ -80,10 +81,10 @@ def test_a_roof_bends_where_the_memory_no_longer_limits_and_points_share_the_tim
     points = [point, {**point, "kind": "softmax", "intensity": 0.5, "ms": 0.01}]
     roof = {"int8_gops": 24.0, "float_gops": 12.0, "bandwidth_gb_s": 4.0, "points": points}
     prediction = {"runtime": "executorch", "profile": "raspberry-pi-4", "roof": roof}
-    int8, floats, products, softmax = measurement_figures.roofline(prediction).data
+    int8, floats, products, softmax = measurement_figures.roofline(Fields(prediction)).data
     assert (list(int8.x), list(int8.y)) == ([0.25, 6.0, 12.0], [1.0, 24.0, 24.0])
     assert (list(floats.x), list(floats.y)) == ([0.25, 3.0, 12.0], [1.0, 12.0, 12.0])
     assert products.hovertext[0].endswith("0.03 ms, 75 %")
     assert products.marker.size[0] > softmax.marker.size[0]
     nothing = {**prediction, "roof": {**roof, "points": []}}
-    assert len(measurement_figures.roofline(nothing).data) == 2
+    assert len(measurement_figures.roofline(Fields(nothing)).data) == 2

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edgewright.base.fields import Fields
 from edgewright.report.measurement_figures import roofline
 from edgewright.report.page import document, markdown, page, prediction_page
 from tests.report.test_compression import manifest, whole_build
@@ -42,7 +43,7 @@ def test_what_comes_from_a_profile_or_a_note_is_text() -> None:
 
 
 def test_a_point_tells_what_it_is_and_roofs_bend_where_memory_is_no_limit_any_more() -> None:
-    figure = roofline(prediction())
+    figure = roofline(Fields(prediction()))
     int8, floats, points = figure.data
     assert points.hovertext[0] == "2 × linear of 16 × 64 × 64: 0.02 ms, 100 %"
     assert max(int8.y) == 24.0

@@ -10,7 +10,7 @@ from edgewright.bundles.schema import Manifest
 from edgewright.report.builds import compare_bundles
 from edgewright.report.compare import Measured
 from edgewright.report.page import markdown
-from edgewright.report.speedup_rows import cell, is_of_core, measured_speedup, told_of
+from edgewright.report.speedup_rows import cell, is_of_core, measured_speedup, speedups_of
 from edgewright.report.terminal import build_report
 from edgewright.specs.profiles import load_profile
 from tests.cost.test_pricing import linear, structure
@@ -49,33 +49,33 @@ def _document(found: Any) -> dict[str, Any]:
 
 
 def test_the_devices_ratio_comes_first_and_the_hosts_second_with_its_processor() -> None:
-    said = told_of(manifest())[0].sentence
+    said = speedups_of(manifest())[0].sentence
     assert said.startswith("executorch is predicted ")
     assert said.index("raspberry-pi-4 (Cortex-A72)") < said.index("on the machine that built it (AMD EPYC) 10.0×")
 
 
 def test_a_runtime_that_is_not_predicted_says_so_and_does_not_pass_the_hosts_ratio_off_as_the_devices() -> None:
-    told = told_of(manifest())[1]
+    told = speedups_of(manifest())[1]
     assert told.there is None
     assert told.document()["speedup"] is None
     assert "predictions are made for executorch and litert, not for tflite" in told.sentence
 
 
 def test_a_bundle_of_old_has_no_ratio_of_its_device_and_a_profile_that_is_gone_neither() -> None:
-    old = told_of(plain_manifest([]))[0]
+    old = speedups_of(plain_manifest([]))[0]
     assert old.there is None
     assert "built before that was kept" in old.unknown
     assert old.here.value == 10.0
     gone = manifest().model_copy(update={"profile": "my-board"})
-    assert "my-board" in told_of(gone)[0].unknown
-    assert told_of(gone, PROFILE)[0].there is not None
+    assert "my-board" in speedups_of(gone)[0].unknown
+    assert speedups_of(gone, PROFILE)[0].there is not None
 
 
 def test_marks_and_a_ratio_that_cannot_be_told_are_said() -> None:
     busy = "other programs kept 1.30 cores busy while it was measured"
-    marked = told_of(manifest(timing={"by": "processor time", "marks": [busy]}))[0]
+    marked = speedups_of(manifest(timing={"by": "processor time", "marks": [busy]}))[0]
     assert f"(AMD EPYC) 10.0×, by processor time: {busy}." in marked.sentence
-    none = told_of(manifest(timing={"by": "processor time", "marks": [busy]}, speedup=None))[0]
+    none = speedups_of(manifest(timing={"by": "processor time", "marks": [busy]}, speedup=None))[0]
     assert "it cannot be told, by processor time: other programs" in none.sentence
     assert none.document()["speedup_where_built"]["value"] is None
 
@@ -83,13 +83,13 @@ def test_marks_and_a_ratio_that_cannot_be_told_are_said() -> None:
 def test_a_measurement_on_the_profiles_core_takes_the_place_of_half_of_the_prediction() -> None:
     built = manifest(sha256="ab" * 32)
     there = Measured.model_validate(bench(machine={"cpu_model": "Cortex-A72", "arch": "aarch64"}))
-    told = told_of(built, measured=[there])[0]
+    told = speedups_of(built, measured=[there])[0]
     assert told.there is not None
     assert told.there.how == "measured against a prediction"
     assert told.there.low is not None
     assert told.there.value / told.there.low == pytest.approx(2.0)  # of the one prediction that is left
     other = Measured.model_validate(bench(machine={"cpu_model": "Cortex-A53", "arch": "aarch64"}))
-    again = told_of(built, measured=[other])[0]
+    again = speedups_of(built, measured=[other])[0]
     assert again.there is not None
     assert again.there.how == "predicted"
 
@@ -103,17 +103,17 @@ def test_by_the_instruction_clock_nothing_is_told_where_the_teacher_is_not_price
 
     with pytest.raises(InputError, match="was not calibrated"):
         measured_speedup(built.artifacts[0], PROFILE, clocked)
-    told = told_of(built, measured=[clocked])[0]
+    told = speedups_of(built, measured=[clocked])[0]
     assert told.there is not None
     assert told.there.how == "predicted"
 
 
 def test_where_the_machine_that_built_has_the_profiles_core_its_ratio_is_measured_there() -> None:
-    told = told_of(manifest().model_copy(update={"profile": "x86-64"}))[0]
+    told = speedups_of(manifest().model_copy(update={"profile": "x86-64"}))[0]
     assert told.there is not None
     assert (told.there.how, told.there.value, told.there.low) == ("measured", 10.0, None)
     here = manifest(timing={"processor": "Cortex-A72"}, machine="aarch64")
-    assert told_of(here)[0].there.how == "measured"  # type: ignore[union-attr]
+    assert speedups_of(here)[0].there.how == "measured"  # type: ignore[union-attr]
 
 
 def test_a_core_is_the_same_by_its_whole_name() -> None:
@@ -131,7 +131,7 @@ def test_terminal_page_and_comparison_put_the_device_first() -> None:
     assert {"speed-up on raspberry-pi-4 (Cortex-A72), predicted", "speed-up where it was built (AMD EPYC)"} <= set(
         changes
     )
-    told = told_of(built)
+    told = speedups_of(built)
     summary: dict[str, Any] = {
         "bundle": "build/x",
         "profile": "raspberry-pi-4",

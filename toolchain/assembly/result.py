@@ -10,7 +10,7 @@ from edgewright.bundles.bundle import Bundle
 from edgewright.cost.int8_gain import int8_of
 from edgewright.report.compression import compression_of
 from edgewright.report.precision import precision_of
-from edgewright.report.speedup_rows import told_of
+from edgewright.report.speedup_rows import speedups_of
 from edgewright.specs.budget import Verdict
 from edgewright.specs.profiles import Profile
 from edgewright.stages.estimates import Estimate
@@ -33,7 +33,7 @@ class BuildResult:
     def summary(self) -> dict[str, Any]:
         """What `edgewright build --json` prints."""
         manifest = self.bundle.manifest
-        record, speedups = BuildRecord.of(manifest), told_of(manifest, self.profile)
+        record, speedups = BuildRecord.of(manifest), speedups_of(manifest, self.profile)
         return {
             "bundle": str(self.bundle.path),
             "name": manifest.name,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 
 STRONGEST = 5  # words that a table names
 MODELS = ("teacher", "student")
@@ -53,12 +53,12 @@ class ImageAttribution:
 Attribution = WordAttribution | ImageAttribution
 
 
-def attributions_of(account: Document) -> tuple[Attribution, ...]:
+def attributions_of(account: Fields) -> tuple[Attribution, ...]:
     """Those that are complete. Raises nothing."""
     return tuple(_attributions(account))
 
 
-def _attributions(account: Document) -> Iterator[Attribution]:
+def _attributions(account: Fields) -> Iterator[Attribution]:
     recorded, flips = account.value("attributions"), account.value("flips")
     if not isinstance(recorded, list) or not isinstance(flips, list):
         return

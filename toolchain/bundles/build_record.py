@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles.findings import (
     AccountRecord,
     Int8Record,
@@ -27,13 +27,13 @@ class StageRecord:
     """One stage as it ran: its settings, and what it found as a document."""
 
     name: str
-    settings: Document
-    findings: Document
+    settings: Fields
+    findings: Fields
 
     @classmethod
     def of(cls, stage: StageFacts) -> StageRecord:
         """Of one of the manifest's stages."""
-        return cls(name=stage.name, settings=Document.of(stage.settings), findings=Document.of(stage.findings))
+        return cls(name=stage.name, settings=Fields.of(stage.settings), findings=Fields.of(stage.findings))
 
     @property
     def model(self) -> ModelRecord:
@@ -56,9 +56,9 @@ class BuildRecord:
         """Of a bundle's manifest."""
         return cls(stages=tuple(map(StageRecord.of, manifest.stages)))
 
-    def findings(self, stage: str) -> Document:
+    def findings(self, stage: str) -> Fields:
         """What the first stage of this name found; an empty document where there is none."""
-        return next((each.findings for each in self.stages if each.name == stage), Document({}))
+        return next((each.findings for each in self.stages if each.name == stage), Fields({}))
 
     @property
     def teacher(self) -> ModelRecord:
@@ -100,10 +100,10 @@ class BuildRecord:
         """The artifact of a runtime."""
         return Int8Record.read(self.findings(f"int8 {runtime}"))
 
-    def int8_settings(self, runtime: str) -> Document:
+    def int8_settings(self, runtime: str) -> Fields:
         """What the artifact of a runtime was made with."""
         name = f"int8 {runtime}"
-        return next((each.settings for each in self.stages if each.name == name), Document({}))
+        return next((each.settings for each in self.stages if each.name == name), Fields({}))
 
     def float_bytes(self, runtime: str) -> int | None:
         """The size of the float student's file for a runtime."""

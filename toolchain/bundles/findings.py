@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgewright.base.document import Document
+from edgewright.base.fields import Fields
 from edgewright.bundles.attributions import Attribution, attributions_of
 
 
@@ -49,7 +49,7 @@ class ModelRecord:
     matrices: int = 0
 
     @classmethod
-    def read(cls, findings: Document) -> ModelRecord:
+    def read(cls, findings: Fields) -> ModelRecord:
         """Of the findings of a stage that made a float model."""
         drift = ((row.count("layer"), row.number("cosine")) for row in findings.rows("drift"))
         parts = ((row.text("name"), row.count("macs")) for row in findings.rows("parts"))
@@ -78,7 +78,7 @@ class VocabularyRecord:
     held_out_tokens_affected: float | None = None
 
     @classmethod
-    def read(cls, findings: Document) -> VocabularyRecord | None:
+    def read(cls, findings: Fields) -> VocabularyRecord | None:
         """Of the findings of the stage "vocabulary"; None where how many stayed was not recorded."""
         pieces = findings.count("pieces")
         if pieces is None:
@@ -108,7 +108,7 @@ class SensitivityRecord:
     int4_parts: tuple[PartSensitivityRecord, ...] = ()
 
     @classmethod
-    def read(cls, findings: Document) -> SensitivityRecord:
+    def read(cls, findings: Fields) -> SensitivityRecord:
         """Of the findings of the stage "sensitivity"."""
         return cls(
             error=findings.number("error"),
@@ -129,7 +129,7 @@ class Int8Record:
     fallbacks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, findings: Document) -> Int8Record:
+    def read(cls, findings: Fields) -> Int8Record:
         """Of the findings of a stage that exports an int8 artifact."""
         return cls(
             format=findings.text("format"),
@@ -170,7 +170,7 @@ class AccountRecord:
     attributions: tuple[Attribution, ...] = ()
 
     @classmethod
-    def read(cls, findings: Document) -> AccountRecord:
+    def read(cls, findings: Fields) -> AccountRecord:
         """Of the findings of the stage "account"."""
         return cls(
             count=findings.count("count"),
@@ -198,7 +198,7 @@ class AccountRecord:
         )
 
 
-def _sensitivities(findings: Document, name: str) -> tuple[PartSensitivityRecord, ...]:
+def _sensitivities(findings: Fields, name: str) -> tuple[PartSensitivityRecord, ...]:
     return tuple(
         PartSensitivityRecord(
             name=str(row.value("name")), error=row.number("error"), float_ms=row.number("float_ms") or 0.0

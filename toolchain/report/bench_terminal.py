@@ -4,111 +4,117 @@ In:  the document `bench` gives with --json.
 Out: renderables of rich.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from edgewright.base.fields import Fields
 from edgewright.report.judged_cells import CLOCK_NOTES, int8_verdict, parity, rounded, shortened, verdict
 from edgewright.report.prediction_terminal import interval
-from edgewright.report.table_cells import facts as _facts
-from edgewright.report.table_cells import latencies as _latencies
-from edgewright.report.table_cells import megabytes as _megabytes
-from edgewright.report.table_cells import number as _number
-from edgewright.report.table_cells import plain as _plain
-from edgewright.report.table_cells import table as _table
+from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, percent, plain, table, text
 
 SHOWN_OPERATORS = 12
 
 
-def bench_report(summary: Mapping[str, Any]) -> RenderableType:
+def bench_report(summary: Mapping[str, object]) -> RenderableType:
     """What was measured, on which machine, by which clock, and the budget."""
-    artifact = summary["artifact"]
+    found = Fields(summary)
+    artifact, latency, stable = found.inner("artifact"), found.inner("latency_ms"), found.value("stable")
+    about = f"{text(artifact, 'runtime')}, {megabytes(artifact.number('bytes'))}"
     parts: list[RenderableType] = [
-        Text(f"{summary['bundle']}  on {summary['target']}", style="bold"),
-        _facts(
-            ("artifact", f"{artifact['file']} ({artifact['runtime']}, {_megabytes(artifact['bytes'])})"),
-            (_measured_at_once(summary), _latencies(summary["latency_ms"])),
-            *_spread(summary["latency_ms"], summary.get("runs", ())),
-            ("examples a second", _number(summary.get("examples_per_second"), "")),
-            *_expected(summary),
-            ("load", _number(summary.get("load_ms"), " ms")),
-            ("first inference", _number(summary.get("first_inference_ms"), " ms")),
-            *_cold(summary.get("cold")),
-            ("peak memory", _megabytes(summary.get("peak_rss_bytes"))),
-            *_phases(summary.get("memory") or {}),
-            *_energy(summary.get("energy_mj") or {}),
-            ("outputs", parity(summary.get("parity"))),
-            ("stable", _plain(summary.get("stable"))),
+        Text(f"{text(found, 'bundle')}  on {text(found, 'target')}", style="bold"),
+        facts(
+            ("artifact", f"{text(artifact, 'file')} ({about})"),
+            (_measured_at_once(found), latencies(latency)),
+            *_spread(latency, found.series("runs")),
+            ("examples a second", number(found.number("examples_per_second"), "")),
+            *_expected(found),
+            ("load", number(found.number("load_ms"), " ms")),
+            ("first inference", number(found.number("first_inference_ms"), " ms")),
+            *_cold(found.inner("cold")),
+            ("peak memory", megabytes(found.number("peak_rss_bytes"))),
+            *_phases(found.inner("memory")),
+            *_energy(found.numbers("energy_mj")),
+            ("outputs", parity(found.inner("parity"))),
+            ("stable", plain(stable)),
         ),
-        *(Text(reason, style="yellow" if summary.get("stable") else "red") for reason in summary.get("reasons") or ()),
+        *(Text(reason, style="yellow" if stable else "red") for reason in found.texts("reasons")),
     ]
-    if against := summary.get("against_float"):
+    if against := found.inner("against_float"):
         parts.append(int8_verdict(against))
-    if operators := summary.get("operators"):
+    if operators := found.inner("operators"):
         parts.append(_operators(operators))
-    if summary["emulated"]:
-        parts.append(Text(CLOCK_NOTES.get(summary["clock"], CLOCK_NOTES["wall"]), style="yellow"))
-        if summary.get("took_s") is not None:
-            spent = f"By this machine's clock the runner took {summary['took_s']:.1f} s, starting and loading included"
-            parts.append(Text(f"{spent}; that is of no meaning for a board.", style="yellow"))
-    parts.append(verdict(summary["budget"]))
+    if found.flag("emulated"):
+        parts += _emulated(found)
+    parts.append(verdict(found.inner("budget")))
     return Group(*parts)
 
 
-def _measured_at_once(summary: Mapping[str, Any]) -> str:
-    batch = summary.get("batch", 1)
+def _emulated(found: Fields) -> Iterable[Text]:
+    """What an emulator's times are worth."""
+    yield Text(CLOCK_NOTES.get(found.text("clock") or "wall", CLOCK_NOTES["wall"]), style="yellow")
+    if (took_s := found.number("took_s")) is not None:
+        spent = f"By this machine's clock the runner took {took_s:.1f} s, starting and loading included"
+        yield Text(f"{spent}; that is of no meaning for a board.", style="yellow")
+
+
+def _measured_at_once(found: Fields) -> str:
+    batch = found.count("batch") or 1
     return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
 
 
-def _spread(latency: Mapping[str, Any], runs: Sequence[int]) -> Iterable[tuple[str, str]]:
+def _spread(latency: Fields, runs: tuple[float, ...]) -> Iterable[tuple[str, str]]:
     """The interval of the median, and how many processes it rests on."""
-    if latency.get("low") is not None:
-        spans = f"{rounded(latency['low'])} to {rounded(latency['high'])} ms (95 %)"
+    if (low := latency.number("low")) is not None:
+        spans = f"{rounded(low)} to {rounded(latency.number('high'))} ms (95 %)"
         yield "median", f"{spans}, {sum(runs)} samples of {len(runs)} {'process' if len(runs) == 1 else 'processes'}"
 
 
-def _cold(cold: Mapping[str, Any] | None) -> Iterable[tuple[str, str]]:
+def _cold(cold: Fields) -> Iterable[tuple[str, str]]:
     """The first process, which read the artifact from storage."""
     if cold:
-        load, first = (_number(cold[name], " ms") for name in ("load_ms", "first_inference_ms"))
+        load, first = (number(cold.number(name), " ms") for name in ("load_ms", "first_inference_ms"))
         yield "from storage", f"load {load}, first inference {first}"
 
 
-def _phases(memory: Mapping[str, Mapping[str, int]]) -> Iterable[tuple[str, str]]:
+def _phases(memory: Fields) -> Iterable[tuple[str, str]]:
     """What of the memory is whose: the runner's alone, and at the end the model's own and what is mapped from files."""
-    start, steady = memory.get("start", {}), memory.get("steady", {})
-    if "rss_bytes" in start and {"anonymous_bytes", "file_bytes"} <= steady.keys():
-        kinds = f"{_megabytes(steady['anonymous_bytes'])} anonymous, {_megabytes(steady['file_bytes'])} of files"
-        yield "memory at the end", f"{kinds}; the runner alone has {_megabytes(start['rss_bytes'])}"
+    start, steady = memory.inner("start"), memory.inner("steady")
+    runner = start.number("rss_bytes")
+    anonymous, mapped = steady.number("anonymous_bytes"), steady.number("file_bytes")
+    if runner is not None and anonymous is not None and mapped is not None:
+        kinds = f"{megabytes(anonymous)} anonymous, {megabytes(mapped)} of files"
+        yield "memory at the end", f"{kinds}; the runner alone has {megabytes(runner)}"
 
 
 def _energy(energy_mj: Mapping[str, float]) -> Iterable[tuple[str, str]]:
     """By the machine's own meters, with all that ran on it."""
     if energy_mj:
-        yield "energy of one", ", ".join(f"{_number(value, ' mJ')} ({name})" for name, value in energy_mj.items())
+        yield "energy of one", ", ".join(f"{number(value, ' mJ')} ({name})" for name, value in energy_mj.items())
 
 
-def _expected(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _expected(found: Fields) -> Iterable[tuple[str, str]]:
     """What was predicted, and how far the measurement is from it."""
-    predicted = summary.get("predicted")
-    if predicted and "unknown" not in predicted:
-        off = 100 * (summary["latency_ms"]["p50"] / predicted["latency_ms"] - 1)
-        yield "predicted p50", f"{interval(predicted)}; measured {off:+.0f} %; from {predicted['source']}"
+    predicted = found.inner("predicted")
+    if "unknown" in predicted:
+        yield "predicted p50", f"not known: {text(predicted, 'unknown')}"
     elif predicted:
-        yield "predicted p50", f"not known: {predicted['unknown']}"
+        measured_ms, predicted_ms = found.inner("latency_ms").number("p50"), predicted.number("latency_ms")
+        off = f"{100 * (measured_ms / predicted_ms - 1):+.0f} %" if measured_ms and predicted_ms else NOTHING
+        yield "predicted p50", f"{interval(predicted)}; measured {off}; from {text(predicted, 'source')}"
 
 
-def _operators(found: Mapping[str, Any]) -> RenderableType:
+def _operators(found: Fields) -> RenderableType:
     """The longest ones; `--json` has all."""
-    table = _table("operator", "runs in", "calls", "ms", "share", numbers_from=2)
-    for row in found["rows"][:SHOWN_OPERATORS]:
-        where = "delegate" if row["delegated"] else "own kernel"
-        cells = (str(row["calls"]), rounded(row["ms"]), f"{100 * row['share']:.1f} %")
-        table.add_row(Text(shortened(row["name"])), where, *cells)
-    shares = {name: f"{100 * found[f'{name}_share']:.0f} %" for name in ("delegated", "own", "between")}
-    told = (
-        f"{shares['delegated']} in delegates, {shares['own']} in the runtime's own kernels, {shares['between']} between"
-    )
-    return Group(table, Text(f"Of an inference: {told}."))
+    rows = table("operator", "runs in", "calls", "ms", "share", numbers_from=2)
+    for row in found.rows("rows")[:SHOWN_OPERATORS]:
+        where = "delegate" if row.flag("delegated") else "own kernel"
+        share = row.number("share")
+        of_all = NOTHING if share is None else f"{100 * share:.1f} %"
+        rows.add_row(
+            Text(shortened(text(row, "name"))), where, plain(row.value("calls")), rounded(row.number("ms")), of_all
+        )
+    delegated, own, between = (percent(found.number(f"{name}_share")) for name in ("delegated", "own", "between"))
+    places = f"{delegated} in delegates, {own} in the runtime's own kernels, {between} between"
+    return Group(rows, Text(f"Of an inference: {places}."))

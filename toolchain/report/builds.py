@@ -18,7 +18,7 @@ from typing import Any
 from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.report.compression import LayerRow, StageRow, compression_of
-from edgewright.report.speedup_rows import told_of
+from edgewright.report.speedup_rows import speedups_of
 
 LEAST_SCORE = 1e-4  # a score that differs by less is the same
 
@@ -194,7 +194,7 @@ def _changes(before: Manifest, after: Manifest) -> Iterator[QuantityChange]:
 def _speedup_changes(runtime: str, before: Manifest, after: Manifest, *, timed: bool) -> Iterator[QuantityChange]:
     """Against the float teacher: on the profile's core where both are known of it, then where both were built."""
     first, second = (
-        next((each for each in told_of(manifest) if each.runtime == runtime), None) for manifest in (before, after)
+        next((each for each in speedups_of(manifest) if each.runtime == runtime), None) for manifest in (before, after)
     )
     if first and second and first.there and second.there and first.there.how == second.there.how:
         name = f"speed-up on {first.there.profile} ({first.there.core}), {first.there.how}"

@@ -18,14 +18,14 @@ from edgewright.report.account_sections import account_section, attributions_sec
 from edgewright.report.compression import Compression, compression_of
 from edgewright.report.precision import precision_of
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
-from edgewright.report.speedup_rows import Told
+from edgewright.report.speedup_rows import ArtifactSpeedups
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
 def built_sections(
-    manifest: Manifest, compression: Compression, speedups: Sequence[Told], *, pictures: bool
+    manifest: Manifest, compression: Compression, speedups: Sequence[ArtifactSpeedups], *, pictures: bool
 ) -> Iterator[PageSection]:
     """What the build says of the bundle."""
     build = BuildRecord.of(manifest)
@@ -64,7 +64,7 @@ def limits(manifest: Manifest) -> TextTable:
     return TextTable(heads=("limit", "at most"), rows=rows or (("none", UNKNOWN),))
 
 
-def _models(manifest: Manifest, speedups: Sequence[Told]) -> TextTable:
+def _models(manifest: Manifest, speedups: Sequence[ArtifactSpeedups]) -> TextTable:
     teacher, student = manifest.teacher, manifest.student
 
     def row(

@@ -5,23 +5,26 @@ Out: renderables of rich.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgewright.report.table_cells import NOTHING, table
+from edgewright.base.fields import Fields
+from edgewright.report.table_cells import NOTHING, plain, table, text
 
 
-def cache_report(document: Mapping[str, Any]) -> RenderableType:
+def cache_report(summary: Mapping[str, object]) -> RenderableType:
     """Kinds with their sizes, and the limits."""
+    document = Fields(summary)
     rows = table("kind", "what", "entries", "MB", "used", numbers_from=2)
-    for each in document["kinds"]:
-        days = each["used_days_ago"]
+    for each in document.rows("kinds"):
+        days = each.number("used_days_ago")
         used = NOTHING if days is None else "today" if days < 1 else f"{days:.0f} d ago"
-        cells = (each["kind"], each["about"], str(each["entries"]), f"{each['bytes'] / 1e6:.1f}", used)
+        size = f"{(each.number('bytes') or 0) / 1e6:.1f}"
+        cells = (text(each, "kind"), text(each, "about"), plain(each.value("entries")), size, used)
         rows.add_row(*map(Text, cells))
-    limits = document["limits"]
-    total = f"{document['bytes'] / 1e9:.2f} GB in {document['folder']}"
-    told = f"Kept for {limits['days']:g} days after their last use and up to {limits['bytes'] / 1e9:g} GB in all."
-    return Group(rows, Text(total), Text(told, style="dim"))
+    limits = document.inner("limits")
+    total = f"{(document.number('bytes') or 0) / 1e9:.2f} GB in {text(document, 'folder')}"
+    days_kept, most = limits.number("days") or 0, (limits.number("bytes") or 0) / 1e9
+    rule = f"Kept for {days_kept:g} days after their last use and up to {most:g} GB in all."
+    return Group(rows, Text(total), Text(rule, style="dim"))

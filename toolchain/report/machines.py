@@ -5,104 +5,108 @@ Out: renderables of rich. Text from a device is never read as markup, nor does i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from edgewright.base.fields import Fields
 from edgewright.base.plain import one_line, printable
 from edgewright.report.judged_cells import CLOCK_NOTES
-from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, plain, table
+from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, plain, table, text
 
 
-def fleet_report(devices: Sequence[Mapping[str, Any]]) -> RenderableType:
+def fleet_report(devices: Sequence[Mapping[str, object]]) -> RenderableType:
     """A row for each device of a group: what was measured there, or why nothing was."""
     rows = table("device", "target", "p50 / p90 / p99", "peak memory", "budget")
     faults: list[RenderableType] = []
     emulated = False
-    for device in devices:
-        name, address = Text(device["name"]), Text(device["address"])
+    for device in map(Fields, devices):
+        name, address = text(device, "name"), Text(text(device, "address"))
         if "measurement" not in device:
-            rows.add_row(name, address, NOTHING, NOTHING, Text("failed", style="red"))
-            faults.append(Text(f"{device['name']}: {one_line(device['error']['message'])}", style="red"))
+            rows.add_row(Text(name), address, NOTHING, NOTHING, Text("failed", style="red"))
+            faults.append(Text(f"{name}: {one_line(text(device.inner('error'), 'message'))}", style="red"))
             continue
-        found = device["measurement"]
-        emulated = emulated or bool(found["emulated"])
-        budget = Text("met", style="green") if found["budget"]["met"] else Text("missed", style="red")
-        rows.add_row(name, address, latencies(found["latency_ms"]), megabytes(found["peak_rss_bytes"]), budget)
+        found = device.inner("measurement")
+        emulated = emulated or found.flag("emulated")
+        budget = Text("met", style="green") if found.inner("budget").flag("met") else Text("missed", style="red")
+        memory = megabytes(found.number("peak_rss_bytes"))
+        rows.add_row(Text(name), address, latencies(found.inner("latency_ms")), memory, budget)
     notes = [Text(CLOCK_NOTES["instructions"], style="yellow")] if emulated else []
     return Group(rows, *faults, *notes)
 
 
-def probe_report(found: Mapping[str, Any]) -> RenderableType:
+def probe_report(summary: Mapping[str, object]) -> RenderableType:
     """What a machine is, how fast its storage and link are, and which device that makes it."""
-    known = found["facts"]
-    kinds = " + ".join(f"{count} × {name}" for name, count in (known["core_kinds"] or {}).items())
-    speeds = found["speeds"] or {}
+    found = Fields(summary)
+    known, speeds = found.inner("facts"), found.inner("speeds")
+    kinds = " + ".join(f"{count} × {name}" for name, count in known.counts("core_kinds").items())
+    features = ", ".join(known.texts("cpu_features"))
+    system = ", ".join(part for name in ("os", "kernel", "arch") if (part := known.text(name)))
     rows = (
-        ("board", plain(known["board"])),
-        ("cores", kinds or plain(known["cpu_model"])),
-        (
-            "instructions",
-            ", ".join(known["cpu_features"] or ()) if kinds else NOTHING,
-        ),  # on x86 there is no end to them
-        ("caches", _caches(known["caches"])),
+        ("board", plain(known.value("board"))),
+        ("cores", kinds or plain(known.value("cpu_model"))),
+        ("instructions", features if kinds else NOTHING),  # on x86 there is no end to them
+        ("caches", _caches(known.inner("caches"))),
         ("clock", _clocks(known)),
-        ("memory", megabytes(known["ram_bytes"])),
-        ("system", ", ".join(str(known[name]) for name in ("os", "kernel", "arch") if known[name]) or NOTHING),
-        ("C library, Python", " / ".join(plain(known[name]) for name in ("libc", "python"))),
-        ("temperatures", _temperatures(known["sensors_c"])),
-        ("disk", _disk(known["disk"])),
+        ("memory", megabytes(known.number("ram_bytes"))),
+        ("system", system or NOTHING),
+        ("C library, Python", " / ".join(plain(known.value(name)) for name in ("libc", "python"))),
+        ("temperatures", _temperatures(known.numbers("sensors_c"))),
+        ("disk", _disk(known.inner("disk"))),
         ("storage write / read", _speed_pair(speeds, "storage_write_mb_s", "storage_read_mb_s")),
         ("link up / down", _speed_pair(speeds, "upload_mb_s", "download_mb_s")),
-        ("round trip", number(speeds.get("round_trip_ms"), " ms")),
+        ("round trip", number(speeds.number("round_trip_ms"), " ms")),
     )
-    names = dict.fromkeys((found["name"], found["target"]))
+    names = dict.fromkeys((text(found, "name"), text(found, "target")))
     title = Text(printable("  at ".join(names)), style="bold")
     return Group(title, facts(*((name, printable(value)) for name, value in rows)), *_identity(found))
 
 
-def _identity(found: Mapping[str, Any]) -> Iterator[RenderableType]:
-    claimed, matches = found["claimed"], found["matches"]
+def _identity(found: Fields) -> Iterator[RenderableType]:
+    claimed, matches = found.inner("claimed"), found.rows("matches")
     if claimed:
-        style = "green" if found["as_claimed"] else "red"
-        yield Text(f"It {'is' if found['as_claimed'] else 'is not quite'} a {claimed['title']}.", style=style)
-        yield from (Text(f"  {printable(each)}") for each in claimed["differences"])
+        sure = found.flag("as_claimed")
+        style = "green" if sure else "red"
+        yield Text(f"It {'is' if sure else 'is not quite'} a {text(claimed, 'title')}.", style=style)
+        yield from (Text(f"  {printable(each)}") for each in claimed.texts("differences"))
     for match in matches:
-        if claimed and match["profile"] == claimed["profile"]:
+        if claimed and match.text("profile") == claimed.text("profile"):
             continue
-        how = "It is" if match["sure"] else "By its cores it may be"
-        yield Text(f"{how} a {match['title']} (profile {match['profile']}).", style="green")
-        yield from (Text(f"  {printable(each)}") for each in match["differences"])
+        how = "It is" if match.flag("sure") else "By its cores it may be"
+        yield Text(f"{how} a {text(match, 'title')} (profile {text(match, 'profile')}).", style="green")
+        yield from (Text(f"  {printable(each)}") for each in match.texts("differences"))
     if not matches:
         yield Text("It is none of the devices Edgewright has a profile of.", style="yellow")
-    yield from (Text(f"Mind: {printable(each)}", style="yellow") for each in found["warnings"])
+    yield from (Text(f"Mind: {printable(each)}", style="yellow") for each in found.texts("warnings"))
 
 
-def _caches(found: Mapping[str, Any] | None) -> str:
-    sizes = {name.removesuffix("_kib"): size for name, size in (found or {}).items() if name.endswith("_kib")}
+def _caches(found: Fields) -> str:
+    sizes = {name.removesuffix("_kib"): size for name, size in found.values.items() if name.endswith("_kib")}
     return (
         ", ".join(f"{name.replace('_', ' ').replace('l', 'L', 1)} {size} KiB" for name, size in sizes.items())
         or NOTHING
     )
 
 
-def _temperatures(found: Mapping[str, Any] | None) -> str:
-    return ", ".join(f"{name} {number(value)} °C" for name, value in (found or {}).items()) or NOTHING
+def _temperatures(sensors_c: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {number(value)} °C" for name, value in sensors_c.items()) or NOTHING
 
 
-def _clocks(known: Mapping[str, Any]) -> str:
-    if not known["clock_max_mhz"]:
+def _clocks(known: Fields) -> str:
+    lowest, highest, now, governor = (
+        plain(known.value(name)) for name in ("clock_min_mhz", "clock_max_mhz", "clock_mhz", "governor")
+    )
+    if not known.number("clock_max_mhz"):
         return NOTHING
-    said = f"{plain(known['clock_min_mhz'])} to {known['clock_max_mhz']} MHz"
-    return f"{said}, now {plain(known['clock_mhz'])} MHz ({plain(known['governor'])})"
+    return f"{lowest} to {highest} MHz, now {now} MHz ({governor})"
 
 
-def _disk(disk: Mapping[str, Any] | None) -> str:
-    if not disk:
+def _disk(disk: Fields) -> str:
+    size, free = disk.number("bytes"), disk.number("free_bytes")
+    if size is None or free is None:
         return NOTHING
-    return f"{disk['device']}, {disk['bytes'] / 1e9:.1f} GB, {disk['free_bytes'] / 1e9:.1f} GB free"
+    return f"{text(disk, 'device')}, {size / 1e9:.1f} GB, {free / 1e9:.1f} GB free"
 
 
-def _speed_pair(speeds: Mapping[str, Any], *names: str) -> str:
-    return " / ".join(number(speeds.get(name)) for name in names) + " MB/s" if speeds else NOTHING
+def _speed_pair(speeds: Fields, *names: str) -> str:
+    return " / ".join(number(speeds.number(name)) for name in names) + " MB/s" if speeds else NOTHING

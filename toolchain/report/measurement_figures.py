@@ -6,9 +6,11 @@ Out: figures of plotly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from edgewright.base.fields import Fields
 from edgewright.report.compare import Measured
 from edgewright.report.drawing import (
     BLUE,
@@ -120,55 +122,95 @@ def operators(measured: Measured) -> Figure | None:
     return figure
 
 
-def roofline(prediction: Mapping[str, Any]) -> Figure:
+@dataclass(frozen=True, kw_only=True)
+class _Roof:
+    """One core's peaks in 10⁹ operations a second, and its memory's bandwidth."""
+
+    int8_gops: float
+    float_gops: float
+    bandwidth_gb_s: float
+
+    @classmethod
+    def of(cls, roof: Fields) -> _Roof:
+        int8, floats, bandwidth = (roof.number(name) or 1.0 for name in ("int8_gops", "float_gops", "bandwidth_gb_s"))
+        return cls(int8_gops=int8, float_gops=floats, bandwidth_gb_s=bandwidth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RoofPoint:
+    """The operators of one kind and size: operations a byte, the rate they are expected at, and their time."""
+
+    kind: str
+    sizes: tuple[float, ...]
+    count: int
+    intensity: float
+    gops: float
+    ms: float
+
+    @classmethod
+    def of(cls, point: Fields) -> _RoofPoint:
+        intensity, gops, ms = (point.number(name) or 0.0 for name in ("intensity", "gops", "ms"))
+        return cls(
+            kind=point.text("kind") or "",
+            sizes=point.series("sizes"),
+            count=point.count("count") or 0,
+            intensity=intensity,
+            gops=gops,
+            ms=ms,
+        )
+
+
+def roofline(prediction: Fields) -> Figure:
     """The rate each operator is expected at, below a core's peaks and its memory's; areas are shares of the time."""
-    roof = prediction["roof"]
-    points = roof["points"]
+    document = prediction.inner("roof")
+    roof, points = _Roof.of(document), tuple(map(_RoofPoint.of, document.rows("points")))
     figure = new_figure(
-        f"{prediction['runtime']} on {prediction['profile']}: one core's roof",
+        f"{prediction.text('runtime')} on {prediction.text('profile')}: one core's roof",
         "operations a byte (logarithmic)",
         "10⁹ operations a second (logarithmic)",
     )
-    ends = [each["intensity"] for each in points] or [1.0]
-    low, high = min(ends) / 2, max(*ends, roof["int8_gops"] / roof["bandwidth_gb_s"]) * 2
-    for name, peak, colour in (("int8 peak", roof["int8_gops"], BLUE), ("float peak", roof["float_gops"], ORANGE)):
-        bend = peak / roof["bandwidth_gb_s"]
+    _draw_roof(figure, roof, [each.intensity for each in points] or [1.0])
+    total_ms = sum(each.ms for each in points) or 1.0
+    for place, kind in enumerate(dict.fromkeys(each.kind for each in points)):
+        colour = SERIES[place % len(SERIES)]
+        _draw_points(figure, [each for each in points if each.kind == kind], total_ms, colour)
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log")
+    figure.update_layout(height=HEIGHT + 2 * LEGEND)
+    return figure
+
+
+def _draw_roof(figure: Figure, roof: _Roof, intensities: Sequence[float]) -> None:
+    low, high = min(intensities) / 2, max(*intensities, roof.int8_gops / roof.bandwidth_gb_s) * 2
+    for name, peak, colour in (("int8 peak", roof.int8_gops, BLUE), ("float peak", roof.float_gops, ORANGE)):
+        bend = peak / roof.bandwidth_gb_s
         places = sorted({low, min(max(bend, low), high), high})
         figure.add_scatter(
             x=places,
-            y=[min(peak, roof["bandwidth_gb_s"] * place) for place in places],
+            y=[min(peak, roof.bandwidth_gb_s * place) for place in places],
             mode="lines",
             line={"color": colour, "dash": "dash"},
             name=f"{name}, {peak:.3g}",
             hoverinfo="skip",
         )
-    whole = sum(each["ms"] for each in points) or 1.0
-    kinds = dict.fromkeys(each["kind"] for each in points)
-    for place, kind in enumerate(kinds):
-        own = [each for each in points if each["kind"] == kind]
-        figure.add_scatter(
-            x=[each["intensity"] for each in own],
-            y=[each["gops"] for each in own],
-            mode="markers",
-            marker={
-                "size": [8 + 50 * (each["ms"] / whole) ** 0.5 for each in own],
-                "color": SERIES[place % len(SERIES)],
-                "opacity": 0.7,
-            },
-            name=label(kind),
-            hovertext=[
-                label(
-                    f"{each['count']} × {kind} of {' × '.join(map(str, each['sizes']))}: {each['ms']:.3g} ms, "
-                    f"{100 * each['ms'] / whole:.0f} %"
-                )
-                for each in own
-            ],
-            hoverinfo="text",
-        )
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
-    figure.update_layout(height=HEIGHT + 2 * LEGEND)
-    return figure
+
+
+def _draw_points(figure: Figure, points: Sequence[_RoofPoint], total_ms: float, colour: str) -> None:
+    """Operators of one kind."""
+    hovers = (
+        f"{each.count} × {each.kind} of {' × '.join(map(str, each.sizes))}: {each.ms:.3g} ms, "
+        f"{100 * each.ms / total_ms:.0f} %"
+        for each in points
+    )
+    figure.add_scatter(
+        x=[each.intensity for each in points],
+        y=[each.gops for each in points],
+        mode="markers",
+        marker={"size": [8 + 50 * (each.ms / total_ms) ** 0.5 for each in points], "color": colour, "opacity": 0.7},
+        name=label(points[0].kind),
+        hovertext=[label(hover) for hover in hovers],
+        hoverinfo="text",
+    )
 
 
 def all_of(measured: Measured) -> tuple[Figure, ...]:

@@ -8,9 +8,10 @@ What is drawn is `figures`' concern. Whatever comes from data is escaped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgewright.base.extras import need
+from edgewright.base.fields import Fields
 from edgewright.base.plain import escaped
 from edgewright.bundles.schema import Manifest
 from edgewright.cost.int8_gain import int8_of
@@ -22,7 +23,7 @@ from edgewright.report.measurement_sections import measurement_section, side_by_
 from edgewright.report.precision import precision_of
 from edgewright.report.prediction_section import PredictionDocument, prediction_section
 from edgewright.report.sections import PageSection
-from edgewright.report.speedup_rows import told_of
+from edgewright.report.speedup_rows import speedups_of
 from edgewright.specs.budget import BetterBaseline, as_good
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ PAGE_PACKAGES = ("jinja2", "plotly")
 
 def document(
     manifest: Manifest | None, measured: Sequence[Measured], predicted: Sequence[PredictionDocument] = ()
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """All that the page is made from."""
-    built: dict[str, Any] = {}
+    built: dict[str, object] = {}
     if manifest is not None:
         built = {
             "manifest": manifest.model_dump(mode="json"),
             **compression_of(manifest).summary(),
             "int8": [row.document() for row in int8_of(manifest)],
             "precision": precision_of(manifest),
-            "speedups": [{"runtime": each.runtime, **each.document()} for each in told_of(manifest, measured=measured)],
+            "speedups": [
+                {"runtime": each.runtime, **each.document()} for each in speedups_of(manifest, measured=measured)
+            ],
             "baseline_at_least_as_good": found.sentence if (found := _as_good(manifest)) else None,
             "predictions": list(predicted),
         }
@@ -60,7 +63,7 @@ def page(manifest: Manifest | None, measured: Sequence[Measured], predicted: Seq
 
 def prediction_page(subject: str, predictions: Sequence[PredictionDocument]) -> str:
     """What `edgewright predict --json` tells, as a page of its own: a roof for each artifact."""
-    met = any(not _missed(each["budget"]) for each in predictions)
+    met = any(not _missed(each.get("budget")) for each in predictions)
     return _rendered(
         subject, met, _headline(None, met=met), (prediction_section(each, pictures=True) for each in predictions)
     )
@@ -128,7 +131,7 @@ def sections(
     compression = None
     if manifest is not None:
         compression = compression_of(manifest)
-        yield from built_sections(manifest, compression, told_of(manifest, measured=measured), pictures=pictures)
+        yield from built_sections(manifest, compression, speedups_of(manifest, measured=measured), pictures=pictures)
     for expected in predicted:
         yield prediction_section(expected, pictures=pictures)
     for each in measured:
@@ -143,17 +146,15 @@ def _name(manifest: Manifest | None, measured: Sequence[Measured]) -> str:
     return ", ".join(dict.fromkeys(each.name or each.bundle for each in measured))
 
 
-def _verdicts(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterator[Mapping[str, Any]]:
+def _verdicts(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterator[Mapping[str, object]]:
     if manifest is not None:
         yield manifest.verdict
     yield from (each.budget for each in measured)
 
 
-def _missed(verdict: Mapping[str, Any]) -> list[str]:
+def _missed(verdict: object) -> list[str]:
     """A sentence for each limit that was missed."""
-    missed = verdict.get("missed")
-    rows = missed if isinstance(missed, list) else []
-    return [str(each.get("sentence", "")) for each in rows if isinstance(each, Mapping)]
+    return [each.text("sentence") or "" for each in Fields.of(verdict).rows("missed")]
 
 
 def _verdict(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterator[str]:
@@ -164,14 +165,14 @@ def _verdict(manifest: Manifest | None, measured: Sequence[Measured]) -> Iterato
         yield from missed
         if (baseline := _as_good(manifest)) is not None:
             yield f"{baseline.sentence}."
-        undecided = [str(each) for each in manifest.verdict.get("undecided") or ()]
+        undecided = Fields(manifest.verdict).texts("undecided")
         if undecided and not measured:
             yield f"Only a device can decide {', '.join(undecided)}."
     for each in measured:
         if missed := _missed(each.budget):
             yield f"On {each.target} the budget is missed: {'; '.join(missed)}."
         elif each.budget:
-            undecided = [str(name) for name in each.budget.get("undecided") or ()]
+            undecided = Fields(each.budget).texts("undecided")
             rest = f"; {', '.join(undecided)} cannot be decided there" if undecided else ""
             yield f"On {each.target} the budget is met{rest}."
 

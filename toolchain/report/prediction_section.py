@@ -7,38 +7,50 @@ Out: a `PageSection`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from edgewright.base.fields import Fields
 from edgewright.report import measurement_figures
-from edgewright.report.sections import Cells, PageSection, TextTable, megabytes
+from edgewright.report.judged_cells import rounded
+from edgewright.report.prediction_terminal import prediction_title
+from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes
+from edgewright.report.table_cells import text
 
-PredictionDocument = Mapping[str, Any]
+PredictionDocument = Mapping[str, object]
 """One of what `edgewright predict --json` tells."""
 
 
-def prediction_section(found: PredictionDocument, *, pictures: bool) -> PageSection:
+def prediction_section(document: PredictionDocument, *, pictures: bool) -> PageSection:
     """Latency and memory, what limits them, and the budget."""
-    of = f", {found['length']} tokens" if found["length"] else ""
-    threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
-    latency_ms = found["latency_ms"]
-
-    def rows(parts: Mapping[str, float]) -> tuple[Cells, ...]:
-        ordered = sorted(parts.items(), key=lambda each: -each[1])
-        return tuple((name, f"{ms:.3g}", f"{100 * ms / latency_ms:.0f} %") for name, ms in ordered if ms)
-
-    memory = found["peak_memory_bytes"]
+    found = Fields(document)
     return PageSection(
-        title=f"Predicted: {found['runtime']} {found['precision']} on {found['profile']}{of}, {threads}",
+        title=f"Predicted: {prediction_title(found)}",
         sentences=(
-            f"{latency_ms:.3g} ms ({found['low_ms']:.3g} to {found['high_ms']:.3g}), limited by {found['limited_by']}; "
-            f"peak memory {megabytes(memory)} (up to {megabytes(round(memory * (1 + found['memory_spread'])))}). "
-            f"By {found['source']}.",
-            *found["notes"],
-            *(miss["sentence"] for miss in found["budget"]["missed"]),
+            _expected(found),
+            *found.texts("notes"),
+            *(text(miss, "sentence") for miss in found.inner("budget").rows("missed")),
         ),
         tables=(
-            TextTable(heads=("limited by", "ms", "share"), rows=rows(found["by_limit"])),
-            TextTable(heads=("operators", "ms", "share"), rows=rows(found["by_kind"])),
+            TextTable(heads=("limited by", "ms", "share"), rows=_rows(found, "by_limit")),
+            TextTable(heads=("operators", "ms", "share"), rows=_rows(found, "by_kind")),
         ),
-        pictures=(measurement_figures.roofline(found),) if pictures and found.get("roof") else (),
+        pictures=(measurement_figures.roofline(found),) if pictures and found.inner("roof") else (),
+    )
+
+
+def _expected(found: Fields) -> str:
+    latency, low, high = (rounded(found.number(name)) for name in ("latency_ms", "low_ms", "high_ms"))
+    memory, spread = found.number("peak_memory_bytes"), found.number("memory_spread")
+    most = None if memory is None or spread is None else round(memory * (1 + spread))
+    return (
+        f"{latency} ms ({low} to {high}), limited by {text(found, 'limited_by')}; "
+        f"peak memory {megabytes(memory)} (up to {megabytes(most)}). By {text(found, 'source')}."
+    )
+
+
+def _rows(found: Fields, name: str) -> tuple[Cells, ...]:
+    """The parts of a latency, the largest first."""
+    latency_ms = found.number("latency_ms")
+    ordered = sorted(found.numbers(name).items(), key=lambda each: -each[1])
+    return tuple(
+        (part, f"{ms:.3g}", f"{100 * ms / latency_ms:.0f} %" if latency_ms else UNKNOWN) for part, ms in ordered if ms
     )

@@ -5,74 +5,81 @@ Out: renderables of rich.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from edgewright.base.fields import Fields
 from edgewright.report.judged_cells import CLOCK_NOTES, rounded, verdict
-from edgewright.report.table_cells import facts as _facts
-from edgewright.report.table_cells import megabytes as _megabytes
-from edgewright.report.table_cells import table as _table
+from edgewright.report.table_cells import NOTHING, facts, megabytes, percent, table, text
 
 SHOWN_KINDS = 4
 
 
-def prediction_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+def prediction_report(predictions: Sequence[Mapping[str, object]]) -> RenderableType:
     """What is to be expected on a device: of each runtime latency, what limits it, memory, and the budget."""
     parts: list[RenderableType] = []
-    for row in found:
-        of = f", {row['length']} tokens" if row["length"] else ""
-        title = f"{row['runtime']} {row['precision']} on {row['profile']}{of}, {row['threads']} thread"
-        title += "s" if row["threads"] > 1 else ""
-        shares = sorted(row["by_limit"].items(), key=lambda each: -each[1])
-        kinds = sorted(row["by_kind"].items(), key=lambda each: -each[1])[:SHOWN_KINDS]
-        memory, spread = row["peak_memory_bytes"], row["memory_spread"]
+    for row in map(Fields, predictions):
+        memory, spread = row.number("peak_memory_bytes"), row.number("memory_spread")
+        most = None if memory is None or spread is None else memory * (1 + spread)
         parts += [
-            Text(title, style="bold"),
-            _facts(
+            Text(prediction_title(row), style="bold"),
+            facts(
                 ("latency", interval(row)),
-                ("limited by", ", ".join(f"{name} {_share(ms, row)}" for name, ms in shares)),
-                ("most of it", ", ".join(f"{name} {_share(ms, row)}" for name, ms in kinds)),
-                ("peak memory", f"{_megabytes(memory)} (up to {_megabytes(memory * (1 + spread))})"),
-                ("from", row["source"]),
+                ("limited by", _shares(row, row.numbers("by_limit"))),
+                ("most of it", _shares(row, row.numbers("by_kind"), most=SHOWN_KINDS)),
+                ("peak memory", f"{megabytes(memory)} (up to {megabytes(most)})"),
+                ("from", text(row, "source")),
             ),
-            *(Text(note, style="yellow") for note in row["notes"]),
-            *([Text(CLOCK_NOTES["instructions"], style="yellow")] if row["clock"] == "instructions" else []),
-            verdict(row["budget"]),
+            *(Text(note, style="yellow") for note in row.texts("notes")),
+            *([Text(CLOCK_NOTES["instructions"], style="yellow")] if row.text("clock") == "instructions" else []),
+            verdict(row.inner("budget")),
         ]
     return Group(*parts)
 
 
-def advice_report(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+def prediction_title(row: Fields) -> str:
+    """What is predicted, and for which device."""
+    length, threads = row.count("length"), row.count("threads") or 1
+    tokens = f", {length} tokens" if length else ""
+    return f"{_artifact(row)}{tokens}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def advice_report(advice: Sequence[Mapping[str, object]]) -> RenderableType:
     """What limits each artifact, what would change that, and what int8 does there."""
     parts: list[RenderableType] = []
-    for row in found:
-        parts += [Text(f"{row['runtime']} {row['precision']} on {row['profile']}", style="bold")]
-        parts += [Text(sentence) for sentence in row["limits"]]
-        if row["changes"]:
-            table = _table("faster", "ms", "change", "how", "in return")
-            for each in row["changes"]:
+    for row in map(Fields, advice):
+        parts += [Text(_artifact(row), style="bold")]
+        parts += [Text(sentence) for sentence in row.texts("limits")]
+        if changes := row.rows("changes"):
+            rows = table("faster", "ms", "change", "how", "in return")
+            for each in changes:
+                faster = each.number("faster")
                 cells = (
-                    f"{each['faster']:.2f}×",
-                    rounded(each["latency_ms"]),
-                    each["what"],
-                    each["how"],
-                    each["costs"],
+                    NOTHING if faster is None else f"{faster:.2f}×",
+                    rounded(each.number("latency_ms")),
+                    *(text(each, name) for name in ("what", "how", "costs")),
                 )
-                table.add_row(*map(Text, cells))
-            parts += [table, Text("Each by itself: two together buy less than their sum.", style="dim")]
-        parts += [Text(f"Buys nothing here: {sentence}.") for sentence in row["no_changes"]]
-        parts += [Text(sentence) for sentence in row["int8"]["sentences"]]
-        parts += [Text(note, style="yellow") for note in row["notes"]]
+                rows.add_row(*map(Text, cells))
+            parts += [rows, Text("Each by itself: two together buy less than their sum.", style="dim")]
+        parts += [Text(f"Buys nothing here: {sentence}.") for sentence in row.texts("no_changes")]
+        parts += [Text(sentence) for sentence in row.inner("int8").texts("sentences")]
+        parts += [Text(note, style="yellow") for note in row.texts("notes")]
     return Group(*parts)
 
 
-def interval(predicted: Mapping[str, Any]) -> str:
+def interval(predicted: Fields) -> str:
     """A latency, and what it lies between in nine cases of ten."""
-    low, high = (rounded(predicted[name]) for name in ("low_ms", "high_ms"))
-    return f"{rounded(predicted['latency_ms'])} ms ({low} to {high})"
+    latency, low, high = (rounded(predicted.number(name)) for name in ("latency_ms", "low_ms", "high_ms"))
+    return f"{latency} ms ({low} to {high})"
 
 
-def _share(ms: float, row: Mapping[str, Any]) -> str:
-    return f"{100 * ms / row['latency_ms']:.0f} %"
+def _artifact(row: Fields) -> str:
+    return f"{text(row, 'runtime')} {text(row, 'precision')} on {text(row, 'profile')}"
+
+
+def _shares(row: Fields, parts_ms: Mapping[str, float], *, most: int | None = None) -> str:
+    """The largest parts of a latency first."""
+    latency_ms = row.number("latency_ms")
+    ordered = sorted(parts_ms.items(), key=lambda each: -each[1])[:most]
+    return ", ".join(f"{name} {percent(ms / latency_ms if latency_ms else None)}" for name, ms in ordered)

@@ -45,7 +45,7 @@ class PageSection:
     pictures: tuple[Figure, ...] = ()
 
 
-def megabytes(size: int | None) -> str:
+def megabytes(size: float | None) -> str:
     """A size in MB."""
     return UNKNOWN if size is None else f"{size / 1e6:.2f} MB"
 

@@ -1,8 +1,9 @@
 """How many times as fast an artifact is as its float model: on the profile's core first, then where it was built.
 
 In:  a bundle's manifest, its profile where that is at hand, and measurements of the bundle.
-Out: `Told` for each artifact: of the profile's core what was measured there, or else what is predicted, with its
-     interval, and which of both it is; of the machine that built what it timed, with its processor's name and marks.
+Out: `ArtifactSpeedups` for each artifact: of the profile's core what was measured there, or else what is predicted,
+     with its interval, and which of both it is; of the machine that built what it timed, with its processor's name and
+     marks.
 A ratio does not carry over from one processor to another: kernels, vectors and caches differ. How a ratio is predicted
 is `cost.speedups`' concern.
 """
@@ -12,8 +13,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgewright.base.fields import Fields
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.speedups import (
     Of,
@@ -54,7 +56,7 @@ class Here:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class ArtifactSpeedups:
     """One artifact against the float teacher; `unknown` says why nothing is said of the profile's core."""
 
     runtime: str
@@ -68,7 +70,7 @@ class Told:
         first = self.there.sentence if self.there else f"has no speed-up that is known of its device: {self.unknown}"
         return f"{self.runtime} {first}; {self.here.sentence}."
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Its part of an artifact in what `edgewright build --json` prints."""
         return {
             "speedup": asdict(self.there) if self.there else None,
@@ -78,7 +80,9 @@ class Told:
         }
 
 
-def told_of(manifest: Manifest, profile: Profile | None = None, measured: Sequence[Measured] = ()) -> tuple[Told, ...]:
+def speedups_of(
+    manifest: Manifest, profile: Profile | None = None, measured: Sequence[Measured] = ()
+) -> tuple[ArtifactSpeedups, ...]:
     """For each artifact what is known. Raises nothing; a profile that is not given is looked for by its name."""
     device, missing = profile, ""
     if device is None:
@@ -116,7 +120,7 @@ def measured_speedup(
     )
 
 
-def is_of_core(profile: Profile, machine: Mapping[str, Any]) -> bool:
+def is_of_core(profile: Profile, machine: Mapping[str, object]) -> bool:
     """Whether a machine's facts say that it computes with the profile's core."""
     core = profile.processor.core.value
     if core == ANY_X86:
@@ -124,20 +128,20 @@ def is_of_core(profile: Profile, machine: Mapping[str, Any]) -> bool:
     return core in str(machine.get("cpu_model") or "").split(" + ")
 
 
-def cell(found: object, nothing: str = "–", *, interval: bool = True) -> str:
+def cell(document: object, nothing: str = "–", *, interval: bool = True) -> str:
     """A speed-up's document for a table: the ratio, and its interval where it has one and there is room.
 
-    An earlier version kept a number there, which was of the machine that built.
+    An earlier version kept a number there, which was of the machine that built; that is no document.
     """
-    if not isinstance(found, Mapping) or found.get("value") is None:
+    found = Fields.of(document)
+    if (value := found.number("value")) is None:
         return nothing
-    value, low, high = (found.get(name) for name in ("value", "low", "high"))
-    return ratio_text(float(value or 0.0), low if interval else None, high)
+    return ratio_text(value, found.number("low") if interval else None, found.number("high"))
 
 
-def sentences(artifacts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What there is to say under a table of artifacts, from the documents of `Told`."""
-    yield from (str(each["speedup_sentence"]) for each in artifacts if each.get("speedup_sentence"))
+def sentences(artifacts: Iterable[Fields]) -> Iterator[str]:
+    """What there is to say under a table of artifacts, from the documents of `ArtifactSpeedups`."""
+    yield from (sentence for each in artifacts if (sentence := each.text("speedup_sentence")))
 
 
 def _told(
@@ -146,28 +150,28 @@ def _told(
     profile: Profile | None,
     missing: str,
     measured: Sequence[Measured],
-) -> Told:
+) -> ArtifactSpeedups:
     here = here_of(artifact)
     if profile is None:
-        return Told(runtime=artifact.runtime, there=None, unknown=missing, here=here)
+        return ArtifactSpeedups(runtime=artifact.runtime, there=None, unknown=missing, here=here)
     machine = {"cpu_model": here.processor, "arch": manifest.machine.get("processor")}
     if artifact.timing is not None and here.value is not None and is_of_core(profile, machine):
         there = speedup_on(
             profile, here.value, of="float teacher", how="measured", clock="wall", source="where it was built"
         )
-        return Told(runtime=artifact.runtime, there=there, unknown="", here=here)
+        return ArtifactSpeedups(runtime=artifact.runtime, there=there, unknown="", here=here)
     for found in measured:
         if found.artifact.sha256 == artifact.sha256 and found.batch == 1 and is_of_core(profile, found.machine):
             try:
                 there = measured_speedup(artifact, profile, found)
             except InputError:
                 continue
-            return Told(runtime=artifact.runtime, there=there, unknown="", here=here)
+            return ArtifactSpeedups(runtime=artifact.runtime, there=there, unknown="", here=here)
     try:
         there = predicted_speedup(manifest, artifact, profile)
     except InputError as error:
-        return Told(runtime=artifact.runtime, there=None, unknown=str(error), here=here)
-    return Told(runtime=artifact.runtime, there=there, unknown="", here=here)
+        return ArtifactSpeedups(runtime=artifact.runtime, there=None, unknown=str(error), here=here)
+    return ArtifactSpeedups(runtime=artifact.runtime, there=there, unknown="", here=here)
 
 
 def _clock(clock: Clock) -> str:

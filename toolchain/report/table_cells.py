@@ -4,9 +4,6 @@ In:  values of the documents that verbs give with --json.
 Out: short texts, and the tables they stand in. Text from data is never read as markup.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -14,6 +11,8 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 from typing_extensions import override
+
+from edgewright.base.fields import Fields
 
 NOTHING = "–"
 WIDEST = 10_000  # cells, of a console on which no table is squeezed
@@ -78,9 +77,19 @@ def table(*heads: str, numbers_from: int | None = None) -> Table:
     return table
 
 
-def latencies(latency_ms: Mapping[str, Any]) -> str:
+def latencies(latency_ms: Fields) -> str:
     """The three percentiles that are told of every measurement."""
-    return " / ".join(number(latency_ms[name]) for name in ("p50", "p90", "p99")) + " ms"
+    return " / ".join(number(latency_ms.number(name)) for name in ("p50", "p90", "p99")) + " ms"
+
+
+def text(document: Fields, name: str) -> str:
+    """A document's text."""
+    return document.text(name) or NOTHING
+
+
+def percent(share: float | None) -> str:
+    """A share in percent."""
+    return NOTHING if share is None else f"{100 * share:.0f} %"
 
 
 def megabytes(size: float | None) -> str:
@@ -88,7 +97,7 @@ def megabytes(size: float | None) -> str:
     return NOTHING if size is None else f"{size / 1e6:.2f} MB"
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A value as a person writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"

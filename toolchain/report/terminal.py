@@ -5,19 +5,15 @@ Out: renderables of rich. Nothing is printed here, and text from data is never r
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgewright.base.fields import Fields
 from edgewright.report.judged_cells import int8_verdict, parity, rounded, shortened, verdict
 from edgewright.report.speedup_rows import cell, sentences
-from edgewright.report.table_cells import NOTHING
-from edgewright.report.table_cells import megabytes as _megabytes
-from edgewright.report.table_cells import number as _number
-from edgewright.report.table_cells import plain as _plain
-from edgewright.report.table_cells import table as _table
+from edgewright.report.table_cells import NOTHING, megabytes, number, plain, table, text
 
 ESTIMATE_NOTE = (
     "est. ms: an estimate from the profile's facts, of the layers alone, in int8. "
@@ -26,27 +22,29 @@ ESTIMATE_NOTE = (
 )
 
 
-def build_report(summary: Mapping[str, Any]) -> RenderableType:
+def build_report(summary: Mapping[str, object]) -> RenderableType:
     """What was built: models, artifacts, stages, what each won and lost, and the budget."""
-    title = Text(f"{summary['bundle']}  for {summary['profile']}", style="bold")
-    speedups = [Text(each) for each in sentences(summary["artifacts"])]
-    made = (_models(summary), _artifacts(summary), *speedups, _int8(summary))
-    notes = (Text(f"Note: {note}", style="yellow") for note in summary.get("notes") or ())
-    decided = (Text(f"Teacher: {note}.") for note in summary.get("teacher_notes") or ())
-    told = (_stages(summary), compression_report(summary), *decided, *notes)
-    return Group(title, *made, *told, verdict(summary["budget"]))
+    document = Fields(summary)
+    title = Text(f"{text(document, 'bundle')}  for {text(document, 'profile')}", style="bold")
+    speedups = [Text(each) for each in sentences(document.rows("artifacts"))]
+    models = (_models(document), _artifacts(document), *speedups, _int8(document))
+    notes = (Text(f"Note: {note}", style="yellow") for note in document.texts("notes"))
+    decided = (Text(f"Teacher: {note}.") for note in document.texts("teacher_notes"))
+    stages = (_stages(document), compression_report(summary), *decided, *notes)
+    return Group(title, *models, *stages, verdict(document.inner("budget")))
 
 
-def compression_report(summary: Mapping[str, Any]) -> RenderableType:
+def compression_report(summary: Mapping[str, object]) -> RenderableType:
     """What each stage made of the model, and where the student leaves its teacher; nothing where nothing is known."""
+    document = Fields(summary)
     parts: list[RenderableType] = []
-    if rows := summary.get("compression"):
+    if rows := document.rows("compression"):
         parts += [_compression(rows), Text(ESTIMATE_NOTE, style="dim")]
-    if vocabulary := summary.get("vocabulary"):
+    if vocabulary := document.inner("vocabulary"):
         parts.append(Text(_vocabulary(vocabulary)))
-    if layers := summary.get("layers"):
+    if layers := document.rows("layers"):
         parts.append(_layers(layers))
-    parts += [Text(sentence) for sentence in summary.get("where_lost") or ()]
+    parts += [Text(sentence) for sentence in document.texts("where_lost")]
     return Group(*parts)
 
 
@@ -59,115 +57,116 @@ def answer_report(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Ren
 
 
 def _cell(value: object) -> str:
-    return _number(value) if isinstance(value, int | float) else shortened(str(value or NOTHING))
+    return number(value) if isinstance(value, int | float) else shortened(str(value or NOTHING))
 
 
 def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A plain table of texts."""
-    table = _table(*heads)
+    plain_table = table(*heads)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+        plain_table.add_row(*(Text(cell) for cell in row))
+    return plain_table
 
 
-def profile_report(facts: Mapping[str, Any]) -> RenderableType:
+def profile_report(facts: Mapping[str, object]) -> RenderableType:
     """A profile's facts, each with its confidence and source."""
-    table = _table("fact", "value", "sure", "source")
+    rows = table("fact", "value", "sure", "source")
     for name, fact in _leaves(facts):
-        sourced = isinstance(fact, Mapping)
-        value = fact["value"] if sourced else fact
-        shown = _plain(value)
-        if sourced and "highest" in fact:
-            shown += f" to {_plain(fact['highest'])}"
-        marks = (fact["confidence"], fact["source"]) if sourced else ("", "")
-        table.add_row(*(Text(cell) for cell in (name, shown, *marks)))
+        value, marks = plain(fact), ("", "")
+        if sourced := Fields.of(fact):
+            value = plain(sourced.value("value"))
+            if "highest" in sourced:
+                value += f" to {plain(sourced.value('highest'))}"
+            marks = (text(sourced, "confidence"), text(sourced, "source"))
+        rows.add_row(*(Text(cell) for cell in (name, value, *marks)))
     legend = "R read in a primary source, E seen in an excerpt, C computed, U unverified"
-    return Group(table, Text(legend, style="dim"))
+    return Group(rows, Text(legend, style="dim"))
 
 
-def _models(summary: Mapping[str, Any]) -> Table:
-    table = _table("model", "score", "parameters", "size", "latency here", numbers_from=1)
+def _models(summary: Fields) -> Table:
+    rows = table("model", "score", "parameters", "size", "latency here", numbers_from=1)
     for role in ("teacher", "student"):
-        model = summary[role]
-        parameters = f"{model['parameters']:,}" if model.get("parameters") is not None else NOTHING
-        sizes = (_megabytes(model.get("bytes")), _number(model.get("latency_ms"), " ms"))
-        table.add_row(role, _number(model.get("score")), parameters, *sizes)
-    baseline = summary.get("baseline")
-    if baseline:
-        name = Text(f"{baseline['name']} (no network)")
-        table.add_row(name, _number(baseline.get("score")), NOTHING, NOTHING, NOTHING)
-    return table
+        model = summary.inner(role)
+        sizes = (megabytes(model.number("bytes")), number(model.number("latency_ms"), " ms"))
+        rows.add_row(role, number(model.number("score")), _grouped(model.count("parameters")), *sizes)
+    if baseline := summary.inner("baseline"):
+        name = Text(f"{text(baseline, 'name')} (no network)")
+        rows.add_row(name, number(baseline.number("score")), NOTHING, NOTHING, NOTHING)
+    return rows
 
 
-def _artifacts(summary: Mapping[str, Any]) -> Table:
+def _artifacts(summary: Fields) -> Table:
     """Speed-ups are of the device that it is for; intervals, and what the build's machine timed, stand below."""
     heads = ("runtime", "artifact", "size", "score", "speed-up there", "outputs")
-    table = _table(*heads, numbers_from=2)
-    for artifact in summary["artifacts"]:
-        table.add_row(
-            Text(artifact["runtime"]),
-            Text(artifact["file"]),
-            _megabytes(artifact.get("bytes")),
-            _number(artifact.get("score")),
-            cell(artifact.get("speedup"), NOTHING, interval=False),
-            parity(artifact.get("parity")),
+    rows = table(*heads, numbers_from=2)
+    for artifact in summary.rows("artifacts"):
+        rows.add_row(
+            Text(text(artifact, "runtime")),
+            Text(text(artifact, "file")),
+            megabytes(artifact.number("bytes")),
+            number(artifact.number("score")),
+            cell(artifact.value("speedup"), NOTHING, interval=False),
+            parity(artifact.inner("parity")),
         )
-    return table
+    return rows
 
 
-def _int8(summary: Mapping[str, Any]) -> RenderableType:
+def _int8(summary: Fields) -> RenderableType:
     """Whether int8 was worth it: a sentence for each artifact, and what it does to the outputs."""
-    verdicts = [int8_verdict(row) for row in summary.get("int8") or ()]
-    return Group(*verdicts, *([Text(said)] if (said := summary.get("precision")) else []))
+    precision = summary.text("precision")
+    return Group(*map(int8_verdict, summary.rows("int8")), *([Text(precision)] if precision else []))
 
 
-def _compression(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _compression(rows: Sequence[Fields]) -> Table:
     """Narrow enough for 80 columns with two runtimes: of all columns only the stage's name may be broken."""
-    runtimes = list(dict.fromkeys(runtime for row in rows for runtime in row.get("measured_ms") or {}))
+    runtimes = list(dict.fromkeys(runtime for row in rows for runtime in row.inner("measured_ms").values))
     timed = [f"{runtime}\nms" for runtime in runtimes]
-    table = _table("stage", "params", "MACs", "est.\nms", *timed, "size", "score", "change", numbers_from=1)
-    table.padding = 0
-    for column in table.columns:
-        column.no_wrap = column is not table.columns[0]
+    stages = table("stage", "params", "MACs", "est.\nms", *timed, "size", "score", "change", numbers_from=1)
+    stages.padding = 0
+    for column in stages.columns:
+        column.no_wrap = column is not stages.columns[0]
     for row in rows:
-        measured = row.get("measured_ms") or {}
-        table.add_row(
-            Text(row["stage"]),
-            _counted(row.get("parameters")),
-            _counted(row.get("macs")),
-            rounded(row.get("predicted_layers_ms")),
-            *(rounded(measured.get(runtime)) for runtime in runtimes),
-            _megabytes(row.get("bytes")),
-            _number(row.get("score")),
-            _signed(row.get("score_change")),
+        measured = row.inner("measured_ms")
+        stages.add_row(
+            Text(text(row, "stage")),
+            _counted(row.number("parameters")),
+            _counted(row.number("macs")),
+            rounded(row.number("predicted_layers_ms")),
+            *(rounded(measured.number(runtime)) for runtime in runtimes),
+            megabytes(row.number("bytes")),
+            number(row.number("score")),
+            _signed(row.number("score_change")),
         )
-    return table
+    return stages
 
 
-def _layers(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _layers(rows: Sequence[Fields]) -> Table:
     heads = ("layer", "teacher's layer", "heads", "neurons", "cosine to teacher", "change")
-    table = _table(*heads, numbers_from=0)
+    layers = table(*heads, numbers_from=0)
     for row in rows:
-        counts = (_plain(row.get(name)) for name in ("layer", "from_layer", "heads", "neurons"))
-        table.add_row(*map(Text, counts), _number(row.get("cosine")), _signed(row.get("cosine_change")))
-    return table
+        counts = (plain(row.value(name)) for name in ("layer", "from_layer", "heads", "neurons"))
+        layers.add_row(*map(Text, counts), number(row.number("cosine")), _signed(row.number("cosine_change")))
+    return layers
 
 
-def _vocabulary(vocabulary: Mapping[str, Any]) -> str:
-    pieces, of, affected = (vocabulary.get(name) for name in ("pieces", "of", "held_out_tokens_affected"))
-    kept = f"all {pieces:,}" if pieces == of else f"{pieces:,} of {NOTHING if of is None else f'{of:,}'}"
+def _vocabulary(vocabulary: Fields) -> str:
+    pieces, of = vocabulary.count("pieces"), vocabulary.count("of")
+    affected = vocabulary.number("held_out_tokens_affected")
+    kept = f"all {_grouped(pieces)}" if pieces == of else f"{_grouped(pieces)} of {_grouped(of)}"
     share = NOTHING if affected is None else f"{100 * affected:.3g} %"
     return f"Vocabulary: {kept} pieces stay; {share} of the held-out tokens are split otherwise."
 
 
-def _stages(summary: Mapping[str, Any]) -> Table:
-    table = _table("stage", "time", numbers_from=1)
-    for stage in summary["stages"]:
-        table.add_row(Text(stage["name"]), "cached" if stage["cached"] else f"{stage['seconds']:.1f} s")
-    return table
+def _stages(summary: Fields) -> Table:
+    rows = table("stage", "time", numbers_from=1)
+    for stage in summary.rows("stages"):
+        seconds = stage.number("seconds")
+        spent = NOTHING if seconds is None else f"{seconds:.1f} s"
+        rows.add_row(Text(text(stage, "name")), "cached" if stage.flag("cached") else spent)
+    return rows
 
 
-def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def _leaves(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:
     for name, fact in facts.items():
         if isinstance(fact, list) and any(isinstance(each, Mapping) for each in fact):
             yield from _leaves({f"{name}[{place}]": each for place, each in enumerate(fact)}, prefix)
@@ -175,6 +174,11 @@ def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
             yield from _leaves(fact, f"{prefix}{name}.")
         else:
             yield prefix + name, fact
+
+
+def _grouped(count: int | None) -> str:
+    """A number with commas."""
+    return NOTHING if count is None else f"{count:,}"
 
 
 def _counted(count: float | None) -> str:

@@ -1,7 +1,7 @@
 """Read a JSON object leniently: what is missing, or is not of the type that is asked for, is None or empty.
 
 In:  an object of a document that an older or a newer version may have written, or that another stage filled.
-Out: `Document`, whose values are read by name and type. Nothing here raises.
+Out: `Fields`, whose values are read by name and type. Nothing here raises.
 Where a fault is to be told, `reading` and its models, or `json_values`, are the ones to ask.
 """
 
@@ -21,14 +21,14 @@ def number_or_none(value: object) -> float | None:
 
 
 @dataclass(frozen=True)
-class Document:
+class Fields:
     """An object's values by their names."""
 
     values: Mapping[str, object]
 
     @classmethod
-    def of(cls, value: object) -> Document:
-        """The document that a value is; an empty one where it is no object."""
+    def of(cls, value: object) -> Fields:
+        """The fields of an object; none where the value is no object."""
         return cls({str(name): each for name, each in value.items()} if isinstance(value, Mapping) else {})
 
     def __bool__(self) -> bool:
@@ -59,6 +59,10 @@ class Document:
         found = self.number(name)
         return None if found is None else int(found)
 
+    def series(self, name: str) -> tuple[float, ...]:
+        """The numbers of a list."""
+        return tuple(found for each in self._list(name) if (found := number_or_none(each)) is not None)
+
     def numbers(self, name: str) -> dict[str, float]:
         """The numbers of an object, by their names."""
         inner = self.inner(name)
@@ -72,13 +76,13 @@ class Document:
         """Whether true stands there."""
         return self.values.get(name) is True
 
-    def inner(self, name: str) -> Document:
+    def inner(self, name: str) -> Fields:
         """An object; an empty one where there is none."""
-        return Document.of(self.values.get(name))
+        return Fields.of(self.values.get(name))
 
-    def rows(self, name: str) -> tuple[Document, ...]:
+    def rows(self, name: str) -> tuple[Fields, ...]:
         """The objects of a list."""
-        return tuple(Document.of(each) for each in self._list(name) if isinstance(each, Mapping))
+        return tuple(Fields.of(each) for each in self._list(name) if isinstance(each, Mapping))
 
     def _list(self, name: str) -> tuple[object, ...]:
         found = self.values.get(name)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from edgewright.base.document import Document, number_or_none
+from edgewright.base.fields import Fields, number_or_none
 
-FOUND = Document(
+FOUND = Fields(
     {
         "name": "tiny",
         "count": 3,
@@ -39,7 +39,7 @@ def test_what_is_no_object_and_no_list_is_empty() -> None:
     assert FOUND.texts("name") == ()
     assert FOUND.numbers("missing") == {}
     assert not FOUND.flag("name")
-    assert not Document.of([1, 2])
+    assert not Fields.of([1, 2])
     assert "name" in FOUND
     assert "missing" not in FOUND
 
@@ -51,4 +51,4 @@ def test_what_is_no_finite_number_of_a_size_that_anything_has_is_none(odd: objec
 
 def test_whole_numbers_stay_whole() -> None:
     assert str(number_or_none(7)) == "7"
-    assert Document({"n": 7.9}).count("n") == 7
+    assert Fields({"n": 7.9}).count("n") == 7
