@@ -3,7 +3,7 @@
 import pytest
 
 from edgewright.base.fields import Fields
-from edgewright.bundles.attributions import STRONGEST, ImageAttribution, WordAttribution, attributions_of
+from edgewright.bundles.attributions import STRONGEST, GridAttribution, WordAttribution, attributions_of
 
 FLIP = {"text": "the rain", "expected": "weather"}
 WORDS = {"shown": ["the", "rain"], "teacher": [0.0, 2.0], "student": [-1.0, 0.5]}
@@ -20,7 +20,7 @@ def test_words_and_images_are_read_with_what_both_models_say() -> None:
     assert isinstance(words, WordAttribution)
     assert (words.text, words.expected, words.words) == ("the rain", "weather", ("the", "rain"))
     assert words.says == {"teacher": (0.0, 2.0), "student": (-1.0, 0.5)}
-    assert isinstance(image, ImageAttribution)
+    assert isinstance(image, GridAttribution)
     assert image.image == ((0.0, 1.0), (1.0, 0.0))
     assert image.says["student"] == ((0, 0), (0, 0.5))
 

@@ -41,7 +41,7 @@ class WordAttribution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageAttribution:
+class GridAttribution:
     """Of one image that the student answers worse, in rows of grey; `says` is by model, as many rows."""
 
     text: str
@@ -50,7 +50,7 @@ class ImageAttribution:
     says: Mapping[str, Grey]
 
 
-Attribution = WordAttribution | ImageAttribution
+Attribution = WordAttribution | GridAttribution
 
 
 def attributions_of(account: Fields) -> tuple[Attribution, ...]:
@@ -75,7 +75,7 @@ def _attributions(account: Fields) -> Iterator[Attribution]:
             images = {model: rows for model in MODELS if _is_rows(rows := each.get(model)) and len(rows) == len(shown)}
             if len(images) == len(MODELS):
                 drawn = {model: tuple(map(tuple, rows)) for model, rows in images.items()}
-                yield ImageAttribution(text=text, expected=expected, image=tuple(map(tuple, shown)), says=drawn)
+                yield GridAttribution(text=text, expected=expected, image=tuple(map(tuple, shown)), says=drawn)
 
 
 def _is_words(value: object) -> TypeGuard[list[str]]:

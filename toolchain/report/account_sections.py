@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgewright.bundles.attributions import MODELS, Attribution, ImageAttribution, WordAttribution
+from edgewright.bundles.attributions import MODELS, Attribution, GridAttribution, WordAttribution
 from edgewright.bundles.findings import AccountRecord, GroupRecord
 from edgewright.report import figures
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, Shaded, TextTable
@@ -46,7 +46,7 @@ def _group_row(group: GroupRecord) -> Cells:
 def attributions_section(attributions: Sequence[Attribution], *, pictures: bool) -> PageSection:
     """What the answers that got worse rest on, the teacher's and the student's."""
     texts = [each for each in attributions if isinstance(each, WordAttribution)]
-    images = [each for each in attributions if isinstance(each, ImageAttribution)]
+    images = [each for each in attributions if isinstance(each, GridAttribution)]
     rows = tuple(
         (
             each.text,

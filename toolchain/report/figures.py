@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgewright.bundles.attributions import MODELS, ImageAttribution
+from edgewright.bundles.attributions import MODELS, GridAttribution
 from edgewright.bundles.findings import PartRecord, SensitivityRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.measure.stats import percentile
@@ -168,7 +168,7 @@ def parts(teacher: Sequence[PartRecord], student: Sequence[PartRecord]) -> Figur
     return figure
 
 
-def places(found: ImageAttribution) -> Figure:
+def places(found: GridAttribution) -> Figure:
     """An image, and what each of its places says for the right answer, to the teacher and to the student."""
     from plotly.subplots import make_subplots
 
