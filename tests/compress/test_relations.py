@@ -49,3 +49,15 @@ def test_channels_that_do_not_fill_a_head_are_left_out() -> None:
     changed = ours.clone().reshape(4, 3, 17)
     changed[..., 16] += 100
     assert float(relations.error([changed.flatten(1)], [theirs])) == float(relations.error([ours], [theirs]))
+
+
+def test_where_a_side_has_fewer_channels_than_heads_both_are_split_into_as_many_as_it_has() -> None:
+    ours, theirs = drawn(4, 3, 0), drawn(4, 16, 1)
+    total = 0.0
+    for own, their in zip(ours.chunk(3, dim=-1), theirs.chunk(3, dim=-1), strict=True):
+        for head in range(3):
+            student, teacher = own[:, head : head + 1], their[:, 5 * head : 5 * head + 5]
+            log_student = (student @ student.T).log_softmax(dim=-1)
+            log_teacher = (teacher @ teacher.T / 5**0.5).log_softmax(dim=-1)
+            total += float((log_teacher.exp() * (log_teacher - log_student)).sum())
+    assert float(relations.error([ours], [theirs])) == pytest.approx(total / (3 * 3 * 4), rel=1e-4)

@@ -1,5 +1,6 @@
 """A spectrum's directions hold the variance of what a matrix passes on, and what nothing reads weighs nothing."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.compress.test_importance import text_model, texts
 
 
 def spectra(model: TransformerModel, *parts: str, count: int = 24, exponent: float = 1.0) -> dict[str, Spectrum]:
-    family = required(model, FACTORISABLE, setting="stages.low_rank")
+    family = required(model, FACTORISABLE, setting="stages.low_rank.enabled")
     places: Mapping[str, nn.Module] = family.matrices(model, parts)
     observed = Observed(model=model, matrices=family, table=offered(model, TOKEN_TABLE))
     return {each.name: each for each in spectra_of(observed, texts(count), places, exponent)}
@@ -96,10 +97,19 @@ def test_nothing_asked_for_runs_nothing() -> None:
     assert spectra_of(observed, TextInputs([]), {}, 1.0) == []
 
 
-def test_values_that_are_not_finite_are_told_by_the_matrix() -> None:
+def test_values_that_are_not_finite_are_reported_by_the_matrix() -> None:
     model = text_model()
     up: Any = model.encoder.get_submodule("layers.0.up")
     with torch.no_grad():
         up.weight[0, 0] = torch.nan
     with pytest.raises(ModelError, match=r"layers\.0\.up computes values that are not finite on the 24 calibration"):
         spectra(model, "up")
+
+
+@pytest.mark.parametrize("faulty", ["layers.0.attention_output", "layers.1.query_key_value", "layers.1.down"])
+def test_of_many_matrices_behind_one_that_is_not_finite_that_one_is_named(faulty: str) -> None:
+    model = text_model()
+    with torch.no_grad():
+        model.encoder.get_submodule(faulty).weight[0, 0] = torch.nan  # type: ignore[index]
+    with pytest.raises(ModelError, match=rf"^{re.escape(faulty)} computes values that are not finite"):
+        spectra(model, "query_key_value", "attention_output", "up", "down")

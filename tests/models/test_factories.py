@@ -29,3 +29,7 @@ def test_changes_are_of_the_configuration_and_stand_above_what_is_stated() -> No
     net, _ = digit_resnet(depths=[1, 1, 1])
     assert [len(stage.layers) for stage in net.resnet.encoder.stages] == [1, 1, 1]
     assert digit_vit(hidden_size=32).config.hidden_size == 32
+    assert digit_vit(initializer_range=0.2).config.initializer_range == 0.2
+    net, size = digit_resnet(num_channels=3, num_labels=4)
+    assert size == (3, SIDE, SIDE)
+    assert net(torch.zeros(2, *size)).logits.shape == (2, 4)

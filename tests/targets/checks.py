@@ -24,6 +24,27 @@ def assert_gone(pid: int) -> None:
     pytest.fail(f"process {pid} is still there")
 
 
+LIMIT_S = 60.0
+WORDS = ("a b", "$HOME", "`id`", "'", '"', "*", ";", "&&", "|", "\\", "", "ü", "new\nline", "-n", "~", "!x", "#")
+
+
+def assert_arguments_arrive_exactly(target: Target) -> None:
+    """No shell on the way makes anything else of them."""
+    done = target.run(["printf", "<%s>", *WORDS], timeout_s=LIMIT_S)
+    assert (done.status, done.stdout, done.stderr) == (0, "".join(f"<{word}>" for word in WORDS), "")
+
+
+def assert_status_output_and_input_come_through(target: Target) -> None:
+    """Statuses up to the highest, a signal, and a program that is not there."""
+    done = target.run(["sh", "-c", "cat; echo bad >&2; exit 7"], timeout_s=LIMIT_S, stdin="grüße\n")
+    assert (done.status, done.stdout, done.stderr) == (7, "grüße\n", "bad\n")
+    assert target.run(["sh", "-c", "kill -9 $$"], timeout_s=LIMIT_S).status == -9
+    assert target.run(["no-such-program"], timeout_s=LIMIT_S).status == 127
+    assert target.run(["sh", "-c", "exit 200"], timeout_s=LIMIT_S).status == 200
+    done = target.run(["sh", "-c", "echo last >&2; exit 255"], timeout_s=LIMIT_S)
+    assert (done.status, done.stderr) == (255, "last\n")
+
+
 def assert_much_input_and_output_pass(target: Target) -> None:
     """Neither waits for the other, and a program need not read what it is given."""
     text = "0123456789" * 500_000

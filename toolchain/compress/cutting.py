@@ -82,7 +82,7 @@ def cut(model: nn.Module, sample: Inputs, goal: Goal) -> Cut:
     Raises `InputError` for a family that is not, for a setting that names units it has not, and for sizes that are out
     of reach.
     """
-    family = required(model, SLICEABLE, setting="stages.prune")
+    family = required(model, SLICEABLE, setting="stages.prune.enabled")
     if goal.settings.keep_macs is None:
         require_units(model, family.units, goal.settings)
     student = family.cut(model, sample, goal)

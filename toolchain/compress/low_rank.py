@@ -66,7 +66,7 @@ def factorise(
     `pays(inputs, outputs, rank)`, where given, is true. One that already is of low rank is merged and only reduced.
     Raises `InputError` for parts, ranks and shares that make no sense, `ModelError` for values that are not finite.
     """
-    family = required(model, FACTORISABLE, setting="stages.low_rank")
+    family = required(model, FACTORISABLE, setting="stages.low_rank.enabled")
     _require_parts(model, family, parts)
     _check(inputs, parts, energy, ranks, keep_parameters)
     observed = Observed(model=model, matrices=family, table=offered(model, TOKEN_TABLE))

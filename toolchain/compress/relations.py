@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-RELATION_HEADS = 8  # both sides' channels are split anew into this many, so that heads need not agree
+# Both sides' channels are split anew into this many, so that heads need not agree; into fewer where a side has fewer.
+RELATION_HEADS = 8
 
 
 def error(vectors: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
@@ -21,17 +22,18 @@ def error(vectors: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     ours, theirs = pad_sequence(list(vectors), batch_first=True), pad_sequence(list(wanted), batch_first=True)
     counts = torch.tensor([len(each) for each in vectors], device=ours.device)
     real = torch.arange(ours.shape[1], device=ours.device) < counts[:, None]
+    heads = min(RELATION_HEADS, ours.shape[-1] // 3, theirs.shape[-1] // 3)
     losses = [
-        functional.kl_div(_relation(own, real), _relation(their, real), reduction="none", log_target=True)
+        functional.kl_div(_relation(own, real, heads), _relation(their, real, heads), reduction="none", log_target=True)
         for own, their in zip(ours.chunk(3, dim=-1), theirs.chunk(3, dim=-1), strict=True)
     ]
     total = torch.stack(losses).nan_to_num(0.0).sum(dim=-1)  # (3, examples, heads, units)
-    return (total * real[:, None, :]).sum() / (3 * RELATION_HEADS * real.sum())
+    return (total * real[:, None, :]).sum() / (3 * heads * real.sum())
 
 
-def _relation(vectors: Tensor, real: Tensor) -> Tensor:
+def _relation(vectors: Tensor, real: Tensor, heads: int) -> Tensor:
     """(examples, units, inner) → log of each unit's relation to the others, (examples, heads, units, units)."""
-    inner = vectors.shape[-1] // RELATION_HEADS * RELATION_HEADS
-    heads = vectors[..., :inner].unflatten(-1, (RELATION_HEADS, -1)).transpose(1, 2)
-    scores = heads @ heads.transpose(-1, -2) * heads.shape[-1] ** -0.5
+    inner = vectors.shape[-1] // heads * heads
+    parts = vectors[..., :inner].unflatten(-1, (heads, -1)).transpose(1, 2)
+    scores = parts @ parts.transpose(-1, -2) * parts.shape[-1] ** -0.5
     return functional.log_softmax(scores.masked_fill(~real[:, None, None, :], -torch.inf), dim=-1)

@@ -87,11 +87,9 @@ def spectra_of(
     """One for each of the matrices at `places`. Raises `ModelError` for values that are not finite."""
     if not places:
         return []
-    moments = {name: _Moments() for name in places if name != TOKENS}
-    slopes: dict[str, Tensor] = {}
+    observer = _Observer(observed, places, len(inputs))
     pieces = observed.table.pieces(observed.model) if observed.table else 0
     occurrences = torch.ones(pieces, dtype=torch.float64)
-    signs = torch.Generator().manual_seed(0)
     with torch.inference_mode(False), torch.enable_grad():
         tokens_each = observed.matrices.tokens_each(observed.model)
         for indexes in batches(inputs.sizes, max(1, INFERENCE_BATCH_TOKENS // tokens_each)):
@@ -101,14 +99,9 @@ def spectra_of(
             if TOKENS in places:
                 ids = batch[0].flatten() if counted is None else batch[0].flatten()[counted]
                 occurrences += torch.bincount(ids.cpu(), minlength=pieces)
-            _observe(observed, batch, places, moments, slopes, signs)
-    for name in places:
-        sums = [slopes[name], *([moments[name].sums] if name in moments else [])]
-        if not all(each.isfinite().all() for each in sums):
-            raise ModelError(
-                f"{name} computes values that are not finite on the {len(inputs)} calibration inputs; check that the "
-                "model's training did not diverge"
-            )
+            observer.add(batch)
+    observer.check()
+    moments, slopes = observer.moments, observer.slopes
     with torch.no_grad():
         return [
             _token_spectrum(module, observed.projection, occurrences**token_exponent, slopes[name])
@@ -118,44 +111,63 @@ def spectra_of(
         ]
 
 
-def _observe(
-    observed: Observed,
-    batch: tuple[Tensor, ...],
-    places: Mapping[str, nn.Module],
-    moments: Mapping[str, _Moments],
-    slopes: dict[str, Tensor],
-    signs: torch.Generator,
-) -> None:
-    """Add one batch: of each linear map the smaller of its input and output, and the slopes at every output."""
-    model, mask = observed.model, observed.matrices.counted(observed.model, *batch)
-    counted = slice(None) if mask is None else mask.flatten().bool()
-    outputs: dict[str, Tensor] = {}
+class _Observer:
+    """Of each linear map the moments of the smaller of its input and output, and the slopes at every output."""
 
-    def observer(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+    def __init__(self, observed: Observed, places: Mapping[str, nn.Module], examples: int) -> None:
+        self.observed, self.places, self.examples = observed, places, examples
+        self.moments = {name: _Moments() for name in places if name != TOKENS}
+        self.slopes: dict[str, Tensor] = {}  # in the order in which the matrices are run
+        self.signs = torch.Generator().manual_seed(0)
+
+    def add(self, batch: tuple[Tensor, ...]) -> None:
+        """Add one batch. Raises `ModelError` for the first matrix whose output is not finite."""
+        model, mask = self.observed.model, self.observed.matrices.counted(self.observed.model, *batch)
+        counted = slice(None) if mask is None else mask.flatten().bool()
+        outputs: dict[str, Tensor] = {}
+        last = _last(self.observed, self.places)
+        hooks = [module.register_forward_hook(self._hook(name, counted, outputs)) for name, module in last.items()]
+        try:
+            output = model(*batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        # The slopes of a sum with random signs are, squared, those of all outputs together on average.
+        signal = torch.randint(0, 2, output.shape, generator=self.signs).to(output) * 2 - 1
+        if mask is not None and output.shape[:-1] == mask.shape:
+            signal = signal * mask[..., None]
+        tensors = list(outputs.values())
+        gradients = torch.autograd.grad(output, tensors, signal, allow_unused=True, materialize_grads=True)
+        for name, gradient in zip(outputs, gradients, strict=True):
+            squares = gradient.flatten(0, -2)[counted].float().square().sum(dim=0)
+            self.slopes[name] = self.slopes.get(name, torch.zeros(())) + squares.cpu().double()
+
+    def _hook(
+        self, name: str, counted: slice | Tensor, outputs: dict[str, Tensor]
+    ) -> Callable[[nn.Module, Any, Tensor], None]:
         def observe(module: nn.Module, args: Any, output: Tensor) -> None:
+            if not output.detach().flatten(0, -2)[counted].isfinite().all():
+                raise self._not_finite(name)
             if not output.requires_grad:  # a frozen model
                 output.requires_grad_()
             outputs[name] = output
-            if name in moments:
+            if name in self.moments:
                 rows = args[0] if _of_inputs(module) else output
-                moments[name].add(rows.detach().flatten(0, -2)[counted])
+                self.moments[name].add(rows.detach().flatten(0, -2)[counted])
 
         return observe
 
-    hooks = [module.register_forward_hook(observer(name)) for name, module in _last(observed, places).items()]
-    try:
-        output = model(*batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # The slopes of a sum with random signs are, squared, those of all outputs together on average.
-    signal = torch.randint(0, 2, output.shape, generator=signs).to(output) * 2 - 1
-    if mask is not None and output.shape[:-1] == mask.shape:
-        signal = signal * mask[..., None]
-    gradients = torch.autograd.grad(output, list(outputs.values()), signal, allow_unused=True, materialize_grads=True)
-    for name, gradient in zip(outputs, gradients, strict=True):
-        squares = gradient.flatten(0, -2)[counted].float().square().sum(dim=0)
-        slopes[name] = slopes.get(name, torch.zeros(())) + squares.cpu().double()
+    def check(self) -> None:
+        """Raise `ModelError` for slopes that are not finite: of the last such matrix, as slopes pass backwards."""
+        faulty = [name for name, slopes in self.slopes.items() if not slopes.isfinite().all()]
+        if faulty:
+            raise self._not_finite(faulty[-1])
+
+    def _not_finite(self, name: str) -> ModelError:
+        return ModelError(
+            f"{name} computes values that are not finite on the {self.examples} calibration inputs; check that the "
+            "model's training did not diverge"
+        )
 
 
 def _last(observed: Observed, places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

@@ -157,7 +157,9 @@ class TextDataset(Dataset):
 
         if not self.kept:
             return model
-        return families.required(model, TOKEN_TABLE, setting="stages.vocabulary").with_vocabulary(model, self.kept)
+        return families.required(model, TOKEN_TABLE, setting="stages.vocabulary.enabled").with_vocabulary(
+            model, self.kept
+        )
 
     @override
     def example(self) -> tuple[Tensor, ...]:

@@ -11,12 +11,16 @@ SIDE = 2 * NATIVE_SIDE  # a net of convolutions has more to look at
 
 
 def digit_resnet(**changes: Any) -> tuple[Any, tuple[int, int, int]]:
-    """A ResNet of three stages for ten classes of grey images of 16 × 16; `changes` are of transformers' config."""
+    """A ResNet of three stages for ten classes of grey images of 16 × 16.
+
+    `changes` are of transformers' config; the size that is returned has as many channels as it says.
+    """
     import transformers
 
     stated = {"embedding_size": 32, "hidden_sizes": [32, 64, 128], "depths": [2, 2, 2], "layer_type": "basic"}
-    config = transformers.ResNetConfig(num_channels=1, num_labels=10, **{**stated, **changes})
-    return transformers.ResNetForImageClassification(config), (1, SIDE, SIDE)
+    images = {"num_channels": 1, "num_labels": 10}
+    config = transformers.ResNetConfig(**{**stated, **images, **changes})
+    return transformers.ResNetForImageClassification(config), (config.num_channels, SIDE, SIDE)
 
 
 def digit_vit(**changes: Any) -> Any:
@@ -28,5 +32,5 @@ def digit_vit(**changes: Any) -> Any:
 
     stated = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
     images = {"image_size": NATIVE_SIDE, "patch_size": 2, "num_channels": 1, "num_labels": 10}
-    config = transformers.ViTConfig(initializer_range=0.1, **{**stated, **images, **changes})
+    config = transformers.ViTConfig(**{"initializer_range": 0.1, **stated, **images, **changes})
     return transformers.ViTForImageClassification(config)

@@ -25,8 +25,10 @@ def test_models_of_images_are_of_it() -> None:
 
 
 def test_a_token_table_is_refused_by_the_setting_that_asks_for_one() -> None:
-    with pytest.raises(InputError, match=r"a vision transformer has no token table; remove stages\.vocabulary"):
-        required(vision_model(), TOKEN_TABLE, setting="stages.vocabulary")
+    with pytest.raises(
+        InputError, match=r"a vision transformer has no token table; set stages\.vocabulary\.enabled = false"
+    ):
+        required(vision_model(), TOKEN_TABLE, setting="stages.vocabulary.enabled")
 
 
 def test_fixed_scales_are_for_products_alone() -> None:

@@ -24,8 +24,10 @@ from edgewright.targets.transports import adb
 from edgewright.targets.transports.shell import shell_at
 from tests.targets.adbd import Device, adb_server, started_device
 from tests.targets.checks import (
+    assert_arguments_arrive_exactly,
     assert_endless_output_is_stopped,
     assert_much_input_and_output_pass,
+    assert_status_output_and_input_come_through,
     assert_the_time_limit_ends_the_group,
 )
 
@@ -54,18 +56,11 @@ def target(device: Device) -> Iterator[Target]:
 
 
 def test_a_command_gets_its_exact_arguments_whatever_a_shell_would_make_of_them(target: Target) -> None:
-    words = ["a b", "$HOME", "`id`", "'", '"', "*", ";", "&&", "|", "\\", "", "ü", "new\nline", "-n", "~", "!x", "#"]
-    done = target.run(["printf", "<%s>", *words], timeout_s=LIMIT_S)
-    assert (done.status, done.stdout, done.stderr) == (0, "".join(f"<{word}>" for word in words), "")
+    assert_arguments_arrive_exactly(target)
 
 
 def test_status_signal_error_output_and_input_come_through(target: Target) -> None:
-    done = target.run(["sh", "-c", "cat; echo bad >&2; exit 7"], timeout_s=LIMIT_S, stdin="grüße\n")
-    assert (done.status, done.stdout, done.stderr) == (7, "grüße\n", "bad\n")
-    assert target.run(["sh", "-c", "kill -9 $$"], timeout_s=LIMIT_S).status == -9
-    assert target.run(["no-such-program"], timeout_s=LIMIT_S).status == 127
-    done = target.run(["sh", "-c", "echo last >&2; exit 255"], timeout_s=LIMIT_S)
-    assert (done.status, done.stderr) == (255, "last\n")
+    assert_status_output_and_input_come_through(target)
 
 
 def test_what_it_is(target: Target, device: Device, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from edgewright.errors import (
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.targets.checks import (
+    assert_arguments_arrive_exactly,
     assert_endless_output_is_stopped,
     assert_gone,
     assert_much_input_and_output_pass,
+    assert_status_output_and_input_come_through,
     assert_the_time_limit_ends_the_group,
 )
 from tests.targets.servers import Server, free_port
@@ -31,17 +33,11 @@ def target(server: Server) -> Iterator[Target]:
 
 
 def test_a_command_gets_its_exact_arguments_whatever_a_shell_would_make_of_them(target: Target) -> None:
-    words = ["a b", "$HOME", "`id`", "'", '"', "*", ";", "&&", "|", "\\", "", "ü", "new\nline", "-n", "~", "!x", "#"]
-    done = target.run(["printf", "<%s>", *words], timeout_s=LIMIT_S)
-    assert (done.status, done.stdout, done.stderr) == (0, "".join(f"<{word}>" for word in words), "")
+    assert_arguments_arrive_exactly(target)
 
 
 def test_status_signal_error_output_and_input_come_through(target: Target) -> None:
-    done = target.run(["sh", "-c", "cat; echo bad >&2; exit 7"], timeout_s=LIMIT_S, stdin="grüße\n")
-    assert (done.status, done.stdout, done.stderr) == (7, "grüße\n", "bad\n")
-    assert target.run(["sh", "-c", "kill -9 $$"], timeout_s=LIMIT_S).status == -9
-    assert target.run(["no-such-program"], timeout_s=LIMIT_S).status == 127
-    assert target.run(["sh", "-c", "exit 200"], timeout_s=LIMIT_S).status == 200
+    assert_status_output_and_input_come_through(target)
 
 
 def test_what_it_is_called_holds_neither_key_nor_query(server: Server, own_home: Path) -> None:

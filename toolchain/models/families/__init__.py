@@ -121,8 +121,9 @@ def required(model: object, capability: Capability[Offered], *, setting: str, wh
 
 
 def lacks(model: object, what: str, *, setting: str) -> InputError:
-    """The error for a setting that asks for what a model's family has not."""
-    return InputError(f"{title_of(model)} has no {what}; remove {setting}")
+    """The error for a setting that asks for what a model's family has not; one `.enabled` is to be switched off."""
+    remedy = f"set {setting} = false" if setting.endswith(".enabled") else f"remove {setting}"
+    return InputError(f"{title_of(model)} has no {what}; {remedy}")
 
 
 def title_of(model: object) -> str:

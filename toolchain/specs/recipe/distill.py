@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
@@ -22,6 +22,27 @@ def with_an_end(section: Ending) -> Ending:
         limit = "; minutes is a limit alone" if getattr(section, "minutes", None) is not None else ""
         raise ValueError(f"needs {' or '.join(ends)}, to know when to end{limit}")
     return section
+
+
+_LOSSES = {
+    "output": ("the teacher's outputs; labels are softened by the temperature", "Hinton et al. 2015"),
+    "hidden": ("the teacher's last hidden vectors", "Jiao et al. 2020, TinyBERT"),
+    "intermediate": ("the hidden vectors that enter the layers which stay", "Jiao et al. 2020, TinyBERT"),
+    "relation": ("the relations in the teacher's last attention", "Wang et al. 2021, MiniLMv2"),
+    "similarity": ("the similarities among the teacher's embeddings", "Park et al. 2019"),
+    "pair": (
+        "finding a text's partner, where the data has pairs; 0 learns from the teacher alone",
+        "van den Oord et al. 2018, InfoNCE",
+    ),
+}
+"""Each part of the loss by its setting `*_weight`: what it is, and where it comes from."""
+
+
+def _loss_weight(part: str, default: float | None) -> Any:
+    """The setting of a part's weight; without a `default` it is that of the phase before."""
+    what, source = _LOSSES[part]
+    unset = "; as in the phase before where none is given" if default is None else ""
+    return setting(default, f"How much this part of the loss counts: {what}{unset}.", unit="weight", source=source)
 
 
 class FinalPhase(Section):
@@ -49,48 +70,12 @@ class FinalPhase(Section):
     learning_rate: Amount | None = setting(
         None, "The highest learning rate of the schedule; that of the phase before where none is given.", unit="a step"
     )
-    output_weight: Weight | None = setting(
-        None,
-        "How much this part of the loss counts: the teacher's outputs; labels are softened by the temperature; as "
-        "in the phase before where none is given.",
-        unit="weight",
-        source="Hinton et al. 2015",
-    )
-    hidden_weight: Weight | None = setting(
-        None,
-        "How much this part of the loss counts: the teacher's last hidden vectors; as in the phase before where "
-        "none is given.",
-        unit="weight",
-        source="Jiao et al. 2020, TinyBERT",
-    )
-    intermediate_weight: Weight | None = setting(
-        None,
-        "How much this part of the loss counts: the hidden vectors that enter the layers which stay; as in the "
-        "phase before where none is given.",
-        unit="weight",
-        source="Jiao et al. 2020, TinyBERT",
-    )
-    relation_weight: Weight | None = setting(
-        None,
-        "How much this part of the loss counts: the relations in the teacher's last attention; as in the phase "
-        "before where none is given.",
-        unit="weight",
-        source="Wang et al. 2021, MiniLMv2",
-    )
-    similarity_weight: Weight | None = setting(
-        None,
-        "How much this part of the loss counts: the similarities among the teacher's embeddings; as in the phase "
-        "before where none is given.",
-        unit="weight",
-        source="Park et al. 2019",
-    )
-    pair_weight: Weight | None = setting(
-        None,
-        "How much this part of the loss counts: finding a text's partner, where the data has pairs; 0 learns from "
-        "the teacher alone; as in the phase before where none is given.",
-        unit="weight",
-        source="van den Oord et al. 2018, InfoNCE",
-    )
+    output_weight: Weight | None = _loss_weight("output", None)
+    hidden_weight: Weight | None = _loss_weight("hidden", None)
+    intermediate_weight: Weight | None = _loss_weight("intermediate", None)
+    relation_weight: Weight | None = _loss_weight("relation", None)
+    similarity_weight: Weight | None = _loss_weight("similarity", None)
+    pair_weight: Weight | None = _loss_weight("pair", None)
 
     @model_validator(mode="after")
     def _ends_some_time(self) -> FinalPhase:
@@ -154,43 +139,12 @@ class Distill(Section):
     temperature: Amount = setting(
         2.0, "What the teacher's class scores are divided by before they are compared.", source="Hinton et al. 2015"
     )
-    output_weight: Weight = setting(
-        10.0,
-        "How much this part of the loss counts: the teacher's outputs; labels are softened by the temperature.",
-        unit="weight",
-        source="Hinton et al. 2015",
-    )
-    hidden_weight: Weight = setting(
-        3.0,
-        "How much this part of the loss counts: the teacher's last hidden vectors.",
-        unit="weight",
-        source="Jiao et al. 2020, TinyBERT",
-    )
-    intermediate_weight: Weight = setting(
-        0.0,
-        "How much this part of the loss counts: the hidden vectors that enter the layers which stay.",
-        unit="weight",
-        source="Jiao et al. 2020, TinyBERT",
-    )
-    relation_weight: Weight = setting(
-        0.0,
-        "How much this part of the loss counts: the relations in the teacher's last attention.",
-        unit="weight",
-        source="Wang et al. 2021, MiniLMv2",
-    )
-    similarity_weight: Weight = setting(
-        1.0,
-        "How much this part of the loss counts: the similarities among the teacher's embeddings.",
-        unit="weight",
-        source="Park et al. 2019",
-    )
-    pair_weight: Weight = setting(
-        1.0,
-        "How much this part of the loss counts: finding a text's partner, where the data has pairs; 0 learns from "
-        "the teacher alone.",
-        unit="weight",
-        source="van den Oord et al. 2018, InfoNCE",
-    )
+    output_weight: Weight = _loss_weight("output", 10.0)
+    hidden_weight: Weight = _loss_weight("hidden", 3.0)
+    intermediate_weight: Weight = _loss_weight("intermediate", 0.0)
+    relation_weight: Weight = _loss_weight("relation", 0.0)
+    similarity_weight: Weight = _loss_weight("similarity", 1.0)
+    pair_weight: Weight = _loss_weight("pair", 1.0)
     patience: Count | None = setting(
         None, "End after so many epochs without a better score on the validation part.", unit="epochs"
     )
