@@ -207,7 +207,7 @@ def _examples(data: Data, task: TaskSettings, path: Path | None, on_progress: On
             path, words=columns.words, tags=columns.tags, labels=task.labels, on_progress=on_progress
         )
         return tuple(_in_words(each) for each in sentences)
-    named = {field: getattr(columns, field) for field in task.description.columns}
+    named = {field: columns.of(field) for field in task.description.columns}
     wanted = {field: column for field, column in named.items() if column is not None}
     numbers = ("value",) if "value" in wanted else ()
     rows = readers.read_rows(

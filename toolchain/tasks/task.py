@@ -72,7 +72,7 @@ class Task(Generic[Examples]):
     inputs: frozenset[str] = TEXT_INPUTS
     """The settings of [task] and [data] that not every task reads, and this one does: "task.max_length"."""
     columns: tuple[str, ...] = ("text",)
-    """Those of `data.columns` that it reads."""
+    """Those of `data.columns` that it reads; others than ours are called so in the file, if the recipe says no name."""
     needed_column: str | None = None
     """The one of them that a recipe must name."""
     suffixes: tuple[str, ...] = TABLES

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edgewright.specs.recipe import load_recipe
+from edgewright.specs.recipe import Recipe, load_recipe
+from edgewright.tasks.table import TASKS
+from edgewright.tasks.task import Task
 from tests.specs.recipe.faults import MINIMAL, faults
 
 
@@ -37,3 +40,54 @@ def test_a_separator_is_for_csv_files_in_whatever_case_their_suffix_is(toml_file
         "line 10, data.separator": "is that of .csv files, and no file of the recipe is one"
     }
     assert list(faults(toml_file, own.replace('";"', '"#"'))) == ["line 10, data.separator"]
+
+
+class Rated(Task[Any]):
+    """Texts with stars, from tables or from a logger's files."""
+
+    columns = ("text", "stars")
+    suffixes = (".csv", ".log")
+
+
+RATED = MINIMAL.replace("embedding", "rated").replace(
+    'builtin = "stdlib-search"', 'file = "a.csv"\ncolumns = { stars = "Rating" }'
+)
+
+
+def test_a_column_of_a_plug_ins_task_may_be_named(toml_file: Callable[[str], Path]) -> None:
+    with TASKS.registered("rated", Rated()):
+        columns = load_recipe(toml_file(RATED)).data.columns
+        assert (columns.of("text"), columns.of("stars"), columns.of("colour")) == ("text", "Rating", "colour")
+        assert load_recipe(toml_file(RATED.replace("a.csv", "a.log"))).data.file
+        recipe = load_recipe(toml_file(RATED))
+        assert Recipe.model_validate(recipe.model_dump(mode="json")).data.columns == recipe.data.columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ('{ star = "Rating" }', "is not a known key; did you mean stars?"),
+        ('{ colour = "Rating" }', "is not a known key; known are text, stars"),
+        ("{ stars = 3 }", "must be text in quotes, not 3"),
+        ('{ value = "v" }', "is none that rated reads; it reads text and stars"),
+    ],
+)
+def test_a_column_that_no_task_has_is_refused_with_the_nearest(
+    toml_file: Callable[[str], Path], columns: str, told: str
+) -> None:
+    with TASKS.registered("rated", Rated()):
+        found = faults(toml_file, RATED.replace('{ stars = "Rating" }', columns))
+    assert list(found.values()) == [told]
+    assert next(iter(found)).startswith(f"line 10, data.columns.{columns[2:].split()[0]}")
+
+
+def test_a_plug_ins_column_and_file_are_of_no_other_task(toml_file: Callable[[str], Path]) -> None:
+    given = (
+        RATED.replace('"rated"', '"classification"').replace("{ stars", '{ label = "l", stars').replace(".csv", ".log")
+    )
+    with TASKS.registered("rated", Rated()):
+        found = faults(toml_file, given)
+    assert found == {
+        "line 9, data.file": "'a.log' is not for classification, which reads .csv, .jsonl and .parquet",
+        "line 10, data.columns.stars": "is none that classification reads; it reads text and label",
+    }

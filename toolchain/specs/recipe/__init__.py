@@ -8,7 +8,6 @@ who read them.
 
 from edgewright.specs.recipe.account import Account as Account
 from edgewright.specs.recipe.agreement import disagreements as disagreements
-from edgewright.specs.recipe.data import DATA_SUFFIXES as DATA_SUFFIXES
 from edgewright.specs.recipe.data import TABLE_SUFFIXES as TABLE_SUFFIXES
 from edgewright.specs.recipe.data import TAGGED_SUFFIXES as TAGGED_SUFFIXES
 from edgewright.specs.recipe.data import Columns as Columns

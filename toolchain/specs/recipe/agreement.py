@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgewright.base.untrusted import Location
-from edgewright.errors import ToolchainError
-from edgewright.specs.recipe.data import DATA_SUFFIXES, TABLE_SUFFIXES, Columns
+from edgewright.errors import nearest
+from edgewright.specs.recipe.data import TABLE_SUFFIXES, Columns, data_suffixes
 from edgewright.specs.recipe.section import Values, joined, section_of
-from edgewright.specs.recipe.task import TaskDescription, task_descriptions
+from edgewright.specs.recipe.task import TaskDescription, described_task, described_tasks
 
 Faults = list[tuple[Location, str]]
 
@@ -21,7 +21,7 @@ Faults = list[tuple[Location, str]]
 def disagreements(values: Values) -> Faults:
     """The faults between a recipe's sections, found in its values as far as they are there."""
     kind = section_of(values, "task").get("kind")
-    task = _described(kind) if isinstance(kind, str) else None
+    task = described_task(kind) if isinstance(kind, str) else None
     if not isinstance(kind, str) or task is None:
         return []  # told by the field itself; what the kind implies is not known
     stages = section_of(values, "stages")
@@ -33,32 +33,18 @@ def disagreements(values: Values) -> Faults:
     ]
 
 
-def _described(kind: str) -> TaskDescription | None:
-    """The task of this name; None where there is none, or a plug-in's cannot be loaded."""
-    try:
-        return task_descriptions().get(kind)
-    except ToolchainError:
-        return None
-
-
-def _tasks() -> dict[str, TaskDescription]:
-    """The tasks that can be loaded."""
-    described = {kind: _described(kind) for kind in task_descriptions()}
-    return {kind: task for kind, task in described.items() if task is not None}
-
-
 def _those_with(has: Callable[[TaskDescription], bool]) -> list[str]:
     """The names of the tasks of which something is true."""
-    return [kind for kind, task in _tasks().items() if has(task)]
+    return [kind for kind, task in described_tasks().items() if has(task)]
 
 
 def _task_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
     found: Faults = []
     settings, data = section_of(values, "task"), section_of(values, "data")
-    for setting in sorted({setting for each in _tasks().values() for setting in each.inputs - task.inputs}):
+    for setting in sorted({setting for each in described_tasks().values() for setting in each.inputs - task.inputs}):
         section, name = setting.split(".")
         if section_of(values, section).get(name):
-            readers = {each.examples for each in _tasks().values() if setting in each.inputs}
+            readers = {each.examples for each in described_tasks().values() if setting in each.inputs}
             what = f"is for {joined(sorted(readers))}, but task.kind is {kind}, which reads {task.examples}"
             why = f"; {task.reasons[setting]}" if setting in task.reasons else ""
             found.append(((section, name), what + why))
@@ -80,13 +66,13 @@ def _task_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
 def _setting_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Settings of stages that this task does not read, and another does: they would change nothing."""
     found: Faults = []
-    for name in sorted({name for each in _tasks().values() for name in each.settings - task.settings}):
+    for name in sorted({name for each in described_tasks().values() for name in each.settings - task.settings}):
         *around, last = name.split(".")
         section = stages
         for part in around:
             section = section_of(section, part)
         if section.get(last) is not None:
-            readers = joined([other for other, each in _tasks().items() if name in each.settings])
+            readers = joined([other for other, each in described_tasks().items() if name in each.settings])
             why = f"is for {readers}; {kind} does not read it: {task.reasons.get(name, 'leave it out')}"
             found.append((("stages", *around, last), why))
     return found
@@ -95,7 +81,7 @@ def _setting_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
 def _unit_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Trainings that are measured in the unit of another task's examples."""
     found: Faults = []
-    units = sorted({each.training_unit for each in _tasks().values()} - {task.training_unit})
+    units = sorted({each.training_unit for each in described_tasks().values()} - {task.training_unit})
     for place in (("distill",), ("distill", "final_phase"), ("quantize", "qat")):
         section = stages
         for name in place:
@@ -108,14 +94,14 @@ def _unit_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
 
 
 def _data_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
-    found = [*_column_faults(kind, task, data)]
+    found, known = [*_column_faults(kind, task, data)], data_suffixes()
     tables = {name: str(data[name]) for name in ("file", "train", "validation", "test") if data.get(name) is not None}
     for name, table in tables.items():
         path = Path(table)
         suffix = path.suffix.lower()
-        if suffix in DATA_SUFFIXES and suffix not in task.suffixes:
+        if suffix in known and suffix not in task.suffixes:
             found.append((("data", name), f"{path.name!r} is not for {kind}, which reads {joined(task.suffixes)}"))
-        elif suffix not in DATA_SUFFIXES and name != "file" and not _reads_folders(task):
+        elif suffix not in known and name != "file" and not _reads_folders(task):
             found.append((("data", name), f"{path.name!r} is a folder, but {kind} reads {joined(task.suffixes)}"))
     if data.get("separator", ",") != "," and not any(table.lower().endswith(".csv") for table in tables.values()):
         found.append((("data", "separator"), "is that of .csv files, and no file of the recipe is one"))
@@ -136,9 +122,12 @@ def _column_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
     for column in columns:
         if column == "pair" and "text" in task.columns and column not in task.columns:
             found.append((("data", "columns", "pair"), _ONE_TEXT.format(kind=kind)))
-        elif column in Columns.model_fields and column not in task.columns:
-            why = f"is none that {kind} reads; it reads {joined(task.columns)}"
-            found.append((("data", "columns", column), why))
+        elif column not in task.columns:
+            known = {*Columns.model_fields, *(name for each in described_tasks().values() for name in each.columns)}
+            reads = f"it reads {joined(task.columns)}" if task.columns else "its files have no columns with names"
+            why = f"is none that {kind} reads; {reads}"
+            unknown = f"is not a known key; {nearest(column, task.columns)}"
+            found.append((("data", "columns", column), why if column in known else unknown))
     return found
 
 
@@ -146,7 +135,7 @@ def _without_columns(task: TaskDescription, data: Values) -> str:
     """What holds the examples, where none of it has named columns: images in folders, words and tags a line."""
     given = [data[name] for name in ("file", "folder", "train", "validation", "test") if data.get(name) is not None]
     suffixes = {Path(str(place)).suffix.lower() for place in given}
-    if _reads_folders(task) and given and suffixes.isdisjoint(DATA_SUFFIXES) and data.get("file") is None:
+    if _reads_folders(task) and given and suffixes.isdisjoint(data_suffixes()) and data.get("file") is None:
         return "a folder of images"
     if "tags" in task.columns and given and suffixes.isdisjoint(TABLE_SUFFIXES):
         return "a file of words and tags a line"

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from edgewright.specs.recipe.section import FilePath, Section, Text, resolved, setting
+from edgewright.specs.recipe.task import described_tasks
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
-DATA_SUFFIXES = tuple(dict.fromkeys((*TABLE_SUFFIXES, *TAGGED_SUFFIXES)))
+
+
+def data_suffixes() -> tuple[str, ...]:
+    """The endings of the files that some task reads: ours, and those that installed packages add."""
+    added = (suffix for task in described_tasks().values() for suffix in task.suffixes)
+    return tuple(dict.fromkeys((*TABLE_SUFFIXES, *TAGGED_SUFFIXES, *added)))
 
 
 def _of_known_format(path: Path) -> Path:
-    if path.suffix.lower() not in DATA_SUFFIXES:
-        raise ValueError(f"{path.name!r} is of no known format; give a file ending in {', '.join(DATA_SUFFIXES)}")
+    known = data_suffixes()
+    if path.suffix.lower() not in known:
+        raise ValueError(f"{path.name!r} is of no known format; give a file ending in {', '.join(known)}")
     return path
 
 
@@ -29,7 +37,13 @@ PartPath = Annotated[Path, AfterValidator(resolved), AfterValidator(_of_known_fo
 
 
 class Columns(Section):
-    """The data files' columns, of which each task reads its own."""
+    """The data files' columns, of which each task reads its own.
+
+    A task of an installed package may read others than these; which there are is known once the task is (`agreement`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, Text]
 
     text: Text = setting("text", "The column of the text.")
     pair: Text | None = setting(None, "That of the text which answers it.")
@@ -38,6 +52,19 @@ class Columns(Section):
     words: Text = setting("words", "That of a list of words.")
     tags: Text = setting("tags", "That of a list of one tag for each word.")
     image: Text = setting("image", "That of an image's path, beside the file.")
+
+    def of(self, name: str) -> str | None:
+        """The file's column for what a task calls `name`; None for one that the recipe must name, and does not.
+
+        One that is not ours is called as the task calls it, unless the recipe says otherwise.
+        """
+        column: str | None = getattr(self, name) if name in type(self).model_fields else self.others.get(name, name)
+        return column
+
+    @property
+    def others(self) -> Mapping[str, str]:
+        """The columns that are not ours, as the recipe names them."""
+        return self.model_extra or {}
 
 
 class Split(Section):

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from edgewright.errors import InputError, nearest
+from edgewright.errors import InputError, ToolchainError, nearest
 from edgewright.specs.recipe.section import LEAST_LENGTH, Section, Text, each_once, setting
 
 
@@ -47,6 +47,20 @@ def task_descriptions() -> Mapping[str, TaskDescription]:
     """The tasks there are, by name. They lie in a room above, and are loaded when a recipe is read."""
     tasks: Mapping[str, TaskDescription] = import_module("edgewright.tasks.table").TASKS
     return tasks
+
+
+def described_task(kind: str) -> TaskDescription | None:
+    """The task of this name; None where there is none, or a plug-in's cannot be loaded."""
+    try:
+        return task_descriptions().get(kind)
+    except ToolchainError:
+        return None
+
+
+def described_tasks() -> dict[str, TaskDescription]:
+    """The tasks that can be loaded, by name."""
+    described = {kind: described_task(kind) for kind in task_descriptions()}
+    return {kind: task for kind, task in described.items() if task is not None}
 
 
 def _known_task(kind: str) -> str:
