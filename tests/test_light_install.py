@@ -30,7 +30,8 @@ LIGHT_ALL_THE_SAME = {
     f"edgewright.{name}"
     for name in (
         "models.source models.capabilities models.families models.families.convnet models.families.encoder "
-        "models.families.vision tasks.table tasks.task tasks.classification tasks.embedding tasks.image_classification "
+        "models.families.vision models.families.llama models.families.gpt2 models.decoder_layouts "
+        "tasks.table tasks.task tasks.classification tasks.embedding tasks.image_classification "
         "tasks.regression tasks.token_classification tasks.search_index runtimes.descriptor runtimes.device "
         "runtimes.table runtimes.wheels runtimes.python_device runtimes.executorch runtimes.executorch.device "
         "runtimes.executorch.native runtimes.litert runtimes.litert.device runtimes.onnx runtimes.onnx.device "

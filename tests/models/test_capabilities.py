@@ -27,6 +27,7 @@ WHOLE = {
     ],
     "token table": ["table", "projection", "pieces", "with_vocabulary"],
     "smoothable": ["pairs_of"],
+    "generates": ["context", "state", "cached"],
 }  # fmt: skip
 
 

@@ -141,8 +141,9 @@ def _factorise_in(state: dict[str, Tensor], spectrum: Spectrum, rank: int) -> No
         name = "positions.weight" if "positions.weight" in state else "token_projection.bias"
         factors[name] = state.get(name, torch.zeros(())).cpu() + spectrum.mean
     else:
-        old = state.pop(f"{name}.bias", None)
-        bias = (state.pop(f"{name}.second.bias") if old is None else old).cpu().double()
+        biases = [state.pop(f"{name}.{kind}", None) for kind in ("bias", "second.bias")]
+        old = next((each for each in biases if each is not None), torch.zeros(len(spectrum.weight)))
+        bias = old.cpu().double()
         for kind in ("weight", "first.weight", "second.weight"):
             state.pop(f"{name}.{kind}", None)
         factors = {

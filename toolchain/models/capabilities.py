@@ -145,6 +145,27 @@ class Smoothable(Protocol):
         """The tensors that make the channels, channels first and in place, and the layer that reads them."""
 
 
+@runtime_checkable
+class Generates(Protocol):
+    """Goes on with a text token by token, from a cache of what it has read; the cache is tensors that the caller holds.
+
+    A text is read by a *prefill* of as many tokens as there are, and goes on by a *decode* of one; both are calls of
+    the same module, and a text at position 0 begins anew whatever the cache holds.
+    """
+
+    def context(self, model: OwnModel) -> int:
+        """The most tokens of a text and what follows it."""
+
+    def state(self, model: OwnModel, context: int) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """The names and sizes of the cache's tensors for so many tokens, float32 and zeros at first."""
+
+    def cached(self, model: OwnModel, *, context: int, every: bool = False) -> nn.Module:
+        """A module: (ids (1, length), position (1,) of the first of them, *state) → (logits, *state).
+
+        Logits are those of the last token, (1, vocabulary), or with `every` those of all, (1, length, vocabulary).
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capability(Generic[Offered]):
     """One of them; `lacking` is what a model without it has not: "attention heads to prune"."""
@@ -169,10 +190,11 @@ SLICEABLE = Capability(name="sliceable", protocol=Sliceable, lacking="units to p
 FACTORISABLE = Capability(name="factorisable", protocol=Factorisable, lacking="matrices to keep at a low rank")  # type: ignore[type-abstract]
 HIDDEN_STATES = Capability(name="hidden states", protocol=HasHiddenStates, lacking="hidden states to distil")  # type: ignore[type-abstract]
 TOKEN_TABLE = Capability(name="token table", protocol=HasTokenTable, lacking="token table")  # type: ignore[type-abstract]
+GENERATES = Capability(name="generates", protocol=Generates, lacking="text to go on with")  # type: ignore[type-abstract]
 SMOOTHABLE = Capability(name="smoothable", protocol=Smoothable, lacking="channels to smooth")  # type: ignore[type-abstract]
 CAPABILITIES: Mapping[str, Capability[OwnModel]] = {
     each.name: each
     for each in (
-        STORES, PREPARES, REBUILDABLE, SLICEABLE, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE,
+        STORES, PREPARES, REBUILDABLE, SLICEABLE, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE, GENERATES,
     )
 }  # fmt: skip

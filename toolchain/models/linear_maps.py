@@ -11,10 +11,10 @@ from torch import Tensor, nn
 class LowRankLinear(nn.Module):
     """A linear map (…, inputs) → (…, outputs) through `rank` dimensions."""
 
-    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
+    def __init__(self, inputs: int, outputs: int, rank: int, *, bias: bool = True) -> None:
         super().__init__()
         self.first = nn.Linear(inputs, rank, bias=False)
-        self.second = nn.Linear(rank, outputs)
+        self.second = nn.Linear(rank, outputs, bias=bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(…, inputs) → (…, outputs)."""
@@ -39,6 +39,13 @@ def linear(inputs: int, outputs: int, rank: int | None = None) -> nn.Module:
     if not inputs:
         return Constant(outputs)
     return LowRankLinear(inputs, outputs, rank) if rank else nn.Linear(inputs, outputs)
+
+
+def optional_linear(inputs: int, outputs: int, rank: int | None = None, *, biased: bool) -> nn.Module | None:
+    """The same with a bias or without; None where there are neither inputs nor a bias."""
+    if not inputs:
+        return Constant(outputs) if biased else None
+    return LowRankLinear(inputs, outputs, rank, bias=biased) if rank else nn.Linear(inputs, outputs, bias=biased)
 
 
 def copy_linear(
@@ -79,7 +86,9 @@ def matrix(module: nn.Module) -> Tensor:
 
 def last_bias(module: nn.Module) -> Tensor:
     """What a linear map, of whatever form, adds to its outputs."""
-    return cast(Tensor, module.second.bias if isinstance(module, LowRankLinear) else module.bias)
+    end = module.second if isinstance(module, LowRankLinear) else module
+    bias = cast(Tensor | None, end.bias)
+    return cast(Tensor, end.weight).new_zeros(cast(nn.Linear, end).out_features) if bias is None else bias
 
 
 def copy_norm(source: nn.Module, target: nn.Module, kept: Tensor | None) -> None:

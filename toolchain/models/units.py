@@ -87,12 +87,19 @@ class Units:
 def units_of(encoder: Transformer, inputs: Inputs) -> Units:
     """How this encoder's tokens of these examples are grouped."""
     if isinstance(inputs, TextInputs):
-        lengths = torch.tensor([0, *inputs.sizes])
-        numbers = torch.tensor(list(chain.from_iterable(row.words for row in inputs.rows)))
-        return Units(numbers=numbers, starts=lengths.cumsum(0))
+        return units_of_texts(inputs)
     if isinstance(encoder, VisionEncoder):
         return Units(numbers=torch.arange(encoder.shape.starts + encoder.shape.patches))
     raise TypeError(f"{type(inputs).__name__} has no units that {type(encoder).__name__} could be compared by")
+
+
+def units_of_texts(inputs: Inputs) -> Units:
+    """The words of texts. Raises `TypeError` for examples of another kind."""
+    if not isinstance(inputs, TextInputs):
+        raise TypeError(f"{type(inputs).__name__} are no texts, whose words could be compared")
+    lengths = torch.tensor([0, *inputs.sizes])
+    numbers = torch.tensor(list(chain.from_iterable(row.words for row in inputs.rows)))
+    return Units(numbers=numbers, starts=lengths.cumsum(0))
 
 
 def rows_at(rows: Tensor, places: Tensor) -> Tensor:

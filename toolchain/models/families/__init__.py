@@ -80,6 +80,8 @@ FAMILIES: Registry[Family] = Registry(
         "encoder": "edgewright.models.families.encoder:FAMILY",
         "vision": "edgewright.models.families.vision:FAMILY",
         "convnet": "edgewright.models.families.convnet:FAMILY",
+        "llama": "edgewright.models.families.llama:FAMILY",
+        "gpt2": "edgewright.models.families.gpt2:FAMILY",
     },
     group="edgewright.families",
     check=checked,

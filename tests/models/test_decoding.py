@@ -1,0 +1,102 @@
+"""A decoder with a cache says, token by token, what it says of the whole text."""
+
+import pytest
+import torch
+
+from edgewright.models.decoder import DecoderModel, everything
+from edgewright.models.decoding import CachedDecoder
+from edgewright.models.transformer_shape import LayerCut
+from tests import tiny_decoders
+
+LIMIT = 1e-4
+CONTEXT = 40
+
+
+def polluted(model: DecoderModel, context: int = CONTEXT) -> list[torch.Tensor]:
+    """A cache that an earlier text left something in everywhere."""
+    generator = torch.Generator().manual_seed(5)
+    return [9 * torch.randn(size, generator=generator) for _, size in model.shape.state(context)]
+
+
+@pytest.mark.parametrize("variant", tiny_decoders.VARIANTS)
+@pytest.mark.parametrize("steps", [(33,), (1,) * 9, (7, 1, 1, 20, 1), (1, 32)])
+@torch.inference_mode()
+def test_steps_of_any_size_give_the_logits_of_the_whole(variant: str, steps: tuple[int, ...]) -> None:
+    model = tiny_decoders.decoder(variant)
+    cached, state, at = CachedDecoder(model, context=CONTEXT, every=True), polluted(model), 0
+    ids = tiny_decoders.ids_of(1, sum(steps))
+    found = []
+    for step in steps:
+        logits, *state = cached(ids[:, at : at + step], torch.tensor([at]), *state)
+        found.append(logits)
+        at += step
+    assert float((torch.cat(found, dim=1) - model(ids)).abs().max()) < LIMIT
+
+
+@torch.inference_mode()
+def test_the_last_token_alone_is_said_unless_all_are_asked_for() -> None:
+    model = tiny_decoders.decoder("llama")
+    ids, state = tiny_decoders.ids_of(1, 5), polluted(model)
+    last, *_ = CachedDecoder(model, context=CONTEXT)(ids, torch.tensor([0]), *state)
+    every, *_ = CachedDecoder(model, context=CONTEXT, every=True)(ids, torch.tensor([0]), *state)
+    assert last.shape == (1, tiny_decoders.VOCABULARY)
+    assert every.shape == (1, 5, tiny_decoders.VOCABULARY)
+    assert float((every[:, -1] - last).abs().max()) < 1e-5
+
+
+@torch.inference_mode()
+def test_prompts_in_any_order_give_the_same() -> None:
+    model = tiny_decoders.decoder("qwen3")
+    cached = CachedDecoder(model, context=CONTEXT)
+    prompts = [tiny_decoders.ids_of(1, length, seed=length) for length in (30, 2, 9)]
+    found: dict[int, list[torch.Tensor]] = {0: [], 1: [], 2: []}
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
+        state = [torch.zeros(size) for _, size in model.shape.state(CONTEXT)]
+        for prompt in order:
+            logits, *state = cached(prompts[prompt], torch.tensor([0]), *state)
+            found[prompt].append(logits)
+    for same in found.values():
+        assert torch.equal(same[0], same[1])
+        assert torch.equal(same[0], same[2])
+
+
+@torch.inference_mode()
+def test_what_is_to_be_written_is_what_is_written() -> None:
+    model = tiny_decoders.decoder("mistral with a window")
+    cached, state = CachedDecoder(model, context=CONTEXT), polluted(model)
+    ids, position = tiny_decoders.ids_of(1, 6), torch.tensor([4])
+    _, *written = cached(ids, position, *state)
+    _, *rows = cached.advance(ids, position, *state)
+    for before, after, new in zip(state, written, rows, strict=True):
+        assert new.shape == (3, 2, 6, 8)
+        assert torch.equal(after[:, :, 4:10], new)
+        assert torch.equal(after[:, :, :4], before[:, :, :4])
+        assert torch.equal(after[:, :, 10:], before[:, :, 10:])
+
+
+@torch.inference_mode()
+def test_layers_of_unlike_groups_share_a_cache() -> None:
+    model = tiny_decoders.decoder("llama with biases")
+    whole = everything(model.shape)
+    cuts = (LayerCut(layer=0, heads=(1,), neurons=(3, 4)), LayerCut(layer=1, heads=(), neurons=(0, 7)), whole[2])
+    cut = model.sliced(cuts)
+    assert cut.shape.state(CONTEXT)[0] == ("cache_k", (2, 2, CONTEXT, 8))
+    cached, state, ids = CachedDecoder(cut, context=CONTEXT, every=True), polluted(cut), tiny_decoders.ids_of(1, 11)
+    first, *state = cached(ids[:, :6], torch.tensor([0]), *state)
+    second, *state = cached(ids[:, 6:], torch.tensor([6]), *state)
+    assert float((torch.cat([first, second], dim=1) - cut(ids)).abs().max()) < LIMIT
+
+
+@pytest.mark.parametrize("variant", ["llama", "mistral with a window", "gpt2"])
+@torch.no_grad()
+def test_it_is_exported_for_any_length_and_for_one_token(variant: str) -> None:
+    model = tiny_decoders.decoder(variant)
+    cached, state = CachedDecoder(model, context=CONTEXT), tuple(polluted(model))
+    length = torch.export.Dim("length", min=2, max=CONTEXT)
+    for ids, free in ((tiny_decoders.ids_of(1, 6), {1: length}), (tiny_decoders.ids_of(1, 1), None)):
+        inputs = (ids, torch.tensor([2]), *state)
+        program = torch.export.export(cached, inputs, dynamic_shapes=(free, None, None, None)).module()
+        other = tiny_decoders.ids_of(1, 17 if free else 1, seed=8)
+        found, wanted = program(other, torch.tensor([3]), *state), cached(other, torch.tensor([3]), *state)
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert float((ours - theirs).abs().max()) < LIMIT

@@ -1,0 +1,222 @@
+"""Read a decoder of transformers into a `DecoderModel`.
+
+In:  a model of `decoder_layouts.DECODERS` with its output table, or its configuration alone.
+Out: the model with its weights, or its shape; a variant that is not understood is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from edgewright.errors import UnsupportedModelError
+from edgewright.models.decoder import DecoderModel
+from edgewright.models.decoder_layer import SILU
+from edgewright.models.decoder_layouts import DECODERS, EXACT_ROTATIONS, GPT2, LLAMA, REFUSED, REMEDY
+from edgewright.models.decoder_shape import DecoderLayerShape, DecoderShape
+from edgewright.models.transformer_shape import ACTIVATIONS, LINEARS
+
+State: TypeAlias = Mapping[str, Tensor]
+Own: TypeAlias = Any  # transformers' models and configurations, whose attributes differ from type to type
+KNOWN_ACTIVATIONS = (SILU, *ACTIVATIONS)
+FULL, SLIDING = "full_attention", "sliding_attention"
+
+
+def from_transformers(model: Own) -> DecoderModel:
+    """A `DecoderModel` with the weights of a decoder of transformers that has an output table.
+
+    Raises `UnsupportedModelError` for another type or for a variant that is not understood.
+    """
+    shape = shape_of(model.config)
+    state: dict[str, Tensor] = model.state_dict()
+    if "lm_head.weight" not in state:
+        raise UnsupportedModelError(
+            f"a {type(model).__name__}, which has no output table", ("models for causal language modelling",), REMEDY
+        )
+    decoder = DecoderModel(shape)
+    with torch.no_grad():
+        decoder.load_state_dict(_READERS[shape.family].weights(state, shape, model.config))
+    return decoder.eval()
+
+
+def shape_of(config: Own) -> DecoderShape:
+    """The sizes that a configuration of transformers describes. Raises as `from_transformers` does."""
+    family = DECODERS.get(config.model_type)
+    if family is None:
+        reason = REFUSED.get(config.model_type)
+        bracketed = f" ({reason})" if reason else ""
+        raise UnsupportedModelError(f"a decoder of type {config.model_type}{bracketed}", tuple(DECODERS), REMEDY)
+    if getattr(config, "add_cross_attention", False) or getattr(config, "is_encoder_decoder", False):
+        raise UnsupportedModelError(f"a {config.model_type} that reads an encoder, too", ("decoders alone",), REMEDY)
+    return _READERS[family].shape(config)
+
+
+def _llama_shape(config: Own) -> DecoderShape:
+    what = f"a decoder of type {config.model_type}"
+    heads, groups = config.num_attention_heads, config.num_key_value_heads
+    _require_activation(config.hidden_act, what)
+    frequencies, scale = _rotation_of(config, what)
+    biased = _llama_biases(config)
+    layers = tuple(
+        DecoderLayerShape(groups=groups, neurons=config.intermediate_size, biased=biased, window=window)
+        for window in _windows_of(config, what)
+    )
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    if 2 * len(frequencies) != head_width:
+        raise UnsupportedModelError(
+            f"{what} that turns {2 * len(frequencies)} of the {head_width} channels of a head",
+            ("all channels",),
+            REMEDY,
+        )
+    return DecoderShape(
+        family=LLAMA,
+        vocabulary=config.vocab_size,
+        positions=config.max_position_embeddings,
+        width=config.hidden_size,
+        head_width=head_width,
+        queries=heads // groups,
+        layers=layers,
+        norm_epsilon=config.rms_norm_eps,
+        activation=config.hidden_act,
+        frequencies=frequencies,
+        rotary_scale=scale,
+        head_norm_epsilon=config.rms_norm_eps if config.model_type == "qwen3" else None,
+        tied=bool(config.tie_word_embeddings),
+    ).cut_at(config.max_position_embeddings)
+
+
+def _llama_biases(config: Own) -> tuple[str, ...]:
+    """The matrices that have a bias: in Qwen2 always queries, keys and values, elsewhere as the configuration says."""
+    if config.model_type == "qwen2":
+        return ("query_key_value",)
+    attention = ("query_key_value", "attention_output") if getattr(config, "attention_bias", False) else ()
+    return (*attention, *(("up", "down") if getattr(config, "mlp_bias", False) else ()))
+
+
+def _windows_of(config: Any, what: str) -> tuple[int, ...]:
+    """How many tokens each layer sees, 0 for all of them."""
+    count = config.num_hidden_layers
+    window = getattr(config, "sliding_window", None) or 0
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None:
+        kinds = [SLIDING if window and config.model_type == "mistral" else FULL] * count
+    if unknown := sorted(set(kinds) - {FULL, SLIDING}):
+        raise UnsupportedModelError(f"{what} with layers of {unknown[0]}", (FULL, SLIDING), REMEDY)
+    if SLIDING in kinds and not window:
+        raise UnsupportedModelError(f"{what} with sliding windows of unknown size", ("a sliding_window",), REMEDY)
+    return tuple(window if kind == SLIDING else 0 for kind in kinds)
+
+
+def _rotation_of(config: Any, what: str) -> tuple[tuple[float, ...], float]:
+    """(radians a token of each pair of channels, what cosines and sines are multiplied by), as transformers has them.
+
+    Kinds whose angles depend on the length of the text that is read are refused: they would change what is cached.
+    """
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    kind = config.rope_parameters.get("rope_type", "default")
+    if kind not in EXACT_ROTATIONS:
+        raise UnsupportedModelError(f"{what} with rotary positions of type {kind!r}", EXACT_ROTATIONS, REMEDY)
+    if kind == "default":
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        steps = torch.arange(0, width, 2, dtype=torch.int64).float() / width
+        return tuple((1.0 / (config.rope_parameters["rope_theta"] ** steps)).tolist()), 1.0
+    frequencies, scale = ROPE_INIT_FUNCTIONS[kind](config, torch.device("cpu"))
+    return tuple(frequencies.float().tolist()), float(scale)
+
+
+def _llama_weights(state: State, shape: DecoderShape, config: Own) -> dict[str, Tensor]:
+    found = _tables(state, shape, "model.embed_tokens") | _renamed(state, "closing_norm", "model.norm")
+    for index, layer in enumerate(shape.layers):
+        theirs, ours = f"model.layers.{index}.", f"layers.{index}."
+        matrices = {
+            "query_key_value": [f"self_attn.{part}_proj" for part in "qkv"],
+            "attention_output": ["self_attn.o_proj"],
+            "up": ["mlp.gate_proj", "mlp.up_proj"],
+            "down": ["mlp.down_proj"],
+        }
+        for name, places in matrices.items():
+            for kind in ("weight", "bias") if name in layer.biased else ("weight",):
+                found[f"{ours}{name}.{kind}"] = torch.cat([state[f"{theirs}{place}.{kind}"] for place in places])
+        norms = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attention_layernorm"}
+        if shape.head_norm_epsilon is not None:
+            norms |= {"query_norm": "self_attn.q_norm", "key_norm": "self_attn.k_norm"}
+        for name, place in norms.items():
+            found |= _renamed(state, f"{ours}{name}", f"{theirs}{place}")
+    return found
+
+
+def _gpt2_shape(config: Own) -> DecoderShape:
+    _require_activation(config.activation_function, "a decoder of type gpt2")
+    neurons = config.n_inner or 4 * config.n_embd
+    return DecoderShape(
+        family=GPT2,
+        vocabulary=config.vocab_size,
+        positions=config.n_positions,
+        width=config.n_embd,
+        head_width=config.n_embd // config.n_head,
+        queries=1,
+        layers=(DecoderLayerShape(groups=config.n_head, neurons=neurons, biased=LINEARS),) * config.n_layer,
+        norm="layer",
+        norm_epsilon=config.layer_norm_epsilon,
+        activation=config.activation_function,
+        gated=False,
+        absolute=True,
+        tied=bool(config.tie_word_embeddings),
+    )
+
+
+def _gpt2_weights(state: State, shape: DecoderShape, config: Own) -> dict[str, Tensor]:
+    """Their matrices are (inputs, outputs); scores are scaled as the configuration says by scaling queries."""
+    found = _tables(state, shape, "transformer.wte") | _renamed(state, "closing_norm", "transformer.ln_f")
+    found["positions.weight"] = state["transformer.wpe.weight"]
+    for index in range(len(shape.layers)):
+        theirs, ours = f"transformer.h.{index}.", f"layers.{index}."
+        places = {"query_key_value": "attn.c_attn", "attention_output": "attn.c_proj"}
+        places |= {"up": "mlp.c_fc", "down": "mlp.c_proj"}
+        for name, place in places.items():
+            found[f"{ours}{name}.weight"] = state[f"{theirs}{place}.weight"].T.contiguous()
+            found[f"{ours}{name}.bias"] = state[f"{theirs}{place}.bias"]
+        scale = 1.0 if config.scale_attn_weights else shape.head_width**0.5
+        if config.scale_attn_by_inverse_layer_idx:
+            scale /= index + 1
+        if scale != 1.0:
+            for kind in ("weight", "bias"):
+                scaled = found[f"{ours}query_key_value.{kind}"].clone()
+                scaled[: shape.width] *= scale
+                found[f"{ours}query_key_value.{kind}"] = scaled
+        found |= _renamed(state, f"{ours}attention_norm", f"{theirs}ln_1")
+        found |= _renamed(state, f"{ours}feed_forward_norm", f"{theirs}ln_2")
+    return found
+
+
+def _tables(state: State, shape: DecoderShape, tokens: str) -> dict[str, Tensor]:
+    found = {"tokens.weight": state[f"{tokens}.weight"]}
+    return found if shape.tied else {**found, "output.weight": state["lm_head.weight"]}
+
+
+def _renamed(state: State, ours: str, theirs: str) -> dict[str, Tensor]:
+    """A norm's weight, and its bias where it has one."""
+    kinds = [kind for kind in ("weight", "bias") if f"{theirs}.{kind}" in state]
+    return {f"{ours}.{kind}": state[f"{theirs}.{kind}"] for kind in kinds}
+
+
+def _require_activation(name: str, what: str) -> None:
+    if name not in KNOWN_ACTIVATIONS:
+        raise UnsupportedModelError(f"{what} with activation {name!r}", KNOWN_ACTIVATIONS, REMEDY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    shape: Callable[[Own], DecoderShape]
+    weights: Callable[[State, DecoderShape, Own], dict[str, Tensor]]
+
+
+_READERS: Mapping[str, _Reader] = {
+    LLAMA: _Reader(shape=_llama_shape, weights=_llama_weights),
+    GPT2: _Reader(shape=_gpt2_shape, weights=_gpt2_weights),
+}
