@@ -59,7 +59,8 @@ def build(
     stages.check_source(plan)  # before an example is read
     if not even_if_unreachable:
         require_reachable(recipe, profile)
-    expected = stages.estimate(plan, _made_and_timed, runtimes_of(plan)) if estimated else None
+    names = stages.stage_names(plan, student_stages(plan), runtimes_of(plan))
+    expected = stages.estimate(plan, _made_and_timed, names) if estimated else None
     if expected:
         log.info(expected.sentence())
     return replace(assemble(_made_and_timed(plan), output, force=force), estimate=expected)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgewright.base.progress import LEAST_PACE_S, Silent, TimeLeft, about
+from edgewright.base.progress import LEAST_PACE_S, EnteredStages, Silent, TimeLeft, about
 
 
 class Clock:
@@ -75,3 +75,12 @@ def test_who_does_not_listen_may_be_told_anything() -> None:
     silent = Silent()
     with silent.stage("one"), silent.stage("within"):
         silent.update(0, 0, "nothing")
+
+
+def test_the_stages_that_are_entered_are_written_down_in_their_order() -> None:
+    heard = EnteredStages()
+    with heard.stage("outer"), heard.stage("inner"):
+        heard.update(1, 2, "half")
+    with heard.stage("last"):
+        pass
+    assert heard.names == ["outer", "inner", "last"]

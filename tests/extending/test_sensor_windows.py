@@ -103,6 +103,16 @@ def test_each_runtimes_artifact_gives_what_the_student_gives(tmp_path: Path) -> 
         assert found.score > 0.85
 
 
+def test_what_a_build_has_before_it_is_told(tmp_path: Path) -> None:
+    made = plan(load_recipe(recipe_file(tmp_path, windows(60))))
+    first = pipeline.student_stages(made)
+    names = stages.stage_names(made, first, ("executorch",))
+    found = stages.estimate(made, lambda walked: stages.run_stages(Build(plan=walked), first), names)
+    assert found.cached == ("windows",)
+    assert {each.name for each in found.expected if each.basis == "timed"} == {"teacher", "teach", "distill"}
+    assert "windows a second" in found.sentence()
+
+
 @pytest.mark.parametrize("line", ["[]", '{"window": 3, "label": "run"}', '{"window": [[1]]}', '{"window": [["a"]]}'])
 def test_a_line_that_is_no_window_is_told_with_its_number(tmp_path: Path, line: str) -> None:
     with pytest.raises(BadDataError, match="line 4 is no window with a label; write"):

@@ -2,9 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,14 @@ import pytest
 import torch
 
 from edgewright import pipeline, stages
-from edgewright.base.progress import Silent
+from edgewright.base.progress import EnteredStages, Silent
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
-from edgewright.stages import Build, Estimate, Plan, estimates
+from edgewright.stages import Build, Estimate, Plan, training_pace
 from tests import tiny
 
 PROFILE = load_profile("raspberry-pi-4")
 RUNTIMES = ("executorch",)
-
-
-@dataclass
-class Heard:
-    entered: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self.entered.append(name)
-        yield
-
-    def update(self, done: float, total: float, note: str = "") -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +62,11 @@ def students(given: Plan) -> object:
 
 
 def estimate(given: Plan) -> Estimate:
-    return stages.estimate(given, students, RUNTIMES)
+    return stages.estimate(given, students, names_of(given, RUNTIMES))
+
+
+def names_of(given: Plan, runtimes: Sequence[str]) -> list[str]:
+    return list(stages.stage_names(given, pipeline.student_stages(given), runtimes))
 
 
 def seconds(found: Estimate) -> dict[str, tuple[float | None, str]]:
@@ -116,7 +105,7 @@ def test_what_is_in_the_cache_is_not_counted_and_what_was_made_before_tells_its_
 
 
 def test_trainings_are_reckoned_by_their_work(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "_pace", lambda *_: 1000.0)  # tokens a second
+    monkeypatch.setattr(training_pace, "units_a_second", lambda *_: 1000.0)  # tokens a second
     few, many = (seconds(estimate(plan(recipe(labelled, epochs=None, train_tokens=n)))) for n in (5000, 50_000))
     assert few["distill"] == (5.0, "timed")
     assert many["distill"] == (50.0, "timed")
@@ -134,7 +123,7 @@ def test_the_probe_leaves_random_numbers_as_they_were(labelled: Path) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "parameters", "digits", "search-balanced"])
 def test_the_built_in_recipes_stages_are_known_beforehand(name: str) -> None:
-    names = list(estimates.stage_names(load_recipe(name), ("executorch", "litert")))
+    names = names_of(plan(load_recipe(name)), ("executorch", "litert"))
     assert names[0] == ("images" if name == "digits" else "texts")
     assert names[-1] == "time"
     assert names.count("finish") == (name in ("parameters", "search-balanced"))
@@ -145,14 +134,14 @@ def test_the_built_in_recipes_stages_are_known_beforehand(name: str) -> None:
 def test_a_build_tells_its_estimate_first_and_makes_the_stages_it_named(
     labelled: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = Heard()
+    heard = EnteredStages()
     with caplog.at_level(logging.INFO, logger="edgewright"):
         result = pipeline.build(recipe(labelled), PROFILE, tmp_path / "bundle", estimated=True, progress=heard)
     assert "Estimate: about" in caplog.text
     assert result.estimate is not None
     named = ["texts", *(each.name for each in result.estimate.expected)]
-    assert named == list(estimates.stage_names(recipe(labelled), RUNTIMES))
-    assert sorted(named) == sorted(dict.fromkeys(name for name in heard.entered if name != "bundle"))
+    assert named == names_of(plan(recipe(labelled)), RUNTIMES)
+    assert sorted(named) == sorted(dict.fromkeys(name for name in heard.names if name != "bundle"))
     assert result.summary()["estimate"] == result.estimate.document()
     again = pipeline.build(recipe(labelled), PROFILE, tmp_path / "bundle", estimated=True)
     assert again.estimate is not None

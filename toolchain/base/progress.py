@@ -5,8 +5,8 @@ Out: nothing; a `Progress` only listens. `Silent` is the default everywhere; wha
 """
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 OnProgress = Callable[[float, float], None]
@@ -53,6 +53,22 @@ def about(seconds: float) -> str:
         return f"{max(seconds, 1):.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class EnteredStages:
+    """A listener that writes down the `names` of the stages that are entered, in their order."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Write down the name."""
+        self.names.append(name)
+        yield
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Do nothing."""
 
 
 class Silent:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from edgewright.data.agreement import Agreement
     from edgewright.modality.input_spec import Examples
+    from edgewright.modality.workload import Workload
     from edgewright.models.inputs import Inputs
     from edgewright.models.reference import Reference
     from edgewright.specs.recipe import Distill, Finetune, Recipe
@@ -205,6 +206,13 @@ class Modality(ABC):
     @abstractmethod
     def dataset(self, recipe: Recipe, examples: Path, inputs: Path) -> Dataset:
         """The examples that `read` saved, as the model takes them whose dataset was saved into the folder `inputs`."""
+
+    def workload(self, recipe: Recipe, examples: Path, counts: Mapping[str, int]) -> Workload:
+        """How much trainings work on, of the examples that `read` saved and counted; by default each counts alike."""
+        from edgewright.modality.workload import Workload
+
+        train, extra = counts["train"], counts.get("extra", 0)
+        return Workload(unit=self.examples_name, train=train, every=train + extra)
 
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:
         """Settings of this modality alone that decide what a teacher's outputs are recorded on."""

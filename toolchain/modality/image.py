@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgewright.data.images import Images
+    from edgewright.modality.workload import Workload
     from edgewright.models.image import Scaling
     from edgewright.models.inputs import ImageInputs, Inputs
     from edgewright.specs.recipe import Distill, Finetune, Recipe
@@ -46,6 +47,11 @@ if TYPE_CHECKING:
 IMAGES, SCALING = "images.safetensors", "scaling.json"
 FEWEST_IMAGES = 64  # of a sample, where a net is so large that more of them would take long
 AFFORDED_MACS = 2e11  # multiply-accumulates of a stage that runs a net on a sample many times
+
+USUAL_S = {  # of a small net on a quiet machine of two cores, where no build before it has recorded any
+    "prune": 2, "sensitivity": 1, "second sensitivity": 1, "account": 1, "teacher": 4, "float": 6, "int8": 6,
+    "check": 1, "time": 6,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +239,10 @@ class ImageModality(Modality):
             run=lambda some: image_models.outputs(teacher.model, scaled(np.stack(some), teacher.scaling)),
             some=list(some_of(images.train.pixels, EXAMPLES)),
         )
+
+    @override
+    def workload(self, recipe: Recipe, examples: Path, counts: Mapping[str, int]) -> Workload:
+        return replace(super().workload(recipe, examples, counts), usual_s=USUAL_S)
 
     @override
     def dataset(self, recipe: Recipe, examples: Path, inputs: Path) -> ImageDataset:

@@ -29,6 +29,7 @@ from edgewright.modality.base import (
 )
 from edgewright.modality.text_spec import TOKENIZER, TextInputSpec
 from edgewright.modality.tokenizer import TextTokenizer
+from edgewright.modality.workload import TextWorkload
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -307,6 +308,12 @@ class TextModality(Modality):
             tokenizer=TextTokenizer.load(inputs / TOKENIZER, max_length=recipe.task.max_length),
             kept=tuple(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else (),
         )
+
+    @override
+    def workload(self, recipe: Recipe, examples: Path, counts: Mapping[str, int]) -> TextWorkload:
+        from edgewright.data.texts import Texts
+
+        return TextWorkload.of(Texts.load(examples / TEXTS), recipe.task.max_length)
 
     @override
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """The stages of a build, each from earlier results to one kept result; `pipeline` has their order."""
 
 from edgewright.stages.chosen_sizes import SIZES
-from edgewright.stages.estimates import Estimate, estimate
+from edgewright.stages.estimates import Estimate, estimate, stage_names
 from edgewright.stages.examined import check_source
 from edgewright.stages.factorise import LOW_RANK
 from edgewright.stages.plan import Plan
@@ -37,6 +37,7 @@ __all__ = [
     "read_stage",
     "record_stage",
     "run_stages",
+    "stage_names",
     "student_of",
     "teacher_of",
     "train_stage",
