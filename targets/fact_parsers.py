@@ -7,6 +7,7 @@ Out: a fact; None for what cannot be read, or is not there.
 import re
 from collections import Counter
 
+from edgewright.base.json_values import JsonObject
 from edgewright.base.untrusted import float_or_none, hex_or_none, int_or_none
 from edgewright.targets.cores import ARM, core_name
 
@@ -29,12 +30,12 @@ def cpu_model(cpuinfo: str) -> str | None:
     return _first(r"^model name\s*:\s*(.+)$", cpuinfo)
 
 
-def core_kinds(cpuinfo: str) -> dict[str, object] | None:
+def core_kinds(cpuinfo: str) -> JsonObject | None:
     """How many cores of each kind are on, by their names, in the order of the cores; None where there are no parts."""
     parts = re.findall(r"^CPU part\s*:\s*(0x[0-9a-fA-F]+)", cpuinfo, re.M)
     makers = re.findall(r"^CPU implementer\s*:\s*(0x[0-9a-fA-F]+)", cpuinfo, re.M)
     makers += [ARM] * (len(parts) - len(makers))
-    counted: dict[str, object] = dict(Counter(core_name(*each) for each in zip(makers, parts, strict=False)))
+    counted: JsonObject = dict(Counter(core_name(*each) for each in zip(makers, parts, strict=False)))
     return counted or None
 
 
@@ -124,7 +125,7 @@ def hottest_c(listing: str) -> float | None:
     return max((value for value in found if -40 < value < 200), default=None)
 
 
-def throttling(vcgencmd: str) -> dict[str, object] | None:
+def throttling(vcgencmd: str) -> JsonObject | None:
     """The Raspberry Pi firmware's word: the raw bits, what limits it now, what has limited it since the start."""
     raw = _first(r"^throttled=(0x[0-9a-fA-F]+)\s*$", vcgencmd)
     bits = hex_or_none(raw) if raw is not None else None
@@ -135,7 +136,7 @@ def throttling(vcgencmd: str) -> dict[str, object] | None:
     return {"raw": raw, "now": now, "since_start": since_start}
 
 
-def thermal_status(dumpsys: str) -> dict[str, object] | None:
+def thermal_status(dumpsys: str) -> JsonObject | None:
     """Android's word on its heat: whether and by what it is throttled, and the hottest core as its driver says it."""
     status = _whole(r"^Thermal Status: (\d+)\s*$", dumpsys)
     if status is None or status >= len(THERMAL_STATUS):
@@ -186,10 +187,10 @@ def busy_s(stat: str) -> float | None:
     return (user + nice + system + irq + soft) / TICKS_PER_S
 
 
-def processes(listing: str) -> dict[str, object] | None:
+def processes(listing: str) -> JsonObject | None:
     """The processor time of each process in seconds, by its number and name: `{"812 chromium": 31.4}`."""
     lines = re.findall(r"^(\d+) \((.*)\) [A-Za-z] (?:-?\d+ ){10}(\d+) (\d+) ", listing, re.M)
-    found: dict[str, object] = {
+    found: JsonObject = {
         f"{number} {name}": sum(_whole_numbers(f"{user} {system}")) / TICKS_PER_S
         for number, name, user, system in lines
     }

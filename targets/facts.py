@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgewright.base import plausible
+from edgewright.base.json_values import JsonValue
 from edgewright.targets.base import Target
 from edgewright.targets.fact_parsers import (
     architecture,
@@ -39,7 +40,6 @@ from edgewright.targets.fact_parsers import (
 )
 from edgewright.targets.quota import GROUPS, held_back, quota_cores
 
-Value = str | int | float | list[str] | dict[str, object] | None
 FACTS_LIMIT_S = 60.0
 SEPARATOR = "@edgewright-fact"
 CPU = "/sys/devices/system/cpu"
@@ -50,7 +50,7 @@ class Fact:
     """One command and the pure function that reads its output; the parser answers None for what it cannot read."""
 
     argv: tuple[str, ...]
-    parse: Callable[[str], Value]
+    parse: Callable[[str], JsonValue]
 
 
 CPUINFO, MEMINFO, UNAME = ("cat", "/proc/cpuinfo"), ("cat", "/proc/meminfo"), ("uname", "-s", "-r", "-m")
@@ -105,7 +105,7 @@ AT_REST: Mapping[str, Fact] = {
 }
 
 
-def read_facts(target: Target, facts: Mapping[str, Fact] = MACHINE) -> dict[str, object]:
+def read_facts(target: Target, facts: Mapping[str, Fact] = MACHINE) -> dict[str, JsonValue]:
     """All these facts about a machine, in one command; one that is absent there, or cannot be so, is None.
 
     Raises a `TargetError` only for the connection itself.

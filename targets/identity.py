@@ -8,6 +8,7 @@ Which known device it is, is `hardware.identify`'s concern; how fast its storage
 import re
 from collections.abc import Mapping
 
+from edgewright.base.json_values import JsonObject
 from edgewright.base.untrusted import int_or_none
 from edgewright.targets.cores import cores_in
 from edgewright.targets.device_store.space import free_bytes
@@ -22,7 +23,7 @@ NEW_SCHEME = 1 << 23
 LEAST_RAM_MB = 256
 
 
-def caches(listing: str) -> dict[str, object] | None:
+def caches(listing: str) -> JsonObject | None:
     """Sizes in KiB and how many cores share an L2, of the largest caches where cores differ."""
     found: dict[str, int] = {}
     for cache in _by_folder(listing).values():
@@ -38,10 +39,10 @@ def caches(listing: str) -> dict[str, object] | None:
     return {**found} or None
 
 
-def sensors_c(listing: str) -> dict[str, object] | None:
+def sensors_c(listing: str) -> JsonObject | None:
     """Each thermal zone's temperature by its name; the kernel gives thousandths of a degree Celsius."""
     zones = _by_folder(listing).values()
-    found: dict[str, object] = {
+    found: JsonObject = {
         zone["type"]: number / 1000
         for zone in zones
         if "type" in zone and (number := int_or_none(zone.get("temp", ""))) is not None
@@ -67,7 +68,7 @@ def sold_ram_bytes(cpuinfo: str) -> int | None:
     return LEAST_RAM_MB << 20 + (code >> 20 & 7) if code & NEW_SCHEME else None
 
 
-def home_disk(df_text: str) -> dict[str, object] | None:
+def home_disk(df_text: str) -> JsonObject | None:
     """The file system under the home directory: its device, size and free space."""
     free = free_bytes(df_text)
     fields = df_text.strip().splitlines()[-1].split() if free is not None else []

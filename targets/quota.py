@@ -7,6 +7,8 @@ Out: cores, periods. Both versions of control groups are read; what a machine do
 import math
 import re
 
+from edgewright.base.json_values import JsonObject
+
 # The group's own path, then each one above it: a quota anywhere on the way binds. v2 has both numbers in one file.
 GROUPS = """\
 up() { case $2 in /*) at=${2%/};; *) at=;; esac
@@ -25,7 +27,7 @@ def quota_cores(printed: str) -> float | None:
     return min((int(quota) / int(period) for quota, period in limits), default=None)
 
 
-def held_back(printed: str) -> dict[str, object] | None:
+def held_back(printed: str) -> JsonObject | None:
     """Periods (of 100 ms, usually) that had a quota so far, and in how many of them it was used up: of all groups."""
     counted = {
         name: sum(map(int, re.findall(rf"^{word} (\d{{1,18}})$", printed, re.M)))

@@ -35,8 +35,9 @@ from edgewright.bundles.vectors import Vectors
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
 from edgewright.modality.image_spec import ImageInputSpec
-from edgewright.report.compare import Measured, compare, read_measured
+from edgewright.report.compare import compare
 from edgewright.report.gate import GateLimits, decide
+from edgewright.report.measured import Measured, read_measured
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES

@@ -16,8 +16,9 @@ import pytest
 from edgewright.devices.benchmark import bench
 from edgewright.errors import CommandTimeoutError
 from edgewright.measure.protocol import Protocol
-from edgewright.report.compare import compare, read_measured
+from edgewright.report.compare import compare
 from edgewright.report.gate import GateLimits, decide
+from edgewright.report.measured import read_measured
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from edgewright.targets.board.scheduling import undisturbed

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgewright.report.changes import comparison_report, decision_report, entries_report
-from edgewright.report.compare import compare, measured_of
+from edgewright.report.compare import compare
 from edgewright.report.gate import Decision, Finding
+from edgewright.report.measured import measured_of
 from edgewright.store.history import HistoryEntry
 from tests.report.documents import MACHINE, bench
 

@@ -7,7 +7,7 @@ import pytest
 from edgewright.base.fields import Fields
 from edgewright.bundles.findings import ModelRecord
 from edgewright.report import drawing, figures
-from edgewright.report.compare import measured_of
+from edgewright.report.measured import measured_of
 from tests.report.documents import bench
 from tests.report.test_compression import manifest
 

@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgewright.report.compare import compare, measured_of
+from edgewright.report.compare import compare
 from edgewright.report.gate import Decision, GateLimits, decide
+from edgewright.report.measured import measured_of
 from tests.report.documents import bench
 
 

@@ -11,7 +11,7 @@ from edgewright.base import extras
 from edgewright.bundles.schema import Manifest
 from edgewright.errors import EnvironmentFaultError
 from edgewright.report import figures, page
-from edgewright.report.compare import Measured, measured_of
+from edgewright.report.measured import Measured, measured_of
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build
 

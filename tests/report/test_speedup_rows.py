@@ -8,7 +8,7 @@ from rich.console import Console
 
 from edgewright.bundles.schema import Manifest
 from edgewright.report.builds import compare_bundles
-from edgewright.report.compare import Measured
+from edgewright.report.measured import Measured
 from edgewright.report.page import markdown
 from edgewright.report.speedup_rows import cell, is_of_core, measured_speedup, speedups_of
 from edgewright.report.terminal import build_report

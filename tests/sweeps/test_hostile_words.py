@@ -11,7 +11,7 @@ import pytest
 from edgewright.bundles.schema import Manifest
 from edgewright.cli.main import main
 from edgewright.report import page
-from edgewright.report.compare import measured_of
+from edgewright.report.measured import measured_of
 from edgewright.store.history import History
 from tests.report.documents import bench
 from tests.report.test_compression import manifest, whole_build

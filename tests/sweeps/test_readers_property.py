@@ -18,7 +18,8 @@ from edgewright.data.tagged import read_tagged
 from edgewright.devices.inventory import find_target, load_inventory
 from edgewright.errors import InputError, TargetError, ToolchainError
 from edgewright.measure.results import parse_bandwidth, parse_result
-from edgewright.report.compare import compare, read_measured
+from edgewright.report.compare import compare
+from edgewright.report.measured import read_measured
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import find_recipe, load_recipe
 from edgewright.targets import cores, facts, quota, speed

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.bundle import Bundle
 from edgewright.cost.int8_gain import int8_of
@@ -30,7 +30,7 @@ class BuildResult:
     profile: Profile | None = None
     estimate: Estimate | None = None
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """What `edgewright build --json` prints."""
         manifest = self.bundle.manifest
         record, speedups = BuildRecord.of(manifest), speedups_of(manifest, self.profile)

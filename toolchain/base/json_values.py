@@ -14,8 +14,8 @@ from edgewright.base.untrusted import MakeError, shown_location
 from edgewright.errors import InvalidFileError, ToolchainError
 
 # Read-only, so that `dict[str, str]` and `list[int]` are values of it, too; `parse_json` gives dicts and lists.
-JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-JsonObject: TypeAlias = "Mapping[str, JsonValue]"
+JsonValue: TypeAlias = str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
+JsonObject: TypeAlias = Mapping[str, JsonValue]
 
 
 def as_object(value: object, name: str, *place: str | int, error: MakeError | None = None) -> JsonObject:

@@ -7,9 +7,11 @@ Out: annotated types for pydantic, which refuse what cannot be; readings of sens
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+Told = TypeVar("Told")
 
 SHORTEST_MS, LONGEST_MS = 1e-6, 86.4e6  # a nanosecond, the least a clock tells; a day, the longest a job may take
 LEAST_PEAK_BYTES, MOST_BYTES = 4096, 1 << 50  # a page; a thousand times what any machine has
@@ -43,11 +45,16 @@ def milliseconds(value: float) -> float:
     raise ValueError(f"{value:.3g} ms is no time that a device can measure ({SHORTEST_MS:g} to {LONGEST_MS:g} ms)")
 
 
-def fact(name: str, value: Any) -> Any:
+def fact(name: str, value: Told) -> Told | None:
     """A fact as a machine told it; None where no machine is like that, as of one that does not tell."""
-    least, most = FACTS.get(name, (None, None))
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if least is not None and most is not None and is_number and not least <= value <= most else value
+    return within(value, *FACTS[name]) if name in FACTS else value
+
+
+def within(value: Told, least: float, most: float) -> Told | None:
+    """A value as it is; None where it is a number out of these bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value if least <= value <= most else None
 
 
 def _peak(value: int) -> int:
@@ -59,21 +66,20 @@ def _peak(value: int) -> int:
 def _sensor(least: float, most: float) -> BeforeValidator:
     """What a sensor says, None where it is none of its kind's readings; anything but a number is left to be refused."""
 
-    def reading(value: Any) -> Any:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if is_number and not least <= value <= most else value
+    def reading(value: object) -> object:
+        return within(value, least, most)
 
     return BeforeValidator(reading)
 
 
-def _told_joules(sources: Any) -> Any:
+def _told_joules(sources: object) -> object:
     """Without the meters that count what none can: backwards, or more than a power station gives."""
     if not isinstance(sources, list | tuple):
         return sources
     return [each for each in sources if not isinstance(each, Mapping) or _is_energy(each.get("joules", 0))]
 
 
-def _is_energy(joules: Any) -> bool:
+def _is_energy(joules: object) -> bool:
     return not isinstance(joules, int | float) or (math.isfinite(joules) and 0 <= joules <= MOST_JOULES)
 
 

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgewright.base.plain import STEERING, one_line, unsteering
 from edgewright.base.redacted import redacted
@@ -29,14 +29,14 @@ def fall_back_to_escapes() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def emit(document: Mapping[str, Any]) -> None:
+def emit(document: Mapping[str, object]) -> None:
     """Print one JSON document on standard output."""
     text = as_text(document)
     with _writable():
         print(text if _can_write(text) else json.dumps(document, indent=2, allow_nan=False))
 
 
-def as_text(document: Mapping[str, Any]) -> str:
+def as_text(document: Mapping[str, object]) -> str:
     """A JSON document as it is printed: JSON's own escapes stand for all that would steer a terminal."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     return re.sub(STEERING, lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -104,7 +104,7 @@ def fail(error: BaseException, message: str, *, exit_code: int, as_json: bool) -
     message = one_line(redacted(message))
     tell(f"error: {message}")
     if as_json:
-        about: dict[str, Any] = {"kind": type(error).__name__, "message": message, "exit_code": exit_code}
+        about: dict[str, object] = {"kind": type(error).__name__, "message": message, "exit_code": exit_code}
         if isinstance(error, InvalidFileError):
             about["faults"] = [{"place": place, "what": what} for place, what in error.faults]
         with suppress(InputError, BrokenPipeError):  # it is told on standard error already

@@ -6,10 +6,11 @@ Out: `Expectation`, or why nothing is known; and `PricedArtifact`, what prices a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.schema import ArtifactFacts
 from edgewright.cost.corrections import Observation, learn
 from edgewright.cost.device_prices import Corrected, basis_of, prices_for
@@ -57,7 +58,7 @@ class Expectation:
     uncorrected_ms: float
     basis: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright bench --json` prints it."""
         return {
             "profile": self.profile,
@@ -74,7 +75,7 @@ class NoExpectation:
 
     reason: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright bench --json` prints it."""
         return {"unknown": self.reason}
 
@@ -124,27 +125,29 @@ def expected(
     )
 
 
-def learn_from(summary: Mapping[str, Any]) -> bool:
+def learn_from(summary: JsonObject) -> bool:
     """Keep, of what `bench` tells with --json, how far the prediction was off, for the next one; whether it did.
 
     It does not of a measurement that is not stable or was kept to some cores, nor of a latency that is not above 0.
     """
-    predicted, artifact = summary.get("predicted") or {}, summary["artifact"]
-    measured_ms = summary["latency_ms"].get("p50")
-    trusted = summary.get("stable") and not summary.get("cores")
-    if "basis" not in predicted or not trusted or not measured_ms or not predicted["uncorrected_ms"]:
+    found = Fields(summary)
+    predicted, artifact = found.inner("predicted"), found.inner("artifact")
+    measured_ms, predicted_ms = found.inner("latency_ms").number("p50"), predicted.number("uncorrected_ms")
+    profile, basis = predicted.text("profile"), predicted.text("basis")
+    trusted = found.flag("stable") and not found.series("cores")
+    if profile is None or basis is None or not trusted or not measured_ms or not predicted_ms:
         return False
     learn(
-        predicted["profile"],
-        summary["clock"],
+        profile,
+        "instructions" if found.text("clock") == "instructions" else "wall",
         Observation(
-            runtime=artifact["runtime"],
-            runtime_version=artifact["runtime_version"],
-            basis=predicted["basis"],
-            sha256=artifact["sha256"],
-            length=predicted["length"],
-            threads=summary["threads"],
-            predicted_ms=predicted["uncorrected_ms"],
+            runtime=artifact.text("runtime") or "",
+            runtime_version=artifact.text("runtime_version") or "",
+            basis=basis,
+            sha256=artifact.text("sha256") or "",
+            length=predicted.count("length") or 0,
+            threads=found.count("threads") or 1,
+            predicted_ms=predicted_ms,
             measured_ms=measured_ms,
         ),
     )

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.speedups import Speedup, predicted_speedup
@@ -89,7 +89,7 @@ class Int8Row:
             "activations as they come; larger layers would, or fewer of them."
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright build --json` prints it."""
         return {**asdict(self), "marks": list(self.marks), "faster": self.faster, "verdict": self.verdict}
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from edgewright.base.json_values import JsonObject
 from edgewright.cost.terms import LIMITS, Limit
 from edgewright.specs.structure import Structure
 
@@ -57,7 +58,7 @@ class Prediction:
     source: str
     notes: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """JSON-safe."""
         return asdict(self)
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from edgewright.base.json_values import JsonObject
 from edgewright.base.progress import Progress, Silent
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
@@ -49,7 +50,7 @@ class BenchResult:
     int8: Int8Row | None = None
     predicted: Expectation | NoExpectation | None = None
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """What `edgewright bench --json` prints."""
         manifest = self.bundle.manifest
         return {
@@ -65,6 +66,20 @@ class BenchResult:
             **({"operators": found.document()} if (found := operators_of(self.measurement)) else {}),
             "budget": self.verdict.summary(),
         }
+
+
+class BenchOptions(TypedDict, total=False):
+    """What `bench` may be asked besides its bundle and address, as it takes it by name."""
+
+    runtime: str | None
+    quick: bool
+    threads: int
+    batched: bool
+    against_float: bool
+    operators: bool
+    etdump: Path | None
+    cores: Sequence[int]
+    wait_s: float
 
 
 def bench(

@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
+from typing_extensions import Unpack
+
+from edgewright.base.json_values import JsonObject
 from edgewright.base.progress import Progress, Silent
 from edgewright.base.redacted import redacted
 from edgewright.bundles.bundle import Bundle
-from edgewright.devices.benchmark import BenchResult, bench
+from edgewright.devices.benchmark import BenchOptions, BenchResult, bench
 from edgewright.devices.inventory import NamedTarget
 from edgewright.errors import ToolchainError
 
@@ -41,9 +43,9 @@ class DeviceOutcome:
             return 0 if self.result.verdict.met else MISSED
         return self.error.exit_code if isinstance(self.error, ToolchainError) else ToolchainError.exit_code
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """Its part of `edgewright bench --target GROUP --json`."""
-        about = {"name": self.machine.name, "address": self.machine.address, "exit_code": self.exit_code}
+        about: JsonObject = {"name": self.machine.name, "address": self.machine.address, "exit_code": self.exit_code}
         if self.result is not None:
             return {**about, "measurement": self.result.summary()}
         return {**about, "error": {"kind": type(self.error).__name__, "message": redacted(str(self.error))}}
@@ -54,9 +56,8 @@ def bench_all(
     machines: Sequence[NamedTarget],
     *,
     jobs: int = JOBS,
-    runtime: str | None = None,
     listener: Callable[[NamedTarget], Progress] = lambda machine: Silent(),
-    **how: Any,
+    **how: Unpack[BenchOptions],
 ) -> tuple[DeviceOutcome, ...]:
     """Measure on every machine as `bench` does with these options, `jobs` of them at a time.
 
@@ -64,14 +65,14 @@ def bench_all(
     one: nothing of ours goes on running there.
     """
     opened = Bundle.open(bundle)
-    opened.artifact(runtime)
+    opened.artifact(how.get("runtime"))
     outcomes: dict[int, DeviceOutcome] = {}
     places, stopped = count(), threading.Event()
 
     def work(ended: threading.Event) -> None:
         try:
             while not stopped.is_set() and (place := next(places)) < len(machines):
-                outcomes[place] = _outcome(opened, machines[place], listener, runtime=runtime, **how)
+                outcomes[place] = _outcome(opened, machines[place], listener, **how)
         except KeyboardInterrupt:  # `_interrupt`'s
             return
         finally:
@@ -93,7 +94,7 @@ def bench_all(
 
 
 def _outcome(
-    bundle: Bundle, machine: NamedTarget, listener: Callable[[NamedTarget], Progress], **how: Any
+    bundle: Bundle, machine: NamedTarget, listener: Callable[[NamedTarget], Progress], **how: Unpack[BenchOptions]
 ) -> DeviceOutcome:
     try:
         return DeviceOutcome(machine=machine, result=bench(bundle, machine.address, progress=listener(machine), **how))

@@ -7,16 +7,15 @@ Out: `Match`es, the likeliest first, each with every difference in words; and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from packaging.version import Version
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.errors import InputError
 from edgewright.specs.profiles import Profile, load_profile
-
-Facts = Mapping[str, Any]
 
 HOST_PROFILE = "x86-64"  # of this machine, where nobody names another
 CLOCK_TOLERANCE = 0.02  # kernels round, and crystals are not exact
@@ -37,7 +36,7 @@ class Match:
     sure: bool
     differences: tuple[str, ...]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright target probe --json` prints it."""
         return {
             "profile": self.profile,
@@ -68,63 +67,64 @@ def measured_profile(address: str, built_for: str) -> str:
     return profile_for(address, None) if scheme in ("local", "emulated") else built_for
 
 
-def identify(facts: Facts, profiles: Iterable[Profile]) -> tuple[Match, ...]:
+def identify(facts: JsonObject, profiles: Iterable[Profile]) -> tuple[Match, ...]:
     """The devices this machine may be, the likeliest first; none where no profile has its name or its cores.
 
     One that the firmware names comes before those with the same cores, and among those the one that differs least.
     """
-    found = [match_with(facts, profile) for profile in profiles if _is_candidate(facts, profile)]
+    found = [match_with(facts, profile) for profile in profiles if _is_candidate(Fields(facts), profile)]
     if any(match.sure for match in found):
         found = [match for match in found if match.sure]
     return tuple(sorted(found, key=lambda match: (len(match.differences), match.profile)))
 
 
-def match_with(facts: Facts, profile: Profile) -> Match:
+def match_with(facts: JsonObject, profile: Profile) -> Match:
     """How the machine compares with one profile, whether or not it looks like that device."""
-    sure = _is_named(facts, profile)
-    unlike = () if sure or facts.get("board") in (None, VIRTUAL_BOARD) else tuple(_other_board(facts, profile))
+    known = Fields(facts)
+    sure = _is_named(known, profile)
+    unlike = () if sure or known.text("board") in (None, VIRTUAL_BOARD) else tuple(_other_board(known, profile))
     differences = (
         *unlike,
-        *_cores(facts, profile),
-        *_clocks(facts, profile),
-        *_memory(facts, profile),
-        *_instructions(facts, profile),
-        *_caches(facts, profile),
+        *_cores(known, profile),
+        *_clocks(known, profile),
+        *_memory(ram_mb(facts), profile),
+        *_instructions(known, profile),
+        *_caches(known, profile),
     )
     return Match(profile=profile.name, title=profile.title, sure=sure, differences=differences)
 
 
-def warnings(facts: Facts) -> tuple[str, ...]:
+def warnings(facts: JsonObject) -> tuple[str, ...]:
     """What in the machine's state or system would spoil a measurement, or keep a runtime from running there."""
-    return (*_system(facts), *_state(facts))
+    return (*_system(Fields(facts)), *_state(Fields(facts)))
 
 
-def ram_mb(facts: Facts) -> int | None:
+def ram_mb(facts: JsonObject) -> int | None:
     """The memory the machine was sold with: as its firmware says, or the size a little above what Linux sees."""
-    if sold := facts.get("sold_ram_bytes"):
-        return int(sold) // MIB
-    seen = facts.get("ram_bytes")
+    if sold := Fields(facts).count("sold_ram_bytes"):
+        return sold // MIB
+    seen = Fields(facts).count("ram_bytes")
     return next((size for size in SOLD_MB if size * MIB >= seen), None) if seen else None
 
 
-def _is_candidate(facts: Facts, profile: Profile) -> bool:
-    return _is_named(facts, profile) or set(facts.get("core_kinds") or ()) == set(_kinds(profile))
+def _is_candidate(facts: Fields, profile: Profile) -> bool:
+    return _is_named(facts, profile) or set(facts.inner("core_kinds").values) == set(_kinds(profile))
 
 
-def _is_named(facts: Facts, profile: Profile) -> bool:
-    return bool(profile.firmware_name) and str(facts.get("board") or "").startswith(str(profile.firmware_name))
+def _is_named(facts: Fields, profile: Profile) -> bool:
+    return bool(profile.firmware_name) and (facts.text("board") or "").startswith(str(profile.firmware_name))
 
 
-def _other_board(facts: Facts, profile: Profile) -> Iterator[str]:
+def _other_board(facts: Fields, profile: Profile) -> Iterator[str]:
     if profile.firmware_name:
-        yield f"its firmware calls it {facts['board']}, not {profile.firmware_name}"
+        yield f"its firmware calls it {facts.text('board')}, not {profile.firmware_name}"
 
 
-def _cores(facts: Facts, profile: Profile) -> Iterator[str]:
-    kinds, expected = facts.get("core_kinds"), _kinds(profile)
+def _cores(facts: Fields, profile: Profile) -> Iterator[str]:
+    kinds, expected = facts.inner("core_kinds").values, _kinds(profile)
     if kinds and set(kinds) != set(expected):
         yield f"its cores are {' and '.join(kinds)}, not {' and '.join(expected)}"
-    count, of = facts.get("cores"), sum(expected.values())
+    count, of = facts.count("cores"), sum(expected.values())
     if count and count != of:
         yield f"{count} {'core is' if count == 1 else 'cores are'} on, not {of}"
 
@@ -134,9 +134,9 @@ def _kinds(profile: Profile) -> dict[str, int]:
     return {each.core.value: each.cores.value for each in profile.processor.clusters}
 
 
-def _clocks(facts: Facts, profile: Profile) -> Iterator[str]:
+def _clocks(facts: Fields, profile: Profile) -> Iterator[str]:
     expected = profile.processor.clock_mhz
-    clocks = [clock for name in ("clock_max_mhz", "clock_limit_mhz") if (clock := facts.get(name))]
+    clocks = [clock for name in ("clock_max_mhz", "clock_limit_mhz") if (clock := facts.number(name))]
     if not clocks:
         return
     clock = min(clocks)
@@ -148,8 +148,8 @@ def _clocks(facts: Facts, profile: Profile) -> Iterator[str]:
         yield f"it clocks up to {clock} MHz, above the {highest} MHz of the profile: it is over-clocked"
 
 
-def _memory(facts: Facts, profile: Profile) -> Iterator[str]:
-    size, expected = ram_mb(facts), profile.memory.ram_mb
+def _memory(size: int | None, profile: Profile) -> Iterator[str]:
+    expected = profile.memory.ram_mb
     if size is not None and not expected.value <= size <= (expected.highest or expected.value):
         yield f"it has {_sold(size)} of memory, not {_sold(expected.value)}"
 
@@ -158,9 +158,9 @@ def _sold(megabytes: int) -> str:
     return f"{megabytes / 1024:g} GB" if megabytes >= 1024 else f"{megabytes} MB"
 
 
-def _instructions(facts: Facts, profile: Profile) -> Iterator[str]:
-    features = facts.get("cpu_features")
-    if not features or facts.get("arch") not in (None, "aarch64"):  # a 32-bit kernel does not list them all
+def _instructions(facts: Fields, profile: Profile) -> Iterator[str]:
+    features = facts.texts("cpu_features")
+    if not features or facts.text("arch") not in (None, "aarch64"):  # a 32-bit kernel does not list them all
         return
     wanted: Sequence[tuple[str, bool, tuple[str, ...]]] = (
         ("the int8 dot product", profile.processor.dot_product.value, ("asimddp",)),
@@ -174,49 +174,49 @@ def _instructions(facts: Facts, profile: Profile) -> Iterator[str]:
             yield f"it has {what} ({', '.join(flags)}), which the profile does not"
 
 
-def _caches(facts: Facts, profile: Profile) -> Iterator[str]:
-    found, expected = facts.get("caches") or {}, profile.caches
+def _caches(facts: Fields, profile: Profile) -> Iterator[str]:
+    found, expected = facts.inner("caches"), profile.caches
     for name, label in (("l1_data_kib", "L1 data cache"), ("l2_kib", "L2 cache"), ("l3_kib", "L3 cache")):
-        there, said = found.get(name), getattr(expected, name)
+        there, said = found.count(name), getattr(expected, name)
         if there and said and there != said.value:
             doubt = ", which is unverified" if said.confidence == "U" else ""
             yield f"its {label} has {there} KiB, not {said.value}{doubt}"
 
 
-def _system(facts: Facts) -> Iterator[str]:
-    arch = facts.get("arch")
+def _system(facts: Fields) -> Iterator[str]:
+    arch = facts.text("arch")
     if arch not in (None, "aarch64", "x86_64"):
         yield f"its system is {arch}: only tflite is made for 32-bit ARM; install a 64-bit system for the others"
-    elif facts.get("word_bits") == 32:
+    elif facts.count("word_bits") == 32:
         yield (
             "its kernel has 64 bits but its programs 32: executorch, which brings its own C library, and tflite run "
             "there; litert and onnx want a 64-bit system"
         )
-    if musl := facts.get("musl"):
+    if musl := facts.text("musl"):
         yield f"its C library is {musl}: executorch brings its own; the others need glibc, as Debian has it"
-    if android := facts.get("android"):
+    if android := facts.value("android"):
         yield f"it is Android {android}, whose C library is its own: executorch brings glibc, the others do not"
-    libc = str(facts.get("libc") or "").removeprefix("glibc ")
+    libc = (facts.text("libc") or "").removeprefix("glibc ")
     if libc and Version(libc) < Version(WHEELS_GLIBC):
         yield f"its glibc {libc} is older than {WHEELS_GLIBC}, which litert and onnx need; executorch brings its own"
 
 
-def _state(facts: Facts) -> Iterator[str]:
-    governor = facts.get("governor")
+def _state(facts: Fields) -> Iterator[str]:
+    governor = facts.text("governor")
     if governor and governor != "performance":
         yield f"its governor is {governor}: the clock follows the load, and the first samples of a run are slower"
-    throttling = facts.get("throttling") or {}
-    if now := throttling.get("now"):
+    throttling = facts.inner("throttling")
+    if now := throttling.texts("now"):
         yield f"it is limited at this moment: {', '.join(now)}"
-    elif before := throttling.get("since_start"):
+    elif before := throttling.texts("since_start"):
         yield f"it was limited since it started: {', '.join(before)}"
-    heat = facts.get("thermal_status") or {}
-    if heat.get("status") not in (None, "none"):
-        yield f"it is throttled for its heat at this moment: {heat['status']}"
-    kernel, firmware = facts.get("clock_mhz"), facts.get("clock_firmware_mhz")
+    heat = facts.inner("thermal_status").text("status")
+    if heat not in (None, "none"):
+        yield f"it is throttled for its heat at this moment: {heat}"
+    kernel, firmware = facts.number("clock_mhz"), facts.number("clock_firmware_mhz")
     if kernel and firmware and firmware < kernel * (1 - FIRMWARE_TOLERANCE):
         yield f"its firmware runs {firmware} MHz while the kernel says {kernel} MHz"
-    if (quota := facts.get("cpu_quota_cores")) is not None:
+    if (quota := facts.number("cpu_quota_cores")) is not None:
         yield f"its control groups let programs have {quota:.3g} cores: beyond that they are held back"
-    if facts.get("swap_used_bytes"):
-        yield f"it swaps: {facts['swap_used_bytes'] / 1e6:.0f} MB are on its disk"
+    if swapped := facts.number("swap_used_bytes"):
+        yield f"it swaps: {swapped / 1e6:.0f} MB are on its disk"

@@ -7,8 +7,8 @@ Out: `ProbedTarget`: facts, speeds, the devices it may be, and whether it is the
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from edgewright.base.json_values import JsonObject
 from edgewright.base.progress import Progress, Silent
 from edgewright.devices.inventory import NamedTarget
 from edgewright.devices.known_device import Match, identify, match_with, warnings
@@ -26,7 +26,7 @@ class ProbedTarget:
 
     machine: NamedTarget
     address: str
-    facts: dict[str, object]
+    facts: JsonObject
     speeds: Speeds | None
     matches: tuple[Match, ...]
     claimed: Match | None
@@ -37,7 +37,7 @@ class ProbedTarget:
         """Whether it is what it claims, in everything that it tells; so is a machine that claims nothing."""
         return self.claimed is None or not self.claimed.differences
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """What `edgewright target probe --json` prints."""
         return {
             "name": self.machine.name,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.devices.known_device import ram_mb
 from edgewright.errors import InputError
 from edgewright.specs.microarchitectures import CORES, unknown_core
@@ -31,14 +31,15 @@ class Probed:
     text: str
 
 
-def probed(facts: Mapping[str, Any], *, address: str, name: str | None = None) -> Probed:
+def probed(facts: JsonObject, *, address: str, name: str | None = None) -> Probed:
     """The machine's profile. Raises `InputError` for a machine with a core that no built-in profile has."""
-    core = _core(facts, address)
-    like = _like(core, facts)
-    title = str(facts.get("board") or facts.get("cpu_model") or address)
+    known, memory_mb = Fields(facts), ram_mb(facts)
+    core = _core(known, address)
+    like = _like(core, known, memory_mb)
+    title = known.text("board") or known.text("cpu_model") or address
     source = f"read on {address.removesuffix(':')}"
     name = name or _slug(title)
-    cores, memory_mb = facts.get("cores"), ram_mb(facts)
+    cores = known.count("cores")
     lines = [
         f"name = {json.dumps(name)}",
         f"title = {json.dumps(title, ensure_ascii=False)}",
@@ -50,12 +51,12 @@ def probed(facts: Mapping[str, Any], *, address: str, name: str | None = None) -
     single = not like.processor.slower
     if cores and single:
         lines.append(_fact("cores", cores, "R", f"{source}: /proc/cpuinfo"))
-    if (clock := _clock_mhz(facts)) and single:
+    if (clock := _clock_mhz(known)) and single:
         lines.append(_fact("clock_mhz", clock, "R", f"{source}: cpuinfo_max_freq"))
         per_cycle = CORES[core].int8_operations_per_cycle
         peak = f"{per_cycle} int8 operations a cycle at {clock} MHz, one core"
         lines.append(_fact("int8_peak_gops", round(per_cycle * clock / 1000, 1), "C", peak))
-    if features := facts.get("cpu_features"):
+    if features := known.texts("cpu_features"):
         flags = set(features)
         if core == ANY_X86:
             flags = {flag for flag in flags if flag.startswith(VECTOR_FLAGS)}
@@ -63,44 +64,44 @@ def probed(facts: Mapping[str, Any], *, address: str, name: str | None = None) -
             lines.append(_fact("fp16", "avx512_fp16" in flags, "R", f"{source}: /proc/cpuinfo"))
         lines.append(_fact("features", sorted(flags), "R", f"{source}: /proc/cpuinfo"))
     if memory_mb:
-        told = "its revision code" if facts.get("sold_ram_bytes") else "MemTotal, and the size a little above it"
+        told = "its revision code" if known.count("sold_ram_bytes") else "MemTotal, and the size a little above it"
         lines += ["", "[memory]", _fact("ram_mb", memory_mb, "R", f"{source}: {told}")]
-        lines.append(_fact("usable_mb", facts["ram_bytes"] // MEBIBYTE, "R", f"{source}: MemTotal"))
+        lines.append(_fact("usable_mb", (known.count("ram_bytes") or 0) // MEBIBYTE, "R", f"{source}: MemTotal"))
     return Probed(name=name, text="\n".join(lines) + "\n")
 
 
-def _core(facts: Mapping[str, Any], address: str) -> str:
+def _core(facts: Fields, address: str) -> str:
     """The fastest kind there is, as `CORES` has it."""
-    if facts.get("arch") == "x86_64":
+    if facts.text("arch") == "x86_64":
         return ANY_X86
-    said = str(facts.get("cpu_model") or "unknown")
+    said = facts.text("cpu_model") or "unknown"
     known = [each for each in said.split(" + ") if each in CORES]
     if not known:
         raise InputError(f"the core of {address}, {said!r}, {unknown_core(said)}; write its profile by hand")
     return max(known, key=lambda each: CORES[each].int8_operations_per_cycle)
 
 
-def _like(core: str, facts: Mapping[str, Any]) -> Profile:
+def _like(core: str, facts: Fields, memory_mb: int | None) -> Profile:
     """The built-in profile with this core whose clock and memory are nearest."""
     same = [each for name in profile_names() if (each := load_profile(name)).processor.core.value == core]
     if not same:
         raise InputError(f"no built-in profile has a {core}; write one by hand, and `edgewright profiles check` it")
-    clock, memory_mb = _clock_mhz(facts) or 0, ram_mb(facts) or 0
+    clock = _clock_mhz(facts) or 0
 
     def apart(profile: Profile) -> tuple[float, float]:
-        return abs(profile.processor.clock_mhz.value - clock), abs(profile.memory.ram_mb.value - memory_mb)
+        return abs(profile.processor.clock_mhz.value - clock), abs(profile.memory.ram_mb.value - (memory_mb or 0))
 
     return min(same, key=apart)
 
 
-def _clock_mhz(facts: Mapping[str, Any]) -> int | None:
-    return facts.get("clock_max_mhz") or facts.get("clock_firmware_mhz")
+def _clock_mhz(facts: Fields) -> int | None:
+    return facts.count("clock_max_mhz") or facts.count("clock_firmware_mhz")
 
 
 def _slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "device"
 
 
-def _fact(name: str, value: Any, confidence: str, source: str) -> str:
+def _fact(name: str, value: object, confidence: str, source: str) -> str:
     shown = json.dumps(value), json.dumps(confidence), json.dumps(source, ensure_ascii=False)
     return f"{name} = {{ value = {shown[0]}, confidence = {shown[1]}, source = {shown[2]} }}"

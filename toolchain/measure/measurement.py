@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from statistics import median
-from typing import Any, Self
+from typing import Self
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.measure.runner_documents import OperatorTime, RunnerResult
 from edgewright.measure.stability import Stability, judged
 from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
@@ -48,8 +50,8 @@ class Measurement:
     threads: int
     input_lengths: tuple[int, ...]
     runs: tuple[RunnerResult, ...]
-    machine_before: Mapping[str, Any]
-    machine_after: Mapping[str, Any]
+    machine_before: JsonObject
+    machine_after: JsonObject
     batch: int = 1
     cores: tuple[int, ...] = ()
     cold: RunnerResult | None = None
@@ -166,12 +168,12 @@ class Measurement:
 
     def with_fault(self, fault: str) -> Self:
         """The same with one reason more, of what failed once the samples were taken."""
-        faults = [*self.machine_after.get("faults", ()), fault]
+        faults = [*Fields(self.machine_after).texts("faults"), fault]
         return replace(self, machine_after={**self.machine_after, "faults": faults})
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """What `bench --json` says of it; parity, budget and the bundle's name are added by who knows them."""
-        latency, stability = self.latency, self.stability
+        latency, stability, cold = self.latency, self.stability, self.cold
         shown = asdict(latency) if latency else {}
         return {
             "target": self.target,
@@ -196,11 +198,7 @@ class Measurement:
             "rss_bytes": dict(self.rss_bytes),
             "memory": {phase: dict(kinds) for phase, kinds in self.memory.items()},
             "energy_mj": dict(self.energy_mj),
-            "cold": self.cold
-            and {
-                "load_ms": self.cold.load_ms,
-                "first_inference_ms": self.cold.first_inference_ms,
-            },
+            "cold": {"load_ms": cold.load_ms, "first_inference_ms": cold.first_inference_ms} if cold else None,
             "took_s": self.took_s,
             "runs": [len(run.latency_ms) for run in self.runs],
             "stable": stability.stable,
@@ -212,11 +210,11 @@ class Measurement:
         }
 
 
-def apart_from_others(clock: Clock, machine: Mapping[str, Any]) -> float:
+def apart_from_others(clock: Clock, machine: Mapping[str, object]) -> float:
     """By what share a measurement may differ from others like it; a clock of instructions differs by nothing."""
     if clock == "instructions":
         return 0.0
-    return VIRTUAL_APART if "hypervisor" in (machine.get("cpu_features") or ()) else APART
+    return VIRTUAL_APART if "hypervisor" in Fields(machine).texts("cpu_features") else APART
 
 
 def clock_of(address: str) -> Clock:

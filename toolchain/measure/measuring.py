@@ -8,12 +8,12 @@ Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', wri
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
 
+from edgewright.base.json_values import JsonObject, JsonValue
 from edgewright.errors import InputError
 from edgewright.measure.job import COLD_JOB, ETDUMP, job_on
 from edgewright.measure.measurement import Measurement
@@ -31,7 +31,7 @@ from edgewright.targets.board.scheduling import undisturbed
 
 COPYING_LIMIT_S = 60.0
 
-Facts = Callable[[Target], Mapping[str, Any]]
+Facts = Callable[[Target], JsonObject]
 Note = Callable[[int, int], None]
 
 
@@ -89,7 +89,7 @@ def measure_in_turn(
         able = " and ".join(runtimes_that(lambda each: each.writes_etdump))
         raise InputError(f"only {able} writes an ETDump, and this is of {name}")
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
-    before = dict(read(target)) | ({} if at_rest is None else {"settled": at_rest})
+    before = {**read(target), **({} if at_rest is None else {"settled": at_rest})}
     # Threads that wait for each other would wait for ever where none lets another in.
     alone = clock == "instructions" and target.emulated and options.threads == 1
     turns = [
@@ -112,7 +112,7 @@ def measure_in_turn(
         if options.etdump is not None:
             with noted(faults, "the ETDump was not brought here"):
                 target.get(turns[0].job.with_name(ETDUMP), options.etdump)
-    after: dict[str, Any] = {}
+    after: dict[str, JsonValue] = {}
     with noted(faults, "how the machine was afterwards could not be read"):
         after.update(read(target))
         after["busiest"] = busiest(before, after)
@@ -164,7 +164,7 @@ class _Turns:
         calls: Sequence[Call],
         protocol: Protocol,
         threads: int,
-        machine: Mapping[str, Any],
+        machine: JsonObject,
         alone: bool,
     ) -> None:
         self.artifact, self.runtime = artifact, runtime
@@ -247,7 +247,7 @@ def _run(
     calls: Sequence[Call],
     limit_s: float,
     sampled: bool,
-    machine: Mapping[str, Any],
+    machine: JsonObject,
     alone: bool = False,
 ) -> RunnerResult:
     request = RequestedRun(
@@ -263,7 +263,7 @@ def _run(
     return parse_result(target.run(command, timeout_s=limit_s), request, machine)
 
 
-def _read_facts(target: Target) -> Mapping[str, Any]:
+def _read_facts(target: Target) -> JsonObject:
     from edgewright.targets.facts import MACHINE, WATCHED, read_facts
 
     return read_facts(target, {**MACHINE, **WATCHED})

@@ -7,8 +7,8 @@ Out: `Operators`: shares of the whole, and a row for each kind of operator.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from edgewright.base.json_values import JsonObject
 from edgewright.measure.measurement import Measurement
 
 DELEGATE_CALL = "DELEGATE_CALL"  # the runner's name for a delegate's calls as a whole
@@ -39,7 +39,7 @@ class Operators:
     between_share: float
     rows: tuple[OperatorRow, ...]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `bench --json` prints it."""
         return asdict(self)
 

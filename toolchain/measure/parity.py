@@ -8,10 +8,11 @@ Different cores run different kernels, so the same file is compared anew whereve
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from edgewright.base.json_values import JsonObject
 
 COSINE_LIMIT = 0.98  # int8 with activations scaled as they come keeps 0.99 and more; a wrong kernel does not
 TINY = float(np.finfo(np.float64).tiny)
@@ -34,7 +35,7 @@ class Parity:
     max_abs_error: float | None
     cosine_limit: float
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As it stands in a manifest and in `bench --json`."""
         return asdict(self)
 

@@ -6,8 +6,9 @@ Out: whether it came to rest in time.
 
 import time
 from collections.abc import Callable
-from typing import Any
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.targets.base import Target
 from edgewright.targets.facts import AT_REST, read_facts
 
@@ -36,9 +37,12 @@ def settled(target: Target, limit_s: float, waiting: Callable[[float, float], No
         last = now
 
 
-def is_at_rest(last: dict[str, Any], now: dict[str, Any]) -> bool:
+def is_at_rest(last: JsonObject, now: JsonObject) -> bool:
     """What two looks at a machine say, of the time between them."""
-    seconds, busy_s, warmer_c = (_change(last[name], now[name]) for name in ("uptime_s", "busy_s", "temperature_c"))
+    earlier, later = Fields(last), Fields(now)
+    seconds, busy_s, warmer_c = (
+        _change(earlier.number(name), later.number(name)) for name in ("uptime_s", "busy_s", "temperature_c")
+    )
     return busy_s <= BUSY_CORES * seconds and warmer_c > -COOLING_C
 
 

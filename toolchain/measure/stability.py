@@ -5,12 +5,13 @@ Out: `Stability`, with every reason in words.
 What varies by more than 10 %, or was throttled, disturbed or asleep, is not stable; half of that is worth a word.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.measure.runner_documents import MachineState, RunnerResult
 from edgewright.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
 
@@ -46,8 +47,8 @@ def judged(
     runs: Sequence[RunnerResult],
     *,
     inputs: int,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
+    before: JsonObject,
+    after: JsonObject,
     by_instructions: bool = False,
 ) -> Stability:
     """Apply the thresholds; what others do to a machine whose clock counts instructions does not count."""
@@ -66,7 +67,7 @@ def judged(
         notes.extend(_jumps(groups))
     if any(run.outputs != runs[0].outputs for run in runs):
         notes.append("outputs differ from one process to the next")
-    notes.extend(map(str, after.get("faults") or ()))
+    notes.extend(Fields(after).texts("faults"))
     faults.extend(throttling(before, after, [state for run in runs if run.sampling for state in run.sampling.states]))
     if not by_instructions:
         faults.extend(_from_run_to_run(runs, inputs))
@@ -77,12 +78,12 @@ def judged(
     return Stability(stable=not faults, variation=variation, reasons=(*faults, *notes))
 
 
-def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequence[MachineState] = ()) -> list[str]:
+def throttling(before: JsonObject, after: JsonObject, during: Sequence[MachineState] = ()) -> list[str]:
     """What the firmware's throttling word says against a measurement; nothing where there is no such word."""
     if heat := [state for state in map(_heat, (before, after)) if state]:
         return [f"the device was throttled for its heat: {heat[-1]}"]
-    words = [machine.get("throttling") for machine in (before, after)]
-    known = [int(str(word["raw"]), 16) for word in words if isinstance(word, Mapping)]
+    words = [Fields(machine).inner("throttling").text("raw") for machine in (before, after)]
+    known = [int(word, 16) for word in words if word is not None]
     reported = [int(state.throttled, 16) for state in during if state.throttled is not None]
     seen = [*known[:1], *reported, *known[1:]]
     if len(seen) < 2:
@@ -98,19 +99,21 @@ def throttling(before: Mapping[str, Any], after: Mapping[str, Any], during: Sequ
     return found
 
 
-def _heat(machine: Mapping[str, Any]) -> str:
+def _heat(machine: JsonObject) -> str:
     """Android's thermal status, where it is not none, and by which sensors."""
-    thermal = machine.get("thermal_status")
-    if not isinstance(thermal, Mapping) or thermal.get("status") in (None, "none"):
+    thermal = Fields(machine).inner("thermal_status")
+    status = thermal.text("status")
+    if status in (None, "none"):
         return ""
-    return f"{thermal['status']} ({', '.join(thermal.get('by') or ()) or 'no sensor is named'})"
+    return f"{status} ({', '.join(thermal.texts('by')) or 'no sensor is named'})"
 
 
-def busiest(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+def busiest(before: JsonObject, after: JsonObject) -> list[JsonObject]:
     """Which other programs had the processor between two readings of `processes`, and how many cores of it."""
-    earlier, later = before.get("processes"), after.get("processes")
-    seconds = (after.get("uptime_s") or 0.0) - (before.get("uptime_s") or 0.0)
-    if not isinstance(earlier, Mapping) or not isinstance(later, Mapping) or seconds <= 0:
+    earlier, later = (Fields(machine).numbers("processes") for machine in (before, after))
+    started_s, ended_s = (Fields(machine).number("uptime_s") or 0.0 for machine in (before, after))
+    seconds = ended_s - started_s
+    if not earlier or not later or seconds <= 0:
         return []
     shares = {key: (used - earlier.get(key, 0.0)) / seconds for key, used in later.items()}
     found = sorted(((share, key) for key, share in shares.items() if share >= LEAST_BUSY), reverse=True)
@@ -152,9 +155,7 @@ def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]
         yield f"after {len(runs)} processes the latency is known to ±{width:.1%} only, more than {limit}"
 
 
-def disturbances(
-    runs: Sequence[RunnerResult], *, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[tuple[bool, str]]:
+def disturbances(runs: Sequence[RunnerResult], *, before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
     """Who else had the processor, or held it back: (whether it makes a measurement unstable, what happened)."""
     samplings = [run.sampling for run in runs if run.sampling]
     yield from _held_back(runs, before, after)
@@ -162,7 +163,7 @@ def disturbances(
     if seconds > 0:
         others = sum(each.all_cpu_s - each.own_cpu_s for each in samplings if each.all_cpu_s is not None) / seconds
         if others > FLAGGED_OTHERS:
-            names = ", ".join(str(each["name"]) for each in after.get("busiest") or ())
+            names = ", ".join(each.text("name") or "" for each in Fields(after).rows("busiest"))
             named = f" ({names})" if names else ""
             yield others > UNSTABLE_OTHERS, f"other programs kept {others:.2f} cores busy while it was measured{named}"
         stolen = sum(each.steal_s or 0.0 for each in samplings) / seconds
@@ -173,21 +174,19 @@ def disturbances(
         yield True, f"the machine slept, or its clock jumped, for {slept:.2f} s while it was measured"
 
 
-def _held_back(
-    runs: Sequence[RunnerResult], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[tuple[bool, str]]:
+def _held_back(runs: Sequence[RunnerResult], before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
     """What a quota of the machine's control groups did to the processes, and would do to that many threads."""
-    quota = after.get("cpu_quota_cores")
-    of = f"a quota of {quota:.3g} cores" if isinstance(quota, int | float) else "a quota of the processor"
-    earlier, later = before.get("cpu_held_back"), after.get("cpu_held_back")
-    if isinstance(later, Mapping):
-        known = earlier if isinstance(earlier, Mapping) else {"periods": 0, "throttled": 0}  # the quota is new
-        periods, throttled = (later[name] - known[name] for name in ("periods", "throttled"))
+    quota = Fields(after).number("cpu_quota_cores")
+    of = "a quota of the processor" if quota is None else f"a quota of {quota:.3g} cores"
+    earlier, later = (Fields(machine).counts("cpu_held_back") for machine in (before, after))
+    if later:
+        # a quota that is new has held back nothing before
+        periods, throttled = (later.get(name, 0) - earlier.get(name, 0) for name in ("periods", "throttled"))
         if throttled > 0:
             reason = f"{of} held it back in {throttled} of {periods} periods while it was measured"
             yield throttled > UNSTABLE_HELD_BACK * periods, reason
     threads = max((run.threads for run in runs), default=1)
-    if isinstance(quota, int | float) and threads > max(quota, 1):
+    if quota is not None and threads > max(quota, 1):
         yield False, f"its {threads} threads had {of} to share"
 
 
@@ -197,6 +196,6 @@ def _clock_moved(runs: Sequence[RunnerResult]) -> Iterator[str]:
         yield f"the clock moved between {min(clocks) / 1000:.0f} and {max(clocks) / 1000:.0f} MHz while it was measured"
 
 
-def _unsettled(before: Mapping[str, Any]) -> Iterator[str]:
+def _unsettled(before: JsonObject) -> Iterator[str]:
     if before.get("settled") is False:
         yield "the machine had not come to rest when it was measured"

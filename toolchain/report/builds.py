@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import PurePath
-from typing import Any
 
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.report.compression import LayerRow, StageRow, compression_of
@@ -82,7 +82,7 @@ class BundleComparison:
         """Where score and time went, as far as both are known."""
         return tuple(told for told in (_where_score(self.stages), _where_time(self.stages)) if told)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright compare --json` prints it."""
         both, first, second = map(list, self.kept_float)
         return {
@@ -264,7 +264,7 @@ def _where_time(stages: Sequence[StageDifference]) -> str | None:
     return f"{told}; most of that comes with {most[0]}."
 
 
-def _named(manifest: Manifest) -> dict[str, Any]:
+def _named(manifest: Manifest) -> JsonObject:
     return {
         "name": manifest.name,
         "profile": manifest.profile,

@@ -1,6 +1,6 @@
 """Two measurements side by side: what changed, how surely, and whether they may be compared at all.
 
-In:  two documents of `edgewright bench --json`.
+In:  two measurements, as `measured` reads them.
 Out: `Comparison`: obstacles, differences with their intervals, and for each kind of operator where the time went.
 Two bundles are compared by `builds`, whose stages may stand beside a comparison of what was measured of them.
 Whether a change is one too many is `gate`'s decision; where documents are kept is `store`'s.
@@ -8,127 +8,20 @@ Whether a change is one too many is `gate`'s decision; where documents are kept 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from edgewright.base.reading import faults_of
-from edgewright.base.untrusted import parse_json
-from edgewright.errors import InputError, InvalidFileError
+from edgewright.base.json_values import JsonObject
 from edgewright.measure.measurement import apart_from_others
-from edgewright.measure.runner_documents import Sampling
-from edgewright.measure.stats import Grouped, by_run_and_input, percentile, ratio
-from edgewright.specs.profiles import Clock
+from edgewright.measure.stats import by_run_and_input, percentile, ratio
+from edgewright.report.measured import Measured
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
     from edgewright.report.builds import StageDifference
 
 # What of a machine must be the same, as its facts call it.
 MACHINE = ("board", "cpu_model", "cpu_parts", "arch", "cores")
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-LARGEST_DOCUMENT_BYTES = 64_000_000
-
-
-class _Read(BaseModel):
-    """Of a document that a newer version may have more in."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class MeasuredArtifact(_Read):
-    """The file that ran, and by what."""
-
-    runtime: str
-    runtime_version: str
-    file: str
-    bytes: Annotated[int, Field(ge=0)]
-    sha256: str
-
-
-class MeasuredLatency(_Read):
-    """Every sample, in ms."""
-
-    samples: tuple[Amount, ...]
-
-
-class MeasuredOperator(_Read):
-    """One kind of operator in one inference."""
-
-    name: str
-    delegated: bool
-    ms: Amount
-
-
-class MeasuredOperators(_Read):
-    """All kinds."""
-
-    rows: tuple[MeasuredOperator, ...]
-
-
-class MeasuredAgainstFloat(_Read):
-    """What int8 bought there, the float student measured in turn with it."""
-
-    verdict: Annotated[str, Field(max_length=20_000)]
-
-
-class MeasuredStart(_Read):
-    """A first process, whose artifact came from storage."""
-
-    load_ms: Amount
-    first_inference_ms: Amount
-
-
-class Measured(_Read):
-    """A document of `edgewright bench --json`, as far as comparisons and reports read it."""
-
-    name: str = ""
-    bundle: str
-    target: str
-    emulated: bool
-    clock: Clock
-    artifact: MeasuredArtifact
-    threads: Annotated[int, Field(gt=0)]
-    batch: Annotated[int, Field(gt=0)] = 1
-    cores: tuple[int, ...] = ()
-    input_lengths: tuple[int, ...] = ()
-    latency_ms: MeasuredLatency
-    runs: tuple[Annotated[int, Field(ge=0)], ...]
-    peak_rss_bytes: Annotated[int, Field(ge=0)]
-    score: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    metric: str = "score"
-    stable: bool
-    reasons: tuple[str, ...] = ()
-    rss_bytes: Mapping[str, Annotated[int, Field(ge=0)]] = {}
-    machine: Mapping[str, Any] = {}
-    machine_after: Mapping[str, Any] = {}
-    memory: Mapping[str, Mapping[str, Annotated[int, Field(ge=0)]]] = {}
-    cold: MeasuredStart | None = None
-    energy_mj: Mapping[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
-    machine_during: tuple[Sampling | None, ...] = ()
-    operators: MeasuredOperators | None = None
-    against_float: MeasuredAgainstFloat | None = None
-    budget: Mapping[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _runs_have_the_samples(self) -> Measured:
-        if sum(self.runs) != len(self.latency_ms.samples):
-            raise ValueError(f"the runs have {sum(self.runs)} samples, latency_ms has {len(self.latency_ms.samples)}")
-        return self
-
-    @property
-    def latency_by_run(self) -> list[list[float]]:
-        """The samples of each process."""
-        rest = iter(self.latency_ms.samples)
-        return [list(islice(rest, count)) for count in self.runs]
-
-    @property
-    def grouped_ms(self) -> Grouped:
-        """The samples by run and input; all inputs are one where an earlier version did not say how many there were."""
-        return by_run_and_input(self.latency_by_run, len(self.input_lengths) or 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +67,7 @@ class Comparison:
         """That of the latency; None where one of the two has no samples."""
         return next((each for each in self.differences if each.name == "latency"), None)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright compare --json` prints it."""
         return {
             "before": _named(self.before),
@@ -187,30 +80,6 @@ class Comparison:
         }
 
 
-def measured_of(document: Any, place: str) -> Measured:
-    """Check a document. Raises `InvalidFileError` with every fault; `place` is where it came from."""
-    try:
-        return Measured.model_validate(document)
-    except ValidationError as error:
-        raise InvalidFileError(f"the measurement {place}", faults_of(error, whole="document")) from error
-
-
-def read_measured(file: Path) -> Measured:
-    """A document from a file. Raises `InputError` when it is none."""
-    try:
-        if file.stat().st_size > LARGEST_DOCUMENT_BYTES:
-            raise InputError(f"{file} is too large to be a measurement; give what `edgewright bench --json` printed")
-        data = file.read_bytes()
-    except OSError as error:
-        raise _no_measurement(file, error) from error
-    document = parse_json(data, name=str(file), error=lambda place, what: _no_measurement(file, f"{place} {what}"))
-    return measured_of(document, str(file))
-
-
-def _no_measurement(file: Path, reason: object) -> InputError:
-    return InputError(f"{file} cannot be read as a measurement: {reason}; give what `edgewright bench --json` printed")
-
-
 def compare(before: Measured, after: Measured) -> Comparison:
     """What `after` is against `before`. Raises nothing: where they should not be compared, `obstacles` say why."""
     differences = [
@@ -219,15 +88,21 @@ def compare(before: Measured, after: Measured) -> Comparison:
     ]
     if latency := _latency(before, after):
         differences.insert(0, latency)
-    known = before.score is not None and after.score is not None and before.metric == after.metric
     return Comparison(
         before=before,
         after=after,
         obstacles=tuple(_obstacles(before, after)),
         differences=tuple(differences),
-        score_change=100 * (after.score - before.score) if known else None,  # type: ignore[operator]
+        score_change=_score_change(before, after),
         operators=_operators(before, after),
     )
+
+
+def _score_change(before: Measured, after: Measured) -> float | None:
+    """In points of a hundred; None where one of the two is not known, or they are of other metrics."""
+    if before.score is None or after.score is None or before.metric != after.metric:
+        return None
+    return 100 * (after.score - before.score)
 
 
 def _latency(before: Measured, after: Measured) -> Difference | None:
@@ -291,7 +166,7 @@ def _operators(before: Measured, after: Measured) -> tuple[OperatorDifference, .
     return tuple(sorted(rows, key=lambda row: -abs(row.after_ms - row.before_ms)))
 
 
-def _named(measured: Measured) -> dict[str, Any]:
+def _named(measured: Measured) -> JsonObject:
     artifact = measured.artifact
     return {
         "bundle": measured.name or measured.bundle,

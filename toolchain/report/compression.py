@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.build_record import BuildRecord, StageRecord
 from edgewright.bundles.findings import ModelRecord, VocabularyRecord
 from edgewright.bundles.schema import Manifest
@@ -66,7 +67,7 @@ class Compression:
         """By stage and by layer, as far as either is known."""
         return tuple(each for each in (_worst_stage(self.stages), _worst_layer(self.layers)) if each)
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> JsonObject:
         """Its part of what `edgewright build --json` prints."""
         return {
             "compression": [asdict(row) for row in self.stages],

@@ -15,7 +15,6 @@ from edgewright.bundles.attributions import MODELS, GridAttribution
 from edgewright.bundles.findings import PartRecord, SensitivityRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.measure.stats import percentile
-from edgewright.report.compare import Measured
 from edgewright.report.compression import Compression
 from edgewright.report.drawing import (
     BLUE,
@@ -32,6 +31,7 @@ from edgewright.report.drawing import (
     new_figure,
     second_axis,
 )
+from edgewright.report.measured import Measured
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -9,9 +9,10 @@ interval reaches beyond it, the finding is "unsure", passes, and says so.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 from xml.etree import ElementTree
 
+from edgewright.base.json_values import JsonObject
 from edgewright.base.plain import escaped, printable
 from edgewright.report.compare import Comparison, Difference
 
@@ -50,7 +51,7 @@ class Decision:
         """Whether the change may go in."""
         return not any(each.outcome in ("failed", "unknown") for each in self.findings)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright gate --json` prints it."""
         findings = [asdict(each) for each in self.findings]
         return {"passed": self.passed, "findings": findings, "comparison": self.comparison.document()}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgewright.base.fields import Fields
-from edgewright.report.compare import Measured
 from edgewright.report.drawing import (
     BLUE,
     GREEN,
@@ -27,6 +26,7 @@ from edgewright.report.drawing import (
     second_axis,
     short,
 )
+from edgewright.report.measured import Measured
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

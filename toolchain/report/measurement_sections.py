@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from edgewright.measure.measurement import apart_from_others
 from edgewright.measure.stats import summarize
 from edgewright.report import measurement_figures
-from edgewright.report.compare import Measured
 from edgewright.report.compression import Compression
 from edgewright.report.judged_cells import CLOCK_NOTES
+from edgewright.report.measured import Measured
 from edgewright.report.sections import UNKNOWN, PageSection, TextTable, fact, megabytes, milliseconds
 
 MACHINE = ("board", "cpu_model", "cores", "arch", "ram_bytes", "kernel", "os", "libc", "python", "governor")

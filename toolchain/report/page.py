@@ -17,8 +17,8 @@ from edgewright.bundles.schema import Manifest
 from edgewright.cost.int8_gain import int8_of
 from edgewright.report import figures
 from edgewright.report.bundle_sections import built_sections, files, limits, provenance
-from edgewright.report.compare import Measured
 from edgewright.report.compression import compression_of
+from edgewright.report.measured import Measured
 from edgewright.report.measurement_sections import measurement_section, side_by_side
 from edgewright.report.precision import precision_of
 from edgewright.report.prediction_section import PredictionDocument, prediction_section

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.speedups import (
     Of,
@@ -31,7 +32,7 @@ from edgewright.errors import InputError
 from edgewright.specs.profiles import Clock, Profile, load_profile
 
 if TYPE_CHECKING:
-    from edgewright.report.compare import Measured
+    from edgewright.report.measured import Measured
 
 ANY_X86 = "x86-64"  # the core of a profile that is of any such machine
 
@@ -70,7 +71,7 @@ class ArtifactSpeedups:
         first = self.there.sentence if self.there else f"has no speed-up that is known of its device: {self.unknown}"
         return f"{self.runtime} {first}; {self.here.sentence}."
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> JsonObject:
         """Its part of an artifact in what `edgewright build --json` prints."""
         return {
             "speedup": asdict(self.there) if self.there else None,

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from edgewright.base.json_values import JsonObject
+
 BYTES_PER_MB = 1_000_000
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -90,7 +92,7 @@ class Verdict:
     undecided: tuple[str, ...] = ()
     baseline: BetterBaseline | None = None
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """The verdict as it stands in JSON documents; a number that is not finite becomes null."""
         missed = [{key: _finite(value) for key, value in asdict(miss).items()} for miss in self.missed]
         as_good = {**asdict(self.baseline), "sentence": self.baseline.sentence} if self.baseline else None

@@ -13,14 +13,15 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 import sqlalchemy as sql
 
+from edgewright.base.fields import Fields
+from edgewright.base.json_values import JsonObject
 from edgewright.base.plausible import LONGEST_MS, MOST_BYTES, SHORTEST_MS
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import InputError, InvalidFileError
@@ -70,7 +71,7 @@ class HistoryEntry:
     score: float | None
     stable: bool | None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As `edgewright history --json` prints it."""
         return asdict(self)
 
@@ -111,16 +112,16 @@ class History:
         """Let go of the database."""
         self._engine.dispose()
 
-    def add(self, kind: EntryKind, document: Mapping[str, Any], *, commit: str | None = None) -> HistoryEntry:
-        """Keep a document, whole or not at all."""
+    def add(self, kind: EntryKind, document: JsonObject, *, commit: str | None = None) -> HistoryEntry:
+        """Keep a document, all of it or nothing."""
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
-        values = {"created": created, "kind": kind, "commit": commit, **_columns(kind, document)}
+        columns = _columns(kind, Fields(document))
         content = json.dumps(document, ensure_ascii=False)
         with refusals(self.url), self._engine.begin() as connection:
-            made = connection.execute(sql.insert(_entries).values(values).returning(_entries.c.id))
-            number = int(made.scalar_one())
+            entry = sql.insert(_entries).values(created=created, kind=kind, commit=commit, **columns)
+            number = int(connection.execute(entry.returning(_entries.c.id)).scalar_one())
             connection.execute(sql.insert(_documents).values(entry_id=number, content=content))
-        return HistoryEntry(id=number, **values)
+        return HistoryEntry(id=number, created=created, kind=kind, commit=commit, **columns)
 
     def find(self, wanted: Filter | None = None, *, limit: int | None = None) -> list[HistoryEntry]:
         """The newest first."""
@@ -134,8 +135,8 @@ class History:
             rows = [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
         return [_entry(row) for row in rows]
 
-    def document(self, number: int) -> dict[str, Any]:
-        """An entry's whole document. Raises `InputError` for a number that no entry has."""
+    def document(self, number: int) -> JsonObject:
+        """An entry's document. Raises `InputError` for a number that no entry has."""
         content = None
         if number < LARGEST_NUMBER:
             query = sql.select(_documents.c.content).where(_documents.c.entry_id == number)
@@ -176,31 +177,42 @@ def commit_here() -> str | None:
     return asked.stdout.strip() if asked.returncode == 0 else None
 
 
-def _columns(kind: EntryKind, document: Mapping[str, Any]) -> dict[str, Any]:
-    artifact = _artifact(kind, document)
-    shared = {
-        "name": str(document.get("name") or document.get("bundle") or ""),
-        "profile": document.get("profile"),
-        "runtime": artifact.get("runtime"),
-        "sha256": artifact.get("sha256"),
-        "artifact_bytes": artifact.get("bytes"),
-        "score": artifact.get("score", document.get("score")),
-    }
-    if kind == "build":
-        return {**shared, **dict.fromkeys(("target", "clock", "p50_ms", "peak_rss_bytes", "stable"))}
+class _Columns(TypedDict):
+    """What of a document stands in columns of its own."""
+
+    name: str
+    profile: str | None
+    target: str | None
+    runtime: str | None
+    clock: str | None
+    sha256: str | None
+    p50_ms: float | None
+    peak_rss_bytes: int | None
+    artifact_bytes: int | None
+    score: float | None
+    stable: bool | None
+
+
+def _columns(kind: EntryKind, document: Fields) -> _Columns:
+    artifact, is_bench, stable = _artifact(kind, document), kind == "bench", document.value("stable")
     return {
-        **shared,
-        "target": document.get("target"),
-        "clock": document.get("clock"),
-        "p50_ms": (document.get("latency_ms") or {}).get("p50"),
-        "peak_rss_bytes": document.get("peak_rss_bytes"),
-        "stable": document.get("stable"),
+        "name": document.text("name") or document.text("bundle") or "",
+        "profile": document.text("profile"),
+        "target": document.text("target") if is_bench else None,
+        "runtime": artifact.text("runtime"),
+        "clock": document.text("clock") if is_bench else None,
+        "sha256": artifact.text("sha256"),
+        "p50_ms": document.inner("latency_ms").number("p50") if is_bench else None,
+        "peak_rss_bytes": document.count("peak_rss_bytes") if is_bench else None,
+        "artifact_bytes": artifact.count("bytes"),
+        "score": (artifact if "score" in artifact else document).number("score"),
+        "stable": stable if is_bench and isinstance(stable, bool) else None,
     }
 
 
-def _artifact(kind: EntryKind, document: Mapping[str, Any]) -> Mapping[str, Any]:
+def _artifact(kind: EntryKind, document: Fields) -> Fields:
+    """What was measured, or the best of what was built."""
     if kind == "bench":
-        found: Mapping[str, Any] = document.get("artifact") or {}
-        return found
-    best = document.get("best")
-    return next((each for each in document.get("artifacts") or () if each.get("runtime") == best), {})
+        return document.inner("artifact")
+    best = document.text("best")
+    return next((each for each in document.rows("artifacts") if each.text("runtime") == best), Fields({}))

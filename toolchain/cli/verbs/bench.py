@@ -1,7 +1,7 @@
 """The verb `bench`: a bundle, measured on a target or on a group of them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,8 @@ from edgewright.cli.verbs.history import Keep, keep
 from edgewright.errors import InputError
 
 if TYPE_CHECKING:
+    from edgewright.base.json_values import JsonObject
+    from edgewright.devices.benchmark import BenchOptions
     from edgewright.devices.inventory import ChosenTargets, NamedTarget
 
 MISSED = 1
@@ -69,7 +71,7 @@ def bench(
     from edgewright.devices.inventory import find_target
     from edgewright.targets.cores import core_numbers
 
-    how = {
+    how: BenchOptions = {
         "runtime": runtime,
         "quick": quick,
         "threads": threads,
@@ -88,7 +90,7 @@ def bench(
     return _bench_one(bundle, asked.only, how, history=history, as_json=as_json)
 
 
-def _bench_one(bundle: Path, machine: "NamedTarget", how: dict[str, Any], *, history: bool, as_json: bool) -> int:
+def _bench_one(bundle: Path, machine: "NamedTarget", how: "BenchOptions", *, history: bool, as_json: bool) -> int:
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_progress
         from edgewright.devices.benchmark import bench as run_bench
@@ -105,12 +107,12 @@ def _bench_one(bundle: Path, machine: "NamedTarget", how: dict[str, Any], *, his
 
         output.show(bench_report(summary))
         if how["operators"] and "operators" not in summary:
-            output.tell(f"the {summary['artifact']['runtime']} runtime does not tell the time of its operators")
+            output.tell(f"the {result.measurement.runtime} runtime does not tell the time of its operators")
     return 0 if result.verdict.met else MISSED
 
 
 def _bench_group(
-    bundle: Path, asked: "ChosenTargets", how: dict[str, Any], *, jobs: int, history: bool, as_json: bool
+    bundle: Path, asked: "ChosenTargets", how: "BenchOptions", *, jobs: int, history: bool, as_json: bool
 ) -> int:
     with output.work_on_stderr():
         from edgewright.cli.progress_bars import shown_devices
@@ -120,9 +122,8 @@ def _bench_group(
             outcomes = bench_all(bundle, asked.machines, jobs=jobs, listener=lambda machine: shown(machine.name), **how)
     devices = [outcome.document() for outcome in outcomes]
     if history:
-        for device in devices:
-            if "measurement" in device:
-                _keep(device["measurement"])
+        for result in (outcome.result for outcome in outcomes if outcome.result):
+            _keep(result.summary())
     if as_json:
         output.emit({"group": asked.given, "devices": devices})
     else:
@@ -132,7 +133,7 @@ def _bench_group(
     return max(outcome.exit_code for outcome in outcomes)
 
 
-def _keep(summary: dict[str, Any]) -> None:
+def _keep(summary: "JsonObject") -> None:
     """In the history, and for the next prediction of this device. That it cannot be kept is told, and fails nothing."""
     from edgewright.cost.expected import learn_from
 

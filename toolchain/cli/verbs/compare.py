@@ -17,7 +17,8 @@ from edgewright.errors import InputError
 if TYPE_CHECKING:
     from edgewright.bundles.schema import Manifest
     from edgewright.report.builds import BundleComparison
-    from edgewright.report.compare import Comparison, Measured
+    from edgewright.report.compare import Comparison
+    from edgewright.report.measured import Measured
     from edgewright.store.history import History
 
 FAILED = 1
@@ -182,7 +183,7 @@ def _manifest_of(measured: Measured) -> Manifest | None:
 
 def measured(reference: str, history: History) -> Measured:
     """The measurement that a reference names: in the history, or a file. Raises `InputError` where there is none."""
-    from edgewright.report.compare import measured_of, read_measured
+    from edgewright.report.measured import measured_of, read_measured
     from edgewright.store.history import Filter
 
     if reference.isdecimal() and (number := int_or_none(reference)) is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -22,6 +22,7 @@ from edgewright.cli.options import AsJson
 from edgewright.errors import InvalidFileError, UnknownNameError
 
 if TYPE_CHECKING:
+    from edgewright.base.json_values import JsonObject
     from edgewright.store.history import EntryKind, Filter, HistoryEntry
 
 FORMATS = (".json", ".csv", ".parquet")
@@ -165,7 +166,7 @@ def filter_of(
     return Filter(kind=kind, name=bundle, target=target, runtime=runtime, commit=commit)  # type: ignore[arg-type]
 
 
-def keep(kind: EntryKind, document: Mapping[str, Any]) -> None:
+def keep(kind: EntryKind, document: JsonObject) -> None:
     """Put what was made into the history; that it cannot is told, and fails nothing."""
     from edgewright.store.history import History, commit_here
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from edgewright.cli.verbs.compare import WHAT, is_bundle, measured
 from edgewright.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
+    from edgewright.base.json_values import JsonObject
     from edgewright.bundles.bundle import Bundle
 
 FORMATS = {"html": ".html", "md": ".md", "json": ".json"}
@@ -70,7 +71,7 @@ def report(
     return 0
 
 
-def _predicted(bundle: Bundle) -> list[dict[str, Any]]:
+def _predicted(bundle: Bundle) -> list[JsonObject]:
     """Of the device it was built for; nothing where nothing can be said of it."""
     from edgewright.forecast.prediction import predictions
     from edgewright.specs.profiles import load_profile
