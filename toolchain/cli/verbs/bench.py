@@ -103,11 +103,13 @@ def _bench_one(bundle: Path, machine: "NamedTarget", how: "BenchOptions", *, his
     if as_json:
         output.emit(summary)
     else:
+        from edgewright.base.fields import Fields
         from edgewright.report.bench_terminal import bench_report
 
         output.show(bench_report(summary))
         if how["operators"] and "operators" not in summary:
-            output.tell(f"the {result.measurement.runtime} runtime does not tell the time of its operators")
+            ran = Fields(summary).inner("artifact").text("runtime")
+            output.tell(f"the {ran} runtime does not tell the time of its operators")
     return 0 if result.verdict.met else MISSED
 
 

@@ -19,7 +19,7 @@ from edgewright.base.once import written_whole
 from edgewright.base.plain import spreadsheet_cell
 from edgewright.cli import output
 from edgewright.cli.options import AsJson
-from edgewright.errors import InvalidFileError, UnknownNameError
+from edgewright.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from edgewright.base.json_values import JsonObject
@@ -88,14 +88,11 @@ def show_history(
         output.emit(document)
     else:
         from edgewright.report.bench_terminal import bench_report
+        from edgewright.report.kept_documents import is_build, require_showable
         from edgewright.report.terminal import build_report
 
-        try:
-            shown = build_report(document) if "artifacts" in document else bench_report(document)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            what = f"lacks what a build or measurement tells, or has it in other forms ({error!r}); see it with --json"
-            raise InvalidFileError(f"entry {number} of the history", [("the document", what)]) from error
-        output.show(shown)
+        require_showable(document, name=f"entry {number} of the history")
+        output.show(build_report(document) if is_build(document) else bench_report(document))
     return 0
 
 
