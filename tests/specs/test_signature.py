@@ -103,3 +103,34 @@ def test_a_signature_survives_json() -> None:
         state=(Tensor(name="kv", dtype="float16", shape=(2, 4)),),
     )
     assert Signature.model_validate_json(signature.model_dump_json()) == signature
+
+
+def generating(**changes: object) -> dict[str, object]:
+    ids = {"name": "ids", "dtype": "int64", "shape": [1, {"name": "length", "most": 8}]}
+    position = {"name": "position", "dtype": "int64", "shape": [1]}
+    logits = {"name": "logits", "dtype": "float32", "shape": [1, 10]}
+    method = {"name": "forward", "inputs": [ids, position], "outputs": [logits], "state": ["kv"]}
+    plan = {"context": 16, "vocabulary": 10, "prefill": "forward", "decode": "forward"}
+    state = [{"name": "kv", "dtype": "float32", "shape": [2, 16, 4]}]
+    return {"methods": [method], "state": state, "generation": plan, **changes}
+
+
+def test_a_signature_that_generates_says_with_which_methods_and_what_its_state_takes() -> None:
+    made = Signature.model_validate(generating(buffers=[{"name": "more", "dtype": "int8", "shape": [3]}]))
+    assert made.generation is not None
+    assert (made.generation.decode, made.generation.begin, made.generation.stop) == ("forward", None, ())
+    assert made.state_bytes == 4 * 2 * 16 * 4 + 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"decode": "decode"}, "names the method decode, which is not there"),
+        ({"ids": "tokens"}, "needs tokens and position alone as inputs of the method forward"),
+        ({"logits": "scores"}, "the method forward gives no scores"),
+    ],
+)
+def test_generation_by_what_methods_do_not_have_is_refused(change: dict[str, str], said: str) -> None:
+    made = generating()
+    with pytest.raises(ValueError, match=said):
+        Signature.model_validate({**made, "generation": {**made["generation"], **change}})  # type: ignore[dict-item]

@@ -40,8 +40,9 @@ DTYPES: Mapping[torch.dtype, DType] = {
 class ExportInput:
     """A module and its signature.
 
-    Each method calls the same `module` with its own inputs. `place` is where the model lies in it, by which parts are
-    named; with `products_only` fixed scales are for products alone, because there are norms and masks between them.
+    Each method calls the same `module` with its own inputs and then its state, and the module gives the outputs and
+    then the state. `place` is where the model lies in it, by which parts are named; with `products_only` fixed scales
+    are for products alone, because there are norms and masks between them.
     """
 
     module: nn.Module
@@ -52,6 +53,15 @@ class ExportInput:
     def at(self, part: str) -> str:
         """The place in the module of a part of the model."""
         return f"{self.place}.{part}" if self.place else part
+
+    def example(self, method: Method, sizes: Mapping[str, int] | None = None) -> dict[str, Tensor]:
+        """What the module takes for a method: `example_of` its inputs, and zeros for its state."""
+        return {**example_of(method, sizes), **zeros_of(self.state(method))}
+
+    def state(self, method: Method) -> tuple[TensorSpec, ...]:
+        """The tensors of a method's state, in its order."""
+        tensors = {each.name: each for each in self.signature.state}
+        return tuple(tensors[name] for name in method.state)
 
     def parts(self) -> dict[str, Part]:
         """All that int8 makes smaller, by its place in the model."""
@@ -73,14 +83,39 @@ def example_of(method: Method, sizes: Mapping[str, int] | None = None) -> dict[s
     }
 
 
+def zeros_of(tensors: Sequence[TensorSpec]) -> dict[str, Tensor]:
+    """State at its first, by name."""
+    return {each.name: torch.zeros(_shape(each, {}), dtype=getattr(torch, each.dtype)) for each in tensors}
+
+
+class Buffered(nn.Module):
+    """A module that takes its state and gives it anew, with the state in buffers that it registers."""
+
+    def __init__(self, module: nn.Module, buffers: Sequence[TensorSpec]) -> None:
+        super().__init__()
+        self.model, self._names = module, tuple(each.name for each in buffers)
+        for name, zeros in zeros_of(buffers).items():
+            self.register_buffer(name, zeros)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """A method's inputs → its outputs."""
+        held = [self.get_buffer(name) for name in self._names]
+        outputs = self.model(*inputs, *held)
+        for buffer, new in zip(held, outputs[-len(held) :], strict=True):
+            buffer.copy_(new)
+        return tuple(outputs[: -len(held)])
+
+
 def entries_of(signature: Signature) -> dict[str, dict[str, Tensor]]:
     """An example for each entry of a file with fixed shapes, by the entry's name."""
     return {name: example_of(method, sizes) for method in signature.methods for name, sizes in method.entries()}
 
 
-def exported(module: nn.Module, method: Method) -> Any:
-    """The module as `torch.export` has it, for one method, axes without buckets being free."""
-    example, free = tuple(example_of(method).values()), free_axes(method)
+def exported(module: nn.Module, method: Method, state: Sequence[TensorSpec] = ()) -> Any:
+    """The module as `torch.export` has it, for one method and its state, axes without buckets being free."""
+    example, free = (*example_of(method).values(), *zeros_of(state).values()), free_axes(method)
+    if free is not None:
+        free = (*free, *(None for _ in state))
     kinds = [each.kind for each in signature(module.forward).parameters.values()]
     if free is not None and Parameter.VAR_POSITIONAL in kinds:
         free = (free,)

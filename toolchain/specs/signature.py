@@ -7,6 +7,7 @@ No runner, exporter or session knows what a tensor means: that is its modality's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgewright.errors import InputError
+from edgewright.specs.generation import Generation
 
 DType = Literal["bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
 Array = NDArray[np.generic]
@@ -170,10 +172,16 @@ class Method(_Spec):
 
 
 class Signature(_Spec):
-    """All that an artifact can be asked. Its `state` begins as zeros, and again whenever it is reset."""
+    """All that an artifact can be asked. Its state begins as zeros, and again whenever it is reset.
+
+    The tensors of `state` go from call to call with whoever makes the calls; those of `buffers` the file keeps itself,
+    for all its methods together. One that generates text says how in `generation`.
+    """
 
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
     state: tuple[Tensor, ...] = ()
+    buffers: tuple[Tensor, ...] = ()
+    generation: Generation | None = None
 
     @model_validator(mode="after")
     def _state_is_there(self) -> Self:
@@ -184,9 +192,36 @@ class Signature(_Spec):
         for method in self.methods:
             if unknown := sorted(set(method.state) - known):
                 raise ValueError(f"the method {method.name} names the state {unknown[0]!r}, which is not there")
-        if any(each.axes for each in self.state):
+        if any(each.axes for each in self._held):
             raise ValueError("state must have fixed sizes")
         return self
+
+    @model_validator(mode="after")
+    def _generates(self) -> Self:
+        plan = self.generation
+        if plan is None:
+            return self
+        methods = {each.name: each for each in self.methods}
+        for name in {plan.prefill, plan.decode}:
+            if name not in methods:
+                raise ValueError(f"generation names the method {name}, which is not there")
+            if {plan.ids, plan.position} != {each.name for each in methods[name].inputs}:
+                raise ValueError(
+                    f"generation needs {plan.ids} and {plan.position} alone as inputs of the method {name}"
+                )
+            if plan.logits not in {each.name for each in methods[name].outputs}:
+                raise ValueError(f"the method {name} gives no {plan.logits}, which generation needs")
+        return self
+
+    @property
+    def state_bytes(self) -> int:
+        """What all that lives between calls takes, such as a cache."""
+        shapes = [(each.dtype, [size for size in each.shape if isinstance(size, int)]) for each in self._held]
+        return sum(math.prod(shape) * np.dtype(dtype).itemsize for dtype, shape in shapes)
+
+    @property
+    def _held(self) -> tuple[Tensor, ...]:
+        return (*self.state, *self.buffers)
 
     @property
     def buckets(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ DESCRIPTOR = Runtime(
     name="executorch",
     suffix=".pte",
     fixed_shapes=False,
+    keeps_buffers=True,
     int8_of_float_file=False,
     writes_etdump=True,
     priced_by="executorch",

@@ -19,7 +19,7 @@ from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import NO_KERNEL, explained
 from edgewright.runtimes.export_input import ExportInput, exported
-from edgewright.specs.signature import Method
+from edgewright.specs.signature import Method, Signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,12 @@ def export(
         with quiet(), torch.no_grad():
             programs = {}
             for method in source.signature.methods:
-                program = exported(source.module, method)
+                program = exported(source.module, method, source.state(method))
                 if rewrite:
-                    program = exported(rewrite(program.module(), method), method)
+                    program = exported(rewrite(program.module(), method), method, source.state(method))
                 programs[method.name] = program
             lowered = _lowered(programs)
-            finished = lowered.to_executorch()
+            finished = lowered.to_executorch(_config(source.signature))
             for name in programs:
                 _require_kernels(finished.exported_program(name).graph_module)
             destination.write_bytes(finished.buffer)
@@ -73,8 +73,9 @@ def _require_kernels(graph: torch.fx.GraphModule) -> None:
     """Raise for an operator that would only be missed on the device, when the program is loaded."""
     known = set(runtime().operator_registry.operator_names)
     for node in graph.graph.nodes:
-        if isinstance(node.target, torch._ops.OpOverload) and node.target.name() not in known:
-            raise NotImplementedError(f"{NO_KERNEL} for {node.target.name()}")
+        operator = getattr(node.target, "_op", node.target)  # one that was made to work in place is wrapped
+        if isinstance(operator, torch._ops.OpOverload) and operator.name() not in known:
+            raise NotImplementedError(f"{NO_KERNEL} for {operator.name()}")
 
 
 def _lowered(programs: Mapping[str, Any]) -> Any:
@@ -86,6 +87,17 @@ def _lowered(programs: Mapping[str, Any]) -> Any:
         partitioner=[XnnpackPartitioner()],
         compile_config=EdgeCompileConfig(_check_ir_validity=False),  # int8 embedding is not in the core operator set
     )
+
+
+def _config(signature: Signature) -> Any:
+    """Buffers are one piece of memory for all methods, and what is written to them is written in place."""
+    from executorch.exir import ExecutorchBackendConfig
+    from executorch.exir.passes import MemoryPlanningPass
+
+    if not signature.buffers:
+        return ExecutorchBackendConfig()
+    shared = MemoryPlanningPass(share_mutable_buffers=True)
+    return ExecutorchBackendConfig(memory_planning_pass=shared, run_reinplace_pass=True)
 
 
 def _delegation(graph: torch.fx.GraphModule) -> Delegation:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.base.quiet import quiet
+from edgewright.runtimes.call_state import CallState
 from edgewright.runtimes.executorch.export import runtime
 from edgewright.runtimes.export_input import tensors_of
 from edgewright.specs.signature import Array, Call, Signature
@@ -15,16 +16,24 @@ class Session:
     """A `.pte` loaded in this process."""
 
     def __init__(self, file: Path, signature: Signature) -> None:
-        with quiet():  # its threads tell the terminal where they looked for the processor's name
-            self._program = runtime().load_program(file)
-        self._signature = signature
+        self._file, self._signature, self._state = file, signature, CallState(signature)
         self._methods: dict[str, Any] = {}
+        self._load()
+
+    def _load(self) -> None:
+        with quiet():  # its threads tell the terminal where they looked for the processor's name
+            self._program = runtime().load_program(self._file)
+        self._methods.clear()
 
     def __call__(self, call: Call) -> dict[str, Array]:
-        """The outputs of a call, by their names."""
+        """The outputs of a call, by their names; state lives on to the next call, until one resets it."""
+        if call.reset:
+            self._state.reset()
+            self._load()  # with buffers of its own as they are at first
         if call.entry not in self._methods:
             with quiet():
                 self._methods[call.entry] = self._program.load_method(call.entry)
-        names = [each.name for each in self._signature.method(call.method).outputs]
-        outputs = self._methods[call.entry].execute(list(tensors_of(call.inputs)))
-        return {name: output.clone().numpy() for name, output in zip(names, outputs, strict=True)}
+        names = [*call.outputs, *call.state]
+        outputs = self._methods[call.entry].execute(list(tensors_of({**call.inputs, **self._state.of(call)})))
+        arrays = {name: output.clone().numpy() for name, output in zip(names, outputs, strict=True)}
+        return self._state.taken(call, arrays)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
-from edgewright.runtimes.export_input import ExportInput, example_of
+from edgewright.runtimes.export_input import ExportInput
 
 
 def export(source: ExportInput, destination: Path) -> None:
@@ -28,9 +28,9 @@ def export(source: ExportInput, destination: Path) -> None:
 
             converter: Any = litert_torch
             for method in source.signature.methods:
-                named = _Named(source.module, tuple(each.name for each in method.outputs))
+                named = _Named(source.module, (*(each.name for each in method.outputs), *method.state))
                 for name, sizes in method.entries():
-                    converter = converter.signature(name, named, sample_kwargs=example_of(method, sizes))
+                    converter = converter.signature(name, named, sample_kwargs=source.example(method, sizes))
             converter.convert().export(str(destination))
     except Exception as error:  # the converter raises errors of many unrelated kinds
         raise ExportError("LiteRT", explained(error, source)) from error

@@ -6,22 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.base.quiet import quiet
+from edgewright.runtimes.call_state import CallState
 from edgewright.specs.signature import Array, Call, Signature
 
 
 class Session:
     """A `.tflite` loaded in this process."""
 
-    def __init__(self, file: Path, _signature: Signature) -> None:
+    def __init__(self, file: Path, signature: Signature) -> None:
         with quiet():
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreter = Interpreter(model_path=str(file), num_threads=1)
         self._runners: dict[str, Any] = {}
+        self._state = CallState(signature)
 
     def __call__(self, call: Call) -> dict[str, Array]:
-        """The outputs of a call, by their names."""
+        """The outputs of a call, by their names; state lives on to the next call, until one resets it."""
+        if call.reset:
+            self._state.reset()
         if call.entry not in self._runners:
             self._runners[call.entry] = self._interpreter.get_signature_runner(call.entry)
-        outputs = self._runners[call.entry](**call.inputs)
-        return {name: output.copy() for name, output in outputs.items()}
+        outputs = self._runners[call.entry](**call.inputs, **self._state.of(call))
+        return self._state.taken(call, {name: output.copy() for name, output in outputs.items()})

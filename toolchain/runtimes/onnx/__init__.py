@@ -12,6 +12,7 @@ DESCRIPTOR = Runtime(
     suffix=".onnx",
     fixed_shapes=False,
     takes_batches=False,
+    single_method=True,
     packages=ONNX_PACKAGES,
     provider=PROVIDER,
     write_float=deferred(f"{_HERE}.export:write_float"),

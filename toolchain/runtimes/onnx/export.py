@@ -16,10 +16,11 @@ from edgewright.base.extras import need
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.export_failures import explained
-from edgewright.runtimes.export_input import ExportInput, example_of, free_axes
+from edgewright.runtimes.export_input import ExportInput, free_axes
 from edgewright.runtimes.onnx import ONNX_PACKAGES
 
 MOST = "max_"  # of an axis, in the file's metadata: a graph of free sizes does not say where they end
+NEXT = "next_"  # of a state's name, as its output is called: a graph cannot have an input of the same name
 PURPOSE = "make ONNX artifacts"
 
 
@@ -30,15 +31,16 @@ def export(source: ExportInput, destination: Path) -> None:
     """
     needs_onnx()
     method = source.forward
+    example, free = source.example(method), free_axes(method)
     try:
         with quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
                 source.module.eval(),
-                tuple(example_of(method).values()),
+                tuple(example.values()),
                 dynamo=True,
-                dynamic_shapes=free_axes(method),
-                input_names=[each.name for each in method.inputs],
-                output_names=[each.name for each in method.outputs],
+                dynamic_shapes=free and (*free, *(None for _ in method.state)),
+                input_names=list(example),
+                output_names=[each.name for each in method.outputs] + [f"{NEXT}{name}" for name in method.state],
                 verbose=False,
             )
             for axis in method.axes.values():

@@ -1,0 +1,134 @@
+"""A decoder's artifact reads a prompt, adds tokens as torch does, and holds its weights once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import nn
+
+from edgewright.errors import ExportError
+from edgewright.runtimes.decoder_input import decoder_input
+from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.signature import Array, Call, Signature
+from tests.runtimes.tiny_decoder import (
+    CACHE,
+    CACHE_SHAPE,
+    CONTEXT,
+    GENERATION,
+    PREFILL_SIZES,
+    VOCABULARY,
+    decoder_file,
+    greedy,
+    tiny_decoder,
+    tiny_input,
+)
+
+IN_PROCESS = [name for name, runtime in RUNTIMES.items() if runtime.session is not None]
+PROMPTS = [[1, 2, 3, 4], list(range(20, 36)), [5, 99, 7, 50], [1, 2, 3, 4]]
+TOKENS = 32
+Run = Callable[[Call], dict[str, Array]]
+
+
+def asked(signature: Signature, ids: list[int], position: int, *, reset: bool = False) -> Call:
+    plan = signature.generation
+    assert plan is not None
+    method = signature.method(plan.decode if len(ids) == 1 else plan.prefill)
+    dtype = method.inputs[0].dtype
+    inputs = {plan.ids: np.array([ids], dtype=dtype), plan.position: np.array([position], dtype=dtype)}
+    return replace(method.call(inputs), reset=reset)
+
+
+def written(run: Run, signature: Signature, prompt: list[int], count: int = TOKENS) -> list[int]:
+    logits = run(asked(signature, prompt, 0))["logits"]
+    tokens: list[int] = []
+    for place in range(count):
+        assert logits.shape == (1, VOCABULARY)
+        tokens.append(int(logits.argmax()))
+        logits = run(asked(signature, tokens[-1:], len(prompt) + place))["logits"]
+    return tokens
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", IN_PROCESS)
+def test_an_artifact_writes_token_for_token_what_torch_does_and_the_same_whatever_came_before(runtime: str) -> None:
+    signature = tiny_input(runtime).signature
+    session = RUNTIMES[runtime].session
+    assert session is not None
+    run, model = session(decoder_file(runtime), signature), tiny_decoder()
+    wanted = [greedy(model, prompt, TOKENS) for prompt in PROMPTS]
+    assert [written(run, signature, prompt) for prompt in PROMPTS] == wanted
+    assert [written(run, signature, prompt) for prompt in reversed(PROMPTS)] == wanted[::-1]
+    assert len({tuple(tokens) for tokens in wanted}) == len(PROMPTS) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", IN_PROCESS)
+def test_a_call_that_resets_finds_an_empty_cache(runtime: str) -> None:
+    signature = tiny_input(runtime).signature
+    session = RUNTIMES[runtime].session
+    assert session is not None
+    run = session(decoder_file(runtime), signature)
+    first = run(asked(signature, [7], 9))["logits"]  # it sees eight rows of zeros
+    run(asked(signature, [1, 2, 3, 4], 0))
+    assert not np.array_equal(run(asked(signature, [7], 9))["logits"], first)
+    assert np.array_equal(run(asked(signature, [7], 9, reset=True))["logits"], first)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_signature_says_all_that_generation_needs_and_where_the_cache_is_held(runtime: str) -> None:
+    signature = tiny_input(runtime).signature
+    described, plan = RUNTIMES[runtime], signature.generation
+    assert plan is not None
+    assert (plan.context, plan.vocabulary) == (CONTEXT, VOCABULARY)
+    assert signature.state_bytes == 2 * 4 * int(np.prod(CACHE_SHAPE))
+    assert (signature.buffers, signature.state) == ((CACHE, ()) if described.keeps_buffers else ((), CACHE))
+    assert (plan.prefill == plan.decode) == described.single_method
+    assert signature == Signature.model_validate_json(signature.model_dump_json())
+    axis = signature.method(plan.prefill).axes["length"]
+    assert (axis.most, axis.buckets) == (PREFILL_SIZES[-1], PREFILL_SIZES if described.fixed_shapes else ())
+
+
+def test_a_prompt_is_read_by_as_many_ids_as_the_context_has_where_that_is_shorter() -> None:
+    short = GENERATION.model_copy(update={"context": 12})
+    for sizes, most in (((4, 16), 4), ((16,), 12)):
+        made = decoder_input(tiny_decoder(), short, CACHE, RUNTIMES["executorch"], prefill_sizes=sizes)
+        assert made.signature.methods[0].axes["length"].most == most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runtime", "scheme"), [("executorch", "float"), ("executorch", "int8"), ("litert", "int8")])
+def test_the_methods_share_their_weights(runtime: str, scheme: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A file of two methods is hardly larger than one of one, beside what their weights take."""
+    folder = tmp_path_factory.mktemp("shared")
+    sizes = {}
+    model = tiny_decoder()
+    model.layers[0].gate, model.layers[0].up = (nn.Linear(32, 20_000, bias=False) for _ in range(2))
+    model.layers[0].down = nn.Linear(20_000, 32, bias=False)
+    described = RUNTIMES[runtime]
+    whole = decoder_input(model, GENERATION, CACHE, described, prefill_sizes=(4,))
+    one = whole.signature.model_copy(update={"methods": whole.signature.methods[1:], "generation": None})
+    for name, signature in (("both", whole.signature), ("one", one)):
+        source = type(whole)(module=whole.module, signature=signature, place=whole.place)
+        file = folder / f"{name}.float"
+        described.write_float(source, file)
+        if scheme == "int8":
+            described.write_int8(source, file, folder / name, Int8())
+            file = folder / name
+        sizes[name] = file.stat().st_size
+    weights = 3 * 20_000 * 32 * (4 if scheme == "float" else 1)
+    assert sizes["one"] > weights
+    assert sizes["both"] < sizes["one"] + 0.1 * weights
+
+
+def test_a_module_that_gives_no_cache_is_no_decoder(tmp_path: Path) -> None:
+    class Forgetful(nn.Module):
+        def forward(self, ids: object, position: object, cache_k: object, cache_v: object) -> object:
+            return tiny_decoder()(ids, position, cache_k, cache_v)[0]
+
+    with pytest.raises(ExportError):
+        RUNTIMES["executorch"].write_float(
+            decoder_input(Forgetful(), GENERATION, CACHE, RUNTIMES["executorch"]), tmp_path / "model.pte"
+        )

@@ -1,0 +1,76 @@
+"""A decoder as each runtime's exporter gets it: methods that read a prompt and add a token, and where its cache lies.
+
+In:  a module that takes ids (1, length), the position (1,) of the first and the cache, and gives the logits
+     (1, vocabulary) of the last id and the cache with the ids' rows written.
+Out: an `ExportInput`, whose signature says how text is generated. What the module consists of is its family's concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from edgewright.runtimes.descriptor import Runtime
+from edgewright.runtimes.export_input import Buffered, ExportInput
+from edgewright.specs.generation import Generation
+from edgewright.specs.signature import FORWARD, Axis, Method, Signature
+from edgewright.specs.signature import Tensor as TensorSpec
+
+PREFILL_SIZES = (8, 32, 128)  # ids at once; memory for the largest is set aside
+LEAST_LENGTH = 2  # of an axis that an exporter leaves free
+LENGTH = "length"
+
+
+def decoder_input(
+    module: nn.Module,
+    generation: Generation,
+    cache: Sequence[TensorSpec],
+    runtime: Runtime,
+    *,
+    prefill_sizes: Sequence[int] = PREFILL_SIZES,
+    place: str = "",
+) -> ExportInput:
+    """A decoder for a runtime; `cache` are the tensors that the module takes after ids and position.
+
+    Prompts are read so many ids at once as `prefill_sizes` say, or up to the largest where sizes are free. The cache is
+    in buffers of the file where the runtime has them, else it goes in and comes out.
+    """
+    state = () if runtime.keeps_buffers else tuple(cache)
+    sizes = sorted(size for size in prefill_sizes if size <= generation.context) or [generation.context]
+    if runtime.single_method:
+        generation = generation.model_copy(update={"prefill": FORWARD, "decode": FORWARD})
+        methods: tuple[Method, ...] = (_method(FORWARD, Axis(name=LENGTH, most=sizes[-1]), generation, runtime, state),)
+    else:
+        length = (
+            Axis(name=LENGTH, most=sizes[-1], buckets=tuple(sizes))
+            if runtime.fixed_shapes
+            else Axis(name=LENGTH, least=LEAST_LENGTH, most=sizes[-1])
+        )
+        methods = (
+            _method(generation.prefill, length, generation, runtime, state),
+            _method(generation.decode, 1, generation, runtime, state),
+        )
+    signature = Signature(
+        methods=methods,
+        state=state,
+        buffers=tuple(cache) if runtime.keeps_buffers else (),
+        generation=generation,
+    )
+    if runtime.keeps_buffers:
+        module, place = Buffered(module, cache), f"model.{place}" if place else "model"
+    return ExportInput(module=module.eval(), signature=signature, place=place)
+
+
+def _method(
+    name: str, length: int | Axis, generation: Generation, runtime: Runtime, state: Sequence[TensorSpec]
+) -> Method:
+    return Method(
+        name=name,
+        inputs=(
+            TensorSpec(name=generation.ids, dtype=runtime.index_dtype, shape=(1, length)),
+            TensorSpec(name=generation.position, dtype=runtime.index_dtype, shape=(1,)),
+        ),
+        outputs=(TensorSpec(name=generation.logits, dtype="float32", shape=(1, generation.vocabulary)),),
+        state=tuple(each.name for each in state),
+    )

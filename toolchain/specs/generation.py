@@ -1,0 +1,38 @@
+"""How an artifact writes text of its own, as data: which methods read a prompt and add a token, and how far.
+
+In:  an exporter or a manifest.
+Out: `Generation`, by which a runner makes its calls. No runner knows an architecture or a tokenizer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+Count = Annotated[int, Field(ge=1, le=1 << 31)]
+Id = Annotated[int, Field(ge=0, lt=1 << 31)]
+
+
+class Generation(BaseModel):
+    """What generating needs beside the methods' tensors.
+
+    `prefill` takes several ids at once and `decode` one; where a file has one method for both, both name it. Each takes
+    `ids` (1, length) and the `position` (1,) of the first of them in the text, and gives the `logits` (1, vocabulary)
+    of the last. The rows of the cache before that position are read, those of the ids written: a text begins at
+    position 0, whatever the cache held. `context` is how many positions there are. A text may start with the id
+    `begin`, and ends with any of the ids `stop`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    context: Count
+    vocabulary: Count
+    begin: Id | None = None
+    stop: tuple[Id, ...] = ()
+    prefill: Name = "prefill"
+    decode: Name = "decode"
+    ids: Name = "ids"
+    position: Name = "position"
+    logits: Name = "logits"
