@@ -58,7 +58,7 @@ class CallsReader {
     return std::move(calls_);
   }
 
- private:
+ protected:
   static const Json& list_of(const Json& of, const char* name, size_t most) {
     const auto found = of.find(name);
     if (found == of.end() || !found->is_array()) Fields::bad(name, "must be a list");
@@ -238,12 +238,6 @@ class CallsReader {
 inline Calls read_calls(const std::string& path) {
   const Json document = read_json(path);
   return CallsReader(document, path).read();
-}
-
-// Of a line of standard input.
-inline Calls parsed_calls(const std::string& line) {
-  const Json document = parsed_json(line, "a line of standard input");
-  return CallsReader(document, "").read();
 }
 
 }  // namespace edgewright

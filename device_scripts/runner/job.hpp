@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <set>
 #include <string>
@@ -19,7 +20,8 @@ using Json = nlohmann::json;
 struct Job {
   std::string artifact;
   std::string sha256;
-  std::string calls;  // the file of calls.hpp; empty where they come line by line
+  std::string calls;  // the file of calls.hpp; empty where they come line by line, or there are prompts
+  std::string prompts;  // in place of calls: the file of prompts.hpp
   int threads = 1;
   int64_t warmup_runs = 0;
   double warmup_s = 0;
@@ -83,6 +85,16 @@ class Fields {
                                : value.get<int64_t>();
     if (number < least || number > most) bad(name, range);
     return number;
+  }
+
+  double number(const char* name, double least, double most) const {
+    const Json& value = required(name);
+    if (!value.is_number() || !(value.get<double>() >= least && value.get<double>() <= most)) {
+      char range[64];
+      std::snprintf(range, sizeof range, "must be a number from %g to %g", least, most);
+      bad(name, range);
+    }
+    return value.get<double>();
   }
 
   bool has(const char* name) const { return document_.contains(name); }
@@ -149,7 +161,7 @@ inline Job read_job(const std::string& path) {
   const Fields fields(document);
   if (fields.required("schema") != kSchema) Fields::bad("schema", "must be " + std::to_string(kSchema));
   fields.refuse_others({"schema", "artifact", "sha256", "calls", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "profile", "cold", "cores", "etdump", "serve"});
+                        "min_seconds", "max_seconds", "profile", "cold", "cores", "etdump", "serve", "prompts"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
@@ -163,7 +175,8 @@ inline Job read_job(const std::string& path) {
   job.cold = fields.flag("cold");
   job.cores = read_cores(document);
   job.serve = fields.flag("serve");
-  if (!job.serve) job.calls = beside(path, fields.text("calls"));
+  if (fields.has("prompts")) job.prompts = beside(path, fields.text("prompts"));
+  if (!job.serve && job.prompts.empty()) job.calls = beside(path, fields.text("calls"));
   if (document.contains("etdump")) job.etdump = beside(path, fields.text("etdump"));
   if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");

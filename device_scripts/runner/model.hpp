@@ -84,11 +84,39 @@ class CallState {
   std::vector<et::TensorPtr> tensors_;
 };
 
+// A program whose methods may share buffers: those that do lie in the second of their memories, in the same places.
+class Shared : public et::Module {
+ public:
+  using et::Module::Module;
+
+  static constexpr size_t kBuffers = 1;
+
+  // Whether a program was exported so.
+  static bool is_wanted(const std::string& path) {
+    et::Module probe(path, et::Module::LoadMode::Mmap);
+    const auto names = probe.method_names();
+    if (!names.ok()) return false;
+    return std::any_of(names->begin(), names->end(), [&probe](const std::string& name) {
+      const auto meta = probe.method_meta(name);
+      return meta.ok() && meta->num_memory_planned_buffers() == kBuffers + 1;
+    });
+  }
+
+  // The buffers that methods share as they are at first. What is loaded later finds them so.
+  void clear() {
+    for (auto& each : methods_) {
+      auto& spans = each.second.planned_memory->planned_spans;
+      if (spans.size() > kBuffers) std::fill(spans[kBuffers].begin(), spans[kBuffers].end(), uint8_t{0});
+    }
+  }
+};
+
 class Model {
  public:
   // Memory-maps the file. A `tracer` hears of every operator.
   explicit Model(const std::string& path, std::unique_ptr<rt::EventTracer> tracer = nullptr)
-      : module_(path, et::Module::LoadMode::Mmap, std::move(tracer)) {
+      : is_shared_(Shared::is_wanted(path)),
+        module_(path, et::Module::LoadMode::Mmap, std::move(tracer), nullptr, nullptr, is_shared_) {
     expect(module_.load(rt::Program::Verification::InternalConsistency), "the program cannot be loaded");
   }
 
@@ -147,11 +175,16 @@ class Model {
     is_fresh_ = false;
   }
 
-  // The state as it is at first: that of calls, and what a program keeps in buffers of its own, for which its methods
-  // are loaded anew.
+  // The state as it is at first: that of calls, and what a program keeps in buffers of its own. Where its methods share
+  // those they are zeros, else the methods are loaded anew.
   void reset(CallState& state) {
     state.reset();
     if (is_fresh_) return;
+    if (is_shared_) {
+      module_.clear();
+      is_fresh_ = true;
+      return;
+    }
     auto methods = module_.method_names();
     if (!methods.ok()) throw Fault(kRunFailed, "the program does not name its methods");
     for (const std::string& name : *methods) {
@@ -239,7 +272,8 @@ class Model {
     }
   }
 
-  et::Module module_;
+  bool is_shared_;
+  Shared module_;
   bool is_fresh_ = true;  // nothing ran since the methods were loaded
 };
 

@@ -10,12 +10,16 @@
 // With "serve" nothing is timed: each line of standard input is a document of calls (calls.hpp), and is answered by a line
 // {"schema": 2, "outputs": [...]} or {"schema": 2, "error": ...}, after a first line that says "ready". State lives from
 // line to line as long as lines name the same.
+// With "prompts" in place of calls the program writes text of its own (prompts.hpp). A line of standard input may be such
+// a document, too: then a line {"schema": 2, "token", "prompt"} comes with each token, and at last one
+// {"schema": 2, "generated": [...]}. Ctrl-C and SIGTERM end that between two tokens, and what was made is told.
 // In place of a job, --copy-bandwidth asks how fast memory is copied: {"schema": 2, "copy_gb_s": [...], "block_bytes"}.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <new>
@@ -29,11 +33,13 @@
 #include "calls.hpp"
 #include "crash.hpp"
 #include "fault.hpp"
+#include "generation.hpp"
 #include "job.hpp"
 #include "machine.hpp"
 #include "memory.hpp"
 #include "model.hpp"
 #include "profile.hpp"
+#include "prompts.hpp"
 #include "sha256.hpp"
 #include "tensors.hpp"
 
@@ -281,13 +287,15 @@ Json identity_json(const Job& job) {
           {"threads", job.threads}};
 }
 
+// The clock tells whole nanoseconds; what lies beyond them is rounding.
+double rounded(double ms) { return std::round(ms * 1e6) / 1e6; }
+
 Json result_json(const Job& job, const Result& result) {
   Json document = identity_json(job);
   document["load_ms"] = result.load_ms;
   document["first_inference_ms"] = result.first_inference_ms;
   document["latency_ms"] = Json::array();
-  // The clock tells whole nanoseconds; what lies beyond them is rounding.
-  for (const double each : result.latency_ms) document["latency_ms"].push_back(std::round(each * 1e6) / 1e6);
+  for (const double each : result.latency_ms) document["latency_ms"].push_back(rounded(each));
   document["outputs"] = outputs_json(result.outputs);
   if (job.profile) {
     document["profiled_ms"] = result.profiled_ms;
@@ -304,13 +312,78 @@ int print_fault(const char* kind, const std::string& message) {
   return 1;
 }
 
+Json text_json(const Text& text) {
+  Json further = Json::array();
+  for (size_t place = 1; place < text.token_ms.size(); ++place) further.push_back(rounded(text.token_ms[place]));
+  return {{"tokens", text.tokens},
+          {"ended", text.ended},
+          {"stop", text.stop < 0 ? Json() : Json(text.stop)},
+          {"prompt_tokens", text.prompt_tokens},
+          {"prefill_ms", rounded(text.prefill_ms)},
+          {"first_token_ms", text.token_ms.empty() ? Json() : Json(rounded(text.token_ms.front()))},
+          {"token_ms", further}};
+}
+
+// What came after each prompt until an interrupt; `on_token` hears of the prompt and the token as they come.
+Json written(Writer& writer, const Prompts& prompts, const std::function<void(size_t, int64_t)>& on_token) {
+  Json texts = Json::array();
+  for (size_t place = 0; place < prompts.prompts.size(); ++place) {
+    const auto hear = [&on_token, place](int64_t token) { on_token(place, token); };
+    texts.push_back(text_json(writer.write(prompts.prompts[place], hear)));
+    if (Interrupt::came()) break;
+  }
+  return texts;
+}
+
+Json generated_json(const Job& job) {
+  const Prompts prompts = read_prompts(job.prompts);
+  check_hash(job);
+  set_threads(job.threads);
+  const Interrupt interrupt;
+  MemoryLog memory;
+  Watch watch;
+  if (job.cold) drop_cached(job.artifact);
+  memory.end("start");
+  const double start = now_s();
+  Model model(job.artifact);
+  model.load(Writer::entries(prompts.program));
+  Json document = identity_json(job);
+  document["load_ms"] = (now_s() - start) * 1e3;
+  memory.end("loaded");
+  Writer writer(model, prompts);
+  writer.check_reset(prompts.prompts.front(), [&memory] { memory.end("prefill"); });
+  watch.start();
+  document["generated"] = written(writer, prompts, [&watch](size_t, int64_t) { watch.look_if_due(); });
+  watch.stop();
+  memory.end("decode");
+  document["sampling"] = watch_json(watch);
+  document["peak_rss_bytes"] = memory.peak_bytes();
+  document["memory"] = memory_json(memory);
+  return document;
+}
+
 // A model that answers line after line; its state is kept as long as lines name the same.
 class Server {
  public:
   explicit Server(const Job& job) : model_(job.artifact) {}
 
-  std::vector<Outputs> answered(const std::string& line) {
-    const Calls calls = parsed_calls(line);
+  // Print what comes after the prompts of a document, token by token; false where that was interrupted.
+  bool write(const Json& document) {
+    const Prompts prompts = PromptsReader(document, "").read();
+    const Interrupt interrupt;
+    model_.load(Writer::entries(prompts.program));
+    Writer writer(model_, prompts);
+    if (!is_checked_) writer.check_reset(prompts.prompts.front(), [] {});
+    is_checked_ = true;
+    const Json texts = written(writer, prompts, [](size_t prompt, int64_t token) {
+      print({{"schema", kSchema}, {"token", token}, {"prompt", prompt}});
+    });
+    print({{"schema", kSchema}, {"generated", texts}});
+    return !Interrupt::came();
+  }
+
+  std::vector<Outputs> answered(const Json& document) {
+    const Calls calls = CallsReader(document, "").read();
     if (state_ == nullptr || !state_->is_of(calls.state)) state_ = std::make_unique<CallState>(calls.state);
     model_.load(calls.calls);
     std::vector<Outputs> all;
@@ -326,6 +399,7 @@ class Server {
  private:
   Model model_;
   std::unique_ptr<CallState> state_;
+  bool is_checked_ = false;
 };
 
 void serve(const Job& job) {
@@ -335,7 +409,12 @@ void serve(const Job& job) {
   print(ready);
   for (std::string line; std::getline(std::cin, line);) {
     try {
-      print({{"schema", kSchema}, {"outputs", outputs_json(server.answered(line))}});
+      const Json document = parsed_json(line, "a line of standard input");
+      if (document.contains("prompts")) {
+        if (!server.write(document)) return;
+        continue;
+      }
+      print({{"schema", kSchema}, {"outputs", outputs_json(server.answered(document))}});
     } catch (const Fault& fault) {
       print_fault(fault.kind(), fault.what());
     }
@@ -356,6 +435,10 @@ int run(int argc, char** argv) {
       check_hash(job);
       set_threads(job.threads);
       serve(job);
+      return 0;
+    }
+    if (!job.prompts.empty()) {
+      print(generated_json(job));
       return 0;
     }
     const Calls calls = read_calls(job.calls);

@@ -22,7 +22,7 @@ if __name__ != "__main__":  # on a machine where this is the program that runs a
     from edgewright.runtimes.descriptor import Runtime, System, Variant
 
 NAME, SIGNATURE = "programs", "signature.json"
-RUNNER = ("python_runner.py", "machine_watch.py")  # of Edgewright's device_scripts
+RUNNER = ("python_runner.py", "generation.py", "job_reading.py", "machine_watch.py")  # of Edgewright's device_scripts
 
 
 def opened(file: Path) -> tuple[Any, dict[str, Any]]:

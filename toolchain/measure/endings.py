@@ -20,6 +20,8 @@ PHASES = {
     "loaded": "once the model was loaded",
     "first": "once every call was made",
     "steady": "after the last sample",
+    "prefill": "once a prompt was read",
+    "decode": "after the last token",
 }
 
 

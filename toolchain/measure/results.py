@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import RunnerError, TransferError
 from edgewright.measure.endings import SHOWN, how_it_ended, last_words, memory_held, shown
+from edgewright.measure.generation_documents import Generated, GeneratedText, GenerationRun, NextToken
 from edgewright.measure.runner_documents import Answers, CopyBandwidth, FailedRunner, Outputs, ReadyRunner, RunnerResult
 from edgewright.targets.base import Completed
 
@@ -65,6 +66,31 @@ def parse_answers(completed: Completed, *, outputs: Sequence[Sequence[str]]) -> 
     if fault := _other_outputs(answers.outputs, outputs):
         raise RunnerError(f"the runner's answer does not fit its question: {fault}; push its runtime again")
     return answers
+
+
+def parse_generation(completed: Completed, *, runtime: str, sha256: str, threads: int, prompts: int) -> GenerationRun:
+    """Read what came after so many prompts, fewer where the runner was interrupted. Raises as `parse_result` does."""
+    run = _read(GenerationRun, completed, {})
+    found = (run.runtime, run.sha256, run.threads)
+    if found != (runtime, sha256, threads):
+        raise RunnerError(f"the runner's result does not fit its job: it is of {shown(str(found))}; push it again")
+    _require_texts(run.generated, prompts)
+    return run
+
+
+def parse_written(completed: Completed, *, prompts: int) -> NextToken | Generated:
+    """Read a line of a runner that stays: a token, or the end of what it writes. Raises `RunnerError`."""
+    if '"token"' in completed.stdout[:200]:
+        return _read(NextToken, completed, {})
+    written = _read(Generated, completed, {})
+    _require_texts(written.generated, prompts)
+    return written
+
+
+def _require_texts(texts: Sequence[GeneratedText], prompts: int) -> None:
+    interrupted = bool(texts) and texts[-1].ended == "interrupted"
+    if len(texts) > prompts or (len(texts) < prompts and not interrupted):
+        raise RunnerError(f"the runner answered {len(texts)} prompts of {prompts}; push its runtime again")
 
 
 def _read(kind: type[Document], completed: Completed, machine: Mapping[str, object]) -> Document:

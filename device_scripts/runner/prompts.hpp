@@ -1,0 +1,176 @@
+// The prompts of a job or of a line of standard input, as device_scripts/generation.py describes them:
+//   {"schema": 2, "state": [{"name", "dtype", "shape"}],
+//    "program": {"prefill": [{"entry", "least", "most"}], "decode", "ids": {"name", "dtype"},
+//                "position": {"name", "dtype"}, "logits", "state": [name], "context", "vocabulary"},
+//    "prompts": [{"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop"}]}
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "calls.hpp"
+#include "fault.hpp"
+#include "job.hpp"
+#include "tensors.hpp"
+
+namespace edgewright {
+
+using Ids = std::vector<int64_t>;
+
+// An entry that takes so many ids at once.
+struct Entry {
+  std::string name;
+  int64_t least = 1;
+  int64_t most = 1;
+};
+
+struct Program {
+  std::vector<Entry> prefill;
+  std::string decode, ids, position, logits;
+  const DType* ids_dtype = nullptr;
+  const DType* position_dtype = nullptr;
+  std::vector<size_t> state;  // places in the state
+  int64_t context = 0;
+  int64_t vocabulary = 0;
+};
+
+struct Prompt {
+  Ids ids;
+  int64_t max_tokens = 1;
+  int64_t top_k = 0;
+  uint64_t seed = 0;
+  double temperature = 0;
+  double top_p = 1;
+  double repetition_penalty = 1;
+  std::vector<Ids> stop;
+};
+
+struct Prompts {
+  std::vector<TensorSpec> state;
+  Program program;
+  std::vector<Prompt> prompts;
+};
+
+constexpr size_t kMostPrompts = 10'000;
+constexpr int64_t kMostIds = 1 << 20;
+constexpr size_t kMostStops = 100;
+constexpr int64_t kLargestSeed = (1ll << 53) - 1;
+
+class PromptsReader : private CallsReader {
+ public:
+  PromptsReader(const Json& document, std::string path) : CallsReader(document, std::move(path)) {}
+
+  Prompts read() {
+    const Fields fields(document_);
+    if (fields.required("schema") != kSchema) Fields::bad("schema", "must be " + std::to_string(kSchema));
+    fields.refuse_others({"schema", "state", "program", "prompts"});
+    read_state(fields);
+    read_program(fields.required("program"));
+    for (const Json& prompt : list_of(document_, "prompts", kMostPrompts)) {
+      where_ = "prompt " + std::to_string(prompts_.prompts.size());
+      prompts_.prompts.push_back(read_prompt(prompt));
+    }
+    if (prompts_.prompts.empty()) Fields::bad("prompts", "must be a list that is not empty");
+    prompts_.state = std::move(calls_.state);
+    return std::move(prompts_);
+  }
+
+ private:
+  static void require_fields(const std::string& which, const Json& document, const std::set<std::string>& known) {
+    if (!document.is_object()) Fields::bad(which.c_str(), "must be an object");
+    for (const std::string& name : known) {
+      if (!document.contains(name)) Fields::bad(name.c_str(), "is missing in " + which);
+    }
+    for (const auto& item : document.items()) {
+      if (known.count(item.key()) == 0) Fields::bad(item.key().c_str(), "is not a field of " + which);
+    }
+  }
+
+  void read_program(const Json& document) {
+    require_fields("program", document,
+                   {"prefill", "decode", "ids", "position", "logits", "state", "context", "vocabulary"});
+    where_ = "the program";
+    Program& program = prompts_.program;
+    const Fields fields(document);
+    for (const Json& each : list_of(document, "prefill", 100)) {
+      require_fields("prefill", each, {"entry", "least", "most"});
+      const Fields entry(each);
+      const int64_t least = entry.integer("least", 1, kMostIds);
+      program.prefill.push_back({entry.text("entry"), least, entry.integer("most", least, kMostIds)});
+    }
+    program.decode = name_in(document, "decode");
+    read_index(document["ids"], "ids", program.ids, program.ids_dtype);
+    read_index(document["position"], "position", program.position, program.position_dtype);
+    program.logits = name_in(document, "logits");
+    for (const Json& name : list_of(document, "state", kMostTensors)) {
+      program.state.push_back(place_of(checked_name(name)));
+    }
+    program.context = fields.integer("context", 1, kMostIds);
+    program.vocabulary = fields.integer("vocabulary", 1, 1ll << 31);
+  }
+
+  void read_index(const Json& document, const char* field, std::string& name, const DType*& dtype) {
+    require_fields(field, document, {"name", "dtype"});
+    name = name_in(document, "name");
+    dtype = dtype_named(name_in(document, "dtype"));
+    if (dtype == nullptr || (dtype->type != ScalarType::Int && dtype->type != ScalarType::Long)) {
+      Fields::bad(field, "must have a \"dtype\" of int32 or int64");
+    }
+  }
+
+  Prompt read_prompt(const Json& document) {
+    require_fields(where_, document,
+                   {"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop"});
+    const Fields fields(document);
+    Prompt prompt;
+    prompt.ids = read_ids(document["ids"], static_cast<size_t>(kMostIds), where_);
+    const auto count = static_cast<int64_t>(prompt.ids.size());
+    const int64_t context = prompts_.program.context;
+    if (count > context) {
+      bad("has " + std::to_string(count) + " ids, " + std::to_string(count - context) + " more than the context of " +
+          std::to_string(context) + "; shorten it, or ask for it to be cut");
+    }
+    prompt.max_tokens = fields.integer("max_tokens", 1, kMostIds);
+    prompt.top_k = fields.integer("top_k", 0, INT32_MAX);
+    prompt.seed = static_cast<uint64_t>(fields.integer("seed", 0, kLargestSeed));
+    prompt.temperature = fields.number("temperature", 0, 100);
+    prompt.top_p = fields.number("top_p", 1e-9, 1);
+    prompt.repetition_penalty = fields.number("repetition_penalty", 0.01, 100);
+    for (const Json& each : list_of(document, "stop", kMostStops)) {
+      prompt.stop.push_back(read_ids(each, kMostStops, "a stop sequence of " + where_));
+    }
+    return prompt;
+  }
+
+  Ids read_ids(const Json& values, size_t most, const std::string& which) const {
+    if (!values.is_array() || values.size() > most) {
+      throw Fault(kBadJob, which + " must be a list of at most " + std::to_string(most) + " ids");
+    }
+    if (values.empty()) {
+      throw Fault(kBadJob, which + " has no ids; give one at least, such as the id that begins a text");
+    }
+    const auto vocabulary = static_cast<uint64_t>(prompts_.program.vocabulary);
+    Ids ids;
+    ids.reserve(values.size());
+    for (const Json& value : values) {
+      if (!value.is_number_unsigned() || value.get<uint64_t>() >= vocabulary) {
+        throw Fault(kBadJob, which + " has the id " + value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 30) +
+                                 ", and the vocabulary has those from 0 to " + std::to_string(vocabulary - 1));
+      }
+      ids.push_back(value.get<int64_t>());
+    }
+    return ids;
+  }
+
+  Prompts prompts_;
+};
+
+inline Prompts read_prompts(const std::string& path) {
+  const Json document = read_json(path);
+  return PromptsReader(document, path).read();
+}
+
+}  // namespace edgewright

@@ -1,0 +1,152 @@
+"""Let an artifact write on a target, and say how fast it does.
+
+In:  a target, the places of an artifact and its runtime on it, its signature, and prompts.
+Out: `Writing`: the tokens, and the statistics of every sample that the runner took.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edgewright.errors import TargetError
+from edgewright.measure.deployment import HERE, deploy
+from edgewright.measure.generation_documents import GeneratedText, GenerationRun
+from edgewright.measure.job import JOB, job_document
+from edgewright.measure.prompts import Prompt, prompts_document
+from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
+from edgewright.measure.results import parse_generation
+from edgewright.measure.stats import Summary, summarize
+from edgewright.specs.signature import Signature
+from edgewright.targets import open_target
+from edgewright.targets.base import Target
+
+PROMPTS = "prompts.json"
+SECONDS_A_TOKEN = 1.0  # that a token may take, of a prompt or written, before the runner is given up
+LEAST_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """What an artifact wrote in some processes, and how long it took. Times in ms, memory in bytes.
+
+    `state_bytes` is what the cache takes of the memory.
+    """
+
+    runs: tuple[GenerationRun, ...]
+    state_bytes: int
+
+    @property
+    def texts(self) -> tuple[GeneratedText, ...]:
+        """What came after each prompt, of the first process."""
+        return self.runs[0].generated
+
+    @property
+    def first_token(self) -> Summary | None:
+        """From a prompt to its first token, over all prompts: compare only those of equal lengths."""
+        return summarize(
+            [[each.first_token_ms for each in run.generated if each.first_token_ms is not None] for run in self.runs]
+        )
+
+    @property
+    def token(self) -> Summary | None:
+        """From one token to the next."""
+        return summarize([[ms for each in run.generated for ms in each.token_ms] for run in self.runs])
+
+    @property
+    def prefill_tokens_per_second(self) -> float:
+        """How many ids of prompts are read a second."""
+        texts = self._all
+        return 1e3 * sum(each.prompt_tokens for each in texts) / sum(each.prefill_ms for each in texts)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How many tokens are written a second after the first; None where no prompt had two."""
+        samples = [ms for each in self._all for ms in each.token_ms]
+        return 1e3 * len(samples) / sum(samples) if samples else None
+
+    @property
+    def peak_rss_bytes(self) -> int:
+        """The highest of all processes."""
+        return max(run.peak_rss_bytes for run in self.runs)
+
+    @property
+    def memory(self) -> dict[str, dict[str, int]]:
+        """Of each phase what was resident at its end, anonymous and of files, and its peak; the highest of all."""
+        found: dict[str, dict[str, int]] = {}
+        for each in chain.from_iterable(run.memory for run in self.runs):
+            kinds = found.setdefault(each.phase, {})
+            for name in ("rss_bytes", "anonymous_bytes", "file_bytes", "peak_bytes"):
+                if (value := getattr(each, name)) >= 0:
+                    kinds[name] = max(value, kinds.get(name, 0))
+        return found
+
+    @property
+    def _all(self) -> tuple[GeneratedText, ...]:
+        return tuple(chain.from_iterable(run.generated for run in self.runs))
+
+
+def generate(
+    target: Target,
+    artifact: RemoteArtifact,
+    runtime: RemoteRuntime,
+    signature: Signature,
+    prompts: Sequence[Prompt],
+    *,
+    context: int | None = None,
+    options: RunOptions = AS_USUAL,
+    restarts: int = 1,
+) -> Writing:
+    """Let an artifact write after each prompt, in as many processes as `restarts` says.
+
+    Raises `RunnerError` when the runner fails or refuses the artifact, `TransferError` when the artifact there has
+    another hash, and what the target raises.
+    """
+    document = prompts_document(signature, prompts, context=context)
+    tokens = sum(len(each.ids) + each.decoding.max_tokens for each in prompts)
+    limit_s = (LEAST_LIMIT_S + SECONDS_A_TOKEN * tokens) * (2 if target.emulated else 1)
+    runs = []
+    with _job(target, artifact, document, options) as job:
+        for _ in range(restarts):
+            completed = target.run(runtime.runtime.command(runtime.directory, job), timeout_s=limit_s)
+            runs.append(
+                parse_generation(
+                    completed,
+                    runtime=runtime.runtime.name,
+                    sha256=artifact.sha256,
+                    threads=options.threads,
+                    prompts=len(prompts),
+                )
+            )
+    return Writing(runs=tuple(runs), state_bytes=signature.state_bytes)
+
+
+def generate_here(runtime: str, file: Path, signature: Signature, prompts: Sequence[Prompt]) -> Writing:
+    """The same on this machine, by the runner of devices."""
+    target = open_target(HERE)
+    try:
+        place = deploy(target, file, runtime=runtime)
+        return generate(target, place.artifact, place.runtime, signature, prompts)
+    finally:
+        target.close()
+
+
+@contextmanager
+def _job(
+    target: Target, artifact: RemoteArtifact, document: dict[str, Any], options: RunOptions
+) -> Iterator[PurePosixPath]:
+    """Put a job of prompts into a directory of its own on the target; it goes when the context ends."""
+    directory = target.home / "jobs" / uuid.uuid4().hex
+    job = job_document(artifact, directory, Protocol.outputs_only(), 0, options)
+    job.pop("calls")
+    try:
+        target.put(json.dumps({**job, "prompts": PROMPTS}).encode(), directory / JOB)
+        target.put(json.dumps(document).encode(), directory / PROMPTS)
+        yield directory / JOB
+    finally:
+        with suppress(TargetError):  # a lost machine was reported already
+            target.run(["rm", "-rf", str(directory)], timeout_s=60)
