@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgewright.compress.gradual_cut import steps
 from edgewright.compress.importance import importance
 from edgewright.compress.importance_scores import Importance, UnitKind
-from edgewright.compress.prune import Pruned, prune, steps
+from edgewright.compress.prune import Pruned, prune
 from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
 from edgewright.models.model import TransformerModel, load, save

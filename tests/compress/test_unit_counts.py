@@ -43,15 +43,15 @@ def test_a_count_goes_up_to_a_multiple_but_not_beyond_what_there_is(
 
 def test_each_layer_keeps_the_same_as_far_as_it_has_so_many() -> None:
     sizes = PruneSizes(heads=3, neurons=10)
-    assert uniform_counts(SHAPE, scored(1, 1), sizes, (0, 1)) == [(3, 10), (2, 8)]
-    assert uniform_counts(SHAPE, scored(1, 1), sizes, (1,)) == [(2, 8)]
+    assert uniform_counts(SHAPE, sizes, (0, 1)) == [(3, 10), (2, 8)]
+    assert uniform_counts(SHAPE, sizes, (1,)) == [(2, 8)]
 
 
 def test_heads_are_rounded_so_that_all_their_channels_are_a_multiple() -> None:
     # Heads of 8 channels: two of them are 16 channels, and of 4 channels each it takes four.
-    assert uniform_counts(SHAPE, scored(1, 1), PruneSizes(heads=1, multiple=16), (0,)) == [(2, 16)]
-    assert uniform_counts(SHAPE, scored(1, 1), PruneSizes(heads=1, head_width=4, multiple=4), (0,)) == [(1, 16)]
-    assert uniform_counts(SHAPE, scored(1, 1), PruneSizes(heads=1, multiple=8), (0,)) == [(1, 16)]
+    assert uniform_counts(SHAPE, PruneSizes(heads=1, multiple=16), (0,)) == [(2, 16)]
+    assert uniform_counts(SHAPE, PruneSizes(heads=1, head_width=4, multiple=4), (0,)) == [(1, 16)]
+    assert uniform_counts(SHAPE, PruneSizes(heads=1, multiple=8), (0,)) == [(1, 16)]
 
 
 def test_an_average_goes_to_the_layer_that_matters_more() -> None:

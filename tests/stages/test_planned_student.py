@@ -1,6 +1,7 @@
 """A student in sizes alone, of every family: what a prediction of it rests on, and what is refused before a build."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe, load_recipe
 from edgewright.stages.planned_student import planned
 from tests import tiny
+from tests.stages import builds
 
 PROFILE = load_profile("raspberry-pi-4")
 
@@ -56,3 +58,14 @@ def test_fewer_channels_of_heads_that_turn_in_pairs_are_refused_before_anything_
     asked = recipe(tmp_path, "modernbert", "layers = 2\nhead_width = 4")
     with pytest.raises(InputError, match=r"head_width asks for 4 of 8 channels, but this model's rotary positions"):
         planned(asked, PROFILE)
+
+
+@pytest.mark.usefixtures("own_places")
+@pytest.mark.parametrize("prune", [{}, {"width": 24, "head_width": 4}, {"layers": [0, 2], "neurons": 17, "steps": 2}])
+def test_the_student_that_is_built_has_the_sizes_that_were_planned(paired: Path, prune: dict[str, Any]) -> None:
+    made_from = builds.recipe("embedding", paired, prune=prune, distill={"epochs": 1})
+    student = builds.model_of(builds.student_of(builds.plan(made_from))["low rank"])
+    plan = planned(made_from, builds.PROFILE)
+    assert plan.shape.layers == student.encoder.shape.layers
+    assert plan.shape.width == student.encoder.shape.width
+    assert plan.model.head.shape == student.head.shape

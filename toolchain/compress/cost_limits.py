@@ -6,8 +6,11 @@ Out: `Costs` by multiply-accumulates or bytes, and `CostLimit`s. Costs in millis
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
+
+from edgewright.models.transformer_shape import LayerShape
 
 
 class Costs(Protocol):
@@ -67,3 +70,13 @@ class CostLimit:
     costs: Costs
     budget: float
     name: str = "cost"
+
+
+def layers_cost(costs: Costs, layers: Iterable[LayerShape]) -> float:
+    """What all of these layers cost together."""
+    return sum(costs.attention(layer.heads) + costs.feed_forward(layer.neurons) for layer in layers)
+
+
+def faster_by(costs: Costs, layers: Iterable[LayerShape], speedup: float) -> CostLimit:
+    """So many times less than these layers take, by costs in milliseconds."""
+    return CostLimit(costs=costs, budget=layers_cost(costs, layers) / speedup, name="layers' ms")

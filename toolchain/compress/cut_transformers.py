@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from edgewright.compress import prune, search
-from edgewright.compress.cost_limits import CostLimit
+from edgewright.compress.cost_limits import faster_by, layers_cost
 from edgewright.compress.cutting import Cut, Goal, finest, require_read
+from edgewright.compress.gradual_cut import steps
 from edgewright.compress.importance import importance
 from edgewright.compress.levels import levels
 from edgewright.compress.reconstruct import reconstructed
@@ -38,10 +39,10 @@ class _OfTexts:
         """Keep the sizes of the goal's settings, or what a search among priced layers finds."""
         if goal.settings.speedup is not None:
             return _searched(model, sample, goal)
-        settings = goal_of(goal.settings, goal.multiple)
+        settings = sizes_of(goal.settings, goal.multiple)
         if goal.settings.steps > 1 and goal.teacher is not None:
             teacher: TransformerModel = goal.teacher()
-            settings = prune.steps(teacher.encoder.shape, settings, goal.settings.steps)[goal.step]
+            settings = steps(teacher.encoder.shape, settings, goal.settings.steps)[goal.step]
         return _cut_to(model, sample, goal, settings)
 
 
@@ -60,13 +61,13 @@ class _OfImages:
             return Cut(model=finest(goal.multiple, lambda size: to_share(model, sample, share, multiple=size)).model)
         if settings.steps > 1:
             raise InputError("prune.steps of a model of images goes with prune.keep_macs")
-        return replace(_cut_to(model, sample, goal, goal_of(settings, goal.multiple)), layers=())
+        return replace(_cut_to(model, sample, goal, sizes_of(settings, goal.multiple)), layers=())
 
 
 OF_TEXTS, OF_IMAGES = _OfTexts(), _OfImages()
 
 
-def goal_of(settings: Prune, multiple: int) -> PruneSizes:
+def sizes_of(settings: Prune, multiple: int) -> PruneSizes:
     """The sizes that a recipe gives."""
     return PruneSizes(
         layers=settings.layers,
@@ -101,13 +102,12 @@ def _searched(model: TransformerModel, sample: Inputs, goal: Goal) -> Cut:
     assert not isinstance(settings.layers, tuple), "the recipe refuses it"
     length = round(sum(sample.sizes) / len(sample))
     table = goal.prices(shape, length)
-    teacher_ms = sum(table.attention(layer.heads) + table.feed_forward(layer.neurons) for layer in shape.layers)
     # Each step of a gradual cut takes the same factor off what is left.
-    budget_ms = teacher_ms / settings.speedup ** (1 / settings.steps)
-    limit = CostLimit(costs=table, budget=budget_ms, name="layers' ms")
+    limit = faster_by(table, shape.layers, settings.speedup ** (1 / settings.steps))
     choice = search.choose(levels(model, sample, multiple=goal.multiple), limit, layers=settings.layers)
     student = TransformerModel(model.encoder.sliced(choice.cuts), model.head).eval()
     pruned = _refittable(prune.Pruned(model=student, cuts=choice.cuts, width=None), model, sample)
+    teacher_ms = layers_cost(table, shape.layers)
     findings = {"searched_ms": choice.cost, "of_ms": teacher_ms, "prices": table.source, "length": length}
     return replace(pruned, findings=findings)
 

@@ -8,8 +8,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
+from edgewright.compress.unit_counts import PruneSizes
+from edgewright.errors import InputError
 from edgewright.models.transformer_shape import TransformerShape
+
+
+def steps(shape: TransformerShape, settings: PruneSizes, count: int) -> list[PruneSizes]:
+    """The way from a model of this `shape` to the goal in `count` steps, each leaving the same share of each size.
+
+    Each step is for the model that the step before left, with its importance measured anew; the last is the goal.
+    Layers that are spread or named are settled here, so that they are those of one single cut. A `share` is of what
+    the step before left, so that rounding up to the multiple may add up to a little more than the goal. Raises
+    `InputError` as `prune` does.
+    """
+    if count < 1:
+        raise InputError(f"stages.prune.steps asks for {count} steps; choose at least 1")
+    settings.require_within(shape)
+    ends = [step / count for step in range(1, count + 1)]
+    layers: Sequence[int | Sequence[int] | None] = [settings.layers] * count
+    if isinstance(settings.layers, int) and settings.layers_by == "importance":
+        layers = [between(len(shape.layers), settings.layers, end) for end in ends]
+    elif settings.layers is not None:
+        layers = nested(len(shape.layers), evenly_or_named(settings.layers, len(shape.layers)), ends)
+    heads, neurons = full_counts(shape, settings.ranking)
+    widest = max((layer.head_width for layer in shape.layers), default=0)
+    return [
+        replace(
+            settings,
+            layers=kept,
+            heads=between(heads, settings.heads, end),
+            neurons=between(neurons, settings.neurons, end),
+            share=None if settings.share is None else settings.share ** (1 / count),
+            head_width=between(widest, settings.head_width, end),
+            width=between(shape.width, settings.width, end),
+        )
+        for kept, end in zip(layers, ends, strict=True)
+    ]
 
 
 def spread(count: int, available: int) -> tuple[int, ...]:

@@ -1,20 +1,21 @@
 """How many heads and neurons each layer keeps: the same everywhere, or as all layers compete for the same room.
 
 In:  a transformer's shape, its importance, and the sizes that are asked for.
-Out: (heads, neurons) of each kept layer. Which ones they are is `prune`'s concern.
+Out: (heads, neurons) of each kept layer. `cut_plan` puts them together; which ones they are is `prune`'s concern.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from edgewright.compress.importance_scores import Importance
+from edgewright.errors import InputError
 from edgewright.models.transformer_shape import LayerShape, TransformerShape
 
 
@@ -43,16 +44,83 @@ class PruneSizes:
     width: int | None = None
     multiple: int = 1
 
+    def at_most(self, shape: TransformerShape) -> PruneSizes:
+        """The same where more is asked for than there is, with all there is of that; `require_within` refuses it."""
+        return replace(
+            self,
+            layers=_at_most(self.layers, len(shape.layers)) if isinstance(self.layers, int) else self.layers,
+            heads=_at_most(self.heads, _most(shape, "heads")),
+            neurons=_at_most(self.neurons, _most(shape, "neurons")),
+            head_width=_at_most(self.head_width, _most(shape, "head_width")),
+            width=_at_most(self.width, shape.width),
+        )
 
-def uniform_counts(
-    shape: TransformerShape, importance: Importance, settings: PruneSizes, layers: Sequence[int]
-) -> list[tuple[int, int]]:
+    def require_within(self, shape: TransformerShape) -> None:
+        """Raises `InputError`, with the recipe's name and both numbers, where more is asked for than there is."""
+        available = len(shape.layers)
+        if isinstance(self.layers, int):
+            _check_count("layers", self.layers, available, least=1)
+        elif self.layers is not None:
+            if missing := [index for index in self.layers if not 0 <= index < available]:
+                raise InputError(
+                    f"stages.prune.layers names layer {missing[0]}, but the teacher has {available}, counted from 0; "
+                    f"choose from 0 to {available - 1}"
+                )
+            if not self.layers or list(self.layers) != sorted(set(self.layers)):
+                raise InputError(
+                    f"stages.prune.layers names {list(self.layers)}; name at least one, each once, in rising order"
+                )
+        _check_count("heads", self.heads, _most(shape, "heads"))
+        _check_count("neurons", self.neurons, _most(shape, "neurons"))
+        _check_count("head_width", self.head_width, _most(shape, "head_width"), least=1)
+        _check_count("width", self.width, shape.width, least=1)
+        shape.require_whole_heads(self.head_width)
+        if self.share is None:
+            return
+        if not 0 < self.share <= 1:
+            raise InputError(f"stages.prune.keep_macs is {self.share:g}; choose more than 0 and at most 1")
+        if self.heads is not None or self.neurons is not None:
+            raise InputError(
+                "stages.prune.keep_macs stands in place of stages.prune.heads and neurons; give it or them"
+            )
+
+
+def _most(shape: TransformerShape, size: Literal["heads", "neurons", "head_width"]) -> int:
+    """The largest of all layers."""
+    return max((int(getattr(layer, size)) for layer in shape.layers), default=0)
+
+
+def _at_most(count: int | None, available: int) -> int | None:
+    return None if count is None else min(count, available)
+
+
+def _check_count(what: str, count: int | None, available: int, least: int = 0) -> None:
+    if count is not None and count > available:
+        raise InputError(f"stages.prune.{what} asks for {count}, but the teacher has {available}; choose at most that")
+    if count is not None and count < least:
+        raise InputError(f"stages.prune.{what} asks for {count}; choose at least {least}")
+
+
+def uniform_counts(shape: TransformerShape, settings: PruneSizes, layers: Sequence[int]) -> list[tuple[int, int]]:
     """(heads, neurons) of each kept layer: the same everywhere, as far as a layer has so many."""
     counts = []
     for layer in (shape.layers[index] for index in layers):
         heads = rounded(settings.heads, layer.heads, _heads_multiple(layer, settings))
         counts.append((heads, rounded(settings.neurons, layer.neurons, settings.multiple)))
     return counts
+
+
+def equal_counts(shape: TransformerShape, settings: PruneSizes, layers: Sequence[int]) -> list[tuple[int, int]]:
+    """(heads, neurons) of each kept layer where layers compete and what matters is not known: those of the average."""
+    kept = [shape.layers[index] for index in layers]
+    if settings.share is not None:
+        return [scaled_counts(layer, settings.share) for layer in kept]
+    return [(rounded(settings.heads, each.heads, 1), rounded(settings.neurons, each.neurons, 1)) for each in kept]
+
+
+def scaled_counts(layer: LayerShape, share: float) -> tuple[int, int]:
+    """This share of a layer's heads and neurons, and at least one of each."""
+    return max(round(layer.heads * share), 1), max(round(layer.neurons * share), 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,23 +102,8 @@ class Transformer(nn.Module):
 
 
 def _cut_shape(source: TransformerLayer, cut: LayerCut) -> LayerShape:
-    whole = source.shape
-    head_width = whole.head_width if cut.query_key is None else len(cut.query_key[0]) if cut.query_key else 0
-    ranks = dict(whole.ranks)
-    for name, size in (("query_key_value", cut.heads), ("attention_output", cut.heads)):
-        if not size:
-            ranks.pop(name, None)
-    for name in ("up", "down"):
-        if not cut.neurons:
-            ranks.pop(name, None)
-    return replace(
-        whole,
-        heads=len(cut.heads),
-        head_width=head_width or whole.head_width,
-        neurons=len(cut.neurons),
-        ranks=ranks,
-        relative=tuple(whole.relative[head] for head in cut.heads) if whole.relative else (),
-    )
+    head_width = len(cut.query_key[0]) if cut.query_key else None
+    return source.shape.kept(heads=cut.heads, neurons=len(cut.neurons), head_width=head_width)
 
 
 def _copy_layer(source: TransformerLayer, target: TransformerLayer, cut: LayerCut, kept: Tensor | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -43,6 +43,18 @@ class LayerShape:
         relative = tuple(range(heads)) if self.relative else ()
         width = self.head_width if head_width is None else head_width
         return replace(self, heads=heads, neurons=neurons, head_width=width, ranks={}, relative=relative)
+
+    def kept(self, *, heads: Sequence[int], neurons: int, head_width: int | None = None) -> LayerShape:
+        """What a cut leaves of this layer where these heads and so many neurons stay; None keeps all channels."""
+        gone = {*(() if heads else LINEARS[:2]), *(() if neurons else LINEARS[2:])}
+        return replace(
+            self,
+            heads=len(heads),
+            head_width=head_width or self.head_width,
+            neurons=neurons,
+            ranks={name: rank for name, rank in self.ranks.items() if name not in gone},
+            relative=tuple(self.relative[head] for head in heads) if self.relative else (),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
+from edgewright.compress.cut_plan import cut_plan
+from edgewright.compress.cut_transformers import sizes_of
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.models.encoder import EncoderShape
@@ -110,8 +112,8 @@ def sized(recipe: Recipe, profile: Profile, *, length: int) -> Sized:
     """
     if not are_open(recipe):
         return Sized(recipe=recipe)
-    whole = _with_sizes(recipe, prune=Prune(enabled=False))
-    trial = _Trial(recipe=recipe, profile=profile, length=length, whole=planned(whole, profile))
+    uncut = _with_sizes(recipe, prune=Prune(enabled=False))
+    trial = _Trial(recipe=recipe, profile=profile, length=length, teacher=planned(uncut, profile))
     chosen = trial.chosen()
     found = trial.taken(chosen)
     shape = chosen.layers[0]
@@ -122,7 +124,7 @@ def sized(recipe: Recipe, profile: Profile, *, length: int) -> Sized:
         recipe=chosen.recipe,
         note=(
             f"the recipe names no sizes, so they were chosen for its budget on {profile.name}: {len(chosen.layers)} of "
-            f"{len(trial.whole.shape.layers)} layers, {shape.heads} heads and {shape.neurons} neurons each, "
+            f"{len(trial.teacher.shape.layers)} layers, {shape.heads} heads and {shape.neurons} neurons each, "
             f"{_table_told(chosen)}; predicted of {length} tokens: {takes} ({found.runtime}, by the profile's facts, "
             f"within a factor of two{'' if found.excess <= 1 else '; the budget is out of reach'})"
         ),
@@ -152,8 +154,8 @@ class _Taken:
 
 
 class _Trial:
-    def __init__(self, *, recipe: Recipe, profile: Profile, length: int, whole: Planned) -> None:
-        self.recipe, self.profile, self.length, self.whole = recipe, profile, length, whole
+    def __init__(self, *, recipe: Recipe, profile: Profile, length: int, teacher: Planned) -> None:
+        self.recipe, self.profile, self.length, self.teacher = recipe, profile, length, teacher
         self._prices = Roofline(profile=profile, precision="int8")
         self._known: dict[Prune, _Taken] = {}
 
@@ -161,7 +163,7 @@ class _Trial:
         """The most layers' work that keeps the budget, under the largest token table that leaves room for layers."""
         recipe = self._with_table()
         rising = sorted(
-            self._choices(recipe), key=lambda each: (_work(self.whole.shape, each.layers), len(each.layers))
+            self._choices(recipe), key=lambda each: (_work(self.teacher.shape, each.layers), len(each.layers))
         )
         low, high = 0, len(rising)  # all below `low` keep the budget, none from `high` on does
         while low < high:
@@ -186,7 +188,7 @@ class _Trial:
         return next(fits, made[-1])
 
     def _with(self, pieces: int | None, divisor: int | None) -> Recipe:
-        shape, changed = self.whole.shape, dict[str, Vocabulary | LowRank]()
+        shape, changed = self.teacher.shape, dict[str, Vocabulary | LowRank]()
         if pieces is not None and pieces < shape.vocabulary:
             changed["vocabulary"] = Vocabulary(size=pieces)
         if divisor is not None:
@@ -194,22 +196,22 @@ class _Trial:
         return self.recipe.model_copy(update={"stages": self.recipe.stages.model_copy(update=changed)})
 
     def _table_mb(self, recipe: Recipe) -> float:
-        shape = self.whole.shape
+        shape = self.teacher.shape
         pieces = min(recipe.stages.vocabulary.size or shape.vocabulary, shape.vocabulary)
         rank = recipe.stages.low_rank.token_rank
         return (pieces * shape.width if rank is None else rank * (pieces + shape.width)) / BYTES_PER_MB
 
     def _choices(self, recipe: Recipe) -> Iterator[_Sizes]:
         multiple = self.profile.preferences.int8_channel_multiple.value
-        layers = self.whole.shape.layers
+        layers = self.teacher.shape.layers
         for count in range(1, len(layers) + 1):
             for neurons_share, heads_share in SHARES:
                 largest = layers[0]
                 neurons = _rounded(largest.neurons * neurons_share, multiple, largest.neurons)
                 heads = max(1, round(largest.heads * heads_share))
                 prune = Prune(layers=count, heads=heads, neurons=neurons)
-                smaller = tuple(each.resized(heads=heads, neurons=neurons) for each in layers[:count])
-                yield _Sizes(recipe=_with_sizes(recipe, prune=prune), layers=smaller)
+                student = cut_plan(self.teacher.shape, sizes_of(prune, multiple)).of(self.teacher.shape)
+                yield _Sizes(recipe=_with_sizes(recipe, prune=prune), layers=student.layers)
 
     def taken(self, sizes: _Sizes) -> _Taken:
         """What a choice takes; asked once."""
@@ -272,7 +274,7 @@ def _table_told(sizes: _Sizes) -> str:
 
 SIZES = Stage(
     name="sizes",
-    version=1,
+    version=2,
     findings=SizesFindings,
     make=choose_sizes,
     needs=("examples", "teacher"),

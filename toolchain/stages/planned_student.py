@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from edgewright.cost import part_costs as costs
+from edgewright.compress.cost_limits import faster_by
+from edgewright.compress.cut_plan import cut_plan, plan_within
+from edgewright.compress.cut_transformers import sizes_of
 from edgewright.cost.exported import structure_for
+from edgewright.cost.part_costs import CostTable, from_profile
 from edgewright.errors import InputError
 from edgewright.modality.table import MODALITIES
 from edgewright.modality.text_spec import TextInputSpec
@@ -21,13 +24,12 @@ from edgewright.models.loading import shape_of
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.source import configured
 from edgewright.models.text import TextModule
-from edgewright.models.transformer_shape import LayerShape
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
 from edgewright.tasks.table import task_of
 
-SHARES = tuple(step / 32 for step in range(32, 0, -1))
+PRICED_LENGTH = 32  # tokens of the text that a search's limit is planned for
 USUAL_LABELS = 2
 
 
@@ -63,24 +65,24 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
         raise InputError(
             "sizes of a model of images, or of a factory, are known once it is built; build it and predict the bundle"
         )
-    shape = shape_of(configured(recipe.model))
-    shape = shape.cut_at(recipe.task.max_length)
-    notes = list(_notes(recipe))
-    shape = _cut(shape, recipe, profile)
+    teacher = shape_of(configured(recipe.model)).cut_at(recipe.task.max_length)
+    shape = _cut(teacher, recipe, profile)
     if recipe.stages.low_rank.enabled:
         shape = replace(shape, token_rank=recipe.stages.low_rank.token_rank)
     if recipe.stages.vocabulary.enabled and recipe.stages.vocabulary.size:
         shape = replace(shape, vocabulary=min(recipe.stages.vocabulary.size, shape.vocabulary))
-    model = _model(shape, _head(recipe, shape.width))
+    model = _model(shape, _head(recipe, teacher.width, is_narrower=shape.width < teacher.width))
     spec = TextInputSpec(max_length=shape.positions, lengths=recipe.lengths)
-    return Planned(shape=shape, spec=spec, model=model, notes=tuple(notes))
+    return Planned(shape=shape, spec=spec, model=model, notes=tuple(_notes(recipe)))
 
 
-def _head(recipe: Recipe, width: int) -> HeadShape:
+def _head(recipe: Recipe, width: int, *, is_narrower: bool) -> HeadShape:
+    """Of a teacher of this width; an embedding keeps its size where the stream gets narrower."""
     task = task_of(recipe.task.kind)
     classes = task.outputs(("",) * USUAL_LABELS)
     if not classes:
-        return HeadShape(pooling="mean", projected=width if recipe.stages.distill.projection else 0)
+        projected = is_narrower or recipe.stages.distill.projection
+        return HeadShape(pooling="mean", projected=width if projected else 0)
     return HeadShape(pooling="each" if task.per_token else "first", classes=classes)
 
 
@@ -101,57 +103,29 @@ def _notes(recipe: Recipe) -> Iterator[str]:
 
 
 def _cut(shape: EncoderShape, recipe: Recipe, profile: Profile) -> EncoderShape:
+    """What the cut leaves, by the plan that it executes; of a search, by equal layers that keep the same limit.
+
+    Where more is asked for than the teacher has, its own stage tells that; until then all there is is planned for.
+    """
     settings = recipe.stages.prune
     if not settings.enabled:
         return shape
-    shape.require_whole_heads(settings.head_width)
-    kept = settings.layers if settings.layers is not None else len(shape.layers)
-    count = len(kept) if isinstance(kept, tuple) else min(kept, len(shape.layers))
-    layers = shape.layers[:count]
-    if settings.speedup is not None:
-        return replace(shape, layers=_cheaper(shape, layers, profile, settings.speedup))
-    if settings.keep_macs is not None:
-        return replace(shape, layers=tuple(_scaled(each, settings.keep_macs) for each in layers))
-
-    def smaller(wanted: int | None, had: int) -> int:
-        return had if wanted is None else min(wanted, had)
-
-    return replace(
-        shape,
-        width=smaller(settings.width, shape.width),
-        layers=tuple(
-            each.resized(
-                heads=smaller(settings.heads, each.heads),
-                neurons=smaller(settings.neurons, each.neurons),
-                head_width=smaller(settings.head_width, each.head_width),
-            )
-            for each in layers
-        ),
-    )
+    if settings.speedup is None:
+        sizes = sizes_of(settings, profile.preferences.int8_channel_multiple.value)
+        return cut_plan(shape, sizes.at_most(shape)).of(shape)
+    assert not isinstance(settings.layers, tuple), "the recipe refuses it"
+    limit = faster_by(_costs(shape, profile), shape.layers, settings.speedup)
+    return plan_within(shape, limit, layers=settings.layers).of(shape)
 
 
-def _scaled(layer: LayerShape, share: float) -> LayerShape:
-    return layer.resized(heads=max(round(layer.heads * share), 1), neurons=max(round(layer.neurons * share), 1))
-
-
-def _cheaper(
-    shape: EncoderShape, layers: tuple[LayerShape, ...], profile: Profile, speedup: float
-) -> tuple[LayerShape, ...]:
-    """Equal shares of every layer, the most that cost so many times less than all layers do whole."""
+def _costs(shape: EncoderShape, profile: Profile) -> CostTable:
     largest = shape.layers[0]
-    table = costs.from_profile(
+    return from_profile(
         profile,
-        length=min(32, shape.positions),
+        length=min(PRICED_LENGTH, shape.positions),
         width=shape.width,
         head_width=largest.head_width,
         heads=largest.heads,
         neurons=largest.neurons,
         gated=shape.gated,
     )
-
-    def cost(chosen: tuple[LayerShape, ...]) -> float:
-        return sum(table.attention(each.heads) + table.feed_forward(each.neurons) for each in chosen)
-
-    tried = [tuple(_scaled(each, share) for each in layers) for share in SHARES]
-    limit = cost(shape.layers) / speedup
-    return next((each for each in tried if cost(each) <= limit), tried[-1])

@@ -1,0 +1,119 @@
+"""How many units a cut leaves, planned before it is known which: what a prediction rests on, and what `prune` executes.
+
+In:  a transformer's shape, and the sizes that are asked for or what layers may cost; importance where it was measured.
+Out: `CutPlan`: the layers that stay, how many heads, channels of a head and neurons each keeps, and the stream's width.
+Where layers compete by an importance that nobody has measured yet, equal layers are assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from edgewright.compress.cost_limits import CostLimit, layers_cost
+from edgewright.compress.gradual_cut import evenly_or_named
+from edgewright.compress.importance_scores import Importance
+from edgewright.compress.unit_counts import (
+    PruneSizes,
+    equal_counts,
+    global_counts,
+    rounded,
+    scaled_counts,
+    uniform_counts,
+)
+from edgewright.models.transformer_shape import LayerShape, TransformerShape
+
+AnyShape = TypeVar("AnyShape", bound=TransformerShape)
+SHARES = tuple(step / 32 for step in range(32, 0, -1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlan:
+    """What one layer keeps: its place in the model that is cut, and how many of each kind."""
+
+    layer: int
+    heads: int
+    head_width: int
+    neurons: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutPlan:
+    """What a model keeps: of which layers how much, and how many dimensions of the residual stream."""
+
+    layers: tuple[LayerPlan, ...]
+    width: int
+
+    def of(self, shape: AnyShape) -> AnyShape:
+        """The shape of what the cut leaves of a model of this shape."""
+        layers = tuple(
+            shape.layers[each.layer].kept(
+                heads=range(each.heads), neurons=each.neurons, head_width=each.head_width if each.heads else None
+            )
+            for each in self.layers
+        )
+        return replace(shape, layers=layers, width=self.width)
+
+
+def cut_plan(shape: TransformerShape, sizes: PruneSizes, importance: Importance | None = None) -> CutPlan:
+    """The counts that `sizes` ask for, rounded as they say.
+
+    Without `importance` layers that compete are taken to keep alike. Raises `InputError`, naming the recipe's setting,
+    when more is asked for than there is.
+    """
+    sizes.require_within(shape)
+    layers = _layers(shape, sizes, importance)
+    if sizes.ranking == "uniform" and sizes.share is None:
+        counts = uniform_counts(shape, sizes, layers)
+    elif importance is None:
+        counts = equal_counts(shape, sizes, layers)
+    else:
+        counts = global_counts(shape, importance, sizes, layers)
+    plans = tuple(
+        LayerPlan(
+            layer=index,
+            heads=heads,
+            head_width=rounded(sizes.head_width, shape.layers[index].head_width, sizes.multiple),
+            neurons=neurons,
+        )
+        for index, (heads, neurons) in zip(layers, counts, strict=True)
+    )
+    return CutPlan(layers=plans, width=rounded(sizes.width, shape.width, sizes.multiple))
+
+
+def plan_within(shape: TransformerShape, limit: CostLimit, *, layers: int | None = None) -> CutPlan:
+    """The largest equal share of each layer that keeps the limit, with at most so many layers; else the smallest.
+
+    A search (`search`) keeps the same limit, by errors that are not known before a model is run.
+    """
+    available = len(shape.layers)
+    places = evenly_or_named(available if layers is None else min(layers, available), available)
+
+    def shared(share: float) -> CutPlan:
+        return CutPlan(layers=tuple(_scaled(place, shape.layers[place], share) for place in places), width=shape.width)
+
+    plans: Iterator[CutPlan] = (shared(share) for share in SHARES)
+    fitting = (plan for plan in plans if layers_cost(limit.costs, plan.of(shape).layers) <= limit.budget)
+    return next(fitting, shared(SHARES[-1]))
+
+
+def largest(scores: Tensor, count: int) -> tuple[int, ...]:
+    """The places of so many of the greatest scores, in rising order."""
+    return tuple(sorted(scores.topk(count).indices.tolist()))
+
+
+def _scaled(place: int, layer: LayerShape, share: float) -> LayerPlan:
+    heads, neurons = scaled_counts(layer, share)
+    return LayerPlan(layer=place, heads=heads, head_width=layer.head_width, neurons=neurons)
+
+
+def _layers(shape: TransformerShape, sizes: PruneSizes, importance: Importance | None) -> tuple[int, ...]:
+    if sizes.layers is None:
+        return tuple(range(len(shape.layers)))
+    if isinstance(sizes.layers, int) and sizes.layers_by == "importance" and importance is not None:
+        return largest(torch.stack([layer.layer for layer in importance.layers]), sizes.layers)
+    return evenly_or_named(sizes.layers, len(shape.layers))
