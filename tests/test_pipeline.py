@@ -16,7 +16,7 @@ from edgewright.base.digest import sha256_of
 from edgewright.bundles.bundle import Bundle
 from edgewright.devices.benchmark import bench
 from edgewright.errors import EnvironmentFaultError, InputError
-from edgewright.modality.text import TextDataset
+from edgewright.modality.text_dataset import TextDataset
 from edgewright.models.text import outputs
 from edgewright.specs.recipe import Recipe
 from edgewright.stages import sides

@@ -25,7 +25,7 @@ from edgewright.devices.host_latency import Contender, HostLatency, compare_on_h
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
-from edgewright.modality.text import TextDataset
+from edgewright.modality.text_dataset import TextDataset
 from edgewright.models.inputs import Inputs
 from edgewright.pipeline import BuildResult
 from edgewright.report.speedup_rows import cell, speedups_of

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgewright.compress.channel_groups import ChannelGroup, dependency_graph, groups_of
-from edgewright.errors import ModelError
+from edgewright.compress.channel_groups import ChannelGroup, groups_of
+from edgewright.compress.dependency_graph import dependency_graph
 from edgewright.models import convnet_sources
 from edgewright.models.convnet import ConvNet
 from tests import tiny_vision
@@ -63,14 +63,3 @@ def test_a_unit_of_a_grouped_convolution_is_a_channel_of_each_group() -> None:
 @pytest.mark.parametrize("scores", [lambda group: None, lambda group: torch.ones(1)], ids=["none", "too few"])
 def test_a_group_that_is_not_scored_is_left_as_it_is(scores: Any) -> None:
     assert groups(net_of("digits_net"), scores) == []
-
-
-def test_a_net_that_cannot_be_traced_is_told_with_the_reason() -> None:
-    net = net_of("last_is_convolution")
-
-    def broken(pixels: Tensor) -> Tensor:
-        raise RuntimeError("the weather\nis bad")
-
-    net.network.forward = broken  # type: ignore[union-attr, method-assign, assignment]
-    with pytest.raises(ModelError, match="could not be traced: the weather is bad"):
-        dependency_graph(net)

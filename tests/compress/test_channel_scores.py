@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright.compress.channel_groups import dependency_graph, groups_of
+from edgewright.compress.channel_groups import groups_of
 from edgewright.compress.channel_scores import ChannelImportance, gradients_of, importance_of, in_order, is_depthwise
+from edgewright.compress.dependency_graph import dependency_graph
 from edgewright.errors import ModelError
 from edgewright.models import convnet_sources
 from edgewright.models.convnet import ConvNet

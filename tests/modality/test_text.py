@@ -1,69 +1,77 @@
-"""Texts as one model takes them."""
+"""Texts are read once for all models, and what is made of them is known by what it was made from."""
 
+import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from edgewright.modality.text import TextDataset
-from edgewright.specs.recipe import Distill
-from tests.stages.builds import build_of, labelled_texts, paired_texts, plan, recipe, tagged_texts
+from edgewright.errors import BadModelError
+from edgewright.modality.text import KEPT, TEXT, TEXTS
+from edgewright.modality.text_dataset import TextDataset
+from edgewright.specs.recipe import Distill, Recipe
+from tests import tiny
+from tests.stages.builds import labelled_texts, recipe
 
-pytestmark = pytest.mark.usefixtures("own_places")
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Recipe:
+    return recipe("classification", labelled_texts(tmp_path))
 
 
-def dataset(kind: str, file: Path) -> TextDataset:
-    """The teacher's."""
-    build = (
-        build_of(plan(recipe(kind, file, finetune={"epochs": 1})), last="teacher")
-        if kind != "embedding"
-        else (build_of(plan(recipe(kind, file)), last="teacher"))
-    )
-    given = build.plan
-    found = given.modality.dataset(given.recipe, build.result("examples").folder, build.result("inputs").folder)
+def read(asked: Recipe, folder: Path) -> Path:
+    folder.mkdir()
+    reading = TEXT.read(asked, folder, on_progress=lambda done, total: None)
+    assert reading.counts["train"] > reading.counts["test"] > 0
+    assert reading.digest == reading.facts["labelled_digest"]
+    return folder
+
+
+def dataset(asked: Recipe, folder: Path) -> TextDataset:
+    inputs = folder.parent / "inputs"
+    inputs.mkdir()
+    tiny.tokenizer().save(inputs / "tokenizer.json")
+    found = TEXT.dataset(asked, folder, inputs)
     assert isinstance(found, TextDataset)
     return found
 
 
-def test_texts_are_recorded_in_the_same_order_for_teacher_and_student(tmp_path: Path) -> None:
-    found = dataset("embedding", paired_texts(tmp_path))
-    recorded = found.to_record(Distill(max_length=12), tmp_path)
-    again = found.recorded(tmp_path, {"max_length": 12})
-    assert [row.ids for row in again.rows] == [row.ids for row in recorded.rows]
-    assert max(again.sizes) <= 12
-    partners = found.partners(tmp_path)
-    assert partners is not None
-    assert all(partners[int(other)] == index for index, other in enumerate(partners) if other >= 0)
+def test_what_was_read_is_read_back_the_same(asked: Recipe, tmp_path: Path) -> None:
+    found = dataset(asked, read(asked, tmp_path / "read"))
+    assert (tmp_path / "read" / TEXTS).is_file()
+    assert {row.label for row in found.texts.train} == set(found.texts.labels)
+    assert found.kept == ()
+    assert found.facts == {}
 
 
-def test_words_are_read_one_by_one_where_each_gets_a_tag_and_targets_are_a_pieces(tmp_path: Path) -> None:
-    found = dataset("token-classification", tagged_texts(tmp_path))
-    inputs, targets = found.labelled(found.recipe.stages.finetune)
-    assert [len(each) for each in targets] == inputs.sizes
-    score = found.score()
-    outputs = torch.zeros(sum(found.held_out().sizes), 4)
-    assert len(found.as_scored(outputs, found.held_out(), score)) == sum(len(text.split()) for text in score.texts)
+def test_other_data_have_another_fingerprint(asked: Recipe, tmp_path: Path) -> None:
+    before = TEXT.fingerprint(asked)
+    assert TEXT.fingerprint(asked) == before
+    file = asked.data.file
+    assert file is not None
+    file.write_text(file.read_text() + "one more text,animals\n")
+    assert TEXT.fingerprint(asked) != before
 
 
-def test_labels_are_one_target_a_text_and_pairs_are_none(tmp_path: Path) -> None:
-    found = dataset("classification", labelled_texts(tmp_path))
-    inputs, targets = found.labelled(found.recipe.stages.finetune)
-    assert len(targets) == len(inputs) == len(found.texts.train)
-    found.to_record(Distill(), tmp_path)
-    assert found.partners(tmp_path) is None
+def test_a_model_without_a_tokenizer_is_refused_before_a_text_is_read(asked: Recipe, tmp_path: Path) -> None:
+    TEXT.check_source(asked)
+    (tmp_path / "empty").mkdir()
+    bare = asked.model_copy(update={"model": asked.model.model_copy(update={"folder": tmp_path / "empty"})})
+    with pytest.raises(BadModelError, match=r"there is no config\.json in it"):
+        TEXT.check_source(bare)
 
 
-def test_a_search_finds_each_answer_once_with_its_question(tmp_path: Path) -> None:
-    found = dataset("embedding", paired_texts(tmp_path))
-    corpus = found.corpus()
-    parts = found.texts
-    answers = {row.pair for row in (*parts.train, *parts.validation, *parts.test)}
-    assert len(corpus.texts) == len(corpus.titles) == len(corpus.inputs) == len(answers)
-    assert all(any(text.endswith(f" {answer}") for answer in answers) for text in corpus.texts)
+def test_a_recording_is_known_by_how_texts_are_cut(asked: Recipe) -> None:
+    cut = TEXT.recording(asked, Distill(max_length=8))
+    assert cut["max_length"] == 8
+    assert TEXT.recording(asked, Distill(max_length=500))["max_length"] == asked.task.max_length
 
 
-def test_the_usual_size_is_the_median_of_the_held_out_texts(tmp_path: Path) -> None:
-    found = dataset("classification", labelled_texts(tmp_path))
-    sizes = sorted(found.encoded([row.text for row in found.texts.test]).sizes)
-    assert found.usual_size(len(sizes)) == found.usual_size(10_000) == sizes[len(sizes) // 2]
-    assert found.usual_size(1) in sizes
+def test_a_trimmed_vocabulary_is_kept_beside_the_tokenizer_that_has_it(asked: Recipe, tmp_path: Path) -> None:
+    found = dataset(asked, read(asked, tmp_path / "read"))
+    facts = TEXT.trim_vocabulary(asked, found, tmp_path / "inputs")
+    kept = json.loads((tmp_path / "inputs" / KEPT).read_text())
+    assert facts["pieces"] == len(kept)
+    again = TEXT.dataset(asked, tmp_path / "read", tmp_path / "inputs")
+    assert isinstance(again, TextDataset)
+    assert again.kept == tuple(kept)
+    assert len(again.tokenizer.vocabulary) == len(kept)

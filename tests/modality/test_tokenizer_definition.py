@@ -20,31 +20,9 @@ def changed(tmp_path: Path, change: str, value: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"model": null}', '{"model": {"type": "WordPiece"}}'])
-def test_a_damaged_tokenizer_is_a_bad_model(tmp_path: Path, content: str) -> None:
-    (tmp_path / "tokenizer.json").write_text(content)
-    with pytest.raises(BadModelError, match=r"tokenizer\.json"):
-        TextTokenizer.load(tmp_path / "tokenizer.json", max_length=8)
-
-
 def test_a_missing_tokenizer_is_a_bad_model(tmp_path: Path) -> None:
     with pytest.raises(BadModelError, match="No such file"):
         TextTokenizer.load(tmp_path / "tokenizer.json", max_length=8)
-
-
-OTHER_KINDS: dict[str, dict[str, Any]] = {
-    "type BPE without a ByteLevel": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
-    "type BPE with byte_fallback": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "byte_fallback": True},
-    "type Unigram": {"type": "Unigram", "unk_id": 0, "vocab": [["a", -1.0]]},
-    "type WordLevel": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"},
-}
-
-
-@pytest.mark.parametrize("told", OTHER_KINDS)
-def test_another_kind_of_tokenizer_is_refused_with_those_that_are_supported(tmp_path: Path, told: str) -> None:
-    path = changed(tmp_path, "model", OTHER_KINDS[told])
-    with pytest.raises(UnsupportedModelError, match=rf"{told}.*; supported are WordPiece \(BERT's\), byte-level BPE"):
-        TextTokenizer.load(path, max_length=8)
 
 
 def test_a_tokenizer_whose_padding_is_not_token_0_is_not_supported(tmp_path: Path) -> None:
@@ -102,30 +80,6 @@ def test_a_tokenizer_without_padding_is_refused() -> None:
         TextTokenizer.from_definition(text, max_length=8)
     with pytest.raises(UnsupportedModelError, match="lacks its padding token <none>"):
         TextTokenizer.from_definition(text, max_length=8, padding="<none>")
-
-
-FAULTS: dict[str, tuple[str, Any]] = {
-    "not pairs": ("merges", ["a"]),
-    "merges a and zz": ("merges", [["a", "zz"]]),
-    "not pieces": ("vocab", None),
-    "same id": ("vocab", {"<pad>": 0, "a": 1, "b": 1}),
-}
-
-
-@pytest.mark.parametrize("told", FAULTS)
-def test_damaged_byte_level_bpe_is_a_bad_model_with_the_reason(told: str, tmp_path: Path) -> None:
-    part, value = FAULTS[told]
-    definition = json.loads(json.dumps(tiny_bpe.tokenizer().definition))
-    definition["model"][part] = value
-    path = tmp_path / "tokenizer.json"
-    path.write_text(json.dumps(definition))
-    with pytest.raises(BadModelError, match=told):
-        TextTokenizer.load(path, max_length=8)
-
-
-def test_word_piece_without_its_unknown_token_is_a_bad_model() -> None:
-    with pytest.raises(BadModelError, match=r"unknown token '\[UNK\]' is not in its vocabulary"):
-        TextTokenizer(word_piece({"[PAD]": 0, "a": 1}), max_length=8)
 
 
 PROCESSORS: tuple[Any, ...] = (

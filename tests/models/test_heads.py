@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from edgewright.models.heads import SEQUENCE, TOKEN, order_of
+from edgewright.models.transformers_types import TransformersConfig
 
 
-def described(*names: str, architecture: str = "BertForSequenceClassification") -> SimpleNamespace:
-    return SimpleNamespace(architectures=[architecture], id2label=dict(enumerate(names)))
+def described(*names: str, architecture: str = "BertForSequenceClassification") -> TransformersConfig:
+    return TransformersConfig(SimpleNamespace(architectures=[architecture], id2label=dict(enumerate(names))))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.model import load as load_model
 from edgewright.models.model import save as save_model
 from edgewright.models.text import TextModule
+from edgewright.models.transformers_types import TransformersConfig, config_of
 from tests import tiny
 
 LIMIT = 1e-5
@@ -77,7 +78,7 @@ def test_fewer_positions_and_one_text_alone_give_the_same(family: str) -> None:
     ids, mask = batch_of((20, 7, 13))
     short = from_transformers(model).with_positions(20)
     assert short.shape.positions == 20
-    assert shape_of(model.config).cut_at(20) == short.shape
+    assert shape_of(config_of(model)).cut_at(20) == short.shape
     assert difference(model, ids, mask, short) < LIMIT
     together = short(ids, mask)
     for row, length in enumerate((20, 7, 13)):
@@ -148,4 +149,4 @@ def test_every_family_is_exported_with_and_without_a_mask_for_any_length(family:
 )
 def test_a_variant_that_is_not_understood_is_refused_by_name(family: str, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UnsupportedModelError, match=said):
-        shape_of(tiny.family_config(family, **changes))
+        shape_of(TransformersConfig(tiny.family_config(family, **changes)))

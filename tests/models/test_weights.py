@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from edgewright.errors import BadModelError, EnvironmentFaultError
 from edgewright.models import convnet_sources, weights
-from edgewright.models import source as sources
 from edgewright.models import teacher as teachers
 from edgewright.models.image_teacher import load_images
 from edgewright.models.teacher import Teacher
@@ -172,21 +171,6 @@ def test_an_adapter_that_brings_its_classifier_comes_fitted(tmp_path: Path) -> N
     assert teacher.fitted
     assert teacher.reference is not None
     assert teacher.reference.compare(tiny.sentences(3)).what == "outputs"
-
-
-def test_the_base_of_an_adapter_is_part_of_its_fingerprint_and_may_lie_beside_it(tmp_path: Path) -> None:
-    base, _ = tiny.family_folder(tmp_path / "base", "bert")
-    folder = adapter(tmp_path / "adapter", base)
-    file = folder / "adapter_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": "../base"}))
-    source = ModelSource(folder=folder)
-    assert sources.base_of(source) == ModelSource(folder=base)
-    before = sources.fingerprint(source)
-    (base / "config.json").write_text((base / "config.json").read_text() + " ")
-    assert sources.fingerprint(source) != before
-    file.write_text(json.dumps({"base_model_name_or_path": "/no/such/folder"}))
-    with pytest.raises(BadModelError, match=r"adapter is for /no/such/folder, which is neither a folder here nor"):
-        load(folder)
 
 
 def test_without_peft_an_adapter_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

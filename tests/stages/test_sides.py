@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.modality.text import TextDataset
+from edgewright.modality.text_dataset import TextDataset
 from edgewright.stages import sides
 from tests.stages.builds import plan, recipe, side_of
 

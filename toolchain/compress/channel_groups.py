@@ -1,21 +1,20 @@
 """Channels of a net that only go together: coupled by sums, concatenations and depthwise convolutions.
 
-In:  a net that can be traced.
-Out: the groups of torch-pruning's dependency graph (Fang et al. 2023, DepGraph) whose channels may go, scored.
+In:  a net, its dependency graph, and what scores a group of channels.
+Out: the groups of the graph whose channels may go, scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgewright.compress.channel_scores import is_depthwise
-from edgewright.errors import ModelError
-from edgewright.models.convnet import ConvNet, example_inputs
+from edgewright.compress.channel_scores import ChannelScores, is_depthwise
+from edgewright.compress.dependency_graph import DependencyGraph, Handler
+from edgewright.models.convnet import ConvNet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class ChannelGroup:
     """Channels that must go together. A unit is one channel, or one in each group of a grouped convolution."""
 
     root: nn.Module
-    handler: Any
+    handler: Handler
     alike: tuple[tuple[str, bool], ...]
     ways: int
     scores: Tensor
@@ -45,20 +44,7 @@ class ChannelGroup:
         return len(self.scores)
 
 
-def dependency_graph(student: ConvNet) -> Any:
-    """torch-pruning's graph of the net. Raises `ModelError` for one that cannot be traced."""
-    import torch_pruning
-
-    student.eval()
-    try:
-        return torch_pruning.DependencyGraph().build_dependency(student, example_inputs(student)[0])
-    except Exception as error:  # torch-pruning asserts, and the model's own code may raise anything
-        raise ModelError(
-            f"how the model's channels depend on one another could not be traced: {' '.join(str(error).split())[:200]}"
-        ) from error
-
-
-def groups_of(graph: Any, student: ConvNet, importance: Callable[[Any], Tensor | None]) -> Iterator[ChannelGroup]:
+def groups_of(graph: DependencyGraph, student: ConvNet, importance: ChannelScores) -> Iterator[ChannelGroup]:
     """The groups of channels that may be pruned, scored."""
     names = {module: name for name, module in student.named_modules()}
     for group in graph.get_all_groups(root_module_types=(nn.modules.conv._ConvNd, nn.Linear)):
@@ -97,7 +83,7 @@ def groups_of(graph: Any, student: ConvNet, importance: Callable[[Any], Tensor |
         )
 
 
-def _ways(module: Any) -> int:
+def _ways(module: nn.Module) -> int:
     """How many groups of channels a module keeps apart; a depthwise convolution's channels go one by one."""
     if isinstance(module, nn.modules.conv._ConvNd):
         return 1 if is_depthwise(module) else module.groups

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from edgewright.compress.dependency_graph import CoupledGroup
 from edgewright.errors import ModelError
 from edgewright.models.convnet import ConvNet
 from edgewright.models.inputs import Inputs
 
 ChannelImportance = Literal["magnitude", "taylor", "fisher", "activation"]
+ChannelScores: TypeAlias = Callable[[CoupledGroup], Tensor | None]
+"""A group of coupled channels → a score for each, (channels,); None for a group that is not to be pruned."""
+Reader: TypeAlias = nn.Linear | nn.modules.conv._ConvNd
+"""A layer that mixes channels."""
 
 
 def in_order(count: int, size: int) -> Iterator[list[int]]:
@@ -73,7 +78,7 @@ def gradients_of(
     return [{name: each.detach() for name, each in by_name.items()} for by_name in gradients]
 
 
-def _readers(net: nn.Module) -> Iterator[tuple[str, Any]]:
+def _readers(net: nn.Module) -> Iterator[tuple[str, Reader]]:
     """(name, layer) of each that mixes channels."""
     for name, module in net.named_modules():
         if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and not is_depthwise(module):
@@ -85,7 +90,7 @@ def is_depthwise(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.conv._ConvNd) and 1 < module.groups == module.out_channels
 
 
-def _per_input(layer: Any, values: Tensor) -> Tensor:
+def _per_input(layer: nn.Module, values: Tensor) -> Tensor:
     """Sums of a value for each weight over all that read one input channel: (inputs,)."""
     if getattr(layer, "transposed", False):
         return values.flatten(1).sum(dim=1)
@@ -100,17 +105,17 @@ def importance_of(
     inputs: Inputs,
     gradients: list[dict[str, Tensor]],
     batch_size: int,
-) -> Callable[[Any], Tensor | None]:
+) -> ChannelScores:
     """What torch-pruning calls an importance: a group of coupled channels → a score for each."""
     import torch_pruning
 
     if importance == "magnitude":
-        magnitude: Callable[[Any], Tensor | None] = torch_pruning.importance.GroupMagnitudeImportance(normalizer=None)
+        magnitude: ChannelScores = torch_pruning.importance.GroupMagnitudeImportance(normalizer=None)
         return magnitude
     if importance == "taylor":
         for name, parameter in student.named_parameters():
             parameter.grad = gradients[0][name].clone()
-        taylor: Callable[[Any], Tensor | None] = torch_pruning.importance.GroupTaylorImportance(normalizer=None)
+        taylor: ChannelScores = torch_pruning.importance.GroupTaylorImportance(normalizer=None)
         return taylor
     if importance == "activation":
         energies = _energies(net, inputs, batch_size)
@@ -126,7 +131,7 @@ class _ReaderImportance:
         self.table = {module: table[name] for name, module in _readers(student)}
         self.squared = squared
 
-    def __call__(self, group: Any) -> Tensor | None:
+    def __call__(self, group: CoupledGroup) -> Tensor | None:
         total: Tensor | None = None
         for item in group:
             dep, indexes, roots = item.dep, item.idxs, item.root_idxs
@@ -148,19 +153,19 @@ def _energies(net: ConvNet, inputs: Inputs, batch_size: int) -> dict[str, Tensor
     totals: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
 
-    def heard(name: str) -> Callable[[nn.Module, Any], None]:
-        def hear(layer: nn.Module, arguments: Any) -> None:
-            values = arguments[0].movedim(1, -1) if isinstance(layer, nn.modules.conv._ConvNd) else arguments[0]
+    def observer(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def observe(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            values = inputs[0].movedim(1, -1) if isinstance(layer, nn.modules.conv._ConvNd) else inputs[0]
             values = values.reshape(-1, values.shape[-1])
             totals[name] = totals.get(name, 0) + values.square().sum(dim=0)
             counts[name] = counts.get(name, 0) + len(values)
 
-        return hear
+        return observe
 
     quiet_copy = copy.deepcopy(net).eval()
     layers = dict(_readers(quiet_copy))
     for name, layer in layers.items():
-        layer.register_forward_pre_hook(heard(name))
+        layer.register_forward_pre_hook(observer(name))
     for batch in in_order(len(inputs), batch_size):
         quiet_copy(*inputs.batch(batch))
     nothing = {name: _per_input(layer, torch.zeros_like(layer.weight)) for name, layer in layers.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from edgewright.models.capabilities import HIDDEN_STATES
 from edgewright.models.families import offered
 from edgewright.models.inputs import Inputs
 from edgewright.models.schedule import Schedule, Trained
-from edgewright.models.training import train
+from edgewright.models.training import TrainingOptions, train
 
 
 def distill(
@@ -34,7 +34,7 @@ def distill(
     layers: Sequence[int] = (),
     partners: Tensor | None = None,
     setting: str = "stages.distill.learning_rate",
-    **training: Any,
+    **options: Unpack[TrainingOptions],
 ) -> Trained:
     """Train `student` in place; `inputs` are the examples the targets were recorded on, as the student takes them.
 
@@ -50,7 +50,7 @@ def distill(
     - where pairs are known, `partners` (examples,) has the index of each example's partner or -1, and the student
       also learns to put an example next to its partner, as the teacher sees that one, rather than next to others: the
       contrastive loss of van den Oord et al. 2018 against the teacher's outputs.
-    `setting` is what an error asks to lower; further arguments are `train`'s. Raises `TrainingError` when the loss is
+    `setting` is what an error asks to lower; the `options` are `train`'s. Raises `TrainingError` when the loss is
     no longer a number.
     """
     followed = _followed(targets, layers)
@@ -58,7 +58,7 @@ def distill(
     loss = DistillationLoss(
         student, targets, inputs, imitation, possible, followed, partners=partners, seed=schedule.seed
     )
-    return train(student, inputs.sizes, loss.loss_of, schedule, setting=setting, **training)
+    return train(student, inputs.sizes, loss.loss_of, schedule, setting=setting, **options)
 
 
 def partners_of(texts: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Tensor:

@@ -7,7 +7,6 @@ Out: for each layer of the student how far its output is from the teacher's at t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -21,7 +20,7 @@ BATCH_TOKENS = 4096
 @torch.inference_mode()
 def drift(
     student: TransformerModel, teacher: TransformerModel, places: Sequence[int], inputs: Inputs
-) -> list[dict[str, Any]]:
+) -> list[dict[str, float]]:
     """The mean cosine of the residual streams after each of the student's layers, over all tokens.
 
     The student's layer i stands for the teacher's layers from `places[i]` to the one before `places[i + 1]`. Where

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from edgewright.compress.importance_scores import Scores
 from edgewright.models.model import TransformerModel
 from edgewright.models.transformer_shape import TransformerShape
+
+LayerInputs: TypeAlias = tuple[Tensor, ...]
 
 
 def projection(outputs: Tensor, directions: Tensor, *, classes: bool) -> Tensor:
@@ -100,11 +102,11 @@ def _gated(model: TransformerModel, gates: Sequence[_LayerGates], width: Tensor)
     """
     encoder = model.encoder
 
-    def narrowed(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+    def narrowed(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
         return output * width[:, None]
 
-    def narrowed_input(module: nn.Module, args: Any) -> Any:
-        return (args[0] * width[:, None], *args[1:])
+    def narrowed_input(module: nn.Module, inputs: LayerInputs) -> LayerInputs:
+        return (inputs[0] * width[:, None], *inputs[1:])
 
     handles = []
     try:
@@ -127,17 +129,17 @@ def _gated(model: TransformerModel, gates: Sequence[_LayerGates], width: Tensor)
             handle.remove()
 
 
-def _input_times(gate: Tensor) -> Callable[[nn.Module, Any], Any]:
-    return lambda module, args: (args[0] * gate.flatten(1)[:, None],)
+def _input_times(gate: Tensor) -> Callable[[nn.Module, LayerInputs], LayerInputs]:
+    return lambda module, inputs: (inputs[0] * gate.flatten(1)[:, None],)
 
 
-def _queries_times(gate: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+def _queries_times(gate: Tensor) -> Callable[[nn.Module, LayerInputs, Tensor], Tensor]:
     """Keys need no gates of their own: a channel of the scores is the product of a query's and a key's."""
     open_gates = torch.ones_like(gate).flatten(1)
     joined = torch.cat([gate.flatten(1), open_gates, open_gates], dim=1)[:, None]
-    return lambda module, args, output: output * joined
+    return lambda module, inputs, output: output * joined
 
 
-def _change_times(gate: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+def _change_times(gate: Tensor) -> Callable[[nn.Module, LayerInputs, Tensor], Tensor]:
     """A closed gate passes the layer's input on as it is."""
-    return lambda module, args, output: args[0] + gate[:, None, None] * (output - args[0])
+    return lambda module, inputs, output: inputs[0] + gate[:, None, None] * (output - inputs[0])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,17 +26,19 @@ from edgewright.models.transformer_shape import LINEARS
 
 PARTS = (TOKENS, *LINEARS)
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Factorised:
+class Factorised(Generic[Model]):
     """The model, and its matrices in the order in which they are applied."""
 
-    model: Any
+    model: Model
     report: tuple[FactorisedMatrix, ...]
 
 
 def factorise(
-    model: nn.Module,
+    model: Model,
     inputs: Inputs,
     *,
     parts: Collection[str],
@@ -46,7 +48,7 @@ def factorise(
     multiple: int = 8,
     pays: Pays | None = None,
     token_exponent: float = 1.0,
-) -> Factorised:
+) -> Factorised[Model]:
     """Factorise these `parts`: "tokens", or one of `LINEARS` in every layer that has it. `model` is left as it is.
 
     W becomes BA with the least ‖D(W − BA)(x − E x)‖² over the inputs x that the matrix has in `inputs`, padding left
@@ -117,12 +119,13 @@ def _check(
         raise InputError("there are no calibration inputs to factorise by; give some hundreds, without labels")
 
 
-def _rebuilt(model: nn.Module, family: Factorisable, spectra: Sequence[Spectrum], chosen: Mapping[str, int]) -> Any:
+def _rebuilt(model: Model, family: Factorisable, spectra: Sequence[Spectrum], chosen: Mapping[str, int]) -> Model:
     state = dict(family.root(model).state_dict())
     for spectrum in spectra:
         if spectrum.name in chosen:
             _factorise_in(state, spectrum, chosen[spectrum.name])
-    return family.factorised(model, chosen, state)
+    rebuilt: Model = family.factorised(model, chosen, state)
+    return rebuilt
 
 
 def _factorise_in(state: dict[str, Tensor], spectrum: Spectrum, rank: int) -> None:

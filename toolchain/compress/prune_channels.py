@@ -15,13 +15,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from edgewright.compress.channel_groups import ChannelGroup, dependency_graph, groups_of
+from edgewright.compress.channel_groups import ChannelGroup, groups_of
 from edgewright.compress.channel_scores import ChannelImportance, gradients_of, importance_of
+from edgewright.compress.dependency_graph import dependency_graph
 from edgewright.errors import BadDataError, InputError, ModelError
 from edgewright.models.convnet import ConvNet, example_inputs
 from edgewright.models.inputs import Inputs
@@ -200,11 +201,12 @@ def _macs(
     return total - lost
 
 
-def width(module: Any, outwards: bool) -> int:
+def width(module: nn.Module, outwards: bool) -> int:
     """How many channels a layer writes, or reads."""
     if isinstance(module, nn.Linear):
         return module.out_features if outwards else module.in_features
-    return int(module.out_channels if outwards else module.in_channels)
+    channels: int = getattr(module, "out_channels" if outwards else "in_channels")
+    return channels
 
 
 def _kept(groups: Sequence[ChannelGroup], removed: Sequence[Tensor], student: ConvNet) -> Iterator[KeptChannels]:

@@ -11,7 +11,7 @@ import copy
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -117,8 +117,8 @@ class _Sample:
         """What these layers of the original give, at the channels that stayed: (groups, rows, outputs) a batch."""
         outputs: dict[str, list[Tensor]] = {name: [] for name in names}
 
-        def heard(name: str, groups: int) -> Callable[[nn.Module, Any, Tensor], None]:
-            def hear(layer: nn.Module, arguments: Any, output: Tensor) -> None:
+        def observer(name: str, groups: int) -> Callable[[nn.Module, object, Tensor], None]:
+            def observe(layer: nn.Module, _inputs: object, output: Tensor) -> None:
                 if isinstance(layer, nn.Conv2d):
                     output = output.flatten(2).transpose(1, 2)
                     output = output[:, self._positions(name, len(outputs[name]), output.shape[1])]
@@ -126,11 +126,11 @@ class _Sample:
                 rows = rows[:, channels[name]] if name in channels else rows
                 outputs[name].append(rows.reshape(len(rows), groups, -1).transpose(0, 1))
 
-            return hear
+            return observe
 
         hooks = [
             teacher.get_submodule(name).register_forward_hook(
-                heard(name, getattr(student.get_submodule(name), "groups", 1))
+                observer(name, getattr(student.get_submodule(name), "groups", 1))
             )
             for name in names
         ]
@@ -145,11 +145,11 @@ class _Sample:
         layer = cast(nn.Conv2d | nn.Linear, net.get_submodule(name))
         seen: list[Tensor] = []
 
-        def hear(module: nn.Module, arguments: Any) -> None:
-            seen.append(arguments[0])
+        def observe(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            seen.append(inputs[0])
             raise _Reached
 
-        hook = layer.register_forward_pre_hook(hear)
+        hook = layer.register_forward_pre_hook(observe)
         try:
             for number, batch in enumerate(self.batches):
                 try:

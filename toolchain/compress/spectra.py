@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -144,15 +144,15 @@ class _Observer:
 
     def _hook(
         self, name: str, counted: slice | Tensor, outputs: dict[str, Tensor]
-    ) -> Callable[[nn.Module, Any, Tensor], None]:
-        def observe(module: nn.Module, args: Any, output: Tensor) -> None:
+    ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def observe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             if not output.detach().flatten(0, -2)[counted].isfinite().all():
                 raise self._not_finite(name)
             if not output.requires_grad:  # a frozen model
                 output.requires_grad_()
             outputs[name] = output
             if name in self.moments:
-                rows = args[0] if _of_inputs(module) else output
+                rows = inputs[0] if _of_inputs(module) else output
                 self.moments[name].add(rows.detach().flatten(0, -2)[counted])
 
         return observe

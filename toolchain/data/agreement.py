@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
 
 EXAMPLES = 3
 SHOWN = 60  # characters of a text
@@ -45,7 +44,7 @@ class Agreement:
     examples: tuple[Contradiction, ...]
     shared: Mapping[str, int]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """What a manifest keeps of it."""
         return asdict(self)
 

@@ -7,7 +7,6 @@ user's to say.
 """
 
 import math
-from typing import Any
 
 from edgewright.base.untrusted import float_or_none
 
@@ -19,7 +18,7 @@ class CellFault(Exception):
     """A cell that is not what its column is read for; the message completes "label is …"."""
 
 
-def text_of_cell(cell: Any) -> str:
+def text_of_cell(cell: object) -> str:
     """The text of a cell, without outer white space; of None, an empty cell, "".
 
     Bytes are read as UTF-8. A whole number is written in decimal digits, also where it is stored as a float (2.0 is
@@ -43,7 +42,7 @@ def text_of_cell(cell: Any) -> str:
     raise CellFault(f"{kind_of(cell)}, neither text nor a number")
 
 
-def number_of_cell(cell: Any) -> float:
+def number_of_cell(cell: object) -> float:
     """The finite number that a cell holds, or that its text is in decimal digits.
 
     Raises `CellFault` for whatever else.
@@ -71,7 +70,7 @@ def require_unicode(text: str) -> str:
     return text
 
 
-def kind_of(cell: Any) -> str:
+def kind_of(cell: object) -> str:
     """What a cell is, in words."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
@@ -80,7 +79,7 @@ def kind_of(cell: Any) -> str:
     return kind or f"a {type(cell).__name__}"
 
 
-def _number_named(cell: Any) -> str:
+def _number_named(cell: object) -> str:
     if isinstance(cell, float) and not math.isfinite(cell):
         return "NaN" if math.isnan(cell) else "infinite"
     if isinstance(cell, int | float) and not isinstance(cell, bool):

@@ -65,7 +65,8 @@ def labelled_files(
     """
     if place.suffix.lower() in readers.TABLES and not place.is_dir():
         rows = readers.read_rows(place, {"image": image, "label": label}, labels=labels, separator=separator)
-        return [ImageFile(path=place.parent / row["image"], label=row["label"], name=row["image"]) for row in rows]
+        named = [(str(row["image"]), str(row["label"])) for row in rows]
+        return [ImageFile(path=place.parent / name, label=own, name=name) for name, own in named]
     return _of_label_folders(place, labels)
 
 

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgewright.base.progress import OnProgress
 from edgewright.base.untrusted import ReadLimits, parse_json
@@ -27,13 +26,16 @@ LINES_REMEDY = "each line must be one JSON object that names each key once"
 
 LINE = ReadLimits(bytes=64 << 20, keys=100_000)  # of JSON Lines
 
+Row = dict[str, str | float]
+"""A row's fields by their names: text, and the number of a field that is read as one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:
     """A row as its file has it: its place, its cells, and in CSV the lines it takes."""
 
     place: str
-    cells: Mapping[str, Any]
+    cells: Mapping[str, object]
     lines: Sequence[str] = ()
 
 
@@ -45,14 +47,14 @@ def read_rows(
     labels: Sequence[str] = (),
     separator: str = ",",
     on_progress: OnProgress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """All rows of a file as text; `columns` maps a field's name to the column it is read from.
 
     Fields among `numbers` become floats; the field "label" must be one of `labels` where there are any. `separator`
     is that of CSV. `on_progress` hears (rows read, rows or lines there are).
     Raises `BadDataError` when the file, a column or a cell is missing, or a cell is not what it should be.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     faults = Faults(path)
     spread: list[Raw] = []
     for raw in raw_rows(path, tuple(columns.values()), faults, separator=separator, on_progress=on_progress):
@@ -61,10 +63,11 @@ def read_rows(
         row = _row(raw, columns, numbers, faults)
         if row is not None:
             if labels and "label" in row and row["label"] not in labels:
-                faults.add(raw.place, f"{columns['label']} is {row['label'][:40]!r}", outside_remedy(labels))
+                faults.add(raw.place, f"{columns['label']} is {str(row['label'])[:40]!r}", outside_remedy(labels))
             rows.append(row)
     # Of rows over several lines it is asked whether they are several rows, by the labels that the others have.
-    known = set(labels) or {row["label"] for row in rows if "label" in row and "\n" not in row["label"]}
+    given = {str(row["label"]) for row in rows if "label" in row}
+    known = set(labels) or {label for label in given if "\n" not in label}
     for raw in spread:
         if _swallows(raw, columns, separator, numbers, known):
             faults.add(
@@ -77,9 +80,9 @@ def read_rows(
     return rows
 
 
-def _row(raw: Raw, columns: Mapping[str, str], numbers: Collection[str], faults: Faults) -> dict[str, Any] | None:
+def _row(raw: Raw, columns: Mapping[str, str], numbers: Collection[str], faults: Faults) -> Row | None:
     """The fields of a row, or None where one of its cells is faulty."""
-    row: dict[str, Any] = {}
+    row: Row = {}
     empty: list[str] = []
     before = len(faults)
     for field, column in columns.items():

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgewright.base.progress import OnProgress
 from edgewright.data import readers
@@ -65,7 +64,7 @@ def _of_rows(
             yield raw.place, Tagged(words=own[0], tags=own[1])
 
 
-def _items(cell: Any, name: str) -> tuple[str, ...]:
+def _items(cell: object, name: str) -> tuple[str, ...]:
     """The words or the tags of one row. Raises `CellFault`, which says what they are instead."""
     if not isinstance(cell, list) or not cell:
         raise CellFault(f"{name} is not a list of text")

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from edgewright.base.progress import OnProgress
 from edgewright.data import docstrings, readers
@@ -98,10 +99,7 @@ class Texts:
     @classmethod
     def load(cls, path: Path) -> "Texts":
         """Read what `save` wrote."""
-        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        configured = tuple(saved.pop("configured"))
-        parts = {name: tuple(_example(row) for row in rows) for name, rows in saved.items()}
-        return cls(**parts, configured=configured)
+        return TypeAdapter(cls).validate_json(path.read_bytes())
 
 
 def fingerprint(data: Data, task: TaskSettings) -> str:
@@ -213,7 +211,18 @@ def _examples(data: Data, task: TaskSettings, path: Path | None, on_progress: On
     rows = readers.read_rows(
         path, wanted, numbers=numbers, labels=task.labels, separator=data.separator, on_progress=on_progress
     )
-    return tuple(Example(**row) for row in rows)
+    return tuple(_of_fields(row) for row in rows)
+
+
+def _of_fields(row: readers.Row) -> Example:
+    texts, value = {field: str(cell) for field, cell in row.items()}, row.get("value")
+    return Example(
+        text=texts["text"],
+        pair=texts.get("pair"),
+        label=texts.get("label"),
+        value=None if value is None else float(value),
+        title=texts.get("title", ""),
+    )
 
 
 def _in_words(tagged: Tagged, *, title: str = "") -> Example:
@@ -249,11 +258,6 @@ def _as_row(example: Example) -> Row:
     answers = (example.label, example.value, example.tags)
     answer = next((answer for answer in answers if answer is not None), None)
     return Row(key=example.text, answer=answer, name=example.text)
-
-
-def _example(row: dict[str, Any]) -> Example:
-    tags = row.pop("tags")
-    return Example(**row, tags=None if tags is None else tuple(tags))
 
 
 def _texts_of(examples: Sequence[Example]) -> Iterable[str]:

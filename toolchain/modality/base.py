@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgewright.data.agreement import Agreement
-    from edgewright.modality.input_spec import Examples
+    from edgewright.modality.input_spec import AnyExample, Examples
     from edgewright.modality.workload import Workload
     from edgewright.models.inputs import Inputs
     from edgewright.models.reference import Reference
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgewright.tasks.scores import Asked, Score
 
 HeldOut = Literal["test", "validation"]
+Model = TypeVar("Model", bound="nn.Module")
 PARTS = ("train", "validation", "test", "extra")
 
 
@@ -59,15 +60,15 @@ class LoadedTeacher:
     is compared with its own library's `reference`, where it has one.
     """
 
-    model: Any
+    model: nn.Module
     dataset: Dataset
     parameters_count: int
     size_bytes: int
     fitted: bool
     notes: Sequence[str]
-    reference: Reference | None
-    run: Callable[[Sequence[Any]], Tensor]
-    some: Sequence[Any]
+    reference: Reference[AnyExample] | None
+    run: Callable[[Sequence[AnyExample]], Tensor]
+    some: Sequence[AnyExample]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +80,21 @@ class Corpus:
     inputs: Inputs
 
 
+class ExampleParts(Protocol):
+    """A task's examples, in parts; of what else they have each task knows more."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels in the order of the model's classes; none where nothing has one."""
+        ...
+
+
 class Dataset(ABC):
     """A task's examples, as one model takes them."""
 
     @property
     @abstractmethod
-    def examples(self) -> Any:
+    def examples(self) -> ExampleParts:
         """The examples in their parts, as the task's methods take them."""
 
     @property
@@ -124,7 +134,7 @@ class Dataset(ABC):
         """What a teacher's outputs are recorded on; what `recorded` needs besides is written into the folder."""
 
     @abstractmethod
-    def recorded(self, folder: Path, recorded_with: Mapping[str, Any]) -> Inputs:
+    def recorded(self, folder: Path, recorded_with: Mapping[str, object]) -> Inputs:
         """The same examples as this model takes them; `recorded_with` are the settings of that stage."""
 
     def usual_size(self, count: int) -> int:
@@ -139,7 +149,7 @@ class Dataset(ABC):
         """For each recorded example the index of its pair, where pairs are known."""
         return None
 
-    def adapted(self, model: Any) -> Any:
+    def adapted(self, model: Model) -> Model:
         """A teacher's model as it reads this dataset's inputs; itself where they are the teacher's."""
         return model
 
@@ -164,7 +174,7 @@ class Dataset(ABC):
         """The same examples as an artifact takes them: with `InputSpec.batches` they are a call's arrays."""
 
     @abstractmethod
-    def attribution(self, model: Any, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
+    def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
         """What the model's answer to one of the examples rests on."""
 
 

@@ -4,8 +4,6 @@ In:  images as bytes, (n, height, width, channels).
 Out: the same images with the channels a model takes.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +21,7 @@ def require_channels(has: int, wanted: int) -> None:
         )
 
 
-def with_channels(pixels: Any, channels: int) -> NDArray[np.uint8]:
+def with_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """Bytes (n, height, width, c) with so many channels: grey ones repeated, coloured ones by their luminance.
 
     Raises `BadDataError` for numbers of channels that are not made into each other.

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 from typing_extensions import override
 
+from edgewright.base.json_values import as_integer
 from edgewright.base.progress import OnProgress
 from edgewright.errors import InputError
 from edgewright.modality.base import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from edgewright.specs.recipe import Distill, Finetune, Recipe
     from edgewright.tasks.attribution import RestsOn
     from edgewright.tasks.scores import Asked, Score
-    from edgewright.tasks.task import Task
+    from edgewright.tasks.task import AnyTask
 
 IMAGES, SCALING = "images.safetensors", "scaling.json"
 FEWEST_IMAGES = 64  # of a sample, where a net is so large that more of them would take long
@@ -73,7 +74,7 @@ class ImageDataset(Dataset):
         return {"scaling": asdict(self.scaling)}
 
     @cached_property
-    def _task(self) -> Task[Any]:
+    def _task(self) -> AnyTask:
         from edgewright.tasks.table import task_of
 
         return task_of(self.recipe.task.kind)
@@ -112,8 +113,8 @@ class ImageDataset(Dataset):
         return self._recorded(settings.augment)
 
     @override
-    def recorded(self, folder: Path, recorded_with: Mapping[str, Any]) -> ImageInputs:
-        return self._recorded(recorded_with["augment"])
+    def recorded(self, folder: Path, recorded_with: Mapping[str, object]) -> ImageInputs:
+        return self._recorded(as_integer(recorded_with["augment"], "the recording", "augment"))
 
     def _recorded(self, copies: int) -> ImageInputs:
         """The training images, moved copies of them, and the extra ones."""
@@ -257,14 +258,14 @@ class ImageModality(Modality):
 IMAGE = ImageModality()
 
 
-def scaled(pixels: Any, scaling: Scaling) -> ImageInputs:
+def scaled(pixels: NDArray[np.uint8], scaling: Scaling) -> ImageInputs:
     """Images (n, height, width, channels) as the model takes them."""
     from edgewright.models.inputs import ImageInputs
 
     return ImageInputs(with_channels(pixels, scaling.channels), mean=scaling.mean, std=scaling.deviation)
 
 
-def some_of(pixels: Any, count: int) -> Any:
+def some_of(pixels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """So many of the images, or all there are, chosen by a seed."""
     return pixels[random.Random(0).sample(range(len(pixels)), min(count, len(pixels)))]
 

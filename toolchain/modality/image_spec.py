@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ class ImageInputSpec(InputSpec):
         return self.height, self.width, self.channels
 
     @override
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """Sizes alone: the scaling is a constant of the module, which comes with the model's inputs."""
         return {name: value for name, value in super().settings().items() if name not in ("scaling", "framing")}
 
@@ -157,7 +157,7 @@ class ImageInputSpec(InputSpec):
         return with_channels(decoded.pixels, self.channels)
 
 
-def _described(image: Any) -> str:
+def _described(image: object) -> str:
     if not isinstance(image, np.ndarray):
         return f"a {type(image).__name__}"
     return f"{image.dtype} of {' × '.join(map(str, image.shape))}"

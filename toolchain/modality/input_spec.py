@@ -14,10 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from edgewright.errors import BundleError, InputError
@@ -28,11 +27,12 @@ if TYPE_CHECKING:
     from edgewright.specs.signature import Array, DType
     from edgewright.specs.signature import Tensor as TensorSpec
 
-Facts = Mapping[str, Any]  # as a manifest has them
+Facts = Mapping[str, JsonValue]  # as a manifest has them
 BundleFile = Callable[[str], Path]  # a bundle's file of this name
 Read = TypeVar("Read")
 
-Examples = Sequence[Any] | NDArray[Any]
+AnyExample: TypeAlias = Any  # a text or its ids, the pixels of an image: whatever the modality reads
+Examples: TypeAlias = "Sequence[AnyExample] | Array"
 """Several examples as an artifact takes them, such as the ids of one text each, or an array with an example a row."""
 
 
@@ -67,7 +67,7 @@ class InputSpec(ABC):
         """What an artifact can be asked: one and, where there is a batch, so many at once."""
         return (self,) if self.batch == 1 else (self.one, self)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """What a stage that exports depends on, for its cache and for the manifest."""
         return asdict(self)
 

@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import ParamSpec, Self, TypeAlias, TypeVar
 
 from tokenizers import Tokenizer
 
 from edgewright.errors import BadModelError, ModelError, UnsupportedModelError
 from edgewright.modality.tokenizer_definition import (
     PADDING_TOKENS,
-    checked_definition,
     definition_over,
-    merges_of,
     padding_piece,
     padding_section,
     ready_tokenizer,
@@ -29,6 +27,11 @@ from edgewright.modality.tokenizer_definition import (
     with_spaces,
     written_definition,
 )
+from edgewright.modality.tokenizer_schema import checked_definition, merges_of
+
+Arguments = ParamSpec("Arguments")
+Encodings = TypeVar("Encodings")
+Item = TypeVar("Item")
 
 NO_WORD = -1
 CHUNK = 4096
@@ -111,9 +114,9 @@ class TextTokenizer:
         checked = checked_definition(definition, place)
         first = padding_piece(checked, padding)
         ready_tokenizer(checked, max_length, place)  # what is damaged is told before it is renumbered
-        vocabulary: dict[str, int] = checked["model"]["vocab"]
+        vocabulary = checked["model"]["vocab"]
         order = (vocabulary[first], *sorted(set(vocabulary.values()) - {vocabulary[first]}))
-        renumbered = dict(checked) if order == tuple(range(len(vocabulary))) else definition_over(checked, order)
+        renumbered = checked.copy() if order == tuple(range(len(vocabulary))) else definition_over(checked, order)
         usual = next((piece for piece in PADDING_TOKENS if piece in vocabulary), None)
         if renumbered.get("padding") or first != usual:  # nothing else tells the name to who reads the file
             renumbered["padding"] = padding_section(first)
@@ -140,8 +143,7 @@ class TextTokenizer:
     @property
     def vocabulary(self) -> dict[str, int]:
         """Every piece and its id."""
-        pieces: dict[str, int] = self.definition["model"]["vocab"]
-        return pieces
+        return self.definition["model"]["vocab"]
 
     @property
     def merges(self) -> tuple[tuple[str, str], ...] | None:
@@ -151,8 +153,7 @@ class TextTokenizer:
     @property
     def scores(self) -> Mapping[str, float] | None:
         """How likely each piece of a Unigram model is, as a logarithm; None for the other kinds."""
-        scores: Mapping[str, float] | None = self.definition["model"].get("scores")
-        return scores
+        return self.definition["model"].get("scores")
 
     @property
     def continuation(self) -> str:
@@ -169,13 +170,14 @@ class TextTokenizer:
     @property
     def special_ids(self) -> frozenset[int]:
         """Padding, the unknown token, and every token that was added to those the texts were learnt from."""
-        added = {int(token["id"]) for token in self.definition["added_tokens"]}
+        added = {token["id"] for token in self.definition["added_tokens"]}
         return frozenset(added | {0} | (set() if self.unknown_id is None else {self.unknown_id}))
 
     @property
     def unknown_id(self) -> int | None:
         """The id of what no known pieces spell; None for byte-level BPE, which spells everything."""
-        return self.vocabulary.get(self.definition["model"].get("unk_token"))
+        unknown = self.definition["model"].get("unk_token")
+        return None if unknown is None else self.vocabulary.get(unknown)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Each text as ids and word numbers, with the special tokens around it.
@@ -256,10 +258,10 @@ class TextTokenizer:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
-def _asked(encode: Callable[..., Any], chunk: Any, **options: Any) -> Any:
+def _asked(encode: Callable[Arguments, Encodings], *arguments: Arguments.args, **named: Arguments.kwargs) -> Encodings:
     """What the tokenizer makes of texts. Raises `ModelError` where it panics, as Rust does in no `Exception`."""
     try:
-        return encode(chunk, **options)
+        return encode(*arguments, **named)
     except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as panic:
@@ -282,7 +284,7 @@ def _without_last_padding(row: Encoded) -> Encoded:
     return Encoded(ids=row.ids[:count], words=row.words[:count], given=row.given[:count])
 
 
-def _chunks(texts: Sequence[Any]) -> Iterator[list[Any]]:
+def _chunks(texts: Sequence[Item]) -> Iterator[list[Item]]:
     """So many at a time that no more encodings are held than two cores are busy with."""
     waiting = iter(texts)
     while chunk := list(islice(waiting, CHUNK)):

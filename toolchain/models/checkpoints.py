@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -47,7 +46,7 @@ class Place:
     validated: int = -1  # the step of the last validation
     marks: int = 0  # of `Schedule.validate_every`, passed
     stopped: bool = False
-    scaler: dict[str, Any] | None = None
+    scaler: dict[str, float] | None = None
 
 
 class Checkpoints:
@@ -132,7 +131,7 @@ def restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             tensor.copy_(state[name])
 
 
-def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The state of an optimizer, each tensor by "parameter's number/name", in main memory."""
     states: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
     return {
@@ -142,7 +141,7 @@ def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put `optimizer_tensors` back."""
     states: dict[int, dict[str, Tensor]] = {}
     for place, tensor in tensors.items():

@@ -9,14 +9,13 @@ Which channels to keep is `compress`'s decision.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from edgewright.base.json_values import JsonObject
 from edgewright.models.macs import ModelSizes, sizes
 
 FACTORY = "factory"
@@ -37,7 +36,7 @@ class Origin:
 
     family: str
     image: Image
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: JsonObject = field(default_factory=dict)
     factory: str = ""
 
 
@@ -102,13 +101,13 @@ def run_order(
     outputs: list[tuple[Tensor, str]] = []
     norms: dict[str, nn.modules.batchnorm._BatchNorm] = {}
 
-    def after(module: nn.Module, given: Any, output: Tensor) -> None:
+    def after(module: nn.Module, inputs: object, output: Tensor) -> None:
         order.append(names[module])
         outputs.append((output, names[module]))
 
-    def before(module: nn.modules.batchnorm._BatchNorm, given: Any) -> None:
+    def before(module: nn.modules.batchnorm._BatchNorm, inputs: tuple[Tensor, ...]) -> None:
         for output, name in outputs:
-            if output is given[0] and module.running_mean is not None:
+            if output is inputs[0] and module.running_mean is not None:
                 norms[name] = module
 
     hooks = []

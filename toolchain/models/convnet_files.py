@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from edgewright.models.convnet_sources import rebuilt
 from edgewright.models.families import mark
 
 DESCRIPTION = "convnet.json"
+Size: TypeAlias = int | list[int]
+"""A number of channels, features or groups; or a shape."""
 # What a module that pruning makes smaller keeps of its sizes, beside the tensors themselves.
 SIZE_ATTRIBUTES: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
     (nn.modules.conv._ConvNd, ("in_channels", "out_channels", "groups")),
@@ -81,7 +83,7 @@ def load(folder: Path, *, factory: str = "") -> ConvNet:
     return ConvNet(network, origin).eval()
 
 
-def _sizes_of(module: nn.Module) -> dict[str, Any]:
+def _sizes_of(module: nn.Module) -> dict[str, Size]:
     """A module's own sizes: its attributes, and the shapes of tensors that no attribute tells."""
     for kind, names in SIZE_ATTRIBUTES:
         if isinstance(module, kind):
@@ -90,7 +92,7 @@ def _sizes_of(module: nn.Module) -> dict[str, Any]:
     return {name: list(each.shape) for name, each in module.named_parameters(recurse=False)}
 
 
-def _resize(network: nn.Module, table: Mapping[str, Mapping[str, Any]], state: Mapping[str, Tensor]) -> None:
+def _resize(network: nn.Module, table: Mapping[str, Mapping[str, Size]], state: Mapping[str, Tensor]) -> None:
     """Give the modules in `table` their sizes, and empty tensors of those sizes to be filled from `state`."""
     modules = dict(network.named_modules())
     for place, wanted in table.items():
@@ -110,7 +112,7 @@ def _resize(network: nn.Module, table: Mapping[str, Mapping[str, Any]], state: M
             setattr(module, name, nn.Parameter(empty, old.requires_grad) if isinstance(old, nn.Parameter) else empty)
 
 
-def _expected_shape(module: nn.Module, name: str, wanted: Mapping[str, Any]) -> tuple[int, ...] | None:
+def _expected_shape(module: nn.Module, name: str, wanted: Mapping[str, Size]) -> tuple[int, ...] | None:
     """The shape that a resized module's tensor has; None for one that does not depend on sizes."""
     if name == "num_batches_tracked":
         return None
@@ -130,5 +132,9 @@ def _expected_shape(module: nn.Module, name: str, wanted: Mapping[str, Any]) -> 
     if isinstance(module, nn.GroupNorm):
         return (module.num_channels,)
     if any(kind for kind, _ in SIZE_ATTRIBUTES if isinstance(module, kind)):
-        return (next(iter(wanted.values())),)
-    return tuple(wanted[name]) if name in wanted else None
+        return _as_shape(next(iter(wanted.values())))
+    return _as_shape(wanted[name]) if name in wanted else None
+
+
+def _as_shape(size: Size) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else tuple(size)

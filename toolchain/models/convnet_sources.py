@@ -7,19 +7,18 @@ Out: a `ConvNet`, or one clear error.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edgewright.base.quiet import quiet
-from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
 from edgewright.models.convnet import FACTORY, ConvNet, Image, Origin, example_inputs
 from edgewright.models.preprocessor import preparation
+from edgewright.models.pretrained import Read, pretrained
 from edgewright.models.reference import require_repeatable
 from edgewright.models.refusals import IMAGES, NETS, unread
-from edgewright.models.source import Read, pretrained
+from edgewright.models.transformers_types import TransformersConfig, config_of
 from edgewright.models.user_factory import call_factory
 from edgewright.specs.recipe import ModelSource
 
@@ -48,14 +47,13 @@ def read_pretrained(source: ModelSource, *, classes: int = 0, side: int = 0) -> 
             source, auto="AutoModelForImageClassification", modality=IMAGES, wrapped=_wrapped, classes=classes
         )
     config = read.config
-    parts = NEW_PARTS if classes and classes != config.num_labels else ()
+    parts = NEW_PARTS if classes and classes != config.integer("num_labels") else ()
     if lacking := [name for name in read.new if not parts or not name.startswith(parts)]:
         raise BadModelError(str(source.folder or source.hub), f"its weights lack {lacking[0]}")
     height, width = (side, side) if side else _image_size(source, config)
-    image = Image(channels=config.num_channels, height=height, width=width)
+    image = Image(channels=config.integer("num_channels"), height=height, width=width)
     # As JSON has it, so that the origin is the same after it has been written and read.
-    described = parse_json(read.model.config.to_json_string(use_diff=True), name="config.json")
-    origin = Origin(family=config.model_type, image=image, config=described)
+    origin = Origin(family=config.model_type, image=image, config=config_of(read.model).described())
     return ConvNet(read.model, origin).eval(), read
 
 
@@ -116,7 +114,7 @@ def rebuilt(origin: Origin) -> nn.Module:
     return network.float()
 
 
-def _call(name: str, beside: Path | None = None) -> tuple[nn.Module, Any]:
+def _call(name: str, beside: Path | None = None) -> tuple[nn.Module, object]:
     with torch.random.fork_rng(devices=[]):
         made = call_factory(name, beside)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module)):
@@ -127,7 +125,7 @@ def _call(name: str, beside: Path | None = None) -> tuple[nn.Module, Any]:
     return made[0].eval(), made[1]
 
 
-def _image_of(name: str, network: nn.Module, example: Any) -> Image:
+def _image_of(name: str, network: nn.Module, example: object) -> Image:
     """What the second of a factory's pair says of images."""
     if isinstance(example, Tensor) and example.ndim not in (3, 4):
         raise _no_images(name, tuple(example.shape))
@@ -147,7 +145,7 @@ def _image_of(name: str, network: nn.Module, example: Any) -> Image:
     return Image(channels=shape[0], height=shape[1], width=shape[2])
 
 
-def _no_images(name: str, shape: Any) -> UnsupportedModelError:
+def _no_images(name: str, shape: object) -> UnsupportedModelError:
     """The error for a model of tables, series or sound."""
     return UnsupportedModelError(
         f"the model of model.factory {name!r}, whose input {shape} is no image (a table, a series or a sound),",
@@ -157,18 +155,16 @@ def _no_images(name: str, shape: Any) -> UnsupportedModelError:
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.80}"
 
 
-def _image_size(source: ModelSource, config: Any) -> tuple[int, int]:
+def _image_size(source: ModelSource, config: TransformersConfig) -> tuple[int, int]:
     """(height, width) that the preprocessor or the configuration asks for; ImageNet's where neither does."""
-    wanted = getattr(config, "image_size", None) or USUAL_SIDE
     prepared = preparation(source)
     if prepared and (size := prepared.framing.size):
         return size
-    height, width = (wanted, wanted) if isinstance(wanted, int) else wanted
-    return int(height), int(width)
+    return config.pair("image_size") if config.value("image_size") else (USUAL_SIDE, USUAL_SIDE)
 
 
 def _sized(image: Image) -> str:

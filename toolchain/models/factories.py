@@ -4,13 +4,18 @@ In:  nothing.
 Out: a model, and the size of the images it takes.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NATIVE_SIDE = 8  # of a digit, in pixels
 SIDE = 2 * NATIVE_SIDE  # a net of convolutions has more to look at
 
 
-def digit_resnet(**changes: Any) -> tuple[Any, tuple[int, int, int]]:
+def digit_resnet(**changes: object) -> tuple[nn.Module, tuple[int, int, int]]:
     """A ResNet of three stages for ten classes of grey images of 16 × 16.
 
     `changes` are of transformers' config; the size that is returned has as many channels as it says.
@@ -23,7 +28,7 @@ def digit_resnet(**changes: Any) -> tuple[Any, tuple[int, int, int]]:
     return transformers.ResNetForImageClassification(config), (config.num_channels, SIDE, SIDE)
 
 
-def digit_vit(**changes: Any) -> Any:
+def digit_vit(**changes: object) -> nn.Module:
     """A vision transformer of four layers for ten classes of grey images of 8 × 8 in patches of 2 × 2.
 
     Weights are drawn wider than transformers' 0.02, which is meant for a width of 768; `changes` are of its config.
@@ -33,4 +38,5 @@ def digit_vit(**changes: Any) -> Any:
     stated = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
     images = {"image_size": NATIVE_SIDE, "patch_size": 2, "num_channels": 1, "num_labels": 10}
     config = transformers.ViTConfig(**{"initializer_range": 0.1, **stated, **images, **changes})
-    return transformers.ViTForImageClassification(config)
+    model: nn.Module = transformers.ViTForImageClassification(config)
+    return model

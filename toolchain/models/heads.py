@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.layouts import TEXT
 from edgewright.models.model import INNER_ACTIVATIONS, Head, HeadShape
+from edgewright.models.transformers_types import TransformersConfig, config_of
 
 POOLINGS = {"cls": "first", "mean": "mean"}  # as ModernBERT's configuration names them
 SEQUENCE, TOKEN, IMAGE = "SequenceClassification", "TokenClassification", "ImageClassification"
@@ -44,17 +44,17 @@ class Order:
     note: str
 
 
-def sequence_head(original: Any, described: Any, labels: Sequence[str], width: int) -> FoundHead:
+def sequence_head(original: nn.Module, config: TransformersConfig, labels: Sequence[str], width: int) -> FoundHead:
     """A score for each label, from the first token through the family's inner layer."""
     head, read = _sequence(original, len(labels), width)
-    return _ordered(head, read, described, SEQUENCE, labels)
+    return _ordered(head, read, config, SEQUENCE, labels)
 
 
-def value_head(original: Any, described: Any, width: int) -> FoundHead:
+def value_head(original: nn.Module, config: TransformersConfig, width: int) -> FoundHead:
     """One value, from the first token through the family's inner layer."""
     head, read = _sequence(original, 1, width)
-    outputs = len(described.id2label or {})
-    if reason := _unfitted(described, SEQUENCE):
+    outputs = len(config.labels)
+    if reason := _unfitted(config, SEQUENCE):
         return FoundHead(head=head, fitted=False, note=f"{NEW} {reason}")
     if outputs != 1:
         return FoundHead(head=head, fitted=False, note=f"{NEW} the model's has {outputs} outputs, and a value is one")
@@ -63,17 +63,17 @@ def value_head(original: Any, described: Any, width: int) -> FoundHead:
     return FoundHead(head=head, fitted=True, note=f"{AS_IT_IS}: one value")
 
 
-def token_head(original: Any, described: Any, labels: Sequence[str], width: int) -> FoundHead:
+def token_head(original: nn.Module, config: TransformersConfig, labels: Sequence[str], width: int) -> FoundHead:
     """A score for each label of each token."""
-    if TEXT[original.config.model_type].head.norm:  # its tokens go through the inner layer, too
+    if TEXT[config_of(original).model_type].head.norm:  # its tokens go through the inner layer, too
         head, read = _sequence(original, len(labels), width, pooling="each")
     else:
         head = Head(HeadShape(pooling="each", classes=len(labels)), width)
         read = fill(head, original.state_dict(), {"classifier": "classifier"})
-    return _ordered(head, read, described, TOKEN, labels)
+    return _ordered(head, read, config, TOKEN, labels)
 
 
-def image_head(original: Any, described: Any, labels: Sequence[str], width: int) -> FoundHead:
+def image_head(original: nn.Module, config: TransformersConfig, labels: Sequence[str], width: int) -> FoundHead:
     """A score for each label, from the first token; DeiT's two classifiers, whose mean counts, are one over two."""
     state: dict[str, Tensor] = original.state_dict()
     pooling = "first"
@@ -83,7 +83,7 @@ def image_head(original: Any, described: Any, labels: Sequence[str], width: int)
         state["classifier.weight"] = torch.cat([state[f"{name}.weight"] for name in both], dim=1) / 2
         state["classifier.bias"] = (state[f"{both[0]}.bias"] + state[f"{both[1]}.bias"]) / 2
     head = Head(HeadShape(pooling=pooling, classes=len(labels)), width)
-    return _ordered(head, fill(head, state, {"classifier": "classifier"}), described, IMAGE, labels)
+    return _ordered(head, fill(head, state, {"classifier": "classifier"}), config, IMAGE, labels)
 
 
 def fill(head: Head, state: Mapping[str, Tensor], places: Mapping[str, str]) -> bool:
@@ -101,14 +101,14 @@ def fill(head: Head, state: Mapping[str, Tensor], places: Mapping[str, str]) -> 
     return complete
 
 
-def order_of(described: Any, ending: str, labels: Sequence[str]) -> Order:
+def order_of(config: TransformersConfig, ending: str, labels: Sequence[str]) -> Order:
     """Which of the model's own classes each label is: by name, by name in another case, or by number.
 
     The note says which, or why neither is possible: the model was fitted to other classes or to none.
     """
-    if reason := _unfitted(described, ending):
+    if reason := _unfitted(config, ending):
         return Order(places=None, note=f"{NEW} {reason}")
-    names = {int(place): str(name) for place, name in (described.id2label or {}).items()}
+    names = config.labels
     own = [names[place] for place in sorted(names)]
     if len(own) != len(labels):
         return Order(
@@ -138,11 +138,11 @@ def in_standard_units(head: Head, *, mean: float, std: float) -> Head:
     return head
 
 
-def _unfitted(described: Any, ending: str) -> str:
+def _unfitted(config: TransformersConfig, ending: str) -> str:
     """Why a configuration is not that of a model with such a head; empty where it is."""
-    if any(ending in name for name in described.architectures or ()):
+    if any(ending in name for name in config.architectures):
         return ""
-    found = ", ".join(described.architectures or ())
+    found = ", ".join(config.architectures)
     return f"the model has none fitted for this task ({found or 'config.json names no architectures'})"
 
 
@@ -173,19 +173,20 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _sequence(original: Any, classes: int, width: int, *, pooling: str | None = None) -> tuple[Head, bool]:
-    family, config = TEXT[original.config.model_type], original.config
+def _sequence(original: nn.Module, classes: int, width: int, *, pooling: str | None = None) -> tuple[Head, bool]:
+    config = config_of(original)
+    family = TEXT[config.model_type]
     places = family.head
-    activation = getattr(config, places.setting or "", places.activation)
-    if activation not in INNER_ACTIVATIONS:
+    activation = config.value(places.setting, places.activation) if places.setting else places.activation
+    if not isinstance(activation, str) or activation not in INNER_ACTIVATIONS:
         what = f"a head with activation {activation!r}, which {places.setting} of config.json asks for,"
         raise UnsupportedModelError(what, supported=tuple(INNER_ACTIVATIONS))
     shape = HeadShape(
-        pooling=pooling or POOLINGS[getattr(config, "classifier_pooling", "cls")],
+        pooling=pooling or POOLINGS[config.text("classifier_pooling", "cls")],
         classes=classes,
         inner=width,
         inner_activation=activation,
-        inner_norm=config.norm_eps if places.norm else 0.0,
+        inner_norm=config.number("norm_eps") if places.norm else 0.0,
     )
     head = Head(shape, width)
     state: dict[str, Tensor] = original.state_dict()
@@ -199,8 +200,8 @@ def _sequence(original: Any, classes: int, width: int, *, pooling: str | None = 
     return head, fill(head, state, found)
 
 
-def _ordered(head: Head, read: bool, described: Any, ending: str, labels: Sequence[str]) -> FoundHead:
-    order = order_of(described, ending, labels)
+def _ordered(head: Head, read: bool, config: TransformersConfig, ending: str, labels: Sequence[str]) -> FoundHead:
+    order = order_of(config, ending, labels)
     if order.places is None:
         return FoundHead(head=head, fitted=False, note=order.note)
     if not read:
@@ -209,6 +210,6 @@ def _ordered(head: Head, read: bool, described: Any, ending: str, labels: Sequen
     for part in (head.classifier.weight, head.classifier.bias):
         part.data = part.data[order.places]
     note = order.note
-    if getattr(described, "problem_type", None) == SEVERAL:
+    if config.value("problem_type") == SEVERAL:
         note += "; it was fitted to give several labels at once, and of each text the highest alone is taken"
     return FoundHead(head=head, fitted=True, note=note, places=tuple(order.places))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgewright.base.quiet import quiet
@@ -25,23 +26,21 @@ from edgewright.models.image import Scaling
 from edgewright.models.inputs import ImageInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.preprocessor import FILE, Preparation, preparation
+from edgewright.models.pretrained import Read, call_factory, configured, family_of, pretrained
 from edgewright.models.reference import Reference, named
 from edgewright.models.refusals import IMAGES, NETS
-from edgewright.models.source import (
-    Read,
-    base_of,
-    call_factory,
-    configured,
-    family_of,
-    local_folder,
-    pretrained,
-    weights_bytes,
-)
+from edgewright.models.source import base_of, local_folder, weights_bytes
 from edgewright.models.teacher import unfitted
+from edgewright.models.transformers_types import config_of
 from edgewright.models.vision import VisionEncoder, from_transformers
 from edgewright.specs.recipe import ModelSource
 
 DEFAULT_MEAN = DEFAULT_DEVIATION = 0.5
+
+Pictures: TypeAlias = Sequence[NDArray[np.uint8]]
+"""Each (height, width, channels), of whatever size."""
+Framed: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""A picture → the same in the size that the model takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class ImageTeacher:
     size_bytes: int
     fitted: bool
     notes: tuple[str, ...] = ()
-    reference: Reference | None = None
+    reference: Reference[NDArray[np.uint8]] | None = None
 
 
 def load_images(
@@ -194,9 +193,9 @@ def framing(source: ModelSource, *, image_size: tuple[int, int] | None) -> Frami
     if prepared is None or prepared.framing.size is None:
         return None
     size = image_size or prepared.framing.size
-    own = None if is_net(source) else getattr(configured(source, IMAGES), "image_size", None)
-    if own is not None:
-        size = (own, own) if isinstance(own, int) else (int(own[0]), int(own[1]))
+    config = None if is_net(source) else configured(source, IMAGES)
+    if config and config.value("image_size") is not None:
+        size = config.pair("image_size")
     return prepared.framing if size == prepared.framing.size else None
 
 
@@ -228,19 +227,19 @@ def _read(source: ModelSource, classes: int) -> Read:
     if isinstance(made, TransformerModel):
         if not isinstance(made.encoder, VisionEncoder):
             raise InputError(f"model.factory {source.factory!r} returned a model of texts; it must be one of images")
-    elif not hasattr(getattr(made, "config", None), "model_type"):
+    elif not isinstance(made, nn.Module) or not hasattr(getattr(made, "config", None), "model_type"):
         raise layouts.unsupported_image(f"a {type(made).__name__} from model.factory {source.factory!r}")
-    return Read(model=made.eval(), config=getattr(made, "config", None))
+    return Read(model=made.eval(), config=config_of(made))
 
 
-def _scaled(pictures: Sequence[Any], scales: Scaling, framed: Callable[[Any], Any]) -> Tensor:
+def _scaled(pictures: Pictures, scales: Scaling, framed: Framed) -> Tensor:
     """Pictures as the model takes them."""
     pixels = np.stack([framed(with_channels(each[None], scales.channels)[0]) for each in pictures])
     (found,) = ImageInputs(pixels, mean=scales.mean, std=scales.deviation).batch(range(len(pixels)))
     return found
 
 
-def _processed(source: ModelSource, pictures: Sequence[Any], channels: int) -> Tensor:
+def _processed(source: ModelSource, pictures: Pictures, channels: int) -> Tensor:
     """Pictures as the model's own processor makes its input of them."""
     with quiet():
         from transformers import AutoImageProcessor
@@ -255,24 +254,24 @@ def _processed(source: ModelSource, pictures: Sequence[Any], channels: int) -> T
 
 def _reference(
     source: ModelSource, read: Read, model: TransformerModel, scales: Scaling, found: FoundHead | None
-) -> Reference | None:
+) -> Reference[NDArray[np.uint8]] | None:
     """How a vision transformer is run by transformers, from a picture on; with a fitted head to its scores."""
     if isinstance(read.model, TransformerModel):
         return None
     prepared = _preparation(source)
     if prepared and (prepared.framing.size, prepared.channels) != ((scales.height, scales.width), scales.channels):
         prepared = None  # it makes no input of this model; its numbers are taken all the same
-    framed: Callable[[Any], Any] = prepared.framing.of if prepared else lambda picture: picture
+    framed: Framed = prepared.framing.of if prepared else lambda picture: picture
     fitted = found if found and found.fitted else None
-    inner = getattr(read.model, str(read.config.model_type), read.model)
+    inner = getattr(read.model, read.config.model_type, read.model)
 
-    def theirs(pictures: Sequence[Any]) -> Tensor:
+    def theirs(pictures: Pictures) -> Tensor:
         own = base_of(source) or source if not source.factory else source
         pixels = _processed(own, pictures, scales.channels) if prepared else _scaled(pictures, scales, framed)
         output = read.model(pixel_values=pixels).logits[:, list(fitted.places)] if fitted else inner(pixels)[0]
         return output.flatten()  # type: ignore[no-any-return]
 
-    def ours(pictures: Sequence[Any]) -> Tensor:
+    def ours(pictures: Pictures) -> Tensor:
         pixels = _scaled(pictures, scales, framed)
         output = model(pixels) if fitted else model.encoder(pixels)
         return output.flatten()  # type: ignore[no-any-return]
@@ -281,7 +280,7 @@ def _reference(
     return Reference(library=named("transformers"), what=what, theirs=theirs, ours=ours)
 
 
-def _processor_reference(source: ModelSource, scales: Scaling) -> Reference | None:
+def _processor_reference(source: ModelSource, scales: Scaling) -> Reference[NDArray[np.uint8]] | None:
     """A net runs as it came; how its processor makes a picture its input is what could be read otherwise."""
     prepared = _preparation(source)
     if prepared is None or prepared.framing.size is None:

@@ -8,27 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from edgewright.base.json_values import JsonObject, as_number, as_object
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.layouts import Positions, TextFamily, text_family
 from edgewright.models.token_positions import RELATIVE_BUCKETS, distance_rows
 from edgewright.models.transformer_shape import ACTIVATIONS, LayerShape
+from edgewright.models.transformers_types import CONFIG, TransformersConfig, config_of
 
 State = Mapping[str, Tensor]
 
 
-def from_transformers(model: Any) -> Encoder:
+def from_transformers(model: nn.Module) -> Encoder:
     """An `Encoder` with the weights of a Hugging Face model of `layouts.TEXT`, alone or within one with a head.
 
     Raises `UnsupportedModelError` for another family or for a variant that is not a plain encoder.
     """
-    config = model.config
+    config = config_of(model)
     shape, family = shape_of(config), text_family(config.model_type)
     state: dict[str, Tensor] = getattr(model, family.wrapped, model).state_dict()
     encoder = Encoder(shape)
@@ -40,24 +41,24 @@ def from_transformers(model: Any) -> Encoder:
     return encoder.eval()
 
 
-def shape_of(config: Any) -> EncoderShape:
+def shape_of(config: TransformersConfig) -> EncoderShape:
     """The sizes that a Hugging Face configuration describes. Raises as `from_transformers` does."""
     family = text_family(config.model_type)
     _check_plain(config, family)
 
-    def size(name: str) -> Any:
-        return getattr(config, family.sizes.get(name, name))
+    def size(name: str) -> int:
+        return config.integer(family.sizes.get(name, name))
 
     width, heads = size("hidden_size"), size("num_attention_heads")
-    embedding_width = getattr(config, "embedding_size", width)
+    embedding_width = config.integer("embedding_size", width)
     layer = LayerShape(heads=heads, head_width=width // heads, neurons=size("intermediate_size"))
     shape = EncoderShape(
-        vocabulary=config.vocab_size,
-        positions=config.max_position_embeddings - _first_position(config, family),
+        vocabulary=config.integer("vocab_size"),
+        positions=config.integer("max_position_embeddings") - _first_position(config, family),
         width=width,
-        layers=(layer,) * (size("num_hidden_layers") * getattr(config, "inner_group_num", 1)),
-        activation=size("hidden_act"),
-        norm_epsilon=getattr(config, family.sizes.get("layer_norm_eps", "layer_norm_eps"), 1e-12),
+        layers=(layer,) * (size("num_hidden_layers") * config.integer("inner_group_num", 1)),
+        activation=config.text(family.sizes.get("hidden_act", "hidden_act")),
+        norm_epsilon=config.number(family.sizes.get("layer_norm_eps", "layer_norm_eps"), 1e-12),
         norm_first=family.norm_first,
         gated=family.gated,
         closed=family.closing_norm is not None,
@@ -67,25 +68,25 @@ def shape_of(config: Any) -> EncoderShape:
     return MECHANISMS[family.positions].shape(shape, config)
 
 
-def _first_position(config: Any, family: TextFamily) -> int:
+def _first_position(config: TransformersConfig, family: TextFamily) -> int:
     """The row of the first token in the position table."""
-    return int(config.pad_token_id) + 1 if family.offset else 0
+    return config.integer("pad_token_id") + 1 if family.offset else 0
 
 
-def _check_plain(config: Any, family: TextFamily) -> None:
+def _check_plain(config: TransformersConfig, family: TextFamily) -> None:
     what = f"a model of type {config.model_type}"
-    activation = getattr(config, family.sizes.get("hidden_act", "hidden_act"))
+    activation = config.value(family.sizes.get("hidden_act", "hidden_act"))
     if activation not in ACTIVATIONS:
         raise UnsupportedModelError(f"{what} with activation {activation!r}", supported=tuple(ACTIVATIONS))
-    if getattr(config, "is_decoder", False):
+    if config.flag("is_decoder", False):
         raise UnsupportedModelError(f"{what} that is a decoder", supported=("encoders",))
-    positions = getattr(config, "position_embedding_type", None) or "absolute"
+    positions = config.value("position_embedding_type") or "absolute"
     if positions != "absolute":
         raise UnsupportedModelError(f"{what} with positions of type {positions!r}", supported=("absolute",))
     MECHANISMS[family.positions].check(config, what)
 
 
-def _around(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+def _around(state: State, shape: EncoderShape, family: TextFamily, config: TransformersConfig) -> dict[str, Tensor]:
     """What is not in layers: embeddings, and the norm that ends the stack."""
     tokens_place, positions_place, norm_place = family.embeddings
     found = {"tokens.weight": state[f"{tokens_place}.weight"]}
@@ -116,7 +117,7 @@ def _or_zeros(state: State, name: str, size: int) -> Tensor:
     return state.get(name, torch.zeros(size))
 
 
-def _layers(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+def _layers(state: State, shape: EncoderShape, family: TextFamily, config: TransformersConfig) -> dict[str, Tensor]:
     """Their parameter names and layout → ours."""
     renamed: dict[str, Tensor] = {}
     for index, layer in enumerate(shape.layers):
@@ -137,19 +138,19 @@ def _layers(state: State, shape: EncoderShape, family: TextFamily, config: Any) 
     return renamed
 
 
-def place_of(family: TextFamily, config: Any, index: int) -> str:
+def place_of(family: TextFamily, config: TransformersConfig, index: int) -> str:
     """Where a layer's parts stand. Of ALBERT several layers stand in one place."""
-    inner = getattr(config, "inner_group_num", 1)
+    inner = config.integer("inner_group_num", 1)
     group = 0
     if "{group}" in family.layer:
-        group = int((index // inner) / (config.num_hidden_layers / config.num_hidden_groups))
+        group = int((index // inner) / (config.integer("num_hidden_layers") / config.integer("num_hidden_groups")))
     return family.layer.format(index=index, group=group, inner=index % inner)
 
 
 # How attention knows of places
 
 
-def _nothing(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+def _nothing(state: State, shape: EncoderShape, family: TextFamily, config: TransformersConfig) -> dict[str, Tensor]:
     return {}
 
 
@@ -157,69 +158,80 @@ def _nothing(state: State, shape: EncoderShape, family: TextFamily, config: Any)
 class _Mechanism:
     """What one way of knowing places adds to a shape and to the weights, and which variants of it are not read."""
 
-    shape: Callable[[EncoderShape, Any], EncoderShape] = lambda shape, config: shape
-    weights: Callable[[State, EncoderShape, TextFamily, Any], dict[str, Tensor]] = _nothing
-    check: Callable[[Any, str], None] = lambda config, what: None
+    shape: Callable[[EncoderShape, TransformersConfig], EncoderShape] = lambda shape, config: shape
+    weights: Callable[[State, EncoderShape, TextFamily, TransformersConfig], dict[str, Tensor]] = _nothing
+    check: Callable[[TransformersConfig, str], None] = lambda config, what: None
 
 
-def _relative_shape(shape: EncoderShape, config: Any) -> EncoderShape:
-    heads = config.num_attention_heads
+def _relative_shape(shape: EncoderShape, config: TransformersConfig) -> EncoderShape:
+    heads = config.integer("num_attention_heads")
     layers = tuple(replace(each, relative=tuple(range(heads))) for each in shape.layers)
     return replace(shape, relative_heads=heads, layers=layers)
 
 
-def _relative_weights(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+def _relative_weights(
+    state: State, shape: EncoderShape, family: TextFamily, config: TransformersConfig
+) -> dict[str, Tensor]:
     return {"relative": state["encoder.relative_attention_bias.weight"][:RELATIVE_BUCKETS]}
 
 
-def _check_relative(config: Any, what: str) -> None:
-    if config.relative_attention_num_buckets < RELATIVE_BUCKETS:
-        count = config.relative_attention_num_buckets
+def _check_relative(config: TransformersConfig, what: str) -> None:
+    count = config.integer("relative_attention_num_buckets")
+    if count < RELATIVE_BUCKETS:
         raise UnsupportedModelError(f"{what} with {count} relative buckets", supported=(f"{RELATIVE_BUCKETS} of them",))
 
 
-def _rotary_shape(shape: EncoderShape, config: Any) -> EncoderShape:
+def _rotary_shape(shape: EncoderShape, config: TransformersConfig) -> EncoderShape:
     layers = tuple(
         replace(each, local=kind == "sliding_attention", normed=index > 0)
-        for index, (each, kind) in enumerate(zip(shape.layers, config.layer_types, strict=True))
+        for index, (each, kind) in enumerate(zip(shape.layers, config.sequence("layer_types"), strict=True))
     )
     # A model all of whose layers look everywhere has no angles of those that look nearby.
-    angles = [config.rope_parameters.get(kind) for kind in ("full_attention", "sliding_attention")]
-    thetas = [float(each["rope_theta"]) for each in angles if each]
+    angles = _angles(config)
+    kinds = [kind for kind in ("full_attention", "sliding_attention") if kind in angles]
+    thetas = [as_number(angles[kind]["rope_theta"], CONFIG, "rope_parameters", kind, "rope_theta") for kind in kinds]
     return replace(
         shape,
         layers=layers,
         absolute=False,
         thetas=(thetas[0], thetas[-1]),
-        reach=config.sliding_window,
+        reach=config.integer("sliding_window"),
     )
 
 
-def _check_rotary(config: Any, what: str) -> None:
-    for kind, angles in config.rope_parameters.items():
-        if angles and angles.get("rope_type", "default") != "default":
+def _angles(config: TransformersConfig) -> dict[str, JsonObject]:
+    """How the layers of each kind turn queries and keys, where it is said."""
+    stated = config.table("rope_parameters")
+    return {kind: as_object(angles, CONFIG, "rope_parameters", kind) for kind, angles in stated.items() if angles}
+
+
+def _check_rotary(config: TransformersConfig, what: str) -> None:
+    for kind, angles in _angles(config).items():
+        if angles.get("rope_type", "default") != "default":
             odd = f"{what} with rotary positions of type {angles['rope_type']!r} in {kind}"
             raise UnsupportedModelError(odd, supported=("default",))
 
 
-def _disentangled_shape(shape: EncoderShape, config: Any) -> EncoderShape:
-    rows = 2 * shape.positions - 1 if config.relative_attention else 0
+def _disentangled_shape(shape: EncoderShape, config: TransformersConfig) -> EncoderShape:
+    rows = 2 * shape.positions - 1 if config.flag("relative_attention") else 0
     layers = tuple(replace(each, distances=rows) for each in shape.layers)
     return replace(
         shape,
         layers=layers,
-        absolute=config.position_biased_input,
+        absolute=config.flag("position_biased_input"),
         projected_first=shape.embedding_width is not None,
     )
 
 
-def _disentangled_weights(state: State, shape: EncoderShape, family: TextFamily, config: Any) -> dict[str, Tensor]:
+def _disentangled_weights(
+    state: State, shape: EncoderShape, family: TextFamily, config: TransformersConfig
+) -> dict[str, Tensor]:
     """Queries that share their scale among the terms of a score, and each layer's tables of distances.
 
     A distance's key and query do not depend on the text, so that what the layer's own matrices make of them is kept.
     """
-    kinds = config.pos_att_type or []
-    share = (1 + len({"c2p", "p2c"} & set(kinds))) ** -0.5
+    kinds = set(map(str, config.sequence("pos_att_type")))
+    share = (1 + len({"c2p", "p2c"} & kinds)) ** -0.5
     inner = shape.layers[0].heads * shape.layers[0].head_width if shape.layers else 0
     found: dict[str, Tensor] = {}
     distances = _distances(state, config, shape.positions) if shape.by_distance else None
@@ -232,7 +244,7 @@ def _disentangled_weights(state: State, shape: EncoderShape, family: TextFamily,
         if distances is None:
             continue
         own = f"{theirs}attention.self."
-        shared = getattr(config, "share_att_key", False)
+        shared = config.flag("share_att_key", False)
         key_place, query_place = (parts[1], parts[0]) if shared else (f"{own}pos_key_proj", f"{own}pos_query_proj")
         scale = share * layer.head_width**-0.5
         for kind, place, name, factor in (
@@ -246,29 +258,31 @@ def _disentangled_weights(state: State, shape: EncoderShape, family: TextFamily,
     return found
 
 
-def _distances(state: State, config: Any, positions: int) -> Tensor:
+def _distances(state: State, config: TransformersConfig, positions: int) -> Tensor:
     """The embedding of each distance from -(positions - 1) to positions - 1, (distances, width)."""
-    reach = config.max_relative_positions if config.max_relative_positions >= 1 else config.max_position_embeddings
+    farthest = config.integer("max_relative_positions")
+    reach = farthest if farthest >= 1 else config.integer("max_position_embeddings")
     table = state["encoder.rel_embeddings.weight"]
     if "layer_norm" in _distance_norms(config):
         norm = "encoder.LayerNorm"
         weight, bias = state[f"{norm}.weight"], state[f"{norm}.bias"]
-        table = functional.layer_norm(table, table.shape[-1:], weight, bias, config.layer_norm_eps)
-    return table[distance_rows(positions, buckets=getattr(config, "position_buckets", -1), reach=reach)]
+        table = functional.layer_norm(table, table.shape[-1:], weight, bias, config.number("layer_norm_eps"))
+    return table[distance_rows(positions, buckets=config.integer("position_buckets", -1), reach=reach)]
 
 
-def _distance_norms(config: Any) -> list[str]:
-    return [each.strip() for each in getattr(config, "norm_rel_ebd", "none").lower().split("|")]
+def _distance_norms(config: TransformersConfig) -> list[str]:
+    return [each.strip() for each in config.text("norm_rel_ebd", "none").lower().split("|")]
 
 
-def _check_disentangled(config: Any, what: str) -> None:
-    if getattr(config, "conv_kernel_size", 0) > 0:
+def _check_disentangled(config: TransformersConfig, what: str) -> None:
+    if (kernel := config.integer("conv_kernel_size", 0)) > 0:
         raise UnsupportedModelError(
-            f"{what} with a convolution beside its first layer (conv_kernel_size {config.conv_kernel_size})",
+            f"{what} with a convolution beside its first layer (conv_kernel_size {kernel})",
             supported=("those without, as every deberta-v3 is",),
         )
-    own = getattr(config, "attention_head_size", config.hidden_size // config.num_attention_heads)
-    if own * config.num_attention_heads != config.hidden_size:
+    width, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    own = config.integer("attention_head_size", width // heads)
+    if own * heads != width:
         raise UnsupportedModelError(f"{what} with heads of {own} channels", supported=("heads that share the width",))
 
 

@@ -7,12 +7,13 @@ How fast that is on a device is `hardware`'s concern.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 FLOAT_BYTES = 4
 
@@ -77,10 +78,10 @@ def _count(model: nn.Module, inputs: tuple[Tensor, ...], own: dict[nn.Module, in
     counter = FlopCounterMode(display=False, custom_mapping={attention: _attention_flops})
     running: list[tuple[int, list[int]]] = []
 
-    def before(module: nn.Module, args: Any) -> None:
+    def before(module: nn.Module, inputs: object) -> None:
         running.append((counter.get_total_flops(), [0]))
 
-    def after(module: nn.Module, args: Any, output: Any) -> None:
+    def after(module: nn.Module, inputs: object, output: object) -> None:
         started, (within,) = running.pop()
         took = counter.get_total_flops() - started
         own[module] += (took - within) // 2
@@ -97,11 +98,13 @@ def _count(model: nn.Module, inputs: tuple[Tensor, ...], own: dict[nn.Module, in
     return counter.get_total_flops() // 2
 
 
-def _attention_flops(query: Any, key: Any, value: Any, *rest: Any, **named: Any) -> int:
+def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_rest: object, **_named: object) -> int:
     """Both products of one attention, from the shapes of what it reads: (batch, heads, length, width) each."""
     batch, heads, queries, width = query
     return int(2 * batch * heads * queries * key[2] * (width + value[3]))
 
 
-def _hooked(module: nn.Module, before: Any, after: Any) -> tuple[Any, Any]:
+def _hooked(
+    module: nn.Module, before: Callable[[nn.Module, object], None], after: Callable[[nn.Module, object, object], None]
+) -> tuple[RemovableHandle, RemovableHandle]:
     return module.register_forward_pre_hook(before), module.register_forward_hook(after)

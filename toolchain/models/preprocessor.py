@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from edgewright.base.json_values import JsonObject, JsonValue
 from edgewright.errors import BadModelError, UnsupportedModelError
 from edgewright.modality.framing import RESAMPLING, Framing
 from edgewright.models.side_files import Keys, check_keys
-from edgewright.models.source import CONFIG, described_in
+from edgewright.models.source import described_in
+from edgewright.models.transformers_types import CONFIG
 from edgewright.specs.recipe import ModelSource
 
 FILE = "preprocessor_config.json"
@@ -41,9 +42,9 @@ KEYS = Keys(
         "image_seq_length": (None,),
     },
 )
-_NET = {"size": {"shortest_edge": 256}, "resample": 2, "do_center_crop": True, "crop_size": 224}
+_NET: JsonObject = {"size": {"shortest_edge": 256}, "resample": 2, "do_center_crop": True, "crop_size": 224}
 # What each class of processor does where its file is silent; an integer size is a square's, or the shortest edge's.
-DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+DEFAULTS: Mapping[str, JsonObject] = {
     "ViT": {"size": {"height": 224, "width": 224}, "resample": 2},
     "DeiT": {"size": {"height": 256, "width": 256}, "resample": 3, "do_center_crop": True, "crop_size": 224},
     "ConvNext": {"size": {"shortest_edge": 384}, "resample": 3, "crop_pct": 224 / 256},
@@ -94,7 +95,7 @@ def preparation(source: ModelSource) -> Preparation | None:
         raise BadModelError(FILE, f"its settings do not fit together: {error}") from error
 
 
-def _kind(described: Mapping[str, Any], family: Any) -> str:
+def _kind(described: JsonObject, family: object) -> str:
     """Which class of processor it is, by its own name or the model's family."""
     named = described.get("image_processor_type") or described.get("feature_extractor_type")
     if named is None:
@@ -109,40 +110,36 @@ def _kind(described: Mapping[str, Any], family: Any) -> str:
     return kind
 
 
-def _framing(stated: Mapping[str, Any], kind: str) -> Framing:
-    number = int(stated["resample"])
+def _framing(stated: JsonObject, kind: str) -> Framing:
+    number = int(_number(stated["resample"]))
     if not 0 <= number < len(RESAMPLING):
         raise UnsupportedModelError(f"resample = {number} in {FILE}", supported=[str(each) for each in range(6)])
     resample = RESAMPLING[number]
     crop = _square(stated["crop_size"]) if stated.get("do_center_crop") else None
     if not stated.get("do_resize", True):
         return Framing(crop=crop, resample=resample)
-    size = stated["size"]
-    if isinstance(size, int):
-        size = {"height": size, "width": size} if kind in SQUARE else {"shortest_edge": size}
-    elif isinstance(size, list):
-        size = {"height": size[0], "width": size[1]}
+    size = _size(stated["size"], kind)
     if set(size) == {"height", "width"}:
         if kind == "ConvNext":
             raise KeyError("size needs a shortest_edge")
-        return Framing(resize=(int(size["height"]), int(size["width"])), crop=crop, resample=resample)
+        return Framing(resize=_square(size), crop=crop, resample=resample)
     if set(size) != {"shortest_edge"}:
         raise UnsupportedModelError(
             f"size = {size} in {FILE}", supported=("height and width", "shortest_edge"), remedy="state one of these"
         )
-    shortest = int(size["shortest_edge"])
+    shortest = int(_number(size["shortest_edge"]))
     if kind != "ConvNext":
         return Framing(shortest=shortest, crop=crop, resample=resample)
     if shortest >= WARPED_SIDE:
         return Framing(resize=(shortest, shortest), crop=crop, resample=resample)
     if crop and crop != (shortest, shortest):
         raise UnsupportedModelError(f"a crop of {crop} after one by crop_pct in {FILE}", supported=("one crop",))
-    return Framing(shortest=int(shortest / stated["crop_pct"]), crop=(shortest, shortest), resample=resample)
+    return Framing(shortest=int(shortest / _number(stated["crop_pct"])), crop=(shortest, shortest), resample=resample)
 
 
-def _scale(stated: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+def _scale(stated: JsonObject) -> dict[str, tuple[float, ...]]:
     """Theirs is (pixel × factor − mean) / deviation of pixels up to 255, with a factor of 1 / 255 as a rule."""
-    unit = BRIGHTEST * (float(stated.get("rescale_factor", 1 / BRIGHTEST)) if stated.get("do_rescale", True) else 1.0)
+    unit = BRIGHTEST * (_number(stated.get("rescale_factor", 1 / BRIGHTEST)) if stated.get("do_rescale", True) else 1.0)
     normalised = stated.get("do_normalize", True)
     mean = _each(stated.get("image_mean", 0.5) if normalised else 0.0)
     deviation = _each(stated.get("image_std", 0.5) if normalised else 1.0)
@@ -151,11 +148,30 @@ def _scale(stated: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     return {"mean": tuple(each / unit for each in mean), "deviation": tuple(each / unit for each in deviation)}
 
 
-def _each(values: Any) -> tuple[float, ...]:
-    return (float(values),) if isinstance(values, int | float) else tuple(float(each) for each in values)
-
-
-def _square(size: Any) -> tuple[int, int]:
+def _size(size: JsonValue, kind: str) -> JsonObject:
+    """A size by the names of its sides; one number is a square's side, or the shortest edge."""
+    if isinstance(size, int):
+        return {"height": size, "width": size} if kind in SQUARE else {"shortest_edge": size}
+    if isinstance(size, list):
+        return {"height": size[0], "width": size[1]}
     if isinstance(size, Mapping):
-        return int(size["height"]), int(size["width"])
-    return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        return size
+    raise TypeError(f"{size!r} is no size")
+
+
+def _each(values: JsonValue) -> tuple[float, ...]:
+    return tuple(_number(value) for value in values) if isinstance(values, list) else (_number(values),)
+
+
+def _square(size: JsonValue) -> tuple[int, int]:
+    if isinstance(size, Mapping):
+        height, width = size["height"], size["width"]
+    else:
+        height, width = (size[0], size[1]) if isinstance(size, list) else (size, size)
+    return int(_number(height)), int(_number(width))
+
+
+def _number(value: JsonValue) -> float:
+    if isinstance(value, int | float | str):
+        return float(value)
+    raise TypeError(f"{value!r} is no number")

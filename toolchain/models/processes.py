@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ class Processes:
         from accelerate.utils import GradientAccumulationPlugin
 
         on_cpu = only_processor()
-        self._accelerator: Any = Accelerator(
+        self._accelerator = Accelerator(
             # Told outright, or processes launched on a machine without a GPU would each train alone.
             cpu=on_cpu,
             mixed_precision=_precision(on_cpu),
@@ -49,7 +48,7 @@ class Processes:
         self.count: int = self._accelerator.num_processes
         self.index: int = self._accelerator.process_index
         self.first: bool = self._accelerator.is_main_process
-        self.scaler: Any = self._accelerator.scaler
+        self.scaler: torch.amp.GradScaler | None = self._accelerator.scaler
         self.tracks = bool(trackers)
         if folder is not None and trackers:
             folder.mkdir(parents=True, exist_ok=True)
@@ -58,9 +57,10 @@ class Processes:
                 os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{folder.resolve() / 'mlflow.db'}")
             self._accelerator.init_trackers("edgewright", init_kwargs=kept)
 
-    def optimizer(self, plain: torch.optim.Optimizer) -> Any:
+    def optimizer(self, plain: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """An optimizer that knows of the loss's scale where arithmetic is float16."""
-        return self._accelerator.prepare(plain)
+        prepared: torch.optim.Optimizer = self._accelerator.prepare(plain)
+        return prepared
 
     def arithmetic(self) -> AbstractContextManager[None]:
         """Mixed precision on a GPU; on a processor the loss decides (`text.fast_arithmetic`)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,13 @@ from edgewright.base.quiet import quiet
 from edgewright.errors import ModelError, UnsupportedModelError
 from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models.text import padded
+from edgewright.models.transformers_types import PretrainedTokenizer
 
 LARGEST_DIFFERENCE = 1e-3  # of the greatest output; float32 sums in another order differ by some 1e-6
 SAME = 1e-5  # of the greatest output, between two runs of one model: threads may add in another order
 EXAMPLES = 8
 SENTENCE_TRANSFORMERS = "sentence-transformers"
+Example = TypeVar("Example")
 FUNCTIONAL = "nn.Dropout, or functional.dropout(x, p, self.training)"
 
 
@@ -41,16 +43,16 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(Generic[Example]):
     """What a model's own library makes of examples, and what Edgewright does: both give a flat tensor."""
 
     library: str
     what: str
-    theirs: Callable[[Sequence[Any]], Tensor]
-    ours: Callable[[Sequence[Any]], Tensor]
+    theirs: Callable[[Sequence[Example]], Tensor]
+    ours: Callable[[Sequence[Example]], Tensor]
 
     @torch.inference_mode()
-    def compare(self, examples: Sequence[Any]) -> Compared:
+    def compare(self, examples: Sequence[Example]) -> Compared:
         """Run both. Raises `ModelError` for outputs that are no numbers, or that differ beyond rounding."""
         theirs, ours = self.theirs(examples).float().cpu(), self.ours(examples).float().cpu()
         if theirs.shape != ours.shape:
@@ -77,15 +79,15 @@ class Reference:
 
 
 def text_reference(
-    original: Any,
+    original: nn.Module,
     encoder: nn.Module,
-    their_tokenizer: Any,
+    their_tokenizer: PretrainedTokenizer,
     tokenizer: TextTokenizer,
     *,
     wrapped: str,
     head: nn.Module | None,
     order: Sequence[int] = (),
-) -> Reference:
+) -> Reference[str]:
     """The encoder's vectors for each token, or with `head` the outputs, whose classes are the library's in `order`."""
 
     def given(texts: Sequence[str]) -> dict[str, Tensor]:
@@ -117,7 +119,7 @@ def text_reference(
 
 def sentence_reference(
     folder: Path | str, revision: str | None, model: nn.Module, tokenizer: TextTokenizer
-) -> Reference | None:
+) -> Reference[str] | None:
     """Embeddings as sentence-transformers makes them, from text to vector; None where it is not installed."""
     if find_spec("sentence_transformers") is None:
         return None

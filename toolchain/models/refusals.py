@@ -7,9 +7,9 @@ Whether the rest of a known family's configuration is understood is `encoder`'s 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from edgewright.base.json_values import JsonObject
 from edgewright.errors import BadModelError, UnsupportedModelError
 from edgewright.models import layouts
 
@@ -34,7 +34,7 @@ TEACHER_REMEDY = (
 )
 
 
-def refuse_own_code(described: Mapping[str, Any], file: str) -> None:
+def refuse_own_code(described: JsonObject, file: str) -> None:
     """Refuse a file that names code to be run with the model; `described` is what it holds."""
     if described.get(OWN_CODE):
         raise UnsupportedModelError(
@@ -45,7 +45,7 @@ def refuse_own_code(described: Mapping[str, Any], file: str) -> None:
         )
 
 
-def refuse_unread(described: Mapping[str, Any], modality: str, place: str) -> None:
+def refuse_unread(described: JsonObject, modality: str, place: str) -> None:
     """Refuse a configuration that says its model cannot be read for examples of this modality."""
     refuse_own_code(described, f"{place}/config.json")
     family = described.get("model_type")
@@ -54,8 +54,7 @@ def refuse_unread(described: Mapping[str, Any], modality: str, place: str) -> No
     known = (*layouts.IMAGE, *NETS) if modality == IMAGES else tuple(layouts.TEXT)
     if family not in known:
         raise unread(family, modality, described)
-    if described.get("quantization_config"):
-        method = described["quantization_config"]
+    if method := described.get("quantization_config"):
         named = method.get("quant_method") if isinstance(method, Mapping) else None
         raise UnsupportedModelError(
             f"weights that are quantised already ({named or 'quantization_config'}) in {place}",
@@ -64,9 +63,10 @@ def refuse_unread(described: Mapping[str, Any], modality: str, place: str) -> No
         )
 
 
-def unread(family: str, modality: str, described: Mapping[str, Any] | None = None) -> UnsupportedModelError:
+def unread(family: str, modality: str, described: JsonObject | None = None) -> UnsupportedModelError:
     """The error for a family that is not read for examples of this modality."""
-    classes = [str(name) for name in (described or {}).get("architectures") or ()]
+    named = (described or {}).get("architectures")
+    classes = [str(name) for name in named] if isinstance(named, Sequence) else []
     if modality == IMAGES:
         known: tuple[str, ...] = (*layouts.IMAGE, *NETS)
         why = "it reads texts" if family in layouts.TEXT else _why(family, classes, described or {})
@@ -80,7 +80,7 @@ def unread(family: str, modality: str, described: Mapping[str, Any] | None = Non
     return UnsupportedModelError(f"a model of type {family}{_bracketed(why)}", known, remedy)
 
 
-def _why(family: str, classes: list[str], described: Mapping[str, Any]) -> str:
+def _why(family: str, classes: list[str], described: JsonObject) -> str:
     if family in SOUND:
         return "it reads sound"
     if family in TABLES:

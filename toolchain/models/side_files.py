@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from edgewright.base.json_values import JsonObject, JsonValue, as_list, as_object
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
 from edgewright.models.source import MODULES, TOKENIZER_CONFIG, described_in, read_side_file, side_file
 from edgewright.specs.recipe import ModelSource
@@ -43,7 +43,7 @@ class Keys:
 
     understood: frozenset[str] = frozenset()
     harmless: frozenset[str] = frozenset()
-    fixed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, tuple[JsonValue, ...]] = field(default_factory=dict)
 
 
 MODULE_KEYS = Keys(understood=frozenset({"type", "path"}), harmless=frozenset({"idx", "name"}), fixed={"kwargs": ([],)})
@@ -156,15 +156,12 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
     file = side_file(source, MODULES)
     if file is None:
         return []
-    try:
-        listed = read_side_file(file)
-        given = [(str(each["type"]), str(each.get("path", ""))) for each in listed]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadModelError(str(file), f"it is damaged: {error}") from error
-    for each in listed:
-        check_keys(MODULES, each, MODULE_KEYS)
+    entries = _listed(file)
+    for entry in entries:
+        check_keys(MODULES, entry, MODULE_KEYS)
     found: list[tuple[str, str]] = []
-    for kind, path in given:
+    for entry in entries:
+        kind, path = str(entry["type"]), str(entry.get("path", ""))
         name = kind.rpartition(".")[2]
         if name not in SENTENCE_MODULES or not kind.startswith(OWN_PACKAGE):
             raise UnsupportedModelError(
@@ -184,14 +181,29 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
     return found
 
 
-def _pooling(file: str, described: Mapping[str, Any], normalised: bool) -> str:
+def _listed(file: Path) -> list[JsonObject]:
+    """The modules as the file lists them, each with its type."""
+
+    def damaged(place: str, what: str) -> BadModelError:
+        return BadModelError(str(file), f"it is damaged: {place} {what}")
+
+    listed = as_list(read_side_file(file), MODULES, error=damaged)
+    entries = [as_object(entry, MODULES, place, error=damaged) for place, entry in enumerate(listed)]
+    for place, entry in enumerate(entries):
+        if "type" not in entry:
+            raise damaged(f"[{place}].type", "is missing")
+    return entries
+
+
+def _pooling(file: str, described: JsonObject, normalised: bool) -> str:
     """A head's name for the one way of pooling that the file asks for, in its old form or its new one."""
     check_keys(file, described, POOLING_KEYS)
     stated = described.get("pooling_mode")
     if stated is None:
         stated = [mode for key, mode in OLD_MODES.items() if described.get(key)] or ["mean"]
-    modes = [stated] if isinstance(stated, str) else stated
-    if not isinstance(modes, list) or not all(isinstance(mode, str) for mode in modes):
+    listed = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
+    modes = [mode for mode in listed if isinstance(mode, str)]
+    if not modes or len(modes) != len(listed):
         raise BadModelError(file, f"its pooling_mode {stated!r} is no name")
     if modes == [OF_ONE_DIRECTION] and normalised:
         modes = ["mean"]
@@ -220,10 +232,10 @@ def _library_settings(source: ModelSource) -> str:
     described = described_in(source, file) or {}
     check_keys(file, described, LIBRARY_KEYS)
     prompts = described.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(each, str | None) for each in prompts.values()):
+    if not isinstance(prompts, Mapping) or not all(isinstance(text, str | None) for text in prompts.values()):
         raise BadModelError(file, f"its prompts are no texts by name: {prompts!r:.80}")
     name = described.get("default_prompt_name")
-    if name and prompts.get(name):
+    if isinstance(name, str) and prompts.get(name):
         raise UnsupportedModelError(
             f"the prompt {prompts[name]!r} that {file} puts before every text (default_prompt_name = {name!r})",
             supported=("models without a default prompt",),
@@ -234,7 +246,7 @@ def _library_settings(source: ModelSource) -> str:
     return f"; its prompts ({', '.join(named)}) are put before no text: write them into the data" if named else ""
 
 
-def _check_length(limit: Any, where: str, max_length: int) -> None:
+def _check_length(limit: object, where: str, max_length: int) -> None:
     if isinstance(limit, int | float) and 0 < limit < min(max_length, UNBOUNDED):
         raise InputError(
             f"task.max_length is {max_length}, but the model reads at most {limit:g} tokens ({where}); lower "
@@ -242,7 +254,7 @@ def _check_length(limit: Any, where: str, max_length: int) -> None:
         )
 
 
-def check_keys(file: str | Path, described: Mapping[str, Any], keys: Keys) -> None:
+def check_keys(file: str | Path, described: JsonObject, keys: Keys) -> None:
     """Refuse the first setting that is not understood, or that stands at a value which is not."""
     for name, value in described.items():
         if name in keys.understood or name in keys.harmless:

@@ -1,45 +1,26 @@
-"""Where the model a recipe names lies, and how transformers reads it from there.
+"""Where the files of the model lie that a recipe names, and what the small ones among them say.
 
 In:  a recipe's `[model]` section: a folder, a hub id, a Python factory, or a folder inside an installed package.
-Out: a Hugging Face model, and what its configuration says of it as it came.
-Bringing it into Edgewright's own form is `teacher`'s and `image_teacher`'s concern; whether the files beside the
-weights are understood is `side_files`'.
+Out: the folder, files beside its weights and their values; what cannot be read is refused by the small files alone.
+Reading the model itself is `pretrained`'s concern; whether those files are understood is said by `side_files`.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgewright.base.quiet import quiet
+from edgewright.base.json_values import JsonObject, JsonValue, as_list, as_object
 from edgewright.base.untrusted import parse_json
-from edgewright.errors import BadModelError, ToolchainError
+from edgewright.errors import BadModelError, InvalidFileError
 from edgewright.models import weights
 from edgewright.models.refusals import refuse_own_code, refuse_unread
+from edgewright.models.transformers_types import CONFIG
 from edgewright.specs.recipe import ModelSource
 
-CONFIG, MODULES, TOKENIZER_CONFIG = "config.json", "modules.json", "tokenizer_config.json"
+MODULES, TOKENIZER_CONFIG = "modules.json", "tokenizer_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
-HEADS_OF_ADAPTERS = {"SEQ_CLS": "ForSequenceClassification", "TOKEN_CLS": "ForTokenClassification"}  # peft's names
 SIDE_FILES = ("special_tokens_map.json", "preprocessor_config.json", "generation_config.json")
-NO_CODE = {"trust_remote_code": False}  # never asked, never run
-
-
-@dataclass(frozen=True, kw_only=True)
-class Read:
-    """A model as transformers has it, and its configuration as it came.
-
-    `unread` are the tensors of its files that were rightly left alone, `new` those that its files lack.
-    """
-
-    model: Any
-    config: Any
-    unread: tuple[str, ...] = ()
-    new: tuple[str, ...] = ()
 
 
 def fingerprint(source: ModelSource) -> str:
@@ -169,7 +150,7 @@ def check_tokenizer(source: ModelSource) -> None:
         raise BadModelError(str(folder), f"it has no tokenizer, none of {', '.join(TOKENIZER_FILES)}")
 
 
-def described_in(source: ModelSource, name: str) -> dict[str, Any] | None:
+def described_in(source: ModelSource, name: str) -> JsonObject | None:
     """What a side file in JSON says; None where there is none. Raises `BadModelError` for a damaged one."""
     file = side_file(source, name)
     if file is None:
@@ -180,145 +161,23 @@ def described_in(source: ModelSource, name: str) -> dict[str, Any] | None:
     return found
 
 
-def read_side_file(file: Path) -> Any:
+def read_side_file(file: Path) -> JsonValue:
     """The values of a model's file in JSON. Raises `BadModelError` for what cannot be read or is no JSON."""
     try:
         data = file.read_bytes()
     except OSError as error:
         raise BadModelError(str(file), error.strerror or str(error)) from error
-    return parse_json(data, name=str(file), error=lambda place, what: BadModelError(str(file), f"{place} {what}"))
-
-
-def pretrained(
-    source: ModelSource, *, auto: str, modality: str, wrapped: Callable[[str], str], classes: int = 0
-) -> Read:
-    """The model, read by the class of transformers that `auto` names, in float32.
-
-    `wrapped` gives, for a model type, the attribute by which a model with a head holds the one within; it raises for
-    a type that is not supported before any weights are read. With `classes` the head has so many outputs, new ones
-    where the file has others. An adapter is merged into its base model.
-    Raises `BadModelError` for what cannot be read, lacks weights, or has weights for more than it describes.
-    """
-    if base := base_of(source):
-        read = pretrained(base, auto=auto, modality=modality, wrapped=wrapped, classes=classes)
-        folder = root_folder(source)
-        assert folder is not None
-        return _adapted(read, folder)
-    check(source, modality)
-    place, options = _place(source)
-    config = configured(source, modality)
-    folder = local_folder(source)
-    options |= weights.options_for(folder) if folder else {"weights_only": True}
-    if classes:
-        options["num_labels"] = classes
-    try:
-        inner = wrapped(config.model_type)
-        import transformers
-
-        with quiet():
-            model, report = getattr(transformers, auto).from_pretrained(
-                place, ignore_mismatched_sizes=True, output_loading_info=True, **options
-            )
-    except ToolchainError:
-        raise
-    except Exception as error:  # hub, JSON, safetensors and torch errors have no common base
-        raise BadModelError(place, _unreadable(error, options)) from error
-    headed = hasattr(model, inner)
-    unread, new = weights.check_read(
-        place, report, config, may_be_new=lambda name: _may_be_new(name, inner, headed=headed)
+    values: JsonValue = parse_json(
+        data, name=str(file), error=lambda place, what: BadModelError(str(file), f"{place} {what}")
     )
-    return Read(model=model.float().eval(), config=config, unread=unread, new=new)
-
-
-def configured(source: ModelSource, modality: str = "text") -> Any:
-    """The configuration of a folder or a hub id, as transformers has it, wanted for examples of this modality.
-
-    Raises `BadModelError` where there is none, `UnsupportedModelError` for what is not read.
-    """
-    if base := base_of(source):
-        return configured(base, modality)
-    if described := described_in(source, CONFIG):  # before transformers is imported, let alone asked
-        refuse_unread(described, modality, str(local_folder(source) or source.hub))
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    place, options = _place(source)
-    try:
-        with quiet():
-            return transformers.AutoConfig.from_pretrained(place, **options)
-    except Exception as error:  # hub and JSON errors have no common base
-        raise BadModelError(place, " ".join(str(error).split())[:300]) from error
-
-
-def family_of(source: ModelSource, modality: str) -> str:
-    """The model type of a folder or a hub id, wanted for examples of this modality. Raises as `configured` does."""
-    return str(configured(source, modality).model_type)
-
-
-def pretrained_tokenizer(source: ModelSource) -> Any:
-    """The tokenizer of a folder or a hub id, as transformers has it. Raises `BadModelError` where there is none."""
-    import transformers
-
-    folder, base = root_folder(source), base_of(source)
-    if base and not (folder and any((folder / name).is_file() for name in TOKENIZER_FILES)):
-        return pretrained_tokenizer(base)
-    place, options = _place(source)
-    try:
-        with quiet():
-            return transformers.AutoTokenizer.from_pretrained(place, use_fast=True, **options)
-    except Exception as error:  # as above
-        raise BadModelError(place, " ".join(str(error).split())[:300]) from error
-
-
-def call_factory(source: ModelSource) -> Any:
-    """A copy of what the source's factory returns. Raises `InputError` where it cannot be called."""
-    from edgewright.models.user_factory import call_factory as called  # which imports torch
-
-    assert source.factory
-    return called(source.factory, source.beside)
-
-
-def _place(source: ModelSource) -> tuple[str, dict[str, Any]]:
-    options: dict[str, Any] = {"revision": source.revision} if source.revision else {}
-    return str(local_folder(source) or source.hub), {**options, **NO_CODE}
-
-
-def _adapted(read: Read, folder: Path) -> Read:
-    """The base model with an adapter merged into it; a head that the adapter brings is one that came fitted."""
-    described = weights.adapter_of(folder) or {}
-    model, config = weights.merged(read.model, folder), copy.deepcopy(read.config)
-    saved = tuple(described.get("modules_to_save") or ())
-    ending = HEADS_OF_ADAPTERS.get(str(described.get("task_type")))
-    if ending and saved:
-        config.architectures = [ending]
-        if config.num_labels != model.config.num_labels:
-            config.num_labels = model.config.num_labels
-    new = tuple(name for name in read.new if not any(part in name.split(".") for part in saved))
-    return Read(model=model, config=config, unread=read.unread, new=new)
+    return values
 
 
 def _first_module(folder: Path) -> Path | None:
     """The folder that `modules.json` puts first, where it lies within."""
     try:
-        first, *_ = read_side_file(folder / MODULES)
-        within = (folder / str(first["path"])).resolve()
-    except (BadModelError, OSError, ValueError, KeyError, TypeError):
+        first, *_ = as_list(read_side_file(folder / MODULES), MODULES)
+        within = (folder / str(as_object(first, MODULES, 0)["path"])).resolve()
+    except (BadModelError, InvalidFileError, OSError, ValueError, KeyError):
         return None
     return within if within.is_relative_to(folder.resolve()) else None
-
-
-def _unreadable(error: Exception, options: dict[str, Any]) -> str:
-    reason = " ".join(str(error).split())[:300]
-    if options.get("use_safetensors") or "weights_only" not in options:
-        return reason
-    return (
-        f"{weights.PICKLED[0]} is read as plain tensors alone (weights_only), and that failed: {reason[:200]}; load it "
-        "where you trust it and save it by save_pretrained, which writes safetensors"
-    )
-
-
-def _may_be_new(name: str, wrapped: str, *, headed: bool) -> bool:
-    """Random numbers are right for a head that is to be fitted, and only there."""
-    if name.startswith(("pooler.", f"{wrapped}.pooler.")):
-        return True
-    return headed and not name.startswith(f"{wrapped}.")

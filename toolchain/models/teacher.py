@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from torch import nn
+
+from edgewright.base.json_values import as_list, as_object
+from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
 from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import layouts
@@ -19,22 +22,20 @@ from edgewright.models.encoder import Encoder
 from edgewright.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.pretrained import Read, call_factory, pretrained, pretrained_tokenizer
 from edgewright.models.reference import Reference, sentence_reference, text_reference
 from edgewright.models.side_files import SentenceModel, check_tokenizer_config, sentence_model
 from edgewright.models.source import (
     MODULES,
-    Read,
     base_of,
-    call_factory,
     check_tokenizer,
     local_folder,
-    pretrained,
-    pretrained_tokenizer,
     root_folder,
     side_file,
     weights_bytes,
 )
 from edgewright.models.source import fingerprint as fingerprint
+from edgewright.models.transformers_types import PretrainedTokenizer, TransformersConfig, config_of
 from edgewright.specs.recipe import ModelSource
 
 
@@ -46,7 +47,7 @@ class HeadKind:
     """
 
     auto: str
-    find: Callable[[Any, Any, Sequence[str], int], FoundHead] | None
+    find: Callable[[nn.Module, TransformersConfig, Sequence[str], int], FoundHead] | None
     new: Callable[[int, int], HeadShape]
     labelled: bool = False
 
@@ -60,7 +61,7 @@ HEADS: Mapping[str, HeadKind] = {
     "labels": HeadKind(auto="AutoModelForSequenceClassification", find=sequence_head, new=_of_first, labelled=True),
     "value": HeadKind(
         auto="AutoModelForSequenceClassification",
-        find=lambda original, described, labels, width: value_head(original, described, width),
+        find=lambda original, config, labels, width: value_head(original, config, width),
         new=_of_first,
     ),
     "token labels": HeadKind(
@@ -89,7 +90,7 @@ class Teacher:
     fitted: bool
     notes: tuple[str, ...] = ()
     special_tokens: tuple[str, ...] = ()
-    reference: Reference | None = None
+    reference: Reference[str] | None = None
 
 
 def load(
@@ -163,11 +164,11 @@ def _request(head: str | None, outputs: int | None, labels: Sequence[str]) -> He
     return HeadRequest(kind=kind, outputs=usual if outputs is None else outputs, labels=tuple(labels))
 
 
-def _read(source: ModelSource, request: HeadRequest) -> tuple[Read, Any]:
+def _read(source: ModelSource, request: HeadRequest) -> tuple[Read, PretrainedTokenizer]:
     """(the model as it came, its tokenizer), both as transformers has them."""
     if source.factory:
         model, tokenizer = made_by_factory(source)
-        return Read(model=model.eval(), config=getattr(model, "config", None)), tokenizer
+        return Read(model=model.eval(), config=config_of(model)), tokenizer
     check_tokenizer(source)
     read = pretrained(
         source,
@@ -179,14 +180,15 @@ def _read(source: ModelSource, request: HeadRequest) -> tuple[Read, Any]:
     return read, pretrained_tokenizer(source)
 
 
-def made_by_factory(source: ModelSource) -> tuple[Any, Any]:
+def made_by_factory(source: ModelSource) -> tuple[nn.Module, PretrainedTokenizer]:
     """(model, tokenizer) as the source's factory makes them; refuses what is no such pair."""
     made = call_factory(source)
     if not (isinstance(made, tuple) and len(made) == 2):
         name = type(made).__name__
         raise InputError(f"model.factory {source.factory!r} returned {name}; it must return (model, tokenizer)")
     original, tokenizer = made
-    if not isinstance(original, TransformerModel) and not hasattr(getattr(original, "config", None), "model_type"):
+    known = isinstance(original, TransformerModel) or hasattr(getattr(original, "config", None), "model_type")
+    if not (known and isinstance(original, nn.Module)):
         what = f"a {type(original).__name__} from model.factory {source.factory!r}"
         raise layouts.unsupported(what, "", tuple(layouts.TEXT))
     return original, tokenizer
@@ -199,7 +201,7 @@ def _encoder_of(model: TransformerModel) -> Encoder:
 
 
 def _with_tokenizer(
-    encoder: Encoder, tokenizer: Any, source: ModelSource, max_length: int, *, lower_case: bool
+    encoder: Encoder, tokenizer: PretrainedTokenizer, source: ModelSource, max_length: int, *, lower_case: bool
 ) -> tuple[TextTokenizer, Encoder]:
     """The tokenizer in our form, and the encoder with a row for each of its pieces, in its order."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -218,16 +220,16 @@ def _with_tokenizer(
 
 def _lower_case(definition: str) -> str:
     """The tokenizer that makes texts lower case before all else, as sentence-transformers' `do_lower_case` does."""
-    read = json.loads(definition)
-    first = read.get("normalizer")
-    parts = first["normalizers"] if first and first["type"] == "Sequence" else [first] if first else []
-    read["normalizer"] = {"type": "Sequence", "normalizers": [{"type": LOWERCASE}, *parts]}
-    return json.dumps(read)
+    read = as_object(parse_json(definition, name="tokenizer.json"), "tokenizer.json")
+    first = as_object(read.get("normalizer") or {}, "tokenizer.json", "normalizer")
+    parts = (first["normalizers"] if first["type"] == "Sequence" else [first]) if first else []
+    parts = as_list(parts, "tokenizer.json", "normalizer", "normalizers")
+    return json.dumps({**read, "normalizer": {"type": "Sequence", "normalizers": [{"type": LOWERCASE}, *parts]}})
 
 
 def _head(read: Read, sentence: SentenceModel, request: HeadRequest) -> FoundHead:
     """The head, and whether it came fitted with the model rather than being new."""
-    original, width = read.model, read.model.config.hidden_size
+    original, width = read.model, config_of(read.model).integer("hidden_size")
     if request.kind.find is None:
         shape = HeadShape(pooling=sentence.pooling, normalised=sentence.normalised)
         return FoundHead(head=Head(shape, width), fitted=True, note=sentence.note)
@@ -267,9 +269,9 @@ def _reference(
     read: Read,
     found: FoundHead,
     model: TransformerModel,
-    their_tokenizer: Any,
+    their_tokenizer: PretrainedTokenizer,
     tokenizer: TextTokenizer,
-) -> Reference | None:
+) -> Reference[str] | None:
     """How the model is run by its own library; None for one in our own form, which has no other."""
     if isinstance(read.model, TransformerModel):
         return None

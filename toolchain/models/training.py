@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from torch import nn
 
@@ -23,6 +24,18 @@ from edgewright.models.compute_device import device_of
 from edgewright.models.processes import Processes
 from edgewright.models.schedule import Loss, Schedule, Trained
 from edgewright.models.training_run import TrainingRun
+
+
+class TrainingOptions(TypedDict, total=False):
+    """What may be left out of a call of `train`, which says what each of these is; for those who pass it on."""
+
+    on_progress: OnProgress | None
+    validate: Callable[[], float] | None
+    checkpoints: Path | None
+    checkpoint_seconds: float
+    key: str
+    trackers: Sequence[str]
+    tracker_folder: Path | None
 
 
 def train(

@@ -9,13 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from edgewright.models import units as grouping
-from edgewright.models.encoder import Encoder
+from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.inputs import Inputs
 from edgewright.models.linear_maps import Constant
 from edgewright.models.model import TransformerModel, reading
@@ -144,9 +144,9 @@ def factorised(model: TransformerModel, ranks: Mapping[str, int], state: Mapping
         )
         for index, layer in enumerate(encoder.shape.layers)
     )
-    shape: Any = replace(encoder.shape, layers=layers)
+    shape = replace(encoder.shape, layers=layers)
     if TOKENS in ranks:
-        shape = replace(shape, token_rank=ranks[TOKENS])
+        shape = replace(cast(EncoderShape, shape), token_rank=ranks[TOKENS])
     smaller = type(encoder)(shape)
     smaller.load_state_dict(dict(state))
     like = next(encoder.parameters())

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,14 +29,14 @@ PLAIN = (bool, int, float, str, tuple)
 MAKING_SEED = 0
 
 
-def call_factory(name: str, beside: Path | None = None) -> Any:
+def call_factory(name: str, beside: Path | None = None) -> object:
     """A deep copy of what the function returns, so that nothing made from it changes the user's own object.
 
     Its module may lie in the folder `beside`. Raises `InputError` where it cannot be imported, called or copied.
     """
     module, _, function = name.partition(":")
     try:
-        made = getattr(_module(module, beside), function)()
+        made: object = getattr(_module(module, beside), function)()
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: an empty module name
         where = f", in the folder {beside} or as an installed package" if beside else ""
         raise InputError(
@@ -110,7 +109,7 @@ def _module(name: str, beside: Path | None) -> ModuleType:
             sys.path.append(folder)
 
 
-def _pieces(part: Any) -> Iterator[bytes]:
+def _pieces(part: object) -> Iterator[bytes]:
     """What is told of one part of what a factory returned."""
     if isinstance(part, nn.Module):
         yield repr(part).encode()
@@ -132,7 +131,7 @@ def _pieces(part: Any) -> Iterator[bytes]:
         yield (type(part).__name__ if f"{id(part):x}" in told else told).encode()
 
 
-def _tensor(tensor: Any) -> Iterator[bytes]:
+def _tensor(tensor: object) -> Iterator[bytes]:
     if not isinstance(tensor, Tensor):  # a module's extra state
         yield repr(tensor).encode()
         return
@@ -141,7 +140,7 @@ def _tensor(tensor: Any) -> Iterator[bytes]:
     yield dense.contiguous().flatten().view(torch.uint8).numpy().tobytes() if dense.numel() else b""
 
 
-def _sources(name: str, made: Any) -> set[Path]:
+def _sources(name: str, made: object) -> set[Path]:
     """The user's files that the function and the model's classes are written in."""
     modules = {name.partition(":")[0]}
     for part in made if isinstance(made, tuple) else (made,):

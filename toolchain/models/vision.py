@@ -9,7 +9,7 @@ Which parts to keep is `compress`'s decision; class heads are `model`'s.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from edgewright.models.layouts import image_family
 from edgewright.models.linear_maps import copy_linear, copy_norm, taken
 from edgewright.models.transformer import Transformer
 from edgewright.models.transformer_shape import ACTIVATIONS, LayerShape, TransformerShape
+from edgewright.models.transformers_types import config_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,45 +95,39 @@ def example_inputs(shape: VisionShape) -> tuple[Tensor, ...]:
     return (torch.zeros(1, shape.channels, shape.image_height, shape.image_width),)
 
 
-def from_transformers(model: Any) -> VisionEncoder:
+def from_transformers(model: nn.Module) -> VisionEncoder:
     """A `VisionEncoder` with the weights of a Hugging Face `ViTModel`, `DeiTModel` or a classifier that wraps one.
 
     Raises `UnsupportedModelError` for another family or activation.
     """
-    config = model.config
+    config = config_of(model)
     wrapped = image_family(config.model_type)
-    if config.hidden_act not in ACTIVATIONS:
-        raise UnsupportedModelError(f"activation {config.hidden_act!r}", supported=tuple(ACTIVATIONS))
+    activation = config.text("hidden_act")
+    if activation not in ACTIVATIONS:
+        raise UnsupportedModelError(f"activation {activation!r}", supported=tuple(ACTIVATIONS))
     source = getattr(model, wrapped, model)
-    height, width = _pair(config.image_size)
-    patch = _pair(config.patch_size)
+    height, width = config.pair("image_size")
+    patch = config.pair("patch_size")
     if patch[0] != patch[1] or height % patch[0] or width % patch[0]:
         raise UnsupportedModelError(
             f"an image of {height} × {width} in patches of {patch[0]} × {patch[1]}", supported=("square patches",)
         )
-    layer = LayerShape(
-        heads=config.num_attention_heads,
-        head_width=config.hidden_size // config.num_attention_heads,
-        neurons=config.intermediate_size,
-    )
+    hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    layer = LayerShape(heads=heads, head_width=hidden // heads, neurons=config.integer("intermediate_size"))
     shape = VisionShape(
-        width=config.hidden_size,
-        layers=(layer,) * config.num_hidden_layers,
-        activation=config.hidden_act,
-        norm_epsilon=config.layer_norm_eps,
+        width=hidden,
+        layers=(layer,) * config.integer("num_hidden_layers"),
+        activation=activation,
+        norm_epsilon=config.number("layer_norm_eps"),
         image_height=height,
         image_width=width,
         patch=patch[0],
-        channels=config.num_channels,
+        channels=config.integer("num_channels"),
         starts=2 if config.model_type == "deit" else 1,
     )
     encoder = VisionEncoder(shape)
     encoder.load_state_dict(_renamed(source.state_dict(), shape))
     return encoder.eval()
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def _renamed(state: dict[str, Tensor], shape: VisionShape) -> dict[str, Tensor]:

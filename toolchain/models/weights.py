@@ -10,12 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from edgewright.base.extras import need
+from edgewright.base.json_values import JsonObject, as_object
 from edgewright.base.quiet import quiet
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError, EnvironmentFaultError, InvalidFileError
+from edgewright.models.transformers_types import TransformersConfig
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -39,7 +44,15 @@ LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)\.")
 LAYER_COUNTS = ("num_hidden_layers", "n_layers")
 
 
-def options_for(folder: Path) -> dict[str, Any]:
+class LoadingReport(TypedDict):
+    """What transformers says of the tensors it read, as far as it is used: its `output_loading_info`."""
+
+    missing_keys: Collection[str]
+    unexpected_keys: Collection[str]
+    mismatched_keys: Collection[tuple[str, ...]]
+
+
+def options_for(folder: Path) -> dict[str, bool]:
     """How transformers is to read the weights of a folder: safetensors, or PyTorch's pickles by `weights_only`.
 
     Raises `BadModelError` where there are none, naming how to convert those of another format.
@@ -66,7 +79,7 @@ def size_bytes(folder: Path) -> int:
 
 
 def check_read(
-    place: str, report: Mapping[str, Any], config: Any, *, may_be_new: Callable[[str], bool]
+    place: str, report: LoadingReport, config: TransformersConfig, *, may_be_new: Callable[[str], bool]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(tensors left unread that change nothing, those that are new); `report` is transformers' `output_loading_info`.
 
@@ -82,12 +95,13 @@ def check_read(
     return tuple(unread), tuple(new)
 
 
-def _beyond(names: Collection[str], config: Any) -> str:
+def _beyond(names: Collection[str], config: TransformersConfig) -> str:
     """What is said of tensors that the configuration has no place for."""
     first, *others = names
     rest = f" and {len(others)} more tensors" if len(others) > 1 else " and one more tensor" if others else ""
     layers = [int(match[1]) for name in names if (match := LAYER.search(name))]
-    count = next((getattr(config, name) for name in LAYER_COUNTS if isinstance(getattr(config, name, None), int)), None)
+    counts = (config.value(name) for name in LAYER_COUNTS)
+    count = next((count for count in counts if isinstance(count, int)), None)
     if layers and count is not None and max(layers) >= count:
         return (
             f"its weights hold {max(layers) + 1} layers ({first}{rest}), but config.json's number of layers is "
@@ -99,13 +113,13 @@ def _beyond(names: Collection[str], config: Any) -> str:
     )
 
 
-def adapter_of(folder: Path) -> dict[str, Any] | None:
+def adapter_of(folder: Path) -> JsonObject | None:
     """What a folder's `adapter_config.json` says, where it holds an adapter and no model of its own."""
     file = folder / ADAPTER
     if not file.is_file() or (folder / "config.json").is_file():
         return None
     try:
-        described = parse_json(file.read_bytes(), name=str(file))
+        described: JsonObject = as_object(parse_json(file.read_bytes(), name=str(file)), str(file))
         named = described["base_model_name_or_path"]
     except InvalidFileError as error:
         raise BadModelError(str(file), ": ".join(error.faults[0])) from error
@@ -113,11 +127,10 @@ def adapter_of(folder: Path) -> dict[str, Any] | None:
         raise BadModelError(str(file), f"it names no base_model_name_or_path ({error})") from error
     if not isinstance(named, str) or not named:
         raise BadModelError(str(file), "its base_model_name_or_path names no model")
-    found: dict[str, Any] = described
-    return found
+    return described
 
 
-def merged(model: Any, folder: Path) -> Any:
+def merged(model: nn.Module, folder: Path) -> nn.Module:
     """The base model with an adapter's weights merged into its own, as peft does it.
 
     Raises `EnvironmentFaultError` without peft, `BadModelError` for an adapter that does not fit the model.
@@ -135,6 +148,7 @@ def merged(model: Any, folder: Path) -> Any:
         with quiet():
             import peft
 
-            return peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
+            whole: nn.Module = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
     except Exception as error:  # peft, torch and JSON errors have no common base
         raise BadModelError(str(folder), f"its adapter: {' '.join(str(error).split())[:300]}") from error
+    return whole

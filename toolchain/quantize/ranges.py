@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ SHARES = tuple(share / 100 for share in range(5, 101))  # of one side of what wa
 ROUNDS = 2  # one side after the other
 TINY = 1e-12
 NO_VALUE = 1e38
+
+
+Floats = NDArray[np.floating]
 
 
 class Range(NamedTuple):
@@ -88,7 +91,7 @@ class Seen:
         return _least(lambda tried: loss(counts, middles, tried), whole)
 
 
-def _without_tails(counts: NDArray[Any], middles: NDArray[Any], whole: Range) -> Range:
+def _without_tails(counts: Floats, middles: Floats, whole: Range) -> Range:
     shares = counts.cumsum() / counts.sum()
     low, high = (middles[np.searchsorted(shares, share)] for share in (OUTSIDE / 2, 1 - OUTSIDE / 2))
     return Range(min(max(float(low), whole.low), 0.0), max(min(float(high), whole.high), 0.0))
@@ -103,14 +106,14 @@ def _least(loss: Callable[[Range], float], whole: Range) -> Range:
     return best
 
 
-def _squared_error(counts: NDArray[Any], middles: NDArray[Any], tried: Range) -> float:
+def _squared_error(counts: Floats, middles: Floats, tried: Range) -> float:
     scale = max((tried.high - tried.low) / (LEVELS - 1), TINY)
     zero = np.round(-tried.low / scale)
     rounded = (np.clip(np.round(middles / scale) + zero, 0, LEVELS - 1) - zero) * scale
     return float(counts @ (middles - rounded) ** 2)
 
 
-def _divergence(counts: NDArray[Any], middles: NDArray[Any], tried: Range) -> float:
+def _divergence(counts: Floats, middles: Floats, tried: Range) -> float:
     """Of the distribution cut off at the range from what its levels keep of it."""
     first, last = np.searchsorted(middles, (tried.low, tried.high))
     inside = counts[first : max(last, first + 1)]

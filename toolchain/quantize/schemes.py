@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from edgewright.base.registry import Registry, instance_of
 
@@ -35,7 +35,7 @@ class Scheme:
     instead: str | None = None
     lacks: str = "has no kernels for it"
     precision: Literal["int8", "half", "float"] = "int8"
-    writers: Mapping[str, Callable[..., Mapping[str, Any]]] = field(default_factory=dict, repr=False)
+    writers: Mapping[str, Callable[..., Mapping[str, object]]] = field(default_factory=dict, repr=False)
 
     @property
     def is_integer(self) -> bool:

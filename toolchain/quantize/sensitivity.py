@@ -17,7 +17,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -87,7 +86,7 @@ class Sensitivity:
     points: float | None = None
     left_points: float | None = None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """As it stands in a manifest."""
         return {
             "parts": [vars(part) for part in self.parts],

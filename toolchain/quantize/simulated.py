@@ -40,7 +40,7 @@ def linear_parts(model: nn.Module) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def ranges_of(model: Model, run: Callable[[Model], Any], *, calibration: Calibration = DEFAULT) -> dict[str, Range]:
+def ranges_of(model: Model, run: Callable[[Model], object], *, calibration: Calibration = DEFAULT) -> dict[str, Range]:
     """The range of what each linear layer and convolution reads while `run` has the model run on examples."""
     seen: dict[nn.Module, Seen] = defaultdict(Seen)
     names: dict[nn.Module, str] = {

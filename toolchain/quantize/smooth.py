@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ Pair = tuple[Sequence[Tensor], nn.Linear]
 def smoothed(
     model: Model,
     pairs_of: Callable[[Model], Iterable[Pair]],
-    run: Callable[[Model], Any],
+    run: Callable[[Model], object],
     *,
     strength: float = STRENGTH,
 ) -> Model:
@@ -49,7 +49,7 @@ def smoothed(
     return smoother
 
 
-def _largest(readers: Sequence[nn.Linear], run: Callable[[], Any]) -> dict[nn.Module, Tensor]:
+def _largest(readers: Sequence[nn.Linear], run: Callable[[], object]) -> dict[nn.Module, Tensor]:
     """The largest size of each channel that a layer reads while the examples run."""
     found: dict[nn.Module, Tensor] = {}
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from edgewright.base.json_values import JsonObject
+from edgewright.base.json_values import JsonObject, JsonValue
 
 BYTES_PER_MB = 1_000_000
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -179,5 +179,5 @@ def _miss(name: str, limit: float, actual: float) -> Miss:
     )
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: JsonValue) -> JsonValue:
     return None if isinstance(value, float) and not math.isfinite(value) else value

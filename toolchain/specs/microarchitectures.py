@@ -80,7 +80,7 @@ CORES: Mapping[str, Core] = {
     "Cortex-A715": Core(dot_product=True, fp16=True, int8_operations_per_cycle=64, float_operations_per_cycle=16),
     "Cortex-X3": Core(dot_product=True, fp16=True, int8_operations_per_cycle=128, float_operations_per_cycle=32),
     "Carmel": Core(dot_product=False, fp16=True, int8_operations_per_cycle=16, float_operations_per_cycle=16),
-    # Any x86-64 machine; what is counted on is AVX2, which has no dot product of bytes.
+    # Whatever x86-64 machine; what is counted on is AVX2, which has no dot product of bytes.
     "x86-64": Core(dot_product=False, fp16=False, int8_operations_per_cycle=64, float_operations_per_cycle=32),
 }
 

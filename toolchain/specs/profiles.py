@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -210,12 +210,12 @@ def load_profile(name_or_path: str | Path) -> Profile:
     return profile
 
 
-def facts_of(profile: Profile) -> list[tuple[str, Sourced[Any]]]:
+def facts_of(profile: Profile) -> list[tuple[str, Sourced[object]]]:
     """(place, fact) of every fact that has a mark, in the order of the schema."""
     return [(".".join(map(str, where)), fact) for where, fact in _facts(profile)]
 
 
-def _extended(source: Source, seen: tuple[str, ...]) -> dict[str, Any]:
+def _extended(source: Source, seen: tuple[str, ...]) -> dict[str, object]:
     """A file's values over those of the profile it extends, fact by fact."""
     own = parsed_toml(source)
     parent = own.get("extends")
@@ -228,12 +228,13 @@ def _extended(source: Source, seen: tuple[str, ...]) -> dict[str, Any]:
     return _over(_extended(above, (*seen, above.name)), own)
 
 
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        section = isinstance(value, dict) and isinstance(under, dict) and "value" not in value
-        merged[key] = _over(under, value) if section and under is not None else value
+        if isinstance(value, dict) and isinstance(under, dict) and "value" not in value:
+            value = _over(under, value)
+        merged[key] = value
     return merged
 
 
@@ -283,7 +284,7 @@ def _reversed_ranges(profile: Profile) -> Iterator[tuple[Location, str]]:
             yield where, f"highest is {high:g}, below value, {low:g}; write the lower end as value"
 
 
-def _facts(part: BaseModel, where: Location = ()) -> Iterator[tuple[Location, Sourced[Any]]]:
+def _facts(part: BaseModel, where: Location = ()) -> Iterator[tuple[Location, Sourced[object]]]:
     for name in type(part).model_fields:
         value = getattr(part, name)
         if isinstance(value, Sourced):
@@ -361,12 +362,12 @@ def _of_processor(profile: Profile) -> Iterator[tuple[Location, str]]:
 
 
 def _number(profile: Profile, place: str, *, highest: bool = False) -> float | None:
-    part: Any = profile
+    part: object = profile
     for name in place.split("."):
         part = getattr(part, name, None)
     if isinstance(part, Sourced):
         part = part.highest if highest and part.highest is not None else part.value
-    return None if part is None else float(part)
+    return float(part) if isinstance(part, int | float) else None
 
 
 def _shelf() -> Traversable:

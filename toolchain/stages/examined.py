@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from edgewright.base.plain import one_line
 from edgewright.modality.base import LoadedTeacher
+from edgewright.modality.input_spec import AnyExample
 from edgewright.models.heads import in_standard_units
+from edgewright.models.model import Head
 from edgewright.models.reference import Compared, Reference, require_repeatable
 from edgewright.stages.plan import Plan
 from edgewright.tasks.scores import Scale
@@ -48,7 +50,10 @@ def check_source(plan: Plan) -> None:
 
 
 def examine(
-    notes: Sequence[str], compare: Reference | None, run: Callable[[Sequence[Any]], Tensor], examples: Sequence[Any]
+    notes: Sequence[str],
+    compare: Reference[AnyExample] | None,
+    run: Callable[[Sequence[AnyExample]], Tensor],
+    examples: Sequence[AnyExample],
 ) -> Examined:
     """Run the model twice on a few real examples, and once beside its own library; say what was found.
 
@@ -86,5 +91,5 @@ def put_on_scale(teacher: LoadedTeacher, texts: Sequence[str], values: Sequence[
     if min(own, standard) > FAR * scale.std:
         note += ": far off in either, so it was fitted to another unit; give the data's values in that unit"
     if own <= standard:
-        in_standard_units(teacher.model.head, mean=scale.mean, std=scale.std)
+        in_standard_units(cast(Head, teacher.model.get_submodule("head")), mean=scale.mean, std=scale.std)
     return note

@@ -32,10 +32,10 @@ def artifact_name(runtime: str) -> str:
 def export_settings(runtime: str, side: Side) -> dict[str, object]:
     """What a file takes, and by which versions of the runtime's packages it is made."""
     made_for = RUNTIMES[runtime]
-    spec = side.input_spec().settings()
-    lengths = list(spec.pop("lengths")) if made_for.fixed_shapes else []
+    spec = side.input_spec()
+    lengths = list(spec.lengths) if made_for.fixed_shapes else []
     versions = {"packages": versions} if (versions := made_for.versions()) else {}
-    return {"runtime": runtime, **spec, "lengths": lengths, **versions}
+    return {"runtime": runtime, **spec.settings(), "lengths": lengths, **versions}
 
 
 def export_float(runtime: str) -> Stage[FloatFindings]:

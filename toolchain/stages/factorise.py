@@ -84,7 +84,7 @@ def _asks_for_matrices(build: Build) -> bool:
     return asked.enabled and (asked.energy is not None or asked.keep_parameters is not None)
 
 
-def _factorised(build: Build, model: Any, **asked: Any) -> low_rank.Factorised:
+def _factorised(build: Build, model: Any, **asked: Any) -> low_rank.Factorised[Any]:
     plan = build.plan
     setting = f"stages.low_rank.{'energy' if asked.get('energy') is not None else 'keep_parameters'}"
     families.required(model, FACTORISABLE, setting=setting)

@@ -22,7 +22,7 @@ from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.loading import shape_of
 from edgewright.models.model import Head, HeadShape, TransformerModel
-from edgewright.models.source import configured
+from edgewright.models.pretrained import configured
 from edgewright.models.text import TextModule
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe

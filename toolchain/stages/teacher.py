@@ -7,6 +7,7 @@ Out: the teacher's float model, and how its inputs are made. It is also the firs
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +29,7 @@ from edgewright.stages.float_models import (
 )
 from edgewright.stages.read import examples_digest
 from edgewright.stages.stage import Build, Stage, Workspace
+from edgewright.tasks.examples import TextExamples
 from edgewright.tasks.finetune import finetune
 
 
@@ -114,7 +116,8 @@ def _examined(build: Build, teacher: LoadedTeacher) -> Examined:
     plan, examples = build.plan, teacher.dataset.examples
     examined = examine(teacher.notes, teacher.reference, teacher.run, teacher.some)
     if plan.task.standardised and teacher.fitted:
-        texts, values = [row.text for row in examples.train], [row.value or 0.0 for row in examples.train]
+        rows = cast(TextExamples, examples).train  # a value is one of a text
+        texts, values = [row.text for row in rows], [row.value or 0.0 for row in rows]
         examined = examined.also(put_on_scale(teacher, texts, values, plan.task.scale(examples)))
     if plan.recipe.stages.finetune.refit and teacher.fitted:
         examined = examined.also("fitted once more, as stages.finetune.refit asks")

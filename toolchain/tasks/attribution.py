@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +84,7 @@ def of_places(model: nn.Module, inputs: ImageInputs, index: int, asked: Asked) -
     )
 
 
-def side_by_side(teacher: RestsOn, student: RestsOn) -> dict[str, Any]:
+def side_by_side(teacher: RestsOn, student: RestsOn) -> dict[str, object]:
     """As it stands in a manifest; of words those both read: a text may be cut sooner for the one with more pieces."""
     count = min(len(teacher.says), len(student.says))
     return {

@@ -7,11 +7,13 @@ images to smaller ones and their principal components, and where words, labels a
 stochastic gradient descent. Its name says what was done; all held-out examples are judged.
 """
 
+from __future__ import annotations
+
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +32,30 @@ DESCENT_WORK = 2_000_000_000  # the same, times passes over the examples
 MOST_PASSES, FEWEST_PASSES = 20, 2
 
 Each = TypeVar("Each")
+
+
+class SparseRows(Protocol):
+    """A matrix of SciPy's of which most numbers are 0, (texts, words); `nnz` counts the others."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def nnz(self) -> int: ...  # noqa: D102
+    @property
+    def T(self) -> SparseRows: ...  # noqa: D102
+    def __getitem__(self, part: slice | Sequence[int] | int, /) -> SparseRows: ...
+    def __matmul__(self, other: SparseRows, /) -> SparseRows: ...
+    def toarray(self) -> NDArray[np.float64]: ...  # noqa: D102
+
+
+class Vectorizer(Protocol):
+    """What makes vectors of texts in scikit-learn."""
+
+    def fit_transform(self, texts: Sequence[str], /) -> SparseRows: ...  # noqa: D102
+    def transform(self, texts: Sequence[str], /) -> SparseRows: ...  # noqa: D102
+
+
+Vectors: TypeAlias = "NDArray[np.float32] | SparseRows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +129,11 @@ def tag_baseline(texts: Sequence[str], tags: Sequence[Sequence[str]], score: Tag
     return Baseline(name="most frequent tag of each word", score=score.of(outputs))
 
 
-def _words_and_pairs() -> Any:
+def _words_and_pairs() -> Vectorizer:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
+    vectorizer: Vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
+    return vectorizer
 
 
 def _sampled(count: int) -> tuple[list[int], str]:
@@ -139,7 +166,7 @@ def _small(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _logistic(
-    examples: Any, labels: Sequence[str], held_out: Any, known: Sequence[str], *, strength: float
+    examples: Vectors, labels: Sequence[str], held_out: Vectors, known: Sequence[str], *, strength: float
 ) -> tuple[torch.Tensor, str]:
     """Probabilities (held-out examples, known labels), 0 for a label that no training example has; how they were got.
 
@@ -149,9 +176,12 @@ def _logistic(
     from sklearn.linear_model import LogisticRegression, SGDClassifier
 
     places = places_of(labels, known)
-    sparse = hasattr(examples, "nnz")
-    work = (examples.nnz if sparse else examples.size) * len(set(places))
-    if work <= (EXACT_SPARSE_WORK if sparse else EXACT_DENSE_WORK):
+    if isinstance(examples, np.ndarray):
+        values, most = examples.size, EXACT_DENSE_WORK
+    else:
+        values, most = examples.nnz, EXACT_SPARSE_WORK
+    work = values * len(set(places))
+    if work <= most:
         model, how = LogisticRegression(max_iter=1000, C=strength), ""
     else:
         passes = max(FEWEST_PASSES, min(MOST_PASSES, DESCENT_WORK // work))
@@ -164,7 +194,7 @@ def _logistic(
     return outputs, how
 
 
-def _fitted(vectorizer: Any, texts: Sequence[str]) -> Any:
+def _fitted(vectorizer: Vectorizer, texts: Sequence[str]) -> SparseRows:
     """The texts' vectors. Raises `BadDataError` when there is not one word in them."""
     try:
         return vectorizer.fit_transform(texts)

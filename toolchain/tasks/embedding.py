@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgewright.errors import InputError
 from edgewright.tasks.examples import TextExamples, part_of
-from edgewright.tasks.task import OF_TEXTS, Document, Question, Table, Task
+from edgewright.tasks.task import OF_TEXTS, Document, Question, Table, Task, rows_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,8 @@ class Embedding(Task[TextExamples]):
 
     def answer_table(self, answer: Document) -> Table:
         """A match a row."""
-        return ("score", "title", "text"), [(row["score"], row["title"], row["text"]) for row in answer["matches"]]
+        rows = rows_in(answer, "matches")
+        return ("score", "title", "text"), [(row["score"], row["title"], row["text"]) for row in rows]
 
 
 EMBEDDING = Embedding()

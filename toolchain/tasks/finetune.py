@@ -6,7 +6,6 @@ Out: the model, trained in place.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,14 +15,14 @@ from edgewright.models.schedule import Schedule, Trained
 from edgewright.models.text import fast_arithmetic
 from edgewright.models.training import train
 from edgewright.specs.recipe import Finetune
-from edgewright.tasks.task import Task
+from edgewright.tasks.task import AnyTask
 
 
 def finetune(
     model: nn.Module,
     inputs: Inputs,
     targets: Sequence[Tensor],
-    task: Task[Any],
+    task: AnyTask,
     settings: Finetune,
     *,
     validate: Callable[[], float] | None = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from edgewright.tasks.task import Document, Question, Table, Task
+from edgewright.tasks.task import Document, Question, Table, Task, rows_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +47,7 @@ class LabelTask(Task[Examples]):
 
     def answer_table(self, answer: Document) -> Table:
         """A label a row."""
-        return ("score", "label"), [(row["score"], row["label"]) for row in answer["labels"]]
+        return ("score", "label"), [(row["score"], row["label"]) for row in rows_in(answer, "labels")]
 
 
 def likeliest(labels: Sequence[str], scores: Sequence[float]) -> list[Document]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,7 +64,7 @@ class SearchIndex:
             raise BundleError(f"{corpus.name} has {len(index.texts)} texts, but there are {len(index.vectors)} vectors")
         return index
 
-    def best(self, embedding: ArrayLike, *, top: int) -> list[dict[str, Any]]:
+    def best(self, embedding: ArrayLike, *, top: int) -> list[dict[str, object]]:
         """The `top` texts most like a query's embedding (width,), best first, scored by cosine.
 
         Raises `BundleError` for one of another width.

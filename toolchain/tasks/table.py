@@ -6,12 +6,10 @@ Out: a `Task`, imported when it is first asked for; none of ours imports torch f
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgewright.base.registry import Registry, instance_of
-from edgewright.tasks.task import Task
+from edgewright.tasks.task import AnyTask, Task
 
-TASKS: Registry[Task[Any]] = Registry(
+TASKS: Registry[AnyTask] = Registry(
     "task",
     {
         "embedding": "edgewright.tasks.embedding:EMBEDDING",
@@ -25,6 +23,6 @@ TASKS: Registry[Task[Any]] = Registry(
 )
 
 
-def task_of(kind: str) -> Task[Any]:
+def task_of(kind: str) -> AnyTask:
     """The task of this name. Raises `UnknownNameError` with the nearest names."""
     return TASKS[kind]

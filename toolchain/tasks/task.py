@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from edgewright.base.json_values import JsonObject, as_list, as_object
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,10 +39,17 @@ FITTED_IMAGES = frozenset({"finetune", "finetune.batch_images", "finetune.augmen
 TEXT_INPUTS = frozenset({"task.max_length", "data.extra_text", "data.extra_text_packages"})
 IMAGE_INPUTS = frozenset({"task.image_size", "data.folder", "data.extra_images"})
 
-Document = dict[str, Any]
+Document = dict[str, object]
 """An answer as a JSON document; its `kind` tells its form."""
 Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
 """An answer for a person: the heads of columns, and rows of texts and numbers; no heads for one bare value."""
+
+
+def rows_in(answer: Document, name: str) -> list[JsonObject]:
+    """The rows that an answer lists under a name. Raises `InvalidFileError` where it lists none."""
+    rows = as_list(answer.get(name), "the answer", name)
+    return [as_object(row, "the answer", name, place) for place, row in enumerate(rows)]
+
 
 Examples = TypeVar("Examples", contravariant=True)
 
@@ -150,3 +159,7 @@ class Task(Generic[Examples]):
     def answer_table(self, answer: Document) -> Table:
         """The same for a person."""
         raise NotImplementedError
+
+
+AnyTask: TypeAlias = Task[Any]
+"""A task whatever its examples: they come from the data that the recipe names, which the task's modality reads."""

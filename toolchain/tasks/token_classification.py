@@ -10,7 +10,7 @@ from edgewright.errors import BadDataError
 from edgewright.modality.tokenizer import first_places
 from edgewright.tasks.examples import TextExamples, part_of
 from edgewright.tasks.labels import LabelTask, likeliest
-from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Document, Question, Table
+from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Document, Question, Table, rows_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,7 +108,7 @@ class TokenClassification(LabelTask[TextExamples]):
 
     def answer_table(self, answer: Document) -> Table:
         """A word a row."""
-        return ("word", "tag", "score"), [(row["word"], row["label"], row["score"]) for row in answer["words"]]
+        return ("word", "tag", "score"), [(row["word"], row["label"], row["score"]) for row in rows_in(answer, "words")]
 
 
 TOKEN_CLASSIFICATION = TokenClassification()

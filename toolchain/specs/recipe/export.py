@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -14,9 +14,17 @@ from edgewright.specs.recipe.section import Section, each_once, setting
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
 
 
-def runtimes() -> Mapping[str, Any]:
+class RuntimeDescription(Protocol):
+    """What a recipe needs to know of a runtime; `edgewright.runtimes.descriptor.Runtime` says what each of these is."""
+
+    @property
+    def takes_batches(self) -> bool: ...  # noqa: D102
+    def supports(self, scheme: str, /) -> bool: ...  # noqa: D102
+
+
+def runtimes() -> Mapping[str, RuntimeDescription]:
     """The runtimes there are. Their table lies in a room above, and is light."""
-    found: Mapping[str, Any] = import_module("edgewright.runtimes.table").RUNTIMES
+    found: Mapping[str, RuntimeDescription] = import_module("edgewright.runtimes.table").RUNTIMES
     return found
 
 

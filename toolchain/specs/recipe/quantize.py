@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -13,9 +13,22 @@ from edgewright.specs.recipe.distill import with_an_end
 from edgewright.specs.recipe.section import Amount, Count, Section, as_tuple, each_once, set_of, setting
 
 
-def schemes() -> Mapping[str, Any]:
+class SchemeDescription(Protocol):
+    """What a recipe needs to know of a quantisation scheme; see `edgewright.quantize.schemes.Scheme`."""
+
+    @property
+    def static(self) -> bool: ...  # noqa: D102
+    @property
+    def is_integer(self) -> bool: ...  # noqa: D102
+    @property
+    def instead(self) -> str | None: ...  # noqa: D102
+    @property
+    def lacks(self) -> str: ...  # noqa: D102
+
+
+def schemes() -> Mapping[str, SchemeDescription]:
     """The quantisation schemes there are. Their table lies in a room above, and is light."""
-    found: Mapping[str, Any] = import_module("edgewright.quantize.schemes").QUANTIZATION_SCHEMES
+    found: Mapping[str, SchemeDescription] = import_module("edgewright.quantize.schemes").QUANTIZATION_SCHEMES
     return found
 
 

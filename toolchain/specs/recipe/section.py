@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -18,8 +18,9 @@ Text = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-Values = Mapping[str, Any]
+Values = Mapping[str, object]
 """A recipe's values, or a section's, before they are checked."""
+Default = TypeVar("Default")
 Names = TypeVar("Names", bound=tuple[object, ...])
 
 
@@ -46,24 +47,25 @@ FilePath = Annotated[Path, AfterValidator(resolved)]
 
 
 def setting(
-    default: Any,
+    default: Default,
     description: str,
     *,
     unit: str = "",
     costs: str = "",
     source: str = "",
     names: tuple[str, ...] = (),
-) -> Any:
+) -> Default:
     """A setting with its default and what is said of it: its meaning, unit, cost, and the source of its method.
 
     `names` are its name of today and those it had, which are accepted with a warning for one version.
     """
-    return Field(
+    field: Default = Field(
         default=default,
         description=description,
         json_schema_extra={"unit": unit, "costs": costs, "source": source},
         validation_alias=AliasChoices(*names) if names else None,
     )
+    return field
 
 
 class Section(BaseModel):
