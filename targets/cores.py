@@ -5,7 +5,7 @@ Out: a name, as `Cortex-A72`; the cores' numbers. The numbers of names are those
      `arch/arm64/include/asm/cputype.h`.
 """
 
-from edgewright.base.untrusted import int_or_none
+from edgewright.base.numbers import int_or_none
 from edgewright.errors import InputError
 
 ARM = "0x41"

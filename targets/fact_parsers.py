@@ -8,7 +8,7 @@ import re
 from collections import Counter
 
 from edgewright.base.json_values import JsonObject
-from edgewright.base.untrusted import float_or_none, hex_or_none, int_or_none
+from edgewright.base.numbers import float_or_none, hex_or_none, int_or_none
 from edgewright.targets.cores import ARM, core_name
 
 TICKS_PER_S = 100  # what Linux shows programs on every processor

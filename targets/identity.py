@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from edgewright.base.json_values import JsonObject
-from edgewright.base.untrusted import int_or_none
+from edgewright.base.numbers import int_or_none
 from edgewright.targets.cores import cores_in
 from edgewright.targets.device_store.space import free_bytes
 from edgewright.targets.fact_parsers import android_release, clock_mhz, core_kinds

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgewright.base.untrusted import float_or_none
+from edgewright.base.numbers import float_or_none
 from edgewright.errors import TargetError
 from edgewright.targets.base import Target
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from edgewright.devices.benchmark import BenchResult
+    from typing_extensions import Unpack
+
+    from edgewright.devices.benchmark import BenchOptions, BenchResult
     from edgewright.targets.base import Target
 
 DEFAULT_TARGET = "emulated://raspberry-pi-4"
@@ -77,8 +79,9 @@ def edge_bench(request: pytest.FixtureRequest, edge_target: Target) -> Callable[
     address = _address(request)
     limits = _limits(request.node)
 
-    def measure(bundle: str | Path, **how: Any) -> BenchResult:
-        result = bench(bundle, address, target=edge_target, **{"quick": True, **how})
+    def measure(bundle: str | Path, **how: Unpack[BenchOptions]) -> BenchResult:
+        options: BenchOptions = {"quick": True, **how}
+        result = bench(bundle, address, target=edge_target, **options)
         if faults := _faults(result, limits):
             pytest.fail("\n".join([_headline(result, address), *(f"  {each}" for each in faults)]), pytrace=False)
         return result

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewright.base.numbers import float_or_none
 from edgewright.base.redacted import redacted
-from edgewright.base.untrusted import float_or_none, parse_json
+from edgewright.base.untrusted import parse_json
 from edgewright.errors import InvalidFileError
 from edgewright.targets.process_ids import Process
 

@@ -4,7 +4,7 @@ In:  the text of `df -Pk`.
 Out: bytes. Used by every transport when a write fails, and by `push` before it starts.
 """
 
-from edgewright.base.untrusted import int_or_none
+from edgewright.base.numbers import int_or_none
 
 # df wants a path that exists: go up until there is one.
 FREE_SPACE_SCRIPT = 'd=$1; until [ -d "$d" ]; do d=${d%/*}; d=${d:-/}; done; df -Pk "$d"'

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgewright.base.untrusted import float_or_none, hex_or_none, int_or_none, parse_json, parse_toml
+from edgewright.base.numbers import float_or_none, hex_or_none, int_or_none
+from edgewright.base.untrusted import parse_json, parse_toml
 from edgewright.bundles.files import read_manifest, seal
 from edgewright.cli.verbs.compare import number_of
 from edgewright.data.readers import read_rows

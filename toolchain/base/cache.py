@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from edgewright.base.once import made_once
 from edgewright.base.places import cache_dir
@@ -48,7 +47,7 @@ class CacheEntry:
 
 def stage(
     name: str,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, object],
     make: Callable[[Path], None],
     *,
     version: int = 1,
@@ -102,9 +101,9 @@ def recorded_seconds(name: str, *, newest: int) -> list[float]:
     return found
 
 
-def _files_of(folder: Path) -> dict[str, list[Any]]:
+def _files_of(folder: Path) -> dict[str, list[int | str]]:
     """The size and SHA-256 of each file of a result, by its place in the folder."""
-    found = {}
+    found: dict[str, list[int | str]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -124,7 +123,7 @@ def _fault_of(folder: Path) -> str:
     return next((name for name, file in stated.items() if found.get(name) != file), "")
 
 
-def _key(name: str, version: int, packages: Sequence[str], inputs: Mapping[str, Any]) -> str:
+def _key(name: str, version: int, packages: Sequence[str], inputs: Mapping[str, object]) -> str:
     installed = {package: _installed(package) for package in packages}
     stated = json.dumps([name, version, installed, inputs], sort_keys=True, default=str)
     return hashlib.sha256(stated.encode()).hexdigest()[:32]

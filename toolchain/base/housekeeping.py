@@ -17,9 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewright.base.numbers import parse_float
 from edgewright.base.once import UNFINISHED, is_being_made, size_of, sweep_unfinished
 from edgewright.base.places import cache_dir
-from edgewright.base.untrusted import parse_float
 from edgewright.errors import InputError, UnknownNameError
 
 GB_VARIABLE, DAYS_VARIABLE = "EDGEWRIGHT_CACHE_GB", "EDGEWRIGHT_CACHE_DAYS"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,7 +33,7 @@ from edgewright.base.untrusted import (
 from edgewright.errors import InputError, InvalidFileError, UnknownNameError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
-Check = Callable[[Mapping[str, Any]], Sequence[tuple[Location, str]]]
+Check = Callable[[Mapping[str, object]], Sequence[tuple[Location, str]]]
 
 BOM = b"\xef\xbb\xbf"
 MOST_FAULTS = 200  # that are told one by one
@@ -106,7 +106,7 @@ def read_toml(source: Source, model: type[Model], *, also: Check | None = None) 
     lines = key_lines(source.text)
     current = with_new_names(parsed_toml(source), model, lines, file=source.name)
 
-    def check(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
+    def check(values: Mapping[str, object]) -> list[tuple[Location, str]]:
         return [*current.faults, *(also(values) if also else ())]
 
     return validated(
@@ -119,7 +119,7 @@ def read_toml(source: Source, model: type[Model], *, also: Check | None = None) 
     )
 
 
-def parsed_toml(source: Source) -> dict[str, Any]:
+def parsed_toml(source: Source) -> dict[str, object]:
     """A TOML text's values. Raises `InvalidFileError` with its first fault of syntax."""
     lines = key_lines(source.text)
     return parse_toml(source.text, name=source.name, place=lambda location: place_of(location, lines), numbers=False)
@@ -153,7 +153,7 @@ def read_json(
 
 def validated(
     model: type[Model],
-    values: Mapping[str, Any],
+    values: object,
     *,
     file: str,
     folder: Path | None = None,
@@ -178,7 +178,7 @@ def validated(
             found.append(((), f"has {len(details) - MOST_FAULTS} faults more"))
     told = {location for location, _ in found}
     found.extend(fault for fault in number_faults(values) if fault[0] not in told)
-    if also is not None and (extra := also(values)):
+    if also is not None and isinstance(values, Mapping) and (extra := also(values)):
         found = [(location, what) for location, what in found if location] + list(extra)
     if result is not None and not found:
         return result

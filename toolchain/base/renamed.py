@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import AliasChoices, BaseModel
 
@@ -24,13 +24,13 @@ _warned: set[str] = set()  # a file that is read several times is warned of once
 class Renamed:
     """Values by today's names; `lines` of those that stand under an old one, and the `faults` of those under both."""
 
-    values: dict[str, Any]
+    values: dict[str, object]
     lines: dict[Location, int]
     faults: tuple[tuple[Location, str], ...]
 
 
 def with_new_names(
-    values: Mapping[str, Any], model: type[BaseModel], lines: Mapping[Location, int], *, file: str
+    values: Mapping[str, object], model: type[BaseModel], lines: Mapping[Location, int], *, file: str
 ) -> Renamed:
     """The values under today's names; warns of each that stands under an old one, with its place in the file."""
     current = dict(values)
@@ -72,14 +72,15 @@ def _old_names(
             yield from _old_names(inner, (*section, name))
 
 
-def _at(values: dict[str, Any], section: tuple[str, ...]) -> dict[str, Any]:
+def _at(values: dict[str, object], section: tuple[str, ...]) -> dict[str, object]:
     """The section, copied on the way so that it may be changed; an empty one where there is none."""
     here = values
     for name in section:
-        if not isinstance(here.get(name), dict):
+        inner = here.get(name)
+        if not isinstance(inner, dict):
             return {}
-        here[name] = dict(here[name])
-        here = here[name]
+        here[name] = copied = dict(inner)
+        here = copied
     return here
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -52,7 +52,7 @@ def read_kept(file: Path, model: type[Model], *, entries: str, entry: type[BaseM
     return found
 
 
-def _sound(listed: Sequence[Any], entries: str, entry: type[BaseModel], faults: list[Fault]) -> Sequence[Any]:
+def _sound(listed: Sequence[object], entries: str, entry: type[BaseModel], faults: list[Fault]) -> list[object]:
     sound = []
     for number, each in enumerate(listed):
         try:

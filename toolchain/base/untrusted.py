@@ -1,32 +1,30 @@
-"""Read JSON, TOML and numbers that others wrote: within limits, and with the place of what is wrong.
+"""Read JSON and TOML that others wrote: within limits, and with the place of what is wrong.
 
 In:  bytes or text of a user's file, a bundle, a model's folder or a device, and its name.
 Out: plain values (dicts, lists, text, finite numbers, booleans, None); or one error, by default an `InvalidFileError`.
 Python's own readers take what no honest file has (nesting that ends in a RecursionError, integers of 5,000 digits,
 NaN, a key twice, half of a surrogate pair) and then fail elsewhere; all of it is refused here. What the values have to
-be is the business of a model (`reading`) or of whoever asks.
+be is the business of a model (`reading`) or of whoever asks; words that are numbers are `numbers`' concern.
 """
 
 import json
 import math
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from edgewright.errors import InvalidFileError, ToolchainError
 
-Number = TypeVar("Number", int, float)
 Location = tuple[str | int, ...]
 MakeError = Callable[[str, str], ToolchainError]  # of (place, what is wrong)
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_LARGEST = 1 << 63  # what 64 bits hold; TOML promises no more
+LARGEST_INTEGER = 1 << 63  # what 64 bits hold; TOML promises no more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ def parse_json(
     text = _text_of(data, limits, fail)
     keys = 0
 
-    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
         nonlocal keys
         keys += len(pairs)
         if keys > limits.keys:
@@ -98,7 +96,7 @@ def parse_toml(
     error: MakeError | None = None,
     place: Callable[[Location], str] | None = None,
     numbers: bool = True,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The values of a TOML document; `place` says where in the file a key stands.
 
     Without `numbers` it is left to the caller to look at `number_faults`, beside the other faults of the file. Raises
@@ -121,7 +119,7 @@ def parse_toml(
     return values
 
 
-def number_faults(values: Any) -> list[tuple[Location, str]]:
+def number_faults(values: object) -> list[tuple[Location, str]]:
     """What is no finite number or one that 64 bits do not hold, which TOML's reader lets pass."""
     return [
         (location, what)
@@ -133,11 +131,13 @@ def number_faults(values: Any) -> list[tuple[Location, str]]:
 def _number_fault(value: int | float) -> str:
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"must be a finite number, not {value}"
-    return "" if -_LARGEST <= value < _LARGEST else f"is {shown(str(value))}, a larger number than 64 bits hold"
+    if -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+        return ""
+    return f"is {shown(str(value))}, a larger number than 64 bits hold"
 
 
-def _leaves(values: Any) -> Iterator[tuple[Location, Any]]:
-    waiting: list[tuple[Location, Any]] = [((), values)]
+def _leaves(values: object) -> Iterator[tuple[Location, object]]:
+    waiting: list[tuple[Location, object]] = [((), values)]
     while waiting:
         location, value = waiting.pop()
         if isinstance(value, Mapping | list):
@@ -145,56 +145,6 @@ def _leaves(values: Any) -> Iterator[tuple[Location, Any]]:
             waiting.extend(((*location, key), inner) for key, inner in items)
         else:
             yield location, value
-
-
-def parse_int(
-    text: str, *, name: str, least: int | None = None, most: int | None = None, error: MakeError | None = None
-) -> int:
-    """A whole number in decimal digits within its bounds.
-
-    Raises what `error` makes of (`name`, what is wrong), `InvalidFileError` by default.
-    """
-    found = int_or_none(text)
-    if found is None:
-        raise _made(error, name, f"must be a whole number, not {shown(text)}")
-    return _bounded(found, name, least, most, error)
-
-
-def parse_float(
-    text: str, *, name: str, least: float | None = None, most: float | None = None, error: MakeError | None = None
-) -> float:
-    """A finite number in decimal digits within its bounds.
-
-    Raises what `error` makes of (`name`, what is wrong), `InvalidFileError` by default.
-    """
-    found = float_or_none(text)
-    if found is None:
-        raise _made(error, name, f"must be a number, not {shown(text)}")
-    return _bounded(found, name, least, most, error)
-
-
-def int_or_none(text: str) -> int | None:
-    """A whole number of at most 64 bits in decimal digits; None for all else."""
-    word = text.strip()
-    if len(word) > 40 or not _INTEGER.fullmatch(word):
-        return None
-    found = int(word)
-    return found if -_LARGEST <= found < _LARGEST else None
-
-
-def hex_or_none(text: str) -> int | None:
-    """A number of at most 64 bits in hexadecimal digits, with or without `0x`; None for all else."""
-    found = re.fullmatch(r"(?:0[xX])?0*([0-9a-fA-F]{1,16})", text.strip())
-    return int(found[1], 16) if found else None
-
-
-def float_or_none(text: str) -> float | None:
-    """A finite number in decimal digits; None for all else."""
-    word = text.strip()
-    if len(word) > 400 or not _NUMBER.fullmatch(word):
-        return None
-    found = float(word)
-    return found if math.isfinite(found) else None
 
 
 def shown_location(location: Location) -> str:
@@ -223,10 +173,6 @@ def _failing(name: str, error: MakeError | None) -> Callable[[str, str], NoRetur
         raise error(place, what) if error else InvalidFileError(name, [(place, what)])
 
     return fail
-
-
-def _made(error: MakeError | None, name: str, what: str) -> ToolchainError:
-    return error(name, what) if error else InvalidFileError(name, [("the number", what)])
 
 
 def _text_of(data: bytes | str, limits: ReadLimits, fail: Callable[[str, str], NoReturn]) -> str:
@@ -262,14 +208,14 @@ def _constant(literal: str) -> NoReturn:
     raise _Unfit(f"has {literal}, which is no number; only finite ones are read", literal=literal)
 
 
-def _twice(pairs: list[tuple[str, Any]]) -> str:
-    seen: set[str] = set()
-    return shown_key(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+def _twice(pairs: list[tuple[str, object]]) -> str:
+    counted = Counter(key for key, _ in pairs)
+    return shown_key(next(key for key, _ in pairs if counted[key] > 1))
 
 
-def _structure_faults(values: Any, limits: ReadLimits) -> Iterator[tuple[Location, str]]:
+def _structure_faults(values: object, limits: ReadLimits) -> Iterator[tuple[Location, str]]:
     """What nests too deep or is no Unicode."""
-    waiting: list[tuple[Location, Any]] = [((), values)]
+    waiting: list[tuple[Location, object]] = [((), values)]
     while waiting:
         location, value = waiting.pop()
         if isinstance(value, Mapping | list):
@@ -299,11 +245,3 @@ def _toml_fault(message: str, text: str) -> tuple[str, str]:
 
 def _lowered(message: str) -> str:
     return message[:1].lower() + message[1:]
-
-
-def _bounded(found: Number, name: str, least: Number | None, most: Number | None, error: MakeError | None) -> Number:
-    if (least is not None and found < least) or (most is not None and found > most):
-        one_sided = f"at least {least}" if most is None else f"at most {most}"
-        bounds = f"from {least} to {most}" if least is not None and most is not None else one_sided
-        raise _made(error, name, f"must be {bounds}, not {found}")
-    return found

@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from edgewright.base.digest import sha256_of
 from edgewright.base.once import made_once
@@ -35,12 +34,12 @@ MANIFEST_LIMITS = ReadLimits(bytes=64 << 20)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def seal(values: Mapping[str, Any]) -> str:
+def seal(values: Mapping[str, object]) -> str:
     """A manifest's text, which ends with the sha256 of all the rest of it in a canonical form."""
     return _written({**values, SEAL: _digest_of(values)})
 
 
-def read_manifest(data: bytes, *, shown: str) -> dict[str, Any]:
+def read_manifest(data: bytes, *, shown: str) -> dict[str, object]:
     """The values of a manifest without its seal, once it is known to be as it was written.
 
     Raises `BundleError` for one that was changed since, or is no JSON object with a seal. One of the first version has
@@ -116,11 +115,11 @@ def unpacked(archive: Path) -> Path:
     return place
 
 
-def _written(values: Mapping[str, Any]) -> str:
+def _written(values: Mapping[str, object]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _digest_of(values: Mapping[str, Any]) -> str:
+def _digest_of(values: Mapping[str, object]) -> str:
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -176,7 +175,7 @@ def files_listed_in(packed: zipfile.ZipFile, archive: Path) -> Mapping[str, str]
     return files
 
 
-def files_listed_by(values: Mapping[str, Any]) -> Mapping[str, str] | None:
+def files_listed_by(values: Mapping[str, object]) -> Mapping[str, str] | None:
     """What a manifest says that its files are; None where it is no manifest of a bundle."""
     files = values.get("files")
     told = isinstance(values.get("edgewright"), str) and isinstance(values.get("artifacts"), list)

@@ -30,7 +30,7 @@ class _Saved(BaseModel, Generic[Saved]):
     outputs: list[list[FiniteFloat]]
 
 
-def _json_of(file: Path) -> Any:
+def _json_of(file: Path) -> object:
     def fault(where: str, what: str) -> BundleError:
         return BundleError(f"{file} cannot be read: {where} {what}; build the bundle again")
 

@@ -6,7 +6,7 @@ Out: the same on a stream, without control characters, without markup and withou
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Literal
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -14,12 +14,30 @@ from rich.segment import Segment
 
 from edgewright.base.plain import STEERING
 
+ColorSystem = Literal["auto", "standard", "256", "truecolor", "windows"]
+
 
 class PlainConsole(Console):
     """A console that shows text from outside as text."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, **options)
+    def __init__(
+        self,
+        *,
+        file: IO[str] | None = None,
+        stderr: bool = False,
+        width: int | None = None,
+        force_terminal: bool | None = None,
+        color_system: ColorSystem | None = "auto",
+    ) -> None:
+        super().__init__(
+            markup=False,
+            emoji=False,
+            file=file,
+            stderr=stderr,
+            width=width,
+            force_terminal=force_terminal,
+            color_system=color_system,
+        )
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Segments without what steers; a column keeps its width."""

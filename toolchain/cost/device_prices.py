@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -70,7 +70,7 @@ class DeviceCalibration(BaseModel):
     target: str
     clock: Clock
     created: str
-    machine: dict[str, Any]
+    machine: dict[str, object]
     copy_bandwidth_gb_s: GigabytesPerSecond | None = None
     tables: tuple[RuntimeTable, ...]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +44,7 @@ def _read_by(module: nn.Module, spec: InputSpec, places: Iterable[str]) -> dict[
     """What each part is given of one example."""
     found: dict[str, Tensor] = {}
 
-    def keep(name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
+    def keep(name: str, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         found[name] = given[0]
 
     with ExitStack() as hooks, torch.no_grad():

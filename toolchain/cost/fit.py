@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ FLOAT_TILES = tuple((rows, outputs) for rows in (1, 4, 5, 6, 8, 16) for outputs 
 FILTERS = tuple((inputs, outputs) for inputs in (1, 2, 4, 8, 16) for outputs in (1, 4, 8, 16, 32))
 CACHES = (0, *(1 << power for power in range(18, 24)))
 WIDE_ROWS = (0, 64, 128, 256, 512)
-TRIED: Sequence[Sequence[Mapping[str, Any]]] = (
+TRIED: Sequence[Sequence[Mapping[str, int]]] = (
     [{"rows": rows, "outputs": outputs} for rows, outputs in TILES],
     [{"wide_row": each} for each in WIDE_ROWS],
     [{"rows": rows, "block": each} for rows in ROWS for each in BLOCKS],
@@ -91,7 +90,7 @@ def _kernels(samples: Sequence[Sample]) -> Kernels:
     return _best(samples, found, (filters,))
 
 
-def _best(samples: Sequence[Sample], found: Kernels, tried_in_turn: Sequence[Sequence[Mapping[str, Any]]]) -> Kernels:
+def _best(samples: Sequence[Sample], found: Kernels, tried_in_turn: Sequence[Sequence[Mapping[str, int]]]) -> Kernels:
     """What explains the samples best, one property after another; what explains no more is left out.
 
     One pass is not enough: how many inputs are padded may show only once the rows are right.
@@ -243,7 +242,7 @@ def _left_out(samples: Sequence[Sample], kernels: Kernels, source: str) -> tuple
         rest = [each for each in samples if each.model not in aside]
         if not rest:
             continue
-        table: Any = _table(rest, kernels, source)
+        table = _table(rest, kernels, source)
         for each in samples:
             kinds = {operator.kind for operator in each.structure.operators}
             if each.model in aside and kinds <= set(table.rates):

@@ -8,13 +8,13 @@ batch norm behind a convolution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -127,8 +127,14 @@ class _Recorder(TorchDispatchMode):
         self._kept: list[Tensor] = []  # so that no piece of memory is used twice
         self._step = 0
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
+    def __torch_dispatch__(
+        self,
+        function: OpOverload,
+        types: object,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        result: object = function(*args, **(kwargs or {}))
         self._step += 1
         given = [each for each in _flat(args) if isinstance(each, Tensor)]
         made = [each for each in _flat((result,)) if isinstance(each, Tensor)]
@@ -166,7 +172,11 @@ class _Recorder(TorchDispatchMode):
 
 
 def _operator(
-    packet: Any, args: Any, given: list[Tensor], made: list[Tensor], is_weight: Any
+    packet: object,
+    args: Sequence[object],
+    given: list[Tensor],
+    made: list[Tensor],
+    is_weight: Callable[[Tensor], bool],
 ) -> tuple[Kind, Sizes] | None:
     """(kind, sizes) of what runs on a device; None for what does not."""
     shape = tuple(made[0].shape)
@@ -176,14 +186,14 @@ def _operator(
     if given and given[0].dtype == torch.uint8:
         return "bytes", (shape,)
     if packet in (ATEN.addmm, ATEN.mm):
-        left, right = (args[1], args[2]) if packet is ATEN.addmm else (args[0], args[1])
+        left, right = map(_tensor, args[1:3] if packet is ATEN.addmm else args[:2])
         sizes: Sizes = ((left.shape[0],), (left.shape[1],), (right.shape[1],))
         return ("linear", sizes) if is_weight(right) else ("matmul", ((1,), *sizes))
     if packet is ATEN.bmm:
-        left, right = args[0], args[1]
+        left, right = map(_tensor, args[:2])
         return "matmul", ((left.shape[0],), (left.shape[1],), (left.shape[2],), (right.shape[2],))
     if packet is ATEN.convolution:
-        return _convolution(args[1], args[8], shape)
+        return _convolution(_tensor(args[1]), _integer(args[8]), shape)
     if packet in NORMALISATIONS:
         return "normalisation", (shape[:-1], (shape[-1],))
     if packet is ATEN._softmax:
@@ -196,7 +206,7 @@ def _operator(
         return _permuted(tuple(given[0].shape), _order(packet, args, given[0].ndim))
     if packet in SLICES:
         place = SLICES[packet]
-        return _sliced(args[place] if len(args) > place else 0, given, made)
+        return _sliced(_integer(args[place]) if len(args) > place else 0, given, made)
     if packet is ATEN.gather:  # each number by itself
         return "slice", (shape, shape)
     if packet is ATEN.index:
@@ -207,12 +217,30 @@ def _operator(
     return "elementwise", (tuple(largest.shape),)
 
 
-def _order(packet: Any, args: Any, dimensions: int) -> list[int]:
+def _tensor(argument: object) -> Tensor:
+    """An operator's argument, which is a tensor by its signature."""
+    assert isinstance(argument, Tensor)
+    return argument
+
+
+def _integer(argument: object) -> int:
+    """An operator's argument, which is a whole number by its signature."""
+    assert isinstance(argument, int)
+    return argument
+
+
+def _integers(argument: object) -> list[int]:
+    """An operator's argument, which is a list of whole numbers by its signature."""
+    assert isinstance(argument, list | tuple)
+    return [_integer(each) for each in argument]
+
+
+def _order(packet: object, args: Sequence[object], dimensions: int) -> list[int]:
     """Which dimension comes to each place."""
     if packet is ATEN.permute:
-        return [each % dimensions for each in args[1]]
+        return [each % dimensions for each in _integers(args[1])]
     order = list(range(dimensions))
-    one, other = (each % dimensions for each in args[1:3])
+    one, other = (_integer(each) % dimensions for each in args[1:3])
     order[one], order[other] = order[other], order[one]
     return order
 
@@ -249,8 +277,8 @@ def _sliced(place: int, given: Sequence[Tensor], made: Sequence[Tensor]) -> tupl
     return "slice", ((*shape[:place], max(len(given), len(made))), shape)
 
 
-def _reduced(args: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    places = args[1] if len(args) > 1 and args[1] else range(len(shape))
+def _reduced(args: Sequence[object], shape: tuple[int, ...]) -> tuple[int, ...]:
+    places = _integers(args[1]) if len(args) > 1 and args[1] else range(len(shape))
     return tuple(shape[each] for each in places)
 
 
@@ -261,8 +289,8 @@ def _convolution(weight: Tensor, groups: int, shape: tuple[int, ...]) -> tuple[K
     return "convolution", (shape[2:], (taps,), (weight.shape[1],), (shape[1],))
 
 
-def _flat(values: Any) -> list[Any]:
-    found: list[Any] = []
+def _flat(values: Iterable[object]) -> list[object]:
+    found: list[object] = []
     for each in values:
         found += _flat(each) if isinstance(each, list | tuple) else [each]
     return found

@@ -8,7 +8,7 @@ user's to say.
 
 import math
 
-from edgewright.base.untrusted import float_or_none
+from edgewright.base.numbers import float_or_none
 
 SHOWN = 40  # characters of a faulty cell
 EXACT = 2**53  # beyond it neighbouring whole numbers are one float

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from platformdirs import user_config_path
@@ -139,18 +139,18 @@ def inventory_file() -> Path:
         return here.absolute()
 
 
-def _faults(values: Mapping[str, Any]) -> list[tuple[Location, str]]:
+def _faults(values: Mapping[str, object]) -> list[tuple[Location, str]]:
     """What no field sees by itself: addresses, profiles and members that stand for nothing, one name for two things."""
     targets, groups = _section(values, "targets"), _section(values, "groups")
     return [*_target_faults(targets), *_group_faults(groups, targets)]
 
 
-def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _section(values: Mapping[str, object], name: str) -> Mapping[str, object]:
     found = values.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _target_faults(targets: Mapping[str, Any]) -> Iterable[tuple[Location, str]]:
+def _target_faults(targets: Mapping[str, object]) -> Iterable[tuple[Location, str]]:
     profiles = profile_names()
     for name, entry in targets.items():
         if name == EVERYTHING:
@@ -175,7 +175,7 @@ def _target_faults(targets: Mapping[str, Any]) -> Iterable[tuple[Location, str]]
             yield ("targets", name, "profile"), f"there is no profile {profile!r}; {nearest(profile, profiles)}"
 
 
-def _group_faults(groups: Mapping[str, Any], targets: Mapping[str, Any]) -> Iterable[tuple[Location, str]]:
+def _group_faults(groups: Mapping[str, object], targets: Mapping[str, object]) -> Iterable[tuple[Location, str]]:
     for name, members in groups.items():
         if name in targets:
             yield ("groups", name), "is the name of a target too; choose another"

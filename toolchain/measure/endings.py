@@ -9,7 +9,7 @@ import re
 import signal
 from collections.abc import Mapping
 
-from edgewright.base.untrusted import int_or_none
+from edgewright.base.numbers import int_or_none
 from edgewright.measure.instructions import missing_feature, unknown_instruction
 from edgewright.targets.base import Completed
 

@@ -7,7 +7,6 @@ Out: the stages, in their order. Which those are follows from the recipe, the de
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from edgewright.quantize.schemes import DYNAMIC
 from edgewright.runtimes.table import RUNTIMES
@@ -19,7 +18,7 @@ from edgewright.stages.exported import runtimes_of
 from edgewright.stages.search_index import INDEX_CORPUS
 from edgewright.stages.sensitivity import FIRST, SECOND, sensitivity_stage
 from edgewright.stages.sides import student_of
-from edgewright.stages.stage import Build, Stage
+from edgewright.stages.stage import Build, Findings, Stage
 from edgewright.stages.train import is_static
 
 
@@ -29,7 +28,7 @@ def static_scales(build: Build, runtimes: Sequence[str]) -> dict[str, bool]:
     return {name: by_model or not RUNTIMES[name].supports(DYNAMIC) for name in runtimes}
 
 
-def artifact_stages(build: Build) -> Iterator[Stage[Any]]:
+def artifact_stages(build: Build) -> Iterator[Stage[Findings]]:
     """From the float student to the checked artifacts."""
     runtimes = runtimes_of(build.plan)
     static = static_scales(build, runtimes)

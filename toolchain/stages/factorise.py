@@ -6,13 +6,15 @@ Out: the same student in fewer parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Required, TypedDict
+
+from typing_extensions import Unpack
 
 from edgewright.compress import low_rank
 from edgewright.compress.ranks import FactorisedMatrix
 from edgewright.models import families
-from edgewright.models.capabilities import FACTORISABLE
+from edgewright.models.capabilities import FACTORISABLE, OwnModel
 from edgewright.models.transformer_shape import LINEARS
 from edgewright.stages.float_models import (
     ModelFindings,
@@ -56,8 +58,8 @@ def factorise(build: Build, work: Workspace) -> LowRankFindings:
         made = _factorised(build, model, parts=("tokens",), ranks=ranks, token_exponent=exponent)
         model, matrices = made.model, made.report
     if _asks_for_matrices(build):
-        sizes = {"energy": asked.energy, "keep_parameters": asked.keep_parameters}
-        made = _factorised(build, model, parts=LINEARS, **sizes)
+        energy, share = asked.energy, asked.keep_parameters
+        made = _factorised(build, model, parts=LINEARS, energy=energy, keep_parameters=share)
         model, matrices = made.model, (*matrices, *made.report)
     save(model, work.folder)
     before = build.findings("student", ModelFindings)
@@ -84,13 +86,23 @@ def _asks_for_matrices(build: Build) -> bool:
     return asked.enabled and (asked.energy is not None or asked.keep_parameters is not None)
 
 
-def _factorised(build: Build, model: Any, **asked: Any) -> low_rank.Factorised[Any]:
+class FactorSizes(TypedDict, total=False):
+    """Which parts become two factors, and how small."""
+
+    parts: Required[Collection[str]]
+    energy: float | None
+    ranks: Mapping[str, int] | None
+    keep_parameters: float | None
+    token_exponent: float
+
+
+def _factorised(build: Build, model: OwnModel, **sizes: Unpack[FactorSizes]) -> low_rank.Factorised[OwnModel]:
     plan = build.plan
-    setting = f"stages.low_rank.{'energy' if asked.get('energy') is not None else 'keep_parameters'}"
+    setting = f"stages.low_rank.{'energy' if sizes.get('energy') is not None else 'keep_parameters'}"
     families.required(model, FACTORISABLE, setting=setting)
     return low_rank.factorise(
         model,
         dataset_of(build).sample(plan.modality.fitted_count),
         multiple=plan.profile.preferences.int8_channel_multiple.value,
-        **asked,
+        **sizes,
     )

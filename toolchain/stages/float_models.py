@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sized
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
+from torch import nn
 
 from edgewright.cost import part_costs as costs
 from edgewright.errors import InputError
 from edgewright.modality.base import Dataset
 from edgewright.models import families
+from edgewright.models.capabilities import OwnModel
 from edgewright.models.macs import sizes
 from edgewright.models.schedule import Trained
 from edgewright.stages.stage import Build, Findings, StageResult
@@ -87,27 +88,27 @@ def dataset_of(build: Build, part: str = "inputs") -> Dataset:
     return plan.modality.dataset(plan.recipe, build.result("examples").folder, build.result(part).folder)
 
 
-def model_of(build: Build, part: str = "student") -> Any:
+def model_of(build: Build, part: str = "student") -> OwnModel:
     """The float model that a result holds."""
     return load(build, build.result(part).folder)
 
 
-def load(build: Build, folder: Path) -> Any:
+def load(build: Build, folder: Path) -> OwnModel:
     """A float model that `save` wrote."""
     return families.load(folder, factory=build.plan.recipe.model.factory or "")
 
 
-def save(model: Any, folder: Path) -> None:
+def save(model: OwnModel, folder: Path) -> None:
     """Write a float model into a stage's folder."""
     families.save(model, folder)
 
 
-def measured(build: Build, model: Any, dataset: Dataset) -> dict[str, object]:
+def measured(build: Build, model: nn.Module, dataset: Dataset) -> dict[str, object]:
     """The score, parameters and multiply-accumulates of a model, as `ModelFindings` has them."""
     return {"score": scored(build, model, dataset), **sizes_of(build, model, dataset).document()}
 
 
-def scored(build: Build, model: Any, dataset: Dataset) -> float:
+def scored(build: Build, model: nn.Module, dataset: Dataset) -> float:
     """What a float model is worth on the held-out part."""
     inputs, score = dataset.held_out(), dataset.score()
 
@@ -117,7 +118,7 @@ def scored(build: Build, model: Any, dataset: Dataset) -> float:
     return score.of(dataset.as_scored(dataset.outputs(model, inputs, on_progress=on_progress), inputs, score))
 
 
-def sizes_of(build: Build, model: Any, dataset: Dataset) -> Sizes:
+def sizes_of(build: Build, model: nn.Module, dataset: Dataset) -> Sizes:
     """Parameters and multiply-accumulates, of each part too where examples are all of one size."""
     counted = sizes(model, dataset.example())
     if build.plan.modality.has_length:
@@ -126,7 +127,7 @@ def sizes_of(build: Build, model: Any, dataset: Dataset) -> Sizes:
     return Sizes(parameters=counted.parameters, macs=counted.macs, parts=parts)
 
 
-def validation(build: Build, model: Any, dataset: Dataset, *, section: str) -> Callable[[], float] | None:
+def validation(build: Build, model: nn.Module, dataset: Dataset, *, section: str) -> Callable[[], float] | None:
     """The score on the validation part, where the recipe ends this section's training by it.
 
     Raises `InputError` where that part is empty.

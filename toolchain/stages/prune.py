@@ -8,11 +8,12 @@ How a family is cut is `compress.cutting`'s concern.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from edgewright.compress.cut_transformers import everything
 from edgewright.compress.cutting import Cut, Goal, cut
 from edgewright.modality.base import Dataset
+from edgewright.models.capabilities import OwnModel
 from edgewright.models.encoder import EncoderShape
 from edgewright.stages.float_models import (
     KeptLayer,
@@ -91,7 +92,7 @@ def _pruned(build: Build, work: Workspace, step: int) -> PruneFindings:
     return PruneFindings.model_validate({**found, **measured(build, student, dataset)})
 
 
-def _cut(build: Build, model: Any, dataset: Dataset, step: int) -> Cut:
+def _cut(build: Build, model: OwnModel, dataset: Dataset, step: int) -> Cut:
     plan, before = build.plan, build.findings("student", ModelFindings)
     settings = plan.recipe.stages.prune
     # Refitting runs the model up to each of its layers.
@@ -108,11 +109,11 @@ def _cut(build: Build, model: Any, dataset: Dataset, step: int) -> Cut:
     return cut(model, sample, goal)
 
 
-def _uncut(build: Build, model: Any) -> Cut:
+def _uncut(build: Build, model: OwnModel) -> Cut:
     return Cut(model=model, layers=everything(model) if "importance" in build else ())
 
 
-def _share_of_macs(build: Build, model: Any, dataset: Dataset, step: int) -> float:
+def _share_of_macs(build: Build, model: OwnModel, dataset: Dataset, step: int) -> float:
     """The share of the products of this model that stays, of what the recipe says of the teacher's."""
     settings = build.plan.recipe.stages.prune
     assert settings.keep_macs is not None

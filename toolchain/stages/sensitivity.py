@@ -7,9 +7,9 @@ Out: `SensitivityFindings`, by which artifacts are exported.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from pydantic import BaseModel
+from torch import nn
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.cost.exported import slower_in_float
@@ -97,7 +97,7 @@ def _judged(build: Build, *, static: bool) -> SensitivityFindings:
     return _as_asked(student.to_run(), settings, static=static)
 
 
-def _as_asked(model: Any, settings: Quantize, *, static: bool) -> SensitivityFindings:
+def _as_asked(model: nn.Module, settings: Quantize, *, static: bool) -> SensitivityFindings:
     """What the recipe says, without measuring. Raises `UnknownNameError` for a part that the model does not have."""
     checked(model, settings.exclude)
     narrow = settings.weights == "int4"
@@ -125,7 +125,7 @@ def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindin
     return SensitivityFindings.model_validate({**found.document(), "static": static, "examples": len(sample)})
 
 
-def _validation(student: Side) -> Callable[[Any], float]:
+def _validation(student: Side) -> Callable[[nn.Module], float]:
     """The score of a model in the student's place on the validation part. Raises `InputError` where that is empty."""
     inputs = student.held_out("validation")
     require_validation(inputs, "stages.quantize", "max_score_loss_points", "is of")

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
-from typing import Any
 
 from torch import Tensor, nn
 
 from edgewright.modality.base import Dataset, HeldOut
 from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.models import families
+from edgewright.models.capabilities import OwnModel
 from edgewright.models.inputs import Inputs
 from edgewright.runtimes.subject import Subject
 from edgewright.stages.float_models import ModelFindings, load
@@ -59,11 +59,11 @@ class Side:
         plan = self.plan
         return plan.modality.dataset(plan.recipe, self.build.result("examples").folder, self.inputs.folder)
 
-    def model(self) -> Any:
+    def model(self) -> OwnModel:
         """The float model."""
         return load(self.build, self.stage.folder)
 
-    def to_run(self) -> Any:
+    def to_run(self) -> OwnModel:
         """A copy of the model that computes no more than its outputs need."""
         return families.to_run(self.model())
 

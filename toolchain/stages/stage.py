@@ -46,7 +46,7 @@ class StageResult(Generic[AnyFindings]):
     """A finished stage: where its files are, the settings it was made with, and what it found."""
 
     entry: cache.CacheEntry
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     findings: AnyFindings
 
     @property

@@ -23,7 +23,7 @@ from edgewright.compress.targets import Targets
 from edgewright.modality.base import Dataset
 from edgewright.models import families
 from edgewright.models import model as models
-from edgewright.models.capabilities import REBUILDABLE
+from edgewright.models.capabilities import REBUILDABLE, OwnModel
 from edgewright.models.inputs import Inputs
 from edgewright.models.schedule import Schedule
 from edgewright.models.text import batches
@@ -171,7 +171,7 @@ def _schedule(
     )
 
 
-def _drift(build: Build, dataset: Dataset, model: Any) -> list[dict[str, Any]]:
+def _drift(build: Build, dataset: Dataset, model: OwnModel) -> list[dict[str, Any]]:
     """How far each layer's output is from the teacher's at the same place."""
     layers = build.findings("student", ModelFindings).from_layers
     teacher = dataset.adapted(model_of(build, "teacher"))

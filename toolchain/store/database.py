@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import sqlalchemy as sql
 from filelock import FileLock
@@ -50,11 +50,17 @@ def url_of(text: str) -> sql.URL:
         ) from error
 
 
-def _arguments(url: sql.URL) -> dict[str, Any]:
+def _arguments(url: sql.URL) -> dict[str, int]:
     return {"timeout": BUSY_S} if url.get_backend_name() == "sqlite" else {}
 
 
-def _many_writers(connection: Any, _record: Any) -> None:
+class _Executing(Protocol):
+    """A connection of sqlite3, as far as it is used."""
+
+    def execute(self, statement: str, /) -> object: ...
+
+
+def _many_writers(connection: _Executing, _record: object) -> None:
     """Readers do not wait for a writer, and writers wait for each other."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgewright.cli import output
 from edgewright.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from edgewright.base.housekeeping import CacheItem
 
 app = typer.Typer(
     help="What is kept to be made only once: how much of it there is, and its removal.", rich_markup_mode=None
@@ -96,7 +99,7 @@ def sweep_cache(as_json: AsJson = False) -> int:
     return 0
 
 
-def _tell(gone: Sequence[Any], unfinished_bytes: int, as_json: bool) -> None:
+def _tell(gone: "Sequence[CacheItem]", unfinished_bytes: int, as_json: bool) -> None:
     freed = sum(each.bytes for each in gone) + unfinished_bytes
     if as_json:
         kinds = sorted({each.kind for each in gone})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgewright.base.untrusted import float_or_none, int_or_none
+from edgewright.base.numbers import float_or_none, int_or_none
 from edgewright.cli import output
 from edgewright.cli.options import AsJson
 from edgewright.errors import InputError
