@@ -123,13 +123,6 @@ def test_validation_by_share_of_the_training_and_once_at_its_end() -> None:
     assert not done.stopped_early
 
 
-def test_a_step_has_a_batch_for_each_process_and_the_last_may_have_fewer() -> None:
-    batched = [[0], [1, 2], [3], [4], [5]]
-    assert training_run._groups(batched, 2) == [[[0], [1, 2]], [[3], [4]], [[5]]]
-    assert training_run._groups(batched, 1) == [[each] for each in batched]
-    assert training_run._groups([], 3) == []
-
-
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:
     rates: list[float] = []
     run = training_run.TrainingRun._step

@@ -7,7 +7,6 @@ Out: the model trained in place, and what a training that was cut off needs to g
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -21,9 +20,8 @@ from edgewright.models import checkpoints as files
 from edgewright.models.checkpoints import Checkpoints, Place
 from edgewright.models.processes import Processes
 from edgewright.models.schedule import CURVE_POINTS, Loss, Schedule, Trained
-from edgewright.models.text import batches
+from edgewright.models.training_order import epoch_steps, rate_at, share_done
 
-WARM_UP_SHARE = 0.05
 LARGEST_GRADIENT_NORM = 1.0
 STEPS_BETWEEN_LOOKS = 16  # on a GPU: to read a loss is to wait for it
 STEPS_BETWEEN_LOGS = 10
@@ -58,7 +56,7 @@ class TrainingRun:
         self.processes, self.kept, self.validate = processes, kept, validate
         self.on_progress, self.setting = on_progress, setting
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.groups = self._grouped(0)
+        self.groups = epoch_steps(lengths, schedule, 0, processes=processes.count)
         self.between_looks = 1 if processes.device.type == "cpu" else STEPS_BETWEEN_LOOKS
         torch.manual_seed(schedule.seed + processes.index)
         processes.align(model)
@@ -102,30 +100,19 @@ class TrainingRun:
         grouped = 0
         while not self.place.stopped:
             if grouped != self.place.epoch:
-                grouped, self.groups = self.place.epoch, self._grouped(self.place.epoch)
+                grouped = self.place.epoch
+                self.groups = epoch_steps(self.lengths, self.schedule, grouped, processes=self.processes.count)
             share = self._share()
             if share >= 1.0:
                 return
             yield share, self.groups[self.place.batch]
 
-    def _grouped(self, epoch: int) -> list[list[list[int]]]:
-        """An epoch's steps in random order, a batch for each process; examples of one size meet others each time."""
-        chance = random.Random(f"{self.schedule.seed} {epoch}")
-        order = chance.sample(range(len(self.lengths)), len(self.lengths))
-        batched = batches([self.lengths[index] for index in order], self.schedule.batch_tokens)
-        groups = _groups([[order[place] for place in batch] for batch in batched], self.processes.count)
-        return chance.sample(groups, len(groups))
-
     def _share(self) -> float:
-        """How much of the training is done, by the steps taken alone: 1 where the schedule's work is."""
-        place, schedule = self.place, self.schedule
-        epochs = (place.epoch + place.batch / len(self.groups)) / schedule.epochs if schedule.epochs else 0.0
-        tokens = place.tokens / schedule.tokens if schedule.tokens else 0.0
-        return max(epochs, tokens)
+        return share_done(self.place, self.schedule, steps=len(self.groups))
 
     def _step(self, share: float, group: list[list[int]]) -> None:
         place, processes = self.place, self.processes
-        rate = self.schedule.learning_rate * min(1.0, share / WARM_UP_SHARE + 0.01) * (1.0 - share)
+        rate = rate_at(share, self.schedule)
         for settings in self.optimizer.param_groups:
             settings["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -310,8 +297,3 @@ class TrainingRun:
             self.processes.scaler.load_state_dict(self.place.scaler)
         files.restore_random_state(tensors["random"][self.processes.index], self.processes.device)
         return steps
-
-
-def _groups(batched: list[list[int]], processes: int) -> list[list[list[int]]]:
-    """For each step a batch for each process, of like lengths so that none waits long; the last step may have fewer."""
-    return [batched[first : first + processes] for first in range(0, len(batched), processes)]
