@@ -37,7 +37,6 @@ MOST_STOPS = 100
 LARGEST_SEED = 2**53 - 1
 UNUSED_STEPS = 4  # tokens that are added before a prompt is read again, to see that nothing of them is left
 SAME = 1e-5  # as a share of the largest logit
-PENDING = "interrupted"
 MASK = (1 << 64) - 1
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
@@ -271,10 +270,14 @@ class Interrupt:
     def __init__(self):
         self.came = False
 
+    def listen(self):
+        """Hear of both from now on; {signal: who heard before}."""
+        return {each: signal.signal(each, self.on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
+
     @contextmanager
     def watched(self):
         """Hear of both as long as this lasts."""
-        before = {each: signal.signal(each, self.on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
+        before = self.listen()
         try:
             yield
         finally:

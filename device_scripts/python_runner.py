@@ -560,13 +560,9 @@ def serve(job, kind, lines):
             document = parsed_json(line, "a line of standard input")
             if "prompts" in document:
                 generator = generator or Generator(backend or kind(job), is_loaded=backend is not None)
-                found, interrupted = generator.generated(
-                    document, None, on_token=lambda place, token: tell({"token": token, "prompt": place})
-                )
-                backend = generator.backend
-                tell({"generated": found["generated"]})
-                if interrupted:
+                if write(generator, document):
                     break
+                backend = generator.backend
                 continue
             specs, calls = CallsReader(document, None).read()
             if backend is None:
@@ -577,6 +573,19 @@ def serve(job, kind, lines):
             tell({"outputs": answers(backend, calls)})
         except Fault as fault:
             tell({"error": {"kind": fault.kind, "message": str(fault)}})
+
+
+def write(generator, document):
+    """Print what comes after the prompts of a document, token by token; whether that was interrupted."""
+    from generation import Interrupt
+
+    interrupt = Interrupt()
+    with interrupt.watched():
+        found = generator.generated(
+            document, None, interrupt, on_token=lambda place, token: tell({"token": token, "prompt": place})
+        )
+        tell({"generated": found["generated"]})
+    return interrupt.came
 
 
 def answers(backend, calls):
@@ -598,12 +607,12 @@ class Generator:
     def __init__(self, backend, is_loaded=False):
         self.backend, self.is_loaded, self.is_checked = backend, is_loaded, False
 
-    def generated(self, document, path, memory=None, on_token=None):
-        """({what a result says of generation}, whether it was interrupted) for a document of prompts."""
-        from generation import Interrupt, Writer, read_prompts
+    def generated(self, document, path, interrupt, memory=None, on_token=None):
+        """What a result says of generation, for a document of prompts."""
+        from generation import Writer, read_prompts
 
         specs, program, prompts = read_prompts(document, path)
-        backend, entries, interrupt = self.backend, Writer.entries(program), Interrupt()
+        backend, entries = self.backend, Writer.entries(program)
         start = time.monotonic()
         if not self.is_loaded:
             backend.load(entries)
@@ -614,21 +623,20 @@ class Generator:
         backend.accept(specs, entries)
         writer, found = Writer(backend, specs, program), []
         try:
-            with interrupt.watched():
-                if not self.is_checked:
-                    writer.check_reset(prompts[0], lambda: phase("prefill"))
-                    self.is_checked = True
-                for place, prompt in enumerate(prompts):
-                    hear = (lambda token, place=place: on_token(place, token)) if on_token else (lambda _: None)
-                    found.append(writer.write(prompt, hear, interrupt))
-                    if interrupt.came:
-                        break
+            if not self.is_checked:
+                writer.check_reset(prompts[0], lambda: phase("prefill"))
+                self.is_checked = True
+            for place, prompt in enumerate(prompts):
+                hear = (lambda token, place=place: on_token(place, token)) if on_token else (lambda _: None)
+                found.append(writer.write(prompt, hear, interrupt))
+                if interrupt.came:
+                    break
         except (ValueError, RuntimeError) as error:
             raise Fault("run-failed", f"the model stopped with: {one_line(error)}") from None
         phase("decode")
-        return {"load_ms": load_ms, "generated": found}, interrupt.came
+        return {"load_ms": load_ms, "generated": found}
 
-    def measured(self, job):
+    def measured(self, job, interrupt):
         """The result of a job of prompts."""
         memory, watch = MemoryLog(), Watch()
         document = read_json(job["prompts"])
@@ -636,8 +644,7 @@ class Generator:
             drop_cached(job["artifact"])
         memory.end("start")
         watch.start()
-        result, _ = self.generated(document, job["prompts"], memory)
-        watch.look_if_due()
+        result = self.generated(document, job["prompts"], interrupt, memory, lambda *_: watch.look_if_due())
         sampling = watch.document()
         return {**result, "sampling": sampling, "memory": memory.phases, "peak_rss_bytes": memory.peak}
 
@@ -661,9 +668,12 @@ def main(arguments):
             serve(job, kind, sys.stdin)
             return 0
         if "prompts" in job:
+            from generation import Interrupt
+
             check_hash(job)
-            backend = kind(job)
-            measured = Generator(backend).measured(job)
+            backend, interrupt = kind(job), Interrupt()
+            interrupt.listen()  # until the result is printed
+            measured = Generator(backend).measured(job, interrupt)
         else:
             specs, calls = CallsReader(read_json(job["calls"]), job["calls"]).read()
             check_hash(job)

@@ -41,6 +41,7 @@ class Interrupt {
     came_ = 0;
     struct sigaction action {};
     action.sa_handler = [](int) { came_ = 1; };
+    action.sa_flags = SA_RESTART;  // a line that is being printed is printed whole
     sigaction(SIGINT, &action, &before_[0]);
     sigaction(SIGTERM, &action, &before_[1]);
   }

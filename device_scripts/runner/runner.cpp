@@ -339,7 +339,6 @@ Json generated_json(const Job& job) {
   const Prompts prompts = read_prompts(job.prompts);
   check_hash(job);
   set_threads(job.threads);
-  const Interrupt interrupt;
   MemoryLog memory;
   Watch watch;
   if (job.cold) drop_cached(job.artifact);
@@ -438,6 +437,7 @@ int run(int argc, char** argv) {
       return 0;
     }
     if (!job.prompts.empty()) {
+      const Interrupt interrupt;
       print(generated_json(job));
       return 0;
     }

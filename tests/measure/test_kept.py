@@ -19,8 +19,10 @@ import numpy as np
 import pytest
 
 from edgewright.errors import RunnerError, TransferError
+from edgewright.measure.generation_documents import GeneratedText
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
+from edgewright.measure.prompts import Decoding, Prompt
 from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
 from edgewright.runtimes.example_calls import rows_of
@@ -36,6 +38,7 @@ from tests.device_scripts.artifacts import (
     images,
     lay_out,
 )
+from tests.device_scripts.counting import counting_artifact, counting_input
 from tests.measure.examples import TWO_CALLS, output
 
 
@@ -199,8 +202,10 @@ def test_a_runner_ends_with_the_process_that_started_it(runtime: RemoteRuntime, 
         from pathlib import Path, PurePosixPath
         from tests.measure.test_kept import remote
         from tests.device_scripts.artifacts import Artifact
-        from edgewright.measure.kept import KeptRunner
-        from edgewright.measure.protocol import RemoteRuntime
+        from edgewright.measure.generation_documents import GeneratedText
+from edgewright.measure.kept import KeptRunner
+        from edgewright.measure.prompts import Decoding, Prompt
+from edgewright.measure.protocol import RemoteRuntime
         from edgewright.runtimes.device import runtime_for
         name, place = {artifact.runtime!r}, Path({str(artifact.path)!r})
         artifact = Artifact(runtime=name, path=place, lengths={artifact.lengths!r})
@@ -222,3 +227,46 @@ def test_a_runner_ends_with_the_process_that_started_it(runtime: RemoteRuntime, 
     while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.fixture(params=["executorch", "onnx"])
+def counting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeptRunner]:
+    """A runner that holds a model which counts on."""
+    made = runtime_for(request.param, machine=platform.machine())
+    place = RemoteRuntime(runtime=made, directory=PurePosixPath(lay_out(made, tmp_path)))
+    with KeptRunner(remote(counting_artifact(request.param)), place) as runner:
+        yield runner
+
+
+def asked_of(runner: KeptRunner, *prompts: Prompt, **options: Any) -> tuple[GeneratedText, ...]:
+    name = "onnx" if "onnx" in " ".join(runner._argv) else "executorch"
+    return runner.generate(counting_input(name).signature, prompts, **options)
+
+
+def test_tokens_are_heard_of_as_they_come_and_the_runner_stays(counting: KeptRunner) -> None:
+    heard: list[tuple[int, int]] = []
+    prompts = [Prompt(ids=(each,), decoding=Decoding(max_tokens=2)) for each in (3, 8)]
+    for _ in range(2):
+        texts = asked_of(counting, *prompts, on_token=lambda prompt, token: heard.append((prompt, token)))
+        assert [each.tokens for each in texts] == [(4, 5), (9, 0)]
+    assert heard == [(0, 4), (0, 5), (1, 9), (1, 0)] * 2
+    assert counting.is_alive
+
+
+def test_ctrl_c_gives_what_was_made_by_then(counting: KeptRunner) -> None:
+    heard: list[int] = []
+
+    def interrupted(_: int, token: int) -> None:
+        heard.append(token)
+        if len(heard) == 5:
+            raise KeyboardInterrupt
+
+    (text,) = asked_of(counting, Prompt(ids=(1,), decoding=Decoding(max_tokens=200_000)), on_token=interrupted)
+    assert text.ended == "interrupted"
+    assert list(text.tokens) == heard
+
+
+def test_a_prompt_that_is_refused_ends_the_runner_with_one_sentence(counting: KeptRunner) -> None:
+    with pytest.raises(RunnerError, match="refused its job: prompt 0 has the id 10, and the vocabulary has those"):
+        asked_of(counting, Prompt(ids=(10,)))
+    assert not counting.is_alive

@@ -1,28 +1,32 @@
 """A runner that stays on this machine and answers calls as they come, so that the model is loaded once.
 
-In:  an artifact and its runtime as they lie on this machine (`local:`), then calls.
-Out: outputs, the same as `measuring.infer` gives. Nothing is timed: what is measured has a process of its own.
+In:  an artifact and its runtime as they lie on this machine (`local:`), then calls, or prompts.
+Out: outputs, the same as `measuring.infer` gives, or tokens as they come. Nothing is timed: what is measured has a
+     process of its own.
 """
 
 import json
 import os
 import select
+import signal
 import subprocess
 import tempfile
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from edgewright.errors import RunnerError
 from edgewright.measure.endings import how_it_ended
+from edgewright.measure.generation_documents import Generated, GeneratedText
 from edgewright.measure.job import JOB, calls_line, job_document
+from edgewright.measure.prompts import Prompt, prompts_document
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime
-from edgewright.measure.results import LARGEST_RESULT, parse_answers, parse_ready
+from edgewright.measure.results import LARGEST_RESULT, parse_answers, parse_ready, parse_written
 from edgewright.measure.runner_documents import by_name
-from edgewright.specs.signature import Array, Call
+from edgewright.specs.signature import Array, Call, Signature
 from edgewright.targets.base import Completed
 
 ANSWER_LIMIT_S = 120.0
@@ -76,19 +80,54 @@ class KeptRunner:
 
         After an error of the runner's the runner is closed.
         """
-        assert self._process.stdin is not None
         try:
-            with suppress(BrokenPipeError):  # it has ended, which reading tells with its reason
-                self._process.stdin.write(json.dumps(calls_line(calls, self._state)).encode() + b"\n")
-                self._process.stdin.flush()
+            self._send(calls_line(calls, self._state))
             return by_name(parse_answers(self._next_line(), outputs=[call.outputs for call in calls]).outputs)
         except BaseException:  # of an interrupted exchange the other half would be read as the next answer
+            self.close()
+            raise
+
+    def generate(
+        self,
+        signature: Signature,
+        prompts: Sequence[Prompt],
+        on_token: Callable[[int, int], None] = lambda _prompt, _token: None,
+        *,
+        context: int | None = None,
+    ) -> tuple[GeneratedText, ...]:
+        """What comes after each prompt; `on_token` hears of the prompt's number and each token as it comes.
+
+        Ctrl-C ends it after the token that is being made; what there is by then is returned, and the runner has ended.
+        After an error of the runner's the runner is closed.
+        """
+        document = prompts_document(signature, prompts, context=context)
+        interrupted = False
+        try:
+            self._send(document)
+            while True:
+                try:
+                    line = parse_written(self._next_line(), prompts=len(prompts))
+                    if isinstance(line, Generated):
+                        return line.generated
+                    on_token(line.prompt, line.token)
+                except KeyboardInterrupt:
+                    if interrupted:
+                        raise
+                    interrupted = True
+                    self._process.send_signal(signal.SIGINT)
+        except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """End the process. Safe to call twice."""
         self._end()
+
+    def _send(self, document: Mapping[str, object]) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, which reading tells with its reason
+            self._process.stdin.write(json.dumps(document).encode() + b"\n")
+            self._process.stdin.flush()
 
     def _next_line(self) -> Completed:
         """The next line that the runner prints, as a command's output."""
