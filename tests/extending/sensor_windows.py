@@ -2,7 +2,8 @@
 
 Its entry points are `sensor = "sensor_windows:SENSOR"` in `edgewright.modalities`, `window-classification =
 "sensor_windows:WINDOWS"` in `edgewright.tasks` and `"window net" = "sensor_windows:FAMILY"` in `edgewright.families`.
-A window is (channels, time) in float32; a file of them is `.jsonl` with a `window` and a `label` in each line.
+A window is (channels, time) in float32; a file of them is `.jsonl` with a `window` and a `label` in each line, or
+columns of other names, which the recipe tells. A question is a file of JSON with the `window` alone.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewright.base.progress import OnProgress
 from edgewright.base.untrusted import parse_json
-from edgewright.errors import BadDataError
+from edgewright.errors import InputError
 from edgewright.modality.base import PARTS, Dataset, HeldOut, LoadedTeacher, Modality, Reading
-from edgewright.modality.input_spec import Examples, InputSpec
+from edgewright.modality.input_spec import BundleFile, Examples, InputSpec, ReadExample
 from edgewright.models.families import Family
 from edgewright.specs.signature import Array, DType
 from edgewright.specs.signature import Tensor as TensorSpec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edgewright.tasks.scores import Score
 
 WINDOWS_FILE, SCALE_FILE, NET_FILE = "windows.json", "scale.json", "net.safetensors"
+FORM = "a window is written [[…], …]: a list of finite numbers for each sensor, as many for one as for another"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,30 @@ class WindowSpec(InputSpec):
     def checked(self, model: nn.Module, examples: Examples) -> Examples:
         """Any readings will do."""
         return examples
+
+    def reader(self, file: BundleFile) -> Callable[[str], ReadExample]:
+        """A question is the path of a window's file."""
+        return lambda path: ReadExample(examples=self.window_in(Path(path)))
+
+    def window_in(self, file: Path) -> NDArray[np.float32]:
+        """The window of a file, (1, channels, time). Raises `InputError`."""
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"{file} cannot be read ({error.strerror}); give the path of a window's file with --input"
+            ) from error
+        if not data.strip():
+            raise InputError(f"{file} is empty; {FORM}")
+        document = parse_json(data, name=str(file), error=lambda place, what: InputError(f"{file}: {place} {what}"))
+        window = readings(document.get("window") if isinstance(document, dict) else None)
+        if window is None:
+            raise InputError(f'{file} has no "window"; {FORM}')
+        if window.shape != (self.channels, self.time):
+            raise InputError(
+                f"the window of {file} is {_sizes(window)}, but the model takes {self.channels} sensors of {self.time}"
+            )
+        return window[None]
 
     def example(self) -> Tensor:
         """Windows of zeros."""
@@ -200,25 +226,38 @@ class Sensor(Modality):
     spec = WindowSpec
 
     def check_source(self, recipe: Recipe) -> None:
-        """A net is made for any windows."""
+        """Windows are of one file, and nets of a factory."""
+        if recipe.data.file is None or recipe.model.factory is None:
+            raise InputError("windows are read from one file, for a net that is made: set data.file and model.factory")
 
     def fingerprint(self, recipe: Recipe) -> Mapping[str, object]:
-        """Of the file."""
-        return {"data": sha256(_file(recipe).read_bytes()).hexdigest()}
+        """Of the file, and how it is read."""
+        from edgewright.data.readers import content_digest
+
+        read = {"columns": _columns(recipe), "split": recipe.data.split.model_dump(), "labels": recipe.task.labels}
+        return {"data": content_digest(_file(recipe)), **read}
 
     def read(self, recipe: Recipe, folder: Path, *, on_progress: OnProgress) -> Reading:
-        """Read the lines, shuffle them and split them."""
-        from edgewright.data.agreement import Agreement
+        """Read the lines and split them, windows that are alike into the same part."""
+        from edgewright.data.agreement import Row, agreement_of
+        from edgewright.data.splits import check_labels, check_sizes, part_of
 
-        rows = [_row(line, place) for place, line in enumerate(_file(recipe).read_text("utf-8").splitlines(), start=1)]
-        random.Random(0).shuffle(rows)
-        tenth = max(1, len(rows) // 10)
-        cuts = {"test": rows[:tenth], "validation": rows[tenth : 2 * tenth], "train": rows[2 * tenth :], "extra": []}
-        document = {part: [dict(zip(("window", "label"), row, strict=True)) for row in cuts[part]] for part in PARTS}
+        shares = recipe.data.split
+        cuts: dict[str, list[tuple[Any, str]]] = {part: [] for part in PARTS}
+        for window, label in _rows(recipe, on_progress):
+            part = part_of(json.dumps(window), test=shares.test, validation=shares.validation)
+            cuts[part].append((window, label))
+        counts = {part: len(rows) for part, rows in cuts.items()}
+        check_sizes((part, counts[part]) for part in ("train", "test"))
+        held_out = [label for part in ("validation", "test") for _, label in cuts[part]]
+        check_labels({label for _, label in cuts["train"]}, held_out, recipe.task.labels)
+        document = {part: [{"window": window, "label": label} for window, label in rows] for part, rows in cuts.items()}
         (folder / WINDOWS_FILE).write_text(json.dumps(document), encoding="utf-8")
-        counts = {part: len(cuts[part]) for part in PARTS}
-        agreement = Agreement(contradictory=0, contradictory_rows=0, examples=(), shared={})
-        return Reading(counts=counts, agreement=agreement, facts={"channels": len(rows[0][0])})
+        alike = {
+            part: [Row(key=json.dumps(window), answer=label, name="a window") for window, label in rows]
+            for part, rows in cuts.items()
+        }
+        return Reading(counts=counts, agreement=agreement_of(alike), facts={})
 
     def load_teacher(self, recipe: Recipe, examples: Path) -> LoadedTeacher:
         """The net of the recipe's factory, which is fitted."""
@@ -230,6 +269,7 @@ class Sensor(Modality):
         values = torch.tensor(parts.train.values)
         dataset = WindowDataset(parts=parts, mean=float(values.mean()), deviation=float(values.std()))
         model = call_factory(str(recipe.model.factory), recipe.model.beside)
+        _require_fitting(model, parts)
         count = sum(each.numel() for each in model.parameters())
         return LoadedTeacher(
             model=model,
@@ -255,7 +295,7 @@ class WindowClassification(LabelTask[Parts]):
     modality = "sensor"
     examples = "windows"
     inputs = frozenset[str]()
-    columns = ()
+    columns = ("window", "label")
     suffixes = (".jsonl",)
     settings = frozenset({"finetune", "finetune.batch_images", "distill.batch_images", "distill.temperature"})
     training_unit = "train_images"
@@ -338,18 +378,59 @@ class Nets:
         return model
 
 
+def readings(cell: Any) -> NDArray[np.float32] | None:
+    """The window that is written in a cell, (channels, time); None where there is none, or one with gaps."""
+    rows = cell if isinstance(cell, list) and all(isinstance(row, list) for row in cell) else []
+    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
+        return None
+    if any(type(value) not in (int, float) for row in rows for value in row):
+        return None
+    with np.errstate(over="ignore"):
+        window = np.array(rows, dtype=np.float32)
+    return window if np.isfinite(window).all() else None
+
+
+def _sizes(window: NDArray[np.float32]) -> str:
+    return f"{window.shape[0]} sensors of {window.shape[1]} readings"
+
+
 def _file(recipe: Recipe) -> Path:
     return Path(str(recipe.data.file))
 
 
-def _row(line: str, place: int) -> tuple[Any, str]:
-    document = parse_json(line.encode(), name=f"line {place}")
-    try:
-        return [[float(value) for value in channel] for channel in document["window"]], str(document["label"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise BadDataError(
-            f'line {place} is no window with a label; write {{"window": [[…], …], "label": …}}'
-        ) from error
+def _columns(recipe: Recipe) -> dict[str, str]:
+    return {name: recipe.data.columns.of(name) or name for name in WINDOWS.columns}
+
+
+def _rows(recipe: Recipe, on_progress: OnProgress) -> list[tuple[Any, str]]:
+    """Every window with its label. Raises `BadDataError` with all lines that are faulty."""
+    from edgewright.data.faults import Faults
+    from edgewright.data.readers import raw_rows
+
+    file, columns, labels = _file(recipe), _columns(recipe), recipe.task.labels
+    faults, rows, first = Faults(file), [], ""
+    for raw in raw_rows(file, tuple(columns.values()), faults, on_progress=on_progress):
+        window = readings(raw.cells.get(columns["window"]))
+        if window is None:
+            faults.add(raw.place, f"{columns['window']} is no window", FORM)
+            continue
+        first = first or _sizes(window)
+        if _sizes(window) != first:
+            faults.add(raw.place, f"{_sizes(window)}, where the first has {first}", "give all the same")
+        label = raw.cells.get(columns["label"])
+        if not isinstance(label, str) or label not in (labels or (label,)):
+            faults.add(raw.place, f"{columns['label']} is {label!r:.40}", f"give one of {', '.join(labels) or 'text'}")
+        rows.append((window.tolist(), label))
+    faults.raise_any()
+    return rows
+
+
+def _require_fitting(model: Any, parts: Parts) -> None:
+    """Raises `InputError` where the net takes other windows, or has another number of classes."""
+    found = {"channels": len(parts.train.values[0]), "classes": len(parts.labels)}
+    wrong = [f"{model.sizes[name]} {name}, not {size}" for name, size in found.items() if model.sizes[name] != size]
+    if wrong:
+        raise InputError(f"the net of model.factory has {' and '.join(wrong)}; make it for the windows of data.file")
 
 
 def _parts(folder: Path, labels: tuple[str, ...]) -> Parts:
