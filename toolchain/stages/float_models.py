@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel
 from torch import nn
 
-from edgewright.cost import part_costs as costs
+from edgewright.cost.part_costs import PricedLayer
+from edgewright.cost.part_estimates import from_profile
 from edgewright.errors import InputError
 from edgewright.modality.base import Dataset
 from edgewright.models import families
@@ -165,13 +166,13 @@ def priced(build: Build, result: StageResult[ModelFindings]) -> ModelFindings:
     shape, total = load(build, result.folder).encoder.shape, 0.0
     for layer in shape.layers:
         if layer.heads or layer.neurons:
-            table = costs.from_profile(
-                plan.profile,
+            largest = PricedLayer(
                 length=plan.modality.counted_units,
                 width=shape.width,
                 head_width=layer.head_width,
                 heads=max(layer.heads, 1),
                 neurons=max(layer.neurons, 1),
             )
+            table = from_profile(plan.profile, largest)
             total += table.attention(layer.heads) + table.feed_forward(layer.neurons)
     return result.findings.model_copy(update={"predicted_layers_ms": total})

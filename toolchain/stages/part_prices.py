@@ -13,9 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from edgewright.base import cache
-from edgewright.cost import part_costs as costs
 from edgewright.cost.device_prices import RuntimeTable, load_calibration, prices_for
-from edgewright.cost.part_costs import CostTable, OneLayer
+from edgewright.cost.part_costs import CostTable, PricedLayer, load
+from edgewright.cost.part_estimates import from_prices, from_profile
+from edgewright.cost.part_timing import measured_costs
 from edgewright.measure.deployment import Deployed, Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.measuring import measure
@@ -42,16 +43,12 @@ PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.1, samples=32, min_sec
 
 def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
     """The prices of layers like this encoder's, for one text of `length` tokens, as the recipe says where."""
-    place = plan.recipe.stages.prune.prices
-    heads = max(layer.heads for layer in shape.layers)
-    neurons = max(layer.neurons for layer in shape.layers)
-    head_width = shape.layers[0].head_width
-    sizes = {"length": length, "width": shape.width, "head_width": head_width, "heads": heads, "neurons": neurons}
+    place, largest = plan.recipe.stages.prune.prices, PricedLayer.largest(shape, length)
     if place == "profile":
         if table := calibrated_prices(plan):
-            return costs.from_prices(table.table, **sizes, gated=shape.gated)
-        return costs.from_profile(plan.profile, **sizes, gated=shape.gated)
-    return costs.load(_timed(plan, shape, place, length=length, heads=heads, neurons=neurons))
+            return from_prices(table.table, largest)
+        return from_profile(plan.profile, largest)
+    return load(_timed(plan, shape, place, largest))
 
 
 def calibrated_prices(plan: Plan) -> RuntimeTable | None:
@@ -63,28 +60,25 @@ def calibrated_prices(plan: Plan) -> RuntimeTable | None:
     return table
 
 
-def _timed(plan: Plan, shape: EncoderShape, address: str, *, length: int, heads: int, neurons: int) -> Path:
+def _timed(plan: Plan, shape: EncoderShape, address: str, largest: PricedLayer) -> Path:
     """Time int8 models of one layer on a target; it is kept, and asked again only for other sizes."""
-    sizes = {
-        "width": shape.width,
-        "head_width": shape.layers[0].head_width,
-        "heads": [max(heads // 2, 1), max(heads, 2)],
-        "neurons": [max(neurons // 3, 1), max(neurons, 2)],  # a line through both is all the search needs
-        "length": length,
-    }
+    heads = [max(largest.heads // 2, 1), max(largest.heads, 2)]
+    neurons = [max(largest.neurons // 3, 1), max(largest.neurons, 2)]  # a line through both is all the search needs
 
     def fill(folder: Path) -> None:
         clock = clock_of(address)
         target = open_target(address, instruction_clock=clock == "instructions")
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                timer = _Timer(shape, target, clock, Path(scratch), length)
-                table = costs.measured(timer.time_ms, source=f"timed on {address}", **sizes)  # type: ignore[arg-type]
+                timer = _Timer(shape, target, clock, Path(scratch), largest.length)
+                source = f"timed on {address}"
+                table = measured_costs(timer.time_ms, largest, source=source, heads=heads, neurons=neurons)
         finally:
             target.close()
         table.save(folder / COSTS)
 
-    inputs = {"address": address, **sizes, "shape": json.dumps(asdict(shape), sort_keys=True)}
+    sizes = {"width": largest.width, "head_width": largest.head_width, "heads": heads, "neurons": neurons}
+    inputs = {"address": address, **sizes, "length": largest.length, "shape": json.dumps(asdict(shape), sort_keys=True)}
     with plan.progress.stage("prices"):
         return cache.stage("prices", inputs, fill, version=1).folder / COSTS
 
@@ -94,10 +88,10 @@ class _Timer:
 
     def __init__(self, shape: EncoderShape, target: Target, clock: Clock, scratch: Path, length: int) -> None:
         self.shape, self.clock, self.scratch, self.deployer = shape, clock, scratch, Deployer(target)
-        self.places: dict[OneLayer | None, Deployed] = {}
+        self.places: dict[PricedLayer | None, Deployed] = {}
         self.calls = calls_of([[1] * length], runtime=RUNTIME)
 
-    def time_ms(self, layer: OneLayer | None) -> float:
+    def time_ms(self, layer: PricedLayer | None) -> float:
         """One more median of this model, or of the model without a layer."""
         if layer not in self.places:
             self.places[layer] = self._deployed(layer)
@@ -107,7 +101,7 @@ class _Timer:
         timed = measure(target, place.artifact, place.runtime, self.calls, protocol=protocol, clock=self.clock)
         return statistics.median(timed.latency_ms)
 
-    def _deployed(self, layer: OneLayer | None) -> Deployed:
+    def _deployed(self, layer: PricedLayer | None) -> Deployed:
         layers: tuple[LayerShape, ...] = ()
         if layer is not None:
             kind = self.shape.layers[0]

@@ -15,7 +15,8 @@ from edgewright.compress.cost_limits import faster_by
 from edgewright.compress.cut_plan import cut_plan, plan_within
 from edgewright.compress.cut_transformers import sizes_of
 from edgewright.cost.exported import structure_for
-from edgewright.cost.part_costs import CostTable, from_profile
+from edgewright.cost.part_costs import PricedLayer
+from edgewright.cost.part_estimates import from_profile
 from edgewright.errors import InputError
 from edgewright.modality.table import MODALITIES
 from edgewright.modality.text_spec import TextInputSpec
@@ -114,18 +115,6 @@ def _cut(shape: EncoderShape, recipe: Recipe, profile: Profile) -> EncoderShape:
         sizes = sizes_of(settings, profile.preferences.int8_channel_multiple.value)
         return cut_plan(shape, sizes.at_most(shape)).of(shape)
     assert not isinstance(settings.layers, tuple), "the recipe refuses it"
-    limit = faster_by(_costs(shape, profile), shape.layers, settings.speedup)
+    largest = PricedLayer.largest(shape, min(PRICED_LENGTH, shape.positions))
+    limit = faster_by(from_profile(profile, largest), shape.layers, settings.speedup)
     return plan_within(shape, limit, layers=settings.layers).of(shape)
-
-
-def _costs(shape: EncoderShape, profile: Profile) -> CostTable:
-    largest = shape.layers[0]
-    return from_profile(
-        profile,
-        length=min(PRICED_LENGTH, shape.positions),
-        width=shape.width,
-        head_width=largest.head_width,
-        heads=largest.heads,
-        neurons=largest.neurons,
-        gated=shape.gated,
-    )
