@@ -109,3 +109,62 @@ def decoder(variant: str) -> DecoderModel:
 def ids_of(texts: int, length: int, seed: int = 3) -> torch.Tensor:
     """Random tokens, (texts, length)."""
     return torch.randint(0, VOCABULARY, (texts, length), generator=torch.Generator().manual_seed(seed))
+
+
+PIECES = 400
+TEMPLATE = "{% for message in messages %}<{{ message.role }}>{{ message.content }}<|end|>{% endfor %}"
+
+
+@cache
+def definition(kind: str = "smollm", *, first: bool = False) -> str:
+    """A `tokenizer.json` of byte-level BPE as this kind parts texts; `first` puts a token before them."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    from edgewright.models.gguf_files import PRE_TOKENIZERS
+    from tests.tiny_bpe import docstrings
+
+    tokenizer = Tokenizer(models.BPE())
+    parts = []
+    for part in PRE_TOKENIZERS[kind]:
+        if part["type"] == "Split":
+            parts.append(pre_tokenizers.Split(Regex(part["pattern"]["Regex"]), "isolated"))  # type: ignore[index]
+        elif part["type"] == "Digits":
+            parts.append(pre_tokenizers.Digits(individual_digits=True))
+        else:
+            parts.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=bool(part["use_regex"])))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Sequence(parts), decoders.ByteLevel()
+    if kind == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    trainer = trainers.BpeTrainer(
+        vocab_size=PIECES,
+        special_tokens=["<|endoftext|>", "<|start|>", "<|end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(docstrings(), trainer)
+    if first:
+        tokenizer.post_processor = processors.TemplateProcessing("<|start|> $A", "<|start|> $A $B", [("<|start|>", 1)])
+    return str(tokenizer.to_str())
+
+
+def tokenizer_of(kind: str = "smollm", *, first: bool = False) -> Any:
+    """The same as transformers has it, with a chat template."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(definition(kind, first=first)),
+        bos_token="<|start|>",
+        eos_token="<|end|>",
+        pad_token="<|end|>",
+    )
+    made.chat_template = TEMPLATE
+    return made
+
+
+def written(folder: Any, kind: str, *, pieces: str = "smollm", first: bool = False, **changes: Any) -> Any:
+    """A folder as save_pretrained writes it; gives the model."""
+    model = made(kind, **{"vocab_size": PIECES, "eos_token_id": 2, "bos_token_id": 1, **changes})
+    model.save_pretrained(folder)
+    tokenizer_of(pieces, first=first).save_pretrained(folder)
+    return model

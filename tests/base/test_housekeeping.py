@@ -17,6 +17,7 @@ NAMES = {
     "stages": "teacher/{0:032x}", "training": "{0:032x}", "trackers": "run-{0}", "calibrations": "{0:016x}",
     "bundles": "{0:032x}", "boards": "{0:016x}", "runtimes": "litert-2.3-{0}", "runners": "aarch64-{0:08x}",
     "wheels": "numpy-{0}.0-aarch64-py3.11", "sdk": "executorch-1.5.{0}-aarch64",
+    "data": "some-data-1.0-{0:016x}-table.bin",
 }  # fmt: skip
 
 

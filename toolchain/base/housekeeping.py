@@ -49,6 +49,7 @@ KINDS = {
     "runtimes": CacheKind(about="runtimes for devices", name="[a-z0-9]+-[^/]+"),
     "runners": CacheKind(about="compiled runners", name="[a-z0-9_]+-[0-9a-f]+"),
     "wheels": CacheKind(about="wheels from package indexes", name="[A-Za-z0-9.-]+-py[0-9.]+"),
+    "data": CacheKind(about="models and data from package indexes", name="[A-Za-z0-9.-]+-[0-9a-f]{16}-[^/]+"),
     "sdk": CacheKind(about="headers and libraries to compile runners with", name="executorch-[^/]+"),
 }
 

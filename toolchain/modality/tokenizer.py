@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import ParamSpec, Self, TypeAlias, TypeVar
+from typing import ClassVar, ParamSpec, Self, TypeAlias, TypeVar
 
 from tokenizers import Tokenizer
 
@@ -79,11 +79,12 @@ class TextTokenizer:
     kind, or when its padding is not token 0: `from_definition` renumbers such a one.
     """
 
+    pads: ClassVar[bool] = True  # whether token 0 is padding, and no token of a text
+
     def __init__(self, definition: str, *, max_length: int, place: str = "tokenizer.json") -> None:
         self.definition = checked_definition(definition, place)
         self.max_length, self.place = max_length, place
-        padding = padding_piece(self.definition)
-        if self.vocabulary[padding] != 0:
+        if self.pads and self.vocabulary[padding := padding_piece(self.definition)] != 0:
             raise UnsupportedModelError(
                 f"a tokenizer whose {padding} is not token 0", supported=("those with padding first",)
             )
@@ -171,7 +172,8 @@ class TextTokenizer:
     def special_ids(self) -> frozenset[int]:
         """Padding, the unknown token, and every token that was added to those the texts were learnt from."""
         added = {token["id"] for token in self.definition["added_tokens"]}
-        return frozenset(added | {0} | (set() if self.unknown_id is None else {self.unknown_id}))
+        padding = {0} if self.pads else set()
+        return frozenset(added | padding | (set() if self.unknown_id is None else {self.unknown_id}))
 
     @property
     def unknown_id(self) -> int | None:
@@ -186,7 +188,7 @@ class TextTokenizer:
         endings such as "'t" are words of their own.
         """
         return [
-            _without_last_padding(Encoded(ids=tuple(encoding.ids), words=_word_numbers(encoding.word_ids)))
+            self._trimmed(Encoded(ids=tuple(encoding.ids), words=_word_numbers(encoding.word_ids)))
             for chunk in _chunks(texts)
             for encoding in _asked(self._tokenizer.encode_batch, chunk)
         ]
@@ -202,7 +204,7 @@ class TextTokenizer:
         if self._for_words is None:
             self._for_words = ready_tokenizer(with_spaces(self.definition), self.max_length, self.place)
         return [
-            _without_last_padding(
+            self._trimmed(
                 Encoded(
                     ids=tuple(encoding.ids),
                     words=_word_numbers(encoding.word_ids),
@@ -212,6 +214,9 @@ class TextTokenizer:
             for chunk in _chunks(texts)
             for encoding in _asked(self._for_words.encode_batch, [list(words) for words in chunk], is_pretokenized=True)
         ]
+
+    def _trimmed(self, row: Encoded) -> Encoded:
+        return _without_last_padding(row) if self.pads else row
 
     def encode_any(self, texts: TextSequence) -> list[Encoded]:
         """`encode` for texts, `encode_words` for lists of words."""

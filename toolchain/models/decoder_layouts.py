@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgewright.errors import UnsupportedModelError
+
 LLAMA, GPT2 = "llama", "gpt2"
 # The family of each type; SmolLM2 is of type llama.
 DECODERS: Mapping[str, str] = {
@@ -50,3 +52,16 @@ REMEDY = (
     '"module:function", which returns (model, tokenizer)'
 )
 EXACT_ROTATIONS = ("default", "linear", "llama3", "yarn")
+
+
+def decoder_family(model_type: str) -> str:
+    """The family of that type. Raises `UnsupportedModelError`, which says why it is not read and what to do."""
+    if model_type not in DECODERS:
+        raise unread_decoder(model_type, REFUSED.get(model_type, ""))
+    return DECODERS[model_type]
+
+
+def unread_decoder(model_type: str, reason: str) -> UnsupportedModelError:
+    """The error for a model that is wanted to go on with texts and is of no type that is read."""
+    bracketed = f" ({reason})" if reason else ""
+    return UnsupportedModelError(f"a decoder of type {model_type}{bracketed}", tuple(DECODERS), REMEDY)

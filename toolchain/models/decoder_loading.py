@@ -16,7 +16,7 @@ from torch import Tensor
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_layer import SILU
-from edgewright.models.decoder_layouts import DECODERS, EXACT_ROTATIONS, GPT2, LLAMA, REFUSED, REMEDY
+from edgewright.models.decoder_layouts import EXACT_ROTATIONS, GPT2, LLAMA, REMEDY, decoder_family
 from edgewright.models.decoder_shape import DecoderLayerShape, DecoderShape
 from edgewright.models.transformer_shape import ACTIVATIONS, LINEARS
 
@@ -45,11 +45,7 @@ def from_transformers(model: Own) -> DecoderModel:
 
 def shape_of(config: Own) -> DecoderShape:
     """The sizes that a configuration of transformers describes. Raises as `from_transformers` does."""
-    family = DECODERS.get(config.model_type)
-    if family is None:
-        reason = REFUSED.get(config.model_type)
-        bracketed = f" ({reason})" if reason else ""
-        raise UnsupportedModelError(f"a decoder of type {config.model_type}{bracketed}", tuple(DECODERS), REMEDY)
+    family = decoder_family(config.model_type)
     if getattr(config, "add_cross_attention", False) or getattr(config, "is_encoder_decoder", False):
         raise UnsupportedModelError(f"a {config.model_type} that reads an encoder, too", ("decoders alone",), REMEDY)
     return _READERS[family].shape(config)
@@ -97,7 +93,7 @@ def _llama_biases(config: Own) -> tuple[str, ...]:
     return (*attention, *(("up", "down") if getattr(config, "mlp_bias", False) else ()))
 
 
-def _windows_of(config: Any, what: str) -> tuple[int, ...]:
+def _windows_of(config: Own, what: str) -> tuple[int, ...]:
     """How many tokens each layer sees, 0 for all of them."""
     count = config.num_hidden_layers
     window = getattr(config, "sliding_window", None) or 0
@@ -111,7 +107,7 @@ def _windows_of(config: Any, what: str) -> tuple[int, ...]:
     return tuple(window if kind == SLIDING else 0 for kind in kinds)
 
 
-def _rotation_of(config: Any, what: str) -> tuple[tuple[float, ...], float]:
+def _rotation_of(config: Own, what: str) -> tuple[tuple[float, ...], float]:
     """(radians a token of each pair of channels, what cosines and sines are multiplied by), as transformers has them.
 
     Kinds whose angles depend on the length of the text that is read are refused: they would change what is cached.

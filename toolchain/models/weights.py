@@ -35,7 +35,7 @@ ADAPTER = "adapter_config.json"
 PEFT = ("peft",)
 # Tensors that a checkpoint may hold without a place for them: counters, and heads of tasks other than the one asked.
 HARMLESS = re.compile(
-    r"(^|\.)(position_ids|token_type_ids|num_batches_tracked)$|(^|\.)pooler\.|(^|\.)mask_token$"
+    r"(^|\.)(position_ids|token_type_ids|num_batches_tracked|rotary_emb\.inv_freq)$|(^|\.)pooler\.|(^|\.)mask_token$"
     r"|^(cls|lm_head|classifier|pre_classifier|qa_outputs|predictions|sop_classifier|vocab_transform"
     r"|vocab_layer_norm|vocab_projector|discriminator_predictions|generator_predictions|generator_lm_head"
     r"|lm_predictions|mask_predictions|cls_classifier|distillation_classifier|decoder|head)(\.|$)"

@@ -1,0 +1,52 @@
+"""The tokenizer of a model that goes on with texts: byte-level BPE whose ids are those the model came with.
+
+In:  a `tokenizer.json`, and the chat template beside it.
+Out: `DecoderTokenizer`, whose token 0 is a token like any other, and texts of messages by the template.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from typing_extensions import override
+
+from edgewright.errors import UnsupportedModelError
+from edgewright.modality.tokenizer import TextTokenizer
+from edgewright.modality.tokenizer_definition import definition_over, written_definition
+from edgewright.modality.tokenizer_schema import checked_definition
+
+
+class DecoderTokenizer(TextTokenizer):
+    """Of texts that are filled up beside a mask, not by a token: nothing is renumbered, no last token is taken off.
+
+    Raises what a `TextTokenizer` does, and `UnsupportedModelError` for another kind than byte-level BPE.
+    """
+
+    pads: ClassVar[bool] = False
+
+    @override
+    def __init__(self, definition: str, *, max_length: int, place: str = "tokenizer.json") -> None:
+        super().__init__(definition, max_length=max_length, place=place)
+        if self.merges is None:
+            kind = self.definition["model"]["type"]
+            raise UnsupportedModelError(f"a decoder's tokenizer of type {kind}", ("byte-level BPE",))
+
+    @classmethod
+    def of_model(cls, definition: str, *, max_length: int, place: str) -> tuple[Self, tuple[int, ...]]:
+        """The tokenizer, and the model's row for each of its ids: those that no piece has are closed up."""
+        checked = checked_definition(definition, place)
+        order = tuple(sorted(set(checked["model"]["vocab"].values())))
+        if order != tuple(range(len(order))):
+            checked = definition_over(checked, order)
+        return cls(written_definition(checked), max_length=max_length, place=place), order
+
+    def id_of(self, piece: str | None) -> int | None:
+        """The id of a piece; None for none."""
+        return None if piece is None else self.vocabulary.get(piece)
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        """The tokens that encoding puts before a text."""
+        (row,) = self.encode(["a"])
+        text = self._tokenizer.encode("a", add_special_tokens=False).ids
+        return tuple(row.ids[: len(row.ids) - len(text)]) if tuple(row.ids[-len(text) :]) == tuple(text) else ()
