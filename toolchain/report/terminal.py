@@ -5,6 +5,7 @@ Out: renderables of rich. Nothing is printed here, and text from data is never r
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -66,6 +67,13 @@ def names_report(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         plain_table.add_row(*(Text(cell) for cell in row))
     return plain_table
+
+
+def files_report(title: str, files: Mapping[str, Path]) -> RenderableType:
+    """What files make up, and where each of them lies."""
+    return Group(
+        Text(title, style="bold"), names_report(("name", "file"), [(name, str(files[name])) for name in files])
+    )
 
 
 def profile_report(facts: Mapping[str, object]) -> RenderableType:

@@ -56,6 +56,18 @@ def test_flags_name_processor_runtime_and_folder(
     assert "executorch 1.5.1, 2.5 MB" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [200, 40, 24])
+def test_what_was_made_is_told_with_its_files_however_narrow_the_terminal_is(
+    columns: int, asked: Recorder, runtime: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["runner", "build"]) == 0
+    shown = capfd.readouterr().out
+    assert "executorch 1.5.1, 2.5 MB" in " ".join(shown.split())
+    assert "edgewright-runner" in shown
+    assert str(runtime.files["edgewright-runner"]) in "".join(shown.split()).replace("file", "")
+
+
 def test_a_machine_that_no_runner_is_made_for_is_told(asked: Recorder, capfd: pytest.CaptureFixture[str]) -> None:
     asked.outcome = TargetError("executorch cannot be provided for a mips machine; supported are x86_64, aarch64")
     assert "mips" in document(capfd, "runner", "build", "--machine", "mips", status=3)["error"]["message"]

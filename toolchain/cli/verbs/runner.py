@@ -59,8 +59,7 @@ def build_runner(
         files = {name: str(path) for name, path in made.files.items()}
         output.emit({"runtime": made.name, "version": made.version, "bytes": made.size_bytes, "files": files})
     else:
-        from edgewright.report.terminal import names_report
+        from edgewright.report.terminal import files_report
 
-        rows = [(name, str(path)) for name, path in made.files.items()]
-        output.show(names_report((f"{made.name} {made.version}, {made.size_bytes / 1e6:.1f} MB", "file"), rows))
+        output.show(files_report(f"{made.name} {made.version}, {made.size_bytes / 1e6:.1f} MB", made.files))
     return 0
