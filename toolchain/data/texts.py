@@ -27,6 +27,7 @@ from edgewright.errors import BadDataError
 from edgewright.specs.recipe import Data, Split, TaskSettings
 
 TEST_SHARE, VALIDATION_SHARE = 0.4, 0.1
+_FIELDS = ("text", "pair", "label", "value")  # of an example, which our tasks' columns are read into
 MOST_PACKAGES = 16
 
 
@@ -35,7 +36,7 @@ class Example:
     """One text, what it is called where it is shown, and what its task asks of it.
 
     That is the text that answers it, its label, its value, or a tag for each of its words: those that white space
-    parts.
+    parts. `cells` are what stands in columns that are the task's own, by its names for them.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Example:
     value: float | None = None
     tags: tuple[str, ...] | None = None
     title: str = ""
+    cells: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,8 @@ class Texts:
     @property
     def labelled_digest(self) -> str:
         """Of all but the extra text, which no teacher is fitted to and no score is taken on."""
-        return hashlib.sha256(json.dumps(asdict(replace(self, extra=()))).encode()).hexdigest()
+        stated = asdict(replace(self, extra=()), dict_factory=_without_no_cells)
+        return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
         """Write as one JSON document."""
@@ -222,7 +225,13 @@ def _of_fields(row: readers.Row) -> Example:
         label=texts.get("label"),
         value=None if value is None else float(value),
         title=texts.get("title", ""),
+        cells=tuple((field, cell) for field, cell in texts.items() if field not in _FIELDS),
     )
+
+
+def _without_no_cells(items: list[tuple[str, object]]) -> dict[str, object]:
+    """An example as it was stated before there were cells, where it has none."""
+    return {name: value for name, value in items if name != "cells" or value}
 
 
 def _in_words(tagged: Tagged, *, title: str = "") -> Example:
@@ -255,7 +264,7 @@ def _labels_of(examples: Iterable[Example]) -> set[str]:
 
 def _as_row(example: Example) -> Row:
     """By its text; a pair is no answer but one of several that may be right."""
-    answers = (example.label, example.value, example.tags)
+    answers = (example.label, example.value, example.tags, example.cells or None)
     answer = next((answer for answer in answers if answer is not None), None)
     return Row(key=example.text, answer=answer, name=example.text)
 

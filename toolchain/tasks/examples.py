@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 
 class TextExample(Protocol):
-    """A text, and what its task asks of it; the others are None."""
+    """A text, and what its task asks of it; the others are None.
+
+    `cells` are what stands in columns that are the task's own, by its names for them.
+    """
 
     @property
     def text(self) -> str: ...  # noqa: D102
@@ -25,6 +28,8 @@ class TextExample(Protocol):
     def value(self) -> float | None: ...  # noqa: D102
     @property
     def tags(self) -> tuple[str, ...] | None: ...  # noqa: D102
+    @property
+    def cells(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
 
 
 class TextExamples(Protocol):
