@@ -47,7 +47,11 @@ class Target(Protocol):
 
     @property
     def home(self) -> PurePosixPath:
-        """The directory Edgewright may write to; everything it leaves on the machine lies below it."""
+        """The directory Edgewright may write to; everything it leaves on the machine lies below it, but a lease."""
+
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        """Where a lease of the machine may lie, the best place first: the same whatever `home` a user names."""
 
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy one file, or a file's content, there, making its directory; it appears only once it is whole."""

@@ -93,6 +93,11 @@ class EmulatedTarget:
         """On the board's own disk, which is new at each start."""
         return self._ssh.home
 
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        """On the board's own disk, too."""
+        return self._ssh.lease_homes
+
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file to the board."""
         self._ssh.put(source, remote)

@@ -3,22 +3,24 @@
 In:  an open target, what is going to be done there, and how long to wait for others.
 Out: a `Lease` for as long as a context lasts. It is renewed meanwhile; that of a holder who died ends by itself.
 A holder of this very machine that has been killed is known to have ended, and its lease is taken over at once.
-It lies below the target's home, so it is seen by all who log in there as the same user. Time is the device's own,
-counted from its start: no host's clock matters, nor a board's that is set once it finds a network, and a lease does not
-outlive a restart of the device, as no measurement does.
+It lies where all who log in there as the same user look for it, whichever folder they named for what they push. What
+runs there under it is noted in it: who takes over the lease of a killed holder ends its runner first. Time is the
+device's own, counted from its start: no host's clock matters, nor a board's that is set once it finds a network, and a
+lease does not outlive a restart of the device, as no measurement does.
 """
 
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
 from edgewright.errors import DeviceBusyError, LeaseLostError, TargetError
 from edgewright.targets.base import Completed, Target, or_another_folder
 from edgewright.targets.device_store.lease_holder import Holder, own_words, read_holder
-from edgewright.targets.device_store.lease_scripts import LOST, RENEW_SCRIPT, TAKE_SCRIPT, TAKEN
-from edgewright.targets.transports.conversation import last_line
+from edgewright.targets.device_store.lease_scripts import LOST, RECORD_SCRIPT, RENEW_SCRIPT, TAKE_SCRIPT, TAKEN
+from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, last_line
 
 LASTS_S = 90.0  # how long a device stays taken after its holder's last word
 RENEWED_EVERY_S = 30.0
@@ -43,6 +45,11 @@ def leased(target: Target, what: str, *, wait_s: float = 0.0, waiting: Waiting |
     try:
         yield lease
         lease.end()
+    except LeaseLostError:
+        raise
+    except TargetError:
+        lease.end()  # who took the device meanwhile ended what ran there: that is the reason then
+        raise
     finally:
         lease.stop_renewing()
         renewing.join()
@@ -56,6 +63,7 @@ class Lease:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._token = secrets.token_hex(8)
+        self._places = [str(home / "lease") for home in target.lease_homes]
         self._talking = threading.Lock()  # one word at a time, so that the last one is what holds
         self._changed = threading.Condition()
         self._stopped = False
@@ -98,17 +106,18 @@ class Lease:
         """Take the device, as soon as nobody has it."""
         begun = time.monotonic()
         owner = own_words(what)
-        dead = 0
+        dead: list[str] = []
         while True:
             done = self._run(TAKE_SCRIPT, LASTS_S, owner, dead=dead)
             if done.status == 0:
+                self._places = [place for place in self._places if place == done.stdout.strip("\n")] or self._places
                 self._due_s = time.monotonic() + RENEWED_EVERY_S
                 return
             if done.status != TAKEN:
                 raise self._fault(done)
             holder, waited_s = read_holder(done.stdout), time.monotonic() - begun
-            if holder.has_ended and holder.number > dead:
-                dead = holder.number
+            if holder.has_ended and holder.lease not in dead:
+                dead.append(holder.lease)
                 continue
             if waited_s >= wait_s:
                 raise DeviceBusyError(self._target.address, str(holder), holder.left_s, wait_s)
@@ -153,9 +162,19 @@ class Lease:
         if done.status != 0:
             raise self._fault(done)
 
-    def _run(self, script: str, seconds: float, stdin: str = "", *, dead: int = 0) -> Completed:
-        words = [str(self._target.home / "lease"), self._token, str(round(seconds)), str(dead)]
-        return self._target.run(["sh", "-c", script, "sh", *words], timeout_s=QUICK_LIMIT_S, stdin=stdin)
+    def recording(self) -> Target:
+        """The device, of which each command's process group is noted in the lease as it begins.
+
+        What runs on when we are killed is ended by whoever takes over the lease.
+        """
+        return _RecordingTarget(self._target, self._words(RECORD_SCRIPT, 0))
+
+    def _run(self, script: str, seconds: float, stdin: str = "", *, dead: Sequence[str] = ()) -> Completed:
+        return self._target.run(self._words(script, seconds, dead=dead), timeout_s=QUICK_LIMIT_S, stdin=stdin)
+
+    def _words(self, script: str, seconds: float, *, dead: Sequence[str] = ()) -> list[str]:
+        place, *further = self._places
+        return ["sh", "-c", script, "sh", place, self._token, str(round(seconds)), "\n".join(dead), *further]
 
     def _fault(self, done: Completed) -> TargetError:
         reason = last_line(done.stderr) or f"status {done.status}"
@@ -164,3 +183,39 @@ class Lease:
             f"check that {self._target.home} can be written to and that there is room"
             f"{or_another_folder(self._target.address)}"
         )
+
+
+class _RecordingTarget:
+    """A target each of whose commands is begun by some words that note its process group."""
+
+    def __init__(self, target: Target, words: Sequence[str]) -> None:
+        self._target, self._words = target, tuple(words)
+
+    @property
+    def address(self) -> str:
+        return self._target.address
+
+    @property
+    def emulated(self) -> bool:
+        return self._target.emulated
+
+    @property
+    def home(self) -> PurePosixPath:
+        return self._target.home
+
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        return self._target.lease_homes
+
+    def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
+        self._target.put(source, remote)
+
+    def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
+        self._target.get(remote, local, limit_bytes=limit_bytes)
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+        done = self._target.run([*self._words, *argv], timeout_s=timeout_s, stdin=stdin)
+        return Completed(argv=tuple(argv), status=done.status, stdout=done.stdout, stderr=done.stderr)
+
+    def close(self) -> None:
+        self._target.close()

@@ -21,7 +21,7 @@ from edgewright.targets.process_ids import Process
 
 FIELD_SIGNS = 120
 LONGEST_S = 1e7  # what a device says beyond that is not believed
-MOST_LEASES = 10**9
+LONGEST_PATH = 4096
 MOST_PROCESSES = 1 << 22  # of a Linux
 NAMESPACE = Path("/proc/self/ns/pid")
 
@@ -31,7 +31,7 @@ class Holder:
     """Who uses a device, what for, since how many seconds, and for how many more unless it is renewed.
 
     `process` is the holder's where it runs, or ran, on this machine and in our namespace of processes, so that it can
-    be asked; `number` is the lease's.
+    be asked; `lease` is the lease's folder on the device.
     """
 
     who: str
@@ -39,7 +39,7 @@ class Holder:
     what: str
     held_s: float
     left_s: float
-    number: int = 0
+    lease: str = ""
     process: Process | None = None
 
     @property
@@ -58,23 +58,24 @@ def own_words(what: str) -> str:
 
 
 def read_holder(printed: str) -> Holder:
-    """The holder out of what the device said; it comes from outside, so anything may be missing."""
+    """The holder out of what the device words; it comes from outside, so anything may be missing."""
     times, _, text = printed.partition("\n")
-    held, left, number = (float_or_none(word) or 0.0 for word in (*times.split(), "", "", "")[:3])
+    first, second, lease = (*times.split(" ", 2), "", "", "")[:3]
+    held, left = (float_or_none(word) or 0.0 for word in (first, second))
     try:
         owner = parse_json(text, name="the lease")
     except InvalidFileError:
         owner = None
-    said = owner if isinstance(owner, dict) else {}
-    pid = said.get("pid")
+    words = owner if isinstance(owner, dict) else {}
+    pid = words.get("pid")
     return Holder(
-        who=str(said.get("who", "somebody"))[:FIELD_SIGNS],
+        who=str(words.get("who", "somebody"))[:FIELD_SIGNS],
         pid=pid if isinstance(pid, int) else 0,
-        what=str(said.get("what", "something"))[:FIELD_SIGNS],
+        what=str(words.get("what", "something"))[:FIELD_SIGNS],
         held_s=min(max(0.0, held), LONGEST_S),
         left_s=min(max(0.0, left), LONGEST_S),
-        number=int(min(max(0.0, number), MOST_LEASES)),
-        process=_process_here(said),
+        lease=lease[:LONGEST_PATH],
+        process=_process_here(words),
     )
 
 
@@ -88,10 +89,10 @@ def _ourselves() -> dict[str, object]:
     return {"boot": ours.boot, "started": ours.started, "namespace": namespace} if ours else {}
 
 
-def _process_here(said: Mapping[str, object]) -> Process | None:
+def _process_here(words: Mapping[str, object]) -> Process | None:
     """The process of an owner's words, where it is, or was, one of ours to ask for."""
-    ours, pid, started = _ourselves(), said.get("pid"), said.get("started")
-    if not ours or (said.get("boot"), said.get("namespace")) != (ours["boot"], ours["namespace"]):
+    ours, pid, started = _ourselves(), words.get("pid"), words.get("started")
+    if not ours or (words.get("boot"), words.get("namespace")) != (ours["boot"], ours["namespace"]):
         return None
     if not isinstance(pid, int) or not isinstance(started, int) or not 0 < pid <= MOST_PROCESSES:
         return None
@@ -99,7 +100,7 @@ def _process_here(said: Mapping[str, object]) -> Process | None:
 
 
 def whoami() -> str:
-    """`user@host`, as others should be told."""
+    """`user@host`, as others see it."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a number without a name, as in some containers

@@ -82,6 +82,11 @@ class AdbTarget:
         """Below `/data/local/tmp`, where files may be executed."""
         return PurePosixPath(HOME)
 
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        """Its home, which no address moves."""
+        return (self.home,)
+
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file there under a passing name, then rename it."""
         partial = remote.with_name(f".{remote.name}.{secrets.token_hex(4)}.part")

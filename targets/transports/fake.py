@@ -54,6 +54,11 @@ class FakeTarget:
         """`.edgewright` below the test's directory."""
         return self._local.home
 
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        """Its home."""
+        return (self.home,)
+
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file into the directory and show it to `on_put`."""
         self.puts.append(remote)

@@ -50,6 +50,11 @@ class LocalTarget:
         """Where Edgewright keeps what it pushes."""
         return self._home
 
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        """Its home: what `EDGEWRIGHT_HOME` names stands for a machine of its own."""
+        return (self._home,)
+
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file to another place of this machine."""
         self._copy(source, Path(remote))

@@ -89,6 +89,18 @@ class SshTarget:
             self._home = PurePosixPath(done.stdout[:-1]) / ".edgewright"
         return self._home
 
+    @property
+    def lease_homes(self) -> tuple[PurePosixPath, ...]:
+        """In the user's own home, else in /tmp, and only then in a folder that the address names."""
+        if not self._login.folder:
+            return (self.home,)
+        script = "id -u && cd 2>/dev/null && pwd"
+        lines = self.run(["sh", "-c", script], timeout_s=HOUSEKEEPING_LIMIT_S).stdout.split("\n", 1)
+        places = [PurePosixPath(f"/tmp/.edgewright-{lines[0]}")] if re.fullmatch(r"\d{1,10}", lines[0]) else []
+        if re.fullmatch(HOME_FORM, lines[-1]) and lines[-1][:-1].isprintable():
+            places.insert(0, PurePosixPath(lines[-1][:-1]) / ".edgewright")
+        return tuple(dict.fromkeys((*places, self.home)))
+
     def put(self, source: Path | bytes, remote: PurePosixPath) -> None:
         """Copy a file there under a passing name, then rename it."""
         partial = remote.with_name(f".{remote.name}.{secrets.token_hex(4)}.part")

@@ -225,7 +225,7 @@ def _measured(
     with told.stage("measure"), blamed_on_age(contest.artifact, places[0]):
         lease.hold(process_limit_s)
         measurements = measure_in_turn(
-            target,
+            lease.recording(),
             [(place.artifact, place.runtime) for place in places],
             calls_by(contest.artifact.signature, vectors.inputs, batch=contest.batch),
             options=replace(how.options, batch=contest.batch),

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,11 @@ from edgewright.targets.device_store import lease, lease_holder
 from edgewright.targets.device_store.lease import leased
 from edgewright.targets.transports.fake import FakeTarget
 from edgewright.targets.transports.local import LocalTarget
+from tests.targets.checks import (
+    assert_arguments_arrive_exactly,
+    assert_gone,
+    assert_status_output_and_input_come_through,
+)
 from tests.targets.servers import Server
 
 
@@ -107,6 +113,17 @@ def test_a_device_held_for_a_while_is_not_touched_in_that_time(tmp_path: Path) -
         assert caught.value.left_s > 25
 
 
+def test_two_folders_on_one_device_exclude_each_other(server: Server, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    named = [f"{server.address}?folder={tmp_path / name}" for name in ("one", "other")]
+    for held, wanted in ((named[0], named[1]), (named[0], server.address), (server.address, named[1])):
+        with closing(open_target(held)) as first, leased(first, "bench demo"):
+            assert not is_free(wanted)
+        assert is_free(wanted)
+    assert [path.name for path in (server.remote_home / ".edgewright").iterdir()] == ["lease"]
+
+
 def killed_holder(address: str) -> None:
     """A process that took the device for a while, and was killed."""
     code = (
@@ -131,6 +148,60 @@ def test_a_killed_holder_of_this_machine_is_followed_at_once(server: Server) -> 
     with closing(open_target(server.address)) as target, leased(target, "next"):
         assert [path.name for path in (server.remote_home / ".edgewright" / "lease").iterdir()] == ["2"]
     assert is_free(server.address)
+
+
+def runner_of_a_killed_holder(address: str, folder: Path) -> int:
+    """The number of a process that was begun under a lease, and runs on as its holder was killed."""
+    code = (
+        "import sys\n"
+        "from edgewright.targets import open_target\n"
+        "from edgewright.targets.device_store.lease import leased\n"
+        "with leased(open_target(sys.argv[1]), 'doomed') as lease:\n"
+        "    script = 'sleep 300 & echo $! $$ >\"$1\"; wait'\n"
+        "    lease.recording().run(['sh', '-c', script, 'sh', sys.argv[2]], timeout_s=600)\n"
+    )
+    note = folder / "pids"
+    with subprocess.Popen([sys.executable, "-c", code, address, str(note)], cwd=Path(__file__).parents[3]) as holder:
+        eventually(lambda: note.exists() and len(note.read_text().split()) == 2, limit_s=60)
+        holder.kill()
+    child, _ = map(int, note.read_text().split())
+    return child
+
+
+@pytest.mark.parametrize("kind", ["ssh", "local"])
+def test_what_a_killed_holder_left_running_is_ended_by_who_takes_the_device_over(
+    kind: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEWRIGHT_HOME", str(tmp_path / "home"))
+    address = server.address if kind == "ssh" else "local:"
+    child = runner_of_a_killed_holder(address, tmp_path)
+    os.kill(child, 0)  # it runs on, or this would raise
+    with closing(open_target(address)) as target, leased(target, "next"):
+        assert_gone(child)
+
+
+def test_a_runner_that_the_next_holder_ended_says_that_the_device_was_taken(tmp_path: Path) -> None:
+    def measure() -> None:
+        with leased(FakeTarget(tmp_path), "asleep"):
+            until = Path(FakeTarget(tmp_path).home / "lease" / "1" / "until")
+            until.write_text(f"{until.read_text().split()[0]} 0\n")
+            with leased(FakeTarget(tmp_path), "awake"):
+                pass
+            raise TargetError("the runner was ended by signal 9")
+
+    with pytest.raises(LeaseLostError, match="run this again"):
+        measure()
+
+
+def test_a_command_under_a_lease_is_what_it_would_be_without(tmp_path: Path) -> None:
+    with leased(FakeTarget(tmp_path), "measure") as held:
+        target = held.recording()
+        assert_arguments_arrive_exactly(target)
+        assert_status_output_and_input_come_through(target)
+        boot, group, started = (Path(target.home) / "lease" / "1" / "group").read_text().split()
+        assert len(boot) == 36
+        assert int(group) > 1
+        assert int(started) > 0
 
 
 def test_a_killed_holder_of_another_machine_keeps_a_device_until_its_lease_ends_and_no_longer(server: Server) -> None:

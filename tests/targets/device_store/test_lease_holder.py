@@ -11,9 +11,9 @@ from edgewright.targets.device_store.lease_holder import LONGEST_S, Holder, own_
 
 
 def test_what_a_holder_writes_of_itself_is_read_and_its_process_lives() -> None:
-    holder = read_holder(f"3 60 2\n{own_words('bench demo')}\n")
+    holder = read_holder(f"3 60 /home/pi/a b/lease/2\n{own_words('bench demo')}\n")
     assert (holder.pid, holder.what) == (os.getpid(), "bench demo")
-    assert (holder.held_s, holder.left_s, holder.number) == (3, 60, 2)
+    assert (holder.held_s, holder.left_s, holder.lease) == (3, 60, "/home/pi/a b/lease/2")
     assert not holder.has_ended
 
 

@@ -42,7 +42,7 @@ def assert_all_works(address: str, folder: Path, tmp_path: Path) -> None:
         target.get(PurePosixPath(folder) / "new folder" / "there", tmp_path / "back")
         place = push_files(target, {"program": Path("/bin/true"), "file": source}, kind="bundles")
         assert target.run([str(place / "program")], timeout_s=LIMIT_S).status == 0
-        with leased(target, "a test"):
+        with leased(target, "a test", wait_s=60):  # it may lie in /tmp, as that of another run of these tests
             pass
     assert (tmp_path / "back").read_bytes() == content
 
