@@ -1,36 +1,40 @@
-"""Every setting of a recipe says what it is, where it is declared, and nothing else is told."""
+"""Every setting of a recipe and of a profile says what it is, where it is declared, and nothing else is listed."""
 
 import pytest
 
 from edgewright.base.renamed import inner_model
 from edgewright.errors import UnknownNameError
+from edgewright.specs.profiles import Profile, Sourced
 from edgewright.specs.recipe import Recipe
-from edgewright.specs.settings_reference import as_markdown, settings, values_of
+from edgewright.specs.settings_reference import Setting, as_markdown, settings, values_of
 
 EVERY = settings()
+FIELDS = settings(model=Profile)
 
 
 def declared(model: object = Recipe, prefix: str = "") -> set[str]:
-    found: set[str] = set()
+    places: set[str] = set()
     for name, field in model.model_fields.items():  # type: ignore[attr-defined]
         inner = inner_model(field.annotation)
-        found |= declared(inner, f"{prefix}{name}.") if inner else {prefix + name}
-    return found
+        is_section = inner is not None and not issubclass(inner, Sourced)
+        places |= declared(inner, f"{prefix}{name}.") if is_section else {prefix + name}
+    return places
 
 
-def test_the_reference_has_every_setting_once_and_no_other() -> None:
-    places = [each.place for each in EVERY]
+@pytest.mark.parametrize(("model", "reference"), [(Recipe, EVERY), (Profile, FIELDS)], ids=["recipe", "profile"])
+def test_the_reference_has_every_setting_once_and_no_other(model: object, reference: tuple[Setting, ...]) -> None:
+    places = [setting.place for setting in reference]
     assert len(places) == len(set(places))
-    assert set(places) == declared()
+    assert set(places) == declared(model)
 
 
-@pytest.mark.parametrize("setting", EVERY, ids=lambda each: each.place)
-def test_a_setting_is_described_and_a_number_has_a_unit_or_a_range(setting: object) -> None:
-    description = setting.description  # type: ignore[attr-defined]
+@pytest.mark.parametrize("setting", [*EVERY, *FIELDS], ids=lambda setting: setting.place)
+def test_a_setting_is_described_and_a_number_has_a_unit_or_a_range(setting: Setting) -> None:
+    description = setting.description
     assert description.endswith(".")
-    assert description[0].isupper() or description[0].isdigit()
-    if "number" in setting.kind:  # type: ignore[attr-defined]
-        assert setting.unit or setting.range  # type: ignore[attr-defined]
+    assert description[0].isupper() or description[0].isdigit() or description[0] == "`"
+    if "number" in setting.kind:
+        assert setting.unit or setting.range
 
 
 def test_a_range_and_a_default_are_those_that_are_checked() -> None:
@@ -57,3 +61,25 @@ def test_markdown_has_a_table_for_each_section_and_tells_old_names() -> None:
     assert "Was called aware." in page
     assert "| `max_error_percent` |" in page
     assert all(line.count(" | ") == 3 for line in page.splitlines() if line.startswith("| `"))
+
+
+def test_a_fact_of_a_profile_is_described_by_its_value_with_unit_range_and_default() -> None:
+    (clock,) = settings("processor.clock_mhz", model=Profile)
+    assert values_of(clock) == "fact: whole number, more than 0, MHz"
+    assert clock.default == "needed"
+    (usable,) = settings("memory.usable_mb", model=Profile)
+    assert (usable.kind, usable.unit, usable.default) == ("fact: whole number", "MiB", "–")
+    (dot_product,) = settings("processor.slower.dot_product", model=Profile)
+    assert dot_product.kind == "fact: true or false"
+    assert {setting.section for setting in settings("processor", model=Profile)} == {"processor", "processor.slower"}
+    with pytest.raises(UnknownNameError, match="did you mean memory"):
+        settings("memry", model=Profile)
+
+
+def test_the_reference_of_a_profile_has_a_heading_for_each_section() -> None:
+    page = as_markdown(FIELDS, model=Profile)
+    assert page.startswith("## Above the sections\n")
+    headings = [line for line in page.splitlines() if line.startswith("## [")]
+    assert headings == [f"## [{name}]" for name in (
+        "processor", "processor.slower", "caches", "memory", "preferences", "thermal", "budget", "emulation"
+    )]  # fmt: skip

@@ -1,6 +1,6 @@
-"""Every setting of a recipe, as it is declared: what it means, its unit, range and default, and what it costs.
+"""Every setting of a recipe or a profile, as it is declared: its meaning, unit, range and default, and what it costs.
 
-In:  the sections of `specs.recipe`.
+In:  the sections of `specs.recipe` or `specs.profiles`.
 Out: `Setting`s, and the same as Markdown.
 """
 
@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from edgewright.base.renamed import inner_model
 from edgewright.errors import UnknownNameError
+from edgewright.specs.profiles import Sourced
 from edgewright.specs.recipe import Recipe
 
 KINDS: dict[object, str] = {int: "whole number", float: "number", str: "text", bool: "true or false", tuple: "list"}
@@ -43,12 +44,12 @@ class Setting:
 
     @property
     def place(self) -> str:
-        """Its full name in a recipe."""
-        return f"{self.section}.{self.name}"
+        """Its full name in the file."""
+        return f"{self.section}.{self.name}".lstrip(".")
 
 
 def settings(wanted: str = "", *, model: type[BaseModel] = Recipe) -> tuple[Setting, ...]:
-    """All settings in the order of the sections, or those of the section or the setting that is `wanted`.
+    """All settings of a model in the order of the sections, or those of the section or the setting that is `wanted`.
 
     A section may be named with or without "stages.". Raises `UnknownNameError` with the nearest names.
     """
@@ -56,33 +57,33 @@ def settings(wanted: str = "", *, model: type[BaseModel] = Recipe) -> tuple[Sett
     if not wanted:
         return every
     names = (wanted, f"stages.{wanted}")
-    chosen = tuple(each for each in every if any(_within(each.place, name) for name in names))
+    chosen = tuple(setting for setting in every if any(_within(setting.place, name) for name in names))
     if not chosen:
-        sections = {each.section for each in every}
-        known = (*(each.place for each in every), *sections, *(name.removeprefix("stages.") for name in sections))
+        sections = {setting.section for setting in every}
+        sections.discard("")
+        known = (*(setting.place for setting in every), *sections, *(name.removeprefix("stages.") for name in sections))
         raise UnknownNameError("setting", wanted, known)
     return chosen
 
 
-def as_markdown(chosen: Sequence[Setting]) -> str:
+def as_markdown(chosen: Sequence[Setting], *, model: type[BaseModel] = Recipe) -> str:
     """A heading for each section, and a table of its settings."""
-    headings, section = dict(_headings(Recipe, "")), None
+    headings, section = {"": "What stands above all sections.", **dict(_headings(model, ""))}, None
     lines: list[str] = []
-    for each in chosen:
-        if each.section != section:
-            section = each.section
+    for setting in chosen:
+        if setting.section != section:
+            section = setting.section
             lines += [
                 "",
-                f"## [{section}]",
+                f"## [{section}]" if section else "## Above the sections",
                 "",
                 headings[section],
                 "",
                 "| setting | what it does | values | default |",
                 "|---|---|---|---|",
             ]
-        lines.append(
-            f"| `{each.name}` | {_cell(_sentences(each))} | {_cell(values_of(each))} | {_cell(each.default)} |"
-        )
+        cells = (f"`{setting.name}`", _cell(_sentences(setting)), _cell(values_of(setting)), _cell(setting.default))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -109,19 +110,19 @@ def _cell(text: str) -> str:
 def _headings(model: type[BaseModel], section: str) -> Iterator[tuple[str, str]]:
     """What each section is for, and the name it had."""
     for name, field in model.model_fields.items():
-        found = inner_model(field.annotation)
-        if found is None:
+        inner = _section_of(field)
+        if inner is None:
             continue
         inside = f"{section}.{name}".lstrip(".")
-        about = " ".join((field.description or found.__doc__ or "").split("\n\n")[0].split())
+        about = " ".join((field.description or inner.__doc__ or "").split("\n\n")[0].split())
         old = _old_names(name, field)
         yield inside, " ".join([about, *([f"Was called {', '.join(old)}."] if old else [])])
-        yield from _headings(found, inside)
+        yield from _headings(inner, inside)
 
 
 def _old_names(name: str, field: FieldInfo) -> tuple[str, ...]:
     alias = field.validation_alias
-    return tuple(str(each) for each in alias.choices if each != name) if isinstance(alias, AliasChoices) else ()
+    return tuple(str(old) for old in alias.choices if old != name) if isinstance(alias, AliasChoices) else ()
 
 
 def _within(place: str, name: str) -> bool:
@@ -129,19 +130,25 @@ def _within(place: str, name: str) -> bool:
 
 
 def _settings_of(model: type[BaseModel], section: str) -> Iterator[Setting]:
-    inner = {name: inner_model(field.annotation) for name, field in model.model_fields.items()}
+    inner = {name: _section_of(field) for name, field in model.model_fields.items()}
     for name, field in model.model_fields.items():
         if inner[name] is None:
             yield _setting(section, name, field)
-    for name, found in inner.items():
-        if found is not None:
-            yield from _settings_of(found, f"{section}.{name}".lstrip("."))
+    for name, part in inner.items():
+        if part is not None:
+            yield from _settings_of(part, f"{section}.{name}".lstrip("."))
+
+
+def _section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that is a section of its own; a fact with its source is none."""
+    inner = inner_model(field.annotation)
+    return None if inner is None or issubclass(inner, Sourced) else inner
 
 
 def _setting(section: str, name: str, field: FieldInfo) -> Setting:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     kinds, bounds = _described(field.annotation)
-    bounds += [bound for each in field.metadata for bound in _bounds_of(each)]
+    bounds += [bound for constraint in field.metadata for bound in _bounds_of(constraint)]
     return Setting(
         section=section,
         name=name,
@@ -161,12 +168,17 @@ def _described(annotation: object) -> tuple[list[str], list[str]]:
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         kinds, bounds = _described(inside[0])
-        return kinds, bounds + [bound for each in inside[1:] for bound in _bounds_of(each)]
+        return kinds, bounds + [bound for constraint in inside[1:] for bound in _bounds_of(constraint)]
+    if isinstance(annotation, type) and issubclass(annotation, Sourced):
+        value = annotation.model_fields["value"]
+        kinds, bounds = _described(value.annotation)
+        limits = [bound for constraint in value.metadata for bound in _bounds_of(constraint)]
+        return [f"fact: {kind}" for kind in kinds], bounds + limits
     if origin in (Union, UnionType):
-        parts = [_described(each) for each in inside if each is not NoneType]
+        parts = [_described(option) for option in inside if option is not NoneType]
         return [kind for kinds, _ in parts for kind in kinds], [bound for _, bounds in parts for bound in bounds]
     if origin is Literal:
-        return [", ".join(json.dumps(each) for each in inside)], []
+        return [", ".join(json.dumps(value) for value in inside)], []
     if origin is tuple:
         kinds, bounds = _described(inside[0])
         return [f"list of {kind}" for kind in kinds], bounds
@@ -175,9 +187,9 @@ def _described(annotation: object) -> tuple[list[str], list[str]]:
 
 def _bounds_of(metadata: object) -> Iterator[str]:
     """Of a constraint, or of a field's description that holds several."""
-    for each in (metadata, *getattr(metadata, "metadata", ())):
+    for constraint in (metadata, *getattr(metadata, "metadata", ())):
         for name, words in BOUNDS.items():
-            if isinstance(limit := getattr(each, name, None), int | float):
+            if isinstance(limit := getattr(constraint, name, None), int | float):
                 yield words.format(limit)
 
 

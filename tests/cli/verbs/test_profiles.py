@@ -1,4 +1,4 @@
-"""The verbs `profiles list`, `show`, `check` and `new`."""
+"""The verbs `profiles list`, `show`, `check`, `settings` and `new`."""
 
 from pathlib import Path
 
@@ -51,3 +51,15 @@ def test_a_profile_is_made_of_what_this_machine_says_and_is_never_written_over(
     assert "mine.toml is there already; give another file with -o" in error["message"]
     assert (tmp_path / "mine.toml").read_bytes() == before
     assert main([*line, "-o", str(tmp_path / "other.toml")]) == 0
+
+
+def test_the_fields_of_a_profile_are_described_as_markdown_and_as_a_document(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles", "settings", "processor.clock_mhz"]) == 0
+    page = capfd.readouterr().out
+    assert page.startswith("## [processor]\n")
+    assert "| `clock_mhz` | Full clock without overclocking" in page
+    rows = document(capfd, "profiles", "settings", "memory")["settings"]
+    assert [row["name"] for row in rows] == ["ram_mb", "usable_mb", "copy_bandwidth_gb_s"]
+    assert [row["unit"] for row in rows] == ["MiB", "MiB", "GB/s"]
+    assert main(["profiles", "settings", "memroy"]) == 2
+    assert "did you mean memory" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The verbs `profiles list`, `profiles show`, `profiles check` and `profiles new`."""
+"""The verbs `profiles list`, `profiles show`, `profiles check`, `profiles settings` and `profiles new`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,9 @@ def list_profiles(as_json: AsJson = False) -> int:
             {
                 "name": profile.name,
                 "title": profile.title,
-                "cores": [{"core": each.core.value, "count": each.cores.value} for each in profile.processor.clusters],
+                "cores": [
+                    {"core": cluster.core.value, "count": cluster.cores.value} for cluster in profile.processor.clusters
+                ],
                 "emulated": profile.emulation is not None,
             }
             for profile in profiles
@@ -38,7 +40,9 @@ def list_profiles(as_json: AsJson = False) -> int:
 
         shown = []
         for profile in profiles:
-            cores = " + ".join(f"{each.cores.value} × {each.core.value}" for each in profile.processor.clusters)
+            cores = " + ".join(
+                f"{cluster.cores.value} × {cluster.core.value}" for cluster in profile.processor.clusters
+            )
             shown.append((profile.name, profile.title, cores))
         output.show(names_report(("profile", "device", "cores"), shown))
     return 0
@@ -75,7 +79,7 @@ def check_profile(
 ) -> int:
     """Say whether a profile is sound, and which of its facts nobody has verified.
 
-    What is missing, misspelt or of the wrong kind is told with its line; so is what cannot be true, such as a dot
+    What is missing, misspelt or of the wrong kind is reported with its line; so is what cannot be true, such as a dot
     product on a core that has none, more memory than the board has, or a first-level cache above the second.
 
     \b
@@ -84,14 +88,44 @@ def check_profile(
     """
     from edgewright.specs.profiles import facts_of, load_profile
 
-    found = load_profile(profile)
-    facts = facts_of(found)
+    checked = load_profile(profile)
+    facts = facts_of(checked)
     unverified = [place for place, fact in facts if fact.confidence == "U"]
     if as_json:
-        output.emit({"name": found.name, "facts": len(facts), "unverified": unverified})
+        output.emit({"name": checked.name, "facts": len(facts), "unverified": unverified})
     else:
         about = f"; unverified: {', '.join(unverified)}" if unverified else ""
-        output.say(f"{found.name} is sound: {len(facts)} facts{about}")
+        output.say(f"{checked.name} is sound: {len(facts)} facts{about}")
+    return 0
+
+
+@app.command("settings")
+def show_settings(
+    wanted: Annotated[
+        str, typer.Argument(metavar="[SECTION|FIELD]", help="Only this section, or this field.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Describe what a profile may state: meaning, unit, range and default of every field.
+
+    It is printed as Markdown. A fact is an inline table of its value, its confidence and its source.
+
+    \b
+    Examples:
+      edgewright profiles settings
+      edgewright profiles settings memory
+      edgewright profiles settings processor.clock_mhz --json
+    """
+    from dataclasses import asdict
+
+    from edgewright.specs import settings_reference as reference
+    from edgewright.specs.profiles import Profile
+
+    chosen = reference.settings(wanted, model=Profile)
+    if as_json:
+        output.emit({"settings": [asdict(setting) for setting in chosen]})
+    else:
+        output.say(reference.as_markdown(chosen, model=Profile), end="")
     return 0
 
 
@@ -125,14 +159,14 @@ def new_profile(
         address = find_target(target).only.address
         machine = open_target(address)
         try:
-            made = probed(read_facts(machine), address=address, name=name)
+            profile_file = probed(read_facts(machine), address=address, name=name)
         finally:
             machine.close()
-    place = file or Path(f"{made.name}.toml")
+    place = file or Path(f"{profile_file.name}.toml")
     if place.exists():
         raise InputError(f"{place} is there already; give another file with -o, or remove it")
     with written_whole(place) as unfinished:
-        unfinished.write_text(made.text, encoding="utf-8")
+        unfinished.write_text(profile_file.text, encoding="utf-8")
     profile = load_profile(place)
     if as_json:
         output.emit({"file": str(place), "profile": profile.model_dump(mode="json", exclude_none=True)})

@@ -59,7 +59,7 @@ def show_settings(
     ] = "",
     as_json: AsJson = False,
 ) -> int:
-    """Tell what a recipe may set: meaning, range, unit, default and cost of every setting.
+    """Describe what a recipe may set: meaning, range, unit, default and cost of every setting.
 
     It is printed as Markdown; a section of the stages may be named without "stages.".
 
@@ -76,7 +76,7 @@ def show_settings(
 
     chosen = reference.settings(wanted)
     if as_json:
-        output.emit({"settings": [asdict(each) for each in chosen]})
+        output.emit({"settings": [asdict(setting) for setting in chosen]})
     else:
         output.say(reference.as_markdown(chosen), end="")
     return 0
