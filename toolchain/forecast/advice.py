@@ -1,8 +1,9 @@
-"""What limits a bundle on a device, which change would buy how much, and whether int8 is worth it there.
+"""What limits a bundle on a device, and which change would buy how much.
 
 In:  a bundle and a profile.
 Out: `Advice` for each artifact: sentences, and `Change`s with the latency that each would leave, the best first.
-All of it follows from predictions (`prediction`); nothing is measured here.
+All of it follows from predictions (`prediction`); nothing is measured here. Whether int8 is worth it is
+`int8_advice`'s concern.
 """
 
 from __future__ import annotations
@@ -16,22 +17,15 @@ from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
-from edgewright.cost.fitted_prices import FittedPrices
-from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
-from edgewright.cost.terms import Precision
 from edgewright.errors import InputError
+from edgewright.forecast.int8_advice import WORTH_TELLING, Int8Advice, int8_advice
 from edgewright.forecast.prediction import Predicted, peak_memory, predictions
-from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.microarchitectures import CORES
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LEAST_LENGTH
-from edgewright.specs.structure import Kind, Structure
+from edgewright.specs.structure import Structure
 
-MADE_INT8: frozenset[Kind] = frozenset({"linear", "convolution", "depthwise"})
-WORTH_TELLING = 0.02  # of the latency; what buys less is no advice
-GAIN = 1.05  # of a prediction; less is no difference
 NAMES: Mapping[str, str] = {
     "linear": "products with weights",
     "convolution": "convolutions",
@@ -68,18 +62,6 @@ class Change:
     saves_ms: float
     faster: float
     costs: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Int8Advice:
-    """int8 against float by prices of one kind; `float_share` of the int8 latency is in operators that stay float."""
-
-    int8_ms: float
-    float_ms: float
-    faster: float
-    float_share: float
-    source: str
-    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +121,7 @@ def _advice(bundle: Bundle, predicted: Predicted, every: tuple[Predicted, ...], 
         limits=tuple(case.limits()),
         changes=tuple(worth),
         no_changes=tuple(f"{each.what} ({_instead(each, least)})" for each in found if each.saves_ms < least),
-        int8=case.int8(),
+        int8=int8_advice(profile, predicted, case.subject),
     )
 
 
@@ -283,56 +265,6 @@ class _Case:
                     other.prediction,
                     f"a peak memory of about {memory:.0f} MB",
                 )
-
-    def int8(self) -> Int8Advice:
-        """By what was calibrated, where both precisions were; else by facts for both."""
-        runtime = self.predicted.runtime
-        narrow = prices_for(self.profile, runtime=runtime, precision="int8", corrected=False)
-        wide = prices_for(self.profile, runtime=runtime, precision="float")
-        if not (isinstance(narrow, FittedPrices) and isinstance(wide, FittedPrices)):
-            narrow, wide = (self._roofline("int8"), self._roofline("float"))
-        length, threads = self.subject.run_length(self.length), self.predicted.threads
-        int8, floats = (
-            predict(each, self.subject.structure, length=length, threads=threads) for each in (narrow, wide)
-        )
-        stays = sum(ms for kind, ms in int8.by_kind.items() if kind not in MADE_INT8)
-        share = stays / int8.latency_ms
-        return Int8Advice(
-            int8_ms=int8.latency_ms,
-            float_ms=floats.latency_ms,
-            faster=floats.latency_ms / int8.latency_ms,
-            float_share=share,
-            source=int8.source,
-            sentences=tuple(self._why(int8, floats, share)),
-        )
-
-    def _roofline(self, precision: Precision) -> Roofline:
-        return Roofline(
-            profile=self.profile, precision=precision, python=RUNTIMES[self.predicted.runtime].provider.in_python
-        )
-
-    def _why(self, int8: Prediction, floats: Prediction, share: float) -> Iterator[str]:
-        times = f"{int8.latency_ms:.3g} ms against {floats.latency_ms:.3g}, by {int8.source}"
-        ratio = floats.latency_ms / int8.latency_ms
-        if ratio >= GAIN:
-            yield f"int8 is about {ratio:.2g} times as fast as float here ({times})."
-        else:
-            yield f"int8 is not faster than float here ({times}): it saves space, not time."
-        name = self.profile.processor.core.value
-        core = CORES[name]
-        gain = core.int8_operations_per_cycle / core.float_operations_per_cycle
-        rates = f"{core.int8_operations_per_cycle} int8 operations a cycle against {core.float_operations_per_cycle}"
-        if core.dot_product:
-            yield f"{name} multiplies bytes four at a time (a dot product): {rates} in float, so products gain most."
-        else:
-            yield f"{name} has no dot product of bytes: {rates} in float, so products gain {gain:.3g} times at most."
-        if share > WORTH_TELLING:
-            yield (
-                f"{100 * share:.0f} % of the int8 latency is in what stays float (attention's own products, softmax, "
-                f"normalisation and the like): int8 makes that no faster."
-            )
-        if ratio < GAIN and int8.limited_by == "overhead":
-            yield "Operators are so small here that calling them costs most: fewer, larger ones would gain by int8."
 
 
 def _instead(change: Change, least: float) -> str:
