@@ -36,7 +36,9 @@ def test_a_folder_is_read_and_says_what_its_library_says(kind: str, changes: dic
     assert teacher.parameters_count == sum(each.numel() for each in model.parameters())
     assert teacher.size_bytes == (tmp_path / "model.safetensors").stat().st_size
     assert (teacher.ends, teacher.before, teacher.notes) == ((2,), (), ())
-    assert teacher.chat_template == tiny_decoders.TEMPLATE
+    assert teacher.chat_template is not None
+    assert teacher.chat_template.text == tiny_decoders.TEMPLATE
+    assert teacher.chat_template.tokens["eos_token"] == "<|end|>"
     assert teacher.reference is not None
     compared = teacher.reference.compare(TEXTS)
     assert compared.what == "logits"
@@ -124,6 +126,13 @@ def test_other_types_are_refused_by_name_before_weights_are_looked_for(kind: str
         decoder_teacher.load(ModelSource(folder=tmp_path), max_length=32)
     assert f"a decoder of type {kind} (" in str(caught.value)
     assert said.replace("it chooses", "blocks choose") in str(caught.value)
+
+
+def test_a_chat_template_that_is_code_is_refused(tmp_path: Path) -> None:
+    tiny_decoders.written(tmp_path, "gpt2")
+    (tmp_path / "chat_template.jinja").write_text("{{ ''.__class__ }}", encoding="utf-8")
+    with pytest.raises(UnsupportedModelError, match="a chat template that is code"):
+        decoder_teacher.load(ModelSource(folder=tmp_path), max_length=32)
 
 
 def test_more_tokens_than_there_are_places_are_refused(tmp_path: Path) -> None:

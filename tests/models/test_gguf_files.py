@@ -88,7 +88,9 @@ def test_a_file_is_read_and_what_was_done_to_its_weights_is_told(quantised: bool
     (note,) = teacher.notes
     assert note.startswith("the weights are those of tiny.gguf, de-quantised into float32 (tensors: ")
     assert ("Q8_0" in note) == quantised, kinds
-    assert (teacher.ends, teacher.before, teacher.chat_template) == ((2,), (), tiny_decoders.TEMPLATE)
+    assert (teacher.ends, teacher.before) == ((2,), ())
+    assert teacher.chat_template is not None
+    assert teacher.chat_template.text == tiny_decoders.TEMPLATE
     ids = tiny_decoders.ids_of(2, 30)
     with torch.inference_mode():
         difference = float((teacher.model(ids) - model(ids).logits).abs().max())

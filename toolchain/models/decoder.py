@@ -77,6 +77,10 @@ class DecoderModel(nn.Module):
         cosines, sines = (cast(Tensor, each)[places].unsqueeze(-2) for each in (self.cosines, self.sines))
         return cosines, sines
 
+    def sight_of(self, ids: Tensor, mask: Tensor | None) -> Sight:
+        """What layers are told of whole texts."""
+        return self.sight(places_of(ids, mask), mask)
+
     def sight(self, places: Tensor, mask: Tensor | None) -> Sight:
         """What layers are told of tokens at these places; padding is seen by none."""
         tokens = torch.arange(places.shape[-1], device=places.device)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.modality.chat_template import ChatTemplate
 from edgewright.modality.decoder_tokenizer import DecoderTokenizer
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_capabilities import with_vocabulary
@@ -38,8 +39,8 @@ INNER = {"llama": "model", "gpt2": "transformer"}  # the attribute by which a mo
 class DecoderTeacher:
     """What compression starts from, and how large it was as it came.
 
-    `ends` are the tokens that end a text, `before` those that are put before one. `chat_template` is the text of the
-    Jinja template by which messages become one, where there is one. `notes` say what was decided. `reference` compares
+    `ends` are the tokens that end a text, `before` those that are put before one. `chat_template` makes one text of
+    messages, where the tokenizer has such. `notes` say what was decided. `reference` compares
     logits with the model's own library, where it has one.
     """
 
@@ -49,7 +50,7 @@ class DecoderTeacher:
     size_bytes: int
     ends: tuple[int, ...] = ()
     before: tuple[int, ...] = ()
-    chat_template: str | None = None
+    chat_template: ChatTemplate | None = None
     notes: tuple[str, ...] = ()
     reference: Reference[str] | None = None
 
@@ -156,9 +157,11 @@ def _ends(original: Own, tokenizer: Own, order: Sequence[int]) -> tuple[int, ...
     return tuple(sorted(places[each] for each in found if each in places))
 
 
-def _chat_template(tokenizer: Own) -> str | None:
+def _chat_template(tokenizer: Own) -> ChatTemplate | None:
+    """The tokenizer's one template. Raises as `ChatTemplate` does."""
     found = getattr(tokenizer, "chat_template", None)
-    return found if isinstance(found, str) else None
+    tokens = {name: str(each) for name, each in getattr(tokenizer, "special_tokens_map", {}).items()}
+    return ChatTemplate(found, tokens) if isinstance(found, str) and found else None
 
 
 def _notes(shape: DecoderShape, order: Sequence[int]) -> tuple[str, ...]:

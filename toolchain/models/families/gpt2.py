@@ -9,6 +9,7 @@ FAMILY = Family(
     modality="text",
     capabilities={
         "stores": "edgewright.models.decoder_files",
+        "sliceable": "edgewright.compress.cut_decoders:OF_DECODERS",
         "rebuildable": _DECODER,
         "factorisable": _DECODER,
         "hidden states": _DECODER,
