@@ -40,15 +40,13 @@ def save(net: ConvNet, folder: Path) -> None:
     Raises `ModelError` for a net that has other modules than the architecture it came from.
     """
     original = rebuilt(net.origin)
-    whole = {name: _sizes_of(module) for name, module in original.named_modules()}
-    if other := sorted(whole.keys() ^ {name for name, _ in net.network.named_modules()}):
+    sizes = {name: _sizes_of(module) for name, module in original.named_modules()}
+    if other := sorted(sizes.keys() ^ {name for name, _ in net.network.named_modules()}):
         raise ModelError(
             f"the net's module {other[0]} and its architecture's differ, so that it could not be rebuilt; "
             "what is written may have other sizes, not other modules"
         )
-    changed = {
-        name: found for name, module in net.network.named_modules() if (found := _sizes_of(module)) != whole[name]
-    }
+    changed = {name: own for name, module in net.network.named_modules() if (own := _sizes_of(module)) != sizes[name]}
     described = {"origin": asdict(net.origin), "sizes": changed}
     state = {name: tensor.detach().clone().contiguous() for name, tensor in net.network.state_dict().items()}
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
@@ -63,8 +61,8 @@ def load(folder: Path, *, factory: str = "") -> ConvNet:
     """
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        given = described["origin"]
-        origin = Origin(**{**given, "image": Image(**given["image"])})
+        stated = described["origin"]
+        origin = Origin(**{**stated, "image": Image(**stated["image"])})
         if origin.factory != factory:
             raise BadModelError(
                 str(folder),
@@ -104,10 +102,10 @@ def _resize(network: nn.Module, table: Mapping[str, Mapping[str, Size]], state: 
             for name, value in wanted.items():
                 setattr(module, name, tuple(value) if isinstance(value, list) else value)
         for name, old in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
-            found = state[f"{place}.{name}" if place else name]
+            tensor = state[f"{place}.{name}" if place else name]
             expected = _expected_shape(module, name, wanted) or tuple(old.shape)
-            if tuple(found.shape) != expected:
-                raise ValueError(f"{place}.{name} is {tuple(found.shape)}, but convnet.json says {expected}")
+            if tuple(tensor.shape) != expected:
+                raise ValueError(f"{place}.{name} is {tuple(tensor.shape)}, but convnet.json says {expected}")
             empty = old.new_empty(expected)
             setattr(module, name, nn.Parameter(empty, old.requires_grad) if isinstance(old, nn.Parameter) else empty)
 

@@ -116,13 +116,13 @@ def rebuilt(origin: Origin) -> nn.Module:
 
 def _call(name: str, beside: Path | None = None) -> tuple[nn.Module, object]:
     with torch.random.fork_rng(devices=[]):
-        made = call_factory(name, beside)
-    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module)):
+        returned = call_factory(name, beside)
+    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], nn.Module)):
         raise InputError(
-            f"model.factory {name!r} returned {type(made).__name__}; "
+            f"model.factory {name!r} returned {type(returned).__name__}; "
             "it must return (model, example of pixels) or (model, size of images)"
         )
-    return made[0].eval(), made[1]
+    return returned[0].eval(), returned[1]
 
 
 def _image_of(name: str, network: nn.Module, example: object) -> Image:

@@ -28,7 +28,7 @@ UNNAMED = "LABEL_"  # what transformers calls a class that nobody named
 
 @dataclass(frozen=True, kw_only=True)
 class FoundHead:
-    """A head, whether it came fitted with the model, what is said of that, and the model's class of each output."""
+    """A head, whether it came fitted with the model, a note on that, and the model's class of each output."""
 
     head: Head
     fitted: bool
@@ -87,15 +87,15 @@ def image_head(original: nn.Module, config: TransformersConfig, labels: Sequence
 
 
 def fill(head: Head, state: Mapping[str, Tensor], places: Mapping[str, str]) -> bool:
-    """Copy the parts that are found, at `places` of `state` and of the right size; whether that was all of them."""
+    """Copy the parts that are there, at `places` of `state` and of the right size; whether that was all of them."""
     complete = True
     with torch.no_grad():
         for name, place in places.items():
             part = head.get_submodule(name)
             for kind, values in part.named_parameters():
-                found = state.get(f"{place}.{kind}")
-                if found is not None and found.shape == values.shape:
-                    values.copy_(found)
+                read = state.get(f"{place}.{kind}")
+                if read is not None and read.shape == values.shape:
+                    values.copy_(read)
                 else:
                     complete = False
     return complete
@@ -121,8 +121,8 @@ def order_of(config: TransformersConfig, ending: str, labels: Sequence[str]) -> 
         if places is not None:
             matched = [f"{label} is {names[place]}" for label, place in zip(labels, places, strict=True)]
             differs = any(label != names[place] for label, place in zip(labels, places, strict=True))
-            told = f", its classes matched to the labels {way}" + (f": {_shown(matched)}" if differs else "")
-            return Order(places=places, note=AS_IT_IS + told)
+            note = f", its classes matched to the labels {way}" + (f": {_shown(matched)}" if differs else "")
+            return Order(places=places, note=AS_IT_IS + note)
     return Order(
         places=None,
         note=f"{NEW} the model's classes ({_shown(own)}) are not the data's labels ({_shown(labels)}); name them alike "
@@ -142,8 +142,8 @@ def _unfitted(config: TransformersConfig, ending: str) -> str:
     """Why a configuration is not that of a model with such a head; empty where it is."""
     if any(ending in name for name in config.architectures):
         return ""
-    found = ", ".join(config.architectures)
-    return f"the model has none fitted for this task ({found or 'config.json names no architectures'})"
+    classes = ", ".join(config.architectures)
+    return f"the model has none fitted for this task ({classes or 'config.json names no architectures'})"
 
 
 def _by_name(names: Mapping[int, str], labels: Sequence[str]) -> list[int] | None:
@@ -192,12 +192,12 @@ def _sequence(original: nn.Module, classes: int, width: int, *, pooling: str | N
     state: dict[str, Tensor] = original.state_dict()
     if not hasattr(original, family.wrapped):  # the encoder alone; BERT's has the inner layer already
         state = {f"{family.wrapped}.{name}": values for name, values in state.items()}
-    found = {"pooler": places.inner, "classifier": places.output}
+    parts = {"pooler": places.inner, "classifier": places.output}
     if places.norm:
-        found["inner_norm"] = places.norm
+        parts["inner_norm"] = places.norm
         for place in (places.inner, places.norm):  # which may do without
             state.setdefault(f"{place}.bias", torch.zeros(width))
-    return head, fill(head, state, found)
+    return head, fill(head, state, parts)
 
 
 def _ordered(head: Head, read: bool, config: TransformersConfig, ending: str, labels: Sequence[str]) -> FoundHead:

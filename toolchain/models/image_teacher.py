@@ -124,7 +124,7 @@ def _net(source: ModelSource, labels: Sequence[str], image_size: tuple[int, int]
 
 
 def _made_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvNet, bool, str]:
-    """(the net that a factory makes, that it is fitted, and what is said of its head)."""
+    """(the net that a factory makes, that it is fitted, and a note on its head)."""
     assert source.factory
     net = convnet_sources.from_factory(source.factory, source.beside)
     classes = convnet.describe(net).classes
@@ -137,7 +137,7 @@ def _made_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvN
 
 
 def _pretrained_net(source: ModelSource, labels: Sequence[str]) -> tuple[convnet.ConvNet, bool, str]:
-    """(a net of transformers', whether its head is fitted to the labels, and what is said of that)."""
+    """(a net of transformers', whether its head is fitted to the labels, and a note on that)."""
     net, read = convnet_sources.read_pretrained(source, classes=len(labels))
     order = order_of(read.config, IMAGE, labels) if labels else None
     fitted, note = order is None or order.places is not None, order.note if order else AS_IT_IS
@@ -200,7 +200,7 @@ def framing(source: ModelSource, *, image_size: tuple[int, int] | None) -> Frami
 
 
 def _framing_note(source: ModelSource, scales: Scaling) -> str:
-    """What is said of how pictures come to the model's size."""
+    """A note on how pictures come to the model's size."""
     prepared = _preparation(source)
     if prepared is None:
         return f"no {FILE}: pictures are resized to {scales.height} × {scales.width} (bilinear)"
@@ -223,20 +223,20 @@ def _read(source: ModelSource, classes: int) -> Read:
     if not source.factory:
         auto = "AutoModelForImageClassification" if classes else "AutoModel"
         return pretrained(source, auto=auto, modality=IMAGES, wrapped=layouts.image_family, classes=classes)
-    made = call_factory(source)
-    if isinstance(made, TransformerModel):
-        if not isinstance(made.encoder, VisionEncoder):
+    returned = call_factory(source)
+    if isinstance(returned, TransformerModel):
+        if not isinstance(returned.encoder, VisionEncoder):
             raise InputError(f"model.factory {source.factory!r} returned a model of texts; it must be one of images")
-    elif not isinstance(made, nn.Module) or not hasattr(getattr(made, "config", None), "model_type"):
-        raise layouts.unsupported_image(f"a {type(made).__name__} from model.factory {source.factory!r}")
-    return Read(model=made.eval(), config=config_of(made))
+    elif not isinstance(returned, nn.Module) or not hasattr(getattr(returned, "config", None), "model_type"):
+        raise layouts.unsupported_image(f"a {type(returned).__name__} from model.factory {source.factory!r}")
+    return Read(model=returned.eval(), config=config_of(returned))
 
 
 def _scaled(pictures: Pictures, scales: Scaling, framed: Framed) -> Tensor:
     """Pictures as the model takes them."""
     pixels = np.stack([framed(with_channels(each[None], scales.channels)[0]) for each in pictures])
-    (found,) = ImageInputs(pixels, mean=scales.mean, std=scales.deviation).batch(range(len(pixels)))
-    return found
+    (inputs,) = ImageInputs(pixels, mean=scales.mean, std=scales.deviation).batch(range(len(pixels)))
+    return inputs
 
 
 def _processed(source: ModelSource, pictures: Pictures, channels: int) -> Tensor:
@@ -246,9 +246,9 @@ def _processed(source: ModelSource, pictures: Pictures, channels: int) -> Tensor
 
         place = local_folder(source) or source.hub
         processor = AutoImageProcessor.from_pretrained(str(place), trust_remote_code=False)
-        given = [with_channels(each[None], channels)[0] for each in pictures]
-        found = processor(images=given, return_tensors="pt", input_data_format="channels_last")
-    pixels: Tensor = found["pixel_values"]
+        images = [with_channels(each[None], channels)[0] for each in pictures]
+        inputs = processor(images=images, return_tensors="pt", input_data_format="channels_last")
+    pixels: Tensor = inputs["pixel_values"]
     return pixels
 
 

@@ -89,22 +89,22 @@ def _check_plain(config: TransformersConfig, family: TextFamily) -> None:
 def _around(state: State, shape: EncoderShape, family: TextFamily, config: TransformersConfig) -> dict[str, Tensor]:
     """What is not in layers: embeddings, and the norm that ends the stack."""
     tokens_place, positions_place, norm_place = family.embeddings
-    found = {"tokens.weight": state[f"{tokens_place}.weight"]}
+    weights = {"tokens.weight": state[f"{tokens_place}.weight"]}
     if shape.absolute:
         first = _first_position(config, family)
-        found["positions.weight"] = state[f"{positions_place}.weight"][first:]
+        weights["positions.weight"] = state[f"{positions_place}.weight"][first:]
     types = state.get("embeddings.token_type_embeddings.weight") if family.typed else None
     if types is not None:  # the first is every token's
         table = "positions.weight" if shape.absolute else "tokens.weight"
-        found[table] = found[table] + types[0]
-    found |= _norm(state, "embedding_norm", norm_place)
+        weights[table] = weights[table] + types[0]
+    weights |= _norm(state, "embedding_norm", norm_place)
     if shape.embedding_width:
-        found["embedding_projection.weight"] = state[f"{family.projection}.weight"]
+        weights["embedding_projection.weight"] = state[f"{family.projection}.weight"]
         if not shape.projected_first:
-            found["embedding_projection.bias"] = state[f"{family.projection}.bias"]
+            weights["embedding_projection.bias"] = state[f"{family.projection}.bias"]
     if family.closing_norm:
-        found |= _norm(state, "closing_norm", family.closing_norm)
-    return found
+        weights |= _norm(state, "closing_norm", family.closing_norm)
+    return weights
 
 
 def _norm(state: State, ours: str, theirs: str) -> dict[str, Tensor]:
@@ -233,14 +233,14 @@ def _disentangled_weights(
     kinds = set(map(str, config.sequence("pos_att_type")))
     share = (1 + len({"c2p", "p2c"} & kinds)) ** -0.5
     inner = shape.layers[0].heads * shape.layers[0].head_width if shape.layers else 0
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     distances = _distances(state, config, shape.positions) if shape.by_distance else None
     for index, layer in enumerate(shape.layers):
         theirs, ours = place_of(family, config, index), f"layers.{index}."
         parts = [f"{theirs}{part}" for part in family.query_key_value]
         for kind in ("weight", "bias"):
             query, key, value = (state[f"{part}.{kind}"] for part in parts)
-            found[f"{ours}query_key_value.{kind}"] = torch.cat([query * share, key, value])
+            weights[f"{ours}query_key_value.{kind}"] = torch.cat([query * share, key, value])
         if distances is None:
             continue
         own = f"{theirs}attention.self."
@@ -254,8 +254,8 @@ def _disentangled_weights(
             table = torch.zeros(len(distances), inner)
             if kind in kinds:
                 table = functional.linear(distances, state[f"{place}.weight"], state.get(f"{place}.bias")) * factor
-            found[f"{ours}{name}"] = table.view(len(distances), layer.heads, -1).transpose(0, 1)
-    return found
+            weights[f"{ours}{name}"] = table.view(len(distances), layer.heads, -1).transpose(0, 1)
+    return weights
 
 
 def _distances(state: State, config: TransformersConfig, positions: int) -> Tensor:

@@ -88,8 +88,8 @@ def preparation(source: ModelSource) -> Preparation | None:
     kind = _kind(described, (described_in(source, CONFIG) or {}).get("model_type"))
     stated = {**DEFAULTS[kind], **{name: value for name, value in described.items() if value is not None}}
     try:
-        given = stated.get("image_mean")
-        channels = len(given) if isinstance(given, list) else USUAL_CHANNELS
+        means = stated.get("image_mean")
+        channels = len(means) if isinstance(means, list) else USUAL_CHANNELS
         return Preparation(framing=_framing(stated, kind), channels=channels, **_scale(stated))
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadModelError(FILE, f"its settings do not fit together: {error}") from error

@@ -39,7 +39,7 @@ UNBOUNDED = 10**6  # a tokenizer that knows no limit writes 10^30
 @dataclass(frozen=True, kw_only=True)
 class Keys:
     """The settings of one file: those that are read, those that never change an output, and those that may stand at
-    the value given and no other."""
+    one of a few values and no other."""
 
     understood: frozenset[str] = frozenset()
     harmless: frozenset[str] = frozenset()
@@ -129,11 +129,11 @@ def sentence_model(source: ModelSource, *, max_length: int) -> SentenceModel:
     pooling = _pooling(pooling_file, described, normalised)
     lower_case = _sentence_settings(source, max_length)
     note = _library_settings(source)
-    told = f"pooled by {'the first token' if pooling == 'first' else 'the mean over all tokens'}" + (
+    pooled = f"pooled by {'the first token' if pooling == 'first' else 'the mean over all tokens'}" + (
         ", normalised" if normalised else ", not normalised"
     )
     return SentenceModel(
-        pooling=pooling, normalised=normalised, lower_case=lower_case, note=f"{told}, as {pooling_file} says{note}"
+        pooling=pooling, normalised=normalised, lower_case=lower_case, note=f"{pooled}, as {pooling_file} says{note}"
     )
 
 
@@ -159,7 +159,7 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
     entries = _listed(file)
     for entry in entries:
         check_keys(MODULES, entry, MODULE_KEYS)
-    found: list[tuple[str, str]] = []
+    modules: list[tuple[str, str]] = []
     for entry in entries:
         kind, path = str(entry["type"]), str(entry.get("path", ""))
         name = kind.rpartition(".")[2]
@@ -170,15 +170,15 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
                 remedy="put what it does into a TransformerModel of your own (HeadShape's projected) and name the "
                 "function that makes it as model.factory",
             )
-        found.append((name, path or (f"{len(found)}_{name}" if name != "Transformer" else "")))
-    order = [name for name, _ in found]
+        modules.append((name, path or (f"{len(modules)}_{name}" if name != "Transformer" else "")))
+    order = [name for name, _ in modules]
     if order not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise UnsupportedModelError(
             f"the order {', '.join(order) or 'of no layers'} that {file} asks for",
             supported=("Transformer, Pooling", "Transformer, Pooling, Normalize"),
             remedy="save the model in one of these orders by sentence-transformers",
         )
-    return found
+    return modules
 
 
 def _listed(file: Path) -> list[JsonObject]:
@@ -227,7 +227,7 @@ def _sentence_settings(source: ModelSource, max_length: int) -> bool:
 
 
 def _library_settings(source: ModelSource) -> str:
-    """What is to be said of prompts; one that is put before every text is refused."""
+    """A note on prompts; one that is put before every text is refused."""
     file = "config_sentence_transformers.json"
     described = described_in(source, file) or {}
     check_keys(file, described, LIBRARY_KEYS)

@@ -2,7 +2,7 @@
 
 In:  a recipe's `[model]` section: a folder, a hub id, a Python factory, or a folder inside an installed package.
 Out: the folder, files beside its weights and their values; what cannot be read is refused by the small files alone.
-Reading the model itself is `pretrained`'s concern; whether those files are understood is said by `side_files`.
+Reading the model itself is `pretrained`'s concern; whether those files are understood is `side_files`'.
 """
 
 from __future__ import annotations
@@ -100,14 +100,14 @@ def side_file(source: ModelSource, name: str) -> Path | None:
         return None
     from transformers.utils import cached_file
 
-    found = cached_file(
+    cached = cached_file(
         source.hub,
         name,
         revision=source.revision,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
-    return Path(found) if found else None
+    return Path(cached) if cached else None
 
 
 def weights_bytes(source: ModelSource, parameters_count: int) -> int:
@@ -155,10 +155,10 @@ def described_in(source: ModelSource, name: str) -> JsonObject | None:
     file = side_file(source, name)
     if file is None:
         return None
-    found = read_side_file(file)
-    if not isinstance(found, dict):
-        raise BadModelError(str(file), f"it holds a {type(found).__name__} and no object")
-    return found
+    values = read_side_file(file)
+    if not isinstance(values, dict):
+        raise BadModelError(str(file), f"it holds a {type(values).__name__} and no object")
+    return values
 
 
 def read_side_file(file: Path) -> JsonValue:

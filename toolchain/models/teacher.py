@@ -117,26 +117,26 @@ def load(
     original = read.model
     if isinstance(original, TransformerModel):
         encoder = _encoder_of(original)
-        found = _own_head(original, request)
+        own_head = _own_head(original, request)
     else:
         encoder = from_transformers(original)
-        found = _head(read, sentence, request)
+        own_head = _head(read, sentence, request)
     if max_length > encoder.shape.positions:
         raise InputError(
             f"task.max_length is {max_length}, but the model reads at most {encoder.shape.positions} tokens; lower it"
         )
     own, encoder = _with_tokenizer(encoder, tokenizer, source, max_length, lower_case=sentence.lower_case)
-    model = TransformerModel(encoder.with_positions(max_length), found.head).eval()
+    model = TransformerModel(encoder.with_positions(max_length), own_head.head).eval()
     parameters_count = sum(parameter.numel() for parameter in original.parameters())
     return Teacher(
         model=model,
         tokenizer=own,
         parameters_count=parameters_count,
         size_bytes=weights_bytes(source, parameters_count),
-        fitted=found.fitted,
-        notes=(found.note, *_left(read.unread)),
+        fitted=own_head.fitted,
+        notes=(own_head.note, *_left(read.unread)),
         special_tokens=tuple(getattr(tokenizer, "all_special_tokens", ())),
-        reference=_reference(beside, read, found, model, tokenizer, own),
+        reference=_reference(beside, read, own_head, model, tokenizer, own),
     )
 
 
@@ -182,11 +182,11 @@ def _read(source: ModelSource, request: HeadRequest) -> tuple[Read, PretrainedTo
 
 def made_by_factory(source: ModelSource) -> tuple[nn.Module, PretrainedTokenizer]:
     """(model, tokenizer) as the source's factory makes them; refuses what is no such pair."""
-    made = call_factory(source)
-    if not (isinstance(made, tuple) and len(made) == 2):
-        name = type(made).__name__
+    returned = call_factory(source)
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        name = type(returned).__name__
         raise InputError(f"model.factory {source.factory!r} returned {name}; it must return (model, tokenizer)")
-    original, tokenizer = made
+    original, tokenizer = returned
     known = isinstance(original, TransformerModel) or hasattr(getattr(original, "config", None), "model_type")
     if not (known and isinstance(original, nn.Module)):
         what = f"a {type(original).__name__} from model.factory {source.factory!r}"
@@ -257,7 +257,7 @@ def _own_head(original: TransformerModel, request: HeadRequest) -> FoundHead:
 
 
 def _left(names: Sequence[str]) -> tuple[str, ...]:
-    """What is said of tensors that were rightly left unread."""
+    """A note on tensors that were rightly left unread."""
     if not names:
         return ()
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -267,7 +267,7 @@ def _left(names: Sequence[str]) -> tuple[str, ...]:
 def _reference(
     source: ModelSource,
     read: Read,
-    found: FoundHead,
+    own_head: FoundHead,
     model: TransformerModel,
     their_tokenizer: PretrainedTokenizer,
     tokenizer: TextTokenizer,
@@ -285,6 +285,6 @@ def _reference(
         their_tokenizer,
         tokenizer,
         wrapped=layouts.text_family(read.config.model_type).wrapped,
-        head=model.head if found.fitted and model.head.shape.classes else None,
-        order=found.places,
+        head=model.head if own_head.fitted and model.head.shape.classes else None,
+        order=own_head.places,
     )

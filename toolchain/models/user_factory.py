@@ -2,7 +2,7 @@
 
 In:  "module:function" of a recipe's `model.factory`, and the recipe's folder.
 Out: a deep copy of what it returned, and a digest of that model's weights and code.
-The function is the user's own code and is run as such; what it must return is said by those who call it.
+The function is the user's own code and is run as such; those who call it say what it must return.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def call_factory(name: str, beside: Path | None = None) -> object:
     """
     module, _, function = name.partition(":")
     try:
-        made: object = getattr(_module(module, beside), function)()
+        returned: object = getattr(_module(module, beside), function)()
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: an empty module name
         where = f", in the folder {beside} or as an installed package" if beside else ""
         raise InputError(
             f"model.factory {name!r} cannot be called: {error}; give an importable 'module:function'{where}"
         ) from error
     try:
-        return copy.deepcopy(made)
+        return copy.deepcopy(returned)
     except Exception as error:  # whatever the user's classes raise
         raise InputError(
             f"what model.factory {name!r} returned cannot be copied: {' '.join(str(error).split())[:200]}; return a "
@@ -59,12 +59,12 @@ def made_digest(name: str, beside: Path | None = None) -> str:
     with suppress(Exception), _seeded():  # what its module does when it is imported is not to be part of it
         _module(name.partition(":")[0], beside)
     with _seeded():
-        made = call_factory(name, beside)
+        returned = call_factory(name, beside)
     digest = hashlib.sha256()
-    for part in made if isinstance(made, tuple) else (made,):
+    for part in returned if isinstance(returned, tuple) else (returned,):
         for piece in _pieces(part):
             digest.update(len(piece).to_bytes(8, "little") + piece)
-    for file in sorted(_sources(name, made)):
+    for file in sorted(_sources(name, returned)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -110,7 +110,7 @@ def _module(name: str, beside: Path | None) -> ModuleType:
 
 
 def _pieces(part: object) -> Iterator[bytes]:
-    """What is told of one part of what a factory returned."""
+    """What identifies one part of what a factory returned."""
     if isinstance(part, nn.Module):
         yield repr(part).encode()
         for name, tensor in {**dict(part.named_buffers()), **part.state_dict()}.items():
@@ -127,8 +127,8 @@ def _pieces(part: object) -> Iterator[bytes]:
     elif hasattr(part, "backend_tokenizer"):
         yield str(part.backend_tokenizer.to_str()).encode()
     else:
-        told = repr(part)  # one with an address would be another each time
-        yield (type(part).__name__ if f"{id(part):x}" in told else told).encode()
+        shown = repr(part)  # one with an address would be another each time
+        yield (type(part).__name__ if f"{id(part):x}" in shown else shown).encode()
 
 
 def _tensor(tensor: object) -> Iterator[bytes]:
@@ -140,19 +140,19 @@ def _tensor(tensor: object) -> Iterator[bytes]:
     yield dense.contiguous().flatten().view(torch.uint8).numpy().tobytes() if dense.numel() else b""
 
 
-def _sources(name: str, made: object) -> set[Path]:
+def _sources(name: str, returned: object) -> set[Path]:
     """The user's files that the function and the model's classes are written in."""
     modules = {name.partition(":")[0]}
-    for part in made if isinstance(made, tuple) else (made,):
+    for part in returned if isinstance(returned, tuple) else (returned,):
         if isinstance(part, nn.Module):
             modules |= {type(module).__module__ for module in part.modules()}
-    found = set()
+    files = set()
     for each in modules:
         loaded = sys.modules.get(each)
         if loaded is None or each.partition(".")[0] in LIBRARIES:
             continue
         try:
-            found.add(Path(inspect.getfile(loaded)))
+            files.add(Path(inspect.getfile(loaded)))
         except TypeError:  # a built-in module
             continue
-    return {file for file in found if file.is_file()}
+    return {file for file in files if file.is_file()}

@@ -61,11 +61,11 @@ def options_for(folder: Path) -> dict[str, bool]:
         return {"use_safetensors": True}
     if any((folder / name).is_file() for name in PICKLED):
         return {"use_safetensors": False, "weights_only": True}
-    found = next((f"{name} ({what})" for name, what in OTHERS.items() if (folder / name).is_file()), None)
-    if found is None:
-        found = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
-    if found:
-        reason = f"its weights are in {found} alone; load them in their own library and save them by save_pretrained"
+    other = next((f"{name} ({what})" for name, what in OTHERS.items() if (folder / name).is_file()), None)
+    if other is None:
+        other = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
+    if other:
+        reason = f"its weights are in {other} alone; load them in their own library and save them by save_pretrained"
         raise BadModelError(str(folder), f"{reason}, which writes {SAFETENSORS[0]}")
     raise BadModelError(str(folder), f"it has no weights, neither {SAFETENSORS[0]} nor {PICKLED[0]}")
 
@@ -96,7 +96,7 @@ def check_read(
 
 
 def _beyond(names: Collection[str], config: TransformersConfig) -> str:
-    """What is said of tensors that the configuration has no place for."""
+    """The fault of tensors that the configuration has no place for."""
     first, *others = names
     rest = f" and {len(others)} more tensors" if len(others) > 1 else " and one more tensor" if others else ""
     layers = [int(match[1]) for name in names if (match := LAYER.search(name))]
@@ -148,7 +148,7 @@ def merged(model: nn.Module, folder: Path) -> nn.Module:
         with quiet():
             import peft
 
-            whole: nn.Module = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
+            joined: nn.Module = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
     except Exception as error:  # peft, torch and JSON errors have no common base
         raise BadModelError(str(folder), f"its adapter: {' '.join(str(error).split())[:300]}") from error
-    return whole
+    return joined
