@@ -13,6 +13,7 @@ from edgewright.cost.pricing import predict
 from edgewright.cost.terms import Kernels
 from edgewright.devices import calibration
 from edgewright.devices.calibration import _kept_rows, calibrate
+from edgewright.devices.probe_results import ProbeRow
 from edgewright.devices.timed_models import BOTH, Probe, Shape
 from edgewright.errors import InputError, TargetError
 from edgewright.measure.deployment import Deployer
@@ -59,7 +60,7 @@ class Timed:
         self.version = installed_version("executorch", "test")
         self.copied_gb_s = 12.5
 
-    def __call__(self, machine: Any, turn: Any) -> list[dict[str, Any]]:
+    def __call__(self, machine: Any, turn: Any) -> list[ProbeRow]:
         if self.ends_after is not None and len(self.turns) >= self.ends_after:
             raise KeyboardInterrupt
         self.turns.append(turn.name)
@@ -68,8 +69,8 @@ class Timed:
         for length in turn.probe.lengths(turn.runtime):
             said = predict(TRUE, structure, length=length, file_bytes=1e6)
             ms = said.latency_ms * (0.6 if turn.threads > 1 else 1.0)
-            found = {"latency_ms": ms, "peak_bytes": said.peak_memory_bytes, "file_bytes": 1_000_000}
-            rows.append({"length": length, **found, "runtime_version": self.version})
+            found: dict[str, Any] = {"latency_ms": ms, "peak_bytes": said.peak_memory_bytes, "file_bytes": 1_000_000}
+            rows.append(ProbeRow(length=length, **found, runtime_version=self.version))
         return rows
 
 
@@ -187,9 +188,15 @@ def test_a_table_that_no_fit_gives_is_set_aside_alone(
 
 def test_a_kept_result_that_cannot_be_is_measured_again(tmp_path: Path) -> None:
     file = tmp_path / "row.json"
-    row = {"length": 8, "latency_ms": 1.5, "peak_bytes": 1 << 20, "file_bytes": 10, "runtime_version": "1"}
+    row: dict[str, Any] = {
+        "length": 8,
+        "latency_ms": 1.5,
+        "peak_bytes": 1 << 20,
+        "file_bytes": 10,
+        "runtime_version": "1",
+    }
     file.write_text(json.dumps([row]))
-    assert _kept_rows(file) == [row]
+    assert _kept_rows(file) == [ProbeRow(**row)]
     for text in (json.dumps([{**row, "latency_ms": 5e-324}]), json.dumps([{}]), "[", "{}"):
         file.write_text(text)
         assert _kept_rows(file) is None

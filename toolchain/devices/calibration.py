@@ -1,4 +1,4 @@
-"""Measure small models of known structure on a target, and fit the prices that predictions are made of.
+"""Measure small models of known structure on a target, and keep the prices that are fitted to them.
 
 In:  a target's address, and the profile it is calibrated for.
 Out: a `DeviceCalibration`, kept in the platform's data directory under the profile's name; it is written whole, or not
@@ -18,11 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from edgewright.base.once import written_whole
 from edgewright.base.places import cache_dir
-from edgewright.base.plausible import Peak, PlausibleCount, PlausibleLength, SomeMilliseconds
 from edgewright.base.progress import Progress, Silent
 from edgewright.cost.device_prices import (
     SCHEMA_VERSION,
@@ -31,10 +30,10 @@ from edgewright.cost.device_prices import (
     file_for,
     load_calibration,
 )
-from edgewright.cost.fit import Sample, fitted
 from edgewright.cost.terms import Precision
 from edgewright.devices.known_device import profile_for
-from edgewright.devices.timed_models import PROBES, Probe
+from edgewright.devices.probe_results import ProbeRow, ProbeTurn, fitted_tables
+from edgewright.devices.timed_models import PROBES
 from edgewright.errors import InputError, TargetError
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
@@ -52,24 +51,8 @@ from edgewright.targets.facts import read_facts
 ROUNDS = 3  # minutes apart, so that a machine that was busy once is seen when it was not
 PASSES = 15
 SHORTEST_S = 0.25
+ROWS = TypeAdapter(list[ProbeRow])
 THREADED = ("encoder 256", "encoder 384 wide", "linear 384 1536")  # large enough for threads to share
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Turn:
-    """One probe as one file."""
-
-    probe: Probe
-    runtime: str
-    precision: Precision
-    round: int
-    threads: int = 1
-
-    @property
-    def name(self) -> str:
-        """What its result is kept under."""
-        words = (self.runtime, self.precision, self.probe.name.replace(" ", "-"), self.round, self.threads)
-        return "-".join(map(str, words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +106,7 @@ def calibrate(
     finally:
         target.close()
     with told.stage("fit"):
-        new = tuple(_tables(found, address, runtimes, precisions))
+        new = tuple(fitted_tables(found, address, runtimes, precisions))
     before = _before(name, address, clock)
     made = DeviceCalibration(
         profile=name,
@@ -140,25 +123,25 @@ def calibrate(
     return made
 
 
-def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[_Turn]:
+def _turns(runtimes: Sequence[str], precisions: Sequence[Precision], clock: Clock) -> Iterator[ProbeTurn]:
     """Every probe of every runtime and precision in each round; at last those that are shared between threads."""
     rounds = ROUNDS if clock == "wall" else 1  # instructions repeat
     for number in range(rounds):
         for precision in precisions:
             for probe in PROBES[precision]:
                 for runtime in runtimes:
-                    yield _Turn(probe=probe, runtime=runtime, precision=precision, round=number)
+                    yield ProbeTurn(probe=probe, runtime=runtime, precision=precision, round=number)
 
 
 def _measured(
-    machine: _Machine, turns: Sequence[_Turn], kept: Path, told: Progress
-) -> dict[_Turn, list[dict[str, Any]]]:
+    machine: _Machine, turns: Sequence[ProbeTurn], kept: Path, told: Progress
+) -> dict[ProbeTurn, list[ProbeRow]]:
     cores = _cores(machine.target) if machine.clock == "wall" else 1
     every = [*turns]
     if cores > 1:
         threaded = (each for each in turns if each.round == 0 and each.precision == "int8")
         every += [
-            _Turn(probe=each.probe, runtime=each.runtime, precision=each.precision, round=0, threads=cores)
+            ProbeTurn(probe=each.probe, runtime=each.runtime, precision=each.precision, round=0, threads=cores)
             for each in threaded
             if each.probe.name in THREADED
         ]
@@ -169,34 +152,22 @@ def _measured(
         if (rows := _kept_rows(file)) is None:
             rows = _timed(machine, turn)
             with written_whole(file) as unfinished:
-                unfinished.write_text(json.dumps(rows), encoding="utf-8")
+                unfinished.write_text(json.dumps([row.model_dump() for row in rows]), encoding="utf-8")
         found[turn] = rows
     return found
 
 
-class _Row(BaseModel):
-    """What was seen of one probe at one length."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    length: PlausibleLength
-    latency_ms: SomeMilliseconds
-    peak_bytes: Peak
-    file_bytes: PlausibleCount
-    runtime_version: str
-
-
-def _kept_rows(file: Path) -> list[dict[str, Any]] | None:
+def _kept_rows(file: Path) -> list[ProbeRow] | None:
     """What was measured before; None where it was not, or cannot have been, and is to be measured again."""
     if not file.is_file():
         return None
     try:
-        return [row.model_dump() for row in TypeAdapter(list[_Row]).validate_json(file.read_bytes())]
+        return ROWS.validate_json(file.read_bytes())
     except ValidationError:
         return None
 
 
-def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
+def _timed(machine: _Machine, turn: ProbeTurn) -> list[ProbeRow]:
     """For each length of one probe what was seen."""
     file = turn.probe.file(turn.runtime, turn.precision)
     inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
@@ -213,13 +184,13 @@ def _timed(machine: _Machine, turn: _Turn) -> list[dict[str, Any]]:
     )
     _require_cool(measurement.machine_before, measurement.machine_after)
     return [
-        {
-            "length": length,
-            "latency_ms": statistics.median(samples),
-            "peak_bytes": measurement.peak_rss_bytes,
-            "file_bytes": measurement.artifact_bytes,
-            "runtime_version": measurement.runtime_version,
-        }
+        ProbeRow(
+            length=length,
+            latency_ms=statistics.median(samples),
+            peak_bytes=measurement.peak_rss_bytes,
+            file_bytes=measurement.artifact_bytes,
+            runtime_version=measurement.runtime_version,
+        )
         for length, samples in zip(lengths, measurement.latency_by_input, strict=True)
     ]
 
@@ -253,25 +224,6 @@ def _unfinished(profile: str, address: str, runtimes: Sequence[str]) -> Path:
     return cache_dir("calibrations", hashlib.sha256(asked.encode()).hexdigest()[:16])
 
 
-def _tables(
-    found: Mapping[_Turn, list[dict[str, Any]]],
-    address: str,
-    runtimes: Sequence[str],
-    precisions: Sequence[Precision],
-) -> Iterator[RuntimeTable]:
-    for runtime in runtimes:
-        share = _parallel_share(found, runtime)
-        for precision in precisions:
-            samples, version = _samples(found, runtime, precision)
-            yield RuntimeTable(
-                runtime=runtime,
-                runtime_version=version,
-                precision=precision,
-                samples=len(samples),
-                table=fitted(samples, source=f"calibrated on {address.removesuffix(':')}", parallel_share=share),
-            )
-
-
 def _before(profile: str, address: str, clock: Clock) -> DeviceCalibration | None:
     """What was measured before on the same target."""
     before = None
@@ -294,50 +246,6 @@ def _copy_bandwidth_gb_s(machine: _Machine, runtimes: Sequence[str]) -> float | 
     if machine.clock == "instructions" or not able:
         return None
     return copy_bandwidth_gb_s(machine.target, machine.deployer.runtime(able[0]))
-
-
-def _samples(
-    found: Mapping[_Turn, list[dict[str, Any]]], runtime: str, precision: Precision
-) -> tuple[list[Sample], str]:
-    """One point for each model and length, of the round that was disturbed least; and the runtime's version."""
-    seen: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    probes: dict[str, Probe] = {}
-    for turn, rows in found.items():
-        if (turn.runtime, turn.precision, turn.threads) == (runtime, precision, 1):
-            probes[turn.probe.name] = turn.probe
-            for row in rows:
-                seen.setdefault((turn.probe.name, row["length"]), []).append(row)
-    structures = {name: probe.structure(runtime) for name, probe in probes.items()}
-    samples = [
-        Sample(
-            model=name,
-            structure=structures[name],
-            length=length,
-            latency_ms=min(row["latency_ms"] for row in rows),  # whatever else runs there only ever makes it slower
-            peak_bytes=max(row["peak_bytes"] for row in rows),
-            file_bytes=rows[0]["file_bytes"],
-            shapes=probes[name].shapes(runtime),
-        )
-        for (name, length), rows in seen.items()
-    ]
-    return samples, str(next(iter(seen.values()))[0]["runtime_version"])
-
-
-def _parallel_share(found: Mapping[_Turn, list[dict[str, Any]]], runtime: str) -> float:
-    """How much of an inference threads share (Amdahl 1967); 0 where no more than one was tried."""
-    shares = []
-    for turn, rows in found.items():
-        if turn.runtime != runtime or turn.threads == 1:
-            continue
-        alone = {
-            row["length"]: row["latency_ms"]
-            for other, each in found.items()
-            if (other.probe, other.runtime, other.precision, other.threads) == (turn.probe, runtime, "int8", 1)
-            for row in each
-        }
-        ratio = rows[-1]["latency_ms"] / alone[rows[-1]["length"]]
-        shares.append((1 - ratio) / (1 - 1 / turn.threads))
-    return min(max(statistics.median(shares), 0.0), 1.0) if shares else 0.0
 
 
 def _cores(target: Target) -> int:
