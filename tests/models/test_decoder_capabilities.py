@@ -134,3 +134,13 @@ def test_without_attention_there_is_no_cache() -> None:
 
 def test_its_files_are_its_family_s() -> None:
     assert families.family_of(tiny_decoders.decoder("gpt2")).capabilities["stores"] == decoder_files.__name__
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("variant", ["llama with one table", "llama", "gpt2"])
+def test_what_is_run_reads_its_output_table_as_a_layer_of_its_own(variant: str) -> None:
+    model, ids = tiny_decoders.decoder(variant), tiny_decoders.ids_of(2, 9)
+    ready = capabilities.to_run(model)
+    assert not ready.shape.tied
+    assert ready.parameters_count == model.parameters_count
+    assert torch.equal(ready(ids), model(ids))

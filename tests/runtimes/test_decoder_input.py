@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
-from edgewright.errors import ExportError
-from edgewright.runtimes.decoder_input import decoder_input
+from edgewright.errors import ExportError, InputError
+from edgewright.measure.generating import generate_here
+from edgewright.measure.prompts import Decoding, prompt_of
+from edgewright.runtimes.decoder_input import decoder_input, generating_input
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import Array, Call, Signature
+from tests import tiny_decoders
 from tests.runtimes.tiny_decoder import (
     CACHE,
     CACHE_SHAPE,
@@ -132,3 +136,34 @@ def test_a_module_that_gives_no_cache_is_no_decoder(tmp_path: Path) -> None:
         RUNTIMES["executorch"].write_float(
             decoder_input(Forgetful(), GENERATION, CACHE, RUNTIMES["executorch"]), tmp_path / "model.pte"
         )
+
+
+WRITERS = {"llama with one table": "litert", "mistral with a window": "onnx", "gpt2": "executorch"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", WRITERS)
+def test_a_model_of_each_family_writes_what_it_does_without_a_cache(variant: str, tmp_path: Path) -> None:
+    runtime, model = RUNTIMES[WRITERS[variant]], tiny_decoders.decoder(variant)
+    source = generating_input(model, runtime, context=48, stop=(3,), prefill_sizes=(4,))
+    file = tmp_path / runtime.file_name
+    runtime.write_float(source, file)
+    asked = [prompt_of(ids, source.signature, Decoding(max_tokens=TOKENS)) for ids in ([5, 6, 7], list(range(20, 31)))]
+    found = generate_here(runtime.name, file, source.signature, asked).texts
+    for prompt, text in zip(asked, found, strict=True):
+        ids = list(prompt.ids)
+        while len(ids) < len(prompt.ids) + len(text.tokens):
+            with torch.no_grad():
+                ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+        assert list(text.tokens) == ids[len(prompt.ids) :]
+        assert len(text.tokens) == TOKENS or text.tokens[-1] == 3
+
+
+def test_a_context_beyond_what_the_model_was_made_for_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a context of 65 is asked for, and the model has 1 to 64 positions"):
+        generating_input(tiny_decoders.decoder("llama"), RUNTIMES["executorch"], context=65)
+
+
+def test_a_model_that_does_not_generate_is_refused() -> None:
+    with pytest.raises(InputError, match="of no family that Edgewright knows"):
+        generating_input(nn.Linear(2, 2), RUNTIMES["executorch"], context=8)

@@ -23,6 +23,7 @@ from edgewright.models.transformer_shape import LINEARS
 from edgewright.models.units import Units
 
 TOKENS = "tokens"
+OUTPUT = "output.weight"
 INITIAL_DEVIATION = 0.02  # of Llama's and of GPT-2's weights
 
 
@@ -39,6 +40,19 @@ def fresh(model: DecoderModel, *, seed: int) -> DecoderModel:
             else:
                 values.copy_(INITIAL_DEVIATION * torch.randn(values.shape, generator=generator))
     return new
+
+
+def to_run(model: DecoderModel) -> DecoderModel:
+    """One whose output table is a layer of its own, with the token table's weights: each is quantised by itself.
+
+    A token table of low rank stays as it is.
+    """
+    if not model.shape.tied or model.shape.token_rank:
+        return model
+    untied = DecoderModel(replace(model.shape, tied=False))
+    untied.load_state_dict({**model.state_dict(), OUTPUT: model.tokens.weight})
+    untied.output.weight = untied.tokens.weight
+    return untied.eval()
 
 
 def width(model: DecoderModel) -> int:

@@ -1,7 +1,7 @@
 """A decoder as each runtime's exporter gets it: methods that read a prompt and add a token, and where its cache lies.
 
-In:  a module that takes ids (1, length), the position (1,) of the first and the cache, and gives the logits
-     (1, vocabulary) of the last id and the cache with the ids' rows written.
+In:  a model of a family that generates; or a module that takes ids (1, length), the position (1,) of the first and the
+     cache, and gives the logits (1, vocabulary) of the last id and the cache with the ids' rows written.
 Out: an `ExportInput`, whose signature says how text is generated. What the module consists of is its family's concern.
 """
 
@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 
+from edgewright.errors import InputError
+from edgewright.models.capabilities import GENERATES
+from edgewright.models.families import required, to_run
 from edgewright.runtimes.descriptor import Runtime
-from edgewright.runtimes.export_input import Buffered, ExportInput
+from edgewright.runtimes.export_input import Buffered, ExportInput, zeros_of
 from edgewright.specs.generation import Generation
 from edgewright.specs.signature import FORWARD, Axis, Method, Signature
 from edgewright.specs.signature import Tensor as TensorSpec
@@ -20,6 +24,32 @@ from edgewright.specs.signature import Tensor as TensorSpec
 PREFILL_SIZES = (8, 32, 128)  # ids at once; memory for the largest is set aside
 LEAST_LENGTH = 2  # of an axis that an exporter leaves free
 LENGTH = "length"
+
+
+def generating_input(
+    model: nn.Module,
+    runtime: Runtime,
+    *,
+    context: int,
+    begin: int | None = None,
+    stop: Sequence[int] = (),
+    prefill_sizes: Sequence[int] = PREFILL_SIZES,
+) -> ExportInput:
+    """A model for a runtime, with a cache for a `context` of so many ids; texts `begin` and `stop` with these ids.
+
+    Raises `InputError` for a model that does not generate, and for a context beyond what it was made for.
+    """
+    generates = required(model, GENERATES, setting="task.kind")
+    most = generates.context(model)
+    if not 1 <= context <= most:
+        raise InputError(f"a context of {context} is asked for, and the model has 1 to {most} positions; ask for fewer")
+    cache = [TensorSpec(name=name, dtype="float32", shape=shape) for name, shape in generates.state(model, context)]
+    module = generates.cached(to_run(model), context=context)
+    with torch.no_grad():
+        example = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+        logits, *_ = module(*example, *zeros_of(cache).values())
+    plan = Generation(context=context, vocabulary=logits.shape[-1], begin=begin, stop=tuple(stop))
+    return decoder_input(module, plan, cache, runtime, prefill_sizes=prefill_sizes, place="model")
 
 
 def decoder_input(

@@ -10,6 +10,7 @@ FAMILY = Family(
     capabilities={
         "stores": "edgewright.models.decoder_files",
         "sliceable": "edgewright.compress.cut_decoders:OF_DECODERS",
+        "prepares to run": _DECODER,
         "rebuildable": _DECODER,
         "factorisable": _DECODER,
         "hidden states": _DECODER,
