@@ -150,8 +150,8 @@ def product(one, other):
 
 def highest(pattern):
     """The highest number in the files of a pattern; None where there are none."""
-    found = [number_of(path) for path in matching(pattern)]
-    return max((value for value in found if value is not None), default=None)
+    numbers = [number_of(path) for path in matching(pattern)]
+    return max((value for value in numbers if value is not None), default=None)
 
 
 def machine_cpu_s():

@@ -70,12 +70,12 @@ def core_name(implementer: str, part: str) -> str:
 
 def core_numbers(listed: str) -> tuple[int, ...]:
     """The cores of a list such as `0,4-7`, each once. Raises `InputError` for what is none."""
-    found: dict[int, None] = {}
+    numbers: dict[int, None] = {}
     for span in map(_cores_of, listed.split(",")):
         if not span or span[-1] >= MOST_CORES:
             raise InputError(f"{listed!r} is no list of cores; write it as 0-3 or 0,2")
-        found.update(dict.fromkeys(span))
-    return tuple(found)
+        numbers.update(dict.fromkeys(span))
+    return tuple(numbers)
 
 
 def cores_in(listed: str) -> int:

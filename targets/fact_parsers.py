@@ -100,8 +100,8 @@ def os_name(printed: str) -> str | None:
 
 def android_release(printed: str) -> str | None:
     """Android's version as it numbers itself, as `14` or `8.1.0`; None for what is no such number."""
-    found = re.fullmatch(r"\d+(\.\d+)*", printed.strip())
-    return found[0] if found else None
+    match = re.fullmatch(r"\d+(\.\d+)*", printed.strip())
+    return match[0] if match else None
 
 
 def board_model(printed: str) -> str | None:
@@ -116,13 +116,13 @@ def governor(listing: str) -> str | None:
 
 def clock_mhz(listing: str) -> int | None:
     """The highest of the cores' frequencies, which the kernel gives in kHz."""
-    return max(found) // 1000 if (found := _whole_numbers(listing)) else None
+    return max(clocks) // 1000 if (clocks := _whole_numbers(listing)) else None
 
 
 def hottest_c(listing: str) -> float | None:
     """The highest of the thermal zones' temperatures, which the kernel gives in thousandths of a degree Celsius."""
-    found = [number / 1000 for number in _whole_numbers(listing, least=-LARGEST_TEMPERATURE_MC)]
-    return max((value for value in found if -40 < value < 200), default=None)
+    temperatures = [number / 1000 for number in _whole_numbers(listing, least=-LARGEST_TEMPERATURE_MC)]
+    return max((value for value in temperatures if -40 < value < 200), default=None)
 
 
 def throttling(vcgencmd: str) -> JsonObject | None:
@@ -141,7 +141,7 @@ def thermal_status(dumpsys: str) -> JsonObject | None:
     status = _whole(r"^Thermal Status: (\d+)\s*$", dumpsys)
     if status is None or status >= len(THERMAL_STATUS):
         return None
-    # what it was told last comes first, under "Cached temperatures"; what its driver says now is worth more
+    # what it heard last comes first, under "Cached temperatures"; what its driver says now is worth more
     now = dumpsys.partition("Current temperatures from HAL:")[2] or dumpsys
     sensors = re.findall(
         r"^\s*Temperature\{mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,}]*), mStatus=(\d+)\}", now, re.M
@@ -156,14 +156,14 @@ def thermal_status(dumpsys: str) -> JsonObject | None:
 
 def firmware_clock_mhz(vcgencmd: str) -> int | None:
     """The ARM clock as the firmware measures it; the kernel may report 1400 MHz while the firmware runs 600."""
-    found = _whole(r"^frequency\(\d+\)=(\d+)\s*$", vcgencmd)
-    return round(found / 1e6) if found else None
+    hertz = _whole(r"^frequency\(\d+\)=(\d+)\s*$", vcgencmd)
+    return round(hertz / 1e6) if hertz else None
 
 
 def load_1min(loadavg: str) -> float | None:
     """Processes that wanted to run, averaged over the last minute."""
-    found = _first(r"^(\d+\.\d+) ", loadavg)
-    return float_or_none(found) if found else None
+    load = _first(r"^(\d+\.\d+) ", loadavg)
+    return float_or_none(load) if load else None
 
 
 def memory_limit_bytes(listing: str) -> int | None:
@@ -173,14 +173,14 @@ def memory_limit_bytes(listing: str) -> int | None:
 
 def uptime_s(uptime: str) -> float | None:
     """Seconds since the machine started."""
-    found = _first(r"^(\d+\.\d+) ", uptime)
-    return float_or_none(found) if found else None
+    seconds = _first(r"^(\d+\.\d+) ", uptime)
+    return float_or_none(seconds) if seconds else None
 
 
 def busy_s(stat: str) -> float | None:
     """Processor time that all programs had since the machine started, over all cores, in seconds."""
-    found = _first(r"^cpu +((?:\d+ +){7}\d+)", stat)
-    counts = _whole_numbers(found or "")
+    ticks = _first(r"^cpu +((?:\d+ +){7}\d+)", stat)
+    counts = _whole_numbers(ticks or "")
     if len(counts) != 8:
         return None
     user, nice, system, _idle, _waiting, irq, soft, _steal = counts
@@ -190,30 +190,30 @@ def busy_s(stat: str) -> float | None:
 def processes(listing: str) -> JsonObject | None:
     """The processor time of each process in seconds, by its number and name: `{"812 chromium": 31.4}`."""
     lines = re.findall(r"^(\d+) \((.*)\) [A-Za-z] (?:-?\d+ ){10}(\d+) (\d+) ", listing, re.M)
-    found: JsonObject = {
+    by_process: JsonObject = {
         f"{number} {name}": sum(_whole_numbers(f"{user} {system}")) / TICKS_PER_S
         for number, name, user, system in lines
     }
-    return found or None
+    return by_process or None
 
 
 def _first(pattern: str, text: str) -> str | None:
-    found = re.search(pattern, text, re.M)
-    return found[1].strip() if found else None
+    match = re.search(pattern, text, re.M)
+    return match[1].strip() if match else None
 
 
 def _kibibytes(name: str, meminfo: str) -> int | None:
-    found = _whole(rf"^{name}:\s+(\d+) kB$", meminfo)
-    return found * 1024 if found is not None and found < UNLIMITED_BYTES else None
+    kibibytes = _whole(rf"^{name}:\s+(\d+) kB$", meminfo)
+    return kibibytes * 1024 if kibibytes is not None and kibibytes < UNLIMITED_BYTES else None
 
 
 def _whole(pattern: str, text: str) -> int | None:
     """The whole number that a pattern finds, where it is one of 64 bits."""
-    found = _first(pattern, text)
-    return int_or_none(found) if found else None
+    digits = _first(pattern, text)
+    return int_or_none(digits) if digits else None
 
 
 def _whole_numbers(listing: str, *, least: int = 0) -> list[int]:
     """The words that are whole numbers of 64 bits."""
-    found = (int_or_none(word) for word in listing.split())
-    return [number for number in found if number is not None and number >= least]
+    numbers = (int_or_none(word) for word in listing.split())
+    return [number for number in numbers if number is not None and number >= least]

@@ -114,5 +114,5 @@ def read_facts(target: Target, facts: Mapping[str, Fact] = MACHINE) -> dict[str,
     script = "\n".join(f"echo; echo {SEPARATOR}; {shlex.join(argv)} 2>/dev/null" for argv in commands)
     printed = target.run(["sh", "-c", script], timeout_s=FACTS_LIMIT_S).stdout.replace("\0", "")
     texts = [text.removesuffix("\n") for text in printed.split(f"{SEPARATOR}\n")[1:]]
-    said = dict(zip(commands, texts, strict=False))
-    return {name: plausible.fact(name, fact.parse(said.get(fact.argv, ""))) for name, fact in facts.items()}
+    text_of = dict(zip(commands, texts, strict=False))
+    return {name: plausible.fact(name, fact.parse(text_of.get(fact.argv, ""))) for name, fact in facts.items()}

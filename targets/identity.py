@@ -25,29 +25,29 @@ LEAST_RAM_MB = 256
 
 def caches(listing: str) -> JsonObject | None:
     """Sizes in KiB and how many cores share an L2, of the largest caches where cores differ."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for cache in _by_folder(listing).values():
         level, kind = cache.get("level", ""), cache.get("type", "")
         size = re.fullmatch(r"(\d+)([KM])", cache.get("size", ""))
         name = {"Data": "l1_data_kib", "Instruction": "l1_instruction_kib"}.get(kind, f"l{level}_kib")
         number = int_or_none(size[1]) if size and level in LEVELS else None
         kib = number * UNITS[size[2]] if size and number is not None else 0
-        if kib > found.get(name, 0):
-            found[name] = kib
+        if kib > sizes.get(name, 0):
+            sizes[name] = kib
             if name == "l2_kib":
-                found["l2_cores"] = cores_in(cache.get("shared_cpu_list", ""))
-    return {**found} or None
+                sizes["l2_cores"] = cores_in(cache.get("shared_cpu_list", ""))
+    return {**sizes} or None
 
 
 def sensors_c(listing: str) -> JsonObject | None:
     """Each thermal zone's temperature by its name; the kernel gives thousandths of a degree Celsius."""
     zones = _by_folder(listing).values()
-    found: JsonObject = {
+    sensors: JsonObject = {
         zone["type"]: number / 1000
         for zone in zones
         if "type" in zone and (number := int_or_none(zone.get("temp", ""))) is not None
     }
-    return found or None
+    return sensors or None
 
 
 def word_bits(getconf: str) -> int | None:
@@ -57,14 +57,14 @@ def word_bits(getconf: str) -> int | None:
 
 def musl_version(ldd: str) -> str | None:
     """As `musl 1.2.4`; None with another C library."""
-    found = re.search(r"^musl libc.*\nVersion (\d[\d.]*)", ldd, re.M)
-    return f"musl {found[1]}" if found else None
+    match = re.search(r"^musl libc.*\nVersion (\d[\d.]*)", ldd, re.M)
+    return f"musl {match[1]}" if match else None
 
 
 def sold_ram_bytes(cpuinfo: str) -> int | None:
     """The memory a Raspberry Pi was sold with, out of its revision code; None for other machines."""
-    found = re.search(r"^Revision\s*:\s*([0-9a-fA-F]{6,8})\s*$", cpuinfo, re.M)
-    code = int(found[1], 16) if found else 0
+    match = re.search(r"^Revision\s*:\s*([0-9a-fA-F]{6,8})\s*$", cpuinfo, re.M)
+    code = int(match[1], 16) if match else 0
     return LEAST_RAM_MB << 20 + (code >> 20 & 7) if code & NEW_SCHEME else None
 
 

@@ -1,4 +1,4 @@
-"""A process that can be told from a later one of the same number, so that none but ours is ever killed.
+"""A process that is distinguished from a later one of the same number, so that none but ours is ever killed.
 
 In:  a process's number.
 Out: `Process`: its number, when it started, and in which run of this machine's kernel.

@@ -12,9 +12,9 @@ from edgewright.base.json_values import JsonObject
 # The group's own path, then each one above it: a quota anywhere on the way binds. v2 has both numbers in one file.
 GROUPS = """\
 up() { case $2 in /*) at=${2%/};; *) at=;; esac
-while :; do told="$1$at/cpu.stat"
-[ -e "$1$at/cpu.max" ] && cat "$1$at/cpu.max" "$told"
-[ -e "$1$at/cpu.cfs_quota_us" ] && echo $(cat "$1$at/cpu.cfs_quota_us" "$1$at/cpu.cfs_period_us") && cat "$told"
+while :; do usage="$1$at/cpu.stat"
+[ -e "$1$at/cpu.max" ] && cat "$1$at/cpu.max" "$usage"
+[ -e "$1$at/cpu.cfs_quota_us" ] && echo $(cat "$1$at/cpu.cfs_quota_us" "$1$at/cpu.cfs_period_us") && cat "$usage"
 [ -n "$at" ] || break; at=${at%/*}; done; }
 up /sys/fs/cgroup "$(sed -n 's/^0:://p' /proc/self/cgroup)"
 up /sys/fs/cgroup/cpu "$(sed -n 's/^[0-9]*:\\([^:]*,\\)*cpu\\(,[^:]*\\)*://p' /proc/self/cgroup)"

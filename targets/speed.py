@@ -72,10 +72,10 @@ def measure_speeds(target: Target, *, file_bytes: int = FILE_BYTES) -> Speeds:
 
 def copied_s(dd_text: str) -> float | None:
     """The seconds that `dd` (GNU's, busybox's or toybox's) says it took, else those that the clock says."""
-    if found := re.search(r"copied, ([0-9.]+(?:e[-+]?\d+)?) s", dd_text):
-        return float_or_none(found[1]) or None
-    if found := re.search(r"^(\d+\.\d+) (\d+\.\d+)$", dd_text, re.M):
-        begun_s, ended_s = map(float_or_none, found.groups())
+    if match := re.search(r"copied, ([0-9.]+(?:e[-+]?\d+)?) s", dd_text):
+        return float_or_none(match[1]) or None
+    if match := re.search(r"^(\d+\.\d+) (\d+\.\d+)$", dd_text, re.M):
+        begun_s, ended_s = map(float_or_none, match.groups())
         took_s = ended_s - begun_s if begun_s is not None and ended_s is not None else 0.0
         return took_s if took_s >= LEAST_TIMED_S else None
     return None

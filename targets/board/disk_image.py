@@ -138,9 +138,9 @@ def debian_mirror(apt: Path = Path("/etc/apt")) -> tuple[str, ...]:
         text = re.sub(r"(?m)^\s*#.*$", "", (apt / name).read_text())
         entries = re.split(r"\n\s*\n", text) if name.endswith(".sources") else text.splitlines()
         for entry in entries:
-            found = re.search(r"https?://\S+", entry)
-            if found and re.search(r"\bmain\b", entry) and not re.search(r"security|ubuntu|-backports", found[0]):
-                url = found[0]
+            address = re.search(r"https?://\S+", entry)
+            if address and re.search(r"\bmain\b", entry) and not re.search(r"security|ubuntu|-backports", address[0]):
+                url = address[0]
                 break
     if not url:
         return ()
@@ -214,10 +214,10 @@ def _write_disk(root: Path, disk: Path) -> None:
 
 
 def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if not found:
+    matching = sorted(folder.glob(pattern))
+    if not matching:
         raise BoardError(f"the board's packages hold no {pattern}; report this with the Debian mirror that was used")
-    return found[-1]
+    return matching[-1]
 
 
 def _step(argv: Sequence[str], purpose: str, remedy: str, stdin: str | None = None) -> None:

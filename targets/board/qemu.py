@@ -183,11 +183,11 @@ def _wait_until_ready(has_ended: Callable[[], bool], words: IO[str]) -> None:
     deadline = time.monotonic() + BOOT_LIMIT_S
     while True:
         ended = has_ended()
-        said = os.pread(words.fileno(), 1 << 20, 0).decode(errors="replace")
-        if board_recipe.READY in said:
+        printed = os.pread(words.fileno(), 1 << 20, 0).decode(errors="replace")
+        if board_recipe.READY in printed:
             return
         if ended or time.monotonic() > deadline:
-            lines = [line.strip() for line in said.splitlines() if line.strip()]
+            lines = [line.strip() for line in printed.splitlines() if line.strip()]
             what = "stopped while starting" if ended else f"was not ready after {BOOT_LIMIT_S:g} s"
             raise BoardError(
                 f"the emulated board {what}; its last words: {lines[-1] if lines else 'none'}; "

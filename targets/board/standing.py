@@ -114,8 +114,10 @@ def bring_up(address: str, machine: EmulatedMachine) -> StandingBoard:
 
 def boards_up() -> tuple[StandingBoard, ...]:
     """Every board that is up or starting, the latest at the end."""
-    found = (_recalled(record) for record in _boards().glob(f"*/{RECORD}"))
-    return tuple(sorted((board for board in found if board and board.process.lives()), key=lambda board: board.since))
+    recalled = (_recalled(record) for record in _boards().glob(f"*/{RECORD}"))
+    return tuple(
+        sorted((board for board in recalled if board and board.process.lives()), key=lambda board: board.since)
+    )
 
 
 def find_up(address: str, machine: EmulatedMachine) -> StandingBoard | None:
@@ -126,10 +128,10 @@ def find_up(address: str, machine: EmulatedMachine) -> StandingBoard | None:
 
 def boards_at(address: str) -> tuple[StandingBoard, ...]:
     """The boards of an address that are up, by whichever clock. Raises `InputError` where none is."""
-    found = tuple(board for board in boards_up() if board.address == address)
-    if not found:
+    boards = tuple(board for board in boards_up() if board.address == address)
+    if not boards:
         raise InputError(f"{address} is not up; bring it up with `edgewright target up {address}`")
-    return found
+    return boards
 
 
 def _boards() -> Path:
@@ -155,13 +157,13 @@ def _remember(board: StandingBoard) -> None:
 
 def _recalled(record: Path) -> StandingBoard | None:
     try:
-        said = json.loads(record.read_text(encoding="utf-8"))
+        document = json.loads(record.read_text(encoding="utf-8"))
         return StandingBoard(
-            address=said["address"],
-            machine=EmulatedMachine(**said["machine"]),
-            process=Process(**said["process"]),
-            port=said["port"],
-            since=said["since"],
+            address=document["address"],
+            machine=EmulatedMachine(**document["machine"]),
+            process=Process(**document["process"]),
+            port=document["port"],
+            since=document["since"],
             folder=record.parent,
         )
     except (OSError, ValueError, TypeError, KeyError):  # removed meanwhile, or written by another version

@@ -53,7 +53,7 @@ def leased(target: Target, what: str, *, wait_s: float = 0.0, waiting: Waiting |
     finally:
         lease.stop_renewing()
         renewing.join()
-        with suppress(TargetError):  # a machine that was lost was told of already, and the lease ends by itself
+        with suppress(TargetError):  # the loss of a machine was reported already, and the lease ends by itself
             lease.give_up()
 
 

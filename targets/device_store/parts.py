@@ -65,12 +65,12 @@ def parts(load: str, chunks: Iterable[bytes], there: Collection[str], *, link: L
         yield FilePart(name=name, content=content) if packed is None else FilePart(name=f"{name}.gz", content=packed)
 
 
-def ahead(made: Iterator[FilePart]) -> Generator[FilePart, None, None]:
+def ahead(parts: Iterator[FilePart]) -> Generator[FilePart, None, None]:
     """The same parts, each made while the one before it is in use."""
     with ThreadPoolExecutor(1, thread_name_prefix="edgewright-parts") as making:
-        coming = making.submit(next, made, None)
+        coming = making.submit(next, parts, None)
         while part := coming.result():
-            coming = making.submit(next, made, None)
+            coming = making.submit(next, parts, None)
             yield part
 
 

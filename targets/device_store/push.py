@@ -5,7 +5,7 @@ Out: the directory they lie in, `home/kind/<digest>`. A set that is there unharm
      those files travel that no set on the device has, in parts; a push that was cut off goes on where it was.
 Large files travel each by itself, and are put together and checked there while the next ones are on their way; the
 others travel in one archive. Two pushes at once do not disturb each other. How parts are made is `parts`' concern; what
-the device does is told in `store_scripts`.
+the device does is in `scripts`.
 """
 
 import hashlib
@@ -104,12 +104,12 @@ def push_files(target: Target, files: Mapping[str, Path], *, kind: str) -> PureP
         items = tuple(hashed)
     wanted = _Set(items=items, kind=kind)
     faults: list[TransferError] = []
-    while (found := _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan)).status != WHOLE:
+    while (checked := _run(target, CHECK_SCRIPT, wanted.words(target), wanted.plan)).status != WHOLE:
         if len(faults) == ATTEMPTS:
             raise faults[-1]
         try:
-            known = {} if faults else _shared(wanted, found.stdout)
-            _send(target, wanted, found, known=known, alone=bool(faults))
+            known = {} if faults else _shared(wanted, checked.stdout)
+            _send(target, wanted, checked, known=known, alone=bool(faults))
             break
         except TransferError as error:  # another push took the parts, and may have ended; or another set is harmed
             faults.append(error)
@@ -144,20 +144,22 @@ def _shared(wanted: _Set, printed: str) -> dict[str, str]:
     """Where on the device, below its home, there are files as good as ours, by their content."""
     line = re.compile(r"^/.*/sums/(\w+)-([0-9a-f]{32}):([0-9a-f]{64} [-x]) (.+)$", re.M)
     contents = {item.content for item in wanted.items}
-    found = {content: f"{kind}/{digest}/{name}" for kind, digest, content, name in line.findall(printed)}
-    return {content: place for content, place in found.items() if content in contents}
+    places = {content: f"{kind}/{digest}/{name}" for kind, digest, content, name in line.findall(printed)}
+    return {content: place for content, place in places.items() if content in contents}
 
 
-def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str, str], alone: bool = False) -> None:
+def _send(
+    target: Target, wanted: _Set, state_there: Completed, *, known: Mapping[str, str], alone: bool = False
+) -> None:
     """Send what is not `known` to be there; `alone` in a place of our own, which no later push can go on with."""
     missing = [item for item in wanted.items if item.content not in known]
     links = "".join(f"{known[item.content]}\t{item.name}\n" for item in wanted.items if item.content in known)
-    _check_room(target, missing, found.stdout)
+    _check_room(target, missing, state_there.stdout)
     folder = target.home / wanted.kind
     own = secrets.token_hex(6) if alone else _digest_of(missing)
-    incoming = folder / f".incoming-parts-{wanted.digest}-{own},{_boot(found.stdout)}" if missing else None
+    incoming = folder / f".incoming-parts-{wanted.digest}-{own},{_boot(state_there.stdout)}" if missing else None
     try:
-        joined = _put_parts(target, missing, incoming, found.stdout.splitlines()) if incoming is not None else {}
+        joined = _put_parts(target, missing, incoming, state_there.stdout.splitlines()) if incoming is not None else {}
         checked = "\n".join(content for content, done in joined.items() if done.status == WHOLE)
         words = [*wanted.words(target), str(incoming or ""), secrets.token_hex(4), checked]
         done = _run(target, UNPACK_SCRIPT, words, f"{wanted.plan}\n{links}", UNPACK_LIMIT_S)
@@ -172,8 +174,8 @@ def _send(target: Target, wanted: _Set, found: Completed, *, known: Mapping[str,
 
 def _boot(printed: str) -> str:
     """Which start of the machine's this is, as it says; parts from before are not gone on with."""
-    said = re.search(r"^boot ([0-9a-z-]{1,40})$", printed, re.M)
-    return said[1] if said else "unknown"
+    match = re.search(r"^boot ([0-9a-z-]{1,40})$", printed, re.M)
+    return match[1] if match else "unknown"
 
 
 def _digest_of(items: Sequence[_Item]) -> str:
@@ -194,8 +196,8 @@ def _put_parts(
     with ThreadPoolExecutor(JOINING_JOBS, thread_name_prefix="edgewright-joining") as joining:
 
         def send(load: str, chunks: Iterable[bytes]) -> None:
-            with closing(ahead(parts(load, chunks, there, link=link, size=PART_BYTES))) as made:
-                for part in made:
+            with closing(ahead(parts(load, chunks, there, link=link, size=PART_BYTES))) as read_ahead:
+                for part in read_ahead:
                     begun = time.perf_counter()
                     target.put(part.content, incoming / part.name)
                     link.sent(len(part.content), time.perf_counter() - begun)
@@ -243,12 +245,12 @@ def _needed_bytes(items: Sequence[_Item]) -> int:
     return 2 * unpacked + SPARE_BYTES  # the archive and its content, for a moment
 
 
-def _fault(target: Target, items: Sequence[_Item], told: Sequence[Completed], place: PurePosixPath) -> TargetError:
-    """What the last command's failure means; an earlier one may have told the reason."""
-    if any("No space left" in done.stderr for done in told):
+def _fault(target: Target, items: Sequence[_Item], completed: Sequence[Completed], place: PurePosixPath) -> TargetError:
+    """What the last command's failure means; an earlier one may have given the reason."""
+    if any("No space left" in done.stderr for done in completed):
         room = _run(target, FREE_SPACE_SCRIPT, [str(place)])
         return DeviceFullError(target.address, _needed_bytes(items) / 1e6, (free_bytes(room.stdout) or 0) / 1e6)
-    last = told[-1]
+    last = completed[-1]
     reason = last_line(last.stderr) or f"status {last.status}"
     if last.status == CANNOT_EXECUTE:
         return TargetError(

@@ -42,7 +42,7 @@ HOME = "/data/local/tmp/edgewright"
 COPY_LIMIT_S = 24 * 3600.0  # a large file over a slow line; a dead one shows long before
 STATUS_DIGITS = 10
 
-# How adb ends does not tell a command's end from a device that was lost, so the former is told behind its errors.
+# How adb ends is the same for a command's end and a device that was lost, so the former is marked behind its errors.
 END_MARK = "@edgewright-end"
 STATUS_SCRIPT = f'"$@"; status=$?; echo "{END_MARK} $status" >&2; exit $status'
 # What arrived is counted before it gets its name; what a cut leaves behind is removed there.
@@ -163,12 +163,12 @@ class AdbTarget:
                 if deadline.passed():
                     raise CommandTimeoutError(self.address, argv[0], timeout_s) from None
                 raise self._lost(str(error)) from None
-        told, mark, end = err.text().rpartition(f"{END_MARK} ")
+        printed, mark, end = err.text().rpartition(f"{END_MARK} ")
         status, _, after = end.partition("\n")
         if not mark or not (status.isdecimal() and len(status) <= STATUS_DIGITS):
             raise self._lost(last_line(end))
-        leader.check(int(status), told)
-        return ended(int(status)), told + after
+        leader.check(int(status), printed)
+        return ended(int(status)), printed + after
 
     def _shell(self, line: str) -> subprocess.Popen[bytes]:
         command = [self._adb, "-s", self._serial, "shell", "-T", "-e", "none", line]
@@ -182,7 +182,7 @@ class AdbTarget:
     def _kill(self, leader: int | None) -> None:
         if leader is None:
             return
-        with suppress(Exception):  # this is the second fault; the first one is what is told
+        with suppress(Exception):  # this is the second fault; the first one is what is reported
             killing = self._shell(f"kill -KILL -{leader}")
             try:
                 killing.communicate(timeout=5.0)

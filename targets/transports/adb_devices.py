@@ -51,15 +51,15 @@ def found_serial(adb: str, wanted: str) -> str:
     Raises `UnreachableError` or `AuthenticationError`, saying what adb sees instead.
     """
     states = read_devices(_asked(adb, "devices"))
-    if ":" in wanted and states.get(wanted) in (None, "offline"):  # in the network: adb knows those it was told of
+    if ":" in wanted and states.get(wanted) in (None, "offline"):  # in the network: adb knows those it was given
         if wanted in states:
             _asked(adb, "disconnect", wanted)
-        said = _asked(adb, "connect", wanted).strip()
+        answer = _asked(adb, "connect", wanted).strip()
         states = read_devices(_asked(adb, "devices"))
         if states.get(wanted) in (None, "offline"):
             raise UnreachableError(
-                f"adb://{wanted} did not answer ({last_line(said)}); check that the device is on, in this network, and "
-                "that debugging over the network is switched on there"
+                f"adb://{wanted} did not answer ({last_line(answer)}); check that the device is on, in this network, "
+                "and that debugging over the network is switched on there"
             )
     listed = ", ".join(f"{serial} ({state})" for serial, state in states.items()) or "no device"
     if not wanted:
@@ -85,11 +85,11 @@ def found_serial(adb: str, wanted: str) -> str:
 def read_devices(printed: str) -> dict[str, str]:
     """The state of each device that `adb devices` lists, by its serial number."""
     lines = [line.split("\t", 1) for line in printed.splitlines() if "\t" in line and not line.startswith("*")]
-    return {serial.strip(): _state(said.strip()) for serial, said in lines}
+    return {serial.strip(): _state(state.strip()) for serial, state in lines}
 
 
-def _state(said: str) -> str:
-    return "no permissions" if said.startswith("no permissions") else said.split()[0] if said else "unknown"
+def _state(state: str) -> str:
+    return "no permissions" if state.startswith("no permissions") else state.split()[0] if state else "unknown"
 
 
 def _asked(adb: str, *words: str) -> str:

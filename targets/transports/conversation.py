@@ -94,14 +94,14 @@ class Stall:
         return f"{self._moved or 'no'} byte{'' if self._moved == 1 else 's'} moved in {self.limit_s:g} s"
 
 
-def last_line(said: str) -> str:
+def last_line(text: str) -> str:
     """The last line of what a program said, without signs that a terminal would obey, and not too long."""
-    return _shown_line(reversed(said[-OUTPUT_LIMIT_BYTES:].splitlines()))
+    return _shown_line(reversed(text[-OUTPUT_LIMIT_BYTES:].splitlines()))
 
 
-def first_line(said: str) -> str:
+def first_line(text: str) -> str:
     """The first line of what a program said, in the same way."""
-    return _shown_line(said[:OUTPUT_LIMIT_BYTES].splitlines())
+    return _shown_line(text[:OUTPUT_LIMIT_BYTES].splitlines())
 
 
 def _shown_line(lines: Iterable[str]) -> str:

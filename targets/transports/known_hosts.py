@@ -113,13 +113,13 @@ def _lines(file: Path, name: str) -> Iterable[tuple[str, str, bytes]]:
 def _speaks_of(hosts: str, name: str) -> bool:
     if hosts.startswith("|1|"):
         return _hashed(hosts, name)
-    said = False
+    is_named = False
     for pattern in hosts.lower().split(","):
         if fnmatch.fnmatchcase(name, _glob(pattern.removeprefix("!"))):
             if pattern.startswith("!"):
                 return False
-            said = True
-    return said
+            is_named = True
+    return is_named
 
 
 def _hashed(hosts: str, name: str) -> bool:

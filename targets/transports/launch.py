@@ -79,17 +79,17 @@ class Leader:
         """Raise `TargetError` where a command has ended and was never begun: the login shell did something else."""
         if self.pid is not None:
             return
-        said = last_line(f"{self._early.decode('utf-8', 'replace')}\n{err}")
+        printed = last_line(f"{self._early.decode('utf-8', 'replace')}\n{err}")
         raise TargetError(
             f"{self._place}: the login shell there did not run {self._program} but ended with status {status} and "
-            f"{f'printed {said!r}' if said else 'printed nothing'}; check that the account may log in, and that no "
-            "start-up file of its shell, such as ~/.bashrc, starts another one or ends"
+            f"{f'printed {printed!r}' if printed else 'printed nothing'}; check that the account may log in, and that "
+            "no start-up file of its shell, such as ~/.bashrc, starts another one or ends"
         )
 
-    def _read(self, said: bytes) -> int:
-        number = re.fullmatch(rb"\s+(\d{1,10})\s*", said[:LINE_LIMIT_BYTES])
+    def _read(self, printed: bytes) -> int:
+        number = re.fullmatch(rb"\s+(\d{1,10})\s*", printed[:LINE_LIMIT_BYTES])
         if number is None or not 1 < int(number[1]) <= LARGEST_PID:
-            shown = last_line(said.decode("utf-8", "replace"))
+            shown = last_line(printed.decode("utf-8", "replace"))
             raise TargetError(
                 f"{self._place}: the process number of {self._program} came back as {shown!r}; "
                 "look at what the login shell there does with what it is given"

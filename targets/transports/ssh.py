@@ -129,10 +129,10 @@ class SshTarget:
                 if server := self._open_file_server():
                     server.read(remote, received)
                     return
-            told = self._pipe(READ_SCRIPT, [str(remote)], sink=received.add, limit_s=PIPE_LIMIT_S)
-            size = re.search(rf"^{SIZE_MARK} *(\d{{1,20}})$", told, re.M)
+            errors = self._pipe(READ_SCRIPT, [str(remote)], sink=received.add, limit_s=PIPE_LIMIT_S)
+            size = re.search(rf"^{SIZE_MARK} *(\d{{1,20}})$", errors, re.M)
             if size is None or int(size[1]) != received.size:
-                shown = f"it has {size[1]} bytes, and {received.size} came" if size else "its size is not told"
+                shown = f"it has {size[1]} bytes, and {received.size} came" if size else "its size is not known"
                 raise TransferError(f"{self.address}: {remote} was not copied whole ({shown}); run this again")
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:

@@ -92,10 +92,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _jump(said: str, towards: frozenset[str]) -> Login | None:
+def _jump(hops: str, towards: frozenset[str]) -> Login | None:
     """The last of the jump hosts that a ProxyJump names, each reached through the one before it."""
     login = None
-    for hop in said.split(",") if said != "none" else ():
+    for hop in hops.split(",") if hops != "none" else ():
         place = re.sub(r"\[([^]:]+)\]", r"\1", hop.strip())  # `ssh -G` puts all hosts in brackets; they are IPv6's
         address = place if "://" in place else f"ssh://{place}"
         if _split(address)[2].lower() in towards:  # `Host *` speaks of the jump host itself, too
@@ -119,18 +119,18 @@ def _split(address: str) -> tuple[SplitResult, str | None, str, int | None]:
     login, at, place = parts.netloc.rpartition("@")
     user = unquote(login) if at else None
     host = unquote(place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0])
-    for what, said in (("user", user), ("host", host)):
-        if said is not None and (not said or said.startswith("-") or not said.isprintable() or "%" in said[:1]):
+    for what, value in (("user", user), ("host", host)):
+        if value is not None and (not value or value.startswith("-") or not value.isprintable() or "%" in value[:1]):
             raise InputError(f"the {what} in the target's address cannot be one; write it as ssh://user@host")
     return parts, user, host, port
 
 
-def _folder(said: list[str], parts: SplitResult) -> PurePosixPath | None:
+def _folder(folders: list[str], parts: SplitResult) -> PurePosixPath | None:
     """The folder there that an address names for all that Edgewright writes."""
-    if not said:
+    if not folders:
         return None
-    folder = PurePosixPath(said[-1])
-    if not folder.is_absolute() or ".." in folder.parts or not said[-1].isprintable():
+    folder = PurePosixPath(folders[-1])
+    if not folder.is_absolute() or ".." in folder.parts or not folders[-1].isprintable():
         raise InputError(f"the folder in {_public(parts)} must be an absolute path without ..; write ?folder=/PATH")
     return folder
 

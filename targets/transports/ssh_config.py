@@ -80,7 +80,7 @@ def config_file() -> Path:
 
 
 def own_file() -> list[str]:
-    """How `ssh` is told where that lies: it looks where the user is registered, whatever HOME says."""
+    """How `ssh` is given its place: it looks where the user is registered, whatever HOME says."""
     if _registered_home() == Path.home():
         return []
     return ["-F", str(config_file()) if config_file().is_file() else NONE]
@@ -107,13 +107,13 @@ def _asked(ssh: str, words: list[str], file: Path) -> Values:
             f"`ssh -G` did not answer within {ASKING_LIMIT_S:g} s; look at what a Match exec of {file} runs"
         ) from error
     if done.returncode != 0:
-        said = last_line(done.stderr.strip().partition("\n")[0])  # the first fault; the last line only counts them
-        raise InputError(f"{file} cannot be read ({said or 'ssh -G failed'}); correct it, as `ssh -G HOST` shows")
-    found: dict[str, list[str]] = {}
+        fault = last_line(done.stderr.strip().partition("\n")[0])  # the first fault; the last line only counts them
+        raise InputError(f"{file} cannot be read ({fault or 'ssh -G failed'}); correct it, as `ssh -G HOST` shows")
+    settings: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
         name, _, value = line.partition(" ")
-        found.setdefault(name.lower(), []).append(value)
-    return found
+        settings.setdefault(name.lower(), []).append(value)
+    return settings
 
 
 def _parsed(file: Path, host: str) -> Values:
@@ -131,16 +131,16 @@ def _parsed(file: Path, host: str) -> Values:
             )
     _local_user(host)  # paramiko asks for it, whether or not it is needed
     try:
-        found = paramiko.SSHConfig.from_text("\n".join(lines)).lookup(host)
+        settings = paramiko.SSHConfig.from_text("\n".join(lines)).lookup(host)
     except Exception as error:  # paramiko raises its own, and ValueError
         raise InputError(f"{file} cannot be read ({error}); correct it, or {INSTALL}") from error
-    return {name: [value] if isinstance(value, str) else list(value) for name, value in found.items()}
+    return {name: [value] if isinstance(value, str) else list(value) for name, value in settings.items()}
 
 
 def _without_comment(line: str) -> str:
     """A line up to a `#` that begins a word outside quotes."""
-    found = re.match(r"""(?:"[^"]*"|[^"#]|(?<=\S)#)*""", line)
-    return found[0].rstrip() if found else line
+    match = re.match(r"""(?:"[^"]*"|[^"#]|(?<=\S)#)*""", line)
+    return match[0].rstrip() if match else line
 
 
 def _settings(values: Values, *, host: str, user: str | None, port: int | None, file: Path) -> HostSettings:
@@ -193,26 +193,26 @@ def _local_user(host: str) -> str:
         raise InputError(f"this user has no name; set USER, and write whom to log in as: ssh://NAME@{host}") from error
 
 
-def _port(said: str, file: Path, host: str) -> int:
+def _port(port: str, file: Path, host: str) -> int:
     try:
-        number = int(said) if said.isdecimal() and len(said) <= 5 else socket.getservbyname(said, "tcp")
+        number = int(port) if port.isdecimal() and len(port) <= 5 else socket.getservbyname(port, "tcp")
     except OSError:
         number = 0
     if not 0 < number < 1 << 16:
-        raise InputError(f"{file} sets Port {said[:40]!r} for {host}, which is no port; write a number, 1 to 65535")
+        raise InputError(f"{file} sets Port {port[:40]!r} for {host}, which is no port; write a number, 1 to 65535")
     return number
 
 
-def _split(said: str) -> list[str]:
+def _split(words: str) -> list[str]:
     """File names of one line, as `ssh -G` prints them: without quotes, so that only a path's beginning parts them."""
-    return [word.strip('"') for word in re.split(r"""\s+(?="?[/~%]|none$)""", said.strip()) if word]
+    return [word.strip('"') for word in re.split(r"""\s+(?="?[/~%]|none$)""", words.strip()) if word]
 
 
 def _path(word: str, tokens: Mapping[str, str], file: Path) -> Path:
-    def value(found: re.Match[str]) -> str:
-        if found[1] not in tokens:
-            raise InputError(f"{file} has {found[0]} in {word!r}, which is not understood; write the path out")
-        return tokens[found[1]]
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in tokens:
+            raise InputError(f"{file} has {match[0]} in {word!r}, which is not understood; write the path out")
+        return tokens[match[1]]
 
     path = Path(re.sub(r"%(.)", value, word.strip('"'))).expanduser()
     registered = _registered_home()

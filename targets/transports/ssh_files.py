@@ -1,4 +1,4 @@
-"""Files over SFTP: as much under way as a link bears, and never more taken than was asked for.
+"""Files over SFTP: as much under way as a link can take, and never more taken than was asked for.
 
 In:  an SFTP client within `ssh_wire`'s bounds.
 Out: a file written there, or its content handed on piece by piece.
@@ -113,13 +113,13 @@ class FileServer:
         except BaseException as error:
             if not isinstance(error, OSError) or isinstance(error, TimeoutError):  # not the server's word on a request
                 self._files.close()
-            with suppress(Exception):  # this is the second fault; the first one is what is told
+            with suppress(Exception):  # this is the second fault; the first one is what is reported
                 file.close()
             raise
         file.close()
 
     def _write(self, sink: paramiko.SFTPFile, source: BinaryIO) -> int:
-        """Write all of it, with as much under way as the link has shown to bear.
+        """Write all of it, with as much under way as the link has shown to take.
 
         As much as the protocol allows at once, as paramiko's own `putfo` sends it, costs an OpenSSH server 0.15 s: it
         makes its buffer larger for each request that it has no time for yet, and copies all of it.

@@ -265,9 +265,9 @@ def _key_files(paths: tuple[Path, ...], tried: list[str]) -> Iterator[tuple[str,
 
 
 def _password(login: Login) -> str:
-    given = os.environ.get(PASSWORD_VARIABLE, "")
-    if given or not (login.asks and sys.stdin.isatty()):
-        return given
+    password = os.environ.get(PASSWORD_VARIABLE, "")
+    if password or not (login.asks and sys.stdin.isatty()):
+        return password
     return getpass.getpass(f"Password for {login.user}@{login.host}: ")
 
 

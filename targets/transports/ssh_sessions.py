@@ -60,7 +60,7 @@ class Sessions:
 
     def kill(self, channel: paramiko.Channel, leader: int | None) -> None:
         """End a command with all its group: by `kill`, which may take a connection of its own."""
-        with suppress(Exception):  # this is the second fault; the first one is what is told
+        with suppress(Exception):  # this is the second fault; the first one is what is reported
             if leader is None:
                 _request(self._transport, channel, "signal", "KILL")
                 return
@@ -79,9 +79,9 @@ class Sessions:
             try:
                 channel = self.open_one(limit_s)
             except paramiko.ChannelException as refused:
-                made = self._make_room()
+                made_room = self._make_room()
                 with self._changed:
-                    if self._count or made:  # their end makes room
+                    if self._count or made_room:  # their end makes room
                         alone_since = None
                     elif alone_since is None:
                         alone_since = time.monotonic()

@@ -1,7 +1,7 @@
 """Bounds on what an SSH server may do to us: how large its packets are, how long it stands still, what it answers.
 
 In:  a socket, or a jump host's channel.
-Out: paramiko's transport and SFTP client, which by themselves believe every size they are told and wait without end.
+Out: paramiko's transport and SFTP client, which by themselves believe every size they are given and wait without end.
 Logging in is `ssh_login`'s concern; what commands print is bounded by `conversation`.
 """
 
@@ -170,15 +170,15 @@ class Files(paramiko.SFTPClient):
         (size,) = struct.unpack(">I", head)
         if not 0 < size <= PACKET_LIMIT_BYTES:
             # Whatever is printed in a file server's place comes before what that one says itself.
-            said = self._line_that_begins(head).decode("utf-8", "replace")
-            raise paramiko.SFTPError(f"its file server answered {first_line(said)!r}")
+            line = self._line_that_begins(head).decode("utf-8", "replace")
+            raise paramiko.SFTPError(f"its file server answered {first_line(line)!r}")
         content = self._read_all(size)
         return content[0], content[1:]
 
-    def _line_that_begins(self, said: bytes) -> bytes:
+    def _line_that_begins(self, line: bytes) -> bytes:
         """What there is of a line, or comes of it soon."""
         until_s = time.monotonic() + REST_LIMIT_S
-        while b"\n" not in said and len(said) < SHOWN_BYTES and (left_s := until_s - time.monotonic()) > 0:
+        while b"\n" not in line and len(line) < SHOWN_BYTES and (left_s := until_s - time.monotonic()) > 0:
             self._channel.settimeout(left_s)
             try:
                 more = self._channel.recv(SHOWN_BYTES)
@@ -186,8 +186,8 @@ class Files(paramiko.SFTPClient):
                 break
             if not more:
                 break
-            said += more
-        return said
+            line += more
+        return line
 
 
 def _still_moving(stall: Stall, count: int) -> None:

@@ -66,7 +66,5 @@ def test_a_tilde_is_written_out_where_it_can_be(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("HOME", str(tmp_path))
     assert expanded(Path("~/models")) == tmp_path / "models"
     assert expanded(Path("models/~")) == Path("models/~")
-    with pytest.raises(
-        InputError, match="~nobody-of-that-name/models starts from a home directory that cannot be told"
-    ):
+    with pytest.raises(InputError, match="~nobody-of-that-name/models starts from a home directory that is not known"):
         expanded(Path("~nobody-of-that-name/models"))

@@ -97,7 +97,7 @@ def main() -> None:
     if "search" in chosen:
         found["search"] = [
             built("search-balanced", **how),
-            built("search-balanced", "without the last lesson", {"distill": {"final_phase": None}}, **how),
+            built("search-balanced", "without the final phase", {"distill": {"final_phase": None}}, **how),
             built("search-aggressive", **how),
             *rivals("search-aggressive", **how),
         ]
@@ -299,7 +299,7 @@ def table(found: Mapping[str, Any]) -> str:
                 f"| {row['variant']} | {row['parameters'] / 1e6:.2f} M | {row['layers_speedup']:.1f}× | "
                 f"{row['kept_before_training_percent']:.1f} % | {row['kept_percent']:.1f} % | {row['fidelity']:.3f} |"
             )
-        lines += ["", "All are taught once on the same texts; one run each.", ""]
+        lines += ["", "All are trained once on the same texts; one run each.", ""]
     if "vision" in found:
         lines.append(vision.table(found["vision"]))
     return "\n".join(lines)

@@ -355,7 +355,7 @@ def table(found: dict[str, Any]) -> str:
 
 def overhead_table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| artifact | beside | runner, ms | other, ms | slower by (95 %) | peak told | by `time` | other's peak |",
+        "| artifact | beside | runner, ms | other, ms | slower by (95 %) | peak reported | by `time` | other's peak |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -1,13 +1,13 @@
-"""What int8 costs in score, and what teaching in int8 wins back: search, classes, tags of words, and digits two ways.
+"""What int8 costs in score, and what quantisation-aware training wins back: search, classes, tags, digits two ways.
 
     python -m tests.benchmarks.precision [--json] [--quick] [--search] [--classes] [--tags] [--digits]
 
-Each student is made once and exported in several ways under every runtime: with activations scaled as they come
-(dynamic), on fixed scales (static), and on fixed scales after a lesson in int8, where parts stay float that would cost
+Each student is made once and exported in several ways under every runtime: with dynamic and with
+static activations, and with static ones after quantisation-aware training, where parts stay float that would cost
 more than 0.2 points of the validation score or put the outputs off by more than 5 %. Beside them stands what LiteRT's
-own quantiser does where everything is given fixed scales, norms and softmax too. The students of texts have a short
-lesson, as what is asked is the difference that int8 makes. Without a switch all
-is made, about an hour on two cores where nothing is cached; `--quick` teaches for seconds.
+own quantiser does where everything is given fixed scales, norms and softmax too. The students of texts are trained
+shortly, as what is asked is the difference that int8 makes. Without a switch all
+is made, about an hour on two cores where nothing is cached; `--quick` trains for seconds.
 """
 
 import json
@@ -37,7 +37,7 @@ BLIND = "everything static (ai_edge_quantizer as it comes)"
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "dynamic": {"scheme": "dynamic-int8"},
     "static": {"scheme": "static-int8"},
-    "static, taught in int8": {
+    "static, after QAT": {
         "scheme": "static-int8",
         "max_score_loss_points": 0.2,
         "max_error_percent": 5,

@@ -68,4 +68,4 @@ def test_a_user_without_a_home_is_told_which_place_to_name(tmp_path: Path) -> No
 def test_a_path_of_a_home_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
     done = run("build", "~/mine.toml", "--profile", "raspberry-pi-4", "-o", "out", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert "~/mine.toml starts from a home directory that cannot be told; write it out" in done.stderr
+    assert "~/mine.toml starts from a home directory that is not known; write it out" in done.stderr

@@ -94,21 +94,21 @@ def stage(
 def recorded_seconds(name: str, *, newest: int) -> list[float]:
     """How long the newest of the kept stages of this name took to make on this machine."""
     records = list(cache_dir("stages", name.replace(" ", "-")).glob(f"*/{RECORD}"))
-    found = []
+    seconds = []
     for record in sorted(records, key=lambda record: record.stat().st_mtime)[-newest:]:
         with suppress(OSError, ValueError, KeyError, TypeError):  # removed meanwhile, or damaged: it tells nothing
-            found.append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
-    return found
+            seconds.append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
+    return seconds
 
 
 def _files_of(folder: Path) -> dict[str, list[int | str]]:
     """The size and SHA-256 of each file of a result, by its place in the folder."""
-    found: dict[str, list[int | str]] = {}
+    files: dict[str, list[int | str]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found[path.relative_to(folder).as_posix()] = [path.stat().st_size, digest]
-    return found
+        files[path.relative_to(folder).as_posix()] = [path.stat().st_size, digest]
+    return files
 
 
 def _fault_of(folder: Path) -> str:
@@ -117,10 +117,10 @@ def _fault_of(folder: Path) -> str:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         float(record["seconds"])
         stated = dict(record["files"])
-        found = _files_of(folder)
+        files = _files_of(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{RECORD} is damaged, {type(error).__name__}"
-    return next((name for name, file in stated.items() if found.get(name) != file), "")
+    return next((name for name, file in stated.items() if files.get(name) != file), "")
 
 
 def _key(name: str, version: int, packages: Sequence[str], inputs: Mapping[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 In:  an object of a document that an older or a newer version may have written, or that another stage filled.
 Out: `Fields`, whose values are read by name and type. Nothing here raises.
-Where a fault is to be told, `reading` and its models, or `json_values`, are the ones to ask.
+Where a fault is to be reported, `reading` and its models, or `json_values`, are the ones to ask.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def entries(kinds: Sequence[str] = tuple(KINDS)) -> list[CacheItem]:
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownNameError("kind of cache entry", kind, KINDS)
-    found = [entry for kind in kinds for entry in _entries_of(kind)]
-    return sorted(found, key=lambda entry: entry.used)
+    listed = [entry for kind in kinds for entry in _entries_of(kind)]
+    return sorted(listed, key=lambda entry: entry.used)
 
 
 def clear(kinds: Sequence[str] = tuple(KINDS), *, older_than_days: float | None = None) -> tuple[list[CacheItem], int]:
@@ -129,14 +129,14 @@ def sweep_once_a_day() -> int:
 
 
 def _set(variable: str, usual: float) -> float:
-    said = os.environ.get(variable)
-    if not said:
+    value = os.environ.get(variable)
+    if not value:
         return usual
 
     def fault(name: str, what: str) -> InputError:
         return InputError(f"{name} {what}; set it to a number, or leave it out for {usual:g}")
 
-    return parse_float(said, name=variable, least=0.0, error=fault)
+    return parse_float(value, name=variable, least=0.0, error=fault)
 
 
 def _entries_of(kind: str) -> Iterator[CacheItem]:

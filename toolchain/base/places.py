@@ -41,11 +41,11 @@ def home_dir() -> Path:
 
 
 def expanded(path: Path) -> Path:
-    """The path with its "~" written out. Raises `InputError` where whose home that is cannot be told."""
+    """The path with its "~" written out. Raises `InputError` where it is not known whose home that is."""
     try:
         return path.expanduser()
     except RuntimeError as error:
-        raise InputError(f"{path} starts from a home directory that cannot be told; write it out") from error
+        raise InputError(f"{path} starts from a home directory that is not known; write it out") from error
 
 
 def _made(variable: str, usual: Callable[..., Path], parts: tuple[str, ...]) -> Path:

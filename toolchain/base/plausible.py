@@ -46,7 +46,7 @@ def milliseconds(value: float) -> float:
 
 
 def fact(name: str, value: Told) -> Told | None:
-    """A fact as a machine told it; None where no machine is like that, as of one that does not tell."""
+    """A fact as a machine states it; None where no machine is like that, as where it states none."""
     return within(value, *FACTS[name]) if name in FACTS else value
 
 

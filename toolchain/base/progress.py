@@ -16,7 +16,7 @@ LEAST_PACE_S = 2.0  # that a pace is taken from; what came at once, such as a pa
 
 
 class Progress(Protocol):
-    """A listener to the work: stages are entered and left, and within one its share is told from time to time."""
+    """A listener to the work: stages are entered and left, and within one its share is reported from time to time."""
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Enter a stage for as long as the context lasts; stages may lie within one another."""

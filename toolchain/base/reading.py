@@ -36,7 +36,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Check = Callable[[Mapping[str, object]], Sequence[tuple[Location, str]]]
 
 BOM = b"\xef\xbb\xbf"
-MOST_FAULTS = 200  # that are told one by one
+MOST_FAULTS = 200  # that are reported one by one
 _NOWHERE = 10**9  # sorts a fault without a line behind those with one
 
 _WRONG_TYPE = {
@@ -83,14 +83,14 @@ def find_source(name_or_path: str | Path, *, kind: str, shelf: Traversable) -> S
     A name on the shelf wins, so that a folder of the same name in the current directory changes nothing.
     Raises `UnknownNameError` for what is neither, `InputError` for a file that cannot be read.
     """
-    given, known = str(name_or_path), names_on(shelf)
-    path = expanded(Path(given))
-    if given in known:
-        data, name, folder = shelf.joinpath(f"{given}.toml").read_bytes(), f"built-in {kind} {given}", None
+    asked, known = str(name_or_path), names_on(shelf)
+    path = expanded(Path(asked))
+    if asked in known:
+        data, name, folder = shelf.joinpath(f"{asked}.toml").read_bytes(), f"built-in {kind} {asked}", None
     elif path.is_file() or path.suffix == ".toml" or len(path.parts) > 1:
-        data, name, folder = _bytes_of(path, kind), given, path.absolute().parent
+        data, name, folder = _bytes_of(path, kind), asked, path.absolute().parent
     else:
-        raise UnknownNameError(kind, given, known)
+        raise UnknownNameError(kind, asked, known)
     try:
         return Source(name=name, text=data.decode("utf-8-sig"), folder=folder)
     except UnicodeDecodeError as error:
@@ -164,26 +164,26 @@ def validated(
 
     The model's own whole-file check is left out when `also` is given, because `also` says the same with places.
     """
-    found: list[tuple[Location, str]] = []
+    faults: list[tuple[Location, str]] = []
     result: Model | None = None
     try:
         # JSON's strict mode takes a list for a tuple and text for a path, but no text for a number.
         result = model.model_validate_json(json.dumps(values, default=str), strict=True, context={"folder": folder})
     except ValidationError as error:
         details = error.errors(include_url=False)
-        found = [(fault["loc"], _sentence(fault, model)) for fault in details[:MOST_FAULTS]]
-        if also is not None and any(location for location, _ in found):
-            found = [(location, what) for location, what in found if location]
+        faults = [(fault["loc"], _sentence(fault, model)) for fault in details[:MOST_FAULTS]]
+        if also is not None and any(location for location, _ in faults):
+            faults = [(location, what) for location, what in faults if location]
         if len(details) > MOST_FAULTS:
-            found.append(((), f"has {len(details) - MOST_FAULTS} faults more"))
-    told = {location for location, _ in found}
-    found.extend(fault for fault in number_faults(values) if fault[0] not in told)
+            faults.append(((), f"has {len(details) - MOST_FAULTS} faults more"))
+    reported = {location for location, _ in faults}
+    faults.extend(fault for fault in number_faults(values) if fault[0] not in reported)
     if also is not None and isinstance(values, Mapping) and (extra := also(values)):
-        found = [(location, what) for location, what in found if location] + list(extra)
-    if result is not None and not found:
+        faults = [(location, what) for location, what in faults if location] + list(extra)
+    if result is not None and not faults:
         return result
     lines = lines or {}
-    ordered = sorted(found, key=lambda fault: line_of(fault[0], lines) or _NOWHERE)
+    ordered = sorted(faults, key=lambda fault: line_of(fault[0], lines) or _NOWHERE)
     raise InvalidFileError(file, [(place_of(location, lines), sentence) for location, sentence in ordered])
 
 
@@ -204,20 +204,20 @@ def _bytes_of(path: Path, kind: str) -> bytes:
 
 def _sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong, in the words of someone who edits the file rather than of pydantic."""
-    kind, given, context = fault["type"], fault["input"], fault.get("ctx", {})
+    kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
         return _unknown_key(fault["loc"], model)
     if kind in _WRONG_TYPE:
-        return f"must be {_WRONG_TYPE[kind]}, not {shown_value(given)}"
+        return f"must be {_WRONG_TYPE[kind]}, not {shown_value(value)}"
     if kind in _WRONG_SIZE:
         name, words = _WRONG_SIZE[kind]
-        return f"must be {words.format(context[name])}, not {shown_value(given)}"
+        return f"must be {words.format(context[name])}, not {shown_value(value)}"
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'|([^\s,']+)(?=,|$| or )", context["expected"])
         options = [quoted or bare for quoted, bare in options]
-        return f"{shown_value(given)} is not one of {', '.join(options)}; {nearest(str(given), options)}"
+        return f"{shown_value(value)} is not one of {', '.join(options)}; {nearest(str(value), options)}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "value_error":

@@ -53,17 +53,17 @@ def redacted(text: str) -> str:
 
 def holds_secret(address: str) -> bool:
     """Whether an address, taken as a whole, holds a password or another secret."""
-    whole = "".join(address.split())  # a password may have spaces in it
-    return redacted(whole) != whole or HIDDEN in whole
+    joined = "".join(address.split())  # a password may have spaces in it
+    return redacted(joined) != joined or HIDDEN in joined
 
 
 def _without_values(text: str) -> str:
     """The text without the values of those parameters whose names say that they are secret."""
     pieces, end = [], 0
-    for found in _PARAMETER.finditer(text):
-        if found.start() < end or not _SECRET_NAME.search(unquote(unquote_plus(found[1]))):
+    for match in _PARAMETER.finditer(text):
+        if match.start() < end or not _SECRET_NAME.search(unquote(unquote_plus(match[1]))):
             continue
-        if value := _VALUE.match(text, found.end()):
-            pieces += [text[end : found.end()], HIDDEN]
-            end = found.end() + max(1, len(value[0].rstrip(_CLOSING)))
+        if value := _VALUE.match(text, match.end()):
+            pieces += [text[end : match.end()], HIDDEN]
+            end = match.end() + max(1, len(value[0].rstrip(_CLOSING)))
     return "".join(pieces) + text[end:]

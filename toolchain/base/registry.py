@@ -62,16 +62,16 @@ class Registry(Mapping[str, Descriptor], Generic[Descriptor]):
 
     @cached_property
     def _plugins(self) -> dict[str, EntryPoint]:
-        found: dict[str, EntryPoint] = {}
+        plugins: dict[str, EntryPoint] = {}
         for entry in entry_points(group=self.group):
-            taken = "Edgewright itself" if entry.name in self._places else _package_of(found.get(entry.name))
+            taken = "Edgewright itself" if entry.name in self._places else _package_of(plugins.get(entry.name))
             if taken:
                 raise InputError(
                     f"the package {_package_of(entry)} adds a {self.kind} {entry.name!r}, and {taken} has one of that "
                     "name already; uninstall one of them"
                 )
-            found[entry.name] = entry
-        return found
+            plugins[entry.name] = entry
+        return plugins
 
     def _found(self, name: str) -> object:
         if name in self._places:
@@ -85,9 +85,9 @@ class Registry(Mapping[str, Descriptor], Generic[Descriptor]):
         except ToolchainError:
             raise
         except Exception as error:  # whatever a stranger's module raises as it is imported
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             raise InputError(
-                f"the {self.kind} {name!r} of the package {_package_of(entry)} cannot be loaded ({said}); repair or "
+                f"the {self.kind} {name!r} of the package {_package_of(entry)} cannot be loaded ({reason}); repair or "
                 "uninstall that package"
             ) from error
 
@@ -101,12 +101,12 @@ def _package_of(entry: EntryPoint | None) -> str:
 def instance_of(kind: str, wanted: type[Descriptor]) -> Callable[[str, object], Descriptor]:
     """A check that what was found is of this type."""
 
-    def check(name: str, found: object) -> Descriptor:
-        if not isinstance(found, wanted):
+    def check(name: str, value: object) -> Descriptor:
+        if not isinstance(value, wanted):
             raise InputError(
-                f"the {kind} {name!r} is a {type(found).__name__}, not a {wanted.__name__}; see CONTRIBUTING.md for "
+                f"the {kind} {name!r} is a {type(value).__name__}, not a {wanted.__name__}; see CONTRIBUTING.md for "
                 "what a plug-in gives"
             )
-        return found
+        return value
 
     return check

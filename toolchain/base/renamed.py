@@ -88,4 +88,4 @@ def inner_model(annotation: object) -> type[BaseModel] | None:
     """The pydantic model inside an annotation such as `Emulation | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := inner_model(part))), None)
+    return next((model for part in get_args(annotation) if (model := inner_model(part))), None)

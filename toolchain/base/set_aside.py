@@ -41,15 +41,15 @@ def read_kept(file: Path, model: type[Model], *, entries: str, entry: type[BaseM
     if isinstance(document, dict) and isinstance(document.get(entries), list):
         document = {**document, entries: list(_sound(document[entries], entries, entry, faults))}
     try:
-        found = model.model_validate_json(json.dumps(document))
+        value = model.model_validate_json(json.dumps(document))
     except ValidationError as error:
         _move(file, [*faults, *_faults_of(error)], "nothing of it is used")
         return None
     if faults:
         _move(file, faults, f"its other {len(document[entries])} entries are kept")
         with written_whole(file) as unfinished:
-            unfinished.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return found
+            unfinished.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return value
 
 
 def _sound(listed: Sequence[object], entries: str, entry: type[BaseModel], faults: list[Fault]) -> list[object]:
@@ -66,8 +66,8 @@ def _sound(listed: Sequence[object], entries: str, entry: type[BaseModel], fault
 def _faults_of(error: ValidationError, within: str = "") -> list[Fault]:
     """(place, what is wrong) of each, in pydantic's words."""
     places = (".".join([within, *map(str, each["loc"])]).strip(".") for each in error.errors())
-    told = (each["msg"].removeprefix("Value error, ") for each in error.errors())
-    return list(zip((place or "the whole file" for place in places), told, strict=True))
+    sentences = (each["msg"].removeprefix("Value error, ") for each in error.errors())
+    return list(zip((place or "the whole file" for place in places), sentences, strict=True))
 
 
 def _move(file: Path, faults: Sequence[Fault], rest: str) -> None:

@@ -19,23 +19,23 @@ _KEY = re.compile(rf"\s*{_DOTTED}\s*=")
 
 def key_lines(text: str) -> dict[Location, int]:
     """The line on which each key and each section of a TOML text stands, by its full location."""
-    found: dict[Location, int] = {}
+    lines: dict[Location, int] = {}
     section: Location = ()
     counts: dict[Location, int] = {}
     for number, line in _lines_outside_strings(text):
         if header := _HEADER.match(line):
             section = _parts(header[2])
             for length in range(1, len(section) + 1):
-                found.setdefault(section[:length], number)
+                lines.setdefault(section[:length], number)
             if header[1] == "[[":
                 counts[section] = counts.get(section, -1) + 1
                 section = (*section, counts[section])
-            found.setdefault(section, number)
+            lines.setdefault(section, number)
         elif key := _KEY.match(line):
             location = (*section, *_parts(key[1]))
             for length in range(len(section) + 1, len(location) + 1):
-                found.setdefault(location[:length], number)
-    return found
+                lines.setdefault(location[:length], number)
+    return lines
 
 
 def line_of(location: Location, lines: Mapping[Location, int]) -> int | None:

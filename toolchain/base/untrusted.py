@@ -62,10 +62,10 @@ def parse_json(
         keys += len(pairs)
         if keys > limits.keys:
             raise _Unfit(f"has more than {limits.keys:,} keys, more than such a file can have")
-        made = dict(pairs)
-        if len(made) != len(pairs):
+        table = dict(pairs)
+        if len(table) != len(pairs):
             raise _Unfit(f"has the key {_twice(pairs)!r} twice in one place; keep one of them")
-        return made
+        return table
 
     try:
         values = json.loads(
@@ -198,10 +198,10 @@ def _integer(literal: str, limits: ReadLimits) -> int:
 
 
 def _finite(literal: str) -> float:
-    found = float(literal)
-    if not math.isfinite(found):
+    number = float(literal)
+    if not math.isfinite(number):
         raise _Unfit(f"has the number {shown(literal)}, which is larger than any that can be used", literal=literal)
-    return found
+    return number
 
 
 def _constant(literal: str) -> NoReturn:

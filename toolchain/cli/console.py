@@ -47,4 +47,4 @@ class PlainConsole(Console):
 
 
 def _plain(text: str) -> str:
-    return STEERING.sub(lambda found: " " * cell_len(found[0]), text)
+    return STEERING.sub(lambda match: " " * cell_len(match[0]), text)

@@ -2,7 +2,7 @@
 
 In:  whatever a verb raised, a library's own exceptions and Rust's panics among them.
 Out: `Failure`. Only what is a fault of Edgewright itself is called unexpected; what a file, a device, a disk or the
-     memory did is told as that, also where it was not translated at its place.
+     memory did is reported as that, also where it was not translated at its place.
 """
 
 from __future__ import annotations

@@ -47,18 +47,18 @@ def check_interrupted() -> None:
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
     """Handle SIGINT and SIGTERM; where SIGINT is ignored, as behind `nohup` and `&`, that stays so."""
-    found = Interrupts()
+    opened = Interrupts()
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield found
+        yield opened
         return
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, found.stop)}
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, opened.stop)}
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, found.stop)
-    _open.append(found)
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, opened.stop)
+    _open.append(opened)
     try:
-        yield found
+        yield opened
     finally:
-        _open.remove(found)
+        _open.remove(opened)
         for number, handler in before.items():
             signal.signal(number, handler)
 

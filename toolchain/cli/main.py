@@ -89,12 +89,12 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; standard output and standard error are the only effects."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     output.fall_back_to_escapes()
     with interrupts() as asked_to_end:
         try:
-            status = typer.main.get_command(app).main(given, prog_name="edgewright", standalone_mode=False)
-            _sweep(given)
+            status = typer.main.get_command(app).main(words, prog_name="edgewright", standalone_mode=False)
+            _sweep(words)
             output.flush()  # a reader that has gone away or a full disk is noticed here, not at exit
         except KeyboardInterrupt:
             status = INTERRUPTED
@@ -102,16 +102,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         except BaseException as error:  # every way to fail ends here, as a sentence and an exit code
             if asked_to_end.exit_code is None:
-                return _failed(error, given)
+                return _failed(error, words)
             status = asked_to_end.exit_code  # what a library made of the signal is not the reason
     if status == INTERRUPTED:
         output.tell("interrupted; every finished stage is kept, so the same command goes on from there")
     return int(status or 0)
 
 
-def _sweep(given: Sequence[str]) -> None:
+def _sweep(words: Sequence[str]) -> None:
     """Once a day, behind a verb that fills the cache, and said where something went."""
-    if given[:1] and given[0] in FILLING:
+    if words[:1] and words[0] in FILLING:
         from edgewright.base.housekeeping import sweep_once_a_day
 
         try:
@@ -123,18 +123,18 @@ def _sweep(given: Sequence[str]) -> None:
             output.tell(f"{freed / 1e9:.2f} GB of the cache was unused for long and is gone; see `edgewright cache`")
 
 
-def _failed(error: BaseException, given: Sequence[str]) -> int:
+def _failed(error: BaseException, words: Sequence[str]) -> int:
     if isinstance(error, BrokenPipeError):  # whoever read our output has seen enough
         output.give_up_stdout()
         return 0
     if isinstance(error, typer.TyperException) and error.format_message().startswith("Usage:"):
         output.tell(error.format_message(), whole=True)  # a group without its verb: what it says is the help
         return INPUT
-    if "--debug" in given and not isinstance(error, typer.TyperException):
+    if "--debug" in words and not isinstance(error, typer.TyperException):
         output.trace(error)
     failure = failure_of(error)
-    message = failure.message if "--debug" not in given else failure.message.removesuffix(f"; {REPORT}")
-    output.fail(error, message, exit_code=failure.exit_code, as_json="--json" in given)
+    message = failure.message if "--debug" not in words else failure.message.removesuffix(f"; {REPORT}")
+    output.fail(error, message, exit_code=failure.exit_code, as_json="--json" in words)
     return failure.exit_code
 
 

@@ -39,7 +39,7 @@ def emit(document: Mapping[str, object]) -> None:
 def as_text(document: Mapping[str, object]) -> str:
     """A JSON document as it is printed: JSON's own escapes stand for all that would steer a terminal."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    return re.sub(STEERING, lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(STEERING, lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _can_write(text: str) -> bool:
@@ -95,7 +95,7 @@ def show(renderable: "RenderableType") -> None:
 def tell(message: str, *, whole: bool = False) -> None:
     """Print a message on standard error, without secrets: one line, unless it is to stay `whole`."""
     message = redacted(message)
-    with suppress(OSError):  # nobody can be told that nobody can be told
+    with suppress(OSError):  # there is nowhere to report it to
         print(unsteering(message) if whole else one_line(message), file=sys.stderr, flush=True)
 
 
@@ -107,7 +107,7 @@ def fail(error: BaseException, message: str, *, exit_code: int, as_json: bool) -
         about: dict[str, object] = {"kind": type(error).__name__, "message": message, "exit_code": exit_code}
         if isinstance(error, InvalidFileError):
             about["faults"] = [{"place": place, "what": what} for place, what in error.faults]
-        with suppress(InputError, BrokenPipeError):  # it is told on standard error already
+        with suppress(InputError, BrokenPipeError):  # it is reported on standard error already
             emit({"error": about})
             flush()
 

@@ -1,6 +1,6 @@
 """Progress on standard error: live bars on a terminal, plain lines in a log.
 
-In:  the stages and shares a `Progress` is told.
+In:  the stages and shares that a `Progress` hears.
 Out: an open listener, closed with its context.
 """
 
@@ -172,7 +172,7 @@ class LineProgress:
             self._left.pop()
 
     def update(self, done: float, total: float, note: str = "") -> None:
-        """Tell the share that is done and the time that is left, if nothing was told for a while."""
+        """Tell the share that is done and the time that is left, if nothing was shown for a while."""
         check_interrupted()
         if not self._open:
             return

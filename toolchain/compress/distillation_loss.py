@@ -23,7 +23,9 @@ from edgewright.models.text import fast_arithmetic
 from edgewright.models.units import Joined, Units, ranges, rows_at
 
 SPREAD_SAMPLE = 1 << 16  # hidden vectors that the scale of the hidden loss is taken from
-BANK = 4096  # of the teacher's outputs, that a student's similarities are compared on and a partner is told from
+BANK = (
+    4096  # of the teacher's outputs, that a student's similarities are compared on and a partner is distinguished from
+)
 PAIR_TEMPERATURE = 0.05
 LEAST_SPREAD = 1e-4  # of similarities, below which they are taken to be all the same
 
@@ -200,7 +202,7 @@ class DistillationLoss:
         right = (unit * self.bank.of(partners[:, 0]).to(unit.device)).sum(dim=-1, keepdim=True)
         with fast_arithmetic():
             others = (unit @ bank.T).float()
-        # An example is not to be told from itself, nor from the partner it is meant to find.
+        # An example is not to be distinguished from itself, nor from the partner it is meant to find.
         known = (indexes == own) | (indexes == partners)
         others = others.masked_fill(known.to(unit.device), -torch.inf)
         scores = torch.cat([right, others], dim=1) / PAIR_TEMPERATURE

@@ -77,7 +77,7 @@ def shrink(
 def to_share(model: TransformerModel, inputs: Inputs, share: float, *, multiple: int = 1) -> Shrunk:
     """The student with at most this share of `model`'s multiply-accumulates for one example.
 
-    Every width down to a quarter is tried; what is important is told by activations. Examples are all of one size.
+    Every width down to a quarter is tried; what is important is measured by activations. Examples are all of one size.
     """
     shape = model.encoder.shape
     length = model.encoder.tokens_each * inputs.sizes[0]

@@ -2,7 +2,7 @@
 
 In:  the parts' examples, each as a key that is the same for equal ones, its answer, and its name for a person.
 Out: `Agreement`: counts, a few examples, and sentences for whoever builds.
-Neither is refused: people label alike things differently, and that is the data's truth. Both belong told, for no model
+Neither is refused: people label alike things differently, and that is the data's truth. Both are reported, for no model
 answers a contradiction right, and a score on what was trained on is no score. (Train and test that share an example are
 refused where they are read.)
 """

@@ -1,4 +1,4 @@
-r"""Rows of a CSV file, read strictly: what is no CSV is told with its line, and nothing is guessed.
+r"""Rows of a CSV file, read strictly: what is no CSV is reported with its line, and nothing is guessed.
 
 In:  a file's text and the character between its cells.
 Out: its header and its `CsvRow`s; every faulty row goes to a `Faults` and reading goes on behind it.

@@ -1,4 +1,4 @@
-"""The faults of one file or folder of examples, gathered so that all are told at once.
+"""The faults of one file or folder of examples, gathered so that all are reported at once.
 
 In:  what is wrong, where, and what to do about it.
 Out: one `BadDataError` that shows the first few and counts the rest.

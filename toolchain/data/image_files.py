@@ -2,7 +2,7 @@
 
 In:  `ImageFile`s: a folder with a sub-folder a label, a table of paths and labels, or any folder without labels.
 Out: `Decoded`: pixels of one size, and a digest of each image as it came.
-Every unreadable image is told at once. What is larger than PIL's limit against decompression bombs is refused.
+All unreadable images are reported at once. What is larger than PIL's limit against decompression bombs is refused.
 """
 
 from __future__ import annotations

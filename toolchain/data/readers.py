@@ -1,7 +1,7 @@
 """Rows of text from a CSV, JSON Lines or Parquet file.
 
 In:  a path and the columns wanted, and which of them are numbers or labels of a known set.
-Out: one mapping a row. Every faulty row is told at once, with its line; nothing is guessed or dropped in silence.
+Out: one mapping a row. All faulty rows are reported at once, with its line; nothing is guessed or dropped in silence.
 What a cell may hold is said in `cells`, what CSV is in `csv_files`. Words with tags are read by `tagged`, images by
 `image_files`.
 """
@@ -208,7 +208,7 @@ def _json_lines(path: Path, wanted: Sequence[str], faults: Faults, on_progress: 
 
 
 def _line_fault(place: str, what: str) -> BadDataError:
-    """A fault of one line; where `place` is a column it is told."""
+    """A fault of one line; where `place` is a column it is named."""
     column = place.partition(", ")[2]
     return BadDataError(f"{what} ({column})" if column else what)
 

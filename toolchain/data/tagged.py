@@ -1,7 +1,7 @@
 """Words with a tag each, from JSON Lines, Parquet, or columns as the CoNLL shared tasks write them.
 
 In:  a path; in JSON and Parquet the names of the columns that hold the two lists.
-Out: one `Tagged` a sentence. Every fault is told at once, with its line.
+Out: one `Tagged` a sentence. All faults are reported at once, with their lines.
 """
 
 import re

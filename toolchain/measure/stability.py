@@ -88,15 +88,15 @@ def throttling(before: JsonObject, after: JsonObject, during: Sequence[MachineSt
     seen = [*known[:1], *reported, *known[1:]]
     if len(seen) < 2:
         return []
-    found = []
+    marks = []
     new = 0
     for earlier, later in pairwise(seen):
         new |= later & ~earlier
     if new:
-        found.append(f"the board was throttled while it was measured (new bits {new:#x})")
+        marks.append(f"the board was throttled while it was measured (new bits {new:#x})")
     if lasting := seen[0] & seen[-1] & THROTTLED_NOW:
-        found.append(f"the board was throttled before it was measured (bits {lasting:#x})")
-    return found
+        marks.append(f"the board was throttled before it was measured (bits {lasting:#x})")
+    return marks
 
 
 def _heat(machine: JsonObject) -> str:
@@ -116,8 +116,8 @@ def busiest(before: JsonObject, after: JsonObject) -> list[JsonObject]:
     if not earlier or not later or seconds <= 0:
         return []
     shares = {key: (used - earlier.get(key, 0.0)) / seconds for key, used in later.items()}
-    found = sorted(((share, key) for key, share in shares.items() if share >= LEAST_BUSY), reverse=True)
-    return [{"name": key.partition(" ")[2], "cores": share} for share, key in found[:MOST_NAMED]]
+    busy = sorted(((share, key) for key, share in shares.items() if share >= LEAST_BUSY), reverse=True)
+    return [{"name": key.partition(" ")[2], "cores": share} for share, key in busy[:MOST_NAMED]]
 
 
 def _varies(groups: Sequence[Sequence[float]], variation: float) -> Iterator[tuple[bool, str]]:
@@ -142,10 +142,10 @@ def _varies(groups: Sequence[Sequence[float]], variation: float) -> Iterator[tup
 def _jumps(groups: Sequence[Sequence[float]]) -> Iterator[str]:
     """What a clock of instructions counted with a sample that was not the model's: it repeats but for interrupts."""
     beyond = [(sample - median(group), sample) for group in groups if group for sample in group]
-    found = [extra for extra, sample in beyond if extra > max(JUMP_MS, JUMP * (sample - extra))]
-    if found:
+    jumps = [extra for extra, sample in beyond if extra > max(JUMP_MS, JUMP * (sample - extra))]
+    if jumps:
         count = sum(map(len, groups))
-        yield f"{len(found)} of {count} samples hold up to {max(found):.2g} ms that are not the model's"
+        yield f"{len(jumps)} of {count} samples hold up to {max(jumps):.2g} ms that are not the model's"
 
 
 def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]:

@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What is told of a list of samples, in their unit; `low` and `high` bound the median at 95 %."""
+    """What a list of samples says, in their unit; `low` and `high` bound the median at 95 %."""
 
     count: int
     p50: float
@@ -76,10 +76,10 @@ def median_interval(
         return float("nan"), float("nan")
     draw = np.random.default_rng(seed)
     medians = np.asarray([_medians(run, draw) for run in taken])
-    found = np.median(_of_drawn_runs(medians, _drawn_runs(len(taken), draw)), axis=0)
-    low, high = _middle(found, _expanded(confidence, len(taken)))
-    whole = percentile(list(chain.from_iterable(taken)), 50)
-    return min(low, whole), max(high, whole)
+    drawn = np.median(_of_drawn_runs(medians, _drawn_runs(len(taken), draw)), axis=0)
+    low, high = _middle(drawn, _expanded(confidence, len(taken)))
+    middle = percentile(list(chain.from_iterable(taken)), 50)
+    return min(low, middle), max(high, middle)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +126,8 @@ def half_width(grouped: Grouped, *, seed: int = 0) -> float | None:
         return None
     draw = np.random.default_rng(seed)
     medians = np.asarray([_mean_of_medians(run, draw) for run in grouped])
-    found = np.mean(_of_drawn_runs(medians, _drawn_runs(len(grouped), draw)), axis=0)
-    low, high = _middle(found, _expanded(CONFIDENCE, len(grouped)))
+    drawn = np.mean(_of_drawn_runs(medians, _drawn_runs(len(grouped), draw)), axis=0)
+    low, high = _middle(drawn, _expanded(CONFIDENCE, len(grouped)))
     return (high - low) / (high + low) if high + low > 0 else None
 
 
@@ -219,13 +219,13 @@ def variations(groups: Sequence[Sequence[float]], *, interrupted: float, least_f
 
     As `variation_within`, but of each group its own slowest share is left out, and its slowest sample at least.
     """
-    found = []
+    ratios = []
     for group in groups:
         shares, count = _shares_of_medians([group])
         left_out = max(1, round(interrupted * len(shares)))
         is_enough = count and len(shares) - left_out - 1 >= least_freedom
-        found.append(_spread(shares, left_out, 1)[0] if is_enough else float("nan"))
-    return found
+        ratios.append(_spread(shares, left_out, 1)[0] if is_enough else float("nan"))
+    return ratios
 
 
 def _shares_of_medians(groups: Sequence[Sequence[float]]) -> tuple[NDArray[np.float64], int]:

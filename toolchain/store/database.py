@@ -30,10 +30,10 @@ _versions = sql.Table("alembic_version", sql.MetaData(), sql.Column("version_num
 
 def default_url() -> str:
     """Where the history lies: as `EDGEWRIGHT_HISTORY` says, a URL or a file, or the platform's data directory."""
-    said = os.environ.get("EDGEWRIGHT_HISTORY")
-    if said and "://" in said:
-        return said
-    file = Path(said) if said else data_dir() / "history.sqlite"
+    url = os.environ.get("EDGEWRIGHT_HISTORY")
+    if url and "://" in url:
+        return url
+    file = Path(url) if url else data_dir() / "history.sqlite"
     return f"sqlite:///{file.absolute()}"
 
 
@@ -86,12 +86,12 @@ def _bring_up(engine: sql.Engine, url: sql.URL) -> None:
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         _to_its_owner(Path(str(url.database)))
     with engine.connect() as connection:
-        found = _revision(connection)
-    if found == NEWEST:
+        revision = _revision(connection)
+    if revision == NEWEST:
         return  # without Alembic, which takes longer to import than most commands take
-    if found is not None and found not in _known_revisions():
+    if revision is not None and revision not in _known_revisions():
         raise InputError(
-            f"the history at {_shown(url)} was written by a newer Edgewright (schema {found}, known is {NEWEST}); "
+            f"the history at {_shown(url)} was written by a newer Edgewright (schema {revision}, known is {NEWEST}); "
             "upgrade this one, or set EDGEWRIGHT_HISTORY to another place"
         )
     with _alone(url):
@@ -117,8 +117,8 @@ def _revision(connection: sql.Connection) -> str | None:
     """Of the schema that is there; None where there is none."""
     if not sql.inspect(connection).has_table(_versions.name):
         return None
-    found: str | None = connection.execute(sql.select(_versions.c.version_num)).scalar()
-    return found
+    revision: str | None = connection.execute(sql.select(_versions.c.version_num)).scalar()
+    return revision
 
 
 def _known_revisions() -> set[str]:

@@ -144,10 +144,10 @@ class History:
                 content = connection.execute(query).scalar()
         if content is None:
             raise InputError(f"the history has no entry {number}; `edgewright history list` shows those it has")
-        found = parse_json(str(content), name=f"entry {number} of the history")
-        if not isinstance(found, dict):
+        document = parse_json(str(content), name=f"entry {number} of the history")
+        if not isinstance(document, dict):
             raise InvalidFileError(f"entry {number} of the history", [("the whole document", "is no JSON object")])
-        return found
+        return document
 
 
 def _entry(row: dict[str, Any]) -> HistoryEntry:
@@ -163,8 +163,8 @@ def _entry(row: dict[str, Any]) -> HistoryEntry:
 def commit_here() -> str | None:
     """The commit that is built or measured: a CI's, or that of the working directory; None where there is none."""
     for name in COMMIT_VARIABLES:
-        if said := os.environ.get(name):
-            return said
+        if commit := os.environ.get(name):
+            return commit
     git = shutil.which("git")
     if git is None:
         return None

@@ -24,7 +24,7 @@ from edgewright.tasks.scores import Asked, Score
 EXPLAINING_PACKAGES = ("captum",)
 STEPS = 64  # of the integral; half of them leave errors that can be seen
 AT_ONCE = 16  # steps in one batch
-LARGEST_SIDE = 32  # places in a row that are told; finer ones no page shows
+LARGEST_SIDE = 32  # places in a row that are reported; finer ones no page shows
 
 
 def asked_of(score: Score, outputs: Tensor, index: int) -> Asked:

@@ -169,7 +169,7 @@ class ValueScore(Score):
     """Spearman correlation of values said and right, 0 where it is negative.
 
     Ranks and not R², which is unbounded below and which one outlier or a drift of scale that any user would calibrate
-    away can ruin; how far off the values themselves are is told by the root mean squared error beside it.
+    away can ruin; how far off the values themselves are is said by the root mean squared error beside it.
     """
 
     values: Sequence[float]

@@ -167,7 +167,7 @@ COMMAND_LIES: dict[str, tuple[Callable[[Target, Path], None], Lies, str]] = {
     "it ends in the middle, with 1": (get, Lies(run=says(CHUNK, status=1)), "status 1"),
     "it ends in the middle, without a word": (get, Lies(run=says(CHUNK, status=None)), "killed together"),
     "its file is cut short": (get, Lies(run=says(CHUNK, err=b"@edgewright-size 100000\n")), "00 bytes, and 32768 came"),
-    "its file has no size": (get, Lies(run=says(CHUNK)), "its size is not told"),
+    "its file has no size": (get, Lies(run=says(CHUNK)), "its size is not known"),
     "it prints without end": (run, Lies(run=never_ends(CHUNK)), "more than 16 MiB"),
     "it complains without end": (run, Lies(run=never_ends(CHUNK, stderr=True)), "more than 16 MiB"),
     "it prints without end before it begins": (run, Lies(run=never_ends(CHUNK, begun=b"")), "more than 16 MiB before"),

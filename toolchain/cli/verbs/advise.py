@@ -31,8 +31,8 @@ def advise(
         from edgewright.forecast.advice import advise as run
         from edgewright.specs.profiles import load_profile
 
-        found = run(bundle, load_profile(profile), runtime=runtime, length=length, threads=threads)
-    documents = [each.document() for each in found]
+        advised = run(bundle, load_profile(profile), runtime=runtime, length=length, threads=threads)
+    documents = [each.document() for each in advised]
     if as_json:
         output.emit({"bundle": bundle, "advice": documents})
     else:

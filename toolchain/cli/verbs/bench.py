@@ -27,7 +27,7 @@ def bench(
         bool, typer.Option("--batch", help="Give it as many examples at once as it was built for.")
     ] = False,
     against_float: Annotated[
-        bool, typer.Option("--against-float", help="Also measure the float twin, in turn with the artifact.")
+        bool, typer.Option("--against-float", help="Also measure the float reference, in turn with the artifact.")
     ] = False,
     operators: Annotated[
         bool, typer.Option("--operators", help="Also show what each kind of operator takes, and where it runs.")
@@ -50,13 +50,13 @@ def bench(
     With a group of your targets.toml it is measured on all its devices, several at a time. One that fails stops none of
     the others; the exit code is then the highest of all, and --json gives a document for each.
 
-    --against-float answers whether int8 is faster there; the bundle must hold the float twin, as one built with
+    --against-float answers whether int8 is faster there; the bundle must hold the float reference, as one built with
     stages.export.float_reference does. --batch says how many examples a second are answered when they come several at
     once, for a bundle built with stages.export.batch. On an emulated target the clock counts instructions: good to
     compare variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on
     is left alone, unless --wait says how long to wait for it.
 
-    What was predicted is told beside it, and how far it was off is kept with the result: the next prediction for this
+    What was predicted is shown beside it, and how far it was off is kept with the result: the next prediction for this
     device is corrected by it, and says so.
 
     \b
@@ -136,7 +136,7 @@ def _bench_group(
 
 
 def _keep(summary: "JsonObject") -> None:
-    """In the history, and for the next prediction of this device. That it cannot be kept is told, and fails nothing."""
+    """In the history, and for the next prediction of this device; that it cannot be kept is a warning alone."""
     from edgewright.cost.expected import learn_from
 
     keep("bench", summary)

@@ -32,7 +32,7 @@ def build(
 
     It says first which stages it will make and about how long that takes here. Every stage's result is cached: the
     same command goes on where it was interrupted, and repeats in seconds. A budget that the recipe's student cannot
-    keep on the device, by the lower end of its prediction, is refused before anything is taught, with the nearest that
+    keep on the device, by the lower end of its prediction, is refused before anything is trained, with the nearest that
     it could.
 
     \b

@@ -35,16 +35,16 @@ def show_cache(context: typer.Context, as_json: AsJson = False) -> int:
     from edgewright.base.housekeeping import KINDS, CacheLimits, entries
     from edgewright.base.places import cache_dir
 
-    limits, found = CacheLimits.set_here(), entries()
+    limits, kept = CacheLimits.set_here(), entries()
     now = time.time()
     rows = []
     for kind, known in KINDS.items():
-        mine = [each for each in found if each.kind == kind]
+        mine = [each for each in kept if each.kind == kind]
         used = max((each.used for each in mine), default=None)
         days = None if used is None else max(0.0, (now - used) / 86_400)
         size = sum(each.bytes for each in mine)
         rows.append({"kind": kind, "about": known.about, "entries": len(mine), "bytes": size, "used_days_ago": days})
-    total = sum(each.bytes for each in found)
+    total = sum(each.bytes for each in kept)
     document = {
         "folder": str(cache_dir()),
         "kinds": rows,

@@ -53,7 +53,7 @@ def calibrate(
         if runtime is not None and runtime not in priced_runtimes():
             raise UnknownNameError("runtime that predictions are made for", runtime, priced_runtimes())
         with shown_progress() as progress:
-            made = run(
+            calibrated = run(
                 machine.address,
                 profile=profile or machine.profile,
                 runtimes=(runtime,) if runtime else (),
@@ -61,17 +61,18 @@ def calibrate(
                 progress=progress,
             )
     if as_json:
-        output.emit(made.model_dump(mode="json"))
+        output.emit(calibrated.model_dump(mode="json"))
     else:
-        for each in made.tables:
+        for each in calibrated.tables:
             output.say(
                 f"{each.runtime} {each.runtime_version}, {each.precision}: {each.samples} measurements, "
                 f"within {100 * each.table.spread:.1f} % on models it was not fitted to"
             )
-        if made.copy_bandwidth_gb_s is not None:
-            said = load_profile(made.profile).memory.copy_bandwidth_gb_s.value
+        if calibrated.copy_bandwidth_gb_s is not None:
+            stated = load_profile(calibrated.profile).memory.copy_bandwidth_gb_s.value
             output.say(
-                f"one core copies {made.copy_bandwidth_gb_s:.3g} GB/s; the profile {made.profile} says {said:.3g}"
+                f"one core copies {calibrated.copy_bandwidth_gb_s:.3g} GB/s; "
+                f"the profile {calibrated.profile} says {stated:.3g}"
             )
-        output.say(f"kept in {file_for(made.profile, made.clock)}")
+        output.say(f"kept in {file_for(calibrated.profile, calibrated.clock)}")
     return 0

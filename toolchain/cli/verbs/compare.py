@@ -36,9 +36,9 @@ def compare(
     """Compare two measurements or two bundles: what changed, how surely, and where time and score went.
 
     Of measurements: latency with its interval, memory, size, score, operators, and where their bundles are still there
-    what each stage of the builds won and cost. Of bundles: scores, sizes, stages, layers, and the parts kept float.
-    What is unlike (machines, runtimes, clocks, inputs; tasks, data, profiles), and what is not stable, is compared only
-    with --force.
+    what each stage of the builds won and cost. Of bundles: scores, sizes, stages, layers, and the parts excluded from
+    int8. What is unlike (machines, runtimes, clocks, inputs; tasks, data, profiles), and what is not stable, is
+    compared only with --force.
 
     \b
     Examples:
@@ -51,13 +51,13 @@ def compare(
         bundle, other = (before, after) if bundles[0] else (after, before)
         raise InputError(f"{bundle} is a bundle and {other} is none; compare two bundles, or two measurements")
     if all(bundles):
-        found = compared_bundles(before, after, force=force)
+        comparisons = compared_bundles(before, after, force=force)
         if as_json:
-            output.emit(found.document())
+            output.emit(comparisons.document())
         else:
             from edgewright.report.changes import bundles_report
 
-            output.show(bundles_report(found))
+            output.show(bundles_report(comparisons))
         return 0
     comparison = _with_stages(compared(before, after, force=force))
     if as_json:
@@ -177,8 +177,8 @@ def _manifest_of(measured: Measured) -> Manifest | None:
         manifest = Bundle.open(measured.bundle).manifest
     except InputError:
         return None
-    made = {each.sha256 for each in manifest.artifacts}
-    return manifest if measured.artifact.sha256 in made else None
+    digests = {each.sha256 for each in manifest.artifacts}
+    return manifest if measured.artifact.sha256 in digests else None
 
 
 def measured(reference: str, history: History) -> Measured:
@@ -196,12 +196,12 @@ def measured(reference: str, history: History) -> Measured:
         return measured_of(document, reference)
     if reference == LATEST or reference.startswith(COMMIT):
         commit = reference.removeprefix(COMMIT) if reference != LATEST else None
-        found = history.find(Filter(kind="bench", commit=commit), limit=1)
-        if not found:
+        entries = history.find(Filter(kind="bench", commit=commit), limit=1)
+        if not entries:
             raise InputError(
                 f"the history has no measurement for {reference!r}; `edgewright history list` shows those it has"
             )
-        return measured_of(history.document(found[0].id), reference)
+        return measured_of(history.document(entries[0].id), reference)
     file = Path(reference)
     if not file.is_file():
         raise InputError(f"there is no measurement {reference!r}; give {WHAT}")

@@ -164,7 +164,7 @@ def filter_of(
 
 
 def keep(kind: EntryKind, document: JsonObject) -> None:
-    """Put what was made into the history; that it cannot is told, and fails nothing."""
+    """Put what was made into the history; that it cannot is a warning, and fails nothing."""
     from edgewright.store.history import History, commit_here
 
     try:

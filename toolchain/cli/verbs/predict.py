@@ -35,7 +35,7 @@ def predict(
     emulated: Annotated[
         bool, typer.Option("--emulated", help="By the instruction clock of the emulated board, not the board's own.")
     ] = False,
-    floats: Annotated[bool, typer.Option("--float", help="Of the float twin, to compare with.")] = False,
+    floats: Annotated[bool, typer.Option("--float", help="Of the float reference, to compare with.")] = False,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE.html", help="Also draw each operator below the roof of a core."),
@@ -60,7 +60,7 @@ def predict(
         from edgewright.forecast.prediction import predictions
         from edgewright.specs.profiles import load_profile
 
-        found = predictions(
+        predicted = predictions(
             subject,
             load_profile(profile),
             runtime=runtime,
@@ -70,7 +70,7 @@ def predict(
             precision="float" if floats else "int8",
             cluster=cluster,
         )
-    documents = [each.document() for each in found]
+    documents = [each.document() for each in predicted]
     if plot is not None:
         from edgewright.report.page import prediction_page
 
@@ -84,4 +84,4 @@ def predict(
         from edgewright.report.prediction_terminal import prediction_report
 
         output.show(prediction_report(documents))
-    return 0 if any(each.verdict.met for each in found) else MISSED
+    return 0 if any(each.verdict.met for each in predicted) else MISSED

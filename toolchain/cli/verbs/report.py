@@ -54,14 +54,14 @@ def report(
     bundle = Bundle.open(bundles[0]) if bundles else None
     manifest, predicted = (bundle.manifest, _predicted(bundle)) if bundle else (None, [])
     with History() as history:
-        found = [measured(each, history) for each in of if each not in bundles]
+        measurements = [measured(each, history) for each in of if each not in bundles]
     if kind == "json":
         if str(file) == "-":
-            output.emit(page.document(manifest, found, predicted))
+            output.emit(page.document(manifest, measurements, predicted))
             return 0
-        text = output.as_text(page.document(manifest, found, predicted))
+        text = output.as_text(page.document(manifest, measurements, predicted))
     else:
-        text = (page.page if kind == "html" else page.markdown)(manifest, found, predicted)
+        text = (page.page if kind == "html" else page.markdown)(manifest, measurements, predicted)
     if str(file) == "-":
         output.say(text, end="")
         return 0

@@ -52,14 +52,14 @@ def build_runner(
 
         if prebuild is not None:
             lay_out(machine, prebuild)
-        made = runtime_for(runtime, machine=machine, with_c_library=with_c_library)
+        built = runtime_for(runtime, machine=machine, with_c_library=with_c_library)
         if into is not None:
-            made.copy_to(into)
+            built.copy_to(into)
     if as_json:
-        files = {name: str(path) for name, path in made.files.items()}
-        output.emit({"runtime": made.name, "version": made.version, "bytes": made.size_bytes, "files": files})
+        files = {name: str(path) for name, path in built.files.items()}
+        output.emit({"runtime": built.name, "version": built.version, "bytes": built.size_bytes, "files": files})
     else:
         from edgewright.report.terminal import files_report
 
-        output.show(files_report(f"{made.name} {made.version}, {made.size_bytes / 1e6:.1f} MB", made.files))
+        output.show(files_report(f"{built.name} {built.version}, {built.size_bytes / 1e6:.1f} MB", built.files))
     return 0

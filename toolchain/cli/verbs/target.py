@@ -108,14 +108,14 @@ def probe_target(
 
         with shown_progress() as progress:
             asked = replace(machine, profile=profile or machine.profile)
-            found = probe(asked, speeds=speeds, wait_s=wait_s, progress=progress)
+            probed = probe(asked, speeds=speeds, wait_s=wait_s, progress=progress)
     if as_json:
-        output.emit(found.document())
+        output.emit(probed.document())
     else:
         from edgewright.report.machines import probe_report
 
-        output.show(probe_report(found.document()))
-    return 0 if found.as_claimed else OTHER
+        output.show(probe_report(probed.document()))
+    return 0 if probed.as_claimed else OTHER
 
 
 @app.command("up")

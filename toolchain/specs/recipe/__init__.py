@@ -2,8 +2,8 @@
 
 In:  a TOML file of the user's, or a built-in recipe by name.
 Out: a frozen `Recipe`, its relative paths resolved against the file's folder.
-Each section has a module of its own. Whether the files a recipe names exist and hold what they should is told by those
-who read them.
+Each section has a module of its own. Whether the files a recipe names exist and hold what they should is checked by
+those who read them.
 """
 
 from edgewright.specs.recipe.account import Account as Account

@@ -14,7 +14,7 @@ class Account(Section):
 
     attributions: Annotated[int, Field(ge=0, le=20)] = setting(
         0,
-        "Of how many of the examples that the student answers worse it is told which words or places its answer "
+        "Of how many of the examples that the student answers worse it is said which words or places its answer "
         "rests on, and the teacher's (the extra explain).",
         unit="examples",
         source="Sundararajan et al. 2017",

@@ -23,7 +23,7 @@ def disagreements(values: Values) -> Faults:
     kind = section_of(values, "task").get("kind")
     task = described_task(kind) if isinstance(kind, str) else None
     if not isinstance(kind, str) or task is None:
-        return []  # told by the field itself; what the kind implies is not known
+        return []  # reported by the field itself; what the kind implies is not known
     stages = section_of(values, "stages")
     return [
         *_task_faults(kind, task, values),
@@ -39,7 +39,7 @@ def _those_with(has: Callable[[TaskDescription], bool]) -> list[str]:
 
 
 def _task_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
-    found: Faults = []
+    faults: Faults = []
     settings, data = section_of(values, "task"), section_of(values, "data")
     for setting in sorted({setting for each in described_tasks().values() for setting in each.inputs - task.inputs}):
         section, name = setting.split(".")
@@ -47,25 +47,25 @@ def _task_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
             readers = {each.examples for each in described_tasks().values() if setting in each.inputs}
             what = f"is for {joined(sorted(readers))}, but task.kind is {kind}, which reads {task.examples}"
             why = f"; {task.reasons[setting]}" if setting in task.reasons else ""
-            found.append(((section, name), what + why))
+            faults.append(((section, name), what + why))
     if settings.get("labels") and not task.has_labels:
         having = ", ".join(_those_with(lambda each: each.has_labels))
-        found.append((("task", "labels"), f"is for {having}; {kind} has none"))
+        faults.append((("task", "labels"), f"is for {having}; {kind} has none"))
     builtin = data.get("builtin")
     learned_by = _those_with(lambda each: builtin in each.builtin_data)
     if learned_by and kind not in learned_by:
-        found.append((("data", "builtin"), f"{builtin} is for {joined(learned_by)}, but task.kind is {kind}"))
+        faults.append((("data", "builtin"), f"{builtin} is for {joined(learned_by)}, but task.kind is {kind}"))
     elif builtin is not None and settings.get("labels"):
-        found.append((("task", "labels"), "is for files of yours; a built-in set has its own"))
+        faults.append((("task", "labels"), "is for files of yours; a built-in set has its own"))
     if not task.attributable and section_of(section_of(values, "stages"), "account").get("attributions"):
         place = ("stages", "account", "attributions")
-        found.append((place, "tell what one answer for a text rests on; here each of its words has its own"))
-    return found
+        faults.append((place, "tell what one answer for a text rests on; here each of its words has its own"))
+    return faults
 
 
 def _setting_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Settings of stages that this task does not read, and another does: they would change nothing."""
-    found: Faults = []
+    faults: Faults = []
     for name in sorted({name for each in described_tasks().values() for name in each.settings - task.settings}):
         *around, last = name.split(".")
         section = stages
@@ -74,13 +74,13 @@ def _setting_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
         if section.get(last) is not None:
             readers = joined([other for other, each in described_tasks().items() if name in each.settings])
             why = f"is for {readers}; {kind} does not read it: {task.reasons.get(name, 'leave it out')}"
-            found.append((("stages", *around, last), why))
-    return found
+            faults.append((("stages", *around, last), why))
+    return faults
 
 
 def _unit_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Trainings that are measured in the unit of another task's examples."""
-    found: Faults = []
+    faults: Faults = []
     units = sorted({each.training_unit for each in described_tasks().values()} - {task.training_unit})
     for place in (("distill",), ("distill", "final_phase"), ("quantize", "qat")):
         section = stages
@@ -89,23 +89,23 @@ def _unit_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
         for unit in units:
             if section.get(unit) is not None:
                 what = f"is not for {kind}, whose training is measured by {task.training_unit}"
-                found.append((("stages", *place, unit), what))
-    return found
+                faults.append((("stages", *place, unit), what))
+    return faults
 
 
 def _data_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
-    found, known = [*_column_faults(kind, task, data)], data_suffixes()
+    faults, known = [*_column_faults(kind, task, data)], data_suffixes()
     tables = {name: str(data[name]) for name in ("file", "train", "validation", "test") if data.get(name) is not None}
     for name, table in tables.items():
         path = Path(table)
         suffix = path.suffix.lower()
         if suffix in known and suffix not in task.suffixes:
-            found.append((("data", name), f"{path.name!r} is not for {kind}, which reads {joined(task.suffixes)}"))
+            faults.append((("data", name), f"{path.name!r} is not for {kind}, which reads {joined(task.suffixes)}"))
         elif suffix not in known and name != "file" and not _reads_folders(task):
-            found.append((("data", name), f"{path.name!r} is a folder, but {kind} reads {joined(task.suffixes)}"))
+            faults.append((("data", name), f"{path.name!r} is a folder, but {kind} reads {joined(task.suffixes)}"))
     if data.get("separator", ",") != "," and not any(table.lower().endswith(".csv") for table in tables.values()):
-        found.append((("data", "separator"), "is that of .csv files, and no file of the recipe is one"))
-    return found
+        faults.append((("data", "separator"), "is that of .csv files, and no file of the recipe is one"))
+    return faults
 
 
 def _reads_folders(task: TaskDescription) -> bool:
@@ -113,31 +113,33 @@ def _reads_folders(task: TaskDescription) -> bool:
 
 
 def _column_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
-    found: Faults = []
+    faults: Faults = []
     columns, needed = section_of(data, "columns"), task.needed_column
     if columns and (what := _without_columns(task, data)):
-        found.append((("data", "columns"), f"is for tables whose columns have names; {what} has none, so leave it out"))
+        faults.append(
+            (("data", "columns"), f"is for tables whose columns have names; {what} has none, so leave it out")
+        )
     if needed and columns.get(needed) is None and (data.get("file") is not None or data.get("train") is not None):
-        found.append((("data", "columns"), f"must name the column {needed}, which {kind} learns from"))
+        faults.append((("data", "columns"), f"must name the column {needed}, which {kind} learns from"))
     for column in columns:
         if column == "pair" and "text" in task.columns and column not in task.columns:
-            found.append((("data", "columns", "pair"), _ONE_TEXT.format(kind=kind)))
+            faults.append((("data", "columns", "pair"), _ONE_TEXT.format(kind=kind)))
         elif column not in task.columns:
             known = {*Columns.model_fields, *(name for each in described_tasks().values() for name in each.columns)}
             reads = f"it reads {joined(task.columns)}" if task.columns else "its files have no columns with names"
             why = f"is none that {kind} reads; {reads}"
             unknown = f"is not a known key; {nearest(column, task.columns)}"
-            found.append((("data", "columns", column), why if column in known else unknown))
-    return found
+            faults.append((("data", "columns", column), why if column in known else unknown))
+    return faults
 
 
 def _without_columns(task: TaskDescription, data: Values) -> str:
     """What holds the examples, where none of it has named columns: images in folders, words and tags a line."""
-    given = [data[name] for name in ("file", "folder", "train", "validation", "test") if data.get(name) is not None]
-    suffixes = {Path(str(place)).suffix.lower() for place in given}
-    if _reads_folders(task) and given and suffixes.isdisjoint(data_suffixes()) and data.get("file") is None:
+    sources = [data[name] for name in ("file", "folder", "train", "validation", "test") if data.get(name) is not None]
+    suffixes = {Path(str(place)).suffix.lower() for place in sources}
+    if _reads_folders(task) and sources and suffixes.isdisjoint(data_suffixes()) and data.get("file") is None:
         return "a folder of images"
-    if "tags" in task.columns and given and suffixes.isdisjoint(TABLE_SUFFIXES):
+    if "tags" in task.columns and sources and suffixes.isdisjoint(TABLE_SUFFIXES):
         return "a file of words and tags a line"
     return ""
 

@@ -114,17 +114,17 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Data:
-        given = [name for name in ("builtin", "file", "folder", "train") if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            raise ValueError(f"needs exactly one of builtin, file, folder and train; found {found}")
+        origins = [name for name in ("builtin", "file", "folder", "train") if getattr(self, name) is not None]
+        if len(origins) != 1:
+            named = " and ".join(origins) if origins else "none"
+            raise ValueError(f"needs exactly one of builtin, file, folder and train; found {named}")
         if self.train is not None and self.test is None:
             raise ValueError("train needs test beside it: a file of examples held out")
         for name in ("test", "validation"):
             if getattr(self, name) is not None and self.train is None:
-                raise ValueError(f"{name} belongs beside train and has no meaning with {given[0]}")
+                raise ValueError(f"{name} belongs beside train and has no meaning with {origins[0]}")
         if self.file is None and self.folder is None and self.split != Split():
-            raise ValueError(f"split is for a single file or folder; with {given[0]} the parts are already apart")
+            raise ValueError(f"split is for a single file or folder; with {origins[0]} the parts are already apart")
         if self.builtin is not None and self.columns != Columns():
             raise ValueError("columns are for files of yours; a built-in set has its own")
         if self.extra_text_packages and self.builtin is None:

@@ -24,8 +24,8 @@ class RuntimeDescription(Protocol):
 
 def runtimes() -> Mapping[str, RuntimeDescription]:
     """The runtimes there are. Their table lies in a room above, and is light."""
-    found: Mapping[str, RuntimeDescription] = import_module("edgewright.runtimes.table").RUNTIMES
-    return found
+    table: Mapping[str, RuntimeDescription] = import_module("edgewright.runtimes.table").RUNTIMES
+    return table
 
 
 def _rising(lengths: tuple[int, ...]) -> tuple[int, ...]:

@@ -37,10 +37,10 @@ class ModelSource(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self, info: ValidationInfo) -> ModelSource:
-        given = [name for name in ("folder", "hub", "factory", "package") if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            raise ValueError(f"needs exactly one of folder, hub, factory and package; found {found}")
+        sources = [name for name in ("folder", "hub", "factory", "package") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            named = " and ".join(sources) if sources else "none"
+            raise ValueError(f"needs exactly one of folder, hub, factory and package; found {named}")
         if self.revision is not None and self.hub is None:
             raise ValueError("revision belongs to hub and has no meaning without it")
         if info.context and info.context.get("folder"):

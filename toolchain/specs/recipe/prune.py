@@ -105,9 +105,9 @@ class Prune(Section):
             ("speedup", _SIZES, "chooses what stays of each layer by itself"),
             ("keep_macs", ("heads", "neurons"), "stands in their place"),
         ):
-            given = [name for name in instead if getattr(self, name) is not None]
-            if getattr(self, way) is not None and given:
-                raise ValueError(f"takes {way} or {' and '.join(given)}, not both: {way} {why}")
+            ways = [name for name in instead if getattr(self, name) is not None]
+            if getattr(self, way) is not None and ways:
+                raise ValueError(f"takes {way} or {' and '.join(ways)}, not both: {way} {why}")
         return self
 
 

@@ -28,8 +28,8 @@ class SchemeDescription(Protocol):
 
 def schemes() -> Mapping[str, SchemeDescription]:
     """The quantisation schemes there are. Their table lies in a room above, and is light."""
-    found: Mapping[str, SchemeDescription] = import_module("edgewright.quantize.schemes").QUANTIZATION_SCHEMES
-    return found
+    table: Mapping[str, SchemeDescription] = import_module("edgewright.quantize.schemes").QUANTIZATION_SCHEMES
+    return table
 
 
 def _known_scheme(name: str) -> str:
