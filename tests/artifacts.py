@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgewright.modality.encoded import Encoded
 from edgewright.modality.text_spec import TextInputSpec
-from edgewright.modality.tokenizer import Encoded
 from edgewright.models.text import TextModule, outputs
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.executorch.export_int8 import executorch_int8

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from edgewright.modality.tokenizer import Encoded, TextTokenizer
+from edgewright.modality.encoded import Encoded
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import teacher as teachers
 from edgewright.models.encoder import Encoder
 from edgewright.models.model import TransformerModel

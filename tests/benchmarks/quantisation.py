@@ -33,8 +33,8 @@ from edgewright.measure.deployment import deploy
 from edgewright.measure.measuring import measure
 from edgewright.measure.outputs import outputs_of
 from edgewright.measure.protocol import Protocol
+from edgewright.modality.encoded import Encoded
 from edgewright.modality.text_spec import TextInputSpec
-from edgewright.modality.tokenizer import Encoded
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs

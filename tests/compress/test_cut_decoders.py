@@ -8,7 +8,7 @@ import torch
 from edgewright.compress.cut_decoders import costs_of_layers, energies_of
 from edgewright.compress.cutting import Goal, cut
 from edgewright.errors import BadDataError, InputError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_loading import from_transformers
 from edgewright.models.inputs import TextInputs

@@ -13,7 +13,7 @@ from edgewright.compress.distillation_loss import Weights
 from edgewright.compress.targets import Targets, record_targets
 from edgewright.compress.vocabulary import trim
 from edgewright.errors import TrainingError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel

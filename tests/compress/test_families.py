@@ -12,7 +12,7 @@ from edgewright.compress.prune import prune
 from edgewright.compress.reconstruct import reconstructed
 from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.inputs import TextInputs
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from edgewright.compress import low_rank
 from edgewright.compress.low_rank import Factorised, factorise
 from edgewright.errors import InputError, ModelError, UnknownNameError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.inputs import TextInputs
 from edgewright.models.model import Head, HeadShape, TransformerModel, load, save
 from edgewright.models.text import TextModule, outputs, padded

@@ -9,7 +9,7 @@ from torch import Tensor
 from edgewright.compress.levels import LayerLevels, grams, levels
 from edgewright.compress.reconstruct import reconstructed
 from edgewright.errors import InputError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.inputs import Inputs, TextInputs
 from edgewright.models.linear_maps import Constant, LowRankLinear
 from edgewright.models.model import Head, HeadShape, TransformerModel

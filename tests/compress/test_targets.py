@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgewright.compress.targets import Targets, record_targets
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.text import outputs
 from tests import tiny

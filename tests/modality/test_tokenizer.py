@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from edgewright.errors import ModelError, UnsupportedModelError
-from edgewright.modality.tokenizer import LEAST_REST, NO_WORD, TextTokenizer
+from edgewright.modality.encoded import NO_WORD
+from edgewright.modality.tokenizer import LEAST_REST, TextTokenizer
 from tests import tiny, tiny_bpe
 
 

@@ -7,7 +7,7 @@ import torch
 
 from edgewright.compress.low_rank import factorise
 from edgewright.errors import InputError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models import decoder_capabilities as capabilities
 from edgewright.models import decoder_files, families
 from edgewright.models.capabilities import FACTORISABLE, GENERATES, HIDDEN_STATES, REBUILDABLE, TOKEN_TABLE

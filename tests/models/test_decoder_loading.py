@@ -9,6 +9,7 @@ import torch
 from edgewright.errors import UnsupportedModelError
 from edgewright.models.decoder_layouts import DECODERS, REFUSED
 from edgewright.models.decoder_loading import from_transformers, shape_of
+from edgewright.models.transformers_types import TransformersConfig
 from tests import tiny_decoders
 
 LIMIT = 1e-4  # absolute, of logits up to 7
@@ -60,7 +61,7 @@ def test_what_the_shape_says_is_what_was_read() -> None:
 @pytest.mark.parametrize("kind", REFUSED)
 def test_types_that_are_near_are_refused_with_the_reason_and_what_to_do(kind: str) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
-        shape_of(SimpleNamespace(model_type=kind))
+        shape_of(TransformersConfig(SimpleNamespace(model_type=kind)))  # type: ignore[arg-type]
     said = str(caught.value)
     assert f"a decoder of type {kind} ({REFUSED[kind]})" in said
     assert "model.factory" in said
@@ -83,18 +84,18 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_a_variant_that_is_not_understood_is_refused_by_name(what: str) -> None:
     kind, changes, said = REFUSALS[what]
     with pytest.raises(UnsupportedModelError, match=said):
-        shape_of(tiny_decoders.config(kind, **changes))
+        shape_of(TransformersConfig(tiny_decoders.config(kind, **changes)))
 
 
 def test_layers_of_an_unknown_kind_and_windows_of_no_size_are_refused() -> None:
     config = tiny_decoders.config("qwen2")
     config.layer_types = ["full_attention", "chunked_attention", "full_attention"]
     with pytest.raises(UnsupportedModelError, match="layers of chunked_attention"):
-        shape_of(config)
+        shape_of(TransformersConfig(config))
     config.layer_types = ["sliding_attention"] * 3
     config.sliding_window = None
     with pytest.raises(UnsupportedModelError, match="windows of unknown size"):
-        shape_of(config)
+        shape_of(TransformersConfig(config))
 
 
 def test_a_model_without_an_output_table_is_refused() -> None:

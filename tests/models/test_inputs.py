@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edgewright.errors import BadDataError
-from edgewright.modality.tokenizer import first_places
+from edgewright.modality.encoded import first_places
 from edgewright.models.inputs import ImageInputs, TextInputs, first_pieces
 from tests import tiny
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models.inputs import ImageInputs, TextInputs
 from edgewright.models.transformer_shape import LayerShape
 from edgewright.models.units import Units, ranges, rows_at, units_of

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgewright.data.texts import Texts
-    from edgewright.modality.tokenizer import Encoded
+    from edgewright.modality.encoded import Encoded
     from edgewright.models.inputs import Inputs, TextInputs
     from edgewright.specs.recipe import Distill, Finetune, Recipe
     from edgewright.tasks.attribution import RestsOn

@@ -17,8 +17,9 @@ from typing_extensions import override
 
 from edgewright.base.untrusted import is_unicode
 from edgewright.errors import InputError
+from edgewright.modality.encoded import first_places
 from edgewright.modality.input_spec import BundleFile, Examples, Facts, InputSpec, ReadExample
-from edgewright.modality.tokenizer import TextTokenizer, first_places
+from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.specs.signature import Array, Axis, DType
 from edgewright.specs.signature import Tensor as TensorSpec
 

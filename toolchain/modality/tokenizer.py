@@ -8,8 +8,7 @@ Which pieces a smaller vocabulary keeps is `compress.vocabulary`'s decision.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar, ParamSpec, Self, TypeAlias, TypeVar
@@ -17,6 +16,7 @@ from typing import ClassVar, ParamSpec, Self, TypeAlias, TypeVar
 from tokenizers import Tokenizer
 
 from edgewright.errors import BadModelError, ModelError, UnsupportedModelError
+from edgewright.modality.encoded import NO_WORD, Encoded, without_last_padding, word_numbers
 from edgewright.modality.tokenizer_definition import (
     PADDING_TOKENS,
     definition_over,
@@ -33,40 +33,11 @@ Arguments = ParamSpec("Arguments")
 Encodings = TypeVar("Encodings")
 Item = TypeVar("Item")
 
-NO_WORD = -1
 CHUNK = 4096
 LEAST_REST = 8  # tokens of what is left of a long text
 
 # Texts as they stand, or as lists of words.
 TextSequence: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """One text as token ids, and beside each the number of the word it is part of, counted from 0 without gaps.
-
-    Special tokens count as words of their own. Two tokenizers with the same rules for words but other pieces agree
-    on the words of a text, which is how a student that splits a rare word differently is still compared.
-
-    A text given as a list of words also tells `given`: for each token the index of its word in that list, `NO_WORD`
-    for a special token.
-    """
-
-    ids: tuple[int, ...]
-    words: tuple[int, ...]
-    given: tuple[int, ...] = ()
-
-
-def first_places(row: Encoded) -> dict[int, int]:
-    """Each word of a text that was given as words, and the place of its first piece among the tokens.
-
-    A word behind the maximum length, or one the tokenizer makes nothing of, is not there.
-    """
-    places: dict[int, int] = {}
-    for place, word in enumerate(row.given):
-        if word != NO_WORD:
-            places.setdefault(word, place)
-    return places
 
 
 class TextTokenizer:
@@ -188,7 +159,7 @@ class TextTokenizer:
         endings such as "'t" are words of their own.
         """
         return [
-            self._trimmed(Encoded(ids=tuple(encoding.ids), words=_word_numbers(encoding.word_ids)))
+            self._trimmed(Encoded(ids=tuple(encoding.ids), words=word_numbers(encoding.word_ids)))
             for chunk in _chunks(texts)
             for encoding in _asked(self._tokenizer.encode_batch, chunk)
         ]
@@ -207,7 +178,7 @@ class TextTokenizer:
             self._trimmed(
                 Encoded(
                     ids=tuple(encoding.ids),
-                    words=_word_numbers(encoding.word_ids),
+                    words=word_numbers(encoding.word_ids),
                     given=tuple(NO_WORD if word is None else word for word in encoding.word_ids),
                 )
             )
@@ -216,7 +187,7 @@ class TextTokenizer:
         ]
 
     def _trimmed(self, row: Encoded) -> Encoded:
-        return _without_last_padding(row) if self.pads else row
+        return without_last_padding(row) if self.pads else row
 
     def encode_any(self, texts: TextSequence) -> list[Encoded]:
         """`encode` for texts, `encode_words` for lists of words."""
@@ -276,31 +247,8 @@ def _asked(encode: Callable[Arguments, Encodings], *arguments: Arguments.args, *
         ) from panic
 
 
-def _without_last_padding(row: Encoded) -> Encoded:
-    """The same without padding tokens at its end, which a text spells and no special token follows.
-
-    A model that is given its text filled up could not tell these from what it is filled up with.
-    """
-    count = len(row.ids)
-    while count > 1 and row.ids[count - 1] == 0:
-        count -= 1
-    if count == len(row.ids):
-        return row
-    return Encoded(ids=row.ids[:count], words=row.words[:count], given=row.given[:count])
-
-
 def _chunks(texts: Sequence[Item]) -> Iterator[list[Item]]:
     """So many at a time that no more encodings are held than two cores are busy with."""
     waiting = iter(texts)
     while chunk := list(islice(waiting, CHUNK)):
         yield chunk
-
-
-def _word_numbers(word_ids: Iterable[int | None]) -> tuple[int, ...]:
-    numbers: list[int] = []
-    previous: int | None = None
-    for word in word_ids:
-        new = not numbers or word is None or word != previous
-        numbers.append((numbers[-1] + 1 if numbers else 0) if new else numbers[-1])
-        previous = word
-    return tuple(numbers)

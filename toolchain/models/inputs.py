@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgewright.errors import BadDataError
 from edgewright.modality.color_channels import LUMINANCE, require_channels
-from edgewright.modality.tokenizer import Encoded, first_places
+from edgewright.modality.encoded import Encoded, first_places
 from edgewright.models.compute_device import device_of
 from edgewright.models.text import batches, padded
 from edgewright.models.transformer import Transformer

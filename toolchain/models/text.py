@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.models import families
 from edgewright.models.compute_device import device_of
 from edgewright.models.model import TransformerModel

@@ -99,6 +99,11 @@ class TransformersConfig:
         """A whole number."""
         return as_integer(self._required(name, default), CONFIG, name, error=_fault)
 
+    def optional(self, name: str) -> int | None:
+        """A whole number, or None where the setting is null or not there."""
+        value = self.value(name)
+        return None if value is None else as_integer(value, CONFIG, name, error=_fault)
+
     def number(self, name: str, default: float | None = None) -> float:
         """A number."""
         return as_number(self._required(name, default), CONFIG, name, error=_fault)

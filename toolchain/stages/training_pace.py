@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from edgewright.errors import InputError, ToolchainError
-from edgewright.modality.tokenizer import Encoded
+from edgewright.modality.encoded import Encoded
 from edgewright.modality.workload import Workload
 from edgewright.models.inputs import Inputs, TextInputs, batch_for
 from edgewright.models.macs import sizes

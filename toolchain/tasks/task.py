@@ -18,7 +18,7 @@ from edgewright.base.json_values import JsonObject, as_list, as_object
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgewright.modality.tokenizer import Encoded
+    from edgewright.modality.encoded import Encoded
     from edgewright.tasks.baselines import Baseline
     from edgewright.tasks.scores import Scale, Score
 

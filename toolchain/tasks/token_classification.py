@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgewright.errors import BadDataError
-from edgewright.modality.tokenizer import first_places
+from edgewright.modality.encoded import first_places
 from edgewright.tasks.examples import TextExamples, part_of
 from edgewright.tasks.labels import LabelTask, likeliest
 from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Document, Question, Table, rows_in
@@ -15,7 +15,7 @@ from edgewright.tasks.task import FITTED_TEXTS, OF_TEXTS, Document, Question, Ta
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgewright.modality.tokenizer import Encoded
+    from edgewright.modality.encoded import Encoded
     from edgewright.tasks.baselines import Baseline
     from edgewright.tasks.scores import Score
 

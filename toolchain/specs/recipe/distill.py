@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from edgewright.specs.recipe.section import LEAST_LENGTH, Amount, Count, Section, Weight, as_tuple, each_once, setting
+from edgewright.specs.recipe.section import (
+    LEAST_LENGTH,
+    Amount,
+    Count,
+    Default,
+    Section,
+    Weight,
+    as_tuple,
+    each_once,
+    setting,
+)
 
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -38,7 +48,7 @@ _LOSSES = {
 """Each part of the loss by its setting `*_weight`: what it is, and where it comes from."""
 
 
-def _loss_weight(part: str, default: float | None) -> Any:
+def _loss_weight(part: str, default: Default) -> Default:
     """The setting of a part's weight; without a `default` it is that of the phase before."""
     what, source = _LOSSES[part]
     unset = "; as in the phase before where none is given" if default is None else ""
