@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
@@ -25,14 +24,14 @@ from edgewright.modality.input_spec import Examples, ReadExample
 from edgewright.runtimes.example_calls import calls_by, rows_of
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
-from edgewright.tasks.task import Question
+from edgewright.tasks.task import Document, Question
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a model says: as a JSON document, and as a table for a person, or one bare value where it has no heads."""
 
-    document: dict[str, Any]
+    document: Document
     heads: tuple[str, ...]
     rows: list[tuple[object, ...]]
 
@@ -49,14 +48,14 @@ def ask(
 
 def answer(
     bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
-) -> dict[str, Any]:
+) -> Document:
     """The same as a JSON document alone."""
     return ask(bundle, given, address=address, runtime=runtime, top=top).document
 
 
 def answer_of(
     bundle: Bundle, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
-) -> dict[str, Any]:
+) -> Document:
     """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default.
 
     What was read or started for it stays with the bundle until that is closed.
@@ -76,7 +75,7 @@ class Answerer:
         while self._runners:
             self._runners.popitem()[1].close()
 
-    def answer(self, given: str, *, address: str, runtime: str | None, top: int) -> dict[str, Any]:
+    def answer(self, given: str, *, address: str, runtime: str | None, top: int) -> Document:
         """What the model makes of a text or an image's file, as a JSON document."""
         task, artifact = self._bundle.manifest.task, self._bundle.artifact(runtime)
         question = self._read(given)

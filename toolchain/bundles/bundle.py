@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgewright.base.digest import sha256_of
 from edgewright.base.reading import validated
@@ -33,6 +33,7 @@ from edgewright.errors import BundleError, UnknownNameError
 
 if TYPE_CHECKING:
     from edgewright.bundles.answering import Answerer
+    from edgewright.tasks.task import Document
 
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
@@ -84,7 +85,7 @@ class Bundle:
             raise BundleError(f"the manifest of {self.path} has no hash for {name}; {AGAIN}")
         return self.folder / name
 
-    def answer(self, given: str, *, top: int = 5) -> dict[str, Any]:
+    def answer(self, given: str, *, top: int = 5) -> Document:
         """What the model says of a text, or of an image's file, on this machine: see `edgewright.bundles.answering`.
 
         The runner stays, so that a further question takes milliseconds; `close` ends it, as does the end of a `with`.

@@ -7,7 +7,7 @@ Out: `Manifest`, whose parts are frozen; how an example is read and answered is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
@@ -21,7 +21,7 @@ from edgewright.specs.recipe import TaskKind
 from edgewright.specs.signature import Signature
 from edgewright.specs.structure import SIZES, Structure
 from edgewright.tasks.table import TASKS
-from edgewright.tasks.task import Task
+from edgewright.tasks.task import AnyTask
 
 OLDER = (1, 2)  # versions of the manifest that are no longer read
 WITH_IMAGES = 3  # the version whose `task.image` is `task.inputs` since
@@ -120,8 +120,8 @@ class StageFacts(ManifestPart):
     seconds: float
     made_in_seconds: float
     cached: bool
-    settings: dict[str, Any] = {}
-    findings: dict[str, Any] = {}
+    settings: dict[str, object] = {}
+    findings: dict[str, object] = {}
 
 
 class TaskFacts(ManifestPart):
@@ -139,7 +139,7 @@ class TaskFacts(ManifestPart):
     value_std: float = 1.0
 
     @property
-    def task(self) -> Task[Any]:
+    def task(self) -> AnyTask:
         """The task of this kind."""
         return TASKS[self.kind]
 
@@ -181,7 +181,7 @@ class Manifest(ManifestPart):
     edgewright: str
     created: str
     profile: str
-    recipe: dict[str, Any]
+    recipe: dict[str, object]
     task: TaskFacts
     teacher: ModelFacts
     student: ModelFacts
@@ -190,25 +190,25 @@ class Manifest(ManifestPart):
     best: Runtime
     stages: tuple[StageFacts, ...]
     budget: Budget
-    verdict: dict[str, Any]
+    verdict: dict[str, object]
     packages: dict[str, str]
-    machine: dict[str, Any]
+    machine: dict[str, object]
     files: dict[str, Sha256]
 
 
-def in_todays_form(values: Any) -> Any:
+def in_todays_form(values: object) -> object:
     """A manifest of an earlier version that is read all the same.
 
     Structures that it told in other kinds and sizes are left out, and what it said of an `image` is said of `inputs`.
     """
-    task = values.get("task") if isinstance(values, dict) else None
-    if isinstance(task, dict) and values.get("schema_version") == WITH_IMAGES and "image" in task:
+    task = values.get("task") if isinstance(values, dict) and values.get("schema_version") == WITH_IMAGES else None
+    if isinstance(task, dict) and "image" in task:
         image = task.pop("image")
         task["inputs"] = image if isinstance(image, dict) else task.get("inputs", {})
     return _without_old_structures(values)
 
 
-def _without_old_structures(values: Any) -> Any:
+def _without_old_structures(values: object) -> object:
     artifacts = values.get("artifacts") if isinstance(values, dict) else None
     for artifact in artifacts if isinstance(artifacts, list) else ():
         for name in ("structure", "teacher_structure"):
@@ -219,8 +219,8 @@ def _without_old_structures(values: Any) -> Any:
     return values
 
 
-def _is_told_now(operator: Any) -> bool:
+def _is_told_now(operator: object) -> bool:
     if not isinstance(operator, dict) or not isinstance(operator.get("sizes"), list):
         return True  # damaged, which is told where it is read
-    names = dict[Any, Any](SIZES).get(operator.get("kind"))
+    names = next((names for kind, names in SIZES.items() if kind == operator.get("kind")), None)
     return names is not None and len(names) == len(operator["sizes"])

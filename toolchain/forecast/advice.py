@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from edgewright.base.json_values import JsonObject
+from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.schema import ArtifactFacts, Manifest
 from edgewright.cost.device_prices import prices_for
@@ -74,7 +75,7 @@ class Advice:
     no_changes: tuple[str, ...]
     int8: Int8Advice
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """What `edgewright advise --json` prints of it."""
         return {
             **self.predicted.document(),
@@ -240,15 +241,15 @@ class _Case:
             )
 
     def _wider_int8(self) -> Iterator[Change]:
-        findings = next((stage.findings for stage in self.manifest.stages if stage.name == "sensitivity"), {})
-        kept, parts = findings.get("kept_float") or (), findings.get("parts") or ()
+        sensitivity = BuildRecord.of(self.manifest).sensitivity
+        kept = sensitivity.kept_float
         if not kept or self.profile.name != self.manifest.profile:
             return
-        slower = sum(part.get("float_ms") or 0.0 for part in parts if part.get("name") in kept)
+        slower = sum(part.float_ms for part in sensitivity.parts if part.name in kept)
         if slower:
             found = self._priced()
             yield self._change(
-                f"int8 for {', '.join(map(str, kept))} too, which stayed float",
+                f"int8 for {', '.join(kept)} too, which stayed float",
                 "raise stages.quantize.max_error_percent, or leave stages.quantize.exclude out",
                 replace(found, latency_ms=max(found.latency_ms - slower, 0.0)),
                 "outputs that are further from the float student's",

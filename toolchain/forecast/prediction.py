@@ -11,11 +11,11 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgewright.base.extras import need_build
+from edgewright.base.json_values import JsonObject
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
 from edgewright.cost.device_prices import as_measured, prices_for
@@ -50,7 +50,7 @@ class Predicted:
     verdict: Verdict
     roof: Roof | None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """What `edgewright predict --json` prints of it."""
         return {
             "runtime": self.runtime,

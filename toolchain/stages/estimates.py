@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
 
 from edgewright.base import cache
+from edgewright.base.json_values import JsonObject
 from edgewright.base.progress import EnteredStages, about
 from edgewright.stages.account import ACCOUNT
 from edgewright.stages.plan import NotMadeError, Plan
@@ -73,7 +73,7 @@ class Estimate:
             f"{told or 'seconds each'}{more}. {self.probe}"
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """For `--json`."""
         stages = [{"name": each.name, "seconds": each.seconds, "basis": each.basis} for each in self.expected]
         minutes = round(self.seconds / 60, 1)

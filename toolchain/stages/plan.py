@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from edgewright.base.progress import Progress
 from edgewright.modality.base import Modality
@@ -11,7 +10,7 @@ from edgewright.modality.table import MODALITIES
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.tasks.table import task_of
-from edgewright.tasks.task import Task
+from edgewright.tasks.task import AnyTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class Plan:
         return self.recipe.task.max_length
 
     @property
-    def task(self) -> Task[Any]:
+    def task(self) -> AnyTask:
         """What the recipe's kind of task asks of a model."""
         return task_of(self.recipe.task.kind)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 from pydantic import JsonValue
 from torch import Tensor, nn
@@ -171,7 +170,7 @@ def _schedule(
     )
 
 
-def _drift(build: Build, dataset: Dataset, model: OwnModel) -> list[dict[str, Any]]:
+def _drift(build: Build, dataset: Dataset, model: OwnModel) -> list[dict[str, float]]:
     """How far each layer's output is from the teacher's at the same place."""
     layers = build.findings("student", ModelFindings).from_layers
     teacher = dataset.adapted(model_of(build, "teacher"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
+
+from torch import Tensor
 
 from edgewright.base.quiet import quiet
 from edgewright.runtimes.call_state import CallState
@@ -12,12 +15,18 @@ from edgewright.runtimes.export_input import tensors_of
 from edgewright.specs.signature import Array, Call, Signature
 
 
+class _Method(Protocol):
+    """One of a program's methods, as ExecuTorch loads it."""
+
+    def execute(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]: ...
+
+
 class Session:
     """A `.pte` loaded in this process."""
 
     def __init__(self, file: Path, signature: Signature) -> None:
         self._file, self._signature, self._state = file, signature, CallState(signature)
-        self._methods: dict[str, Any] = {}
+        self._methods: dict[str, _Method] = {}
         self._load()
 
     def _load(self) -> None:

@@ -10,16 +10,17 @@ of a small student's file it is a third.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from flatbuffers import Builder
-from numpy.typing import NDArray
 
 from edgewright.base.once import written_whole
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
+from edgewright.specs.signature import Array
 
 IDENTIFIER = b"TFL3"
 DATA_ALIGNMENT = 16  # the schema's, of a buffer's data
@@ -50,13 +51,29 @@ def short_name(name: bytes) -> bytes:
     return b";;".join(places)
 
 
-def _packed(model: Any) -> bytes:
+def _packed(model: _Model) -> bytes:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.name = short_name(tensor.name)
     builder = _SharingBuilder(1024)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
+
+
+class _Tensor(Protocol):
+    name: bytes
+
+
+class _Graph(Protocol):
+    tensors: Sequence[_Tensor]
+
+
+class _Model(Protocol):
+    """A file as the schema's generated classes have it."""
+
+    subgraphs: Sequence[_Graph]
+
+    def Pack(self, builder: Builder) -> int: ...
 
 
 class _SharingBuilder(Builder):  # type: ignore[misc]  # flatbuffers is not typed
@@ -73,7 +90,7 @@ class _SharingBuilder(Builder):  # type: ignore[misc]  # flatbuffers is not type
             self._strings[s] = super().CreateString(s, encoding, errors)
         return self._strings[s]
 
-    def CreateNumpyVector(self, x: NDArray[Any]) -> int:
+    def CreateNumpyVector(self, x: Array) -> int:
         """As the base's, and bytes, which are the data of buffers, as aligned as the schema wants them."""
         key = (x.dtype.str, x.tobytes())
         if key not in self._arrays:

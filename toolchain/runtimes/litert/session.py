@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from edgewright.base.quiet import quiet
 from edgewright.runtimes.call_state import CallState
@@ -18,7 +18,7 @@ class Session:
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreter = Interpreter(model_path=str(file), num_threads=1)
-        self._runners: dict[str, Any] = {}
+        self._runners: dict[str, Callable[..., dict[str, Array]]] = {}
         self._state = CallState(signature)
 
     def __call__(self, call: Call) -> dict[str, Array]:

@@ -8,7 +8,6 @@ What makes and runs such files comes with the extra "onnx".
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -34,7 +33,7 @@ def export(source: ExportInput, destination: Path) -> None:
     example, free = source.example(method), free_axes(method)
     try:
         with quiet(), torch.no_grad():
-            program: Any = torch.onnx.export(
+            program = torch.onnx.export(
                 source.module.eval(),
                 tuple(example.values()),
                 dynamo=True,
@@ -43,6 +42,7 @@ def export(source: ExportInput, destination: Path) -> None:
                 output_names=[each.name for each in method.outputs] + [f"{NEXT}{name}" for name in method.state],
                 verbose=False,
             )
+            assert program is not None  # as it is with dynamo
             for axis in method.axes.values():
                 program.model.metadata_props[f"{MOST}{axis.name}"] = str(axis.most)
             program.save(str(destination), external_data=False)
