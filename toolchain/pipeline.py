@@ -97,7 +97,7 @@ def student_stages(plan: Plan) -> tuple[Stage[Findings], ...]:
         stages.SIZES,
         stages.VOCABULARY,
         *shrinking,
-        *(stages.train_stage(phase) for phase in range(1, len(stages.LESSONS))),
+        *(stages.train_stage(phase) for phase in range(1, len(stages.TRAININGS))),
         stages.aware_stage(),
         stages.SMOOTH,
     )

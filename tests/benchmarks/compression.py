@@ -159,9 +159,9 @@ def built(
         for each in found["artifacts"]:
             teacher_ms, ms = (clocked[f"{each['runtime']} {role}"] for role in ("teacher", "int8"))
             each["clocked"] = {"teacher_ms": teacher_ms, "int8_ms": ms, "speedup": teacher_ms / ms}
-    lesson = sum(each.entry.made_in_seconds for each in made.made if each.name in (*stages.LESSONS, stages.AWARE))
+    trained_s = sum(each.entry.made_in_seconds for each in made.made if each.name in (*stages.TRAININGS, stages.AWARE))
     goals = GOALS[name] if way == OURS else {}
-    return {"recipe": name, "way": way, "fidelity": near, "trained_s": lesson, **found, "goals": goals}
+    return {"recipe": name, "way": way, "fidelity": near, "trained_s": trained_s, **found, "goals": goals}
 
 
 def class_figures(plan: Plan, result: pipeline.BuildResult, made: stages.Build, *, rounds: int) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def test_the_lesson_in_int8_is_kept_where_only_the_choice_of_parts_changes(net: 
 @pytest.mark.slow
 def test_the_lesson_in_int8_is_a_stage_of_its_own_that_int8_does_not_harm(net: Recipe, built: BuildResult) -> None:
     made = pipeline.run_stages(plan(net))
-    trained = [Made.of(result) for result in made.made if result.name in (*stages.LESSONS, stages.AWARE)]
+    trained = [Made.of(result) for result in made.made if result.name in (*stages.TRAININGS, stages.AWARE)]
     before, after = trained[-2:]
     assert (before.name, after.name) == ("distill", "aware")
     assert after.findings["steps"] > 0

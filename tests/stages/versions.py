@@ -55,7 +55,7 @@ def stages() -> dict[str, Stage[Findings]]:
         prune.prune_stage(0),
         *(record.record_stage(phase) for phase in range(len(record.RECORDINGS))),
         factorise.LOW_RANK,
-        *(train.train_stage(phase) for phase in range(len(train.LESSONS))),
+        *(train.train_stage(phase) for phase in range(len(train.TRAININGS))),
         train.aware_stage(),
         smooth.SMOOTH,
         account.ACCOUNT,

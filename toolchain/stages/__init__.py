@@ -13,13 +13,13 @@ from edgewright.stages.sides import Side, student_of, teacher_of
 from edgewright.stages.smooth import SMOOTH
 from edgewright.stages.stage import Build, run_stages
 from edgewright.stages.teacher import TEACHER
-from edgewright.stages.train import AWARE, LESSONS, aware_stage, train_stage
+from edgewright.stages.train import AWARE, TRAININGS, aware_stage, train_stage
 from edgewright.stages.vocabulary import VOCABULARY
 
 __all__ = [
     "AWARE",
     "IMPORTANCE",
-    "LESSONS",
+    "TRAININGS",
     "LOW_RANK",
     "RECORDINGS",
     "SIZES",

@@ -23,7 +23,7 @@ from edgewright.stages.record_teacher_outputs import RECORDINGS
 from edgewright.stages.search_index import INDEX_CORPUS
 from edgewright.stages.sensitivity import FIRST
 from edgewright.stages.stage import Build, Findings, Stage
-from edgewright.stages.train import AWARE, LESSONS
+from edgewright.stages.train import AWARE, TRAININGS
 from edgewright.stages.training_pace import TrainingPace, training_pace
 
 RECORDS = 20  # of a stage, the newest that are looked at
@@ -128,7 +128,7 @@ def stage_names(plan: Plan, first: Iterable[Stage[Findings]], runtimes: Sequence
 
 
 def _expected(name: str, pace: TrainingPace | None, usual_s: Mapping[str, float]) -> Expected:
-    trained = name in (*LESSONS, *RECORDINGS, AWARE, "teacher")
+    trained = name in (*TRAININGS, *RECORDINGS, AWARE, "teacher")
     if trained and pace is None:
         return Expected(name=name, seconds=None, basis="unknown")
     if pace is not None and (seconds := pace.seconds(name)) is not None:

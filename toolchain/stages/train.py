@@ -48,7 +48,7 @@ from edgewright.stages.record_teacher_outputs import RECORDINGS
 from edgewright.stages.stage import Build, Stage, Workspace
 
 RANGED_BATCH = 16  # examples that are run at once to see what their activations need
-LESSONS = ("distill", "finish")  # the stages that train, one for each of the recipe's phases
+TRAININGS = ("distill", "finish")  # the stages that train, one for each of the recipe's phases
 AWARE = "aware"  # the one that trains in int8
 # What training in int8 reads of [stages.quantize]; which parts stay float is found later.
 READ_IN_INT8 = {"scheme", "weights", "examples", "calibration", "exclude"}
@@ -67,7 +67,7 @@ class DistilledFindings(TrainedFindings):
 def train_stage(phase: int, *, share: float = 1.0) -> Stage[ModelFindings]:
     """The stage for one training phase, counted from 0, or for this share of its work in a step of a gradual cut."""
     part = "distill.final_phase" if phase else "distill"
-    return _stage(LESSONS[phase], phase, share=share, setting=f"stages.{part}.learning_rate")
+    return _stage(TRAININGS[phase], phase, share=share, setting=f"stages.{part}.learning_rate")
 
 
 def aware_stage() -> Stage[ModelFindings]:

@@ -27,7 +27,7 @@ from edgewright.stages.chosen_sizes import sized
 from edgewright.stages.plan import Plan
 from edgewright.stages.planned_student import Planned, planned
 from edgewright.stages.record_teacher_outputs import RECORDINGS
-from edgewright.stages.train import AWARE, LESSONS, usual_work
+from edgewright.stages.train import AWARE, TRAININGS, usual_work
 from edgewright.tasks.table import task_of
 
 TIMED_STEPS, TIMED_LENGTH = 4, 32
@@ -68,8 +68,8 @@ class TrainingPace:
             return self.workload.recorded(phase) * FORWARD_SHARE / self.teacher
         if name == AWARE and stages.qat_phase:
             return self._trained(stages.qat_phase)
-        if name in LESSONS:
-            number = LESSONS.index(name)
+        if name in TRAININGS:
+            number = TRAININGS.index(name)
             return self._trained(stages.distill.phases[number]) / (1 if number else stages.prune.steps)
         return None
 
