@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from edgewright.compress.cutting import Cut, Goal
 from edgewright.compress.gradual_cut import between
+from edgewright.compress.refit_decoders import refitted
 from edgewright.compress.unit_counts import rounded
 from edgewright.errors import BadDataError, InputError
 from edgewright.models.decoder import DecoderModel
@@ -57,7 +58,12 @@ class _OfDecoders:
         kept = rounded(between(shape.width, settings.width, end), shape.width, goal.multiple)
         if kept < shape.width:
             width = _largest(energies.width, kept)
-        return Cut(model=model.sliced(cuts, width=width).eval(), findings={"kept_layers": list(layers)})
+        made = model.sliced(cuts, width=width).eval()
+        return Cut(
+            model=made,
+            refitted=lambda: refitted(made, model, cuts, sample, width=width),
+            findings={"kept_layers": list(layers)},
+        )
 
 
 OF_DECODERS = _OfDecoders()

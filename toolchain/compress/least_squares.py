@@ -8,7 +8,7 @@ In which order parts are refitted, and to what, is `reconstruct`'s concern.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgewright.compress.streams import Batch
 from edgewright.models.linear_maps import Constant, LowRankLinear
 
+Streams = TypeVar("Streams", bound=Batch)
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the mean diagonal; the held-out examples choose
 
 
@@ -39,9 +40,9 @@ class Moments:
 
 def refit(
     module: nn.Module,
-    batches: Sequence[Batch],
-    input_of: Callable[[Batch], Tensor],
-    target_of: Callable[[Batch], Tensor],
+    batches: Sequence[Streams],
+    input_of: Callable[[Streams], Tensor],
+    target_of: Callable[[Streams], Tensor],
 ) -> None:
     """Add to a linear map the least-squares correction that best serves the held-out rows; or none."""
     final = cast(nn.Module, module.second) if isinstance(module, LowRankLinear) else module

@@ -6,7 +6,7 @@ Out: batches that tell which tokens are fitted to and which are held out to judg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,19 +35,22 @@ class Batch:
     target: Tensor
 
 
+def shared_out(sizes: Sequence[int], most: int) -> tuple[list[int], set[int]]:
+    """(the indexes of examples taken evenly, so that their sizes are about `most`, those of them that are held out)."""
+    if not len(sizes):
+        raise InputError("there are no examples to measure the model with; give at least one, better a few hundred")
+    count = max(1, round(min(1.0, most / sum(sizes)) * len(sizes)))
+    chosen = [int(place * len(sizes) / count) for place in range(count)]
+    return chosen, set(chosen[HELD_OUT - 1 :: HELD_OUT] or chosen[-1:])
+
+
 def sampled(
     student: TransformerModel, inputs: Inputs, tokens: int, teacher: TransformerModel | None = None
 ) -> Iterator[Batch]:
     """Batches of examples taken evenly from `inputs`, at the start of both models (or of one, twice)."""
     device = next(student.parameters()).device
-    sizes = inputs.sizes
-    if not len(sizes):
-        raise InputError("there are no examples to measure the model with; give at least one, better a few hundred")
-    tokens_each = student.encoder.tokens_each
-    share = min(1.0, tokens / (sum(sizes) * tokens_each))
-    count = max(1, round(share * len(sizes)))
-    chosen = [int(place * len(sizes) / count) for place in range(count)]
-    held_out = set(chosen[HELD_OUT - 1 :: HELD_OUT] or chosen[-1:])
+    sizes, tokens_each = inputs.sizes, student.encoder.tokens_each
+    chosen, held_out = shared_out(sizes, tokens // tokens_each)
     for group in batches([sizes[index] for index in chosen], max(1, BATCH_TOKENS // tokens_each)):
         indexes = [chosen[place] for place in group]
         batch = batch_for(student, inputs, indexes)

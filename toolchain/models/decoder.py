@@ -18,7 +18,7 @@ from edgewright.models.decoder_layer import DecoderLayer, Sight, norm_of
 from edgewright.models.decoder_shape import DecoderLayerShape, DecoderShape
 from edgewright.models.linear_maps import copy_linear, copy_norm, taken
 from edgewright.models.token_positions import MASKED, Rotation
-from edgewright.models.transformer_shape import LayerCut
+from edgewright.models.transformer_shape import LINEARS, LayerCut
 
 
 class DecoderModel(nn.Module):
@@ -134,6 +134,18 @@ class DecoderModel(nn.Module):
         layers = tuple(_cut_shape(self.shape.layers[cut.layer], cut) for cut in cuts)
         kept = None if width is None else torch.as_tensor(list(width))
         return self._refilled(replace(self.shape, layers=layers), cuts=cuts, kept=kept)
+
+    def with_biases(self, names: Sequence[str]) -> DecoderModel:
+        """The same, whose matrices of these names have biases in every layer: zeros where there were none."""
+        layers = tuple(
+            replace(layer, biased=tuple(part for part in LINEARS if part in layer.biased or part in names))
+            for layer in self.shape.layers
+        )
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            same = DecoderModel(replace(self.shape, layers=layers)).to(self.tokens.weight)
+            zeros = {name: torch.zeros_like(values) for name, values in same.state_dict().items()}
+            same.load_state_dict({**zeros, **self.state_dict()})
+        return same.train(self.training)
 
     def _refilled(
         self,
