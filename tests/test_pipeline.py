@@ -352,10 +352,10 @@ def test_a_bundle_of_tags_is_built_and_every_artifact_says_of_each_word_what_the
 @pytest.mark.slow
 def test_the_vectors_of_tags_have_as_many_numbers_as_a_text_has_tokens_and_tags(tagger: Built) -> None:
     vectors = Bundle.open(tagger.place).vectors()
-    sizes = [len(ids) for ids in vectors.inputs]
+    sizes = [call.inputs["ids"].size for call in vectors.calls]
     assert len(set(sizes)) > 3
     assert max(sizes) == tiny.MAX_LENGTH or max(sizes) > 16
-    assert [len(row) for row in vectors.outputs] == [4 * size for size in sizes]
+    assert [call.outputs["output"].shape for call in vectors.calls] == [(1, size, 4) for size in sizes]
 
 
 @pytest.mark.slow

@@ -32,8 +32,9 @@ def test_the_vectors_are_what_a_device_is_asked_with_the_float_students_outputs(
     bundle = assemble(build, tmp_path / "bundle.zip", force=False).bundle
     student = student_of(build)
     vectors, asked = bundle.vectors(), student.asked()
-    assert list(map(list, vectors.inputs)) == list(map(list, student.examples_of(asked)))
-    assert vectors.outputs == [pytest.approx(row.tolist()) for row in student.outputs(asked)]
+    assert [call.inputs["ids"][0].tolist() for call in vectors.calls] == list(map(list, student.examples_of(asked)))
+    outputs = [call.outputs["output"][0].tolist() for call in vectors.calls]
+    assert outputs == [pytest.approx(row.tolist()) for row in student.outputs(asked)]
 
 
 def test_the_float_reference_is_there_where_the_recipe_asks_for_it(labelled: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from edgewright.base.once import written_whole
 from edgewright.bundles import bundle as bundles
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.schema import Manifest, TaskFacts
-from edgewright.bundles.vectors import Vectors
+from edgewright.bundles.vectors import write_examples
 from edgewright.devices.benchmark import bench
 from edgewright.measure.measurement import clock_of
 from edgewright.modality.image_spec import ImageInputSpec
@@ -165,7 +165,7 @@ def bundled(student: Student, folder: Path) -> Bundle:
         source = export_input(student, ImageInputSpec(**sizes), RUNTIMES["executorch"])
         executorch_int8(source, inside / FILE)
         facts.update(bytes=(inside / FILE).stat().st_size, signature=source.signature)
-        Vectors(inputs=pixels.numpy(), outputs=outputs).write(inside, ImageInputSpec(**sizes))
+        write_examples(inside, ImageInputSpec(**sizes), pixels.numpy(), outputs)
 
     def described(hashes: dict[str, str]) -> Manifest:
         known = manifest([])

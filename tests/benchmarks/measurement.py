@@ -44,7 +44,6 @@ from edgewright.measure.stats import ratio, summarize
 from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.device import runtime_for
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.subject import export_input
@@ -56,6 +55,7 @@ from edgewright.targets.facts import read_facts
 from tests.benchmarks import bare_loops
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
+from tests.calls import pixel_calls, text_calls
 
 BOARD = "emulated://raspberry-pi-4"
 SMALL = Shape(width=192, layers=((4, 32, 384),) * 2)
@@ -149,7 +149,7 @@ def against(
         artifact = RemoteArtifact(path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=file.stat().st_size)
         protocol = Protocol(restarts=1, warmup_runs=1, warmup_s=WARM_S, samples=2, min_seconds=SAMPLE_S)
         job = until_done.enter_context(
-            job_on(target, artifact, calls_of(IDS, runtime=runtime, lengths=lengths), protocol)
+            job_on(target, artifact, text_calls(IDS, runtime=runtime, lengths=lengths), protocol)
         )
         for _ in range(rounds):
             said, peak = bare_loops.with_peak(made.command(PurePosixPath(place), job))
@@ -197,7 +197,7 @@ def by_litert_tool(folder: Path, rounds: int) -> dict[str, Any]:
     with quiet():
         litert.export(export_input(Net().eval(), form, RUNTIMES["litert"]), file)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
-    calls = calls_of(pixels, runtime="litert")
+    calls = pixel_calls(pixels)
     ours, theirs = [], []
     with closing(open_target("local:")) as target:
         there = deploy(target, file, runtime="litert")
@@ -257,7 +257,7 @@ def once_booted(file: Path) -> tuple[float, ...]:
 
 
 def measured_on(target: Any, there: Deployed, protocol: Protocol, clock: Any) -> Measurement:
-    calls = calls_of(IDS, runtime=there.runtime.runtime.name, lengths=FORM.lengths)
+    calls = text_calls(IDS, runtime=there.runtime.runtime.name, lengths=FORM.lengths)
     return measure(target, there.artifact, there.runtime, calls, protocol=protocol, clock=clock)
 
 
@@ -320,7 +320,7 @@ def starts(folder: Path, count: int) -> list[dict[str, Any]]:
             made.copy_to(place)
             file = bundle.file(artifact.file)
             remote = RemoteArtifact(path=PurePosixPath(file), sha256=sha256_of(file), size_bytes=artifact.bytes)
-            calls = calls_of([[1] * 15], runtime=artifact.runtime, lengths=artifact.lengths)
+            calls = text_calls([[1] * 15], runtime=artifact.runtime, lengths=artifact.lengths)
             with job_on(target, remote, calls, Protocol.outputs_only()) as job:
                 command = made.command(PurePosixPath(place), job)
                 taken = [_seconds(command) for _ in range(count)]

@@ -19,7 +19,6 @@ from typing import Any
 from edgewright import pipeline
 from edgewright.base.progress import Silent
 from edgewright.base.quiet import quiet
-from edgewright.measure.outputs import outputs_of
 from edgewright.runtimes.litert.int8 import by_entry
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import load_profile
@@ -30,6 +29,7 @@ from edgewright.stages.sensitivity import SensitivityFindings
 from edgewright.stages.sides import student_of
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
+from tests.calls import answered
 
 PROFILE = load_profile("raspberry-pi-4")
 LEAST_LOSS_GOAL, TRANSFORMER_GOAL = 0.5, 1.0  # points
@@ -131,7 +131,7 @@ def blindly(side: Side, twin: Path) -> float:
         worker = quantizer.Quantizer(str(twin))
         worker.load_quantization_recipe(recipe.static_wi8_ai8())
         worker.quantize(worker.calibrate(seen, num_threads=1)).export_model(str(file))
-        said = outputs_of("litert", file, spec, side.examples_of(held_out), on_progress=lambda _: None)
+        said = answered("litert", file, spec, side.examples_of(held_out))
     score = side.score()
     return score.of(side.as_scored(said, held_out, score))
 

@@ -33,10 +33,10 @@ from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
-from edgewright.models.inputs import Inputs
-from edgewright.runtimes.example_calls import calls_of
+from edgewright.specs.examples import calls_of, named
 from edgewright.specs.profiles import Clock, load_profile
 from edgewright.specs.recipe import Recipe
+from edgewright.specs.signature import Call
 from edgewright.targets import open_target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
@@ -68,7 +68,7 @@ class Asked:
     name: str
     file: Path
     subject: PricedArtifact
-    inputs: Inputs
+    calls: Sequence[Call]
     lengths: tuple[int, ...]
 
 
@@ -146,27 +146,30 @@ def demos(folder: Path) -> list[Bundle]:
 
 
 def of_probe(probe: Probe, runtime: str) -> Asked:
-    file = probe.file(runtime, "int8")
+    exported = probe.exported(runtime, "int8")
+    calls = probe.calls(exported.signature, runtime)
     fixed = runtime == "litert"
     subject = PricedArtifact(
         runtime=runtime,
         structure=probe.structure(runtime),
         lengths=TEXTS if fixed else (),
-        file_bytes=file.stat().st_size,
+        file_bytes=exported.file.stat().st_size,
         planned_length=None if fixed else LONGEST,
     )
-    return Asked(name=probe.name, file=file, subject=subject, inputs=probe.inputs(runtime), lengths=TEXTS)
+    return Asked(name=probe.name, file=exported.file, subject=subject, calls=calls, lengths=TEXTS)
 
 
 def of_bundle(bundle: Bundle, runtime: str) -> Asked:
     artifact, task = bundle.artifact(runtime), bundle.manifest.task
-    inputs: Inputs = bundle.vectors().inputs[:1] if not task.modality.has_length else [[1] * length for length in TEXTS]
+    method, of_texts = artifact.signature.method("forward"), task.modality.has_length
+    texts = named(method, [[1] * length for length in TEXTS]) if of_texts else ()
+    images = [each.inputs for each in bundle.vectors(runtime).calls[:1]] if not of_texts else ()
     return Asked(
         name=f"recipe {bundle.manifest.name}",
         file=bundle.file(artifact.file),
         subject=priced_artifact(artifact, task.max_length),
-        inputs=inputs,
-        lengths=TEXTS if task.modality.has_length else (0,),
+        calls=calls_of(method, [*texts, *images]),
+        lengths=TEXTS if of_texts else (0,),
     )
 
 
@@ -196,8 +199,7 @@ def compared(deployer: Deployer, asked: Asked, prices: Any, clock: Clock) -> Ite
     place = deployer.deploy(asked.file, runtime=subject.runtime)
     protocol = EMULATED if clock == "instructions" else ON_HOST
     facts = (lambda _: {}) if clock == "instructions" else None  # an emulated board takes long to tell its state
-    calls = calls_of(asked.inputs, runtime=subject.runtime, lengths=subject.lengths)
-    seen = measure(target, place.artifact, place.runtime, calls, protocol=protocol, clock=clock, facts=facts)
+    seen = measure(target, place.artifact, place.runtime, asked.calls, protocol=protocol, clock=clock, facts=facts)
     for length, samples in zip(asked.lengths, seen.latency_by_input, strict=True):
         begun = time.perf_counter()
         found = predict(

@@ -31,14 +31,12 @@ from edgewright.base.quiet import quiet
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, ratio_of
 from edgewright.measure.deployment import deploy
 from edgewright.measure.measuring import measure
-from edgewright.measure.outputs import outputs_of
 from edgewright.measure.protocol import Protocol
 from edgewright.modality.encoded import Encoded
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.macs import sizes
 from edgewright.models.model import TransformerModel
 from edgewright.models.text import TextModule, outputs
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.executorch.export_int8 import executorch_int8
 from edgewright.runtimes.litert import export as litert
 from edgewright.runtimes.litert import int8 as flatbuffer
@@ -55,6 +53,7 @@ from edgewright.targets import open_target
 from edgewright.targets.base import Target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
+from tests.calls import answered, text_calls
 from tests.stages.builds import Made, build_of, model_of, texts_of, tokenizer_of
 
 LONGEST = 64
@@ -206,7 +205,7 @@ def batch_figures(asked: Asked, *, quick: bool) -> list[dict[str, Any]]:
                     runtime=each.runtime,
                     file=each.file,
                     sha256=sha256,
-                    calls=calls_of(questions, runtime=each.runtime, lengths=each.lengths, batch=batch),
+                    calls=text_calls(questions, runtime=each.runtime, lengths=each.lengths, batch=batch),
                     batch=batch,
                     threads=threads,
                 )
@@ -257,7 +256,7 @@ def supported(variant: Variant) -> bool:
 def by_instructions(target: Target, variant: Variant, questions: Sequence[Sequence[int]]) -> float:
     """The median of one file there."""
     place = deploy(target, variant.file, runtime=variant.runtime)
-    given = calls_of([list(ids) for ids in questions], runtime=variant.runtime, lengths=variant.lengths)
+    given = text_calls([list(ids) for ids in questions], runtime=variant.runtime, lengths=variant.lengths)
     timed = measure(target, place.artifact, place.runtime, given, protocol=ON_CORES, clock="instructions")
     return statistics.median(timed.latency_ms)
 
@@ -396,7 +395,7 @@ def race(made: Sequence[Variant], inputs: Sequence[Sequence[int]], *, rounds: in
             file=each.file,
             sha256=sha256_of(each.file),
             # The peak's table is small; which tokens it reads does not matter.
-            calls=calls_of(
+            calls=text_calls(
                 tuple(tuple(1 + token % 100 if not each.float_name else token for token in ids) for ids in inputs),
                 runtime=each.runtime,
                 lengths=each.lengths,
@@ -421,7 +420,7 @@ def _shown(ratio: float | None, marks: Sequence[str]) -> str:
 def cosines_of(variant: Variant, rows: Sequence[Encoded], expected: Tensor) -> dict[str, float]:
     """With the float teacher: the mean and the least of all sentences."""
     form = TextInputSpec(max_length=LONGEST, lengths=variant.lengths)
-    said = outputs_of(variant.runtime, variant.file, form, [row.ids for row in rows], on_progress=lambda _: None)
+    said = answered(variant.runtime, variant.file, form, [row.ids for row in rows])
     found = functional.cosine_similarity(said, expected, dim=-1)
     return {"mean": float(found.mean()), "least": float(found.min())}
 

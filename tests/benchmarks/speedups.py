@@ -22,7 +22,6 @@ from edgewright.cost.terms import Precision
 from edgewright.measure.deployment import Deployer
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
@@ -32,6 +31,7 @@ from edgewright.stages.planned_student import Planned, planned
 from edgewright.targets import open_target
 from tests.benchmarks.machine import shown
 from tests.benchmarks.options import parsed
+from tests.calls import text_calls
 
 PROFILE = "raspberry-pi-4"
 RECIPES = ("demo", "search-balanced", "search-aggressive", "packages", "parameters")
@@ -111,7 +111,7 @@ def measured_ms(deployer: Deployer, model: Model, runtime: str) -> dict[int, flo
         for length in LENGTHS:
             given = [[FIRST_PIECE + place_of % 1000 for place_of in range(length)]]
             there = (deployer.target, place.artifact, place.runtime)
-            calls = calls_of(given, runtime=runtime, lengths=lengths)
+            calls = text_calls(given, runtime=runtime, lengths=lengths)
             timed = measure(*there, calls, protocol=ON_CORE, clock="instructions")
             found[length] = median(timed.latency_ms)
     return found

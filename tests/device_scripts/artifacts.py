@@ -19,8 +19,8 @@ import numpy as np
 
 from edgewright.measure.job import CALLS, TENSORS, calls_document
 from edgewright.runtimes.device import DeviceRuntime
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.specs.signature import Call, Tensor
+from tests.calls import pixel_calls, text_calls
 
 INPUTS = [[1, 2, 3], [5, 6, 7, 8, 9, 10, 11, 12], list(range(20, 36))]
 LENGTHS = [8, 16]
@@ -175,7 +175,9 @@ def artifact_for(runtime: str) -> Artifact:
 
 def calls_for(artifact: Artifact, inputs: Any = None) -> tuple[Call, ...]:
     """Calls of these inputs, `INPUTS` where none are given."""
-    return calls_of(INPUTS if inputs is None else inputs, runtime=artifact.runtime, lengths=artifact.lengths)
+    if isinstance(inputs, np.ndarray):
+        return pixel_calls(inputs)
+    return text_calls(INPUTS if inputs is None else inputs, runtime=artifact.runtime, lengths=artifact.lengths)
 
 
 def write_job(place: Path, model: Artifact, /, inputs: Any = None, **changes: Any) -> Path:

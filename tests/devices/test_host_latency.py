@@ -14,8 +14,8 @@ from edgewright.devices.host_latency import Contender, HostLatency, compare_on_h
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.protocol import Protocol
 from edgewright.measure.results import parse_result
-from edgewright.runtimes.example_calls import calls_of
 from tests import artifacts
+from tests.calls import text_calls
 from tests.measure.examples import SHA256, asked, completed, result_document
 
 
@@ -121,7 +121,7 @@ def contender(threads: int = 1) -> Contender:
         runtime="executorch",
         file=file,
         sha256=sha256_of(file),
-        calls=calls_of(inputs, runtime="executorch"),
+        calls=text_calls(inputs, runtime="executorch"),
         threads=threads,
     )
 

@@ -14,10 +14,8 @@ import torch
 from edgewright.errors import RunnerError, TargetError
 from edgewright.measure.deployment import Deployed, deploy
 from edgewright.measure.measuring import infer, measure
-from edgewright.measure.parity import compare
 from edgewright.measure.protocol import Protocol
 from edgewright.modality.image_spec import ImageInputSpec
-from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
@@ -26,6 +24,7 @@ from edgewright.targets import open_target
 from edgewright.targets.base import Completed, Target
 from edgewright.targets.board.disk_image import KEYRING, debian_mirror
 from tests import artifacts
+from tests.calls import compared, pixel_calls, rows_of, text_calls
 
 pytestmark = pytest.mark.emulated
 LIMIT_S = 300.0
@@ -109,12 +108,12 @@ def deployed(target: InRoot, runtime: str) -> Deployed:
 
 def calls_to(there: Deployed) -> tuple[Call, ...]:
     ids = [row.ids for row in artifacts.rows_of_every_length()]
-    return calls_of(ids, runtime=there.runtime.runtime.name, lengths=artifacts.LENGTHS)
+    return text_calls(ids, runtime=there.runtime.runtime.name, lengths=artifacts.LENGTHS)
 
 
 def outputs_are_right(target: InRoot, there: Deployed) -> bool:
     found = rows_of(infer(target, there.artifact, there.runtime, calls_to(there)))
-    return compare(found, artifacts.expected()).passed
+    return compared(found, artifacts.expected()).passed
 
 
 def test_the_native_runner_brings_its_own_c_library_where_there_is_none(bare: InRoot) -> None:
@@ -180,7 +179,7 @@ def test_a_runner_whose_memory_ran_out_says_what_it_held_and_what_there_is(
     there = deploy(zero, file, runtime="executorch")
     pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8).numpy()
     with pytest.raises(RunnerError) as caught:
-        measure(zero, there.artifact, there.runtime, calls_of(pixels, runtime="executorch"), protocol=BRIEF)
+        measure(zero, there.artifact, there.runtime, pixel_calls(pixels), protocol=BRIEF)
     said = str(caught.value)
     assert how in said
     assert "; the machine has" in said
@@ -198,9 +197,9 @@ def test_a_job_that_finds_no_room_or_may_not_write_is_told_and_leaves_the_device
     assert zero.run(["sh", "-c", mounted], timeout_s=60).status == 0
     try:
         with pytest.raises(TargetError) as caught:
-            infer(zero, there.artifact, there.runtime, calls_of([[1] * 20] * 2000, runtime="executorch"))
+            infer(zero, there.artifact, there.runtime, text_calls([[1] * 20] * 2000, runtime="executorch"))
         assert ("Read-only" in str(caught.value)) is options.endswith("ro")
         assert zero.run(["ls", jobs], timeout_s=60).stdout == ""
     finally:
         zero.run(["busybox", "umount", jobs], timeout_s=60)
-    assert infer(zero, there.artifact, there.runtime, calls_of([[1, 2, 3]], runtime="executorch"))
+    assert infer(zero, there.artifact, there.runtime, text_calls([[1, 2, 3]], runtime="executorch"))

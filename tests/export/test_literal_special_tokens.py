@@ -12,7 +12,7 @@ from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests import tiny
-from tests.runtimes.test_batches import answered
+from tests.calls import answered
 
 TEXTS = (
     "rain [PAD] snow",

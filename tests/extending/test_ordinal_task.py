@@ -79,7 +79,7 @@ def test_it_is_built_and_every_artifact_agrees_with_the_student(bundle: Bundle) 
         assert artifact.parity.passed
         assert artifact.score == pytest.approx(manifest.student.score, abs=0.05)
     with TASKS.registered("ordinal", ORDINAL):
-        assert {len(output) for output in bundle.vectors().outputs} == {2}
+        assert {call.outputs["output"].shape for call in bundle.vectors().calls} == {(1, 2)}
 
 
 def test_it_is_measured_and_answers_in_its_own_words(bundle: Bundle) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from edgewright.errors import CommandTimeoutError
 from edgewright.measure.results import RequestedRun
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.targets.base import Completed
+from tests.calls import text_calls
 
 SHA256 = "ab" * 32
-TWO_CALLS = calls_of([[1], [2]], runtime="executorch")  # what `result_document` answers
+TWO_CALLS = text_calls([[1], [2]], runtime="executorch")  # what `result_document` answers
 
 
 def asked(**changes: Any) -> RequestedRun:

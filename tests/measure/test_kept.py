@@ -25,8 +25,8 @@ from edgewright.measure.measuring import infer
 from edgewright.measure.prompts import Decoding, Prompt
 from edgewright.measure.protocol import RemoteArtifact, RemoteRuntime
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
-from edgewright.runtimes.example_calls import rows_of
 from edgewright.runtimes.table import RUNTIMES
+from tests.calls import rows_of
 from tests.device_scripts.artifacts import (
     BROKEN_TOKEN,
     INPUTS,

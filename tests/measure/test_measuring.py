@@ -17,11 +17,11 @@ from edgewright.measure import protocol as protocol_module
 from edgewright.measure.measuring import infer, measure, measure_in_turn
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
-from edgewright.runtimes.example_calls import rows_of
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock
 from edgewright.targets.transports.fake import FakeTarget
 from edgewright.targets.transports.local import LocalTarget
+from tests.calls import rows_of
 from tests.device_scripts.artifacts import INPUTS, Artifact, artifact_for, calls_for, expected, lay_out
 from tests.measure.examples import SHA256, TWO_CALLS, ThisMachine, result_document
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edgewright.measure import outputs as module
-from edgewright.measure.outputs import outputs_of
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.signature import Array, Call, Signature
+from tests.calls import answered
 
 TEXTS = [[2, 3], [4, 0], [5, 6, 7]]
 SPEC = TextInputSpec(max_length=8, lengths=(4, 8))
@@ -36,7 +36,7 @@ def test_a_session_is_asked_for_one_example_after_another_as_its_runtime_takes_t
     descriptor = replace(RUNTIMES["onnx"], name="summing", session=summing, fixed_shapes=fixed_shapes)
     done: list[int] = []
     with RUNTIMES.registered("summing", descriptor):
-        found = outputs_of("summing", Path("model.sum"), SPEC, TEXTS, done.append)
+        found = answered("summing", Path("model.sum"), SPEC, TEXTS, done.append)
     assert found[:, 0].tolist() == [5, 4, 18]
     assert found[:, 1].tolist() == lengths
     assert done == [1, 2, 3]
@@ -57,7 +57,7 @@ def test_several_at_once_go_to_the_runner_and_what_fills_up_the_last_batch_is_le
     monkeypatch.setattr(module, "deploy", lambda *_, **__: SimpleNamespace(artifact=None, runtime=None))
     monkeypatch.setattr(module, "infer", infer)
     done: list[int] = []
-    found = outputs_of("onnx", Path("model.onnx"), replace(SPEC, batch=2), TEXTS, done.append)
+    found = answered("onnx", Path("model.onnx"), replace(SPEC, batch=2), TEXTS, done.append)
     assert found.tolist() == [[5], [4], [18]]
     assert [call.entry for call in asked["calls"]] == ["batch"] * 2
     assert done == [3]
@@ -74,5 +74,5 @@ def test_the_target_is_closed_also_where_the_runner_fails(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "deploy", deploy)
     descriptor = replace(RUNTIMES["onnx"], name="outside", session=None)
     with RUNTIMES.registered("outside", descriptor), pytest.raises(RuntimeError, match="no runner"):
-        outputs_of("outside", Path("model.onnx"), SPEC, TEXTS, lambda _: None)
+        answered("outside", Path("model.onnx"), SPEC, TEXTS)
     assert closed == ["closed"]

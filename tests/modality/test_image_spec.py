@@ -13,8 +13,8 @@ SPEC = ImageInputSpec(height=8, width=6, channels=3)
 
 
 def test_images_of_a_call_lie_behind_each_other() -> None:
-    (arrays,) = SPEC.batches(np.zeros((1, 8, 6, 3), dtype=np.uint8), "int64")
-    assert arrays["pixels"].shape == (1, 8, 6, 3)
+    arrays = SPEC.arrays(np.zeros((2, 8, 6, 3), dtype=np.uint8), "int64")
+    assert arrays["pixels"].shape == (2, 8, 6, 3)
     (tensor,) = SPEC.tensors(fixed_shapes=True, index_dtype="int32")
     assert (tensor.dtype, tensor.shape) == ("uint8", (1, 8, 6, 3))
 

@@ -8,20 +8,18 @@ import torch
 
 from edgewright.measure.deployment import deploy
 from edgewright.measure.measuring import measure_in_turn
-from edgewright.measure.outputs import outputs_of
-from edgewright.measure.parity import compare
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models import text as texts
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.transformer_shape import LayerShape
 from edgewright.quantize.half import Half
-from edgewright.runtimes.example_calls import calls_of, rows_of
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
 from tests import artifacts, tiny
+from tests.calls import answered, compared, rows_of, text_calls
 
 
 def test_a_module_in_float16_answers_in_float32_and_is_a_copy() -> None:
@@ -48,8 +46,8 @@ def test_an_artifact_in_float16_takes_half_of_the_bytes_and_says_what_the_model_
     assert not [name for name in told.get("fallbacks", {}) if "linear" in name or "addmm" in name]
     assert whole.stat().st_size - half.stat().st_size > 0.9 * 2 * model.parameters_count
     rows = artifacts.rows_of_every_length()
-    found = outputs_of(runtime, half, artifacts.FORM, [row.ids for row in rows], lambda _: None)
-    assert 0.9999 < compare(found, texts.outputs(model, rows)).cosine_min < 1 - 1e-12
+    found = answered(runtime, half, artifacts.FORM, [row.ids for row in rows])
+    assert 0.9999 < compared(found, texts.outputs(model, rows)).cosine_min < 1 - 1e-12
 
 
 @pytest.mark.slow
@@ -68,12 +66,12 @@ def test_a_core_with_arithmetic_for_it_computes_in_float16(tmp_path: Path, runti
         narrow, wide = measure_in_turn(
             target,
             [(place.artifact, place.runtime) for place in places],
-            calls_of([[5] * 16], runtime=runtime, lengths=(16,)),
+            text_calls([[5] * 16], runtime=runtime, lengths=(16,)),
             clock="instructions",
         )
     finally:
         target.close()
-    assert compare(rows_of(narrow.outputs), rows_of(wide.outputs)).cosine_min > 0.999
+    assert compared(rows_of(narrow.outputs), rows_of(wide.outputs)).cosine_min > 0.999
     assert median(narrow.latency_ms) < 0.8 * median(wide.latency_ms)
 
 

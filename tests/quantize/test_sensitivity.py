@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.errors import UnknownNameError
-from edgewright.measure.outputs import outputs_of
-from edgewright.measure.parity import compare
 from edgewright.models import text as texts
 from edgewright.models.model import TransformerModel, reading
 from edgewright.quantize.sensitivity import Harm, Limits, sensitivity
@@ -20,6 +18,7 @@ from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES, runtimes_that
 from tests import artifacts, tiny
+from tests.calls import answered, compared
 
 HARMED = "encoder.layers.1.attention_output"
 INNER = 32  # heads × head width of the tiny model
@@ -224,8 +223,8 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
                 examples=subject.calibration(given, made_for) if not made_for.supports("dynamic-int8") else (),
             ),
         )
-        found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
-        cosines[name], sizes[name] = compare(found, run(model)).cosine_min, file.stat().st_size
+        found = answered(runtime, file, artifacts.FORM, given)
+        cosines[name], sizes[name] = compared(found, run(model)).cosine_min, file.stat().st_size
     assert cosines["spoilt"] < 0.98
     assert cosines["kept"] > 0.99
     parts = parts_of(model)
@@ -249,7 +248,7 @@ def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the
     for count in (0, 1, len(linear)):
         file, narrow = tmp_path / f"{count}{made_for.suffix}", linear[:count]
         made_for.write_int8(subject.for_runtime(made_for), twin, file, Int8(int4=narrow))
-        found = outputs_of(runtime, file, artifacts.FORM, given, on_progress=lambda _: None)
+        found = answered(runtime, file, artifacts.FORM, given)
         with as_int8(model, list(parts_of(model)), int4=narrow):
             simulated = run(model)
         cosines[count], sizes[count] = mean_cosine(found, run(model)), file.stat().st_size

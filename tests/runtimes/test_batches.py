@@ -10,31 +10,24 @@ import torch
 from edgewright.errors import RunnerError
 from edgewright.measure.deployment import HERE, deploy
 from edgewright.measure.measuring import infer
-from edgewright.measure.outputs import outputs_of
-from edgewright.measure.parity import compare
 from edgewright.modality.image_spec import ImageInputSpec
-from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import outputs
 from edgewright.models.transformer_shape import LayerShape
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.targets import open_target
 from tests import artifacts, tiny
+from tests.calls import answered, compared, text_calls
 from tests.runtimes.test_images import pictures, said, subject_of
 
 pytestmark = pytest.mark.slow
 
 BATCH = 4
 FORM = TextInputSpec(max_length=tiny.MAX_LENGTH, lengths=(16, tiny.MAX_LENGTH), batch=BATCH)
-
-
-def answered(runtime: str, file: Path, call: InputSpec, given: Examples) -> torch.Tensor:
-    return outputs_of(runtime, file, call, given, on_progress=lambda _: None)
 
 
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
@@ -81,7 +74,7 @@ def test_images_are_answered_together_as_they_are_alone(tmp_path: Path, runtime:
     found = answered(runtime, twin, subject.spec, asked)
     assert torch.allclose(found, said(subject, asked), rtol=1e-3, atol=1e-3)
     alone, together = (answered(runtime, small, call, asked) for call in subject.spec.calls())
-    assert compare(together, alone, cosine_limit=0.99).passed
+    assert compared(together, alone, cosine_limit=0.99).passed
 
 
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
@@ -110,7 +103,7 @@ def test_an_artifact_for_one_at_a_time_says_that_it_takes_no_batch(runtime: str)
     target = open_target(HERE)
     try:
         place = deploy(target, file, runtime=runtime)
-        calls = calls_of([[1, 2, 3]], runtime=runtime, lengths=lengths, batch=3)
+        calls = text_calls([[1, 2, 3]], runtime=runtime, lengths=lengths, batch=3)
         with pytest.raises(RunnerError, match=r"no entry .batch.|no entry .batch_length_8."):
             infer(target, place.artifact, place.runtime, calls)
     finally:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from edgewright.cost.exported import structure_for
-from edgewright.measure.parity import compare
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.models.loading import from_transformers
 from edgewright.models.macs import sizes
@@ -17,7 +16,7 @@ from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from tests import tiny
-from tests.runtimes.test_batches import answered
+from tests.calls import answered, compared
 
 NEW = ("mpnet", "albert", "modernbert", "deberta-v2")  # XLM-RoBERTa and CamemBERT are RoBERTa with other weights
 LENGTHS = (2, 5, 9, 16, 24, 32)
@@ -52,7 +51,7 @@ def test_artifacts_of_every_family_answer_as_the_model_does(tmp_path: Path, fami
         assert (answered(runtime, twin, call, texts()) - expected(model)).abs().max() < 1e-4
     made_for.write_int8(subject.for_runtime(made_for), twin, small, Int8())
     found = answered(runtime, small, form.one, texts())
-    assert compare(found, expected(model), cosine_limit=0.99).passed
+    assert compared(found, expected(model), cosine_limit=0.99).passed
     assert small.stat().st_size < twin.stat().st_size
 
 

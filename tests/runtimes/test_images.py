@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.measure.outputs import outputs_of
-from edgewright.measure.parity import compare
 from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.models import convnet_sources
 from edgewright.models.image import Scaling, outputs
@@ -20,6 +18,7 @@ from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from tests import tiny, tiny_vision
+from tests.calls import answered, compared
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +60,7 @@ def said(subject: Subject, pixels: Any) -> torch.Tensor:
 
 
 def run(runtime: str, file: Path, subject: Subject, pixels: Any) -> torch.Tensor:
-    return outputs_of(runtime, file, subject.spec, pixels, on_progress=lambda _: None)
+    return answered(runtime, file, subject.spec, pixels)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +90,7 @@ def test_float_and_int8_artifacts_say_what_the_model_says(tmp_path: Path, runtim
     found = run(runtime, small, subject, asked)
     assert found.dtype == torch.float32
     # Nobody taught these: of a deep net with random weights int8 leaves less than of a real one.
-    assert compare(found, expected, cosine_limit=LIMITS.get(kind, 0.98)).passed, compare(found, expected)
+    assert compared(found, expected, cosine_limit=LIMITS.get(kind, 0.98)).passed, compared(found, expected)
     assert not torch.allclose(found, expected, atol=1e-5)
     assert small.stat().st_size < 0.75 * twin.stat().st_size
 

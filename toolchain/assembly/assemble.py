@@ -15,7 +15,7 @@ from edgewright.assembly.manifest import manifest_of
 from edgewright.assembly.result import BuildResult
 from edgewright.bundles import bundle as bundles
 from edgewright.bundles.schema import Manifest
-from edgewright.bundles.vectors import Vectors
+from edgewright.bundles.vectors import write_examples
 from edgewright.stages.exported import Exported, exported
 from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build
@@ -35,7 +35,7 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
     def fill(folder: Path) -> None:
         _copy_artifacts(made, folder, with_float=plan.recipe.stages.export.float_reference)
         _copy_beside(build, folder)
-        _vectors(student).write(folder, student.input_spec())
+        _write_vectors(student, folder)
 
     with plan.progress.stage("bundle"):
         bundle = bundles.write(output, manifest, fill, force=force)
@@ -59,9 +59,9 @@ def _copy_beside(build: Build, folder: Path) -> None:
         shutil.copyfile(file, folder / file.name)
 
 
-def _vectors(student: Side) -> Vectors:
-    """What a device is asked, and what the float student answers."""
+def _write_vectors(student: Side, folder: Path) -> None:
+    """What a device is asked, and what the float student gives."""
     asked = student.asked()
-    inputs = student.examples_of(asked)
-    outputs = student.input_spec().apart(student.outputs(asked), inputs)
-    return Vectors(inputs=inputs, outputs=[row.tolist() for row in outputs])
+    examples = student.examples_of(asked)
+    outputs = student.input_spec().apart(student.outputs(asked), examples)
+    write_examples(folder, student.input_spec(), examples, [row.tolist() for row in outputs])

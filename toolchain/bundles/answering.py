@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.schema import ArtifactFacts, TaskFacts
@@ -20,8 +22,9 @@ from edgewright.errors import BundleError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
-from edgewright.modality.input_spec import Examples, ReadExample
-from edgewright.runtimes.example_calls import calls_by, rows_of
+from edgewright.modality.input_spec import ReadExample
+from edgewright.specs.examples import Examples, calls_of, named, outputs_of_each
+from edgewright.specs.signature import FORWARD, Array, Call
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
 from edgewright.tasks.task import Document, Question
@@ -102,19 +105,23 @@ class Answerer:
     def _index(self) -> SearchIndex:
         return SearchIndex.load(self._bundle.file(CORPUS), self._bundle.file(INDEX))
 
-    def _output(self, artifact: ArtifactFacts, inputs: Examples, address: str) -> tuple[float, ...]:
-        calls = calls_by(artifact.signature, inputs)
-        if address == HERE:
-            (output,) = rows_of(self._runner(artifact).outputs(calls))
-            return output
+    def _output(self, artifact: ArtifactFacts, examples: Examples, address: str) -> tuple[float, ...]:
+        """The first output of the first method for one example, as a row of numbers."""
+        method = artifact.signature.method(FORWARD)
+        inputs = named(method, examples)
+        calls = calls_of(method, inputs)
+        given = self._runner(artifact).outputs(calls) if address == HERE else self._inferred(artifact, calls, address)
+        (outputs,) = outputs_of_each(method, given, inputs)
+        return tuple(np.asarray(outputs[method.outputs[0].name], dtype=np.float64).ravel().tolist())
+
+    def _inferred(self, artifact: ArtifactFacts, calls: Sequence[Call], address: str) -> tuple[dict[str, Array], ...]:
         target = open_target(address)
         try:
             place = deploy_from(self._bundle, artifact, target)
             with blamed_on_age(artifact, place):
-                (output,) = rows_of(infer(target, place.artifact, place.runtime, calls))
+                return infer(target, place.artifact, place.runtime, calls)
         finally:
             target.close()
-        return output
 
     def _runner(self, artifact: ArtifactFacts) -> KeptRunner:
         """The runner of an artifact on this machine; one that has ended is started again."""

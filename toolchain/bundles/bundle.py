@@ -112,9 +112,13 @@ class Bundle:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def vectors(self) -> Vectors:
-        """What the artifacts are timed and checked on. Raises `InvalidFileError`, `BundleError` for other counts."""
-        return Vectors.read(self.file(VECTORS), self.manifest.task, self.file)
+    def vectors(self, runtime: str | None = None) -> Vectors:
+        """The calls that artifacts are timed and checked on, as that of a runtime takes them, or the best one.
+
+        With each are the outputs of the float student. Raises `InvalidFileError`, and `BundleError` for other counts or
+        tensors than the artifacts have.
+        """
+        return Vectors.read(self.file(VECTORS), self.manifest.task, self.artifact(runtime).signature, self.file)
 
 
 def _verify_named(folder: Path, manifest: Manifest, *, shown: Path) -> None:

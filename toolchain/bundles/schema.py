@@ -6,14 +6,22 @@ Out: `Manifest`, whose parts are frozen; how an example is read and answered is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from edgewright.errors import InputError
 from edgewright.modality.base import Modality
-from edgewright.modality.input_spec import Examples, InputSpec
+from edgewright.modality.input_spec import InputSpec
 from edgewright.modality.table import MODALITIES
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import Runtime
@@ -51,13 +59,31 @@ class BaselineFacts(ManifestPart):
     score: float
 
 
+class OutputParityFacts(ManifestPart):
+    """The same of one output."""
+
+    cosine_min: float
+    max_abs_error: float | None
+
+
 class ParityFacts(ManifestPart):
-    """How close an artifact's outputs are to the float student's, at the worst over all held-out texts."""
+    """How close an artifact's outputs are to the float student's, at the worst over all held-out examples.
+
+    Where it has several outputs, `worst_output` names the one that is furthest off, and `outputs` says it of each.
+    """
 
     passed: bool
     cosine_min: float
     max_abs_error: float | None
     cosine_limit: float
+    worst_output: str | None = None
+    outputs: dict[str, OutputParityFacts] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_what_one_output_has_not(self, serialized: SerializerFunctionWrapHandler) -> dict[str, object]:
+        document: dict[str, object] = serialized(self)
+        several = {"worst_output", "outputs"} if self.worst_output is None else set()
+        return {name: value for name, value in document.items() if name not in several}
 
 
 class TimingFacts(ManifestPart):
@@ -165,12 +191,6 @@ class TaskFacts(ManifestPart):
     def tags(self) -> int:
         """How many numbers each token has for an output; 0 where a text or an image has one as a whole."""
         return len(self.labels) if self.task.per_token else 0
-
-    def of_tokens(self, outputs: Sequence[Sequence[float]], inputs: Examples) -> list[Sequence[float]]:
-        """What an artifact said of each input, without what it says of padding where each token has an output."""
-        if not self.tags:
-            return list(outputs)
-        return [row[: len(ids) * self.tags] for row, ids in zip(outputs, inputs, strict=True)]
 
 
 class Manifest(ManifestPart):

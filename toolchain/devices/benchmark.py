@@ -18,6 +18,7 @@ from edgewright.base.progress import Progress, Silent
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.schema import ArtifactFacts
+from edgewright.bundles.vector_calls import VectorCalls
 from edgewright.cost.expected import Expectation, NoExpectation, expected
 from edgewright.cost.int8_gain import Int8Row, int8_measured
 from edgewright.devices.known_device import measured_profile
@@ -25,9 +26,8 @@ from edgewright.errors import InputError, ParityError
 from edgewright.measure.measurement import Measurement, clock_of
 from edgewright.measure.measuring import measure_in_turn
 from edgewright.measure.operators import operators_of
-from edgewright.measure.parity import Parity, compare
+from edgewright.measure.parity import Parity
 from edgewright.measure.protocol import Protocol, RunOptions
-from edgewright.runtimes.example_calls import calls_by, rows_of
 from edgewright.specs.budget import Verdict, as_good, judge
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
@@ -159,7 +159,8 @@ def _benched(contest: _Contest, target: Target, address: str, told: Progress, ho
     for file, (_, parity) in zip(contest.files, found, strict=True):
         if not parity.passed:
             raise ParityError(
-                f"{file} gives other outputs on {address} than the student it was made from: the worst cosine is "
+                f"{file} gives other outputs on {address} than the student it was made from: the worst cosine"
+                f"{f', of {parity.worst_output},' if parity.worst_output else ''} is "
                 f"{parity.cosine_min:.3f}, below {parity.cosine_limit:g}; no speed counts until that is understood "
                 "(another runtime version or an emulated core with other kernels are the usual causes)"
             )
@@ -214,7 +215,8 @@ def _measured(
 ) -> list[tuple[Measurement, Parity]]:
     protocol = Protocol.for_clock(clock, quick=how.quick)
     process_limit_s = protocol.limit_s(target.emulated)
-    vectors = contest.bundle.vectors()
+    vectors = contest.bundle.vectors(contest.artifact.runtime)
+    asked = VectorCalls.of(vectors, contest.artifact.signature, batched=contest.batch > 1)
 
     def note(done: int, total: int) -> None:
         told.update(done, total)
@@ -227,19 +229,14 @@ def _measured(
         measurements = measure_in_turn(
             lease.recording(),
             [(place.artifact, place.runtime) for place in places],
-            calls_by(contest.artifact.signature, vectors.inputs, batch=contest.batch),
+            asked.calls(),
             options=replace(how.options, batch=contest.batch),
             protocol=protocol,
             clock=clock,
             waiting=lambda waited_s, limit_s: told.update(waited_s, limit_s, "the machine comes to rest"),
             note=note,
         )
-    task = contest.bundle.manifest.task
-    return [
-        (each, compare(task.of_tokens(rows, vectors.inputs), vectors.outputs, tags=task.tags))
-        for each in measurements
-        for rows in [rows_of(each.outputs, batch=contest.batch, examples=len(vectors.inputs))]
-    ]
+    return [(each, asked.parity(each.outputs)) for each in measurements]
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:

@@ -40,7 +40,6 @@ from edgewright.measure.measurement import clock_of
 from edgewright.measure.measuring import copy_bandwidth_gb_s, measure
 from edgewright.measure.protocol import Protocol, RunOptions
 from edgewright.measure.stability import throttling
-from edgewright.runtimes.example_calls import calls_of
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.runtimes.wheels import installed_version
 from edgewright.specs.profiles import Clock
@@ -92,7 +91,7 @@ def calibrate(
         turns = list(_turns(runtimes, precisions, clock))
         for place, turn in enumerate(turns):
             told.update(place, len(turns), turn.probe.name)
-            turn.probe.file(turn.runtime, turn.precision)
+            turn.probe.exported(turn.runtime, turn.precision)
     with told.stage(f"connect to {address}"):
         target = open_target(address, instruction_clock=clock == "instructions")
     try:
@@ -169,14 +168,13 @@ def _kept_rows(file: Path) -> list[ProbeRow] | None:
 
 def _timed(machine: _Machine, turn: ProbeTurn) -> list[ProbeRow]:
     """For each length of one probe what was seen."""
-    file = turn.probe.file(turn.runtime, turn.precision)
-    inputs, lengths = turn.probe.inputs(turn.runtime), turn.probe.lengths(turn.runtime)
-    place = machine.deployer.deploy(file, runtime=turn.runtime)
+    exported, lengths = turn.probe.exported(turn.runtime, turn.precision), turn.probe.lengths(turn.runtime)
+    place = machine.deployer.deploy(exported.file, runtime=turn.runtime)
     measurement = measure(
         machine.target,
         place.artifact,
         place.runtime,
-        calls_of(inputs, runtime=turn.runtime, lengths=lengths),
+        turn.probe.calls(exported.signature, turn.runtime),
         options=RunOptions(threads=turn.threads),
         protocol=_protocol(machine.clock, len(lengths)),
         clock=machine.clock,

@@ -33,6 +33,8 @@ from edgewright.models.transformer_shape import LayerShape
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.examples import calls_of, named
+from edgewright.specs.signature import FORWARD, Call, Signature
 from edgewright.specs.structure import Structure
 
 # What is left over of blocks of 16 rows, and of 12, tells tiles of 4, 5, 6 and 8 rows apart.
@@ -41,7 +43,8 @@ LONGEST = 64
 # What a runtime of fixed shapes is given, one probe after another. Each takes seconds to convert; lengths that all are
 # multiples of one number would not tell how many rows kernels compute together.
 FIXED_LENGTHS = ((12, 48), (7, 41), (17, 64), (5, 34), (23, 58))
-VERSION = 1  # raise it where the files of these models, or what is told of them, become other ones
+VERSION = 2  # raise it where the files of these models, or what is told of them, become other ones
+SIGNATURE = "signature.json"
 CALIBRATION_IMAGES = 4  # that static scales are taken from
 
 
@@ -153,6 +156,14 @@ class Residual(_OfImages):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportedProbe:
+    """A model's file, and what it takes and gives."""
+
+    file: Path
+    signature: Signature
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """A model to be timed; where `texts` are given, on texts of these lengths and no others.
 
@@ -176,29 +187,36 @@ class Probe:
         """How many fixed ones a process runs that is timed on it; 1 where a runtime takes any length."""
         return max(len(self.spec(runtime).lengths), 1)
 
-    def inputs(self, runtime: str) -> Examples:
+    def examples(self, runtime: str) -> Examples:
         """What it is timed on."""
         return self.model.inputs(self.lengths(runtime))
+
+    def calls(self, signature: Signature, runtime: str) -> tuple[Call, ...]:
+        """The same as calls of its file, which has this signature."""
+        method = signature.method(FORWARD)
+        return calls_of(method, named(method, self.examples(runtime)))
 
     def structure(self, runtime: str) -> Structure:
         """What it computes under a runtime."""
         return _structure(self, runtime)
 
-    def file(self, runtime: str, precision: Precision) -> Path:
-        """Its file, made now unless it was made before by the same code."""
+    def exported(self, runtime: str, precision: Precision) -> ExportedProbe:
+        """Its file with the signature, made now unless it was made before by the same code."""
         name = f"probe{RUNTIMES[runtime].suffix}"
         lengths = list(self.spec(runtime).lengths)
         inputs = {"model": asdict(self.model), "lengths": lengths, "runtime": runtime, "precision": precision}
         made = cache.stage(
             "probe", inputs, lambda folder: self._write(runtime, precision, folder / name), version=VERSION
         )
-        return made.folder / name
+        signature = Signature.model_validate_json((made.folder / SIGNATURE).read_bytes())
+        return ExportedProbe(file=made.folder / name, signature=signature)
 
     def _write(self, runtime: str, precision: Precision, file: Path) -> None:
         torch.manual_seed(0)
         spec = self.spec(runtime)
         module = self.model.module(padded=RUNTIMES[runtime].fixed_shapes)
         descriptor, source = RUNTIMES[runtime], export_input(module, spec, RUNTIMES[runtime])
+        file.with_name(SIGNATURE).write_text(source.signature.model_dump_json(), encoding="utf-8")
         if precision != "int8":
             descriptor.write_float(source, file)
             return

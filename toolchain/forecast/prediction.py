@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from edgewright.base.extras import need_build
 from edgewright.base.json_values import JsonObject
 from edgewright.bundles.bundle import Bundle
@@ -111,7 +109,7 @@ def _lengths(bundle: Bundle) -> tuple[int, ...]:
     """Those of its examples; 0 where all are of one size."""
     if not bundle.manifest.task.modality.has_length:
         return (0,)
-    return tuple(int(np.size(each)) for each in bundle.vectors().inputs)
+    return tuple(sum(each.size for each in call.inputs.values()) for call in bundle.vectors().calls)
 
 
 def _of_bundle(bundle: Bundle) -> Iterator[PricedArtifact]:

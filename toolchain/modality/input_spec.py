@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import numpy as np
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from edgewright.errors import BundleError, InputError
+from edgewright.specs.examples import Examples as Examples
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 Facts = Mapping[str, JsonValue]  # as a manifest has them
 BundleFile = Callable[[str], Path]  # a bundle's file of this name
 Read = TypeVar("Read")
-
-AnyExample: TypeAlias = Any  # a text or its ids, the pixels of an image: whatever the modality reads
-Examples: TypeAlias = "Sequence[AnyExample] | Array"
-"""Several examples as an artifact takes them, such as the ids of one text each, or an array with an example a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +52,8 @@ class InputSpec(ABC):
     batch: int = 1
     lengths: tuple[int, ...] = ()
     tags: ClassVar[int] = 0
+    outputs: ClassVar[tuple[str, ...]] = ("output",)
+    """The names of what its module gives; the first is what is scored and answered with."""
     saved_example: ClassVar[object] = list
     """The type of one example in a bundle's file of expected outputs."""
 
@@ -129,12 +128,6 @@ class InputSpec(ABC):
     def traced(self) -> list[Tensor]:
         """The examples that a structure is recorded from: two of different lengths where examples have any."""
         return [self.one.example()]
-
-    def batches(self, examples: Examples, index_dtype: DType) -> Iterator[dict[str, Array]]:
-        """The arrays of each call, in order; where the last has fewer examples its last one fills it up."""
-        for first in range(0, len(examples), self.batch):
-            rows = list(examples[first : first + self.batch])
-            yield self.arrays([*rows, *[rows[-1]] * (self.batch - len(rows))], index_dtype)
 
     def joined(self, outputs: Sequence[Tensor], examples: Examples) -> Tensor:
         """The outputs of all examples, (examples, outputs), of those of each."""

@@ -44,7 +44,7 @@ class TextInputSpec(InputSpec):
 
     max_length: int
     tags: int = 0  # type: ignore[misc]  # a field here, which differs from task to task
-    saved_example: ClassVar[object] = list[Annotated[int, Field(ge=0)]]
+    saved_example: ClassVar[object] = list[Annotated[int, Field(ge=0, le=2**31 - 1)]]
 
     @override
     def facts(self, reading: Facts) -> Mapping[str, JsonValue]:

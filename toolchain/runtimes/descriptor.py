@@ -114,7 +114,7 @@ class Runtime:
     there is no `session`, and for several examples at once, an artifact is run by the runner that devices have.
     `packages` shape an artifact and are not among those every build has. `priced_by` is the package whose version
     measured prices go with; without one none are measured. One that `measures_bandwidth` has a runner that also
-    times how fast memory is copied.
+    times how fast memory is copied. By one that `times_parts` a search for sizes has models of one layer timed.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Runtime:
     writes_etdump: bool = False
     priced_by: str | None = None
     measures_bandwidth: bool = False
+    times_parts: bool = False
     packages: tuple[str, ...] = ()
     provider: Provider = field(repr=False)
     write_float: Callable[[ExportInput, Path], None] = field(repr=False)

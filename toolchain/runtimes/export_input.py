@@ -76,7 +76,7 @@ class ExportInput:
 
 def example_of(method: Method, sizes: Mapping[str, int] | None = None) -> dict[str, Tensor]:
     """An input of ones for each of a method's tensors; an axis without a size gets one that is within its bounds."""
-    chosen = {name: min(max(EXAMPLE_SIZE, axis.least), axis.most) for name, axis in method.axes.items()}
+    chosen = {name: _usual_size(axis) for name, axis in method.axes.items()}
     return {
         each.name: torch.ones(_shape(each, {**chosen, **(sizes or {})}), dtype=getattr(torch, each.dtype))
         for each in method.inputs
@@ -141,6 +141,18 @@ def tensors_of(inputs: Mapping[str, Array]) -> tuple[Tensor, ...]:
     return tuple(torch.from_numpy(np.ascontiguousarray(each)) for each in inputs.values())
 
 
+def run_on(module: nn.Module, method: Method, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """What a module itself gives for the inputs of a method, by the names of the method's outputs."""
+    with torch.no_grad():
+        outputs = as_tuple(module(*tensors_of({each.name: inputs[each.name] for each in method.inputs})))
+    return {each.name: output.numpy() for each, output in zip(method.outputs, outputs, strict=True)}
+
+
+def as_tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The outputs of a module, which gives one tensor or several."""
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
 def fitted(method: Method, inputs: Mapping[str, Array], sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
     """The inputs of one example as a method takes them: repeated where it wants several, padded to the `sizes`."""
     found = {}
@@ -177,12 +189,11 @@ def with_outputs(
     A size that differs where a free axis does is that axis. `names` are the outputs', in order.
     """
     bare = Method(name=name, inputs=tuple(inputs), outputs=(TensorSpec(name=OUTPUT, dtype="float32"),))
-    sizes = {axis.name: min(max(EXAMPLE_SIZE, axis.least), axis.most) for axis in bare.axes.values()}
+    sizes = {axis.name: axis.allocated(_usual_size(axis)) for axis in bare.axes.values()}
     usual = _run(module, bare, sizes)
     shapes: list[list[int | Axis]] = [list(each.shape) for each in usual]
     for axis in bare.axes.values():
-        other = axis.least if sizes[axis.name] > axis.least else axis.most
-        if other == sizes[axis.name]:
+        if (other := _another_size(axis, sizes[axis.name])) is None:
             continue
         for shape, now, then in zip(shapes, usual, _run(module, bare, {**sizes, axis.name: other}), strict=True):
             for place, (size, changed) in enumerate(zip(now.shape, then.shape, strict=True)):
@@ -195,10 +206,28 @@ def with_outputs(
     return bare.model_copy(update={"outputs": tuple(outputs)})
 
 
+def _usual_size(axis: Axis) -> int:
+    return min(max(EXAMPLE_SIZE, axis.least), axis.most)
+
+
+def _another_size(axis: Axis, size: int) -> int | None:
+    """A size that a bucket is made for where there is another one, else any within the bounds."""
+    known = axis.buckets or (axis.least, axis.most)
+    others = [each for each in (*known, axis.most - 1) if each != size and axis.least <= each]
+    return others[0] if others else None
+
+
 def _run(module: nn.Module, method: Method, sizes: Mapping[str, int]) -> tuple[Tensor, ...]:
+    """Of ones of these sizes, whatever buckets there are."""
+    ones = [
+        torch.ones(
+            [sizes[each.name] if isinstance(each, Axis) else each for each in tensor.shape],
+            dtype=getattr(torch, tensor.dtype),
+        )
+        for tensor in method.inputs
+    ]
     with torch.no_grad():
-        given = module(*example_of(method, sizes).values())
-    return given if isinstance(given, tuple) else (given,)
+        return as_tuple(module(*ones))
 
 
 def _shape(tensor: TensorSpec, sizes: Mapping[str, int]) -> list[int]:

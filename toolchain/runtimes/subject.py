@@ -30,6 +30,7 @@ def signature_of(module: nn.Module, spec: InputSpec, runtime: Runtime) -> Signat
                 module,
                 FORWARD if call.batch == 1 else BATCH,
                 call.tensors(fixed_shapes=runtime.fixed_shapes, index_dtype=runtime.index_dtype),
+                spec.outputs,
             )
             for call in calls
         )

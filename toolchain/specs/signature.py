@@ -115,6 +115,12 @@ class Method(_Spec):
         """The axes of its inputs whose size a call chooses, by name."""
         return {axis.name: axis for tensor in self.inputs for axis in tensor.axes}
 
+    @property
+    def batch(self) -> int:
+        """How many examples it takes at once: the first size of its first input."""
+        first = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
+        return first if isinstance(first, int) else 1
+
     def entry(self, sizes: Mapping[str, int]) -> str:
         """The name in the file: the method's, and where axes are bucketed the buckets', "forward_length_16"."""
         bucketed = [axis for axis in self.axes.values() if axis.buckets]
@@ -231,8 +237,7 @@ class Signature(_Spec):
     @property
     def batch(self) -> int:
         """How many examples it takes at once besides one alone; 1 where it takes no more."""
-        sizes = [each.inputs[0].shape[0] for each in self.methods if each.name == BATCH and each.inputs]
-        return next((size for size in sizes if isinstance(size, int)), 1)
+        return next((each.batch for each in self.methods if each.name == BATCH), 1)
 
     def method(self, name: str) -> Method:
         """The method of this name. Raises `InputError` naming those there are."""

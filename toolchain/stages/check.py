@@ -6,12 +6,24 @@ Out: `CheckFindings`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.bundles.schema import ParityFacts
 from edgewright.measure.outputs import outputs_of
-from edgewright.measure.parity import compare
+from edgewright.measure.parity import Outputs, compare, qualified, worst_of
+from edgewright.models.inputs import Inputs
+from edgewright.runtimes.export_input import run_on
+from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.examples import named
+from edgewright.specs.signature import BATCH, FORWARD, Array, Method
 from edgewright.stages.export_float import artifact_name
-from edgewright.stages.sides import student_of
+from edgewright.stages.export_int8 import Int8Findings
+from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
 
 
@@ -39,19 +51,45 @@ def check_stage(runtime: str) -> Stage[CheckFindings]:
 
 
 def _checked(build: Build, runtime: str) -> CheckFindings:
-    """Where it takes several at once it is asked so, too, and the parity is the worse of both."""
-    student, file = student_of(build), build.result(f"int8 {runtime}").file(artifact_name(runtime))
-    held_out, spec = student.held_out(), student.input_spec()
-    examples, expected = student.examples_of(held_out), student.outputs(held_out)
+    """Each method is asked, so several examples at once where the artifact takes them; the parity is the worst."""
+    student, made = student_of(build), build.typed(f"int8 {runtime}", Int8Findings)
+    file, signature = made.file(artifact_name(runtime)), made.findings.signature
+    held_out = student.held_out()
+    examples = student.examples_of(held_out)
 
     def on_progress(done: int) -> None:
         build.plan.progress.update(done, len(held_out))
 
-    answered = [outputs_of(runtime, file, call, examples, on_progress=on_progress) for call in spec.calls()]
-    compared = (compare(outputs, expected, tags=spec.tags) for outputs in answered)
-    parity = min(compared, key=lambda each: each.cosine_min)
+    expected, answered, parities = {}, {}, []
+    for method in signature.methods:
+        usual = FORWARD if method.name == BATCH else method.name  # what several give at once is what each gives alone
+        if usual not in expected:
+            expected[usual] = expected_outputs(student, method, runtime, held_out)
+        found = outputs_of(runtime, file, method, named(method, examples), on_progress=on_progress)
+        answered[method.name] = found
+        parities.append(compare(*([qualified(usual, row) for row in rows] for rows in (found, expected[usual]))))
+    first = signature.method(FORWARD).outputs[0].name
+    outputs = student.input_spec().joined([_tensor(each[first]) for each in answered[FORWARD]], examples)
     score = student.score()
     return CheckFindings(
-        score=score.of(student.as_scored(answered[0], held_out, score)),
-        parity=ParityFacts.model_validate(parity.document()),
+        score=score.of(student.as_scored(outputs, held_out, score)),
+        parity=ParityFacts.model_validate(worst_of(parities).document()),
     )
+
+
+def expected_outputs(student: Side, method: Method, runtime: str, inputs: Inputs) -> Sequence[Outputs]:
+    """What the float student gives for each example, by the names of a method's outputs.
+
+    Its one output is computed as everywhere else; of several all are what its module gives.
+    """
+    examples, spec = student.examples_of(inputs), student.input_spec()
+    if len(method.outputs) == 1:
+        rows = spec.apart(student.outputs(inputs), examples)
+        shape = (1, -1, spec.tags) if spec.tags else (1, -1)
+        return [{method.outputs[0].name: row.reshape(shape).numpy()} for row in rows]
+    source = student.subject().for_runtime(RUNTIMES[runtime])
+    return [run_on(source.module, method, each) for each in named(method, examples)]
+
+
+def _tensor(output: Array) -> Tensor:
+    return torch.from_numpy(np.asarray(output[0], dtype=np.float32))

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from edgewright.base.plain import one_line
 from edgewright.modality.base import LoadedTeacher
-from edgewright.modality.input_spec import AnyExample
 from edgewright.models.heads import in_standard_units
 from edgewright.models.model import Head
 from edgewright.models.reference import Compared, Reference, require_repeatable
+from edgewright.specs.examples import AnyExample
 from edgewright.stages.plan import Plan
 from edgewright.tasks.scores import Scale
 

@@ -18,7 +18,8 @@ from edgewright.base.digest import sha256_of
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, digest_of
 from edgewright.modality.input_spec import Examples
 from edgewright.models.inputs import Inputs
-from edgewright.runtimes.example_calls import calls_by
+from edgewright.specs.examples import calls_of, named
+from edgewright.specs.signature import FORWARD
 from edgewright.stages.export_float import FloatFindings
 from edgewright.stages.export_int8 import Int8Findings
 from edgewright.stages.exported import Exported, exported
@@ -79,11 +80,11 @@ def _contender(made: Exported, role: str, inputs: Examples) -> Contender:
         "int8": made.int8,
     }
     stage = stages[role]
-    file = made.file(stage)
+    file, method = made.file(stage), stage.findings.signature.method(FORWARD)
     return Contender(
         name=f"{made.runtime} {role}",
         runtime=made.runtime,
         file=file,
         sha256=sha256_of(file),
-        calls=calls_by(stage.findings.signature, inputs),
+        calls=calls_of(method, named(method, inputs)),
     )

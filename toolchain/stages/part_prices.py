@@ -26,17 +26,18 @@ from edgewright.models.encoder import Encoder, EncoderShape
 from edgewright.models.model import Head, HeadShape, TransformerModel
 from edgewright.models.text import TextModule
 from edgewright.models.transformer_shape import LayerShape
-from edgewright.runtimes.example_calls import calls_of
+from edgewright.runtimes.descriptor import Runtime
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.examples import calls_of, named
 from edgewright.specs.profiles import Clock
+from edgewright.specs.signature import FORWARD, Signature
 from edgewright.stages.plan import Plan
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
 
 COSTS = "costs.json"
-RUNTIME = "executorch"
 VOCABULARY = 512  # of the models that are timed: a look-up takes the same in any table
 PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.1, samples=32, min_seconds=0.1, max_seconds=2.0)
 
@@ -54,10 +55,16 @@ def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
 def calibrated_prices(plan: Plan) -> RuntimeTable | None:
     """What was measured of the profile's device, where it was. Raises `InputError` where that is of another version."""
     found = load_calibration(plan.profile.name)
-    table = found.table(RUNTIME, "int8") if found else None
+    runtime = timing_runtime().name
+    table = found.table(runtime, "int8") if found else None
     if table is not None:
-        prices_for(plan.profile, runtime=RUNTIME, precision="int8")
+        prices_for(plan.profile, runtime=runtime, precision="int8")
     return table
+
+
+def timing_runtime() -> Runtime:
+    """The runtime that parts are timed under, whose prices the search for a student goes by."""
+    return next(each for each in RUNTIMES.values() if each.times_parts)
 
 
 def _timed(plan: Plan, shape: EncoderShape, address: str, largest: PricedLayer) -> Path:
@@ -88,29 +95,30 @@ class _Timer:
 
     def __init__(self, shape: EncoderShape, target: Target, clock: Clock, scratch: Path, length: int) -> None:
         self.shape, self.clock, self.scratch, self.deployer = shape, clock, scratch, Deployer(target)
-        self.places: dict[PricedLayer | None, Deployed] = {}
-        self.calls = calls_of([[1] * length], runtime=RUNTIME)
+        self.places: dict[PricedLayer | None, tuple[Deployed, Signature]] = {}
+        self.text = [1] * length
 
     def time_ms(self, layer: PricedLayer | None) -> float:
         """One more median of this model, or of the model without a layer."""
         if layer not in self.places:
             self.places[layer] = self._deployed(layer)
-        place = self.places[layer]
+        place, signature = self.places[layer]
+        method = signature.method(FORWARD)
+        calls = calls_of(method, named(method, [self.text]))
         protocol = Protocol.instructions() if self.clock == "instructions" else PROTOCOL
         target = self.deployer.target
-        timed = measure(target, place.artifact, place.runtime, self.calls, protocol=protocol, clock=self.clock)
+        timed = measure(target, place.artifact, place.runtime, calls, protocol=protocol, clock=self.clock)
         return statistics.median(timed.latency_ms)
 
-    def _deployed(self, layer: PricedLayer | None) -> Deployed:
+    def _deployed(self, layer: PricedLayer | None) -> tuple[Deployed, Signature]:
         layers: tuple[LayerShape, ...] = ()
         if layer is not None:
             kind = self.shape.layers[0]
             layers = (kind.resized(heads=layer.heads, head_width=layer.head_width, neurons=layer.neurons),)
         shape = replace(self.shape, layers=layers, vocabulary=VOCABULARY, token_rank=None)
         model = TransformerModel(Encoder(shape), Head(HeadShape(pooling="mean"), shape.width)).eval()
-        file = self.scratch / f"{len(self.places)}.pte"
-        source = export_input(
-            TextModule(model, padded=False), TextInputSpec(max_length=shape.positions), RUNTIMES[RUNTIME]
-        )
-        RUNTIMES[RUNTIME].write_int8(source, file, file, Int8())
-        return self.deployer.deploy(file, runtime=RUNTIME)
+        runtime = timing_runtime()
+        file = self.scratch / f"{len(self.places)}{runtime.suffix}"
+        source = export_input(TextModule(model, padded=False), TextInputSpec(max_length=shape.positions), runtime)
+        runtime.write_int8(source, file, file, Int8())
+        return self.deployer.deploy(file, runtime=runtime.name), source.signature

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from edgewright.measure.parity import compare
 from edgewright.runtimes.device import runtime_for
 from edgewright.runtimes.executorch import native
 from tests import artifacts
+from tests.calls import compared
 from tests.device_scripts.artifacts import Artifact, artifact_for, expected, lay_out, rows_in, run_job, write_job
 
 CROSS = shutil.which("aarch64-linux-gnu-g++") is not None
@@ -83,4 +83,4 @@ def test_the_check_tells_a_core_whose_int8_kernels_give_wrong_numbers(tmp_path: 
     job = write_job(tmp_path, Artifact(runtime="executorch", path=file, lengths=()), inputs=ids, samples=0)
     ran = run_job(made, lay_out(made, tmp_path / "runtime"), job, through=emulator(core))
     assert ran.status == 0
-    assert compare(rows_in(ran.document), artifacts.expected()).passed is right
+    assert compared(rows_in(ran.document), artifacts.expected()).passed is right

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.errors import ExportError, InputError
-from edgewright.measure.parity import compare
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.executorch import export as executorch
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
 from tests import artifacts, tiny
+from tests.calls import compared
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +44,6 @@ def test_a_folder_that_is_not_there_is_told_as_an_export_error(tmp_path: Path) -
 
 def test_parity_of_the_float_artifact_is_all_but_exact(session: Session) -> None:
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
-    parity = compare(found, artifacts.expected())
+    parity = compared(found, artifacts.expected())
     assert parity.passed
     assert parity.cosine_min > 0.99999

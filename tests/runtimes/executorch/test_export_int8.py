@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from edgewright.measure.parity import compare
 from tests import artifacts
+from tests.calls import compared
 
 pytestmark = pytest.mark.slow
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 def test_an_int8_pte_says_what_the_float_model_says_at_every_length() -> None:
     session = artifacts.session("executorch", artifacts.int8_pte()[0])
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
-    parity = compare(found, artifacts.expected())
+    parity = compared(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
     assert parity.passed
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from edgewright.errors import ExportError
-from edgewright.measure.parity import compare
 from edgewright.runtimes.litert import int8 as flatbuffer
 from edgewright.runtimes.litert.compact import compact
 from tests import artifacts
+from tests.calls import compared
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_an_int8_tflite_says_what_the_float_model_says_at_every_length() -> None:
     session = artifacts.session("litert", artifacts.int8_tflite())
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
-    parity = compare(found, artifacts.expected())
+    parity = compared(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
     assert parity.passed
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from edgewright.errors import ExportError
-from edgewright.measure.parity import compare
 from edgewright.runtimes.onnx import int8 as onnx_int8
 from tests import artifacts, tiny
+from tests.calls import compared
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def test_an_int8_onnx_says_what_the_float_model_says_at_every_length() -> None:
     session = artifacts.session("onnx", artifacts.int8_onnx())
     found = torch.stack([session(row.ids) for row in artifacts.rows_of_every_length()])
-    parity = compare(found, artifacts.expected())
+    parity = compared(found, artifacts.expected())
     assert 0.99 < parity.cosine_min < 1
     assert parity.passed
 

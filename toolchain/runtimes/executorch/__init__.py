@@ -15,6 +15,7 @@ DESCRIPTOR = Runtime(
     writes_etdump=True,
     priced_by="executorch",
     measures_bandwidth=True,
+    times_parts=True,
     provider=NativeProvider(),
     write_float=deferred(f"{_HERE}.export:write_float"),
     schemes={
