@@ -152,7 +152,7 @@ def write_int8(source: Any, float_file: Path, file: Path, asked: Any) -> Mapping
     from dataclasses import replace
 
     module = copy.deepcopy(source.module)
-    chosen = [name for name in source.parts() if name not in asked.kept_float]
+    chosen = [name for name in source.parts() if name not in asked.excluded]
     for name in chosen:
         narrow(module.get_submodule(source.at(name)))
     write_float(replace(source, module=module), file)

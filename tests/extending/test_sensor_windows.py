@@ -246,14 +246,12 @@ def test_it_is_measured_here_and_answers_what_the_float_student_answers(
     assert ended.returncode == 0, ended.stderr
     measured = json.loads(ended.stdout)
     assert (measured["artifact"]["runtime"], measured["parity"]["passed"]) == (runtime, True)
-    vectors = Bundle.open(built[0]).vectors()
-    (tmp_path / "window.json").write_text(
-        json.dumps({"window": vectors.calls[0].inputs["window"][0].tolist()}), encoding="utf-8"
-    )
+    first = Bundle.open(built[0]).vectors().calls[0]
+    (tmp_path / "window.json").write_text(json.dumps({"window": first.inputs["window"][0].tolist()}), encoding="utf-8")
     ended = edgewright("run", str(built[0]), "--input", str(tmp_path / "window.json"), *given, folders=(installed,))
     assert ended.returncode == 0, ended.stderr
     answer = json.loads(ended.stdout)
-    student = WINDOWS.answer(vectors.outputs[0], Question(text="", top=5, labels=tuple(SPEEDS)))
+    student = WINDOWS.answer(first.outputs["output"][0].tolist(), Question(text="", top=5, labels=tuple(SPEEDS)))
     assert [each["label"] for each in answer["labels"]] == [each["label"] for each in student["labels"]]
     for said, expected in zip(answer["labels"], student["labels"], strict=True):
         assert said["score"] == pytest.approx(expected["score"], abs=0.03)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.errors import UnknownNameError
-from edgewright.quantize.ranges import Calibration, Range, Seen
+from edgewright.quantize.ranges import Calibration, ObservedValues, Range
 from edgewright.quantize.simulated import rounded_between
 from edgewright.runtimes.executorch import int8 as xnnpack
 from edgewright.runtimes.litert import int8 as flatbuffer
@@ -21,8 +21,8 @@ METHODS: tuple[Calibration, ...] = get_args(Calibration)
 FAR = 100.0
 
 
-def seen(*batches: Tensor) -> Seen:
-    found = Seen()
+def seen(*batches: Tensor) -> ObservedValues:
+    found = ObservedValues()
     for batch in batches:
         found.add(batch)
     return found

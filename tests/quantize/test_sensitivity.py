@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgewright.errors import UnknownNameError
 from edgewright.models import text as texts
 from edgewright.models.model import TransformerModel, reading
-from edgewright.quantize.sensitivity import Harm, Limits, sensitivity
+from edgewright.quantize.sensitivity import Degradation, Limits, sensitivity
 from edgewright.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
@@ -41,6 +41,13 @@ def run(model: TransformerModel) -> Tensor:
 
 def mean_cosine(found: Tensor, wanted: Tensor) -> float:
     return float(torch.cosine_similarity(found, wanted).mean())
+
+
+class Heard:
+    """Keeps the progress that it hears of."""
+
+    def hear(self, done: float, of: float) -> None:
+        self.last = (done, of)
 
 
 def test_weights_are_rounded_to_127ths_of_each_rows_largest() -> None:
@@ -79,14 +86,14 @@ def test_within_it_parts_are_int8_and_after_it_as_they_were() -> None:
 
 def test_of_an_ordinary_model_every_part_is_measured_and_none_is_kept() -> None:
     model = reading(tiny.teacher().model)
-    told: list[tuple[int, int]] = []
-    found = sensitivity(model, run, limits=Limits(error=0.1), on_progress=lambda done, of: told.append((done, of)))
+    heard = Heard()
+    found = sensitivity(model, run, limits=Limits(error=0.1), on_progress=heard.hear)
     assert {part.name for part in found.parts} == set(parts_of(model))
     assert [part.error for part in found.parts] == sorted((part.error for part in found.parts), reverse=True)
     assert 0 < found.parts[0].error < found.error < 0.1
-    assert found.kept_float == ()
+    assert found.excluded == ()
     assert found.left == found.error
-    assert told[-1][0] <= told[-1][1]
+    assert heard.last[0] <= heard.last[1]
     # Independent errors add up as squares do.
     assert sum(part.error**2 for part in found.parts) == pytest.approx(found.error**2, rel=0.5)
 
@@ -97,13 +104,13 @@ def test_the_part_that_an_outlier_spoils_is_kept_float_and_no_other() -> None:
     found = sensitivity(model, run, limits=Limits(error=0.1))
     assert found.parts[0].name == HARMED
     assert found.error > 0.1
-    assert found.kept_float == (HARMED,)
+    assert found.excluded == (HARMED,)
     assert found.left < 0.1
 
 
 def test_without_a_limit_only_what_was_asked_for_stays_float() -> None:
-    found = sensitivity(with_an_outlier(), run, limits=Limits(error=None), kept_float=["encoder.tokens"])
-    assert found.kept_float == ("encoder.tokens",)
+    found = sensitivity(with_an_outlier(), run, limits=Limits(error=None), excluded=["encoder.tokens"])
+    assert found.excluded == ("encoder.tokens",)
     assert found.left > 0.1
 
 
@@ -118,11 +125,11 @@ def test_what_is_kept_is_no_more_than_the_limit_asks_for() -> None:
 
     limit = 0.6 * error([HARMED])
     found = sensitivity(model, run, limits=Limits(error=limit))
-    assert found.left == pytest.approx(error(found.kept_float))
+    assert found.left == pytest.approx(error(found.excluded))
     assert found.left <= limit
-    assert len(found.kept_float) > 1
-    for name in found.kept_float:
-        assert error([each for each in found.kept_float if each != name]) > limit
+    assert len(found.excluded) > 1
+    for name in found.excluded:
+        assert error([each for each in found.excluded if each != name]) > limit
 
 
 def test_of_parts_that_do_much_the_same_harm_those_stay_float_that_cost_the_device_least() -> None:
@@ -130,42 +137,40 @@ def test_of_parts_that_do_much_the_same_harm_those_stay_float_that_cost_the_devi
     parts = list(parts_of(model))
     limits = Limits(error=0.7 * sensitivity(model, run, limits=Limits(error=None)).error)
     free = sensitivity(model, run, limits=limits, float_ms=dict.fromkeys(parts, 1.0))
-    assert 0 < len(free.kept_float) < len(parts) // 2
-    dear = {name: 1000.0 if name in free.kept_float else 0.001 for name in parts}
+    assert 0 < len(free.excluded) < len(parts) // 2
+    dear = {name: 1000.0 if name in free.excluded else 0.001 for name in parts}
     found = sensitivity(model, run, limits=limits, float_ms=dear)
-    assert limits.bear(Harm(error=found.left))
-    assert sum(dear[name] for name in found.kept_float) < sum(dear[name] for name in free.kept_float)
+    assert limits.tolerate(Degradation(error=found.left))
+    assert sum(dear[name] for name in found.excluded) < sum(dear[name] for name in free.excluded)
     assert {part.name: part.float_ms for part in found.parts} == dear
 
 
 def test_a_limit_that_int8_cannot_meet_leaves_everything_float() -> None:
     model = reading(tiny.teacher().model)
     found = sensitivity(model, run, limits=Limits(error=1e-9))
-    assert set(found.kept_float) == set(parts_of(model))
+    assert set(found.excluded) == set(parts_of(model))
     assert found.left == 0
 
 
 def test_as_many_linear_layers_get_int4_weights_as_the_limit_allows() -> None:
     model = reading(tiny.teacher().model)
     linear = linear_parts(model)
-    every = sensitivity(model, run, limits=Limits(error=None), int4=True)
-    assert every.int4 == linear
-    assert {part.name for part in every.int4_parts} == set(linear)
-    assert every.error < every.int4_parts[0].error < every.left
+    every = sensitivity(model, run, limits=Limits(error=None), narrow_bits=4)
+    assert every.narrow == linear
+    assert {part.name for part in every.narrow_parts} == set(linear)
+    assert every.error < every.narrow_parts[0].error < every.left
     limit = (every.error + every.left) / 2
-    told: list[tuple[int, int]] = []
-    some = sensitivity(
-        model, run, limits=Limits(error=limit), int4=True, on_progress=lambda done, of: told.append((done, of))
-    )
-    assert 0 < len(some.int4) < len(linear)
+    heard = Heard()
+    some = sensitivity(model, run, limits=Limits(error=limit), narrow_bits=4, on_progress=heard.hear)
+    assert 0 < len(some.narrow) < len(linear)
     assert some.left <= limit
-    with as_int8(model, list(parts_of(model)), int4=some.int4):
+    with as_int8(model, list(parts_of(model)), weight_bits=dict.fromkeys(some.narrow, 4)):
         found = run(model)
     wanted = run(model)
     error = float((found - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
     assert some.left == pytest.approx(error)
-    assert told[-1][0] == told[-1][1]
-    assert sensitivity(model, run, limits=Limits(error=every.error * 1.001), int4=True).int4 == ()
+    assert heard.last[0] == heard.last[1]
+    assert sensitivity(model, run, limits=Limits(error=every.error * 1.001), narrow_bits=4).narrow == ()
 
 
 def test_parts_stay_float_for_the_points_of_a_score_that_they_cost() -> None:
@@ -178,29 +183,27 @@ def test_parts_stay_float_for_the_points_of_a_score_that_they_cost() -> None:
         return float((nearest[0] == nearest[1]).float().mean())
 
     free = sensitivity(model, run, limits=Limits(error=None), score=score)
-    assert free.kept_float == ()
+    assert free.excluded == ()
     assert free.points == free.left_points
     assert free.points is not None
     assert free.points > 5
     assert {part.name: part.points for part in free.parts}[HARMED] == pytest.approx(free.points, abs=20)
     bound = sensitivity(model, run, limits=Limits(error=None, points=free.points / 2), score=score)
-    assert HARMED in bound.kept_float
+    assert HARMED in bound.excluded
     assert bound.left_points is not None
     assert bound.left_points <= free.points / 2
     assert sensitivity(model, run, limits=Limits(error=None)).points is None
 
 
 def test_a_layer_that_stays_float_is_not_made_int4() -> None:
-    found = sensitivity(with_an_outlier(), run, limits=Limits(error=None), kept_float=[HARMED], int4=True)
-    assert HARMED not in found.int4
-    assert HARMED not in {part.name for part in found.int4_parts}
+    found = sensitivity(with_an_outlier(), run, limits=Limits(error=None), excluded=[HARMED], narrow_bits=4)
+    assert HARMED not in found.narrow
+    assert HARMED not in {part.name for part in found.narrow_parts}
 
 
 def test_a_name_that_is_no_part_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"encoder\.layers\.1\.attention_output"):
-        sensitivity(
-            tiny.teacher().model, run, limits=Limits(error=None), kept_float=["encoder.layers.1.atention_output"]
-        )
+        sensitivity(tiny.teacher().model, run, limits=Limits(error=None), excluded=["encoder.layers.1.atention_output"])
 
 
 @pytest.mark.slow
@@ -219,7 +222,7 @@ def test_an_artifact_keeps_the_part_float_and_says_what_the_model_says(runtime: 
             twin,
             file,
             Int8(
-                kept_float=kept,
+                excluded=kept,
                 examples=subject.calibration(given, made_for) if not made_for.supports("dynamic-int8") else (),
             ),
         )
@@ -247,9 +250,9 @@ def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the
     cosines, sizes = {}, {}
     for count in (0, 1, len(linear)):
         file, narrow = tmp_path / f"{count}{made_for.suffix}", linear[:count]
-        made_for.write_int8(subject.for_runtime(made_for), twin, file, Int8(int4=narrow))
+        made_for.write_int8(subject.for_runtime(made_for), twin, file, Int8(narrow=narrow))
         found = answered(runtime, file, artifacts.FORM, given)
-        with as_int8(model, list(parts_of(model)), int4=narrow):
+        with as_int8(model, list(parts_of(model)), weight_bits=dict.fromkeys(narrow, 4)):
             simulated = run(model)
         cosines[count], sizes[count] = mean_cosine(found, run(model)), file.stat().st_size
         # LiteRT's steps are coarser: the largest weight is seven of them.

@@ -121,7 +121,7 @@ def test_a_convolution_that_is_named_stays_float_and_one_that_int8_spoils_is_rig
             subject.for_runtime(made_for),
             twin,
             file,
-            Int8(kept_float=kept, examples=subject.calibration(seen[:32], made_for)),
+            Int8(excluded=kept, examples=subject.calibration(seen[:32], made_for)),
         )
         found = run(runtime, file, subject, seen[32:])
         errors[kept] = float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())

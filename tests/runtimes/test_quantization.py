@@ -54,4 +54,4 @@ def test_where_nothing_is_named_the_model_is_not_even_looked_at() -> None:
 
 def test_what_is_not_said_is_int8_with_activations_as_they_come() -> None:
     asked = Int8()
-    assert (asked.kept_float, asked.int4, asked.examples, asked.calibration) == ((), (), (), DEFAULT)
+    assert (asked.excluded, asked.narrow, asked.examples, asked.calibration) == ((), (), (), DEFAULT)

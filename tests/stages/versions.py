@@ -27,6 +27,7 @@ COMMAND = "python -m tests.stages.versions"
 def stages() -> dict[str, Stage[Findings]]:
     """Every stage there is, by name."""
     from edgewright.modality.table import MODALITIES
+    from edgewright.quantize.schemes import DYNAMIC
     from edgewright.stages import (
         account,
         check,
@@ -62,7 +63,7 @@ def stages() -> dict[str, Stage[Findings]]:
         sensitivity.sensitivity_stage(static=False),
         search_index.INDEX_CORPUS,
         export_float.export_float(RUNTIME),
-        export_int8.export_int8(RUNTIME, sensitivity.FIRST),
+        export_int8.export_int8(RUNTIME, DYNAMIC, sensitivity.FIRST),
         export_float.export_teacher(RUNTIME),
         check.check_stage(RUNTIME),
     ]

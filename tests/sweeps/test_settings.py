@@ -31,7 +31,7 @@ from edgewright.errors import ToolchainError
 from edgewright.specs.budget import judge
 from edgewright.specs.recipe import Recipe, disagreements
 from edgewright.stages import Plan, Side
-from edgewright.stages.artifact_stages import static_scales
+from edgewright.stages.artifact_stages import schemes_for
 from edgewright.stages.exported import runtimes_of
 from edgewright.tasks.table import TASKS
 from tests import tiny
@@ -215,7 +215,8 @@ def smoothed(recipe: Recipe) -> Any:
 
 
 def schemes(recipe: Recipe) -> Any:
-    return static_scales(build_of(plan(recipe)), ["executorch", "litert"])
+    found = schemes_for(build_of(plan(recipe)), ["executorch", "litert"])
+    return {name: scheme.static for name, scheme in found.items()}
 
 
 def form(recipe: Recipe) -> Any:

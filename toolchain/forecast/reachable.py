@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from edgewright.cost.device_prices import prices_for
 from edgewright.cost.pricing import Prices, predict
 from edgewright.errors import InputError, UnreachableBudgetError
-from edgewright.quantize.schemes import rounds_to_integers
+from edgewright.quantize.schemes import narrow_weights, rounds_to_integers
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes
 from edgewright.specs.budget import BYTES_PER_MB
 from edgewright.specs.profiles import Profile
@@ -130,8 +130,9 @@ class _Least:
 
     @property
     def artifact_mb(self) -> float:
-        narrow = self.recipe.stages.quantize.weights == "int4"
-        return (self.structure.table_weights + self.structure.matrix_weights * (0.5 if narrow else 1)) / BYTES_PER_MB
+        narrow = narrow_weights(self.recipe.stages.quantize.weights)
+        bytes_each = narrow.weight_bits / 8 if narrow else 1
+        return (self.structure.table_weights + self.structure.matrix_weights * bytes_each) / BYTES_PER_MB
 
     @property
     def peak_memory_mb(self) -> float:

@@ -1,4 +1,4 @@
-"""Which range a fixed scale covers: all that was seen, or less where a few far values cost all others their precision.
+"""Which range a static scale covers: all values, or fewer where a few outliers cost all others their precision.
 
 In:  the values that examples give to one tensor, batch after batch.
 Out: a `Range`, by one of four methods.
@@ -43,9 +43,9 @@ class Range(NamedTuple):
 
 
 @contextmanager
-def listening(parts: Iterable[nn.Module], hear: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
-    """Within it `hear` is told (part, what it reads) each time one of these parts is run."""
-    hooks = [part.register_forward_pre_hook(lambda part, given: hear(part, given[0])) for part in parts]
+def listening(parts: Iterable[nn.Module], observe: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
+    """Within it `observe` is called with (part, its input) each time one of these parts is run."""
+    hooks = [part.register_forward_pre_hook(lambda part, inputs: observe(part, inputs[0])) for part in parts]
     try:
         yield
     finally:
@@ -53,7 +53,7 @@ def listening(parts: Iterable[nn.Module], hear: Callable[[nn.Module, Tensor], No
             hook.remove()
 
 
-class Seen:
+class ObservedValues:
     """The values of one tensor so far: the least, the largest, and how often they lie where."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Seen:
         self.counts = torch.zeros(BINS, dtype=torch.float64)
 
     def add(self, values: Tensor) -> None:
-        """Count a batch's values, of any shape; what a maximum is padded with is none."""
+        """Count a batch's values, of any shape; the padding of a maximum is left out."""
         flat = values.detach().float().flatten().cpu()
         flat = flat[flat.abs() < NO_VALUE]
         if not len(flat):
@@ -80,29 +80,29 @@ class Seen:
         """By the method. Raises `UnknownNameError` for another."""
         if method not in get_args(Calibration):
             raise UnknownNameError("calibration", method, get_args(Calibration))
-        whole = Range(self.low, self.high)
+        every = Range(self.low, self.high)
         if method == "minmax" or not self.reach:
-            return whole
+            return every
         counts = self.counts.numpy()
         middles = (np.arange(BINS) + 0.5) * (2 * self.reach / BINS) - self.reach
         if method == "percentile":
-            return _without_tails(counts, middles, whole)
+            return _without_tails(counts, middles, every)
         loss = _squared_error if method == "mse" else _divergence
-        return _least(lambda tried: loss(counts, middles, tried), whole)
+        return _least(lambda tried: loss(counts, middles, tried), every)
 
 
-def _without_tails(counts: Floats, middles: Floats, whole: Range) -> Range:
+def _without_tails(counts: Floats, middles: Floats, every: Range) -> Range:
     shares = counts.cumsum() / counts.sum()
     low, high = (middles[np.searchsorted(shares, share)] for share in (OUTSIDE / 2, 1 - OUTSIDE / 2))
-    return Range(min(max(float(low), whole.low), 0.0), max(min(float(high), whole.high), 0.0))
+    return Range(min(max(float(low), every.low), 0.0), max(min(float(high), every.high), 0.0))
 
 
-def _least(loss: Callable[[Range], float], whole: Range) -> Range:
+def _least(loss: Callable[[Range], float], every: Range) -> Range:
     """The best of ranges with less on one side, then on the other."""
-    best = whole
+    best = every
     for _ in range(ROUNDS):
-        best = min((Range(best.low, whole.high * share) for share in SHARES), key=loss) if whole.high else best
-        best = min((Range(whole.low * share, best.high) for share in SHARES), key=loss) if whole.low else best
+        best = min((Range(best.low, every.high * share) for share in SHARES), key=loss) if every.high else best
+        best = min((Range(every.low * share, best.high) for share in SHARES), key=loss) if every.low else best
     return best
 
 

@@ -1,8 +1,8 @@
-"""Move the spread of activations into weights, where int8 bears it better; the model says what it said.
+"""Move the spread of activations into weights, which tolerate int8 better; the outputs stay as they are.
 
-In:  a model, pairs of what makes channels and what alone reads them, and examples.
-Out: a copy in which each channel is scaled down on one side and up on the other, so that none is so large that the
-     steps of a scale are too coarse for all others.
+In:  a model, pairs of what makes channels and the one layer that reads them, and examples.
+Out: a copy in which each channel is scaled down on one side and up on the other, so that none is so large that a
+     scale's step is too coarse for all others.
 The scales are those of Xiao et al. 2023 (SmoothQuant): the largest activation to the power `strength` against the
 largest weight to the rest. Between two linear maps this is the cross-layer equalisation of Nagel et al. 2019.
 """
@@ -22,7 +22,7 @@ STRENGTH = 0.5
 TINY = 1e-6
 Model = TypeVar("Model", bound=nn.Module)
 Pair = tuple[Sequence[Tensor], nn.Linear]
-"""The tensors that make each channel, channels first, in place; and the layer that alone reads them."""
+"""The tensors that make each channel, channels first, changed in place; and the one layer that reads the channels."""
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def smoothed(
     *,
     strength: float = STRENGTH,
 ) -> Model:
-    """A smoothed copy; `pairs_of` tells where a model's channels may be scaled, `run` has one run on examples."""
+    """A smoothed copy; `pairs_of` gives the places where channels may be scaled, `run` runs a model on examples."""
     smoother = copy.deepcopy(model).eval()
     pairs = list(pairs_of(smoother))
     largest = _largest([reader for _, reader in pairs], lambda: run(smoother))
@@ -51,12 +51,12 @@ def smoothed(
 
 def _largest(readers: Sequence[nn.Linear], run: Callable[[], object]) -> dict[nn.Module, Tensor]:
     """The largest size of each channel that a layer reads while the examples run."""
-    found: dict[nn.Module, Tensor] = {}
+    sizes: dict[nn.Module, Tensor] = {}
 
-    def hear(reader: nn.Module, given: Tensor) -> None:
-        largest = given.abs().flatten(0, -2).amax(dim=0)
-        found[reader] = torch.maximum(found[reader], largest) if reader in found else largest
+    def observe(reader: nn.Module, inputs: Tensor) -> None:
+        largest = inputs.abs().flatten(0, -2).amax(dim=0)
+        sizes[reader] = torch.maximum(sizes[reader], largest) if reader in sizes else largest
 
-    with listening(readers, hear):
+    with listening(readers, observe):
         run()
-    return found
+    return sizes

@@ -1,4 +1,4 @@
-"""What is asked of an int8 artifact, and how its parts are found again in a finished file.
+"""What an int8 artifact is to be like, and how its parts are found again in a finished file.
 
 In:  the places of parts, examples, and a calibration.
 Out: `Int8`, which a runtime's `write_int8` gets.
@@ -20,21 +20,21 @@ from edgewright.specs.signature import Array
 
 @dataclass(frozen=True, kw_only=True)
 class Int8:
-    """What is asked of an int8 artifact.
+    """What an int8 artifact is to be like.
 
-    Parts at the places `kept_float` of the model stay float, linear layers at the places `int4` have such weights.
-    Fixed scales are taken by the `calibration` from the `examples`, the inputs of one each by their names; without any,
-    activations are quantised as they come.
+    Parts at the places `excluded` of the model stay float; linear layers at the places `narrow` have weights of the
+    narrower format that a recipe's `quantize.weights` names. Static scales are taken by the `calibration` from the
+    `examples`, the inputs of one each by their names; without any, activations are quantised dynamically.
     """
 
-    kept_float: Sequence[str] = ()
-    int4: Sequence[str] = ()
+    excluded: Sequence[str] = ()
+    narrow: Sequence[str] = ()
     examples: Sequence[Mapping[str, Array]] = ()
     calibration: Calibration = DEFAULT
 
 
 def weights_at(source: ExportInput, places: Sequence[str]) -> list[NDArray[np.float32]]:
-    """By which a part is found in a finished file, where places have other names."""
+    """The weights of parts, by which they are found in a finished file, where places have other names."""
     parts = source.parts() if places else {}
     return [layout for place in places for layout in _layouts(parts[place].weight.detach())]
 

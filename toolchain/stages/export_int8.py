@@ -1,4 +1,4 @@
-"""The stage that exports the int8 artifact of one runtime, or the float16 one where the recipe asks for that.
+"""The stage that exports the quantised artifact of one runtime, in the scheme of the recipe or of the model's family.
 
 In:  the student, its float file of that runtime, and what its sensitivity says of each part.
 Out: the model file that a bundle has.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pydantic import ConfigDict, JsonValue
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
-from edgewright.quantize.schemes import DYNAMIC, STATIC, rounds_to_integers
+from edgewright.quantize.schemes import QUANTIZATION_SCHEMES, Scheme
 from edgewright.runtimes.descriptor import Runtime
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.table import RUNTIMES
@@ -22,14 +22,15 @@ from edgewright.stages.sensitivity import SensitivityFindings
 from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
 
+USUAL_FORMAT = "int8"
 OBSERVED = 10  # passes over a model that counting all of its values takes as long as
 
 
 class Int8Findings(Findings):
     """The size of the file, and what it takes and gives.
 
-    Where the runtime tells, also how many operators its delegate took, and which it did not; and whatever else its
-    writer tells, under names of its own.
+    Where the runtime reports it, also how many operators its delegate took, and which it did not; and whatever else its
+    writer reports, under names of its own.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -38,30 +39,30 @@ class Int8Findings(Findings):
 
     bytes: int
     signature: Signature
-    format: str = "int8"
+    format: str = USUAL_FORMAT
     delegated: int | None = None
     fallbacks: dict[str, int] | None = None
 
 
-def export_int8(runtime: str, sensitivity: str) -> Stage[Int8Findings]:
-    """The stage for a runtime, by the choice that the stage called `sensitivity` made."""
-    name = artifact_name(runtime)
+def export_int8(runtime: str, scheme_name: str, sensitivity: str) -> Stage[Int8Findings]:
+    """The stage for a runtime and a quantisation scheme, by the choice that the stage called `sensitivity` made."""
+    name, scheme = artifact_name(runtime), QUANTIZATION_SCHEMES[scheme_name]
 
     def chosen(build: Build) -> SensitivityFindings:
         return build.findings(sensitivity, SensitivityFindings)
 
     def settings(build: Build) -> Mapping[str, object]:
-        return {**export_settings(runtime, student_of(build)), **_scheme(build, chosen(build))}
+        return {**export_settings(runtime, student_of(build)), **_scheme(build, scheme, chosen(build))}
 
     def export(build: Build, work: Workspace) -> Int8Findings:
         file, reference = work.folder / name, build.result(f"float {runtime}").file(name)
         descriptor, student = RUNTIMES[runtime], student_of(build)
         source = student.subject().for_runtime(descriptor)
-        if scheme := _float_scheme(build):
-            found = {**descriptor.write(scheme, source, reference, file, Int8()), "format": scheme}
-        else:
-            asked = _asked(build.plan.recipe.stages.quantize, student, descriptor, chosen(build))
-            found = {**descriptor.write_int8(source, reference, file, asked)}
+        asked = _asked(build.plan.recipe.stages.quantize, student, descriptor, chosen(build))
+        writer = build.plan.recipe.stages.quantize.weights if asked.narrow else scheme.name
+        found = {**descriptor.write(writer, source, reference, file, asked)}
+        if scheme.format != USUAL_FORMAT:
+            found["format"] = scheme.format
         return Int8Findings.model_validate({"bytes": file.stat().st_size, "signature": source.signature, **found})
 
     return Stage(
@@ -79,24 +80,17 @@ def _asked(settings: Quantize, student: Side, runtime: Runtime, chosen: Sensitiv
     count = settings.examples if chosen.static else 0
     sample = student.examples_of(student.sample(count, passes=OBSERVED)) if count else ()
     return Int8(
-        kept_float=chosen.kept_float,
-        int4=chosen.int4,
+        excluded=chosen.kept_float,
+        narrow=chosen.int4,
         examples=student.subject().calibration(sample, runtime),
         calibration=settings.calibration,
     )
 
 
-def _scheme(build: Build, chosen: SensitivityFindings) -> Mapping[str, object]:
+def _scheme(build: Build, scheme: Scheme, chosen: SensitivityFindings) -> Mapping[str, object]:
     settings = build.plan.recipe.stages.quantize
-    parts = {"kept_float": list(chosen.kept_float), "int4": list(chosen.int4)}
+    examples = {"examples": settings.examples if chosen.static else 0} if scheme.is_integer else {}
     calibration = {"calibration": settings.calibration} if chosen.static else {}
-    if scheme := _float_scheme(build):
-        return {"scheme": scheme, **calibration, **parts}
-    scheme = STATIC if chosen.static else DYNAMIC
-    return {"scheme": scheme, "examples": settings.examples if chosen.static else 0, **calibration, **parts}
-
-
-def _float_scheme(build: Build) -> str | None:
-    """The scheme that the recipe asks for, where it rounds nothing to integers."""
-    scheme = build.plan.recipe.stages.quantize.scheme
-    return None if rounds_to_integers(scheme) else scheme
+    narrow = {"weights": settings.weights} if chosen.int4 else {}
+    parts = {"kept_float": list(chosen.kept_float), "int4": list(chosen.int4)}
+    return {"scheme": scheme.name, **examples, **calibration, **narrow, **parts}

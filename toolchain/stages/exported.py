@@ -45,7 +45,7 @@ def runtimes_of(plan: Plan) -> tuple[str, ...]:
     needs = QUANTIZATION_SCHEMES[scheme].needs if scheme else None
     if needs and not getattr(plan.profile.processor, needs).value:
         raise InputError(
-            f"{plan.profile.name} has no arithmetic for float16, so it would be slower there than float32; leave "
+            f"{plan.profile.name} has no arithmetic for {scheme}, so it would be slower there than float32; leave "
             "stages.quantize.scheme out, which gives int8"
         )
     if common := tuple(name for name in asked if name in offered):

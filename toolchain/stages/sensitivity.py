@@ -1,4 +1,4 @@
-"""The stage that finds what int8 does to each part of a student, and which parts are better excluded from it.
+"""The stage that measures what int8 does to each part of a student, and which parts are better excluded from it.
 
 In:  a student.
 Out: `SensitivityFindings`, by which artifacts are exported.
@@ -14,7 +14,7 @@ from torch import nn
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.cost.exported import slower_in_float
 from edgewright.errors import InputError
-from edgewright.quantize.schemes import rounds_to_integers
+from edgewright.quantize.schemes import narrow_weights, rounds_to_integers
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
 from edgewright.runtimes.subject import PLACE
@@ -38,10 +38,10 @@ class PartSensitivity(BaseModel):
 
 
 class SensitivityFindings(Findings):
-    """Which parts stay float or take int4 weights, on static scales or dynamic ones.
+    """Which parts are excluded from int8 or have narrower weights, on static scales or dynamic ones.
 
     Where it was measured, `error` is that of the outputs with everything in int8, and `left` that with this choice;
-    points are those of the score. Of `examples` so many were asked.
+    points are those of the score. It was measured on so many `examples`.
     """
 
     kept_float: tuple[str, ...]
@@ -86,9 +86,9 @@ def _judged(build: Build, *, static: bool) -> SensitivityFindings:
     settings = build.plan.recipe.stages.quantize
     if not rounds_to_integers(settings.scheme):
         return SensitivityFindings(kept_float=(), int4=(), static=False)
-    if settings.weights == "int4" and static:
+    if narrow_weights(settings.weights) and static:
         raise InputError(
-            'stages.quantize.weights = "int4" needs activations that are scaled as they come; set '
+            f'stages.quantize.weights = "{settings.weights}" needs activations that are quantised dynamically; set '
             'stages.quantize.scheme to "dynamic-int8", or leave weights out'
         )
     student = student_of(build)
@@ -100,13 +100,14 @@ def _judged(build: Build, *, static: bool) -> SensitivityFindings:
 def _as_asked(model: nn.Module, settings: Quantize, *, static: bool) -> SensitivityFindings:
     """What the recipe says, without measuring. Raises `UnknownNameError` for a part that the model does not have."""
     checked(model, settings.exclude)
-    narrow = settings.weights == "int4"
+    narrow = narrow_weights(settings.weights)
     int4 = [name for name in linear_parts(model) if narrow and name not in settings.exclude]
     return SensitivityFindings(kept_float=tuple(settings.exclude), int4=tuple(int4), static=static)
 
 
 def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindings:
     settings, subject = build.plan.recipe.stages.quantize, student.subject()
+    narrow = narrow_weights(settings.weights)
     sample = student.sample(JUDGED, passes=len(subject.parts()) + 2)
     places = [f"{PLACE}.{part}" for part in subject.parts()]
     slower = slower_in_float(subject.module(), subject.spec, places, build.plan.profile)
@@ -117,8 +118,8 @@ def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindin
         score=_validation(student) if settings.max_score_loss_points is not None else None,
         static=static,
         calibration=settings.calibration,
-        kept_float=settings.exclude,
-        int4=settings.weights == "int4",
+        excluded=settings.exclude,
+        narrow_bits=narrow.weight_bits if narrow else None,
         float_ms={place.removeprefix(f"{PLACE}."): ms for place, ms in slower.items()},
         on_progress=build.plan.progress.update,
     )

@@ -26,7 +26,7 @@ from edgewright.models.capabilities import REBUILDABLE, OwnModel
 from edgewright.models.inputs import Inputs
 from edgewright.models.schedule import Schedule
 from edgewright.models.text import batches
-from edgewright.quantize.schemes import QUANTIZATION_SCHEMES
+from edgewright.quantize.schemes import QUANTIZATION_SCHEMES, narrow_weights
 from edgewright.quantize.sensitivity import checked
 from edgewright.quantize.simulated import as_int8, linear_parts, ranges_of
 from edgewright.specs.recipe import Distill
@@ -177,10 +177,9 @@ def _drift(build: Build, dataset: Dataset, model: OwnModel) -> list[dict[str, fl
     return drift(model, teacher, layers, dataset.sample(build.plan.modality.ranked_count))
 
 
-def is_static(plan: Plan, model: nn.Module) -> bool:
-    """Whether activations are to have fixed scales: as the recipe says, or where it is silent the model's family."""
-    scheme = plan.recipe.stages.quantize.scheme
-    return QUANTIZATION_SCHEMES[scheme or families.family_of(model).scheme].static
+def scheme_of(plan: Plan, model: nn.Module) -> str:
+    """The quantisation scheme that the recipe names, or else the model's family."""
+    return plan.recipe.stages.quantize.scheme or families.family_of(model).scheme
 
 
 @contextmanager
@@ -189,11 +188,12 @@ def in_int8(plan: Plan, model: nn.Module, dataset: Dataset) -> Iterator[None]:
     settings = plan.recipe.stages.quantize
     names = [name for name in checked(model, settings.exclude) if name not in settings.exclude]
     ranges = None
-    if is_static(plan, model):
+    if QUANTIZATION_SCHEMES[scheme_of(plan, model)].static:
         sample = dataset.sample(settings.examples)
         ranges = ranges_of(model, lambda trial: _run_all(trial, sample), calibration=settings.calibration)
-    int4 = linear_parts(model) if settings.weights == "int4" else ()
-    with as_int8(model, names, ranges=ranges, int4=int4):
+    scheme = narrow_weights(settings.weights)
+    narrow = dict.fromkeys(linear_parts(model), scheme.weight_bits) if scheme else {}
+    with as_int8(model, names, ranges=ranges, weight_bits=narrow):
         yield
 
 

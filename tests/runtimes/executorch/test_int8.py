@@ -36,7 +36,7 @@ def test_making_embeddings_int8_leaves_the_original_alone() -> None:
 
 def test_tables_that_are_to_stay_float_stay() -> None:
     model = nn.ModuleDict({"tokens": nn.Embedding(4, 8), "inner": nn.ModuleDict({"places": nn.Embedding(4, 8)})})
-    small: Any = xnnpack.with_quantized_embeddings(model, kept_float=["inner.places"])
+    small: Any = xnnpack.with_quantized_embeddings(model, excluded=["inner.places"])
     assert isinstance(small["tokens"], xnnpack.QuantizedEmbedding)
     assert isinstance(small["inner"]["places"], nn.Embedding)
 
@@ -60,5 +60,5 @@ def test_parts_that_are_named_stay_float() -> None:
     model, given = network()
     graph = torch.export.export(model, (given,)).module()
     with torch.no_grad():
-        found = xnnpack.with_int8(graph, [(given,)], static=True, kept_float=["0", "2"])(given)
+        found = xnnpack.with_int8(graph, [(given,)], static=True, excluded=["0", "2"])(given)
         torch.testing.assert_close(found, model(given))

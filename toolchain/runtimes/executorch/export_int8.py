@@ -30,8 +30,8 @@ def write_int8(source: ExportInput, _float_file: Path, file: Path, asked: Int8) 
         examples=asked.examples,
         calibration=asked.calibration,
         products_only=bool(asked.examples) and source.products_only,
-        kept_float=[source.at(name) for name in asked.kept_float],
-        int4=[source.at(name) for name in asked.int4],
+        excluded=[source.at(name) for name in asked.excluded],
+        int4=[source.at(name) for name in asked.narrow],
     )
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}
 
@@ -49,10 +49,10 @@ def executorch_int8(
     examples: Sequence[Mapping[str, Array]] = (),
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
-    kept_float: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     int4: Sequence[str] = (),
 ) -> executorch.Delegation:
-    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `kept_float` and `int4`.
+    """Export a module for ExecuTorch with int8 weights and tables, but for the parts `excluded` and `int4`.
 
     Parts are named by their places in the module. With `examples` activations have fixed scales by the `calibration`,
     or with `products_only` what layers with weights read and give; else they are quantised as they come.
@@ -66,9 +66,9 @@ def executorch_int8(
             static=bool(seen),
             calibration=calibration,
             products_only=products_only,
-            kept_float=kept_float,
+            excluded=excluded,
             int4=int4,
         )
 
-    smaller = xnnpack.with_quantized_embeddings(source.module, kept_float=kept_float)
+    smaller = xnnpack.with_quantized_embeddings(source.module, excluded=excluded)
     return executorch.export(replace(source, module=smaller), file, rewrite=rewrite)

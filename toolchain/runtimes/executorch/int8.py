@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgewright.quantize.ranges import DEFAULT, Calibration, Seen
+from edgewright.quantize.ranges import DEFAULT, Calibration, ObservedValues
 from edgewright.quantize.simulated import INT4
 
 LARGEST = 127
@@ -46,12 +46,12 @@ class QuantizedEmbedding(nn.Module):
         return rows
 
 
-def with_quantized_embeddings(module: nn.Module, *, kept_float: Sequence[str] = ()) -> nn.Module:
-    """A copy whose embedding tables are int8, but for those at the places `kept_float`."""
+def with_quantized_embeddings(module: nn.Module, *, excluded: Sequence[str] = ()) -> nn.Module:
+    """A copy whose embedding tables are int8, but for those at the places `excluded`."""
     smaller = copy.deepcopy(module)
     tables = {name: part for name, part in smaller.named_modules() if isinstance(part, nn.Embedding)}
     for name, table in tables.items():
-        if name not in kept_float:
+        if name not in excluded:
             smaller.set_submodule(name, QuantizedEmbedding(table))
     return smaller
 
@@ -63,14 +63,14 @@ def with_int8(
     static: bool = False,
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
-    kept_float: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     int4: Sequence[str] = (),
 ) -> nn.Module:
     """An exported graph module (`ExportedProgram.module()`) rewritten to int8.
 
     Static scales come from the `examples` by the `calibration`; with `products_only` those are what layers with weights
     read and give. Dynamic ones need one example, whatever it says. Those parts stay float that came from the places
-    `kept_float` of the module that was exported; linear layers at the places `int4` get such weights, where scales are
+    `excluded` of the module that was exported; linear layers at the places `int4` get such weights, where scales are
     dynamic.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
@@ -98,7 +98,7 @@ def with_int8(
             is_per_channel=True, is_dynamic=True, weight_qmin=INT4[0], weight_qmax=INT4[1]
         )
         quantizer.set_module_name(place, narrow)
-    spared = [get_module_name_filter(name) for name in kept_float]
+    spared = [get_module_name_filter(name) for name in excluded]
     quantizer.set_filter_function(lambda node: not any(comes_from(node) for comes_from in spared))
     observed = prepare_pt2e(graph, quantizer)
     with torch.no_grad():
@@ -115,7 +115,7 @@ def _observer(calibration: Calibration) -> Any:
     class Observer(UniformQuantizationObserverBase):  # type: ignore[misc]  # torchao is not typed
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
-            self.seen = Seen()
+            self.seen = ObservedValues()
 
         def forward(self, values: Tensor) -> Tensor:
             self.seen.add(values)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
-from edgewright.quantize.ranges import DEFAULT, Calibration, Seen
+from edgewright.quantize.ranges import DEFAULT, Calibration, ObservedValues
 from edgewright.runtimes.export_input import ExportInput, fits, fitted
 from edgewright.runtimes.litert.compact import compact
 from edgewright.runtimes.quantization import Int8, weights_at
@@ -46,8 +46,8 @@ def write_int8(
         calibration=asked.calibration,
         products_only=source.products_only,
         one_scale=one_scale,
-        kept_float=weights_at(source, asked.kept_float),
-        int4=weights_at(source, asked.int4),
+        excluded=weights_at(source, asked.excluded),
+        int4=weights_at(source, asked.narrow),
     )
     compact(file)
     return {}
@@ -84,10 +84,10 @@ def with_int8(
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
     one_scale: bool = False,
-    kept_float: Sequence[NDArray[np.float32]] = (),
+    excluded: Sequence[NDArray[np.float32]] = (),
     int4: Sequence[NDArray[np.float32]] = (),
 ) -> None:
-    """Quantise `source` into `destination`, but for the operators whose weights are among `kept_float`.
+    """Quantise `source` into `destination`, but for the operators whose weights are among `excluded`.
 
     Of linear layers whose weights are among `int4` those become int4, where activations are quantised as they come.
 
@@ -111,7 +111,7 @@ def with_int8(
                     operation_name=operator,
                     algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
                 )
-            for scope in _scopes(source, kept_float):
+            for scope in _scopes(source, excluded):
                 worker.update_quantization_recipe(
                     regex=scope,
                     operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
@@ -218,13 +218,13 @@ def _ranges(source: Path, examples: Examples, chosen: Any, calibration: Calibrat
     return found
 
 
-def _seen(source: Path, examples: Examples, names: Collection[str]) -> dict[str, Seen]:
+def _seen(source: Path, examples: Examples, names: Collection[str]) -> dict[str, ObservedValues]:
     """All values of the activations of these names, signature after signature."""
     from ai_edge_quantizer.utils import tfl_interpreter_utils as interpreters
 
     content = source.read_bytes()
     interpreter = interpreters.create_tfl_interpreter(content, num_threads=1)
-    seen: dict[str, Seen] = defaultdict(Seen)
+    seen: dict[str, ObservedValues] = defaultdict(ObservedValues)
     for signature, inputs in examples.items():
         graph = interpreters.get_signature_main_subgraph_index(interpreter, signature)
         chosen = set(names).difference(interpreters.get_constant_tensor_names(content, graph))

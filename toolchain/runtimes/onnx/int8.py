@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
-from edgewright.quantize.ranges import DEFAULT, Calibration, Seen
+from edgewright.quantize.ranges import DEFAULT, Calibration, ObservedValues
 from edgewright.runtimes.export_input import ExportInput
 from edgewright.runtimes.quantization import Int8, weights_at
 
@@ -40,7 +40,7 @@ def write_int8(source: ExportInput, float_file: Path, file: Path, asked: Int8) -
         examples=asked.examples,
         calibration=asked.calibration,
         products_only=source.products_only,
-        kept_float={layout.tobytes() for layout in weights_at(source, asked.kept_float)},
+        excluded={layout.tobytes() for layout in weights_at(source, asked.excluded)},
     )
     return {}
 
@@ -52,9 +52,9 @@ def with_int8(
     examples: Examples | None = None,
     calibration: Calibration = DEFAULT,
     products_only: bool = False,
-    kept_float: Collection[bytes] = (),
+    excluded: Collection[bytes] = (),
 ) -> None:
-    """Quantise `source` into `destination`, but for the nodes whose weights are among `kept_float`, as bytes.
+    """Quantise `source` into `destination`, but for the nodes whose weights are among `excluded`, as bytes.
 
     With `examples` activations get fixed scales by the `calibration`; without, as they come. With `products_only` those
     are what layers with weights read and give: all between them, norms and softmax, stays float.
@@ -79,7 +79,7 @@ def with_int8(
     destination.unlink(missing_ok=True)
     try:
         with quiet():
-            spared = [*_stacked(source), *(_nodes(source, kept_float) if kept_float else ())]
+            spared = [*_stacked(source), *(_nodes(source, excluded) if excluded else ())]
             places, settings = (str(source), str(destination)), {"per_channel": True, "nodes_to_exclude": spared}
             if examples:
                 quantize_static(
@@ -111,7 +111,7 @@ def _overrides(source: Path, examples: Examples, calibration: Calibration) -> di
         whole = create_calibrator(
             source, augmented_model_path=str(Path(folder, "whole.onnx")), calibrate_method=CalibrationMethod.Percentile
         )
-        session, seen = whole.infer_session, defaultdict[str, Seen](Seen)
+        session, seen = whole.infer_session, defaultdict[str, ObservedValues](ObservedValues)
         names = [output.name for output in session.get_outputs() if "float" in output.type]
         for given in examples:
             for name, values in zip(names, session.run(names, dict(given)), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Literal, Protocol
 
@@ -12,12 +12,16 @@ from edgewright.errors import nearest
 from edgewright.specs.recipe.distill import with_an_end
 from edgewright.specs.recipe.section import Amount, Count, Section, as_tuple, each_once, set_of, setting
 
+AS_THE_SCHEME = "int8"  # weights that are not narrowed further
+
 
 class SchemeDescription(Protocol):
     """What a recipe needs to know of a quantisation scheme; see `edgewright.quantize.schemes.Scheme`."""
 
     @property
     def static(self) -> bool: ...  # noqa: D102
+    @property
+    def of_weights(self) -> bool: ...  # noqa: D102
     @property
     def is_integer(self) -> bool: ...  # noqa: D102
     @property
@@ -33,7 +37,14 @@ def schemes() -> Mapping[str, SchemeDescription]:
 
 
 def _known_scheme(name: str) -> str:
-    known = [each for each in schemes() if each != "int4"]
+    return _one_of(name, [each for each, scheme in schemes().items() if not scheme.of_weights])
+
+
+def _known_weights(name: str) -> str:
+    return _one_of(name, [AS_THE_SCHEME, *(each for each, scheme in schemes().items() if scheme.of_weights)])
+
+
+def _one_of(name: str, known: Sequence[str]) -> str:
     if name not in known:
         raise ValueError(f'"{name}" is not one of {", ".join(known)}; {nearest(name, known)}')
     return name
@@ -76,9 +87,10 @@ class Quantize(Section):
         "static-int8 by fixed scales, right for convolutions, and all that tflite-runtime can; float16 halves "
         "float32 for ExecuTorch and LiteRT. The model's family decides where none is given.",
     )
-    weights: Literal["int8", "int4"] = setting(
-        "int8",
-        "The format of linear layers' weights; int4 halves them where that keeps within the limits, with dynamic-int8.",
+    weights: Annotated[str, AfterValidator(_known_weights)] = setting(
+        AS_THE_SCHEME,
+        "The format of linear layers' weights: int8, or int4, which halves them where that keeps within the limits, "
+        "with dynamic-int8.",
         costs="score",
     )
     examples: Annotated[int, Field(ge=8, le=10_000)] = setting(
@@ -130,9 +142,9 @@ class Quantize(Section):
     @model_validator(mode="after")
     def _formats_agree(self) -> Quantize:
         scheme = schemes()[self.scheme] if self.scheme else None
-        if self.weights == "int4" and scheme and (scheme.static or not scheme.is_integer):
+        if self.weights != AS_THE_SCHEME and scheme and (scheme.static or not scheme.is_integer):
             raise ValueError(
-                f'takes weights = "int4" or scheme = "{self.scheme}", not both: no runtime has kernels for it'
+                f'takes weights = "{self.weights}" or scheme = "{self.scheme}", not both: no runtime has kernels for it'
             )
         rounds = scheme is None or scheme.is_integer
         if not rounds and (self.qat or self.exclude):
