@@ -43,10 +43,9 @@ def write_onnx(source: ExportInput, float_file: Path, file: Path, asked: Int8) -
 
     model = onnx.load(str(float_file))
     graph = model.graph
-    float_weights = [
-        each for each in graph.initializer if len(each.dims) > 1 and each.data_type == onnx.TensorProto.FLOAT
-    ]
-    nodes = [_narrow(graph, each) for each in float_weights]
+    is_float = onnx.TensorProto.FLOAT
+    weights = [each for each in graph.initializer if len(each.dims) > 1 and each.data_type == is_float]
+    nodes = [_narrow(graph, each) for each in weights]
     for node in reversed(nodes):
         graph.node.insert(0, node)
     onnx.save(model, str(file))
@@ -66,9 +65,8 @@ def _narrow(graph: Any, weight: Any) -> Any:
     graph.initializer.remove(weight)
     graph.initializer.append(numpy_helper.from_array(narrow, f"{name}_int8"))
     graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scales"))
-    return helper.make_node(
-        "DequantizeLinear", [f"{name}_int8", f"{name}_scales"], [name], name=f"{name}_float", axis=0
-    )
+    inputs = [f"{name}_int8", f"{name}_scales"]
+    return helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}_float", axis=0)
 
 
 SCHEME = Scheme(
