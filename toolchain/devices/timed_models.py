@@ -187,14 +187,14 @@ class Probe:
         """How many fixed ones a process runs that is timed on it; 1 where a runtime takes any length."""
         return max(len(self.spec(runtime).lengths), 1)
 
-    def examples(self, runtime: str) -> Examples:
+    def inputs(self, runtime: str) -> Examples:
         """What it is timed on."""
         return self.model.inputs(self.lengths(runtime))
 
     def calls(self, signature: Signature, runtime: str) -> tuple[Call, ...]:
         """The same as calls of its file, which has this signature."""
         method = signature.method(FORWARD)
-        return calls_of(method, named(method, self.examples(runtime)))
+        return calls_of(method, named(method, self.inputs(runtime)))
 
     def structure(self, runtime: str) -> Structure:
         """What it computes under a runtime."""
