@@ -10,7 +10,7 @@ from edgewright.measure.outputs import outputs_of
 from edgewright.measure.parity import COSINE_LIMIT, Parity, compare
 from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.examples import calls_of, named
+from edgewright.specs.batching import calls_of, named
 from edgewright.specs.signature import BATCH, FORWARD, Array, Axis, Call, Method, Tensor
 
 OUTPUT = Tensor(name="output", dtype="float32")

@@ -33,7 +33,7 @@ from edgewright.measure.deployment import Deployer
 from edgewright.measure.measurement import clock_of
 from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol
-from edgewright.specs.examples import calls_of, named
+from edgewright.specs.batching import calls_of, named
 from edgewright.specs.profiles import Clock, load_profile
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.signature import Call

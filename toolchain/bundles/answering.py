@@ -23,7 +23,7 @@ from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
 from edgewright.modality.input_spec import ReadExample
-from edgewright.specs.examples import Examples, calls_of, named, outputs_of_each
+from edgewright.specs.batching import Examples, calls_of, named, outputs_of_each
 from edgewright.specs.signature import FORWARD, Array, Call
 from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex

@@ -13,7 +13,7 @@ from typing import Self
 
 from edgewright.bundles.vectors import Vector, Vectors
 from edgewright.measure.parity import Parity, compare, qualified
-from edgewright.specs.examples import NamedArrays, calls_of, outputs_of_each
+from edgewright.specs.batching import NamedArrays, calls_of, outputs_of_each
 from edgewright.specs.signature import BATCH, FORWARD, Call, Method, Signature
 
 

@@ -22,7 +22,7 @@ from edgewright.bundles.files import readable
 from edgewright.bundles.schema import TaskFacts
 from edgewright.errors import BundleError, InputError, InvalidFileError
 from edgewright.modality.input_spec import Examples, InputSpec
-from edgewright.specs.examples import NamedArrays, named
+from edgewright.specs.batching import NamedArrays, named
 from edgewright.specs.signature import FORWARD, Array, Axis, Method, Signature, Tensor
 
 VECTORS = "vectors.json"

@@ -33,7 +33,7 @@ from edgewright.models.transformer_shape import LayerShape
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.examples import calls_of, named
+from edgewright.specs.batching import calls_of, named
 from edgewright.specs.signature import FORWARD, Call, Signature
 from edgewright.specs.structure import Structure
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgewright.measure.deployment import HERE, deploy
 from edgewright.measure.measuring import infer
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.examples import NamedArrays, calls_of, outputs_of_each
+from edgewright.specs.batching import NamedArrays, calls_of, outputs_of_each
 from edgewright.specs.signature import Array, Call, Method, Signature
 from edgewright.targets import open_target
 

@@ -19,7 +19,7 @@ from edgewright.specs.signature import BATCH, FORWARD
 
 COSINE_LIMIT = 0.98  # int8 with dynamic activations keeps 0.99 and more; a wrong kernel does not
 TINY = float(np.finfo(np.float64).tiny)
-Outputs = Mapping[str, ArrayLike]
+NamedOutputs = Mapping[str, ArrayLike]
 """Of one example by name. What has several rows, (…, rows, width), is compared row by row."""
 
 
@@ -61,10 +61,12 @@ class Parity:
         return document | ({"worst_output": self.worst_output, "outputs": outputs} if self.worst_output else {})
 
 
-def compare(outputs: Iterable[Outputs], expected: Iterable[Outputs], *, cosine_limit: float = COSINE_LIMIT) -> Parity:
+def compare(
+    outputs: Iterable[NamedOutputs], expected: Iterable[NamedOutputs], *, cosine_limit: float = COSINE_LIMIT
+) -> Parity:
     """Compare the outputs of each example, in the same order, with those that are expected of it.
 
-    What is expected says of each output how many rows an example has; one that is missing never passes. Outputs that
+    What is expected says of each output how many rows an example has; one that is missing never passes. NamedOutputs that
     nothing is expected of are not compared.
     """
     found, wanted = list(outputs), list(expected)
@@ -81,8 +83,8 @@ def compare(outputs: Iterable[Outputs], expected: Iterable[Outputs], *, cosine_l
     )
 
 
-def qualified(method: str, outputs: Outputs) -> Outputs:
-    """Outputs by the names that a comparison has them under: of another method than the usual with its name before."""
+def qualified(method: str, outputs: NamedOutputs) -> NamedOutputs:
+    """NamedOutputs by the names that a comparison has them under: of another method than the usual with its name before."""
     return outputs if method in (FORWARD, BATCH) else {f"{method}.{name}": each for name, each in outputs.items()}
 
 
@@ -94,7 +96,7 @@ def worst_of(parities: Sequence[Parity]) -> Parity:
 Pairs = list[tuple[NDArray[np.float64] | None, NDArray[np.float64]]]
 
 
-def _column(found: Sequence[Outputs], wanted: Sequence[Outputs], name: str) -> Pairs:
+def _column(found: Sequence[NamedOutputs], wanted: Sequence[NamedOutputs], name: str) -> Pairs:
     """What there is of one output in each example that it is expected of: ours, and what it should be."""
     return [
         (_numbers(ours[name]) if name in ours else None, _numbers(theirs[name]))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgewright.modality.workload import Workload
     from edgewright.models.inputs import Inputs
     from edgewright.models.reference import Reference
-    from edgewright.specs.examples import AnyExample, Examples
+    from edgewright.specs.batching import AnyExample, Examples
     from edgewright.specs.recipe import Distill, Finetune, Recipe
     from edgewright.tasks.attribution import RestsOn
     from edgewright.tasks.scores import Asked, Score
@@ -171,7 +171,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def examples_of(self, inputs: Inputs) -> Examples:
-        """The same examples as an artifact takes them: with `specs.examples` they are calls."""
+        """The same examples as an artifact takes them: with `specs.batching` they are calls."""
 
     @abstractmethod
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from edgewright.errors import BundleError, InputError
-from edgewright.specs.examples import Examples as Examples
+from edgewright.specs.batching import Examples as Examples
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

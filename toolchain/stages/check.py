@@ -15,11 +15,11 @@ from torch import Tensor
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.bundles.schema import ParityFacts
 from edgewright.measure.outputs import outputs_of
-from edgewright.measure.parity import Outputs, compare, qualified, worst_of
+from edgewright.measure.parity import NamedOutputs, compare, qualified, worst_of
 from edgewright.models.inputs import Inputs
 from edgewright.runtimes.export_input import run_on
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.examples import named
+from edgewright.specs.batching import named
 from edgewright.specs.signature import BATCH, FORWARD, Array, Method
 from edgewright.stages.export_float import artifact_name
 from edgewright.stages.export_int8 import Int8Findings
@@ -77,7 +77,7 @@ def _checked(build: Build, runtime: str) -> CheckFindings:
     )
 
 
-def expected_outputs(student: Side, method: Method, runtime: str, inputs: Inputs) -> Sequence[Outputs]:
+def expected_outputs(student: Side, method: Method, runtime: str, inputs: Inputs) -> Sequence[NamedOutputs]:
     """What the float student gives for each example, by the names of a method's outputs.
 
     Its one output is computed as everywhere else; of several all are what its module gives.

@@ -19,7 +19,7 @@ from edgewright.modality.base import LoadedTeacher
 from edgewright.models.heads import in_standard_units
 from edgewright.models.model import Head
 from edgewright.models.reference import Compared, Reference, require_repeatable
-from edgewright.specs.examples import AnyExample
+from edgewright.specs.batching import AnyExample
 from edgewright.stages.plan import Plan
 from edgewright.tasks.scores import Scale
 

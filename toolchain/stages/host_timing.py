@@ -18,7 +18,7 @@ from edgewright.base.digest import sha256_of
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, digest_of
 from edgewright.modality.input_spec import Examples
 from edgewright.models.inputs import Inputs
-from edgewright.specs.examples import calls_of, named
+from edgewright.specs.batching import calls_of, named
 from edgewright.specs.signature import FORWARD
 from edgewright.stages.export_float import FloatFindings
 from edgewright.stages.export_int8 import Int8Findings

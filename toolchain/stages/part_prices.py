@@ -30,7 +30,7 @@ from edgewright.runtimes.descriptor import Runtime
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import export_input
 from edgewright.runtimes.table import RUNTIMES
-from edgewright.specs.examples import calls_of, named
+from edgewright.specs.batching import calls_of, named
 from edgewright.specs.profiles import Clock
 from edgewright.specs.signature import FORWARD, Signature
 from edgewright.stages.plan import Plan

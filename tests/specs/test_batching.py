@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgewright.errors import InputError
-from edgewright.specs.examples import calls_of, named, outputs_of_each
+from edgewright.specs.batching import calls_of, named, outputs_of_each
 from edgewright.specs.signature import Axis, Method, Tensor
 
 LENGTH = Axis(name="length", most=8)
