@@ -66,7 +66,7 @@ def compare(
 ) -> Parity:
     """Compare the outputs of each example, in the same order, with those that are expected of it.
 
-    What is expected says of each output how many rows an example has; one that is missing never passes. NamedOutputs that
+    What is expected says of each output how many rows an example has; one that is missing never passes. Outputs that
     nothing is expected of are not compared.
     """
     found, wanted = list(outputs), list(expected)
@@ -84,7 +84,7 @@ def compare(
 
 
 def qualified(method: str, outputs: NamedOutputs) -> NamedOutputs:
-    """NamedOutputs by the names that a comparison has them under: of another method than the usual with its name before."""
+    """Outputs by the names that a comparison has them under: of another method than the usual with its name before."""
     return outputs if method in (FORWARD, BATCH) else {f"{method}.{name}": each for name, each in outputs.items()}
 
 
