@@ -202,10 +202,8 @@ def test_a_runner_ends_with_the_process_that_started_it(runtime: RemoteRuntime, 
         from pathlib import Path, PurePosixPath
         from tests.measure.test_kept import remote
         from tests.device_scripts.artifacts import Artifact
-        from edgewright.measure.generation_documents import GeneratedText
-from edgewright.measure.kept import KeptRunner
-        from edgewright.measure.prompts import Decoding, Prompt
-from edgewright.measure.protocol import RemoteRuntime
+        from edgewright.measure.kept import KeptRunner
+        from edgewright.measure.protocol import RemoteRuntime
         from edgewright.runtimes.device import runtime_for
         name, place = {artifact.runtime!r}, Path({str(artifact.path)!r})
         artifact = Artifact(runtime=name, path=place, lengths={artifact.lengths!r})
