@@ -144,7 +144,7 @@ class TextDataset(Dataset):
         from edgewright.models import families
         from edgewright.models.capabilities import TOKEN_TABLE
 
-        if not self.kept:
+        if not self.kept or (self.kept == tuple(range(len(self.kept))) and not self.recipe.stages.vocabulary.enabled):
             return model
         tokens = families.required(model, TOKEN_TABLE, setting="stages.vocabulary.enabled")
         smaller: Model = tokens.with_vocabulary(model, self.kept)
@@ -160,10 +160,8 @@ class TextDataset(Dataset):
     def outputs(self, model: nn.Module, inputs: Inputs, *, on_progress: Callable[[int], None] | None = None) -> Tensor:
         from edgewright.models import text as text_models
         from edgewright.models.inputs import TextInputs
-        from edgewright.models.model import TransformerModel
 
         assert isinstance(inputs, TextInputs)
-        assert isinstance(model, TransformerModel)
         return text_models.outputs(model, inputs.rows, on_progress=on_progress)
 
     @override
@@ -195,11 +193,13 @@ class TextDataset(Dataset):
 
     @override
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
+        from edgewright.models.families import lacks
         from edgewright.models.inputs import TextInputs
         from edgewright.models.model import TransformerModel
         from edgewright.tasks import attribution
 
-        assert isinstance(model, TransformerModel)
+        if not isinstance(model, TransformerModel):
+            raise lacks(model, "layers that an answer is traced through", setting="stages.account.attributions")
         assert isinstance(inputs, TextInputs)
         return attribution.of_words(model, self.tokenizer, inputs, index, asked)
 

@@ -7,21 +7,20 @@ Images are `image_teacher`'s; fitting a head to labels is `tasks`' concern.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-from edgewright.base.json_values import as_list, as_object
-from edgewright.base.untrusted import parse_json
-from edgewright.errors import BadModelError, InputError, UnsupportedModelError
+from edgewright.errors import InputError, UnsupportedModelError
 from edgewright.modality.tokenizer import TextTokenizer
 from edgewright.models import layouts
+from edgewright.models.capabilities import OwnModel
 from edgewright.models.encoder import Encoder
 from edgewright.models.heads import AS_IT_IS, NEW, FoundHead, sequence_head, token_head, value_head
 from edgewright.models.loading import from_transformers
 from edgewright.models.model import Head, HeadShape, TransformerModel
+from edgewright.models.own_family import in_order, is_own_family, require_outputs, require_rows
 from edgewright.models.pretrained import Read, call_factory, pretrained, pretrained_tokenizer
 from edgewright.models.reference import Reference, sentence_reference, text_reference
 from edgewright.models.side_files import SentenceModel, check_tokenizer_config, sentence_model
@@ -29,12 +28,12 @@ from edgewright.models.source import (
     MODULES,
     base_of,
     check_tokenizer,
-    local_folder,
     root_folder,
     side_file,
     weights_bytes,
 )
 from edgewright.models.source import fingerprint as fingerprint
+from edgewright.models.teacher_tokenizer import tokenizer_of
 from edgewright.models.transformers_types import PretrainedTokenizer, TransformersConfig, config_of
 from edgewright.specs.recipe import ModelSource
 
@@ -71,7 +70,6 @@ HEADS: Mapping[str, HeadKind] = {
         labelled=True,
     ),
 }
-LOWERCASE = "Lowercase"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +81,7 @@ class Teacher:
     of how an embedding is pooled. `reference` compares it with its own library, where it has one.
     """
 
-    model: TransformerModel
+    model: OwnModel
     tokenizer: TextTokenizer
     parameters_count: int
     size_bytes: int
@@ -115,6 +113,8 @@ def load(
     check_tokenizer_config(beside, max_length=max_length)
     sentence = sentence_model(beside, max_length=max_length) if not request.outputs else SentenceModel()
     original = read.model
+    if is_own_family(original):
+        return _of_own_family(source, original, tokenizer, request, max_length)
     if isinstance(original, TransformerModel):
         encoder = _encoder_of(original)
         own_head = _own_head(original, request)
@@ -125,7 +125,9 @@ def load(
         raise InputError(
             f"task.max_length is {max_length}, but the model reads at most {encoder.shape.positions} tokens; lower it"
         )
-    own, encoder = _with_tokenizer(encoder, tokenizer, source, max_length, lower_case=sentence.lower_case)
+    own, order = tokenizer_of(tokenizer, source, max_length, lower_case=sentence.lower_case)
+    require_rows(order, encoder.shape.vocabulary, own.place)
+    encoder = encoder.with_vocabulary(order)
     model = TransformerModel(encoder.with_positions(max_length), own_head.head).eval()
     parameters_count = sum(parameter.numel() for parameter in original.parameters())
     return Teacher(
@@ -187,7 +189,11 @@ def made_by_factory(source: ModelSource) -> tuple[nn.Module, PretrainedTokenizer
         name = type(returned).__name__
         raise InputError(f"model.factory {source.factory!r} returned {name}; it must return (model, tokenizer)")
     original, tokenizer = returned
-    known = isinstance(original, TransformerModel) or hasattr(getattr(original, "config", None), "model_type")
+    known = (
+        isinstance(original, TransformerModel)
+        or hasattr(getattr(original, "config", None), "model_type")
+        or is_own_family(original)
+    )
     if not (known and isinstance(original, nn.Module)):
         what = f"a {type(original).__name__} from model.factory {source.factory!r}"
         raise layouts.unsupported(what, "", tuple(layouts.TEXT))
@@ -200,31 +206,26 @@ def _encoder_of(model: TransformerModel) -> Encoder:
     return model.encoder
 
 
-def _with_tokenizer(
-    encoder: Encoder, tokenizer: PretrainedTokenizer, source: ModelSource, max_length: int, *, lower_case: bool
-) -> tuple[TextTokenizer, Encoder]:
-    """The tokenizer in our form, and the encoder with a row for each of its pieces, in its order."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise InputError(f"{type(tokenizer).__name__} has no tokenizer.json; give one of the `tokenizers` library")
-    place = str((None if source.factory else local_folder(source)) or source.hub or source.factory)
-    definition = _lower_case(backend.to_str()) if lower_case else backend.to_str()
-    read, order = TextTokenizer.from_definition(
-        definition, max_length=max_length, padding=getattr(tokenizer, "pad_token", None), place=place
+def _of_own_family(
+    source: ModelSource, original: OwnModel, tokenizer: PretrainedTokenizer, request: HeadRequest, max_length: int
+) -> Teacher:
+    """The teacher of a factory's model that is of a plug-in's family: taken as it is, with the outputs that it has."""
+    own, order = tokenizer_of(tokenizer, source, max_length, lower_case=False)
+    model = in_order(original, order, own.place).eval()
+    require_outputs(model, str(source.factory), count=request.outputs, max_length=max_length)
+    parameters_count = sum(parameter.numel() for parameter in original.parameters())
+    valued = (
+        request.kind is HEADS["value"]
+    )  # whose scale is the data's, and nothing tells a head that could be put on it
+    return Teacher(
+        model=model,
+        tokenizer=own,
+        parameters_count=parameters_count,
+        size_bytes=weights_bytes(source, parameters_count),
+        fitted=not valued,
+        notes=("its value is fitted anew" if valued else f"{AS_IT_IS} by the factory",),
+        special_tokens=tuple(getattr(tokenizer, "all_special_tokens", ())),
     )
-    if max(order) >= encoder.shape.vocabulary:
-        rows = encoder.shape.vocabulary
-        raise BadModelError(place, f"its tokenizer has a piece {max(order)}, but the model only {rows} rows for them")
-    return read, encoder.with_vocabulary(order)
-
-
-def _lower_case(definition: str) -> str:
-    """The tokenizer that makes texts lower case before all else, as sentence-transformers' `do_lower_case` does."""
-    read = as_object(parse_json(definition, name="tokenizer.json"), "tokenizer.json")
-    first = as_object(read.get("normalizer") or {}, "tokenizer.json", "normalizer")
-    parts = (first["normalizers"] if first["type"] == "Sequence" else [first]) if first else []
-    parts = as_list(parts, "tokenizer.json", "normalizer", "normalizers")
-    return json.dumps({**read, "normalizer": {"type": "Sequence", "normalizers": [{"type": LOWERCASE}, *parts]}})
 
 
 def _head(read: Read, sentence: SentenceModel, request: HeadRequest) -> FoundHead:

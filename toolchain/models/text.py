@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from edgewright.modality.encoded import Encoded
 from edgewright.models import families
 from edgewright.models.compute_device import device_of
-from edgewright.models.model import TransformerModel
 
 INFERENCE_BATCH_TOKENS = 4096
 
@@ -55,20 +54,19 @@ def over_batches(
         yield (indexes, *padded([texts[index] for index in indexes]))
 
 
-def outputs(
-    model: TransformerModel, texts: Sequence[Encoded], *, on_progress: Callable[[int], None] | None = None
-) -> Tensor:
+def outputs(model: nn.Module, texts: Sequence[Encoded], *, on_progress: Callable[[int], None] | None = None) -> Tensor:
     """The model's output for each text in float32, (texts, outputs), in the order given and in main memory.
 
     Where each token has outputs of its own they are (all tokens, outputs), text after text. `on_progress` hears how
     many texts are done.
     """
     results: list[Tensor] = [torch.empty(0)] * len(texts)
-    done, place = 0, device_of(model)
-    each = model.head.shape.pooling == "each"
+    done, place, each = 0, device_of(model), False
     with torch.inference_mode():
         for indexes, ids, mask in over_batches(texts):
-            for index, row in zip(indexes, model(ids.to(place), mask.to(place)).cpu(), strict=True):
+            rows = model(ids.to(place), mask.to(place)).cpu()
+            each = rows.ndim == 3
+            for index, row in zip(indexes, rows, strict=True):
                 results[index] = row[: len(texts[index].ids)] if each else row
             done += len(indexes)
             if on_progress:

@@ -161,7 +161,7 @@ def priced(build: Build, result: StageResult[ModelFindings]) -> ModelFindings:
     It is reckoned anew of a kept result, as one student may serve many devices.
     """
     plan = build.plan
-    if not plan.modality.has_length:
+    if not plan.modality.has_length or not families.has_ranked_layers(families.family_in(result.folder)):
         return result.findings
     shape, total = load(build, result.folder).encoder.shape, 0.0
     for layer in shape.layers:

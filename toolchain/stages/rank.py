@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from edgewright.compress.importance import importance
 from edgewright.compress.importance_scores import Importance
+from edgewright.models import families
 from edgewright.stages.float_models import dataset_of, model_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
 
@@ -25,6 +26,13 @@ class ImportanceFindings(Findings):
 def settings(build: Build) -> Mapping[str, object]:
     """How importance is measured."""
     return {"importance": build.plan.recipe.stages.prune.importance}
+
+
+def applies(build: Build) -> bool:
+    """Where a modality's models are ranked, but for one of a family that is cut in another way, or not at all."""
+    if not build.plan.modality.ranks_first:
+        return False
+    return "student" not in build or families.has_ranked_layers(families.family_in(build.result("student").folder))
 
 
 def rank(build: Build, work: Workspace) -> ImportanceFindings:
@@ -52,5 +60,5 @@ IMPORTANCE = Stage(
     make=rank,
     needs=("examples", "inputs", "student"),
     settings=settings,
-    applies=lambda build: build.plan.modality.ranks_first,
+    applies=applies,
 )

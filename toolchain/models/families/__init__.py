@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 from edgewright.base.registry import Registry
 from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError, InputError
-from edgewright.models.capabilities import CAPABILITIES, PREPARES, STORES, Capability, OwnModel, Stores
+from edgewright.models.capabilities import CAPABILITIES, PREPARES, SLICEABLE, STORES, Capability, OwnModel, Stores
 
 Offered = TypeVar("Offered")
 MARK = "family.json"  # beside the weights
@@ -145,11 +145,22 @@ def load(folder: Path, *, factory: str = "") -> OwnModel:
 
     Raises `BadModelError` for a folder in which no model was saved.
     """
+    return _stores(family_in(folder)).load(folder, factory=factory)
+
+
+def family_in(folder: Path) -> Family:
+    """The family of the model that `save` wrote into a folder. Raises `BadModelError` where there is none."""
     try:
         name = parse_json((folder / MARK).read_bytes(), name=str(folder / MARK))["family"]
     except (OSError, KeyError, TypeError) as error:
         raise BadModelError(str(folder), f"{MARK}, which says of which family it is, cannot be read") from error
-    return _stores(FAMILIES[name]).load(folder, factory=factory)
+    return FAMILIES[name]
+
+
+def has_ranked_layers(family: Family) -> bool:
+    """Whether a model of it is cut by what its layers' attention heads matter, as transformers are."""
+    cut = family.implementation(SLICEABLE)
+    return cut is not None and "heads" in cut.units
 
 
 def mark(folder: Path, family: str) -> None:
