@@ -12,6 +12,8 @@
 
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor.h>
+#include <executorch/runtime/backend/backend_options_map.h>
+#include <executorch/runtime/backend/options.h>
 #include <executorch/runtime/core/exec_aten/util/dim_order_util.h>
 
 #include "calls.hpp"
@@ -117,7 +119,17 @@ class Model {
   explicit Model(const std::string& path, std::unique_ptr<rt::EventTracer> tracer = nullptr)
       : is_shared_(Shared::is_wanted(path)),
         module_(path, et::Module::LoadMode::Mmap, std::move(tracer), nullptr, nullptr, is_shared_) {
-    expect(module_.load(rt::Program::Verification::InternalConsistency), "the program cannot be loaded");
+    const auto verification = rt::Program::Verification::InternalConsistency;
+    if (!is_shared_) {
+      expect(module_.load(verification), "the program cannot be loaded");
+      return;
+    }
+    // XNNPACK packs the weights of each method by itself unless it is told that others may have them, too.
+    rt::BackendOptions<1> options;
+    rt::LoadBackendOptionsMap all;
+    expect(options.set_option("weight_cache_enabled", true), "weights cannot be shared");
+    expect(all.set_options("XnnpackBackend", options.view()), "weights cannot be shared");
+    expect(module_.load(all, verification), "the program cannot be loaded");
   }
 
   // Load the methods that are called, which is when XNNPACK packs its weights.

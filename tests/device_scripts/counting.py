@@ -17,7 +17,8 @@ VOCABULARY, CONTEXT, BROKEN_ID = 10, 1 << 18, 7
 GENERATION = Generation(context=CONTEXT, vocabulary=VOCABULARY)
 KEPT = (TensorSpec(name="kept", dtype="float32", shape=(4, 1)),)
 SIZES = (4, 16)
-Kind = Literal["counting", "remembering", "broken"]
+WIDTH = 200_000  # of the layer that a wide one has
+Kind = Literal["counting", "remembering", "broken", "wide"]
 
 
 class Counting(nn.Module):
@@ -29,11 +30,16 @@ class Counting(nn.Module):
         self.table = nn.Embedding(VOCABULARY, VOCABULARY)
         with torch.no_grad():
             self.table.weight.copy_(torch.eye(VOCABULARY).roll(1, 1) * 5)
+            if kind == "wide":
+                self.up, self.down = nn.Linear(VOCABULARY, WIDTH, bias=False), nn.Linear(WIDTH, VOCABULARY, bias=False)
+                self.down.weight.zero_()
             if kind == "broken":
                 self.table.weight[BROKEN_ID, 3] = torch.nan
 
     def forward(self, ids: Tensor, position: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.table(ids[0, -1:].long()) + position.to(torch.float32) * 0
+        if self.kind == "wide":
+            logits = logits + self.down(self.up(self.table(ids[0].long())))[-1:]
         if self.kind == "remembering":
             return logits + kept.sum(), kept + 1
         return logits, kept + 0

@@ -17,7 +17,7 @@ import pytest
 from edgewright.measure.prompts import Decoding, Prompt, prompts_document
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
 from tests.device_scripts.artifacts import Ran, lay_out, run_job
-from tests.device_scripts.counting import BROKEN_ID, CONTEXT, VOCABULARY, Kind, counting_artifact, counting_input
+from tests.device_scripts.counting import BROKEN_ID, CONTEXT, VOCABULARY, WIDTH, Kind, counting_artifact, counting_input
 
 SCRIPTS = Path(__file__).parents[2] / "device_scripts"
 LONG = Prompt(ids=(1,), decoding=Decoding(max_tokens=200_000))
@@ -98,6 +98,15 @@ def test_a_runner_that_stays_prints_each_token_as_it_comes(runtime: DeviceRuntim
     assert first[-1]["generated"][1]["stop"] == 0
     assert fault["error"]["kind"] == "bad-job"
     assert second[:-1] == first[:-1]
+
+
+@pytest.mark.parametrize("runtime", ["executorch"], indirect=True)
+def test_the_methods_of_a_program_share_their_packed_weights(runtime: DeviceRuntime, ran: Callable[..., Ran]) -> None:
+    found = ran(document_of(runtime.name, counted(3, 4, 5)), "wide").document
+    assert [each["tokens"] for each in found["generated"]] == [[6, 7, 8]]
+    start, loaded = (each["anonymous_bytes"] for each in found["memory"][:2])
+    weights = 2 * 4 * WIDTH * VOCABULARY
+    assert 0.9 * weights < loaded - start < 1.4 * weights
 
 
 def without(name: str) -> Callable[[dict[str, Any]], None]:
