@@ -69,3 +69,27 @@ def test_the_student_that_is_built_has_the_sizes_that_were_planned(paired: Path,
     assert plan.shape.layers == student.encoder.shape.layers
     assert plan.shape.width == student.encoder.shape.width
     assert plan.model.head.shape == student.head.shape
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "outputs"),
+    [
+        ("regression", "", 1),
+        ("classification", "", 2),
+        ("classification", 'labels = ["a", "b", "c", "d", "e"]', 5),
+        ("token-classification", 'labels = ["O", "B", "I"]', 3),
+    ],
+)
+def test_a_student_that_is_planned_has_as_many_outputs_as_its_task_asks_for(
+    kind: str, labels: str, outputs: int, tmp_path: Path
+) -> None:
+    column = {"regression": "value", "classification": "label", "token-classification": "tags"}[kind]
+    recipe(tmp_path, "bert", "layers = 2")
+    source = tmp_path / "asked.toml"
+    text = source.read_text(encoding="utf-8").replace('"embedding"', f'"{kind}"\n{labels}')
+    pairs = 'file = "pairs.csv"\ncolumns = { pair = "answer" }'
+    words = ', words = "words"' if kind == "token-classification" else ""
+    source.write_text(
+        text.replace(pairs, f'file = "rows.jsonl"\ncolumns = {{ {column} = "answer"{words} }}'), encoding="utf-8"
+    )
+    assert planned(load_recipe(source), PROFILE).model.head.shape.classes == outputs

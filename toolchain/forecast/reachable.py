@@ -1,4 +1,4 @@
-"""Whether a recipe's student can keep its budget on a device at all, told before anything is taught.
+"""Whether a recipe's student can keep its budget on a device at all, known before anything is trained.
 
 In:  a recipe and a profile.
 Out: `Unreachable` limits, each with the nearest that could be kept; none where that cannot be said.

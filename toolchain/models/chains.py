@@ -1,4 +1,4 @@
-"""Models that are one kind of operator over and over: to be timed, not to be taught.
+"""Models that are one kind of operator over and over: to be timed, not to be trained.
 
 In:  sizes.
 Out: modules of one text or one image, with random weights.

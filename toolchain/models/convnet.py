@@ -126,7 +126,7 @@ def run_order(
 def folded(net: ConvNet) -> ConvNet:
     """A copy to be run, whose convolutions do the work of the batch norms that read them.
 
-    Its outputs are the net's; such a copy cannot be cut, taught or saved. A net whose convolutions are also read by
+    Its outputs are the net's; such a copy cannot be cut, trained or saved. A net whose convolutions are also read by
     something else comes back as it is.
     """
     ready, inputs = copy.deepcopy(net).eval(), example_inputs(net)

@@ -166,7 +166,7 @@ def projected(model: TransformerModel) -> TransformerModel:
 def reading(model: TransformerModel) -> TransformerModel:
     """A copy to be run: where the head reads the first tokens alone, the last layer computes no others.
 
-    Its outputs are the model's; such a copy cannot be cut, taught or saved.
+    Its outputs are the model's; such a copy cannot be cut, trained or saved.
     """
     ready = copy.deepcopy(model)
     read = POOLED_TOKENS.get(model.head.shape.pooling)

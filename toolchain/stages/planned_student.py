@@ -31,7 +31,7 @@ from edgewright.specs.structure import Structure
 from edgewright.tasks.table import task_of
 
 PRICED_LENGTH = 32  # tokens of the text that a search's limit is planned for
-USUAL_LABELS = 2
+USUAL_LABELS = 2  # where a recipe names none: how many there are is known once the data is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def planned(recipe: Recipe, profile: Profile) -> Planned:
 def _head(recipe: Recipe, width: int, *, is_narrower: bool) -> HeadShape:
     """Of a teacher of this width; an embedding keeps its size where the stream gets narrower."""
     task = task_of(recipe.task.kind)
-    classes = task.outputs(("",) * USUAL_LABELS)
+    classes = task.outputs(recipe.task.labels or ("",) * USUAL_LABELS)
     if not classes:
         projected = is_narrower or recipe.stages.distill.projection
         return HeadShape(pooling="mean", projected=width if projected else 0)
