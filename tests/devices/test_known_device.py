@@ -119,10 +119,20 @@ def test_a_board_that_its_firmware_slows_down_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("changed", "warning"),
     [
-        ({"arch": "armv7l"}, "its system is armv7l"),
-        ({"word_bits": 32}, "its programs 32"),
-        ({"musl": "musl 1.2.4", "libc": None}, "its C library is musl 1.2.4"),
-        ({"libc": "glibc 2.24"}, "glibc 2.24 is older than 2.27"),
+        ({"arch": "armv7l"}, "its system is armv7l: only tflite is made for 32-bit ARM; install a 64-bit system for"),
+        (
+            {"word_bits": 32},
+            "its programs 32: executorch, which brings its own C library, and tflite run there; litert and onnx want a "
+            "64-bit system",
+        ),
+        (
+            {"musl": "musl 1.2.4", "libc": None},
+            "its C library is musl 1.2.4: executorch brings its own; the others need glibc",
+        ),
+        (
+            {"libc": "glibc 2.24"},
+            "glibc 2.24 is older than 2.27, which litert, onnx and tflite need; executorch brings its own",
+        ),
         ({"governor": "ondemand"}, "its governor is ondemand"),
         ({"throttling": {"now": [], "since_start": ["under-voltage"]}}, "limited since it started: under-voltage"),
         ({"swap_used_bytes": 3_000_000}, "it swaps: 3 MB"),

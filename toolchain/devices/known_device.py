@@ -7,7 +7,7 @@ Out: `Match`es, the likeliest first, each with every difference in words; and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -15,12 +15,14 @@ from packaging.version import Version
 from edgewright.base.fields import Fields
 from edgewright.base.json_values import JsonObject
 from edgewright.errors import InputError
+from edgewright.runtimes.descriptor import Provider
+from edgewright.runtimes.python_device import ARMHF
+from edgewright.runtimes.table import RUNTIMES, runtimes_that
 from edgewright.specs.profiles import Profile, load_profile
 
 HOST_PROFILE = "x86-64"  # of this machine, where nobody names another
 CLOCK_TOLERANCE = 0.02  # kernels round, and crystals are not exact
 FIRMWARE_TOLERANCE = 0.1
-WHEELS_GLIBC = "2.27"  # what the wheels of LiteRT and ONNX Runtime are built against
 VIRTUAL_BOARD = "linux,dummy-virt"  # what an emulated board's firmware says: nothing of the board it stands for
 MIB = 1 << 20
 # Sizes memory is sold in: a power of two, or one and a half of one. What Linux sees of it is a little less.
@@ -184,21 +186,54 @@ def _caches(facts: Fields, profile: Profile) -> Iterator[str]:
 
 
 def _system(facts: Fields) -> Iterator[str]:
+    bringing = _runtimes(lambda provider: provider.brings_c_library)
+    brings, others = _verb(bringing, "brings", "bring"), _runtimes(lambda provider: not provider.brings_c_library)
+    narrow = _runtimes(lambda provider: ARMHF in provider.machines)
     arch = facts.text("arch")
     if arch not in (None, "aarch64", "x86_64"):
-        yield f"its system is {arch}: only tflite is made for 32-bit ARM; install a 64-bit system for the others"
-    elif facts.count("word_bits") == 32:
+        made = _verb(narrow, "is", "are")
         yield (
-            "its kernel has 64 bits but its programs 32: executorch, which brings its own C library, and tflite run "
-            "there; litert and onnx want a 64-bit system"
+            f"its system is {arch}: only {_listed(narrow)} {made} made for 32-bit ARM; install a 64-bit system for the "
+            "others"
+        )
+    elif facts.count("word_bits") == 32:
+        wide = [name for name in others if name not in narrow]
+        yield (
+            f"its kernel has 64 bits but its programs 32: {_listed(bringing)}, which {brings} its own C library, and "
+            f"{_listed(narrow)} run there; {_listed(wide)} {_verb(wide, 'wants', 'want')} a 64-bit system"
         )
     if musl := facts.text("musl"):
-        yield f"its C library is {musl}: executorch brings its own; the others need glibc, as Debian has it"
+        yield f"its C library is {musl}: {_listed(bringing)} {brings} its own; the others need glibc, as Debian has it"
     if android := facts.value("android"):
-        yield f"it is Android {android}, whose C library is its own: executorch brings glibc, the others do not"
-    libc = (facts.text("libc") or "").removeprefix("glibc ")
-    if libc and Version(libc) < Version(WHEELS_GLIBC):
-        yield f"its glibc {libc} is older than {WHEELS_GLIBC}, which litert and onnx need; executorch brings its own"
+        yield (
+            f"it is Android {android}, whose C library is its own: {_listed(bringing)} {brings} glibc, the others do "
+            "not"
+        )
+    if libc := (facts.text("libc") or "").removeprefix("glibc "):
+        yield from _old_library(Version(libc), others, f"{_listed(bringing)} {brings} its own")
+
+
+def _old_library(libc: Version, runtimes: Sequence[str], otherwise: str) -> Iterator[str]:
+    needed = {name: RUNTIMES[name].provider.least_glibc for name in runtimes}
+    for least in dict.fromkeys(needed.values()):
+        if libc < Version(least):
+            names = [name for name in runtimes if needed[name] == least]
+            yield (
+                f"its glibc {libc} is older than {least}, which {_listed(names)} {_verb(names, 'needs', 'need')}; "
+                f"{otherwise}"
+            )
+
+
+def _runtimes(fits: Callable[[Provider], bool]) -> tuple[str, ...]:
+    return runtimes_that(lambda runtime: fits(runtime.provider))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _verb(names: Sequence[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
 
 
 def _state(facts: Fields) -> Iterator[str]:

@@ -1,26 +1,14 @@
 """Which members of the wheel a device gets, and which variant a machine."""
 
-import pytest
-
-from edgewright.errors import TargetError
-from edgewright.runtimes.descriptor import System
 from edgewright.runtimes.onnx.device import PROVIDER
+from tests.runtimes.python_providers import require_members, require_variants
 
 
 def test_of_its_wheel_a_device_gets_what_running_a_model_opens() -> None:
-    assert PROVIDER.wheel.package == "onnxruntime"
-    assert PROVIDER.wheel.keeps("onnxruntime/capi/_pybind_state.py")
-    assert not PROVIDER.wheel.keeps("onnxruntime/tools/convert.py")
+    require_members(
+        PROVIDER, "onnxruntime", kept="onnxruntime/capi/_pybind_state.py", left_out="onnxruntime/tools/convert.py"
+    )
 
 
-def test_a_machine_gets_what_its_own_python_runs_and_this_one_its_own_interpreter() -> None:
-    there = System(address="fake:", machine="aarch64", word_bits=64, libc="glibc 2.36", python="3.11")
-    variant = PROVIDER.variant_for(there)
-    assert (variant.machine, variant.python, variant.with_c_library) == ("aarch64", "3.11", False)
-    here = System(address="local:", machine="x86_64", libc="glibc 2.36", python="3.13", is_host=True)
-    assert PROVIDER.variant_for(here).python is None
-
-
-def test_a_machine_without_glibc_is_told_of_the_runtime_that_brings_its_own() -> None:
-    with pytest.raises(TargetError, match="which onnx needs; use executorch, which brings its own"):
-        PROVIDER.variant_for(System(address="fake:", machine="aarch64", word_bits=64))
+def test_a_machine_gets_the_variant_that_it_can_run_or_is_told_of_the_runtime_that_brings_its_own_library() -> None:
+    require_variants(PROVIDER)
