@@ -39,7 +39,7 @@ def test_a_hexadecimal_number_has_at_most_64_bits(text: str, value: int | None) 
     assert hex_or_none(text) == value
 
 
-def test_a_number_out_of_bounds_or_none_is_told_by_its_name() -> None:
+def test_a_number_out_of_bounds_or_none_is_reported_by_its_name() -> None:
     assert parse_int("22", name="port", least=1, most=65535) == 22
     for text, what in (("ssh", "must be a whole number, not 'ssh'"), ("70000", "must be from 1 to 65535, not 70000")):
         with pytest.raises(InvalidFileError, match=what):

@@ -55,7 +55,7 @@ def test_a_device_or_pipe_is_written_into_and_stays_what_it_is(tmp_path: Path) -
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-def test_a_full_device_is_told_and_stays_what_it_is() -> None:
+def test_a_full_device_is_reported_and_stays_what_it_is() -> None:
     def write() -> None:
         with written_whole(Path("/dev/full")) as content:
             content.write_text("too much")
@@ -113,7 +113,7 @@ def test_a_new_file_has_the_users_mask_and_an_old_one_keeps_its_mode(tmp_path: P
         ("circle", "is no file that can be written"),
     ],
 )
-def test_a_place_that_no_file_can_have_is_told(tmp_path: Path, name: str, said: str) -> None:
+def test_a_place_that_no_file_can_have_is_reported(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
 

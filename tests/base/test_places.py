@@ -41,7 +41,7 @@ def test_an_empty_setting_is_none(
 
 
 @pytest.mark.parametrize(("variable", "place"), PLACES)
-def test_a_file_in_its_place_is_told_with_the_variable_that_names_it(
+def test_a_file_in_its_place_is_reported_with_the_variable_that_names_it(
     variable: str, place: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -30,7 +30,7 @@ def test_the_time_left_follows_from_the_pace(clock: Clock) -> None:
     assert left.seconds(10, 10) == 0
 
 
-def test_no_pace_is_told_from_an_instant_or_from_work_that_stands_still(clock: Clock) -> None:
+def test_no_pace_is_reported_from_an_instant_or_from_work_that_stands_still(clock: Clock) -> None:
     left = TimeLeft(clock)
     left.seconds(0, 10)
     clock.after(LEAST_PACE_S / 2)
@@ -67,7 +67,7 @@ def test_a_share_that_falls_or_another_total_begins_a_new_phase(clock: Clock, do
         (7200, "2 h 00 min"), (90_000, "25 h 00 min"),
     ],
 )  # fmt: skip
-def test_a_duration_is_told_as_roughly_as_it_is_known(seconds: float, words: str) -> None:
+def test_a_duration_is_reported_as_roughly_as_it_is_known(seconds: float, words: str) -> None:
     assert about(seconds) == words
 
 

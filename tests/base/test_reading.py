@@ -31,13 +31,13 @@ def faults(**values: object) -> tuple[tuple[str, str], ...]:
     return caught.value.faults
 
 
-def test_a_number_that_is_none_of_the_known_is_told_with_those() -> None:
+def test_a_number_that_is_none_of_the_known_is_reported_with_those() -> None:
     assert faults(version=2) == (("version", "2 is not one of 1; known are 1"),)
     assert faults(level=3) == (("level", "3 is not one of 1, 2, high; known are 1, 2, high"),)
     assert faults(colour="gren") == (("colour", '"gren" is not one of red, green; did you mean green or red?'),)
 
 
-def test_a_fault_of_the_whole_file_is_told_where_no_other_is() -> None:
+def test_a_fault_of_the_whole_file_is_reported_where_no_other_is() -> None:
     assert faults(colour="green") == (("the whole file", "must not be green"),)
 
 

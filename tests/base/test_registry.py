@@ -27,7 +27,7 @@ def test_names_are_known_without_importing_and_a_descriptor_is_imported_on_first
     assert (spoons["sep"], spoons["line"]) == ("/", "\n")
 
 
-def test_a_name_that_is_not_there_is_told_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_there_is_reported_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownNameError, match="spoon"):
         table(monkeypatch)["sap"]
 
@@ -39,7 +39,7 @@ def test_a_plugin_of_a_name_that_is_taken_is_refused(monkeypatch: pytest.MonkeyP
         list(table(monkeypatch, ("one", "os:linesep"), ("one", "os:sep")))
 
 
-def test_a_plugin_that_raises_on_import_is_told_in_one_sentence(
+def test_a_plugin_that_raises_on_import_is_reported_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "broken_spoon.py").write_text("raise RuntimeError('bent\\nin two')", encoding="utf-8")

@@ -87,7 +87,7 @@ def test_what_was_set_aside_before_is_not_overwritten(file: Path) -> None:
     assert aside == ["broken 0", "broken 1", "broken 2"]
 
 
-def test_many_faults_are_told_shortly_in_one_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_many_faults_are_reported_shortly_in_one_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(file, GOOD, *({"name": f"bad\n{number}", "factor": 0} for number in range(9)))
     read(file)
     (record,) = caplog.records

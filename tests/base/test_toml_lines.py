@@ -32,7 +32,7 @@ g = 2
     }
 
 
-def test_a_place_is_told_by_the_nearest_section_that_stands_in_the_file() -> None:
+def test_a_place_is_reported_by_the_nearest_section_that_stands_in_the_file() -> None:
     lines = key_lines("[a]\nb = 1\n")
     assert place_of(("a", "b"), lines) == "line 2, a.b"
     assert place_of(("a", "c"), lines) == "line 1, a.c"

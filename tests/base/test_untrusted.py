@@ -33,7 +33,7 @@ def test_a_sound_document_is_read_as_json_reads_it() -> None:
         ("", "line 1, column 1", "is not JSON: expecting value"),
     ],
 )  # fmt: skip
-def test_a_fault_of_json_is_told_with_its_place(text: str | bytes, place: str, what: str) -> None:
+def test_a_fault_of_json_is_reported_with_its_place(text: str | bytes, place: str, what: str) -> None:
     with pytest.raises(InvalidFileError) as caught:
         parse_json(text, name="x.json")
     assert caught.value.exit_code == 2
@@ -74,7 +74,7 @@ def test_limits_of_size_and_of_keys_hold() -> None:
         ("\n".join(f"a{i} = 1" for i in range(20_001)), "the whole file", "more than 20,000 keys"),
     ],
 )  # fmt: skip
-def test_a_fault_of_toml_is_told_with_its_place(text: str, place: str, what: str) -> None:
+def test_a_fault_of_toml_is_reported_with_its_place(text: str, place: str, what: str) -> None:
     with pytest.raises(InvalidFileError) as caught:
         parse_toml(text, name="x.toml")
     [(told, sentence)] = caught.value.faults

@@ -107,7 +107,7 @@ def test_a_loss_that_fails_leaves_the_nets_mode_and_what_it_learns_as_they_were(
 
 
 @pytest.mark.parametrize("importance", ["taylor", "fisher"])
-def test_a_gradient_that_is_no_number_is_told_with_its_kind(importance: ChannelImportance) -> None:
+def test_a_gradient_that_is_no_number_is_reported_with_its_kind(importance: ChannelImportance) -> None:
     net = net_of()
 
     def endless(indexes: Sequence[int]) -> Tensor:

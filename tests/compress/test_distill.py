@@ -209,7 +209,7 @@ def test_a_student_of_tags_learns_each_words_tag_by_its_first_piece() -> None:
     assert done.losses[-1] < 0.5 * done.losses[0]
 
 
-def test_images_are_taught_patch_by_patch() -> None:
+def test_images_are_trained_patch_by_patch() -> None:
     torch.manual_seed(0)
     layer = LayerShape(heads=2, head_width=8, neurons=32)
     shape = VisionShape(width=16, layers=(layer, layer), image_height=8, image_width=8, patch=4, channels=1)
@@ -230,7 +230,7 @@ def test_images_are_taught_patch_by_patch() -> None:
     assert done.losses[-1] < 0.5 * done.losses[0]
 
 
-def test_a_model_that_is_no_transformer_is_taught_by_its_outputs() -> None:
+def test_a_model_that_is_no_transformer_is_trained_by_its_outputs() -> None:
     torch.manual_seed(0)
     images = ImageInputs(torch.randint(0, 256, (64, 8, 8, 1), dtype=torch.uint8), mean=(0.5,), std=(0.5,))
     teacher = torch.nn.Sequential(
@@ -244,7 +244,7 @@ def test_a_model_that_is_no_transformer_is_taught_by_its_outputs() -> None:
     assert done.losses[-1] < 0.7 * done.losses[0]
 
 
-def test_each_text_knows_its_partner_where_both_are_taught() -> None:
+def test_each_text_knows_its_partner_where_both_are_trained() -> None:
     texts = ["question", "other", "answer", "alone"]
     pairs = [("question", "answer"), ("other", "not taught"), ("nor this", "alone")]
     assert partners_of(texts, pairs).tolist() == [2, -1, 0, -1]
@@ -264,7 +264,7 @@ def test_pairs_bring_a_text_nearer_to_its_partner_than_to_others(rows: list[Enco
     assert share_found(5.0) > share_found(0.0) + 0.1
 
 
-def test_texts_without_partners_are_taught_as_if_nothing_were_known_of_pairs(
+def test_texts_without_partners_are_trained_as_if_nothing_were_known_of_pairs(
     rows: list[Encoded], targets: Targets
 ) -> None:
     first, second = student(), student()

@@ -95,7 +95,7 @@ def test_a_batch_without_partners_learns_nothing_of_pairs() -> None:
     assert loss(only(pair=1.0)) == 0.0
 
 
-def test_a_model_without_hidden_states_is_taught_by_its_outputs_alone() -> None:
+def test_a_model_without_hidden_states_is_trained_by_its_outputs_alone() -> None:
     images = ImageInputs(torch.rand(COUNT, 4, 4, 1, generator=torch.Generator().manual_seed(0)))
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))

@@ -234,7 +234,7 @@ def test_saved_importance_comes_back_as_it_was(kind: UnitKind, tmp_path: Path) -
     assert_same(scores, Importance.load(tmp_path / "importance.safetensors"))
 
 
-def test_told_hears_how_many_examples_are_done() -> None:
+def test_on_progress_hears_how_many_examples_are_done() -> None:
     heard: list[tuple[int, int]] = []
     scores_of(text_model(), texts(5), "fisher", on_progress=lambda done, count: heard.append((done, count)))
     assert heard[-1] == (5, 5)

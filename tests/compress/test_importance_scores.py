@@ -55,7 +55,7 @@ def test_matrices_that_read_a_dimension_count_alike_whatever_their_scale() -> No
 
 
 @pytest.mark.parametrize("fault", [torch.nan, torch.inf])
-def test_a_score_that_is_not_finite_is_told_by_its_layer_and_part(fault: float) -> None:
+def test_a_score_that_is_not_finite_is_reported_by_its_layer_and_part(fault: float) -> None:
     scores = Scores(tiny.model_copy())
     scores.layers[1].neurons[3] = fault
     with pytest.raises(ModelError, match="taylor importance of layer 1's neurons is not finite"):

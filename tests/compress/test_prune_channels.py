@@ -288,7 +288,7 @@ def test_a_share_out_of_reach_says_what_is_within(options: dict[str, Any], said:
         prune_channels(tiny_vision.trained(), digits(8), **options)
 
 
-def test_a_loss_that_is_no_number_is_told() -> None:
+def test_a_loss_that_is_no_number_is_reported() -> None:
     net = tiny_vision.trained()
     with pytest.raises(ModelError, match=r"fisher importance .* no number"):
         prune_channels(
@@ -300,12 +300,12 @@ def test_a_loss_that_is_no_number_is_told() -> None:
         )
 
 
-def test_no_calibration_data_is_told() -> None:
+def test_no_calibration_data_is_reported() -> None:
     with pytest.raises(BadDataError, match="no calibration data"):
         prune_channels(tiny_vision.trained(), digits(0), keep_macs=0.5)
 
 
-def test_code_that_counts_on_its_channels_is_told() -> None:
+def test_code_that_counts_on_its_channels_is_reported() -> None:
     net = convnet_sources.from_factory(f"{tiny_vision.MODULE}:counts_on_channels")
     with pytest.raises(ModelError, match="does not run with fewer channels"):
         prune_channels(net, inputs_of(net), keep_macs=0.5, multiple=1)

@@ -68,7 +68,7 @@ def test_a_size_keeps_the_most_frequent_pieces() -> None:
     assert 0 < affected(tiny.tokenizer(), small, TEXTS) < 1
 
 
-def test_a_size_below_what_must_stay_is_told_with_both_numbers() -> None:
+def test_a_size_below_what_must_stay_is_reported_with_both_numbers() -> None:
     required = len(trim(tiny.tokenizer(), ["a"], size=None).kept)
     assert len(trim(tiny.tokenizer(), TEXTS, size=required).kept) == required
     with pytest.raises(BadDataError, match=rf"vocabulary\.size is {required - 1}, but {required} special tokens"):
@@ -125,7 +125,7 @@ def test_a_coverage_keeps_the_fewest_pieces_that_reach_it() -> None:
 
 
 @pytest.mark.parametrize("make", [tiny.tokenizer, tiny_bpe.tokenizer])
-def test_a_size_that_cannot_reach_the_coverage_is_told_with_what_it_reaches_and_what_is_needed(make) -> None:  # type: ignore[no-untyped-def]
+def test_a_size_that_cannot_reach_the_coverage_is_reported_with_what_it_reaches_and_what_is_needed(make) -> None:  # type: ignore[no-untyped-def]
     tokenizer, texts = make(), [*tiny.sentences(300), *tiny_bpe.docstrings()]
     needed = len(trim(tokenizer, texts, coverage=0.98).kept)
     reached = trim(tokenizer, texts, size=needed - 20).coverage

@@ -85,7 +85,7 @@ def test_a_text_of_several_lines_is_no_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_a_quote_that_is_never_closed_is_told_with_its_line_and_so_are_the_faults_behind_it(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_is_reported_with_its_line_and_so_are_the_faults_behind_it(tmp_path: Path) -> None:
     said = fault(tmp_path, 'text,label\n"rain,weather\nsun,sky\n,sky\n')
     assert "line 2: opens a quote that is never closed; line 4: text is empty" in said
 
@@ -100,7 +100,7 @@ def test_a_quote_that_is_never_closed_is_told_with_its_line_and_so_are_the_fault
         ('"a" ,x', "goes on with ' ,x' behind a closing quote"),
     ],
 )
-def test_a_stray_quote_is_told(tmp_path: Path, line: str, said: str) -> None:
+def test_a_stray_quote_is_reported(tmp_path: Path, line: str, said: str) -> None:
     assert f"line 3: {said}" in fault(tmp_path, f"text,label\na,x\n{line}\nb,x\n")
 
 
@@ -137,7 +137,7 @@ def test_a_wrong_separator_offers_the_comma_too(tmp_path: Path) -> None:
     assert 'set data.separator = ","' in fault(tmp_path, "text,label\nrain,weather\n", separator=";")
 
 
-def test_an_empty_file_is_told(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     assert "is empty; its first line must name the columns" in fault(tmp_path, "\n\n")
 
 

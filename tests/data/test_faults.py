@@ -17,7 +17,7 @@ def test_no_faults_are_no_error() -> None:
     assert len(faults) == 0
 
 
-def test_faults_are_told_in_their_order_with_each_remedy_once() -> None:
+def test_faults_are_reported_in_their_order_with_each_remedy_once() -> None:
     faults = Faults(PLACE)
     faults.add("row 2", "no text", "write one")
     faults.add("row 1", "no label", "name one")

@@ -38,7 +38,7 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
     assert images.train.pixels.shape[1:3] == (5, 6)
 
 
-def test_every_file_that_is_no_image_is_told_at_once(tmp_path: Path) -> None:
+def test_every_file_that_is_no_image_is_reported_at_once(tmp_path: Path) -> None:
     folder(tmp_path / "a", 10)
     whole = save(tmp_path / "whole.png", picture(1, height=60, width=60)).read_bytes()
     jpeg = save(tmp_path / "whole.jpg", picture(1, height=60, width=60)).read_bytes()
@@ -77,7 +77,7 @@ def test_a_decompression_bomb_is_a_clear_error(tmp_path: Path, monkeypatch: pyte
             load_images(Data(folder=tmp_path / "a"), task())
 
 
-def test_what_is_not_in_a_labels_folder_is_told_and_hidden_files_are_not(tmp_path: Path) -> None:
+def test_what_is_not_in_a_labels_folder_is_reported_and_hidden_files_are_not(tmp_path: Path) -> None:
     folder(tmp_path / "a", 10)
     (tmp_path / "a" / ".hidden").write_text("")
     (tmp_path / "a" / "cat" / ".hidden").write_text("")
@@ -91,7 +91,7 @@ def test_what_is_not_in_a_labels_folder_is_told_and_hidden_files_are_not(tmp_pat
         assert said in str(caught.value)
 
 
-def test_a_folder_outside_the_configured_labels_is_told(tmp_path: Path) -> None:
+def test_a_folder_outside_the_configured_labels_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         BadDataError, match=r"the folder dog is none of the labels; the labels configured in task\.labels"
     ):
@@ -99,7 +99,7 @@ def test_a_folder_outside_the_configured_labels_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"cat/caf\xe9.png"])
-def test_a_name_that_is_not_utf8_is_told(tmp_path: Path, name: bytes) -> None:
+def test_a_name_that_is_not_utf8_is_reported(tmp_path: Path, name: bytes) -> None:
     place = folder(tmp_path / "a")
     odd = place / os.fsdecode(name)
     try:

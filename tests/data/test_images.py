@@ -113,7 +113,7 @@ def test_a_size_changes_the_pixels_and_not_the_split() -> None:
     assert small.test.names == large.test.names
 
 
-def test_images_of_mixed_sizes_are_told_with_the_sizes_and_the_setting(tmp_path: Path) -> None:
+def test_images_of_mixed_sizes_are_reported_with_the_sizes_and_the_setting(tmp_path: Path) -> None:
     folder(tmp_path / "a", 10)
     save(tmp_path / "a" / "cat" / "x.png", picture(90, height=9))
     with pytest.raises(BadDataError, match=r"2 sizes, height × width: 6 × 5 \(10\), 9 × 5 \(1\); set task\.image_size"):
@@ -131,7 +131,7 @@ def test_grey_images_have_one_channel_until_one_is_coloured(tmp_path: Path) -> N
     assert np.array_equal(grey, np.repeat(picture(1, channels=1)[:, :, None], 3, axis=2))
 
 
-def test_an_image_in_both_train_and_test_is_told_with_its_twin(tmp_path: Path) -> None:
+def test_an_image_in_both_train_and_test_is_reported_with_its_copy(tmp_path: Path) -> None:
     folder(tmp_path / "train", 6)
     save(tmp_path / "test" / "cat" / "again.png", picture(2))
     with pytest.raises(BadDataError, match=r"1 images stand in both .* cat/again\.png \(in train: cat/02\.png\)"):
@@ -146,7 +146,7 @@ def test_a_folder_and_a_file_that_are_not_there_are_bad_data(tmp_path: Path) -> 
         load_images(Data(file=tmp_path / "rows.csv"), task())
 
 
-def test_an_empty_part_and_a_single_label_are_told(tmp_path: Path) -> None:
+def test_an_empty_part_and_a_single_label_are_reported(tmp_path: Path) -> None:
     save(tmp_path / "a" / "cat" / "1.png", picture(1))
     with pytest.raises(BadDataError, match=r"split is empty|only the label cat"):
         load_images(Data(folder=tmp_path / "a"), task())

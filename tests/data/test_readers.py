@@ -48,7 +48,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, write: Callable[[Path]
 
 
 @pytest.mark.parametrize("write", [write_csv, write_jsonl, write_parquet])
-def test_a_missing_column_is_told_with_the_nearest_name(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+def test_a_missing_column_is_reported_with_the_nearest_name(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     with pytest.raises(BadDataError, match=r"no column 'lable'; did you mean label\?"):
         read_rows(write(tmp_path / "rows"), {"text": "text", "label": "lable"})
 
@@ -74,7 +74,7 @@ def test_a_line_separator_inside_a_text_does_not_end_its_row(tmp_path: Path, sep
     assert read_rows(tmp_path / "rows.jsonl", WANTED) == [{**row, "text": "rain\u2028snow"}]
 
 
-def test_all_empty_cells_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_all_empty_cells_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('text,label\nrain,weather\n,weather\n"two\nlines",\nsnow\n')
     with pytest.raises(BadDataError) as caught:
@@ -90,7 +90,7 @@ def test_more_empty_cells_than_are_shown_are_counted(tmp_path: Path) -> None:
         read_rows(path, WANTED)
 
 
-def test_a_column_that_only_some_json_rows_have_is_told_with_the_line(tmp_path: Path) -> None:
+def test_a_column_that_only_some_json_rows_have_is_reported_with_the_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "rain", "label": "weather"}\n\n{"text": "snow"}\n{"text": null, "label": "weather"}\n')
     with pytest.raises(BadDataError, match="line 3: label is empty; line 4: text is empty"):
@@ -98,7 +98,7 @@ def test_a_column_that_only_some_json_rows_have_is_told_with_the_line(tmp_path: 
 
 
 @pytest.mark.parametrize(("line", "said"), [("{no", "is not JSON"), ("[1, 2]", "not a JSON object")])
-def test_a_line_that_is_no_json_object_is_told_with_its_number(tmp_path: Path, line: str, said: str) -> None:
+def test_a_line_that_is_no_json_object_is_reported_with_its_number(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(f'{{"text": "rain"}}\n{line}\n')
     with pytest.raises(BadDataError, match=f"line 2: {said}"):
@@ -106,7 +106,7 @@ def test_a_line_that_is_no_json_object_is_told_with_its_number(tmp_path: Path, l
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
-def test_a_file_that_is_not_utf8_is_told_with_the_place(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_not_utf8_is_reported_with_the_place(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes("text\nGrüße\n".encode("latin-1"))
     with pytest.raises(BadDataError, match=r"not UTF-8 text in line 2 \(byte 7\); save it as UTF-8"):
         read_rows(tmp_path / name, {"text": "text"})
@@ -135,7 +135,7 @@ def test_a_cell_larger_than_pythons_csv_reads_is_read_whole(tmp_path: Path) -> N
         ('{"text": "a", "label": null}', "label is empty"),
     ],
 )
-def test_a_json_line_that_is_not_an_object_of_plain_cells_is_told_beside_the_others(
+def test_a_json_line_that_is_not_an_object_of_plain_cells_is_reported_beside_the_others(
     tmp_path: Path, line: str, said: str
 ) -> None:
     path = tmp_path / "rows.jsonl"
@@ -199,7 +199,7 @@ def test_parquet_texts_are_read_however_they_are_stored(tmp_path: Path) -> None:
         (["x", None], "row 2: label is empty"),
     ],
 )
-def test_parquet_cells_that_are_neither_text_nor_a_number_are_told_with_their_row(
+def test_parquet_cells_that_are_neither_text_nor_a_number_are_reported_with_their_row(
     tmp_path: Path, cells: list[Any], said: str
 ) -> None:
     path = parquet_of(tmp_path / "rows.parquet", text=["rain", "snow"], label=cells)
@@ -237,7 +237,7 @@ def test_a_long_file_tells_how_far_it_is_read(tmp_path: Path) -> None:
         assert all(0 < done <= total <= 10_002 for done, total in heard)
 
 
-def test_utf16_text_is_told_and_not_read_as_signs_between_zeros(tmp_path: Path) -> None:
+def test_utf16_text_is_reported_and_not_read_as_signs_between_zeros(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes("text\nrain\n".encode("utf-16-le"))
     with pytest.raises(BadDataError, match="holds a NUL character in line 1, as UTF-16 has them"):
         read_rows(tmp_path / "rows.csv", {"text": "text"})
@@ -256,7 +256,7 @@ def test_a_file_that_is_not_there_is_bad_data(tmp_path: Path, name: str) -> None
         read_rows(tmp_path / name, WANTED)
 
 
-def test_an_unknown_format_is_told_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_format_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match=r"neither \.csv, \.jsonl nor \.parquet"):
         read_rows(tmp_path / "rows.xlsx", WANTED)
 

@@ -26,7 +26,7 @@ def test_what_is_in_test_stays_there_when_more_is_held_out() -> None:
     assert few < many
 
 
-def test_an_empty_part_is_told_by_its_name() -> None:
+def test_an_empty_part_is_reported_by_its_name() -> None:
     check_sizes([("train", 1), ("test", 1)])
     with pytest.raises(BadDataError, match=r"the validation split is empty; add rows, or change data\.split"):
         check_sizes([("train", 3), ("validation", 0), ("test", 0)])

@@ -50,7 +50,7 @@ def test_columns_are_read_as_the_shared_tasks_write_them(tmp_path: Path, text: s
     assert read(path) == ROWS
 
 
-def test_every_faulty_row_is_told_with_its_line(tmp_path: Path) -> None:
+def test_every_faulty_row_is_reported_with_its_line(tmp_path: Path) -> None:
     path = jsonl(
         tmp_path / "a.jsonl",
         {"words": ["a"], "tags": ["O"]},
@@ -72,7 +72,7 @@ def test_every_faulty_row_is_told_with_its_line(tmp_path: Path) -> None:
         assert said in str(caught.value)
 
 
-def test_faults_of_columns_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_faults_of_columns_are_reported_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text("Anna x B-PER\nsleeps\n. O\nwell\t\tx\t\n")
     with pytest.raises(BadDataError) as caught:
@@ -80,12 +80,12 @@ def test_faults_of_columns_are_told_with_their_lines(tmp_path: Path) -> None:
     assert "line 2: 'sleeps' has no tag; line 3: 2 columns, but 3 before; line 4: 4 columns" in str(caught.value)
 
 
-def test_a_missing_column_is_told_with_the_nearest_name(tmp_path: Path) -> None:
+def test_a_missing_column_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match=r"no column 'words'; did you mean word\?"):
         read(jsonl(tmp_path / "a.jsonl", {"word": ["a"], "tags": ["O"]}))
 
 
-def test_tags_outside_the_configured_range_are_told_with_their_line_and_what_is_known(tmp_path: Path) -> None:
+def test_tags_outside_the_configured_range_are_reported_with_their_line_and_what_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text("a O\n\nb O\nc B-LOC\n")
     with pytest.raises(BadDataError, match=r"line 3: the tag 'B-LOC'; the labels configured in task\.labels are O"):
@@ -102,7 +102,7 @@ def test_tags_outside_the_configured_range_are_told_with_their_line_and_what_is_
         ("ab", "words is not a list of text"),
     ],
 )
-def test_words_that_are_no_text_are_told(tmp_path: Path, words: object, said: str) -> None:
+def test_words_that_are_no_text_are_reported(tmp_path: Path, words: object, said: str) -> None:
     path = jsonl(tmp_path / "a.jsonl", {"words": ["a"], "tags": ["O"]}, {"words": words, "tags": ["O", "O"]})
     with pytest.raises(BadDataError, match=said):
         read(path)

@@ -72,7 +72,7 @@ def test_the_built_in_search_holds_out_more_than_a_thousand_questions_with_answe
     assert all(row.pair and row.title and row.label is None for row in builtin.test)
 
 
-def test_what_a_student_is_taught_on_holds_nothing_that_is_held_out(builtin: Texts) -> None:
+def test_what_a_student_is_trained_on_holds_nothing_that_is_held_out(builtin: Texts) -> None:
     taught = set(builtin.training_texts)
     assert not taught & (texts_in(builtin.test) | texts_in(builtin.validation))
     assert len(taught) == len(builtin.training_texts) == len(texts_in(builtin.train)) + len(texts_in(builtin.extra))
@@ -159,7 +159,7 @@ def test_altered_copies_come_after_the_tasks_own_texts_and_none_is_held_out() ->
 
 
 @pytest.mark.parametrize("missing", ["train", "test"])
-def test_an_empty_part_is_told_by_its_name(tmp_path: Path, missing: str) -> None:
+def test_an_empty_part_is_reported_by_its_name(tmp_path: Path, missing: str) -> None:
     files = {name: write(tmp_path / f"{name}.csv", [("text", "label"), (name, "x")]) for name in ("train", "test")}
     write(files[missing], [("text", "label")])
     with pytest.raises(BadDataError, match=f"the {missing} split is empty; add rows"):
@@ -180,7 +180,7 @@ def test_one_label_is_too_few(tmp_path: Path) -> None:
         load_texts(Data(train=train, test=test, columns=LABELLED))
 
 
-def test_a_text_in_both_train_and_test_is_told(tmp_path: Path) -> None:
+def test_a_text_in_both_train_and_test_is_reported(tmp_path: Path) -> None:
     train = write(tmp_path / "train.csv", [("text", "pair"), ("a b", "c d")])
     test = write(tmp_path / "test.csv", [("text", "pair"), ("a b", "new")])
     with pytest.raises(BadDataError, match="1 texts stand in both train and test, such as 'a b'"):
@@ -252,7 +252,7 @@ def test_configured_labels_stand_in_their_order_whatever_the_rows_hold(tmp_path:
     assert texts.labels == ("odd", "unheard", "even")
 
 
-def test_labels_outside_the_configured_range_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_labels_outside_the_configured_range_are_reported_with_their_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.csv", [("text", "label"), ("a", "x"), ("b", "z"), ("c", "y"), ("d", "w")])
     with pytest.raises(BadDataError) as caught:
         load_texts(Data(file=path, columns=LABELLED), labels=("x", "y"))
@@ -260,7 +260,7 @@ def test_labels_outside_the_configured_range_are_told_with_their_lines(tmp_path:
     assert said in str(caught.value)
 
 
-def test_values_are_read_as_numbers_and_every_other_cell_is_told(tmp_path: Path) -> None:
+def test_values_are_read_as_numbers_and_every_other_cell_is_reported(tmp_path: Path) -> None:
     columns = Columns(value="stars")
     good = write(tmp_path / "good.csv", [("text", "stars"), *((f"text {n}", str(n / 4)) for n in range(40))])
     texts = load_texts(Data(file=good, columns=columns))

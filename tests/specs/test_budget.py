@@ -32,7 +32,7 @@ def test_what_was_not_measured_is_undecided_rather_than_kept_or_missed() -> None
     assert verdict.undecided == ("latency_ms", "peak_memory_mb")
 
 
-def test_all_misses_are_told_at_once() -> None:
+def test_all_misses_are_reported_at_once() -> None:
     budget = Budget(latency_ms=1, artifact_mb=1, peak_memory_mb=1, max_score_loss_percent=1)
     verdict = judge(budget, latency_ms=2, artifact_bytes=2_000_000, peak_rss_bytes=2_000_000, score_loss_percent=2)
     assert [miss.name for miss in verdict.missed] == list(Budget.model_fields)

@@ -73,7 +73,7 @@ def test_tensors_that_share_an_axis_must_agree_on_it() -> None:
         pair.call({"a": np.zeros(3, np.int8), "b": np.zeros(4, np.int8)})
 
 
-def test_a_method_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_method_that_is_not_there_is_reported_with_those_that_are() -> None:
     with pytest.raises(InputError, match="there is no method 'decode'; there are forward"):
         Signature(methods=(TAGGER,)).method("decode")
 

@@ -38,7 +38,7 @@ def test_a_history_that_a_user_shares_keeps_its_mode(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4000])
-def test_a_damaged_history_is_told_and_left_as_it_is(own_history: Path, content: bytes) -> None:
+def test_a_damaged_history_is_reported_and_left_as_it_is(own_history: Path, content: bytes) -> None:
     own_history.parent.mkdir()
     own_history.write_bytes(content)
     with pytest.raises(InputError, match=r"history\.sqlite cannot be used: .*move it away"):
@@ -46,7 +46,7 @@ def test_a_damaged_history_is_told_and_left_as_it_is(own_history: Path, content:
     assert own_history.read_bytes() == content
 
 
-def test_a_history_of_a_newer_edgewright_is_told_and_left_as_it_is(own_history: Path) -> None:
+def test_a_history_of_a_newer_edgewright_is_reported_and_left_as_it_is(own_history: Path) -> None:
     with History() as history:
         history.add("bench", bench())
     with sqlite3.connect(own_history) as connection:

@@ -47,7 +47,7 @@ def test_an_entry_has_what_a_list_shows_and_the_whole_document_comes_back() -> N
 @pytest.mark.parametrize(
     ("column", "value"), [("p50_ms", 5e-324), ("p50_ms", 1e300), ("score", "high"), ("peak_rss_bytes", -7)]
 )
-def test_an_entry_with_a_figure_that_cannot_be_is_listed_without_it_and_told(
+def test_an_entry_with_a_figure_that_cannot_be_is_listed_without_it_and_reported(
     column: str, value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     with History() as history:
@@ -123,7 +123,7 @@ def test_a_document_that_cannot_be_written_leaves_no_entry() -> None:
         assert history.find() == []
 
 
-def test_a_number_that_no_entry_has_is_told() -> None:
+def test_a_number_that_no_entry_has_is_reported() -> None:
     with History() as history, pytest.raises(InputError, match=r"no entry 7; `edgewright history list`"):
         history.document(7)
 
@@ -146,7 +146,7 @@ def test_the_commit_is_the_cis_or_the_working_directorys(tmp_path: Path, monkeyp
     assert commit_here() is None
 
 
-def test_a_number_that_no_entry_can_have_is_told_as_one_that_none_has(own_history: Path) -> None:
+def test_a_number_that_no_entry_can_have_is_reported_as_one_that_none_has(own_history: Path) -> None:
     with History() as history, pytest.raises(InputError, match="the history has no entry 99999999999999999999999"):
         history.document(99999999999999999999999)
 
@@ -154,7 +154,7 @@ def test_a_number_that_no_entry_can_have_is_told_as_one_that_none_has(own_histor
 @pytest.mark.parametrize(
     "content", ["", "[1]", "{", "null", '{"a": NaN}', "[" * 10_000, '{"a": 1, "a": 2}', '{"a": "\\ud800"}', "9" * 5000]
 )
-def test_a_damaged_document_is_told_with_its_number(own_history: Path, content: str) -> None:
+def test_a_damaged_document_is_reported_with_its_number(own_history: Path, content: str) -> None:
     with History() as history:
         number = history.add("bench", {"bundle": "x"}).id
     with closing(sqlite3.connect(own_history)) as database, database:

@@ -142,7 +142,7 @@ def test_sixteen_who_open_it_first_and_write_at_once_lose_nothing() -> None:
         assert all(history.document(each.id)["name"] == each.name for each in entries)
 
 
-def test_a_newer_schema_is_told_and_left_as_it_is(team_history: str) -> None:
+def test_a_newer_schema_is_reported_and_left_as_it_is(team_history: str) -> None:
     with History() as history:
         kept = history.add("bench", bench())
     _run(team_history, "UPDATE alembic_version SET version_num = '99'")
@@ -154,7 +154,7 @@ def test_a_newer_schema_is_told_and_left_as_it_is(team_history: str) -> None:
         assert history.find() == [kept]
 
 
-def test_a_server_that_is_not_there_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_there_is_reported_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEWRIGHT_HISTORY", "postgresql+psycopg://ann:secret@127.0.0.1:1/history")
     with pytest.raises(InputError, match="cannot be used") as told:
         History()
@@ -162,7 +162,7 @@ def test_a_server_that_is_not_there_is_told_without_its_password(monkeypatch: py
 
 
 @pytest.mark.parametrize("driver", store.POSTGRESQL)
-def test_without_the_driver_the_extra_is_told(monkeypatch: pytest.MonkeyPatch, driver: str) -> None:
+def test_without_the_driver_the_extra_is_reported(monkeypatch: pytest.MonkeyPatch, driver: str) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(EnvironmentFaultError, match=r"edgewright\[postgresql\]"):
         History(f"{driver}://ann@nowhere/history")

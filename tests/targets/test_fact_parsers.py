@@ -5,7 +5,7 @@ import pytest
 from edgewright.targets import fact_parsers
 
 
-def test_an_android_before_its_driver_tells_temperatures_has_those_it_was_told() -> None:
+def test_an_android_before_its_driver_tells_temperatures_has_those_it_was_reported() -> None:
     old = "Thermal Status: 0\nCached temperatures:\n\tTemperature{mValue=38.5, mType=0, mName=CPU0, mStatus=0}\n"
     assert fact_parsers.thermal_status(old) == {"status": "none", "by": [], "cpu_c": 38.5}
     assert fact_parsers.thermal_status("Thermal Status: 9\n") is None

@@ -32,7 +32,7 @@ def test_importing_targets_imports_no_transport() -> None:
         "emulated://",
     ],
 )
-def test_an_address_that_cannot_be_read_is_the_users_fault_and_the_way_to_write_it_is_told(address: str) -> None:
+def test_an_address_that_cannot_be_read_is_the_users_fault_and_the_way_to_write_it_is_reported(address: str) -> None:
     with pytest.raises(InputError, match=r"write|is local: alone") as caught:
         open_target(address)
     assert "\n" not in str(caught.value)

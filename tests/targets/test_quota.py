@@ -44,7 +44,7 @@ def test_the_least_quota_on_the_way_up_binds() -> None:
 
 
 @pytest.mark.parametrize("printed", ["", "max 100000\n", "-1 100000\nnr_periods 0\n", "50000 0\n", f"{'9' * 400} 1\n"])
-def test_where_there_is_no_quota_none_is_told(printed: str) -> None:
+def test_where_there_is_no_quota_none_is_reported(printed: str) -> None:
     assert quota_cores(printed) is None
     assert held_back(printed) is None
 

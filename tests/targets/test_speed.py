@@ -44,7 +44,7 @@ def test_a_machine_whose_dd_cannot_tells_nothing_of_its_storage(tmp_path: Path) 
     assert (found.storage_write_mb_s, found.storage_read_mb_s) == (None, None)
 
 
-def test_a_machine_that_is_lost_is_told_once(tmp_path: Path) -> None:
+def test_a_machine_that_is_lost_is_reported_once(tmp_path: Path) -> None:
     lost = UnreachableError("the connection to fake: was lost")
     with pytest.raises(UnreachableError, match="was lost"):
         measure_speeds(FakeTarget(tmp_path, answers={"sh": lost, "rm": lost}), file_bytes=1 << 16)

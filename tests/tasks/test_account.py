@@ -47,7 +47,7 @@ def test_questions_whose_answer_fell_furthest_come_first() -> None:
     assert (flip.text, flip.expected, flip.teacher, flip.student) == ("q1", "a1", "rank 1", "rank 2")
 
 
-def test_values_that_are_further_off_are_told_in_their_own_units() -> None:
+def test_values_that_are_further_off_are_reported_in_their_own_units() -> None:
     score = ValueScore(values=[10.0, 20.0, 30.0], texts=["x", "y", "z"], scale=Scale(mean=20, std=10))
     found = account_of(score, torch.tensor([-1.0, 0.0, 1.0]), torch.tensor([-1.0, 0.5, 3.0]))
     assert found is not None
@@ -66,13 +66,13 @@ def test_only_so_many_flips_and_so_much_of_a_text_are_kept() -> None:
     assert all(len(flip.text) == LONGEST for flip in found.flips)
 
 
-def test_examples_without_texts_are_told_by_their_number() -> None:
+def test_examples_without_texts_are_reported_by_their_number() -> None:
     found = account_of(LabelScore(["cat"], KNOWN), one_hot(0), one_hot(2))
     assert found is not None
     assert found.flips[0].text == "example 1"
 
 
-def test_tags_are_told_word_by_word_each_with_its_text() -> None:
+def test_tags_are_reported_word_by_word_each_with_its_text() -> None:
     score = TagScore([["cat", "dog"], ["dog"]], KNOWN, texts=["Tom barks", "Rex"])
     right = [KNOWN.index(tag) for tag in ("cat", "dog", "dog")]
     found = account_of(score, one_hot(*right), one_hot(right[0], right[0], right[2]))

@@ -30,7 +30,7 @@ def test_words_add_up_to_what_the_answer_gains_over_an_empty_text() -> None:
     assert sum(found.says) == pytest.approx(said(ids) - said(empty), abs=0.01)
 
 
-def test_the_pieces_of_a_word_are_told_as_one_word() -> None:
+def test_the_pieces_of_a_word_are_reported_as_one_word() -> None:
     teacher = tiny.teacher()
     inputs = TextInputs(teacher.tokenizer.encode(["gardening"]))
     assert len(inputs.rows[0].ids) > 4
@@ -46,7 +46,7 @@ def test_places_of_an_image_have_what_a_linear_model_gives_them() -> None:
     assert np.allclose(found.says, pixels[0, ..., 0] * model[1].weight[1].detach().reshape(2, 3).numpy(), atol=1e-5)
 
 
-def test_a_large_image_is_told_in_fewer_places_that_have_the_sums() -> None:
+def test_a_large_image_is_reported_in_fewer_places_that_have_the_sums() -> None:
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64 * 96, 1))
     pixels = np.random.default_rng(0).random((1, 64, 96, 1), dtype=np.float32)
     found = of_places(model, ImageInputs(pixels), 0, lambda outputs: outputs[:, 0])

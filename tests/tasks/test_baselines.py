@@ -36,7 +36,7 @@ def test_a_baseline_of_labels_keeps_them_in_order_and_never_says_one_it_has_not_
     assert label_baseline(texts, labels, score).score == 1.0
 
 
-def test_texts_without_a_word_are_told() -> None:
+def test_texts_without_a_word_are_reported() -> None:
     with pytest.raises(BadDataError, match="the texts hold no words"):
         label_baseline(["?", "!"], ["a", "b"], LabelScore(["a"], ["a", "b"], texts=["?"]))
 
@@ -78,7 +78,7 @@ def test_an_image_that_is_not_square_keeps_its_shape() -> None:
     assert baseline.name == "pixels of 8 × 32, 59 components + logistic regression"
 
 
-def test_many_texts_are_a_seeded_sample_and_many_labels_a_descent_and_both_are_told(
+def test_many_texts_are_a_seeded_sample_and_many_labels_a_descent_and_both_are_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("edgewright.tasks.baselines.MOST_EXAMPLES", 40)

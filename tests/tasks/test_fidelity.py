@@ -48,6 +48,6 @@ def test_a_student_that_says_the_same_of_all_or_no_numbers_has_none() -> None:
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(2, 2), (5, 4)])
-def test_too_few_or_other_examples_are_told(ours: int, theirs: int) -> None:
+def test_too_few_or_other_examples_are_reported(ours: int, theirs: int) -> None:
     with pytest.raises(BadDataError, match=f"there are {ours} of the student's and {theirs} of the teacher's"):
         fidelity(embeddings(ours), embeddings(theirs))

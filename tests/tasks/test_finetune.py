@@ -132,12 +132,12 @@ def test_fewer_examples_than_a_batch_holds_make_one_smaller_batch() -> None:
     assert done.steps == 3
 
 
-def test_no_examples_at_all_are_told() -> None:
+def test_no_examples_at_all_are_reported() -> None:
     with pytest.raises(BadDataError, match="there is no text to train on"):
         finetune(unfitted(), TextInputs([]), [], task_of("classification"), Finetune())
 
 
-def test_targets_that_are_not_one_for_each_example_are_told() -> None:
+def test_targets_that_are_not_one_for_each_example_are_reported() -> None:
     with pytest.raises(BadDataError, match="there are 3 examples, but 2 targets"):
         finetune(unfitted(), TextInputs(tiny.rows(3)), [torch.tensor(0)] * 2, task_of("classification"), Finetune())
 

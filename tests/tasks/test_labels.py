@@ -18,7 +18,7 @@ def texts(*train: Example, test: tuple[Example, ...] = (), **more: Any) -> Texts
 
 
 @pytest.mark.parametrize("kind", ["classification", "token-classification", "image-classification"])
-def test_a_target_outside_the_configured_range_is_told_with_its_row_and_what_is_known(kind: str) -> None:
+def test_a_target_outside_the_configured_range_is_reported_with_its_row_and_what_is_known(kind: str) -> None:
     if kind == "image-classification":
         part = ImagePart(pixels=np.zeros((2, 1, 1, 1), dtype=np.uint8), labels=("x", "z"), names=("a", "b"))
         rows: Any = Images(train=part, validation=part, test=part, extra=part, configured=("x", "y"))

@@ -15,7 +15,7 @@ def texts(*train: Example, test: tuple[Example, ...] = (), **more: Any) -> Texts
     return Texts(train=train, validation=(), test=test, **more)
 
 
-def test_a_value_that_is_no_finite_number_is_told_with_its_row() -> None:
+def test_a_value_that_is_no_finite_number_is_reported_with_its_row() -> None:
     for value in (math.nan, math.inf, None):
         with pytest.raises(BadDataError, match=f"row 2 has the value {value}; values must be finite"):
             task_of("regression").targets(texts(Example(text="a", value=1.0), Example(text="b", value=value)))

@@ -29,7 +29,7 @@ def test_scores_that_are_no_numbers_choose_no_label() -> None:
     assert score.of(torch.full((2, 2), math.nan)) == 0.0
 
 
-def test_a_label_outside_the_configured_range_is_told_with_its_row_and_what_is_known() -> None:
+def test_a_label_outside_the_configured_range_is_reported_with_its_row_and_what_is_known() -> None:
     with pytest.raises(BadDataError, match=r"configured range: row 2 has 'z'; row 4 has 'w'; known are x, y; correct"):
         LabelScore(["x", "z", "y", "w"], ["x", "y"])
     with pytest.raises(BadDataError, match=r"row 1 has 'z'; .* and 3 more; known are x"):
@@ -67,14 +67,14 @@ def test_without_a_tag_for_what_is_outside_tags_are_judged_by_accuracy() -> None
     assert score.of(said("AAB", "AB")) == pytest.approx(2 / 3)
 
 
-def test_tags_outside_the_range_and_too_many_of_them_are_told_with_their_row() -> None:
+def test_tags_outside_the_range_and_too_many_of_them_are_reported_with_their_row() -> None:
     with pytest.raises(BadDataError, match="row 2 has 'C'; known are A, B"):
         TagScore(["AB", "AC"], ["A", "B"], texts=["a b", "a b"])
     with pytest.raises(BadDataError, match="row 2 has 2 words, but 3 tags"):
         TagScore(["AB", "ABA"], ["A", "B"], texts=["a b", "a b"])
 
 
-def test_values_are_judged_by_their_order_and_told_in_their_own_unit() -> None:
+def test_values_are_judged_by_their_order_and_reported_in_their_own_unit() -> None:
     scale = Scale.of([10.0, 20.0, 30.0])
     score = ValueScore(values=[10.0, 20.0, 40.0], texts=["a", "b", "c"], scale=scale)
     right = scale.standardised(torch.tensor([[10.0], [20.0], [40.0]]))

@@ -46,7 +46,7 @@ def test_words_behind_the_maximum_length_have_no_target_and_no_outputs() -> None
     assert found.isnan().all(dim=-1).tolist() == [False] * 6 + [True] * 6
 
 
-def test_more_words_than_tags_are_told_with_their_row() -> None:
+def test_more_words_than_tags_are_reported_with_their_row() -> None:
     rows = tiny.tokenizer().encode_words([["rain"], ["rain", "snow"]])
     with pytest.raises(BadDataError, match="row 2 has 2 words or more, but 1 tags"):
         task_of("token-classification").aligned([torch.tensor([0])] * 2, rows)

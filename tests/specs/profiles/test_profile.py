@@ -19,7 +19,7 @@ def test_a_process_pinned_to_slow_cores_is_on_a_slower_device() -> None:
         phone.on_cluster("Cortex-A55")
 
 
-def test_every_field_of_a_profile_is_described_and_readers_are_told_where() -> None:
+def test_every_field_of_a_profile_is_described_and_readers_are_reported_where() -> None:
     described = {setting.place for setting in settings(model=Profile)}
     for section, values in load_profile("raspberry-pi-5").model_dump().items():
         fields = [section] if not isinstance(values, dict) else [f"{section}.{field}" for field in values]

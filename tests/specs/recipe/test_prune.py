@@ -69,7 +69,7 @@ def test_what_is_given_from_python_as_nothing_reads_back_as_nothing(toml_file: C
         st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=5), st.lists(st.integers(), max_size=3)),
     )
 )
-def test_any_stage_settings_are_either_taken_or_told(values: dict[str, object]) -> None:
+def test_any_stage_settings_are_either_taken_or_reported(values: dict[str, object]) -> None:
     told: tuple[tuple[str, str], ...] = ()
     try:
         prune = validated(Prune, values, file="any")

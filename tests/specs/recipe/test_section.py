@@ -21,7 +21,7 @@ from tests.specs.recipe.faults import MINIMAL, faults
         ("distill", 'trackers = ["wanb"]', "did you mean wandb?"),
     ],
 )
-def test_settings_of_compression_outside_their_range_are_told(
+def test_settings_of_compression_outside_their_range_are_reported(
     toml_file: Callable[[str], Path], section: str, setting: str, sentence: str
 ) -> None:
     labelled = MINIMAL.replace("embedding", "classification").replace("stdlib-search", "stdlib-packages")
@@ -30,7 +30,7 @@ def test_settings_of_compression_outside_their_range_are_told(
     assert sentence in what
 
 
-def test_numbers_that_no_setting_has_are_told_with_their_lines(toml_file: Callable[[str], Path]) -> None:
+def test_numbers_that_no_setting_has_are_reported_with_their_lines(toml_file: Callable[[str], Path]) -> None:
     for number, said in (("9" * 400, "must be a number, not 999"), ("inf", "must be a finite number")):
         found = faults(toml_file, f"{MINIMAL}[budget]\nlatency_ms = {number}\n")
         assert list(found) == ["line 11, budget.latency_ms"]

@@ -8,7 +8,7 @@ import pytest
 from tests.specs.recipe.faults import MINIMAL, faults
 
 
-def test_a_fresh_student_is_not_taught_in_steps(toml_file: Callable[[str], Path]) -> None:
+def test_a_fresh_student_is_not_trained_in_steps(toml_file: Callable[[str], Path]) -> None:
     settings = "[stages.prune]\nsteps = 3\n[stages.distill]\nfrom_scratch = true\n"
     (what,) = faults(toml_file, f"{MINIMAL}{settings}").values()
     assert "takes distill.from_scratch or prune.steps = 3, not both" in what

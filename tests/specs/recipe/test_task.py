@@ -55,7 +55,7 @@ from tests.specs.recipe.faults import MINIMAL, faults
         ("image-classification", "image_size = [8]", 'builtin = "digits"', "task.image_size", "or [height, width]"),
     ],
 )
-def test_what_a_kind_of_task_has_no_use_for_is_told(
+def test_what_a_kind_of_task_has_no_use_for_is_reported(
     toml_file: Callable[[str], Path], kind: str, task: str, data: str, place: str, sentence: str
 ) -> None:
     text = MINIMAL.replace('"embedding"', f'"{kind}"\n{task}').replace('builtin = "stdlib-search"', data)

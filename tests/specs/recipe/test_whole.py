@@ -38,7 +38,7 @@ def test_a_recipe_written_as_json_reads_back_the_same(toml_file: Callable[[str],
         assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
-def test_every_fault_is_told_at_once_with_its_line(toml_file: Callable[[str], Path]) -> None:
+def test_every_fault_is_reported_at_once_with_its_line(toml_file: Callable[[str], Path]) -> None:
     found = faults(
         toml_file,
         """[recipe]
@@ -87,13 +87,13 @@ def test_faults_stand_in_the_files_order(toml_file: Callable[[str], Path]) -> No
     assert [place.split(",")[0] for place in faults(toml_file, text)] == ["line 11", "line 13", "line 15"]
 
 
-def test_a_syntax_fault_is_told_with_line_and_column(toml_file: Callable[[str], Path]) -> None:
+def test_a_syntax_fault_is_reported_with_line_and_column(toml_file: Callable[[str], Path]) -> None:
     assert faults(toml_file, '[recipe]\nname = "x\n') == {"line 2, column 10": "is not TOML: Illegal character '\\n'"}
     (place,) = faults(toml_file, "[recipe]\nname = [1,")
     assert place.startswith("line 2")
 
 
-def test_a_file_that_is_not_text_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "binary.toml"
     path.write_bytes(b"[recipe]\nname = '\xff'\n")
     with pytest.raises(InvalidFileError, match="line 2: is not UTF-8 text"):
@@ -105,7 +105,7 @@ def test_an_unknown_name_offers_the_nearest() -> None:
         load_recipe("dmeo")
 
 
-def test_a_missing_file_and_a_folder_are_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no recipe file"):
         load_recipe(tmp_path / "none.toml")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
@@ -131,7 +131,7 @@ def test_a_recipe_made_in_python_is_checked_as_a_whole() -> None:
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_either_a_recipe_or_a_told_fault(text: str) -> None:
+def test_any_text_is_either_a_recipe_or_a_reported_fault(text: str) -> None:
     with pytest.raises(InvalidFileError):
         read_toml(Source(name="any", text=text, folder=Path()), Recipe)
 

@@ -58,7 +58,7 @@ def test_missing_programs_are_all_named_with_their_packages(monkeypatch: pytest.
     assert [path for path in (own_cache / "boards").iterdir() if path.suffix != ".lock"] == []
 
 
-def test_a_mirror_that_does_not_answer_is_told_and_nothing_half_made_stays(
+def test_a_mirror_that_does_not_answer_is_reported_and_nothing_half_made_stays(
     monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
     monkeypatch.setenv("EDGEWRIGHT_DEBIAN_MIRROR", "http://127.0.0.1:9/debian")

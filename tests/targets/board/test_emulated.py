@@ -56,7 +56,7 @@ def test_an_address_without_a_profile_is_told_how_to_write_one(address: str) -> 
         machine_of(address, instruction_clock=False)
 
 
-def test_a_profile_that_cannot_be_emulated_and_one_that_is_not_known_are_told() -> None:
+def test_a_profile_that_cannot_be_emulated_and_one_that_is_not_known_are_reported() -> None:
     with pytest.raises(InputError, match=r"x86-64 says nothing about emulation; add an \[emulation\] table"):
         machine_of("emulated://x86-64", instruction_clock=False)
     with pytest.raises(InputError, match="did you mean raspberry-pi-4"):

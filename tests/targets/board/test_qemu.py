@@ -66,7 +66,7 @@ def test_without_qemu_it_is_said_how_to_get_it(
         boot(image, machine())
 
 
-def test_a_board_that_stops_while_starting_is_told_with_its_last_words(image: BoardImage, stand_in: Path) -> None:
+def test_a_board_that_stops_while_starting_is_reported_with_its_last_words(image: BoardImage, stand_in: Path) -> None:
     write(stand_in, "print('one\\n\\nKernel panic\\n')")
     with pytest.raises(BoardError, match="stopped while starting; its last words: Kernel panic; check the profile's"):
         boot(image, machine())

@@ -5,7 +5,7 @@ from pathlib import Path
 from edgewright.targets.board.scheduling import undisturbed
 
 
-def test_a_program_that_is_to_have_the_core_gets_its_exact_arguments_and_its_status_is_told() -> None:
+def test_a_program_that_is_to_have_the_core_gets_its_exact_arguments_and_its_status_is_reported() -> None:
     said = 'echo "$1"; exit 7'
     command = undisturbed(["sh", "-c", said, "sh", "two  words $HOME"], limit_s=5)
     done = subprocess.run(command, capture_output=True, text=True, check=False)

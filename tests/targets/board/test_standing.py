@@ -96,7 +96,7 @@ def test_a_record_that_cannot_be_read_is_no_board(text: str) -> None:
     assert find_up(ADDRESS, MACHINE) is None
 
 
-def test_an_address_that_is_not_up_is_told_with_the_command_that_brings_it_up() -> None:
+def test_an_address_that_is_not_up_is_reported_with_the_command_that_brings_it_up() -> None:
     with pytest.raises(InputError, match=f"bring it up with `edgewright target up {ADDRESS}`"):
         boards_at(ADDRESS)
 

@@ -33,7 +33,7 @@ def test_whatever_a_device_says_of_a_holder_can_be_told(printed: str) -> None:
         ("1e999 nan 3", "somebody", 0, 0),
     ],
 )
-def test_a_holder_is_read_as_far_as_it_is_told(printed: str, who: str, held_s: float, left_s: float) -> None:
+def test_a_holder_is_read_as_far_as_it_is_reported(printed: str, who: str, held_s: float, left_s: float) -> None:
     found: Any = read_holder(printed)
     assert isinstance(found, Holder)
     assert (found.who, found.held_s, found.left_s) == (who, held_s, left_s)

@@ -67,7 +67,7 @@ def test_other_content_or_another_executable_bit_gets_another_place(tmp_path: Pa
     assert len(places) == 4
 
 
-def test_what_was_harmed_on_the_device_is_sent_again(tmp_path: Path, files: dict[str, Path]) -> None:
+def test_what_was_damaged_on_the_device_is_sent_again(tmp_path: Path, files: dict[str, Path]) -> None:
     target = FakeTarget(tmp_path)
     place = push_files(target, files, kind="bundles")
     harmed = Path(place / "model.pte")
@@ -139,7 +139,7 @@ def test_what_a_killed_command_on_the_device_left_goes_at_the_next_push(tmp_path
     assert {path.name for path in place.parent.iterdir()} == {place.name, alive, others}
 
 
-def test_a_device_without_room_is_told_before_anything_is_sent(tmp_path: Path, files: dict[str, Path]) -> None:
+def test_a_device_without_room_is_reported_before_anything_is_sent(tmp_path: Path, files: dict[str, Path]) -> None:
     def no_room(argv: object, stdin: str) -> Completed:
         df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/root 29000000 28999000 100 100% /\n"
         return Completed(argv=(), status=2, stdout=df, stderr="")
@@ -150,7 +150,7 @@ def test_a_device_without_room_is_told_before_anything_is_sent(tmp_path: Path, f
     assert target.puts == []
 
 
-def test_a_device_that_is_really_full_is_told_and_nothing_stays(
+def test_a_device_that_is_really_full_is_reported_and_nothing_stays(
     server_with_a_small_disk: tuple[Server, Path], tmp_path: Path
 ) -> None:
     server, disk = server_with_a_small_disk
@@ -230,7 +230,7 @@ def test_only_what_no_set_on_the_device_has_travels(tmp_path: Path, files: dict[
     assert os.access(second / "runner", os.X_OK)
 
 
-def test_a_harmed_file_of_another_set_is_not_taken_over(tmp_path: Path, files: dict[str, Path]) -> None:
+def test_a_damaged_file_of_another_set_is_not_taken_over(tmp_path: Path, files: dict[str, Path]) -> None:
     first = push_files(FakeTarget(tmp_path), files, kind="bundles")
     harmed = Path(first / "model.pte")
     harmed.write_bytes(b"x" + harmed.read_bytes()[1:])

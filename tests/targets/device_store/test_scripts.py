@@ -91,7 +91,7 @@ def test_what_a_device_lacks_is_asked_for_with_the_room_there_is(shell: list[str
     assert said.rstrip().splitlines()[-1].count("%") == 1  # df's
 
 
-def test_a_set_that_is_there_is_whole_and_one_that_was_harmed_is_not(shell: list[str], tmp_path: Path) -> None:
+def test_a_set_that_is_there_is_whole_and_one_that_was_damaged_is_not(shell: list[str], tmp_path: Path) -> None:
     home = tmp_path / ".edgewright"
     place = home / "bundles" / "d1"
     for name, content in FILES.items():

@@ -121,7 +121,7 @@ def test_facts_are_read_a_lease_is_kept_and_a_shell_opened_there_as_elsewhere(ta
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "<a b>"
 
 
-def test_a_full_device_is_told_with_its_room_and_keeps_no_half_file(tmp_path: Path) -> None:
+def test_a_full_device_is_reported_with_its_room_and_keeps_no_half_file(tmp_path: Path) -> None:
     disk = tmp_path / "small"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], check=False)
@@ -156,7 +156,7 @@ def test_a_device_that_does_not_trust_this_computer_says_what_to_do_there(own_ho
         open_target(device.address)
 
 
-def test_without_a_number_the_only_device_is_taken_and_none_or_several_are_told(device: Device) -> None:
+def test_without_a_number_the_only_device_is_taken_and_none_or_several_are_reported(device: Device) -> None:
     with pytest.raises(UnreachableError, match="adb sees no device; plug it in"):
         open_target("adb://")
     open_target(device.address)

@@ -60,7 +60,7 @@ def test_a_file_that_is_not_there_is_an_error_before_anything_is_sent(tmp_path: 
         raise AssertionError("it was sent")
 
 
-def test_free_space_is_told_also_below_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_free_space_is_reported_also_below_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     there = free_space(FakeTarget(tmp_path), PurePosixPath(tmp_path))
     below = free_space(FakeTarget(tmp_path), PurePosixPath(tmp_path / "not" / "yet"))
     assert there is not None

@@ -45,7 +45,7 @@ def test_endless_noise_before_the_mark_ends_and_takes_little_memory() -> None:
     assert len(leader._early) < 200_000
 
 
-def test_a_command_that_was_not_begun_is_told_with_what_was_printed_instead() -> None:
+def test_a_command_that_was_not_begun_is_reported_with_what_was_printed_instead() -> None:
     leader = Leader("ssh://board", "true", lambda chunk: None)
     leader.add(b"Hello\nThis account is closed.\n")
     with pytest.raises(TargetError, match=r"did not run true .* status 1 and printed 'This account is closed\.'"):

@@ -56,7 +56,7 @@ def test_files_go_and_come_back_with_their_executable_bit(tmp_path: Path) -> Non
     assert [path.name for path in there.parent.iterdir()] == ["there"]
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TransferError, match="missing"):
         LocalTarget().get(PurePosixPath(tmp_path / "missing"), tmp_path / "back")
     assert list(tmp_path.glob("*back*")) == []

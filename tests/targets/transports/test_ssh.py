@@ -111,7 +111,7 @@ def test_a_jump_host_that_cannot_reach_the_device_is_named(start_server: StartSe
         open_target("ssh://board")
 
 
-def test_a_connection_that_breaks_is_told_and_close_may_follow(server: Server) -> None:
+def test_a_connection_that_breaks_is_reported_and_close_may_follow(server: Server) -> None:
     target = open_target(server.address)
     done = target.run(["sh", "-c", "ps -o ppid= -p $PPID"], timeout_s=LIMIT_S)
     session = int(done.stdout)

@@ -85,7 +85,7 @@ def test_any_login_shell_passes_commands_on_as_they_are(start_server: StartServe
         ("echo '@edgewright-pid soon'", "came back as 'soon'"),
     ],
 )
-def test_a_start_up_file_that_goes_elsewhere_is_told_with_what_it_printed(
+def test_a_start_up_file_that_goes_elsewhere_is_reported_with_what_it_printed(
     start_server: StartServer, rc: str, told: str
 ) -> None:
     server = start(start_server, rc=f"{rc}\n")
@@ -125,7 +125,7 @@ def server_with_a_home(tmp_path: Path, start_server: StartServer) -> Iterator[Ca
 
 
 @pytest.mark.parametrize(("options", "told"), [("noexec", "mounted noexec"), ("ro", "Read-only file system")])
-def test_a_home_that_takes_no_programs_or_no_files_is_told_and_another_folder_does(
+def test_a_home_that_takes_no_programs_or_no_files_is_reported_and_another_folder_does(
     server_with_a_home: Callable[[str], tuple[Server, Path]], options: str, told: str, tmp_path: Path
 ) -> None:
     server, other = server_with_a_home(options)

@@ -37,7 +37,7 @@ def test_a_port_that_is_none_is_a_fault_of_the_configuration(configure: Configur
         read_address("ssh://board")
 
 
-def test_a_fault_of_the_configuration_is_told_with_its_line(configure: Configure) -> None:
+def test_a_fault_of_the_configuration_is_reported_with_its_line(configure: Configure) -> None:
     configure("Host board\n  Usser pi\n")
     with pytest.raises(InputError, match=r"line 2: Bad configuration option: usser"):
         read_address("ssh://board")

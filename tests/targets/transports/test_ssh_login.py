@@ -59,7 +59,7 @@ def test_a_wrong_key_is_an_authentication_error_that_names_what_was_tried(server
         open_target(server.address)
 
 
-def test_no_key_a_damaged_key_and_a_locked_key_are_told_apart(server: Server, own_home: Path) -> None:
+def test_no_key_a_damaged_key_and_a_locked_key_are_distinguished(server: Server, own_home: Path) -> None:
     key = own_home / ".ssh" / "id_ed25519"
     key.unlink()
     with pytest.raises(AuthenticationError, match="for want of a key"):
