@@ -49,7 +49,8 @@ def test_a_family_that_cannot_be_cut_is_refused() -> None:
     with FAMILIES.registered("whole", Family(title="whole net", modality="image", capabilities={"stores": stores})):
         model = nn.Linear(2, 2)
         model.family = "whole"  # type: ignore[assignment]
-        with pytest.raises(InputError, match=r"^a whole net has no units to prune; remove stages\.prune$"):
+        refusal = r"^a whole net has no units to prune; set stages\.prune\.enabled = false$"
+        with pytest.raises(InputError, match=refusal):
             cut(model, ROWS, Goal(settings=Prune()))
 
 
