@@ -9,7 +9,7 @@ from torch import nn
 
 from edgewright.compress import prune
 from edgewright.compress.cost_limits import MacCosts
-from edgewright.compress.cut_transformers import OF_IMAGES, OF_TEXTS, everything, sizes_of
+from edgewright.compress.cut_transformers import OF_IMAGES, OF_TEXTS, everything, prune_sizes
 from edgewright.compress.cutting import Goal
 from edgewright.compress.importance import importance
 from edgewright.compress.reconstruct import reconstructed
@@ -50,7 +50,7 @@ def test_the_importance_that_was_measured_is_gone_by() -> None:
     model, settings = tiny.model_copy(), Prune(heads=2, neurons=24)
     scores = importance(model, ROWS, kind="magnitude")
     made = OF_TEXTS.cut(model, ROWS, Goal(settings=settings, importance=scores))
-    wanted = prune.prune(model, scores, sizes_of(settings, 1))
+    wanted = prune.prune(model, scores, prune_sizes(settings, 1))
     assert made.layers == wanted.cuts
     assert same(made.model, wanted.model)
     assert made.refitted is not None

@@ -39,7 +39,7 @@ class _OfTexts:
         """Keep the sizes of the goal's settings, or what a search among priced layers finds."""
         if goal.settings.speedup is not None:
             return _searched(model, sample, goal)
-        settings = sizes_of(goal.settings, goal.multiple)
+        settings = prune_sizes(goal.settings, goal.multiple)
         if goal.settings.steps > 1 and goal.teacher is not None:
             teacher: TransformerModel = goal.teacher()
             settings = steps(teacher.encoder.shape, settings, goal.settings.steps)[goal.step]
@@ -61,13 +61,13 @@ class _OfImages:
             return Cut(model=finest(goal.multiple, lambda size: to_share(model, sample, share, multiple=size)).model)
         if settings.steps > 1:
             raise InputError("prune.steps of a model of images goes with prune.keep_macs")
-        return replace(_cut_to(model, sample, goal, sizes_of(settings, goal.multiple)), layers=())
+        return replace(_cut_to(model, sample, goal, prune_sizes(settings, goal.multiple)), layers=())
 
 
 OF_TEXTS, OF_IMAGES = _OfTexts(), _OfImages()
 
 
-def sizes_of(settings: Prune, multiple: int) -> PruneSizes:
+def prune_sizes(settings: Prune, multiple: int) -> PruneSizes:
     """The sizes that a recipe gives."""
     return PruneSizes(
         layers=settings.layers,

@@ -82,13 +82,13 @@ def require_reachable(recipe: Recipe, profile: Profile) -> None:
     """Raise `UnreachableBudgetError` with the nearest budget where this one is out of reach."""
     if not (missed := unreachable(recipe, profile)):
         return
-    told = "; ".join(
+    misses = "; ".join(
         f"{each.name} is to be {each.limit:g} {each.unit}, and it takes {each.least:.3g} {each.unit} at the least "
         f"({_of_smallest(each)})"
         for each in missed
     )
     nearest = " and ".join(f"{each.name} = {each.nearest:g}" for each in missed)
-    raise UnreachableBudgetError(recipe.name, profile.name, told, nearest)
+    raise UnreachableBudgetError(recipe.name, profile.name, misses, nearest)
 
 
 def _of_smallest(missed: Unreachable) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.compress.cut_plan import cut_plan
-from edgewright.compress.cut_transformers import sizes_of
+from edgewright.compress.cut_transformers import prune_sizes
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.models.encoder import EncoderShape
@@ -85,14 +85,14 @@ def choose_sizes(build: Build, _: Workspace) -> SizesFindings:
     """Choose the student's sizes by prediction, for held-out texts of their median length."""
     plan, dataset = build.plan, dataset_of(build, "teacher")
     length = dataset.usual_size(MEASURED_TEXTS)
-    found = sized(plan.recipe, plan.profile, length=length)
-    chosen = found.recipe.stages.model_dump(mode="json", include=set(CHOSEN))
-    return SizesFindings.model_validate({"length": length, **chosen, "notes": [found.note]})
+    result = sized(plan.recipe, plan.profile, length=length)
+    chosen = result.recipe.stages.model_dump(mode="json", include=set(CHOSEN))
+    return SizesFindings.model_validate({"length": length, **chosen, "notes": [result.note]})
 
 
-def with_sizes(plan: Plan, found: SizesFindings) -> Plan:
+def with_sizes(plan: Plan, sizes: SizesFindings) -> Plan:
     """The plan with the sizes that were chosen."""
-    chosen = {name: getattr(found, name) for name in CHOSEN}
+    chosen = {name: getattr(sizes, name) for name in CHOSEN}
     stages = plan.recipe.stages.model_copy(update=chosen)
     return replace(plan, recipe=plan.recipe.model_copy(update={"stages": stages}))
 
@@ -115,18 +115,18 @@ def sized(recipe: Recipe, profile: Profile, *, length: int) -> Sized:
     uncut = _with_sizes(recipe, prune=Prune(enabled=False))
     trial = _Trial(recipe=recipe, profile=profile, length=length, teacher=planned(uncut, profile))
     chosen = trial.chosen()
-    found = trial.taken(chosen)
+    taken = trial.taken(chosen)
     shape = chosen.layers[0]
     takes = ", ".join(
-        text for text in (f"{found.latency_ms:.3g} ms", f"{found.artifact_mb:.3g} MB", f"peak {found.peak_mb:.3g} MB")
+        text for text in (f"{taken.latency_ms:.3g} ms", f"{taken.artifact_mb:.3g} MB", f"peak {taken.peak_mb:.3g} MB")
     )
     return Sized(
         recipe=chosen.recipe,
         note=(
             f"the recipe names no sizes, so they were chosen for its budget on {profile.name}: {len(chosen.layers)} of "
             f"{len(trial.teacher.shape.layers)} layers, {shape.heads} heads and {shape.neurons} neurons each, "
-            f"{_table_told(chosen)}; predicted of {length} tokens: {takes} ({found.runtime}, by the profile's facts, "
-            f"within a factor of two{'' if found.excess <= 1 else '; the budget is out of reach'})"
+            f"{_table_words(chosen)}; predicted of {length} tokens: {takes} ({taken.runtime}, by the profile's facts, "
+            f"within a factor of two{'' if taken.excess <= 1 else '; the budget is out of reach'})"
         ),
     )
 
@@ -183,9 +183,9 @@ class _Trial:
             (pieces if free_pieces else None, divisor if free_rank else None)
             for pieces, divisor in (TABLES if limit is not None else TABLES[:1])
         ]
-        made = [self._with(pieces, divisor) for pieces, divisor in dict.fromkeys(tables)]
-        fits = (each for each in made if limit is None or self._table_mb(each) <= TABLE_SHARE * limit)
-        return next(fits, made[-1])
+        recipes = [self._with(pieces, divisor) for pieces, divisor in dict.fromkeys(tables)]
+        fits = (each for each in recipes if limit is None or self._table_mb(each) <= TABLE_SHARE * limit)
+        return next(fits, recipes[-1])
 
     def _with(self, pieces: int | None, divisor: int | None) -> Recipe:
         shape, changed = self.teacher.shape, dict[str, Vocabulary | LowRank]()
@@ -210,7 +210,7 @@ class _Trial:
                 neurons = _rounded(largest.neurons * neurons_share, multiple, largest.neurons)
                 heads = max(1, round(largest.heads * heads_share))
                 prune = Prune(layers=count, heads=heads, neurons=neurons)
-                student = cut_plan(self.teacher.shape, sizes_of(prune, multiple)).of(self.teacher.shape)
+                student = cut_plan(self.teacher.shape, prune_sizes(prune, multiple)).of(self.teacher.shape)
                 yield _Sizes(recipe=_with_sizes(recipe, prune=prune), layers=student.layers)
 
     def taken(self, sizes: _Sizes) -> _Taken:
@@ -218,15 +218,15 @@ class _Trial:
         prune = sizes.recipe.stages.prune
         if prune not in self._known:
             plan = planned(sizes.recipe, self.profile)
-            found = [self._under(plan, runtime) for runtime in self.recipe.stages.export.runtimes]
-            self._known[prune] = min(found, key=lambda each: each.excess)
+            by_runtime = [self._under(plan, runtime) for runtime in self.recipe.stages.export.runtimes]
+            self._known[prune] = min(by_runtime, key=lambda each: each.excess)
         return self._known[prune]
 
     def _under(self, plan: Planned, runtime: str) -> _Taken:
         fixed = plan.spec.lengths if RUNTIMES[runtime].fixed_shapes else ()
         structure = plan.structure(padded=bool(fixed))
         weights = structure.weight_bytes(int8=True)
-        found = predict(
+        predicted = predict(
             self._prices,
             structure,
             length=next((each for each in fixed if each >= self.length), self.length),
@@ -235,7 +235,7 @@ class _Trial:
             planned_length=None if fixed else plan.spec.max_length,
             shapes=max(len(fixed), 1),
         )
-        sizes = (found.latency_ms, weights / BYTES_PER_MB, found.peak_memory_bytes / BYTES_PER_MB)
+        sizes = (predicted.latency_ms, weights / BYTES_PER_MB, predicted.peak_memory_bytes / BYTES_PER_MB)
         return _Taken(
             runtime=runtime,
             latency_ms=sizes[0],
@@ -254,8 +254,9 @@ def _shares(budget: Budget, sizes: Sequence[float]) -> Iterator[float]:
 
 def _work(shape: EncoderShape, layers: Sequence[LayerShape]) -> int:
     """Products with weights for a token, by which choices are put in order."""
-    ways = 3 if shape.gated else 2
-    return sum(shape.width * (4 * each.heads * each.head_width + ways * each.neurons) for each in layers)
+    return sum(
+        shape.width * 4 * each.heads * each.head_width + shape.macs_each_neuron * each.neurons for each in layers
+    )
 
 
 def _rounded(size: float, multiple: int, most: int) -> int:
@@ -266,10 +267,10 @@ def _with_sizes(recipe: Recipe, *, prune: Prune) -> Recipe:
     return recipe.model_copy(update={"stages": recipe.stages.model_copy(update={"prune": prune})})
 
 
-def _table_told(sizes: _Sizes) -> str:
+def _table_words(sizes: _Sizes) -> str:
     pieces, rank = sizes.recipe.stages.vocabulary.size, sizes.recipe.stages.low_rank.token_rank
-    told = "the word pieces that the task uses" if pieces is None else f"at most {pieces} word pieces"
-    return told if rank is None else f"{told} in a table of rank {rank}"
+    table = "the word pieces that the task uses" if pieces is None else f"at most {pieces} word pieces"
+    return table if rank is None else f"{table} in a table of rank {rank}"
 
 
 SIZES = Stage(

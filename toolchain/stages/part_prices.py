@@ -54,9 +54,8 @@ def price_parts(plan: Plan, shape: EncoderShape, length: int) -> CostTable:
 
 def calibrated_prices(plan: Plan) -> RuntimeTable | None:
     """What was measured of the profile's device, where it was. Raises `InputError` where that is of another version."""
-    found = load_calibration(plan.profile.name)
-    runtime = timing_runtime().name
-    table = found.table(runtime, "int8") if found else None
+    calibration, runtime = load_calibration(plan.profile.name), timing_runtime().name
+    table = calibration.table(runtime, "int8") if calibration else None
     if table is not None:
         prices_for(plan.profile, runtime=runtime, precision="int8")
     return table

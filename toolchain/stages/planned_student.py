@@ -13,7 +13,7 @@ import torch
 
 from edgewright.compress.cost_limits import faster_by
 from edgewright.compress.cut_plan import cut_plan, plan_within
-from edgewright.compress.cut_transformers import sizes_of
+from edgewright.compress.cut_transformers import prune_sizes
 from edgewright.cost.exported import structure_for
 from edgewright.cost.part_costs import PricedLayer
 from edgewright.cost.part_estimates import from_profile
@@ -112,7 +112,7 @@ def _cut(shape: EncoderShape, recipe: Recipe, profile: Profile) -> EncoderShape:
     if not settings.enabled:
         return shape
     if settings.speedup is None:
-        sizes = sizes_of(settings, profile.preferences.int8_channel_multiple.value)
+        sizes = prune_sizes(settings, profile.preferences.int8_channel_multiple.value)
         return cut_plan(shape, sizes.at_most(shape)).of(shape)
     assert not isinstance(settings.layers, tuple), "the recipe refuses it"
     largest = PricedLayer.largest(shape, min(PRICED_LENGTH, shape.positions))

@@ -69,27 +69,27 @@ def prune_stage(step: int) -> Stage[ModelFindings]:
 def facts(build: Build) -> Mapping[str, object]:
     """What the device's kernels like; and for a search, which alone asks for it, what parts cost there."""
     plan = build.plan
-    found: dict[str, object] = {"multiple": plan.profile.preferences.int8_channel_multiple.value}
+    device_facts: dict[str, object] = {"multiple": plan.profile.preferences.int8_channel_multiple.value}
     if plan.recipe.stages.prune.speedup is not None:
-        found["device"] = plan.profile.model_dump(mode="json", include={"name", "processor", "memory"})
+        device_facts["device"] = plan.profile.model_dump(mode="json", include={"name", "processor", "memory"})
         if table := calibrated_prices(plan):
-            found["calibrated"] = table.model_dump(mode="json")
-    return found
+            device_facts["calibrated"] = table.model_dump(mode="json")
+    return device_facts
 
 
 def _pruned(build: Build, work: Workspace, step: int) -> PruneFindings:
     settings, dataset = build.plan.recipe.stages.prune, dataset_of(build)
     model = dataset.adapted(model_of(build))
-    made = _cut(build, model, dataset, step) if settings.enabled else _uncut(build, model)
-    student, found = made.model, dict(made.findings)
-    if settings.enabled and made.layers:
-        found["score_before_reconstruction"] = scored(build, student, dataset)
-    if settings.reconstruct and made.refitted:
-        student = made.refitted()
+    result = _cut(build, model, dataset, step) if settings.enabled else _uncut(build, model)
+    student, findings = result.model, dict(result.findings)
+    if settings.enabled and result.layers:
+        findings["score_before_reconstruction"] = scored(build, student, dataset)
+    if settings.reconstruct and result.refitted:
+        student = result.refitted()
     save(student, work.folder)
-    if made.layers:
-        found["layers"] = kept_layers(build, made)
-    return PruneFindings.model_validate({**found, **measured(build, student, dataset)})
+    if result.layers:
+        findings["layers"] = kept_layers(build, result)
+    return PruneFindings.model_validate({**findings, **measured(build, student, dataset)})
 
 
 def _cut(build: Build, model: OwnModel, dataset: Dataset, step: int) -> Cut:
@@ -122,7 +122,7 @@ def _share_of_macs(build: Build, model: OwnModel, dataset: Dataset, step: int) -
     return min(1.0, goal / sizes_of(build, model, dataset).macs)
 
 
-def kept_layers(build: Build, made: Cut) -> list[KeptLayer]:
+def kept_layers(build: Build, result: Cut) -> list[KeptLayer]:
     """What each layer kept, and which of the teacher's it was."""
     before = build.findings("student", ModelFindings).from_layers  # of a gradual cut
     return [
@@ -131,5 +131,5 @@ def kept_layers(build: Build, made: Cut) -> list[KeptLayer]:
             heads=len(each.heads),
             neurons=len(each.neurons),
         )
-        for each in made.layers
+        for each in result.layers
     ]

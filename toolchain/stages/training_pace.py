@@ -157,10 +157,10 @@ def _uncut(recipe: Recipe) -> Recipe:
 _CUTTING = ("vocabulary", "prune", "low_rank")
 
 
-def _macs(plan: Plan, made: Planned) -> float:
+def _macs(plan: Plan, student: Planned) -> float:
     """Multiply-accumulates of a token, in a short text."""
-    length = min(plan.modality.counted_units, made.shape.positions)
-    return sizes(made.model, (torch.ones(length, dtype=torch.long),)).macs / length
+    length = min(plan.modality.counted_units, student.shape.positions)
+    return sizes(student.model, (torch.ones(length, dtype=torch.long),)).macs / length
 
 
 def _any_text(student: Planned, batch: int) -> TextInputs:
