@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from edgewright.specs.signature import Array, Call, DType, Signature
 
 Findings = Mapping[str, Any]
-"""What an exporter says of a file that it wrote, for the manifest."""
+"""What an exporter reports of a file that it wrote, for the manifest."""
 
 SchemeWriter = Callable[["ExportInput", Path, Path, "Int8"], Findings]
-"""Writes a file in a quantisation scheme: the export's input, the float file, the file, and what is asked."""
+"""Writes a file in a quantisation scheme: the export's input, the float file, the file, and the wanted `Int8`."""
 
 
 def deferred(place: str) -> Callable[..., Any]:
@@ -109,8 +109,8 @@ class Runtime:
     are free. Indexes, as a text's ids, are of the `index_dtype`. One that `takes_batches` can be given several examples
     at once by the same weights. A file has a `single_method` or several; with `keeps_buffers` it may hold state of
     its own, which all its methods share.
-    `write_float` gets the export's input; a writer of one of the `schemes` the float file and what is asked, too, and
-    says what it found. With `int8_of_float_file` such a file is made of the float one, which must be there. Where
+    `write_float` gets the export's input; a writer of one of the `schemes` the float file and an `Int8`, too, and
+    returns its findings. With `int8_of_float_file` such a file is made of the float one, which must be there. Where
     there is no `session`, and for several examples at once, an artifact is run by the runner that devices have.
     `packages` shape an artifact and are not among those every build has. `priced_by` is the package whose version
     measured prices go with; without one none are measured. One that `measures_bandwidth` has a runner that also

@@ -1,4 +1,4 @@
-"""Why a model cannot be exported, told by its own parts and lines rather than by an exporter's.
+"""Why a model cannot be exported, in terms of its own parts and lines rather than an exporter's.
 
 In:  what an exporter raised, and the module it was given.
 Out: one sentence: the operator that a runtime lacks or the line that depends on values, the part of the model it is

@@ -184,7 +184,7 @@ def fits(method: Method, inputs: Mapping[str, Array], sizes: Mapping[str, int]) 
 def with_outputs(
     module: nn.Module, name: str, inputs: Sequence[TensorSpec], names: Sequence[str] = (OUTPUT,)
 ) -> Method:
-    """The method that takes these inputs, with the outputs that the module is seen to give.
+    """The method that takes these inputs, with the outputs that the module gives when it is run.
 
     A size that differs where a free axis does is that axis. `names` are the outputs', in order.
     """

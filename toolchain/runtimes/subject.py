@@ -22,7 +22,7 @@ PLACE = "model"  # of the model in the module that is exported
 
 
 def signature_of(module: nn.Module, spec: InputSpec, runtime: Runtime) -> Signature:
-    """What an artifact of the module takes under a runtime, and gives, as the module is seen to give it."""
+    """What an artifact of the module takes under a runtime, and gives, found by running the module."""
     calls = spec.calls() if runtime.takes_batches else (spec.one,)
     return Signature(
         methods=tuple(

@@ -33,7 +33,7 @@ class Delegation:
 def export(
     source: ExportInput, destination: Path, *, rewrite: Callable[[nn.Module, Method], nn.Module] | None = None
 ) -> Delegation:
-    """Write a `.pte` with the methods of the signature; its delegation is told of the first.
+    """Write a `.pte` with the methods of the signature; return the delegation of the first.
 
     `rewrite` may replace the exported graph of a method by a quantised one. Raises `ExportError` with the exporter's
     own reason.

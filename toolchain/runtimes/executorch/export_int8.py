@@ -23,7 +23,7 @@ from edgewright.specs.signature import Array, Method
 
 
 def write_int8(source: ExportInput, _float_file: Path, file: Path, asked: Int8) -> Mapping[str, Any]:
-    """Export the model in int8; how much of its graph XNNPACK took is what it says of the file."""
+    """Export the model in int8; return how much of its graph XNNPACK took."""
     delegation = executorch_int8(
         source,
         file,
@@ -37,7 +37,7 @@ def write_int8(source: ExportInput, _float_file: Path, file: Path, asked: Int8) 
 
 
 def write_half(source: ExportInput, _float_file: Path, file: Path, _asked: Int8) -> Mapping[str, Any]:
-    """Export the model in float16; how much of its graph XNNPACK took is what it says of the file."""
+    """Export the model in float16; return how much of its graph XNNPACK took."""
     delegation = executorch.export(replace(source, module=Half(source.module)), file)
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}
 
@@ -55,7 +55,7 @@ def executorch_int8(
     """Export a module for ExecuTorch with int8 weights and tables, but for the parts `excluded` and `int4`.
 
     Parts are named by their places in the module. With `examples` activations have fixed scales by the `calibration`,
-    or with `products_only` what layers with weights read and give; else they are quantised as they come.
+    or with `products_only` what layers with weights read and give; else they are quantised dynamically.
     """
 
     def rewrite(graph: nn.Module, method: Method) -> nn.Module:

@@ -2,8 +2,8 @@
 
 In:  a float module of one text or image.
 Out: the same module with int8 weights: embedding tables per row; linear layers per output channel, in int4 where that
-     is asked for, with activations quantised as they come (dynamic), or everything XNNPACK has int8 kernels for,
-     convolutions too, with activations on scales that examples were seen to need (static). Normalisation and softmax
+     is wanted, with activations quantised dynamically, or everything XNNPACK has int8 kernels for,
+     convolutions too, with activations on scales that examples need (static). Normalisation and softmax
      stay float.
 Turning a graph into a file is `executorch.export`'s concern.
 """

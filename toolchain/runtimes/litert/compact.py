@@ -3,7 +3,7 @@
 In:  a `.tflite` file with a signature for each length.
 Out: the same model in fewer bytes: equal scales, zero points, shapes, weights and names are kept once, and a name is a
      module's place in the model, without the classes on the way there and without a number for each length.
-Every signature is a graph of its own with its own tensors, so a model of three lengths says all of this three times:
+Every signature is a graph of its own with its own tensors, so a model of three lengths holds all of this three times:
 of a small student's file it is a third.
 """
 

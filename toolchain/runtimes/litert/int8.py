@@ -2,8 +2,8 @@
 
 In:  a float model file.
 Out: a model file with int8 weights per channel for linear layers, convolutions and embeddings; activations are
-     quantised as they come (dynamic), or on scales that examples were seen to need (static). Parts that are told by
-     their weights stay float. Or one with float16 weights, which says that it may be computed in float16.
+     quantised dynamically, or statically on scales that examples need. Excluded parts, which are found by their
+     weights, stay float. Or one with float16 weights, whose metadata allow it to be computed in float16.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ def with_int8(
 ) -> None:
     """Quantise `source` into `destination`, but for the operators whose weights are among `excluded`.
 
-    Of linear layers whose weights are among `int4` those become int4, where activations are quantised as they come.
+    Of linear layers whose weights are among `int4` those become int4, where activations are quantised dynamically.
 
-    With `examples` activations get fixed scales by the `calibration`; without, as they come. With `products_only` those
+    With `examples` activations get static scales by the `calibration`, else dynamic ones. With `products_only` those
     are what layers with weights read and give: all between them, norms and softmax, stays float.
     With `one_scale` a table has one scale in all and not one a row: tflite-runtime 2.14 reads no more of them.
     Raises `ExportError` when the quantiser refuses the model.
@@ -105,7 +105,10 @@ def with_int8(
             worker.load_quantization_recipe(
                 _recipe(static=bool(examples), products_only=products_only, one_scale=one_scale)
             )
-            for operator in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):  # as they are told
+            for operator in (
+                qtyping.TFLOperationName.INPUT,
+                qtyping.TFLOperationName.OUTPUT,
+            ):  # as the signature has them
                 worker.update_quantization_recipe(
                     regex=".*",
                     operation_name=operator,
@@ -175,7 +178,7 @@ def _allow_half(file: Path) -> None:
 
 
 def _recipe(*, static: bool, products_only: bool, one_scale: bool) -> list[dict[str, Any]]:
-    """What the quantiser is told."""
+    """The quantiser's recipe."""
     from ai_edge_quantizer import recipe
 
     if not static:

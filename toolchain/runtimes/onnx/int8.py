@@ -2,9 +2,9 @@
 
 In:  a float model file.
 Out: a model file with int8 weights. Dynamic: of linear layers per output channel and of embeddings per table, with
-     activations quantised as they come. Static: of convolutions and linear layers per output channel, with pairs of
-     QuantizeLinear and DequantizeLinear (Q/DQ) on scales that examples were seen to need, which ONNX Runtime fuses and
-     TensorRT reads. Parts that are told by their weights stay float; ONNX Runtime makes int8 of them all the same
+     dynamically quantised activations. Static: of convolutions and linear layers per output channel, with pairs of
+     QuantizeLinear and DequantizeLinear (Q/DQ) on scales that examples need, which ONNX Runtime fuses and TensorRT
+     reads. Excluded parts, which are found by their weights, stay float; ONNX Runtime makes int8 of them all the same
      unless its optimizer WeightBiasQuantization is switched off.
 """
 
@@ -56,7 +56,7 @@ def with_int8(
 ) -> None:
     """Quantise `source` into `destination`, but for the nodes whose weights are among `excluded`, as bytes.
 
-    With `examples` activations get fixed scales by the `calibration`; without, as they come. With `products_only` those
+    With `examples` activations get static scales by the `calibration`, else dynamic ones. With `products_only` those
     are what layers with weights read and give: all between them, norms and softmax, stays float.
     Raises `ExportError` when the quantiser refuses the model.
     """
@@ -71,7 +71,7 @@ def with_int8(
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
         def __init__(self) -> None:
             given = examples or ()
-            self.left = iter(given if calibration == "minmax" else given[:1])  # else every range is told
+            self.left = iter(given if calibration == "minmax" else given[:1])  # else every range is given
 
         def get_next(self) -> Mapping[str, NDArray[Any]] | None:
             return next(self.left, None)
