@@ -58,7 +58,7 @@ class Vector:
     inputs: NamedArrays
     outputs: NamedArrays
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """As a bundle's file has it."""
         return {
             "method": self.method,
@@ -117,7 +117,7 @@ def _json_of(file: Path) -> object:
 
 
 def _of_examples(
-    content: Any, file: Path, task: TaskFacts, signature: Signature, file_of: Callable[[str], Path]
+    content: object, file: Path, task: TaskFacts, signature: Signature, file_of: Callable[[str], Path]
 ) -> tuple[Vector, ...]:
     document: Any = _Examples  # mypy takes no type that is only known now
     saved = validated(document[task.input_spec.saved_example], content, file=str(file))

@@ -11,15 +11,16 @@ import hashlib
 import json
 import shutil
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from edgewright.base.json_values import JsonObject
 from edgewright.base.once import written_whole
 from edgewright.base.places import cache_dir
 from edgewright.base.progress import Progress, Silent
@@ -66,7 +67,7 @@ class _Machine:
         """The target itself."""
         return self.deployer.target
 
-    def facts(self, target: Target) -> Mapping[str, Any]:
+    def facts(self, target: Target) -> JsonObject:
         """The machine's state; an emulated one does not slow itself down, and takes long to tell."""
         return {} if self.clock == "instructions" else read_facts(target)
 
@@ -207,7 +208,7 @@ def _protocol(clock: Clock, inputs: int) -> Protocol:
     )
 
 
-def _require_cool(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def _require_cool(before: JsonObject, after: JsonObject) -> None:
     if found := throttling(before, after):
         raise TargetError(
             f"{found[0]}, so its prices would be those of a hot device; cool it, and run this again: what was measured "

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from edgewright.errors import TargetError
 from edgewright.measure.deployment import HERE, deploy
@@ -137,7 +136,7 @@ def generate_here(runtime: str, file: Path, signature: Signature, prompts: Seque
 
 @contextmanager
 def _job(
-    target: Target, artifact: RemoteArtifact, document: dict[str, Any], options: RunOptions
+    target: Target, artifact: RemoteArtifact, document: dict[str, object], options: RunOptions
 ) -> Iterator[PurePosixPath]:
     """Put a job of prompts into a directory of its own on the target; it goes when the context ends."""
     directory = target.home / "jobs" / uuid.uuid4().hex
