@@ -2,15 +2,18 @@
 
 import getpass
 import os
+import secrets
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.targets.links import Link
 
 SSHD = "/usr/sbin/sshd"
+PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +90,13 @@ def started_server(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on which nobody listens, of those that the system gives to no connection: another test gets another."""
+    for _ in range(100):
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, *, host: str = "127.0.0.1") -> None:
