@@ -8,7 +8,7 @@ import pytest
 
 from edgewright.measure.generating import Writing, generate_here
 from edgewright.measure.prompts import Decoding, Prompt
-from edgewright.runtimes.table import RUNTIMES
+from edgewright.runtimes.table import runtimes_that
 from tests.runtimes.tiny_decoder import CONTEXT, GENERATION, VOCABULARY, decoder_file, greedy, tiny_decoder, tiny_input
 
 TOKENS = 32
@@ -32,7 +32,7 @@ def until_stop(tokens: Sequence[int]) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", runtimes_that(lambda each: each.generates))
 def test_each_runtime_writes_what_torch_does_in_any_order_of_prompts(runtime: str) -> None:
     asked, model = prompts(), tiny_decoder()
     wanted = [until_stop(greedy(model, each.ids, TOKENS)) for each in asked]

@@ -81,7 +81,7 @@ def test_a_call_that_resets_finds_an_empty_cache(runtime: str) -> None:
     assert np.array_equal(run(asked(signature, [7], 9, reset=True))["logits"], first)
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", IN_PROCESS)
 def test_a_signature_says_all_that_generation_needs_and_where_the_cache_is_held(runtime: str) -> None:
     signature = tiny_input(runtime).signature
     described, plan = RUNTIMES[runtime], signature.generation
@@ -93,6 +93,13 @@ def test_a_signature_says_all_that_generation_needs_and_where_the_cache_is_held(
     assert signature == Signature.model_validate_json(signature.model_dump_json())
     axis = signature.method(plan.prefill).axes["length"]
     assert (axis.most, axis.buckets) == (PREFILL_SIZES[-1], PREFILL_SIZES if described.fixed_shapes else ())
+
+
+def test_a_runtime_that_cannot_write_a_cache_is_refused_with_those_that_can() -> None:
+    with pytest.raises(
+        InputError, match="tflite has no operator that writes rows of a cache; use executorch or litert"
+    ):
+        tiny_input("tflite")
 
 
 def test_a_prompt_is_read_by_as_many_ids_as_the_context_has_where_that_is_shorter() -> None:

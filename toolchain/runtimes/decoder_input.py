@@ -17,6 +17,7 @@ from edgewright.models.capabilities import GENERATES
 from edgewright.models.families import required, to_run
 from edgewright.runtimes.descriptor import Runtime
 from edgewright.runtimes.export_input import Buffered, ExportInput, zeros_of
+from edgewright.runtimes.table import runtimes_that
 from edgewright.specs.generation import Generation
 from edgewright.specs.signature import FORWARD, Axis, Method, Signature
 from edgewright.specs.signature import Tensor as TensorSpec
@@ -64,8 +65,12 @@ def decoder_input(
     """A decoder for a runtime; `cache` are the tensors that the module takes after ids and position.
 
     Prompts are read so many ids at once as `prefill_sizes` say, or up to the largest where sizes are free. The cache is
-    in buffers of the file where the runtime has them, else it goes in and comes out.
+    in buffers of the file where the runtime has them, else it goes in and comes out. Raises `InputError` for a runtime
+    that cannot write a cache.
     """
+    if not runtime.generates:
+        able = " or ".join(runtimes_that(lambda each: each.generates))
+        raise InputError(f"{runtime.name} has no operator that writes rows of a cache; use {able}")
     state = () if runtime.keeps_buffers else tuple(cache)
     sizes = sorted(size for size in prefill_sizes if size <= generation.context) or [generation.context]
     if runtime.single_method:

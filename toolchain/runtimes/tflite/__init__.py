@@ -14,6 +14,7 @@ DESCRIPTOR = Runtime(
     suffix=".tflite",
     stem="model-tflite",  # a bundle may have LiteRT's beside it
     fixed_shapes=True,
+    generates=False,
     index_dtype="int32",
     provider=PROVIDER,
     write_float=deferred(f"{_LITERT}.export:write_float"),
