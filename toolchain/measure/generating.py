@@ -16,6 +16,7 @@ from edgewright.errors import TargetError
 from edgewright.measure.deployment import HERE, deploy
 from edgewright.measure.generation_documents import GeneratedText, GenerationRun
 from edgewright.measure.job import JOB, job_document
+from edgewright.measure.phase_memory import Phases, highest
 from edgewright.measure.prompts import Prompt, prompts_document
 from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.measure.results import parse_generation
@@ -74,15 +75,9 @@ class Writing:
         return max(run.peak_rss_bytes for run in self.runs)
 
     @property
-    def memory(self) -> dict[str, dict[str, int]]:
+    def memory(self) -> Phases:
         """Of each phase what was resident at its end, anonymous and of files, and its peak; the highest of all."""
-        found: dict[str, dict[str, int]] = {}
-        for each in chain.from_iterable(run.memory for run in self.runs):
-            kinds = found.setdefault(each.phase, {})
-            for name in ("rss_bytes", "anonymous_bytes", "file_bytes", "peak_bytes"):
-                if (value := getattr(each, name)) >= 0:
-                    kinds[name] = max(value, kinds.get(name, 0))
-        return found
+        return highest(chain.from_iterable(run.memory for run in self.runs))
 
     @property
     def _all(self) -> tuple[GeneratedText, ...]:

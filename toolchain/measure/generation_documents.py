@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgewright.base.plausible import Bytes, Milliseconds, Peak, Threads
+from edgewright.base.plausible import Milliseconds, Peak, Threads
+from edgewright.measure.phase_memory import ResidentMemory
 from edgewright.measure.runner_documents import Sampling
 from edgewright.specs.profiles import Runtime
 
@@ -51,17 +52,10 @@ class GeneratedText(_Read):
         return self.tokens if self.stop is None else self.tokens[: -len(stop[self.stop])]
 
 
-class GenerationMemory(_Read):
-    """Resident memory at the end of a phase, what of it no file stands behind, and the highest within the phase.
-
-    "start" is before the artifact is loaded, "prefill" once the first prompt was read, "decode" after the last token.
-    """
+class GenerationMemory(ResidentMemory):
+    """Of a runner that writes; "prefill" ends once the first prompt was read, "decode" with the last token."""
 
     phase: Literal["start", "loaded", "prefill", "decode"]
-    rss_bytes: Bytes
-    anonymous_bytes: Bytes
-    file_bytes: Bytes
-    peak_bytes: Bytes
 
 
 class GenerationRun(_Read):

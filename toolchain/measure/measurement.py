@@ -15,13 +15,12 @@ from typing import Self
 
 from edgewright.base.fields import Fields
 from edgewright.base.json_values import JsonObject
+from edgewright.measure.phase_memory import Phases, highest
 from edgewright.measure.runner_documents import OperatorTime, RunnerResult
 from edgewright.measure.stability import Stability, judged
 from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
 from edgewright.specs.profiles import Clock
 from edgewright.specs.signature import Array
-
-Phases = Mapping[str, Mapping[str, int]]
 
 # By what share two measurements of the same artifact on the same undisturbed machine may differ, minutes apart, beyond
 # what the processes of either show. No one measurement can tell, so it is allowed for. A virtual machine's speed is its
@@ -105,13 +104,7 @@ class Measurement:
 
         "start" is the runner alone, before it loads a model. What the kernel does not tell is not there.
         """
-        found: dict[str, dict[str, int]] = {}
-        for each in chain.from_iterable(run.memory for run in self.runs):
-            kinds = found.setdefault(each.phase, {})
-            for name in ("rss_bytes", "anonymous_bytes", "file_bytes", "peak_bytes"):
-                if (value := getattr(each, name)) >= 0:
-                    kinds[name] = max(value, kinds.get(name, 0))
-        return found
+        return highest(chain.from_iterable(run.memory for run in self.runs))
 
     @property
     def energy_mj(self) -> Mapping[str, float]:

@@ -15,7 +15,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat,
 
 from edgewright.base.plausible import (
     MOST_BYTES,
-    Bytes,
     ClockDifference,
     GigabytesPerSecond,
     Kilohertz,
@@ -27,6 +26,7 @@ from edgewright.base.plausible import (
     Threads,
     ToldJoules,
 )
+from edgewright.measure.phase_memory import ResidentMemory
 from edgewright.specs.profiles import Runtime
 from edgewright.specs.signature import Array, DType
 
@@ -99,14 +99,10 @@ class CopyBandwidth(_Read):
     block_bytes: Annotated[int, Field(gt=0, le=MOST_BYTES)]
 
 
-class PhaseMemory(_Read):
-    """Resident memory at the end of a phase, what of it no file stands behind, and the highest within the phase."""
+class PhaseMemory(ResidentMemory):
+    """Of a runner that infers; "first" is the first inference."""
 
     phase: Literal["start", "loaded", "first", "steady"]
-    rss_bytes: Bytes
-    anonymous_bytes: Bytes
-    file_bytes: Bytes
-    peak_bytes: Bytes
 
 
 class MachineState(_Kept):

@@ -1,21 +1,7 @@
 """Decoders of GPT-2's kind, with a table of positions, as `decoder_loading` reads them."""
 
-from edgewright.models.families import Family
+from dataclasses import replace
 
-_DECODER = "edgewright.models.decoder_capabilities"
+from edgewright.models.families.llama import FAMILY as LLAMA
 
-FAMILY = Family(
-    title="decoder of GPT-2's kind",
-    modality="text",
-    capabilities={
-        "stores": "edgewright.models.decoder_files",
-        "sliceable": "edgewright.compress.cut_decoders:OF_DECODERS",
-        "prepares to run": _DECODER,
-        "rebuildable": _DECODER,
-        "factorisable": _DECODER,
-        "hidden states": _DECODER,
-        "token table": _DECODER,
-        "generates": _DECODER,
-    },
-    products_only=True,
-)
+FAMILY = replace(LLAMA, title="decoder of GPT-2's kind")  # one class of model: what one can, the other can
