@@ -21,6 +21,7 @@ BUILD_PART = (
     "edgewright.cost.exported",
     "edgewright.cost.trace",
     "edgewright.devices.calibration",
+    "edgewright.devices.probe_results",
     "edgewright.devices.timed_models",
     "edgewright.forecast.reachable",
     "edgewright.measure.outputs",

@@ -23,7 +23,7 @@ SAMPLES = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.0]
 
 def measurement(*, emulated: bool = False, outputs: list[float] | None = None, batch: int = 1) -> Measurement:
     """Of the one example that the made bundle has."""
-    document = result_document(latency_ms=SAMPLES, outputs=[[output(outputs or [1.0])]])
+    document = result_document(latency_ms=SAMPLES, outputs=[[output([outputs or [1.0]])]])
     run = parse_result(completed(document), asked(outputs=(("output",),)))
     return Measurement(
         artifact="model.tflite",
@@ -64,9 +64,14 @@ class Board:
 
     @contextmanager
     def leased(self, *_: object, **__: object) -> Iterator[Any]:
-        yield SimpleNamespace(doubt=self.doubt, hold=lambda _: None, hold_on=lambda _: None)
+        yield SimpleNamespace(
+            doubt=self.doubt, hold=lambda _: None, hold_on=lambda _: None, recording=lambda: "the recorded device"
+        )
 
-    def measure_in_turn(self, _: object, contenders: list[Any], calls: object, **how: Any) -> tuple[Measurement, ...]:
+    def measure_in_turn(
+        self, target: object, contenders: list[Any], calls: object, **how: Any
+    ) -> tuple[Measurement, ...]:
+        assert target == "the recorded device"  # whose runner is ended where this process is killed
         self.calls.append(how)
         return tuple(self.gives for _ in contenders)
 

@@ -83,7 +83,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Timed:
     monkeypatch.setattr(calibration, "_timed", made)
     monkeypatch.setattr(calibration, "copy_bandwidth_gb_s", lambda *_: made.copied_gb_s)
     monkeypatch.setattr(Deployer, "runtime", lambda *_: None)
-    monkeypatch.setattr(Probe, "file", lambda *_: Path("not asked for"))
+    monkeypatch.setattr(Probe, "exported", lambda *_: None)
     return made
 
 

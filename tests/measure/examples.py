@@ -31,7 +31,7 @@ def asked(**changes: Any) -> RequestedRun:
     return RequestedRun(**{**usual, **changes})  # type: ignore[arg-type]
 
 
-def output(numbers: list[float], *, name: str = "output", dtype: str = "float32", **changes: Any) -> dict[str, Any]:
+def output(numbers: list[Any], *, name: str = "output", dtype: str = "float32", **changes: Any) -> dict[str, Any]:
     """A tensor as a result carries it; `changes` replace fields."""
     array = np.array(numbers, dtype=dtype)
     data = base64.b64encode(array.tobytes()).decode()

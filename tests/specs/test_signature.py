@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from edgewright.errors import InputError
+from edgewright.errors import InputError, RunnerError
 from edgewright.specs.signature import Axis, Method, Signature, Tensor
 
 LENGTH = Axis(name="length", least=2, most=32, buckets=(8, 16, 32))
@@ -134,3 +134,9 @@ def test_generation_by_what_methods_do_not_have_is_refused(change: dict[str, str
     made = generating()
     with pytest.raises(ValueError, match=said):
         Signature.model_validate({**made, "generation": {**made["generation"], **change}})  # type: ignore[dict-item]
+
+
+def test_an_output_of_another_rank_than_the_signature_says_is_refused() -> None:
+    output = np.zeros((8, 3), dtype=np.float32)
+    with pytest.raises(RunnerError, match=r"the output output of \w+ came with the shape \[8, 3\]"):
+        TAGGER.cut({"output": output, "total": np.float32(1).reshape(())}, {"length": 5})

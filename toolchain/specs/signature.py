@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgewright.errors import InputError
+from edgewright.errors import InputError, RunnerError
 from edgewright.specs.generation import Generation
 
 DType = Literal["bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
@@ -166,9 +166,18 @@ class Method(_Spec):
         )
 
     def cut(self, outputs: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
-        """A call's outputs without what was computed of padding."""
+        """A call's outputs without what was computed of padding.
+
+        Raises `RunnerError` for an output that has not as many axes as the signature says.
+        """
         cut = {}
         for tensor in self.outputs:
+            shape = np.shape(outputs[tensor.name])
+            if len(shape) != len(tensor.shape):
+                raise RunnerError(
+                    f"the output {tensor.name} of {self.name} came with the shape {list(shape)}, which has not the "
+                    f"{len(tensor.shape)} axes that the artifact's signature says; build the bundle again"
+                )
             kept = [
                 slice(sizes[each.name]) if isinstance(each, Axis) and each.name in sizes else slice(None)
                 for each in tensor.shape
