@@ -29,6 +29,7 @@ class SmallTarget:
         board.run(["sh", "-c", f"mkdir -p {PROGRAMS} && busybox --install -s {PROGRAMS}"], timeout_s=LIMIT_S)
         self._board = board
         self.address, self.home = board.address, board.home / "small"
+        self.lease_homes = (self.home,)
         self.put, self.get, self.close = board.put, board.get, board.close
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:

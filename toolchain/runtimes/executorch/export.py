@@ -73,7 +73,9 @@ def _require_kernels(graph: torch.fx.GraphModule) -> None:
     """Raise for an operator that would only be missed on the device, when the program is loaded."""
     known = set(runtime().operator_registry.operator_names)
     for node in graph.graph.nodes:
-        operator = getattr(node.target, "_op", node.target)  # one that was made to work in place is wrapped
+        operator = node.target
+        if not isinstance(operator, torch._ops.OpOverload):
+            operator = getattr(operator, "_op", None)  # one that was made to work in place is wrapped
         if isinstance(operator, torch._ops.OpOverload) and operator.name() not in known:
             raise NotImplementedError(f"{NO_KERNEL} for {operator.name()}")
 
