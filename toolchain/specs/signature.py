@@ -168,12 +168,12 @@ class Method(_Spec):
     def cut(self, outputs: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
         """A call's outputs without what was computed of padding.
 
-        Raises `RunnerError` for an output that has not as many axes as the signature says.
+        Raises `RunnerError` for an output of fewer axes than the signature says.
         """
         cut = {}
         for tensor in self.outputs:
             shape = np.shape(outputs[tensor.name])
-            if len(shape) != len(tensor.shape):
+            if len(shape) < len(tensor.shape):
                 raise RunnerError(
                     f"the output {tensor.name} of {self.name} came with the shape {list(shape)}, which has not the "
                     f"{len(tensor.shape)} axes that the artifact's signature says; build the bundle again"
