@@ -58,7 +58,7 @@ def own_words(what: str) -> str:
 
 
 def read_holder(printed: str) -> Holder:
-    """The holder out of what the device words; it comes from outside, so anything may be missing."""
+    """The holder out of what the device printed; it comes from outside, so anything may be missing."""
     times, _, text = printed.partition("\n")
     first, second, lease = (*times.split(" ", 2), "", "", "")[:3]
     held, left = (float_or_none(word) or 0.0 for word in (first, second))

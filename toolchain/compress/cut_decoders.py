@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edgewright.compress.cut_plan import largest
 from edgewright.compress.cutting import Cut, Goal
 from edgewright.compress.gradual_cut import between
 from edgewright.compress.refit_decoders import refitted
@@ -57,7 +58,7 @@ class _OfDecoders:
         width = None
         kept = rounded(between(shape.width, settings.width, end), shape.width, goal.multiple)
         if kept < shape.width:
-            width = _largest(energies.width, kept)
+            width = largest(energies.width, kept)
         made = model.sliced(cuts, width=width).eval()
         return Cut(
             model=made,
@@ -107,7 +108,7 @@ def _layers(model: DecoderModel, sample: Inputs, settings: Prune, end: float) ->
     kept = between(count, asked, end)
     if kept is None or kept >= count:
         return tuple(range(count))
-    return _largest(costs_of_layers(model, sample), kept)
+    return largest(costs_of_layers(model, sample), kept)
 
 
 def _layer_cut(index: int, shape: DecoderShape, energies: _Energies, goal: Goal, end: float) -> LayerCut:
@@ -117,14 +118,9 @@ def _layer_cut(index: int, shape: DecoderShape, energies: _Energies, goal: Goal,
     neurons = rounded(between(layer.neurons, settings.neurons, end), layer.neurons, goal.multiple)
     return LayerCut(
         layer=index,
-        heads=_largest(energies.groups[index], groups),
-        neurons=_largest(energies.neurons[index], neurons),
+        heads=largest(energies.groups[index], groups),
+        neurons=largest(energies.neurons[index], neurons),
     )
-
-
-def _largest(scores: Tensor, count: int) -> tuple[int, ...]:
-    """The places of so many highest scores, rising."""
-    return tuple(sorted(scores.topk(count).indices.tolist()))
 
 
 @torch.inference_mode()

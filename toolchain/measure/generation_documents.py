@@ -7,22 +7,18 @@ Out: frozen values, or pydantic's `ValidationError` with the place of a fault.
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from edgewright.base.plausible import Milliseconds, Peak, Threads
 from edgewright.measure.phase_memory import ResidentMemory
-from edgewright.measure.runner_documents import Sampling
+from edgewright.measure.runner_documents import RunnerDocument, Sampling
 from edgewright.specs.profiles import Runtime
 
 Id = Annotated[int, Field(ge=0, lt=1 << 31)]
 Ending = Literal["stop", "length", "context", "interrupted"]
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-
-class GeneratedText(_Read):
+class GeneratedText(RunnerDocument):
     """What came after one prompt. Times in ms.
 
     `tokens` are all that were chosen, those of the stop sequence number `stop` at their end, too. They `ended` with
@@ -58,7 +54,7 @@ class GenerationMemory(ResidentMemory):
     phase: Literal["start", "loaded", "prefill", "decode"]
 
 
-class GenerationRun(_Read):
+class GenerationRun(RunnerDocument):
     """One process of a runner that let an artifact write after each prompt."""
 
     schema_: Literal[2] = Field(alias="schema")
@@ -73,7 +69,7 @@ class GenerationRun(_Read):
     sampling: Sampling | None = None
 
 
-class NextToken(_Read):
+class NextToken(RunnerDocument):
     """One token as it comes, of the prompt of that number."""
 
     schema_: Literal[2] = Field(alias="schema")
@@ -81,7 +77,7 @@ class NextToken(_Read):
     prompt: Annotated[int, Field(ge=0)]
 
 
-class Generated(_Read):
+class Generated(RunnerDocument):
     """The end of what a runner that stays was asked to write."""
 
     schema_: Literal[2] = Field(alias="schema")

@@ -31,7 +31,9 @@ from edgewright.specs.profiles import Runtime
 from edgewright.specs.signature import Array, DType
 
 
-class _Read(BaseModel):
+class RunnerDocument(BaseModel):
+    """What a runner prints; what a newer one says beside it is not read."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
@@ -50,7 +52,7 @@ def _decoded(text: object) -> object:
         raise ValueError("is no base64") from None
 
 
-class NamedOutput(_Read):
+class NamedOutput(RunnerDocument):
     """One output tensor of a call: its numbers are finite, and as many as its shape has."""
 
     name: Annotated[str, Field(max_length=300)]
@@ -82,7 +84,7 @@ def by_name(outputs: Outputs) -> tuple[dict[str, Array], ...]:
     return tuple({each.name: each.array for each in call} for call in outputs)
 
 
-class OperatorTime(_Read):
+class OperatorTime(RunnerDocument):
     """What one kind of operator takes of an inference: calls and ms. `delegated` is a part of a delegate."""
 
     name: Annotated[str, Field(max_length=400)]
@@ -91,7 +93,7 @@ class OperatorTime(_Read):
     ms: Milliseconds
 
 
-class CopyBandwidth(_Read):
+class CopyBandwidth(RunnerDocument):
     """What the native runner says of memory: 10⁹ bytes copied a second by one core, and how large the block was."""
 
     schema_: Literal[2] = Field(alias="schema")
@@ -142,7 +144,7 @@ class Sampling(_Kept):
     energy: Annotated[tuple[SourceEnergy, ...], ToldJoules] = ()
 
 
-class RunnerResult(_Read):
+class RunnerResult(RunnerDocument):
     """One process of a runner: it loaded an artifact, made each call once, then sampled. Times in ms.
 
     `operators` and `profiled_ms`, the whole inference while one looks, are there where a profile was asked for and the
@@ -170,7 +172,7 @@ class RunnerResult(_Read):
         return by_name(self.outputs)
 
 
-class ReadyRunner(_Read):
+class ReadyRunner(RunnerDocument):
     """What a runner that stays says first: which artifact it holds."""
 
     schema_: Literal[2] = Field(alias="schema")
@@ -179,21 +181,21 @@ class ReadyRunner(_Read):
     sha256: str
 
 
-class Answers(_Read):
+class Answers(RunnerDocument):
     """The outputs of the calls that a runner that stays was asked for in one line."""
 
     schema_: Literal[2] = Field(alias="schema")
     outputs: Outputs
 
 
-class RunnerFault(_Read):
+class RunnerFault(RunnerDocument):
     """What a runner says of its failure; `kind` is one of device_scripts/runner/fault.hpp."""
 
     kind: Annotated[str, Field(max_length=40)]
     message: Annotated[str, Field(max_length=20_000)]
 
 
-class FailedRunner(_Read):
+class FailedRunner(RunnerDocument):
     """What a runner prints in place of a result."""
 
     error: RunnerFault
