@@ -5,14 +5,19 @@ from typing import Any
 import pytest
 
 from edgewright.compress.cost_limits import MacCosts, faster_by, layers_cost
-from edgewright.compress.cut_plan import SHARES, CutPlan, LayerPlan, cut_plan, plan_within
+from edgewright.compress.cut_decoders import OF_DECODERS
+from edgewright.compress.cut_plan import SHARES, CutPlan, LayerPlan, cut_plan, decoder_cut_plan, plan_within
+from edgewright.compress.cutting import Goal
 from edgewright.compress.importance import importance
 from edgewright.compress.prune import prune
 from edgewright.compress.unit_counts import PruneSizes
 from edgewright.errors import InputError
+from edgewright.modality.encoded import Encoded
+from edgewright.models.decoder import DecoderModel
 from edgewright.models.inputs import TextInputs
 from edgewright.models.transformer_shape import LayerShape, TransformerShape
-from tests import tiny
+from edgewright.specs.recipe import Prune
+from tests import tiny, tiny_decoders
 from tests.compress.test_families import model_of
 
 SHAPE = TransformerShape(width=32, layers=(LayerShape(heads=4, head_width=8, neurons=64),) * 6)
@@ -77,3 +82,33 @@ def test_more_than_there_is_is_refused_or_taken_for_all_there_is() -> None:
     with pytest.raises(InputError, match="layers asks for 9, but the teacher has 6"):
         cut_plan(SHAPE, asked)
     assert cut_plan(SHAPE, asked.at_most(SHAPE)).of(SHAPE) == SHAPE
+
+
+@pytest.mark.parametrize("variant", ["llama", "qwen3", "gpt2"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"layers": 2, "heads": 2, "neurons": 20, "width": 20},
+        {"layers": 2, "neurons": 12, "steps": 2},
+        {"layers": 1, "heads": 0},
+        {},
+    ],
+)
+def test_a_decoder_is_planned_with_the_sizes_that_its_cut_then_leaves(variant: str, asked: dict[str, Any]) -> None:
+    model = tiny_decoders.decoder(variant)
+    settings = Prune.model_validate({"layers": None, "neurons": None, **asked})
+    rows = TextInputs([Encoded(ids=tuple(range(1, 9)), words=tuple(range(8)))])
+    student = model
+    for step in range(settings.steps):
+        cut = OF_DECODERS.cut(student, rows, Goal(settings=settings, multiple=8, step=step))
+        assert isinstance(cut.model, DecoderModel)
+        student = cut.model
+    assert decoder_cut_plan(model.shape, settings, multiple=8).of(model.shape) == student.shape
+
+
+def test_layers_of_a_decoder_are_those_that_were_ranked_or_else_evenly_spread() -> None:
+    shape = tiny_decoders.decoder("llama").shape
+    settings = Prune.model_validate({"layers": 2, "neurons": None})
+    ranked = decoder_cut_plan(shape, settings, multiple=1, ranked=lambda count: range(count))
+    assert [each.layer for each in ranked.layers] == [0, 1]
+    assert [each.layer for each in decoder_cut_plan(shape, settings, multiple=1).layers] == [0, 2]

@@ -1,5 +1,7 @@
 """What parts cost, estimated from a profile or priced as the device was calibrated."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgewright.cost.exported import structure_for
@@ -67,3 +69,12 @@ def test_gated_neurons_are_dearer_as_each_has_a_row_more() -> None:
     one, other = (from_profile(load_profile("raspberry-pi-4"), each) for each in (plain, gated))
     assert other.feed_forward(1536) > 1.3 * one.feed_forward(1536)
     assert other.attention(2) == one.attention(2)
+
+
+def test_heads_that_share_their_keys_and_values_are_cheaper() -> None:
+    single = PricedLayer(length=1, width=384, head_width=32, heads=12, neurons=1536)
+    shared = replace(single, queries=3)
+    one, other = (from_profile(load_profile("raspberry-pi-4"), each) for each in (single, shared))
+    constant = 9 * 0.004
+    assert (other.attention(12) - constant) / (one.attention(12) - constant) == pytest.approx((2 + 2 / 3) / 4, rel=0.01)
+    assert other.feed_forward(1536) == one.feed_forward(1536)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from edgewright.models.encoder import Encoder
 from edgewright.models.macs import sizes
-from tests import tiny
+from tests import tiny, tiny_decoders
 
 
 def image(channels: int = 3, side: int = 8) -> tuple[Tensor]:
@@ -128,3 +128,16 @@ def test_a_layer_that_has_lost_its_attention_is_counted_without_it() -> None:
     whole = sizes(Encoder(replace(shape, layers=shape.layers[:2])), (ids,))
     assert whole.macs - sizes(model, (ids,)).macs == 4 * 16 * 32 * 32 + 2 * 16 * 16 * 32
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("variant", ["llama", "gpt2"])
+def test_a_decoder_counts_the_logits_of_every_token(variant: str) -> None:
+    model = tiny_decoders.decoder(variant)
+    shape, length = model.shape, 16
+    keys = shape.groups * shape.head_width
+    attention = 2 * shape.width * (shape.width + keys)
+    neurons = (3 if shape.gated else 2) * shape.width * shape.layers[0].neurons
+    layer = length * (attention + neurons) + 2 * length * length * shape.width
+    table = length * shape.width * shape.vocabulary
+    found = sizes(model, (torch.ones(1, length, dtype=torch.long),))
+    assert found.macs == len(shape.layers) * layer + table

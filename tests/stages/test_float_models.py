@@ -10,7 +10,8 @@ from edgewright.errors import InputError
 from edgewright.models.schedule import Trained
 from edgewright.stages import float_models
 from edgewright.stages.float_models import KeptLayer, ModelFindings, Sizes, TrainedFindings
-from tests import tiny
+from tests import tiny, tiny_decoders
+from tests.compress.test_families import model_of
 
 
 def build(**plan: Any) -> Any:
@@ -145,3 +146,28 @@ def test_a_model_of_texts_is_priced_anew_for_the_device_and_one_of_images_is_not
     assert result.findings.predicted_layers_ms is None
     of_images = build(modality=SimpleNamespace(has_length=False))
     assert float_models.priced(of_images, result) is result.findings
+
+
+@pytest.mark.parametrize("family", ["modernbert", "llama", "gpt2"])
+def test_layers_are_priced_with_the_matrices_that_their_family_has(family: str, tmp_path: Any) -> None:
+    from edgewright.cost.part_costs import PricedLayer
+    from edgewright.cost.part_estimates import from_profile
+    from edgewright.specs.profiles import load_profile
+
+    model: Any = tiny_decoders.decoder(family) if family != "modernbert" else model_of(family)
+    float_models.save(model, tmp_path)
+    result: Any = SimpleNamespace(folder=tmp_path, findings=ModelFindings(parameters=1, macs=1, score=1.0))
+    profile = load_profile("raspberry-pi-4")
+    found = float_models.priced(build(profile=profile), result).predicted_layers_ms
+    neurons, heads = model.shape.layers[0].neurons, 4
+    layer = PricedLayer(
+        length=16,
+        width=32,
+        head_width=8,
+        heads=heads,
+        neurons=neurons,
+        gated=family != "gpt2",
+        queries=2 if family == "llama" else 1,
+    )
+    table = from_profile(profile, layer)
+    assert found == pytest.approx(3 * (table.attention(heads) + table.feed_forward(neurons)))

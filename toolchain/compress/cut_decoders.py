@@ -13,20 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgewright.compress.cut_plan import largest
+from edgewright.compress.cut_plan import GroupPlan, decoder_cut_plan, largest, require_of_decoders
 from edgewright.compress.cutting import Cut, Goal
-from edgewright.compress.gradual_cut import between
 from edgewright.compress.refit_decoders import refitted
-from edgewright.compress.unit_counts import rounded
-from edgewright.errors import BadDataError, InputError
+from edgewright.errors import BadDataError
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_layer import DecoderLayer
-from edgewright.models.decoder_shape import DecoderShape
 from edgewright.models.inputs import Inputs, batch_for
 from edgewright.models.linear_maps import matrix
 from edgewright.models.text import batches
 from edgewright.models.transformer_shape import LayerCut
-from edgewright.specs.recipe import Prune
 
 BATCH_TOKENS = 2048
 JUDGED_TOKENS = 8192  # on which each layer is left out in turn
@@ -47,79 +43,35 @@ class _OfDecoders:
 
     def cut(self, model: DecoderModel, sample: Inputs, goal: Goal) -> Cut:
         """Keep the sizes of the goal's settings. Raises `InputError` for sizes or ways that decoders have not."""
-        settings, shape = goal.settings, model.shape
-        _check(settings, shape)
+        require_of_decoders(goal.settings, model.shape)
         if not len(sample):
             raise BadDataError("there is no text to cut a decoder by; give at least one, better hundreds")
-        end = (goal.step + 1) / settings.steps
+        plan = decoder_cut_plan(
+            model.shape,
+            goal.settings,
+            multiple=goal.multiple,
+            step=goal.step,
+            ranked=lambda count: largest(costs_of_layers(model, sample), count),
+        )
         energies = energies_of(model, sample)
-        layers = _layers(model, sample, settings, end)
-        cuts = [_layer_cut(index, shape, energies, goal, end) for index in layers]
-        width = None
-        kept = rounded(between(shape.width, settings.width, end), shape.width, goal.multiple)
-        if kept < shape.width:
-            width = largest(energies.width, kept)
+        cuts = [_layer_cut(each, energies) for each in plan.layers]
+        width = largest(energies.width, plan.width) if plan.width < model.shape.width else None
         made = model.sliced(cuts, width=width).eval()
         return Cut(
             model=made,
             refitted=lambda: refitted(made, model, cuts, sample, width=width),
-            findings={"kept_layers": list(layers)},
+            findings={"kept_layers": [each.layer for each in plan.layers]},
         )
 
 
 OF_DECODERS = _OfDecoders()
 
 
-def _check(settings: Prune, shape: DecoderShape) -> None:
-    if settings.keep_macs is not None:
-        raise InputError("prune.keep_macs is not for decoders; name prune.layers, prune.heads, neurons or width")
-    if settings.importance not in ("activation",):
-        raise InputError(
-            f'prune.importance = "{settings.importance}" is not for decoders, whose parts are ranked by "activation"'
-        )
-    if settings.ranking != "uniform":
-        raise InputError('prune.ranking = "global" is not for decoders, whose layers keep equally much')
-    if settings.heads is not None and settings.heads % shape.queries:
-        raise InputError(
-            f"stages.prune.heads is {settings.heads}, but {shape.queries} query heads of this model share a key/value "
-            f"head and go together; choose a multiple of {shape.queries}"
-        )
-    for name, asked, has in (
-        ("layers", settings.layers if isinstance(settings.layers, int) else None, len(shape.layers)),
-        ("heads", settings.heads, shape.heads),
-        ("neurons", settings.neurons, max((layer.neurons for layer in shape.layers), default=0)),
-        ("width", settings.width, shape.width),
-    ):
-        if asked is not None and settings.steps == 1 and asked > has:
-            raise InputError(f"stages.prune.{name} asks for {asked}, but the model has {has}; lower it")
-    if isinstance(settings.layers, tuple) and settings.layers[-1] >= len(shape.layers):
-        last = len(shape.layers) - 1
-        raise InputError(
-            f"stages.prune.layers names layer {settings.layers[-1]}, but the last one is {last}; "
-            f"choose from 0 to {last}"
-        )
-
-
-def _layers(model: DecoderModel, sample: Inputs, settings: Prune, end: float) -> tuple[int, ...]:
-    """Which layers stay: those that are named, or so many that cost most when they are left out."""
-    count, asked = len(model.shape.layers), settings.layers
-    if isinstance(asked, tuple):
-        return asked
-    kept = between(count, asked, end)
-    if kept is None or kept >= count:
-        return tuple(range(count))
-    return largest(costs_of_layers(model, sample), kept)
-
-
-def _layer_cut(index: int, shape: DecoderShape, energies: _Energies, goal: Goal, end: float) -> LayerCut:
-    layer, settings = shape.layers[index], goal.settings
-    heads = between(shape.heads, settings.heads, end)
-    groups = layer.groups if heads is None else min(layer.groups, -(-heads // shape.queries))
-    neurons = rounded(between(layer.neurons, settings.neurons, end), layer.neurons, goal.multiple)
+def _layer_cut(plan: GroupPlan, energies: _Energies) -> LayerCut:
     return LayerCut(
-        layer=index,
-        heads=largest(energies.groups[index], groups),
-        neurons=largest(energies.neurons[index], neurons),
+        layer=plan.layer,
+        heads=largest(energies.groups[plan.layer], plan.groups),
+        neurons=largest(energies.neurons[plan.layer], plan.neurons),
     )
 
 

@@ -7,7 +7,7 @@ Where layers compete by an importance that nobody has measured yet, equal layers
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgewright.compress.cost_limits import CostLimit, layers_cost
-from edgewright.compress.gradual_cut import evenly_or_named
+from edgewright.compress.gradual_cut import between, evenly_or_named
 from edgewright.compress.importance_scores import Importance
 from edgewright.compress.unit_counts import (
     PruneSizes,
@@ -25,7 +25,10 @@ from edgewright.compress.unit_counts import (
     scaled_counts,
     uniform_counts,
 )
+from edgewright.errors import InputError
+from edgewright.models.decoder_shape import DecoderShape
 from edgewright.models.transformer_shape import LayerShape, TransformerShape
+from edgewright.specs.recipe import Prune
 
 AnyShape = TypeVar("AnyShape", bound=TransformerShape)
 SHARES = tuple(step / 32 for step in range(32, 0, -1))
@@ -99,6 +102,102 @@ def plan_within(shape: TransformerShape, limit: CostLimit, *, layers: int | None
     plans: Iterator[CutPlan] = (shared(share) for share in SHARES)
     fitting = (plan for plan in plans if layers_cost(limit.costs, plan.of(shape).layers) <= limit.budget)
     return next(fitting, shared(SHARES[-1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupPlan:
+    """What one layer of a decoder keeps: its place in the model that is cut, and how many of each kind."""
+
+    layer: int
+    groups: int
+    neurons: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderCutPlan:
+    """What a decoder keeps: of which layers how much, and how many dimensions of the residual stream."""
+
+    layers: tuple[GroupPlan, ...]
+    width: int
+
+    def of(self, shape: DecoderShape) -> DecoderShape:
+        """The shape of what the cut leaves of a decoder of this shape."""
+        layers = tuple(shape.layers[each.layer].kept(groups=each.groups, neurons=each.neurons) for each in self.layers)
+        return replace(shape, layers=layers).narrowed(self.width)
+
+
+def decoder_cut_plan(
+    shape: DecoderShape,
+    settings: Prune,
+    *,
+    multiple: int,
+    step: int | None = None,
+    ranked: Callable[[int], Sequence[int]] | None = None,
+) -> DecoderCutPlan:
+    """The counts that a recipe's `settings` ask for, after a `step` of a gradual cut, or None after all of them.
+
+    `ranked` chooses so many layers by what leaving them out costs; where nobody has measured that, they are spread
+    evenly. Raises `InputError` for sizes or ways that decoders have not.
+    """
+    require_of_decoders(settings, shape)
+    end = 1.0 if step is None else (step + 1) / settings.steps
+    places = _decoder_layers(len(shape.layers), settings.layers, end, ranked)
+    heads = between(shape.heads, settings.heads, end)
+    plans = []
+    for place in places:
+        layer = shape.layers[place]
+        groups = layer.groups if heads is None else min(layer.groups, -(-heads // shape.queries))
+        neurons = rounded(between(layer.neurons, settings.neurons, end), layer.neurons, multiple)
+        plans.append(GroupPlan(layer=place, groups=groups, neurons=neurons))
+    return DecoderCutPlan(
+        layers=tuple(plans), width=rounded(between(shape.width, settings.width, end), shape.width, multiple)
+    )
+
+
+def _decoder_layers(
+    available: int,
+    asked: int | tuple[int, ...] | None,
+    end: float,
+    ranked: Callable[[int], Sequence[int]] | None,
+) -> tuple[int, ...]:
+    """Which layers stay: those that are named, or so many of them."""
+    if isinstance(asked, tuple):
+        return asked
+    count = between(available, asked, end)
+    if count is None or count >= available:
+        return tuple(range(available))
+    return tuple(ranked(count)) if ranked else evenly_or_named(count, available)
+
+
+def require_of_decoders(settings: Prune, shape: DecoderShape) -> None:
+    """Raise `InputError`, naming the recipe's setting, for sizes or ways that decoders of this shape have not."""
+    if settings.keep_macs is not None:
+        raise InputError("prune.keep_macs is not for decoders; name prune.layers, prune.heads, neurons or width")
+    if settings.importance not in ("activation",):
+        raise InputError(
+            f'prune.importance = "{settings.importance}" is not for decoders, whose parts are ranked by "activation"'
+        )
+    if settings.ranking != "uniform":
+        raise InputError('prune.ranking = "global" is not for decoders, whose layers keep equally much')
+    if settings.heads is not None and settings.heads % shape.queries:
+        raise InputError(
+            f"stages.prune.heads is {settings.heads}, but {shape.queries} query heads of this model share a key/value "
+            f"head and go together; choose a multiple of {shape.queries}"
+        )
+    for name, asked, has in (
+        ("layers", settings.layers if isinstance(settings.layers, int) else None, len(shape.layers)),
+        ("heads", settings.heads, shape.heads),
+        ("neurons", settings.neurons, max((layer.neurons for layer in shape.layers), default=0)),
+        ("width", settings.width, shape.width),
+    ):
+        if asked is not None and settings.steps == 1 and asked > has:
+            raise InputError(f"stages.prune.{name} asks for {asked}, but the model has {has}; lower it")
+    if isinstance(settings.layers, tuple) and settings.layers[-1] >= len(shape.layers):
+        last = len(shape.layers) - 1
+        raise InputError(
+            f"stages.prune.layers names layer {settings.layers[-1]}, but the last one is {last}; "
+            f"choose from 0 to {last}"
+        )
 
 
 def largest(scores: Tensor, count: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgewright.base.reading import read_json
 from edgewright.errors import InputError
+from edgewright.models.decoder_shape import DecoderShape
 from edgewright.models.transformer_shape import TransformerShape
 
 Count = Annotated[int, Field(ge=0)]
@@ -26,9 +27,9 @@ Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, kw_only=True)
 class PricedLayer:
-    """One layer's sizes, and of how many tokens the text is that it works on.
+    """One layer's sizes, and how many tokens it works on at once.
 
-    Each of `gated` neurons is the product of two, and has three matrices' rows.
+    Each of `gated` neurons is the product of two, and has three matrices' rows. `queries` heads share a key/value head.
     """
 
     length: int
@@ -37,6 +38,7 @@ class PricedLayer:
     heads: int
     neurons: int
     gated: bool = False
+    queries: int = 1
 
     @classmethod
     def largest(cls, shape: TransformerShape, length: int) -> PricedLayer:
@@ -48,6 +50,22 @@ class PricedLayer:
             heads=max(layer.heads for layer in shape.layers),
             neurons=max(layer.neurons for layer in shape.layers),
             gated=shape.gated,
+        )
+
+    @classmethod
+    def each(cls, shape: TransformerShape | DecoderShape, length: int) -> tuple[PricedLayer, ...]:
+        """The layers of a model; one without heads or neurons has 0 of them."""
+        return tuple(
+            cls(
+                length=length,
+                width=shape.width,
+                head_width=size.head_width,
+                heads=size.heads,
+                neurons=size.neurons,
+                gated=shape.gated,
+                queries=size.queries,
+            )
+            for size in shape.layer_sizes
         )
 
 

@@ -38,7 +38,8 @@ def from_profile(profile: Profile, largest: PricedLayer) -> CostTable:
 
     def attention(count: int) -> float:
         inner = count * head_width
-        return milliseconds(4.0 * width * inner, 2.0 * length * length * inner, ATTENTION_OPERATORS)
+        matrices = 2.0 + 2.0 / largest.queries  # queries and output, and keys and values of fewer heads
+        return milliseconds(matrices * width * inner, 2.0 * length * length * inner, ATTENTION_OPERATORS)
 
     def feed_forward(count: int) -> float:
         return milliseconds((3.0 if largest.gated else 2.0) * width * count, 0.0, FEED_FORWARD_OPERATORS)
@@ -54,7 +55,7 @@ def from_prices(prices: Prices, largest: PricedLayer) -> CostTable:
         return _total_ms(prices, operators, length) - _total_ms(prices, (), length)
 
     def attention(count: int) -> float:
-        return milliseconds(_attention(length, width, largest.head_width, count))
+        return milliseconds(_attention(length, width, largest.head_width, count, largest.queries))
 
     def feed_forward(count: int) -> float:
         return milliseconds(_feed_forward(length, width, count, gated=largest.gated))
@@ -85,19 +86,20 @@ def _total_ms(prices: Prices, operators: Sequence[Operator], length: int) -> flo
     return sum(prices.cost(structure, length).by_limit.values())
 
 
-def _attention(length: int, width: int, head_width: int, heads: int) -> list[Operator]:
+def _attention(length: int, width: int, head_width: int, heads: int, queries: int) -> list[Operator]:
     """What one layer's attention runs: see `models.transformer_layer`."""
-    inner = heads * head_width
+    inner, groups = heads * head_width, -(-heads // queries)
+    every = inner + 2 * groups * head_width
     return [
-        _operator("linear", length, width, 3 * inner),
-        _operator("permute", 3 * heads * length, head_width),
-        _operator("slice", 3, 3 * length * inner),
-        _operator("transpose", heads, head_width, length),
+        _operator("linear", length, width, every),
+        _operator("permute", every // head_width * length, head_width),
+        _operator("slice", 3, length * every),
+        _operator("transpose", groups, head_width, length),
         _operator("permute", heads * length, head_width),
         _operator("elementwise", length * inner),
-        _operator("matmul", heads, length, head_width, length),
+        _operator("matmul", groups, length * queries, head_width, length),
         _operator("softmax", heads * length, length),
-        _operator("matmul", heads, length, length, head_width),
+        _operator("matmul", groups, length * queries, length, head_width),
         _operator("linear", length, inner, width),
         *_residual(length, width),
     ]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.models.decoder_layer import DecoderLayer, Sight, norm_of
-from edgewright.models.decoder_shape import DecoderLayerShape, DecoderShape
+from edgewright.models.decoder_shape import DecoderShape
 from edgewright.models.linear_maps import copy_linear, copy_norm, taken
 from edgewright.models.token_positions import MASKED, Rotation
 from edgewright.models.transformer_shape import LINEARS, LayerCut
@@ -131,7 +131,9 @@ class DecoderModel(nn.Module):
         `width` names the dimensions of the residual stream that stay; None keeps all. Norms over the root of the mean
         square are scaled so that dimensions that held nothing change nothing.
         """
-        layers = tuple(_cut_shape(self.shape.layers[cut.layer], cut) for cut in cuts)
+        layers = tuple(
+            self.shape.layers[cut.layer].kept(groups=len(cut.heads), neurons=len(cut.neurons)) for cut in cuts
+        )
         kept = None if width is None else torch.as_tensor(list(width))
         return self._refilled(replace(self.shape, layers=layers), cuts=cuts, kept=kept)
 
@@ -159,8 +161,7 @@ class DecoderModel(nn.Module):
         """A model of this shape with what stays of this one's weights."""
         growth = 1.0 if kept is None else self.shape.width / len(kept)
         if kept is not None:
-            epsilon = shape.norm_epsilon * (growth if shape.norm == "rms" else 1.0)
-            shape = replace(shape, width=len(kept), norm_epsilon=epsilon)
+            shape = shape.narrowed(len(kept))
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             smaller = DecoderModel(shape).to(self.tokens.weight)
             self._copy_around(smaller, kept, vocabulary, positions)
@@ -211,16 +212,6 @@ def unseen(rows: Tensor, columns: Tensor, window: int) -> Tensor:
     """Places of queries and of keys → whether a key is behind, or a window or more before, (rows, columns)."""
     distances = rows[:, None] - columns[None]
     return (distances < 0) | (distances >= window) if window else distances < 0
-
-
-def _cut_shape(source: DecoderLayerShape, cut: LayerCut) -> DecoderLayerShape:
-    lost = set()
-    if not cut.heads:
-        lost |= {"query_key_value", "attention_output"}
-    if not cut.neurons:
-        lost |= {"up", "down"}
-    ranks = {name: rank for name, rank in source.ranks.items() if name not in lost}
-    return replace(source, groups=len(cut.heads), neurons=len(cut.neurons), ranks=ranks)
 
 
 def _copy_layer(source: DecoderLayer, target: DecoderLayer, cut: LayerCut, kept: Tensor | None) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
+from edgewright.models.transformer_shape import LINEARS, LayerSize
+
 Norm = Literal["rms", "layer"]
 CACHE = ("cache_k", "cache_v")
 
@@ -24,6 +26,12 @@ class DecoderLayerShape:
     ranks: Mapping[str, int] = field(default_factory=dict)
     biased: tuple[str, ...] = ()
     window: int = 0
+
+    def kept(self, *, groups: int, neurons: int) -> DecoderLayerShape:
+        """What a cut leaves of this layer where so many groups and neurons stay."""
+        gone = {*(() if groups else LINEARS[:2]), *(() if neurons else LINEARS[2:])}
+        ranks = {name: rank for name, rank in self.ranks.items() if name not in gone}
+        return replace(self, groups=groups, neurons=neurons, ranks=ranks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +82,30 @@ class DecoderShape:
         return max((layer.groups for layer in self.layers), default=0)
 
     @property
+    def layer_sizes(self) -> tuple[LayerSize, ...]:
+        """Of each layer."""
+        return tuple(
+            LayerSize(
+                heads=each.groups * self.queries,
+                head_width=self.head_width,
+                neurons=each.neurons,
+                queries=self.queries,
+            )
+            for each in self.layers
+        )
+
+    @property
     def windows(self) -> tuple[int, ...]:
         """The different windows of its layers, rising."""
         return tuple(sorted({layer.window for layer in self.layers if layer.groups}))
+
+    def narrowed(self, width: int) -> Self:
+        """The same with so many dimensions of the residual stream, those that are left out holding nothing.
+
+        The mean of squares is over fewer of them then, and what is added to it grows alike.
+        """
+        epsilon = self.norm_epsilon * (self.width / width if self.norm == "rms" else 1.0)
+        return replace(self, width=width, norm_epsilon=epsilon)
 
     def cut_at(self, positions: int) -> Self:
         """The same for texts of at most `positions` tokens, which a window as long sees whole."""

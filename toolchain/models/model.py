@@ -136,6 +136,11 @@ class TransformerModel(nn.Module):
         """The name of the encoder's family in the table of `families`."""
         return self.encoder.family
 
+    @property
+    def shape(self) -> TransformerShape:
+        """The encoder's sizes."""
+        return self.encoder.shape
+
     def forward(self, *inputs: Tensor | None) -> Tensor:
         """A batch of the family's inputs, or one text alone (length) → (batch, outputs), or (outputs)."""
         output: Tensor = self.head(self.encoder(*inputs), self.encoder.mask(*inputs))

@@ -58,6 +58,16 @@ class LayerShape:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerSize:
+    """The sizes of one layer, of whatever kind its model is: `queries` of its heads share a key/value head."""
+
+    heads: int
+    head_width: int
+    neurons: int
+    queries: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransformerShape:
     """The sizes that all transformers have; `norm_first` is the order of Xiong et al. 2020, which vision uses.
 
@@ -83,6 +93,13 @@ class TransformerShape:
     def rotary(self) -> bool:
         """Whether queries and keys are turned by their tokens' places."""
         return False
+
+    @property
+    def layer_sizes(self) -> tuple[LayerSize, ...]:
+        """Of each layer."""
+        return tuple(
+            LayerSize(heads=each.heads, head_width=each.head_width, neurons=each.neurons) for each in self.layers
+        )
 
     @property
     def macs_each_neuron(self) -> int:

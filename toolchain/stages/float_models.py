@@ -7,6 +7,7 @@ Out: datasets, models, and `ModelFindings`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sized
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -39,7 +40,10 @@ class PartMacs(BaseModel):
 
 
 class Sizes(Findings):
-    """How large a model is; `macs` are those of one example, of a text of 16 tokens, and `parts` those of each part."""
+    """How large a model is; `macs` are those of one example, of a text of 16 tokens, and `parts` those of each part.
+
+    Those of a decoder have the logits of every token, as there are when it writes them one by one.
+    """
 
     parameters: int
     macs: int
@@ -156,23 +160,17 @@ def on_training(build: Build) -> Callable[[float, float], None]:
 
 
 def priced(build: Build, result: StageResult[ModelFindings]) -> ModelFindings:
-    """The findings with what the profile makes of the layers of a model of texts.
+    """The findings with what the profile makes of the layers of a model of texts that reads so many tokens at once.
 
     It is reckoned anew of a kept result, as one student may serve many devices.
     """
     plan = build.plan
     if not plan.modality.has_length or not families.has_ranked_layers(families.family_in(result.folder)):
         return result.findings
-    shape, total = load(build, result.folder).encoder.shape, 0.0
-    for layer in shape.layers:
+    total = 0.0
+    for layer in PricedLayer.each(load(build, result.folder).shape, plan.modality.counted_units):
         if layer.heads or layer.neurons:
-            largest = PricedLayer(
-                length=plan.modality.counted_units,
-                width=shape.width,
-                head_width=layer.head_width,
-                heads=max(layer.heads, 1),
-                neurons=max(layer.neurons, 1),
-            )
+            largest = replace(layer, heads=max(layer.heads, 1), neurons=max(layer.neurons, 1))
             table = from_profile(plan.profile, largest)
             total += table.attention(layer.heads) + table.feed_forward(layer.neurons)
     return result.findings.model_copy(update={"predicted_layers_ms": total})
