@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgewright.specs.budget import BetterBaseline, Budget, Verdict, as_good, judge
+from edgewright.specs.budget import BetterBaseline, Budget, Verdict, as_good, is_at_least, judge
 
 
 def test_a_budget_without_limits_is_always_met() -> None:
@@ -33,9 +33,51 @@ def test_what_was_not_measured_is_undecided_rather_than_kept_or_missed() -> None
 
 
 def test_all_misses_are_reported_at_once() -> None:
-    budget = Budget(latency_ms=1, artifact_mb=1, peak_memory_mb=1, max_score_loss_percent=1)
-    verdict = judge(budget, latency_ms=2, artifact_bytes=2_000_000, peak_rss_bytes=2_000_000, score_loss_percent=2)
+    budget = Budget(
+        latency_ms=1,
+        first_token_ms=1,
+        tokens_per_second=10,
+        context=256,
+        artifact_mb=1,
+        peak_memory_mb=1,
+        max_score_loss_percent=1,
+    )
+    verdict = judge(
+        budget,
+        latency_ms=2,
+        first_token_ms=2,
+        tokens_per_second=9,
+        context=128,
+        artifact_bytes=2_000_000,
+        peak_rss_bytes=2_000_000,
+        score_loss_percent=2,
+    )
     assert [miss.name for miss in verdict.missed] == list(Budget.model_fields)
+
+
+def test_a_limit_that_is_to_be_reached_is_missed_from_below() -> None:
+    budget = Budget(tokens_per_second=10, context=256)
+    assert judge(budget, tokens_per_second=10, context=256).met
+    assert judge(budget, tokens_per_second=50, context=1024).met
+    speed, context = judge(budget, tokens_per_second=8, context=64).missed
+    assert "8 tokens/s, 20 % under the limit of 10 tokens/s" in speed.sentence
+    assert "stages.prune.layers" in speed.sentence
+    assert (speed.by_percent, context.by_percent) == (pytest.approx(20), pytest.approx(75))
+    assert "raise stages.export.context" in context.sentence
+    assert not judge(budget, tokens_per_second=math.nan, context=256).met
+    assert judge(budget).undecided == ("tokens_per_second", "context")
+
+
+def test_the_first_token_is_to_come_in_time_and_a_miss_says_what_would_change_it() -> None:
+    assert judge(Budget(first_token_ms=100), first_token_ms=100).met
+    (miss,) = judge(Budget(first_token_ms=100), first_token_ms=150).missed
+    assert "150 ms, 50 % over the limit of 100 ms" in miss.sentence
+    assert "stages.export.prefill_lengths" in miss.sentence
+
+
+@pytest.mark.parametrize("name", Budget.model_fields)
+def test_only_speed_of_writing_and_context_are_limits_to_be_reached(name: str) -> None:
+    assert is_at_least(name) is (name in ("tokens_per_second", "context"))
 
 
 def test_a_measurement_that_is_no_number_keeps_no_limit_and_leaves_valid_json() -> None:

@@ -116,7 +116,13 @@ def best_of(recipe: Recipe, teacher: TeacherFindings, artifacts: Sequence[Artifa
 
 
 def _verdict(recipe: Recipe, teacher: TeacherFindings, artifact: ArtifactFacts) -> Verdict:
-    """Its latency and memory stay undecided."""
+    """Its latency, memory and speed of writing stay undecided."""
+    generation = artifact.signature.generation
     loss_percent = 100 * (1 - artifact.score / teacher.score) if teacher.score else 0.0  # of one that knows nothing
-    verdict = judge(recipe.budget, artifact_bytes=artifact.bytes, score_loss_percent=loss_percent)
+    verdict = judge(
+        recipe.budget,
+        context=generation.context if generation else None,
+        artifact_bytes=artifact.bytes,
+        score_loss_percent=loss_percent,
+    )
     return replace(verdict, baseline=as_good(teacher.baseline.name, teacher.baseline.score, artifact.score))

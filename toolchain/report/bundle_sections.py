@@ -19,6 +19,7 @@ from edgewright.report.compression import Compression, compression_of
 from edgewright.report.precision import precision_of
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
 from edgewright.report.speedup_rows import ArtifactSpeedups
+from edgewright.specs.budget import is_at_least
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -60,8 +61,10 @@ def built_sections(
 def limits(manifest: Manifest) -> TextTable:
     """The budget."""
     set_limits = manifest.budget.model_dump(exclude_none=True)
-    rows = tuple((name, f"{limit:g}") for name, limit in set_limits.items())
-    return TextTable(heads=("limit", "at most"), rows=rows or (("none", UNKNOWN),))
+    rows = tuple(
+        (name, f"{'at least' if is_at_least(name) else 'at most'} {limit:g}") for name, limit in set_limits.items()
+    )
+    return TextTable(heads=("limit", "set to"), rows=rows or (("none", UNKNOWN),))
 
 
 def _models(manifest: Manifest, speedups: Sequence[ArtifactSpeedups]) -> TextTable:

@@ -36,3 +36,17 @@ class Generation(BaseModel):
     ids: Name = "ids"
     position: Name = "position"
     logits: Name = "logits"
+
+
+TYPICAL_PROMPT, SHORT_PROMPT, LONG_PROMPT = 64, 16, 256  # tokens
+
+
+def typical_prompt(context: int) -> int:
+    """How many tokens the prompt has by which the time to a first token is judged: 64, or half of a short context."""
+    return max(1, min(TYPICAL_PROMPT, context // 2))
+
+
+def usual_prompts(context: int) -> tuple[int, ...]:
+    """The lengths of a short, a typical and a long prompt that fit a context, rising; fewer where it is very short."""
+    short, long = max(1, min(SHORT_PROMPT, context // 8)), min(LONG_PROMPT, context)
+    return tuple(sorted({short, typical_prompt(context), long}))

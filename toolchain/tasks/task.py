@@ -108,6 +108,8 @@ class Task(Generic[Examples]):
     """Whether a bundle holds an index of a corpus that is searched."""
     attributable: bool = True
     """Whether one answer for an example can be traced back to its parts."""
+    generates: bool = False
+    """Whether its models write text token by token, which a budget has limits of its own for."""
 
     def outputs(self, labels: Sequence[str]) -> int:
         """How many numbers the head gives for each example or token; 0 where that is the model's width."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgewright.specs.recipe import load_recipe
+from edgewright.tasks.embedding import EMBEDDING
 from tests.specs.recipe.faults import MINIMAL, faults
 
 
@@ -70,3 +71,26 @@ def test_columns_of_what_has_none_are_refused(
     for name in ("a", "b"):
         tables = tables.replace(f'"{name}"', f'"{name}.csv"')
     assert load_recipe(toml_file(tables.replace("a.conll", "a.jsonl"))).data.columns
+
+
+@pytest.mark.parametrize("name", ["first_token_ms", "tokens_per_second", "context"])
+def test_limits_of_models_that_generate_are_refused_for_one_that_does_not(
+    toml_file: Callable[[str], Path], name: str
+) -> None:
+    (place, said), *others = faults(toml_file, MINIMAL + f"[budget]\n{name} = 64\n").items()
+    assert not others
+    assert place == f"line 11, budget.{name}"
+    assert said.startswith("is of models that generate text, which those for embedding do not")
+
+
+def test_a_latency_of_one_inference_is_refused_for_a_model_that_writes_token_by_token(
+    toml_file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EMBEDDING, "generates", True, raising=False)
+    found = faults(toml_file, MINIMAL + "[budget]\nlatency_ms = 10\n")
+    assert found == {
+        "line 11, budget.latency_ms": "is of one inference, and embedding writes token by token: set first_token_ms "
+        "and tokens_per_second"
+    }
+    text = MINIMAL + "[budget]\nfirst_token_ms = 200\ntokens_per_second = 12.5\ncontext = 256\n"
+    assert load_recipe(toml_file(text)).budget.context == 256

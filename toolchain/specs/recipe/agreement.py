@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgewright.base.untrusted import Location
 from edgewright.errors import nearest
+from edgewright.specs.budget import OF_GENERATION
 from edgewright.specs.recipe.data import TABLE_SUFFIXES, Columns, data_suffixes
 from edgewright.specs.recipe.section import Values, joined, section_of
 from edgewright.specs.recipe.task import TaskDescription, described_task, described_tasks
@@ -30,6 +31,7 @@ def disagreements(values: Values) -> Faults:
         *_data_faults(kind, task, section_of(values, "data")),
         *_setting_faults(kind, task, stages),
         *_unit_faults(kind, task, stages),
+        *_budget_faults(kind, task, section_of(values, "budget")),
     ]
 
 
@@ -91,6 +93,15 @@ def _unit_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
                 what = f"is not for {kind}, whose training is measured by {task.training_unit}"
                 faults.append((("stages", *place, unit), what))
     return faults
+
+
+def _budget_faults(kind: str, task: TaskDescription, budget: Values) -> Faults:
+    """Limits of what is never measured of this task's models: one inference, or the writing of text."""
+    if task.generates:
+        why = f"is of one inference, and {kind} writes token by token: set first_token_ms and tokens_per_second"
+        return [(("budget", "latency_ms"), why)] if budget.get("latency_ms") is not None else []
+    why = f"is of models that generate text, which those for {kind} do not: set latency_ms, or leave it out"
+    return [(("budget", name), why) for name in OF_GENERATION if budget.get(name) is not None]
 
 
 def _data_faults(kind: str, task: TaskDescription, data: Values) -> Faults:

@@ -41,6 +41,8 @@ class TaskDescription(Protocol):
     def training_unit(self) -> str: ...  # noqa: D102
     @property
     def attributable(self) -> bool: ...  # noqa: D102
+    @property
+    def generates(self) -> bool: ...  # noqa: D102
 
 
 def task_descriptions() -> Mapping[str, TaskDescription]:
