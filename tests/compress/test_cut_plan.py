@@ -90,7 +90,7 @@ def test_more_than_there_is_is_refused_or_taken_for_all_there_is() -> None:
     [
         {"layers": 2, "heads": 2, "neurons": 20, "width": 20},
         {"layers": 2, "neurons": 12, "steps": 2},
-        {"layers": 1, "heads": 0},
+        {"layers": 1, "heads": 2},
         {},
     ],
 )
