@@ -5,10 +5,12 @@ In:  a document of prompts, a job's or a line of standard input's:
       "program": {"prefill": [{"entry", "least", "most"}], "decode": entry, "ids": {"name", "dtype"},
                   "position": {"name", "dtype"}, "logits": name, "state": [name], "context", "vocabulary"},
       "prompts": [{"ids": [id], "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed",
-                   "stop": [[id]]}]}
+                   "stop": [[id]], "logits": bool}]}
      An entry takes the ids (1, from `least` to `most`) and the position (1,) of the first, and gives the logits
-     (1, vocabulary) of the last.
-Out: for each prompt its tokens, those that ended it among them, why it ended and how long everything took.
+     (1, vocabulary) of the last. "logits" may be left out.
+Out: for each prompt its tokens, those that ended it among them, why it ended and how long everything took; where its
+     logits are asked for, too, those of the prompt's last id, float32 in base64, and of each token by how much its
+     logit lay above the largest of the others ("margins").
 A prompt is read in as few calls as its length lets: where no entry has the size of the rest, one that is larger reads
 some ids before it again, which puts the same into the cache, and a single id goes to `decode`. Nothing is ever padded.
 
@@ -24,6 +26,7 @@ How a token is chosen, so that every runner chooses the same (all numbers are fl
 Needs Python 3.9 and NumPy. Imports nothing of Edgewright: it lies beside python_runner.py on devices.
 """
 
+import base64
 import math
 import signal
 import time
@@ -118,7 +121,10 @@ class Prompt:
 
     def __init__(self, document, place, program):
         fields = {"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop"}
-        require_fields(f"prompt {place}", document, fields)
+        require_fields(f"prompt {place}", document, fields, may={"logits"})
+        self.wants_logits = document.get("logits", False)
+        if not isinstance(self.wants_logits, bool):
+            raise bad_job("logits", "must be true or false")
         self.ids = self.read_ids(document["ids"], MOST_IDS, f"prompt {place}", program)
         if len(self.ids) > program.context:
             over = len(self.ids) - program.context
@@ -188,11 +194,11 @@ def read_prompts(document, path=None):
     return state, program, prompts
 
 
-def require_fields(which, document, known):
-    """Refuse what is no object, or has other fields than these."""
+def require_fields(which, document, known, may=frozenset()):
+    """Refuse what is no object, or has other fields than these and those that it may have."""
     if not isinstance(document, dict):
         raise bad_job(which, "must be an object")
-    for name in sorted(known ^ set(document)):
+    for name in sorted(known ^ (set(document) - may)):
         raise bad_job(name, f"is missing in {which}" if name in known else f"is not a field of {which}")
 
 
@@ -344,12 +350,14 @@ class Writer:
         self.backend.reset()
         chooser, tokens, token_ms = Chooser(prompt), [], []
         begun = now_ms()
-        row = self.read(prompt.ids)
+        row = first = self.read(prompt.ids)
         read = now_ms()
-        stop, ended = None, "interrupted"
+        stop, ended, margins = None, "interrupted", []
         mark = begun
         while not interrupt.came:
             tokens.append(chooser.choose(row))
+            if prompt.wants_logits:
+                margins.append(margin(row, tokens[-1]))
             token_ms.append(now_ms() - mark)
             on_token(tokens[-1])
             stop, position = prompt.stopped_by(tokens), len(prompt.ids) + len(tokens) - 1
@@ -366,6 +374,7 @@ class Writer:
             "prefill_ms": rounded(read - begun),
             "first_token_ms": rounded(token_ms[0]) if token_ms else None,
             "token_ms": [rounded(each) for each in token_ms[1:]],
+            **({"logits": encoded(first), "margins": margins} if prompt.wants_logits else {}),
         }
 
 
@@ -378,6 +387,18 @@ def checked(row):
         what = "not a number" if numpy.isnan(row[place]) else "infinite"
         raise Fault("run-failed", f"the logit of the id {place} is {what}; export the model again")
     return row
+
+
+def encoded(row):
+    """Logits as float32 in base64, the least byte of each first."""
+    return base64.b64encode(row.astype("<f4").tobytes()).decode()
+
+
+def margin(row, token):
+    """By how much a token's logit lies above the largest of the others."""
+    others = row.astype("float64")
+    own, others[token] = float(others[token]), -math.inf
+    return own - float(others.max()) if len(row) > 1 else 0.0
 
 
 def now_ms():

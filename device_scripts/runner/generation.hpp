@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,8 @@ struct Text {
   size_t prompt_tokens = 0;
   double prefill_ms = 0;
   std::vector<double> token_ms;  // the first from the prompt on
+  Bytes logits;  // float32, of the prompt's last id, where they are asked for
+  std::vector<double> margins;  // of each token, where logits are asked for
 };
 
 constexpr size_t kUnusedSteps = 4;  // tokens that are added before a prompt is read again
@@ -141,8 +144,13 @@ class Writer {
     double mark = now_s();
     read(prompt.ids);
     text.prefill_ms = since_ms(mark);
+    if (prompt.wants_logits) {
+      text.logits.resize(row_.size() * sizeof(float));
+      std::memcpy(text.logits.data(), row_.data(), text.logits.size());
+    }
     while (!Interrupt::came()) {
       text.tokens.push_back(chooser.choose(row_));
+      if (prompt.wants_logits) text.margins.push_back(margin_of(text.tokens.back()));
       text.token_ms.push_back(since_ms(mark));
       on_token(text.tokens.back());
       const size_t position = prompt.ids.size() + text.tokens.size() - 1;
@@ -169,6 +177,15 @@ class Writer {
     const double took_s = now_s() - start;
     if (took_s < 0) throw Fault(kRunFailed, "the device's monotonic clock ran backwards");
     return took_s * 1e3;
+  }
+
+  // By how much a token's logit lies above the largest of the others.
+  double margin_of(int64_t token) const {
+    double next = -std::numeric_limits<double>::infinity();
+    for (size_t id = 0; id < row_.size(); ++id) {
+      if (id != static_cast<size_t>(token)) next = std::max(next, static_cast<double>(row_[id]));
+    }
+    return row_.size() > 1 ? static_cast<double>(row_[static_cast<size_t>(token)]) - next : 0.0;
   }
 
   static int stopped_by(const Prompt& prompt, const Ids& tokens) {

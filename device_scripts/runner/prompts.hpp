@@ -2,7 +2,8 @@
 //   {"schema": 2, "state": [{"name", "dtype", "shape"}],
 //    "program": {"prefill": [{"entry", "least", "most"}], "decode", "ids": {"name", "dtype"},
 //                "position": {"name", "dtype"}, "logits", "state": [name], "context", "vocabulary"},
-//    "prompts": [{"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop"}]}
+//    "prompts": [{"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop",
+//                 "logits"}]}, of which "logits" may be left out
 #pragma once
 
 #include <cstdint>
@@ -46,6 +47,7 @@ struct Prompt {
   double top_p = 1;
   double repetition_penalty = 1;
   std::vector<Ids> stop;
+  bool wants_logits = false;  // of the prompt's last id
 };
 
 struct Prompts {
@@ -79,13 +81,14 @@ class PromptsReader : private CallsReader {
   }
 
  private:
-  static void require_fields(const std::string& which, const Json& document, const std::set<std::string>& known) {
+  static void require_fields(const std::string& which, const Json& document, const std::set<std::string>& known,
+                             const std::set<std::string>& may = {}) {
     if (!document.is_object()) Fields::bad(which.c_str(), "must be an object");
     for (const std::string& name : known) {
       if (!document.contains(name)) Fields::bad(name.c_str(), "is missing in " + which);
     }
     for (const auto& item : document.items()) {
-      if (known.count(item.key()) == 0) Fields::bad(item.key().c_str(), "is not a field of " + which);
+      if (known.count(item.key()) + may.count(item.key()) == 0) Fields::bad(item.key().c_str(), "is not a field of " + which);
     }
   }
 
@@ -123,7 +126,8 @@ class PromptsReader : private CallsReader {
 
   Prompt read_prompt(const Json& document) {
     require_fields(where_, document,
-                   {"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop"});
+                   {"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop"},
+                   {"logits"});
     const Fields fields(document);
     Prompt prompt;
     prompt.ids = read_ids(document["ids"], static_cast<size_t>(kMostIds), where_);
@@ -138,6 +142,10 @@ class PromptsReader : private CallsReader {
     prompt.seed = static_cast<uint64_t>(fields.integer("seed", 0, kLargestSeed));
     prompt.temperature = fields.number("temperature", 0, 100);
     prompt.top_p = fields.number("top_p", 1e-9, 1);
+    if (document.contains("logits")) {
+      if (!document["logits"].is_boolean()) Fields::bad("logits", "must be true or false");
+      prompt.wants_logits = document["logits"].get<bool>();
+    }
     prompt.repetition_penalty = fields.number("repetition_penalty", 0.01, 100);
     for (const Json& each : list_of(document, "stop", kMostStops)) {
       prompt.stop.push_back(read_ids(each, kMostStops, "a stop sequence of " + where_));

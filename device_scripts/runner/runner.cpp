@@ -315,13 +315,18 @@ int print_fault(const char* kind, const std::string& message) {
 Json text_json(const Text& text) {
   Json further = Json::array();
   for (size_t place = 1; place < text.token_ms.size(); ++place) further.push_back(rounded(text.token_ms[place]));
-  return {{"tokens", text.tokens},
-          {"ended", text.ended},
-          {"stop", text.stop < 0 ? Json() : Json(text.stop)},
-          {"prompt_tokens", text.prompt_tokens},
-          {"prefill_ms", rounded(text.prefill_ms)},
-          {"first_token_ms", text.token_ms.empty() ? Json() : Json(rounded(text.token_ms.front()))},
-          {"token_ms", further}};
+  Json document = {{"tokens", text.tokens},
+                   {"ended", text.ended},
+                   {"stop", text.stop < 0 ? Json() : Json(text.stop)},
+                   {"prompt_tokens", text.prompt_tokens},
+                   {"prefill_ms", rounded(text.prefill_ms)},
+                   {"first_token_ms", text.token_ms.empty() ? Json() : Json(rounded(text.token_ms.front()))},
+                   {"token_ms", further}};
+  if (!text.logits.empty()) {
+    document["logits"] = base64_of(text.logits);
+    document["margins"] = text.margins;
+  }
+  return document;
 }
 
 // What came after each prompt until an interrupt; `on_token` hears of the prompt and the token as they come.

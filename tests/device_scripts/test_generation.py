@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgewright.measure.generation_documents import GeneratedText
 from edgewright.measure.prompts import Decoding, Prompt, prompts_document
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
 from tests.device_scripts.artifacts import Ran, lay_out, run_job
@@ -100,6 +102,16 @@ def test_a_runner_that_stays_prints_each_token_as_it_comes(runtime: DeviceRuntim
     assert second[:-1] == first[:-1]
 
 
+def test_a_prompt_that_asks_for_logits_gets_those_of_its_last_id_and_how_sure_each_token_was(
+    runtime: DeviceRuntime, ran: Callable[..., Ran]
+) -> None:
+    found = ran(document_of(runtime.name, replace(counted(1, 3), wants_logits=True), counted(4))).document["generated"]
+    text, plain = (GeneratedText.model_validate_json(json.dumps(each)) for each in found)
+    assert text.first_logits.tolist() == [5.0 if id_ == 4 else 0.0 for id_ in range(VOCABULARY)]
+    assert text.margins == (5.0, 5.0, 5.0)
+    assert (plain.first_logits.size, plain.margins) == (0, ())
+
+
 @pytest.mark.parametrize("runtime", ["executorch"], indirect=True)
 def test_the_methods_of_a_program_share_their_packed_weights(runtime: DeviceRuntime, ran: Callable[..., Ran]) -> None:
     found = ran(document_of(runtime.name, counted(3, 4, 5)), "wide").document
@@ -138,6 +150,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "no tokens": (with_prompt(max_tokens=0), '"max_tokens" must be an integer from 1'),
     "a seed of half": (with_prompt(seed=0.5), '"seed" must be an integer from 0'),
     "a stop of nothing": (with_prompt(stop=[[]]), "a stop sequence of prompt 0 has no ids"),
+    "logits by a number": (with_prompt(logits=1), '"logits" must be true or false'),
     "an unknown setting": (with_prompt(beams=3), '"beams" is not a field of prompt 0'),
     "an unknown part": (with_program(more=3), '"more" is not a field of program'),
     "state that is not there": (with_program(state=["other"]), '"other"'),

@@ -44,6 +44,10 @@ def test_a_text_that_was_interrupted_before_its_first_token_has_none() -> None:
         {"tokens": [-1, 2, 3]},
         {"prompt_tokens": 0},
         {"prefill_ms": -1.0},
+        {"margins": [1.0]},
+        {"logits": "AAA="},
+        {"logits": "AADAfw=="},
+        {"logits": "no base64"},
     ],
 )
 def test_parts_that_disagree_are_refused(change: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edgewright.base.digest import sha256_of
 from edgewright.base.reading import validated
+from edgewright.bundles.expected_texts import LOGITS, PROMPTS, ExpectedTexts
 from edgewright.bundles.files import (
     AGAIN,
     MANIFEST,
@@ -120,13 +121,25 @@ class Bundle:
         """
         return Vectors.read(self.file(VECTORS), self.manifest.task, self.artifact(runtime).signature, self.file)
 
+    def expected_texts(self, runtime: str | None = None) -> ExpectedTexts | None:
+        """What the artifact of a runtime, or the best one, wrote where it was built; None where it writes nothing.
+
+        Raises as `ExpectedTexts.read` does.
+        """
+        artifact = self.artifact(runtime)
+        if artifact.signature.generation is None or PROMPTS not in self.manifest.files:
+            return None
+        return ExpectedTexts.read((self.file(PROMPTS), self.file(LOGITS)), artifact.runtime, artifact.signature)
+
 
 def _verify_named(folder: Path, manifest: Manifest, *, shown: Path) -> None:
     """Check that each file which is going to be read is a listed one, and that all who speak of one say the same."""
     twins = {artifact.float_file for artifact in manifest.artifacts if artifact.float_file}
-    asked = set(manifest.task.modality.bundle_files)
+    modality = manifest.task.modality
+    asked = set(modality.bundle_files) - set(modality.optional_files)
     searched = {CORPUS, INDEX} if manifest.task.task.searched else set()
-    named = {artifact.file for artifact in manifest.artifacts} | twins | asked | searched | {VECTORS}
+    checked_by = {PROMPTS, LOGITS} if PROMPTS in manifest.files else {VECTORS}
+    named = {artifact.file for artifact in manifest.artifacts} | twins | asked | searched | checked_by
     if unlisted := sorted(named - set(manifest.files)):
         raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {AGAIN}")
     for artifact in manifest.artifacts:

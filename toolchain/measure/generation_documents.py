@@ -7,12 +7,14 @@ Out: frozen values, or pydantic's `ValidationError` with the place of a fault.
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+import numpy as np
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from edgewright.base.plausible import Milliseconds, Peak, Threads
 from edgewright.measure.phase_memory import ResidentMemory
-from edgewright.measure.runner_documents import RunnerDocument, Sampling
+from edgewright.measure.runner_documents import RunnerDocument, Sampling, decoded
 from edgewright.specs.profiles import Runtime
+from edgewright.specs.signature import Array
 
 Id = Annotated[int, Field(ge=0, lt=1 << 31)]
 Ending = Literal["stop", "length", "context", "interrupted"]
@@ -24,7 +26,8 @@ class GeneratedText(RunnerDocument):
     `tokens` are all that were chosen, those of the stop sequence number `stop` at their end, too. They `ended` with
     such a sequence, at the most that were asked for (length), where the context was full, or because the runner was
     interrupted. `prefill_ms` is reading the prompt, `first_token_ms` that and choosing a token; each further token has
-    its time in `token_ms`.
+    its time in `token_ms`. Where they were asked for, `logits` are those of the prompt's last id, in bytes, and
+    `margins` say of each token by how much its logit lay above the largest of the others.
     """
 
     tokens: tuple[Id, ...]
@@ -34,6 +37,8 @@ class GeneratedText(RunnerDocument):
     prefill_ms: Milliseconds
     first_token_ms: Milliseconds | None
     token_ms: tuple[Milliseconds, ...]
+    logits: Annotated[bytes, BeforeValidator(decoded)] | None = None
+    margins: tuple[FiniteFloat, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -41,7 +46,16 @@ class GeneratedText(RunnerDocument):
             raise ValueError(f"{len(self.token_ms)} times of {len(self.tokens)} tokens")
         if (self.stop is not None) != (self.ended == "stop"):
             raise ValueError("it names a stop sequence, and ended otherwise")
+        if self.margins and len(self.margins) != len(self.tokens):
+            raise ValueError(f"{len(self.margins)} margins of {len(self.tokens)} tokens")
+        if self.logits is not None and (len(self.logits) % 4 or not np.isfinite(self.first_logits).all()):
+            raise ValueError("its logits are no finite numbers of float32")
         return self
+
+    @property
+    def first_logits(self) -> Array:
+        """The logits that the first token was chosen by, (vocabulary,) in float32; none where nobody asked for them."""
+        return np.frombuffer(self.logits or b"", dtype="<f4")
 
     def without_stop(self, stop: Sequence[Sequence[int]]) -> tuple[int, ...]:
         """The tokens before the stop sequence that ended them; `stop` are those that were asked for."""

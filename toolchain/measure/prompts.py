@@ -38,11 +38,15 @@ GREEDY = Decoding()
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """The ids of a text that is to go on; `dropped` is how many of its first were cut off."""
+    """The ids of a text that is to go on; `dropped` is how many of its first were cut off.
+
+    With `wants_logits` the logits of its last id and each token's margin come back beside the tokens.
+    """
 
     ids: tuple[int, ...]
     decoding: Decoding = GREEDY
     dropped: int = 0
+    wants_logits: bool = False
 
 
 def generation_of(signature: Signature) -> Generation:
@@ -155,4 +159,5 @@ def _prompt(prompt: Prompt, plan: Generation) -> dict[str, object]:
         "repetition_penalty": decoding.repetition_penalty,
         "seed": decoding.seed,
         "stop": [list(each) for each in stops_of(prompt, plan)],
+        **({"logits": True} if prompt.wants_logits else {}),
     }

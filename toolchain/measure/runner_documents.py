@@ -43,7 +43,8 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-def _decoded(text: object) -> object:
+def decoded(text: object) -> object:
+    """The bytes of a text in base64; what is no text as it is. Raises `ValueError`."""
     if not isinstance(text, str):
         return text
     try:
@@ -58,7 +59,7 @@ class NamedOutput(RunnerDocument):
     name: Annotated[str, Field(max_length=300)]
     dtype: DType
     shape: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 31)], ...], Field(max_length=16)]
-    data: Annotated[bytes, BeforeValidator(_decoded)]
+    data: Annotated[bytes, BeforeValidator(decoded)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

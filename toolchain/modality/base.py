@@ -187,6 +187,7 @@ class Modality(ABC):
     has_vocabulary = False  # whether inputs are ids of a vocabulary that can be trimmed
     ranks_first = False  # whether importance is measured by a stage of its own, which cuts go by
     bundle_files: tuple[str, ...] = ()  # of a bundle, those that its inputs are made by
+    optional_files: tuple[str, ...] = ()  # those of them that a bundle has only where its teacher had them
     has_length = False  # whether examples differ in length, and costs are those of a length
     plans_sizes = False  # whether a student's sizes follow from its teacher's configuration, before it is loaded
     counted_units = 1  # the units (tokens, images) of the example that multiply-accumulates are counted on
