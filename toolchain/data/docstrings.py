@@ -1,8 +1,8 @@
 """The built-in text: docstrings of the installed standard library and of installed packages.
 
 In:  nothing but the Python installation (source files are parsed, never imported).
-Out: `Passage`s — the first sentence of a docstring, the rest of it, and the module it stands in; or the words of a
-     function's docstring, and which of them are its parameters.
+Out: `Passage`s — the first sentence of a docstring, the rest of it, and the module it stands in; the words of a
+     function's docstring, and which of them are its parameters; or docstrings as they stand.
 Splitting them into train, validation and test is `splits`' concern; reading a user's files is `readers`'.
 """
 
@@ -11,10 +11,11 @@ import inspect
 import re
 import sysconfig
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from edgewright.base.untrusted import is_unicode
 from edgewright.data.tagged import Tagged
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
@@ -51,17 +52,31 @@ def standard_library(*, min_words: int = 3, min_body_words: int | None = None) -
 
 def installed_packages(names: Iterable[str], *, min_words: int = 3) -> list[Passage]:
     """The same for installed distributions; one that is not installed contributes nothing."""
-    passages: list[Passage] = []
-    for name in names:
-        try:
-            files = metadata.files(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        roots = {file.parts[0] for file in files if file.suffix == ".py" and len(file.parts) > 1}
-        for root in sorted(roots - {"..", "__pycache__"}):
-            located = Path(str(metadata.distribution(name).locate_file(root)))
-            passages.extend(_passages(located, min_words))
+    return _distinct(passage for _, root in _roots(names) for passage in _passages(root, min_words))
+
+
+def passages_of_everything(packages: Iterable[str], *, min_words: int = 3) -> list[Passage]:
+    """Those of the standard library, then those of installed distributions, whose modules have their full names."""
+    passages = list(_passages(Path(sysconfig.get_path("stdlib")), min_words))
+    for package, root in _roots(packages):
+        passages.extend(replace(each, module=f"{package}.{each.module}") for each in _passages(root, min_words))
     return _distinct(passages)
+
+
+def of_everything(packages: Iterable[str], *, min_words: int = 3) -> list[tuple[str, str]]:
+    """The module and the text of each docstring of the standard library and of installed distributions.
+
+    A text has its lines, without the indentation that all share, and `min_words` words or more; one that stands in two
+    modules belongs to the first.
+    """
+    texts: dict[str, str] = {}
+    for package, root in (("", Path(sysconfig.get_path("stdlib"))), *_roots(packages)):
+        for module, path in _modules(root):
+            for _, docstring in _docstrings(path):
+                text = inspect.cleandoc(docstring)
+                if len(text.split()) >= min_words and "\0" not in text and is_unicode(text):
+                    texts.setdefault(text, f"{package}.{module}" if package else module)
+    return [(module, text) for text, module in texts.items()]
 
 
 def parameters_named(*, min_words: int = 3) -> list[tuple[str, Tagged]]:
@@ -96,6 +111,18 @@ def split_docstring(text: str) -> tuple[str, str]:
     prose = "\n".join(line for line in cleaned.splitlines() if not _NOT_PROSE.match(line))
     summary, *rest = _SENTENCE_END.split(prose.strip(), maxsplit=1)
     return _folded(summary), _folded(rest[0]) if rest else ""
+
+
+def _roots(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """The packages of installed distributions by their names in Python, and where they lie."""
+    for name in names:
+        try:
+            files = metadata.files(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        roots = {file.parts[0] for file in files if file.suffix == ".py" and len(file.parts) > 1}
+        for root in sorted(roots - {"..", "__pycache__"}):
+            yield root, Path(str(metadata.distribution(name).locate_file(root)))
 
 
 def _parameters(arguments: ast.arguments) -> set[str]:

@@ -67,6 +67,41 @@ class ImageExamples(Protocol):
     def labels(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
+class WrittenDocument(Protocol):
+    """What is to be written, after a prompt, which may be empty; and where it comes from."""
+
+    @property
+    def prompt(self) -> str: ...  # noqa: D102
+    @property
+    def completion(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
+class WrittenExamples(Protocol):
+    """The parts of what is to be written, and the same in the tokens of one model."""
+
+    @property
+    def train(self) -> Sequence[WrittenDocument]: ...  # noqa: D102
+    @property
+    def validation(self) -> Sequence[WrittenDocument]: ...  # noqa: D102
+    @property
+    def test(self) -> Sequence[WrittenDocument]: ...  # noqa: D102
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows."""
+        ...
+
+    @property
+    def baseline_bytes(self) -> int:
+        """The most that a method without a network may take."""
+        ...
+
+    def tokens(self, part: str) -> Sequence[NDArray[np.int64]]:
+        """Of each document of a part, "extra" among them, the tokens of its completion, (tokens,)."""
+        ...
+
+
 Part = TypeVar("Part", covariant=True)
 
 

@@ -1,4 +1,4 @@
-"""How well a model does its task, as one number between 0 and 1 where more is better.
+"""How well a model does its task, as one number: mostly between 0 and 1 where more is better.
 
 In:  held-out examples' answers, labels, tags or values.
 Out: a `Score`: what a model's outputs for them are worth.
@@ -28,16 +28,17 @@ Asked = Callable[[Tensor], Tensor]
 
 
 class Score:
-    """A judge of outputs. `metric` is what the number is, in the field's words.
+    """A judge of outputs. `metric` is what the number is, in the field's words, and which way it is better.
 
     `texts` are those whose outputs `of` takes, in this order; none where the examples are images.
     """
 
     metric: str
+    lower_is_better: bool = False
     texts: Sequence[str] = ()
 
     def of(self, outputs: Tensor) -> float:
-        """Outputs (examples, n) → a number from 0 to 1."""
+        """Outputs (examples, n) → a number, from 0 to 1 where more is better."""
         raise NotImplementedError
 
     def details(self, outputs: Tensor) -> Mapping[str, float]:

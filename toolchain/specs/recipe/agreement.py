@@ -12,7 +12,7 @@ from pathlib import Path
 from edgewright.base.untrusted import Location
 from edgewright.errors import nearest
 from edgewright.specs.budget import OF_GENERATION
-from edgewright.specs.recipe.data import TABLE_SUFFIXES, Columns, data_suffixes
+from edgewright.specs.recipe.data import TABLE_SUFFIXES, TEXT_SUFFIXES, Columns, data_suffixes
 from edgewright.specs.recipe.section import Values, joined, section_of
 from edgewright.specs.recipe.task import TaskDescription, described_task, described_tasks
 
@@ -145,11 +145,13 @@ def _column_faults(kind: str, task: TaskDescription, data: Values) -> Faults:
 
 
 def _without_columns(task: TaskDescription, data: Values) -> str:
-    """What holds the examples, where none of it has named columns: images in folders, words and tags a line."""
+    """What holds the examples, where none of it has named columns: folders, text files, words and tags a line."""
     sources = [data[name] for name in ("file", "folder", "train", "validation", "test") if data.get(name) is not None]
     suffixes = {Path(str(place)).suffix.lower() for place in sources}
     if _reads_folders(task) and sources and suffixes.isdisjoint(data_suffixes()) and data.get("file") is None:
-        return "a folder of images"
+        return f"a folder of {task.examples.removesuffix('s')}s"
+    if suffixes and suffixes <= set(TEXT_SUFFIXES) and "tags" not in task.columns:
+        return "a text file"
     if "tags" in task.columns and sources and suffixes.isdisjoint(TABLE_SUFFIXES):
         return "a file of words and tags a line"
     return ""

@@ -12,6 +12,7 @@ from edgewright.specs.recipe.section import FilePath, Section, Text, resolved, s
 from edgewright.specs.recipe.task import described_tasks
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+TEXT_SUFFIXES = (".txt", ".md")
 TAGGED_SUFFIXES = (".jsonl", ".parquet", ".conll", ".txt")
 
 
@@ -51,6 +52,9 @@ class Columns(Section):
     value: Text | None = setting(None, "That of its value.")
     words: Text = setting("words", "That of a list of words.")
     tags: Text = setting("tags", "That of a list of one tag for each word.")
+    prompt: Text = setting("prompt", "That of what a text is to follow.")
+    completion: Text = setting("completion", "That of the text which follows its prompt.")
+    source: Text | None = setting(None, "That of where a document comes from: what has one source stays in one part.")
     image: Text = setting("image", "That of an image's path, beside the file.")
 
     def of(self, name: str) -> str | None:
@@ -89,17 +93,27 @@ class Split(Section):
 class Data(Section):
     """Where the examples come from: a built-in set, one file or folder to be split, or one of these for each part."""
 
-    builtin: Literal["stdlib-search", "stdlib-packages", "stdlib-parameters", "digits"] | None = setting(
-        None, "A data set that comes with Edgewright."
-    )
+    builtin: (
+        Literal[
+            "stdlib-search", "stdlib-packages", "stdlib-parameters", "digits", "docstrings", "docstring-summaries"
+        ]
+        | None
+    ) = setting(None, "A data set that comes with Edgewright.")  # fmt: skip
     file: DataPath | None = setting(None, "One file of examples, to be split.")
     folder: FilePath | None = setting(
-        None, "A folder of images: a sub-folder for each label, or the parts train, val and test with such sub-folders."
+        None,
+        "A folder of images: a sub-folder for each label, or the parts train, val and test with such sub-folders. Of "
+        "language modelling a folder of text files (.txt, .md), at any depth.",
     )
     train: PartPath | None = setting(None, "The examples that are trained on: a file, or a folder of images.")
     validation: PartPath | None = setting(None, "The examples that trainings are ended by.")
     test: PartPath | None = setting(None, "The examples that models are judged by.")
     columns: Columns = setting(Columns(), "The columns of a table.")
+    document: Literal["file", "paragraph", "line"] | None = setting(
+        None,
+        "What a document is in text files: a file, what blank lines part, or a line. In a folder it is a file, and in "
+        "a file alone a paragraph, where nothing is said.",
+    )
     separator: Literal[",", ";", "\t", "|"] = setting(",", "What stands between the cells of .csv files.")
     split: Split = setting(Split(), "The shares of a single file that are held out.")
     extra_text: FilePath | None = setting(
@@ -127,6 +141,8 @@ class Data(Section):
             raise ValueError(f"split is for a single file or folder; with {origins[0]} the parts are already apart")
         if self.builtin is not None and self.columns != Columns():
             raise ValueError("columns are for files of yours; a built-in set has its own")
+        if self.document is not None and self.builtin is not None:
+            raise ValueError("document is for text files of yours; a built-in set has its own")
         if self.extra_text_packages and self.builtin is None:
             raise ValueError("extra_text_packages belongs to the built-in set; give extra_text for files of yours")
         return self
