@@ -87,7 +87,8 @@ def student_stages(plan: Plan) -> tuple[Stage[Findings], ...]:
     for step in range(steps):
         shrinking += [stages.IMPORTANCE, stages.prune_stage(step)]
         if step == 0:  # what a layer reads is recorded once it is known which ones stay
-            shrinking += [stages.record_stage(phase) for phase in range(len(stages.RECORDINGS))]
+            on_student = plan.modality.records_on_student
+            shrinking += [stages.record_stage(phase, on_student=on_student) for phase in range(len(stages.RECORDINGS))]
         if step == steps - 1:
             shrinking.append(stages.LOW_RANK)
         shrinking.append(stages.train_stage(0, share=1 / steps))

@@ -48,7 +48,7 @@ def stages() -> dict[str, Stage[Findings]]:
     from edgewright.stages import record_teacher_outputs as record
 
     found: list[Stage[Findings]] = [
-        *(read.read_stage(MODALITIES[name]) for name in ("text", "image")),
+        *(read.read_stage(MODALITIES[name]) for name in ("text", "image", "causal-text")),
         teacher.TEACHER,
         chosen_sizes.SIZES,
         vocabulary.VOCABULARY,

@@ -67,14 +67,21 @@ def artifact_facts(build: Build, made: Exported, sides: Sides) -> ArtifactFacts:
         speedup=ratio_of(teacher, int8).value,
         peak_rss_bytes=int8.peak_rss_bytes,
         float_file=made.float_name if export.float_reference else None,
-        structure=structure_for(sides.student.module(padded=padded), sides.student.spec),
+        structure=_student_structure(sides.student, padded=padded),
         teacher_structure=_structure_of(sides.teacher, padded=padded),
         timing=_timing(reference, int8, sides),
     )
 
 
+def _student_structure(student: Subject, *, padded: bool) -> Structure | None:
+    """Of a model that writes there is none yet."""
+    return None if student.spec.writes else structure_for(student.module(padded=padded), student.spec)
+
+
 def _structure_of(teacher: Subject, *, padded: bool) -> Structure | None:
     """Of a teacher that computes what no price is known for there is none: its student may have lost just that."""
+    if teacher.spec.writes:
+        return None
     try:
         return structure_for(teacher.module(padded=padded), teacher.spec)
     except UnsupportedModelError:

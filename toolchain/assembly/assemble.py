@@ -35,7 +35,8 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
     def fill(folder: Path) -> None:
         _copy_artifacts(made, folder, with_float=plan.recipe.stages.export.float_reference)
         _copy_beside(build, folder)
-        _write_vectors(student, folder)
+        if not student.input_spec().writes:
+            _write_vectors(student, folder)
 
     with plan.progress.stage("bundle"):
         bundle = bundles.write(output, manifest, fill, force=force)

@@ -7,7 +7,7 @@ Out: a `Cut`. A query group goes with its key/value head, so that a cache become
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -60,11 +60,17 @@ class _OfDecoders:
         return Cut(
             model=made,
             refitted=lambda: refitted(made, model, cuts, sample, width=width),
-            findings={"kept_layers": [each.layer for each in plan.layers]},
+            layers=tuple(_with_query_heads(each, model.shape.queries) for each in cuts),
         )
 
 
 OF_DECODERS = _OfDecoders()
+
+
+def _with_query_heads(cut: LayerCut, queries: int) -> LayerCut:
+    """What a layer kept, in the heads that ask: each group has so many."""
+    heads = tuple(group * queries + place for group in cut.heads for place in range(queries))
+    return replace(cut, heads=heads)
 
 
 def _layer_cut(plan: GroupPlan, energies: _Energies) -> LayerCut:

@@ -24,7 +24,7 @@ from edgewright.measure.measuring import measure
 from edgewright.measure.protocol import Protocol, RunOptions
 from edgewright.measure.stability import disturbances
 from edgewright.measure.stats import percentile
-from edgewright.specs.signature import Call
+from edgewright.specs.signature import Call, Tensor
 from edgewright.targets import open_target
 
 By = Literal["wall", "processor time"]
@@ -37,7 +37,10 @@ PROTOCOL = Protocol(restarts=1, warmup_runs=8, warmup_s=0.2, samples=64, min_sec
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One file in the race, on so many threads; each call holds a `batch` of examples."""
+    """One file in the race, on so many threads; each call holds a `batch` of examples.
+
+    `state` is what goes from call to call.
+    """
 
     name: str
     runtime: str
@@ -46,6 +49,7 @@ class Contender:
     calls: Sequence[Call]
     batch: int = 1
     threads: int = 1
+    state: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +131,7 @@ def digest_of(calls: Sequence[Call]) -> str:
 
 
 def _deployed(deployer: Deployer, contender: Contender) -> Deployed:
-    return deployer.deploy(contender.file, runtime=contender.runtime, sha256=contender.sha256)
+    return deployer.deploy(contender.file, runtime=contender.runtime, sha256=contender.sha256, state=contender.state)
 
 
 def joined(measurements: Sequence[Measurement]) -> HostLatency:

@@ -39,7 +39,7 @@ def read_texts(
     prefill, decode = signature.method(plan.prefill), signature.method(plan.decode)
     for number, ids in enumerate(texts, start=first):
         for start, end in parts_of(min(len(ids), plan.context), prefill_sizes(prefill), turn=number):
-            call = _call(prefill if end - start > 1 else decode, signature, ids[start:end], start)
+            call = reading_call(prefill if end - start > 1 else decode, signature, ids[start:end], start)
             logits = np.asarray(run(call)[plan.logits], dtype=np.float32).reshape(-1)
             yield ReadLogits(text=number, place=end - 1, prefill=end - start > 1, logits=logits)
 
@@ -70,7 +70,8 @@ def parts_of(length: int, sizes: Sequence[int], *, turn: int) -> tuple[tuple[int
     return tuple(found)
 
 
-def _call(method: Method, signature: Signature, ids: Sequence[int], position: int) -> Call:
+def reading_call(method: Method, signature: Signature, ids: Sequence[int], position: int) -> Call:
+    """The call of a method that reads these ids, the first of which stands at the position."""
     plan = generation_of(signature)
     dtypes = {each.name: each.dtype for each in method.inputs}
     return method.call(

@@ -190,6 +190,7 @@ class Modality(ABC):
     optional_files: tuple[str, ...] = ()  # those of them that a bundle has only where its teacher had them
     has_length = False  # whether examples differ in length, and costs are those of a length
     plans_sizes = False  # whether a student's sizes follow from its teacher's configuration, before it is loaded
+    records_on_student = False  # whether the teacher's outputs are recorded on the student's tokens, not on its own
     counted_units = 1  # the units (tokens, images) of the example that multiply-accumulates are counted on
     batch_setting = "batch_images"  # the recipe's setting for the size of a training batch
     ranked_count = 512  # examples that importance is measured on
@@ -224,6 +225,10 @@ class Modality(ABC):
 
         train, extra = counts["train"], counts.get("extra", 0)
         return Workload(unit=self.examples_name, train=train, every=train + extra)
+
+    def loading(self, recipe: Recipe) -> Mapping[str, object]:
+        """Settings of this modality alone that decide how a teacher is loaded, beside those of model and task."""
+        return {}
 
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:
         """Settings of this modality alone that decide what a teacher's outputs are recorded on."""

@@ -25,6 +25,7 @@ from edgewright.specs.batching import Examples as Examples
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from edgewright.specs.generation import Writes
     from edgewright.specs.signature import Array, DType
     from edgewright.specs.signature import Tensor as TensorSpec
 
@@ -56,6 +57,11 @@ class InputSpec(ABC):
     """The names of what its module gives; the first is what is scored and answered with."""
     saved_example: ClassVar[object] = list
     """The type of one example in a bundle's file of expected outputs."""
+
+    @property
+    def writes(self) -> Writes | None:
+        """How an artifact is made that goes on with texts; None for one that answers examples."""
+        return None
 
     @property
     def one(self) -> Self:

@@ -7,7 +7,11 @@ from edgewright.modality.base import Modality
 
 MODALITIES: Registry[Modality] = Registry(
     "modality",
-    {"text": "edgewright.modality.text:TEXT", "image": "edgewright.modality.image:IMAGE"},
+    {
+        "text": "edgewright.modality.text:TEXT",
+        "image": "edgewright.modality.image:IMAGE",
+        "causal-text": "edgewright.modality.causal_text:CAUSAL_TEXT",
+    },
     group="edgewright.modalities",
     check=instance_of("modality", Modality),  # type: ignore[type-abstract]
 )

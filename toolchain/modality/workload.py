@@ -7,7 +7,7 @@ Out: a `Workload`, by which the time of a build is reckoned; `estimates` knows h
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
@@ -46,6 +46,32 @@ class Workload:
     def recorded(self, settings: Distill) -> int:
         """The units of one epoch of distillation."""
         return max(self.every + settings.augment * self.train, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausalWorkload(Workload):
+    """Documents that a model goes on with, whose units are tokens: so many in one epoch, and in a usual row."""
+
+    tokens: int
+    usual: int
+
+    @classmethod
+    def of(cls, texts: Sequence[str], *, train: int, max_length: int) -> CausalWorkload:
+        """By a seeded sample of the texts that a student sees."""
+        sample = random.Random(0).sample(texts, min(SAMPLE_TEXTS, len(texts)))
+        sizes = [PIECES_A_WORD * len(text.split()) + 2 for text in sample]
+        tokens = round(len(texts) * sum(sizes) / max(len(sizes), 1))
+        usual = min(round(median(sizes)), max_length) if sizes else max_length
+        return cls(unit="tokens", train=train, every=len(texts), tokens=tokens, usual=usual)
+
+    @property
+    @override
+    def usual_size(self) -> int:
+        return self.usual
+
+    @override
+    def recorded(self, settings: Distill) -> int:
+        return max(min(self.tokens, settings.tokens or self.tokens), 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ Encoders of texts are `teacher`'s concern.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -27,7 +28,16 @@ from edgewright.models.inputs import TextInputs
 from edgewright.models.pretrained import call_factory, pretrained, pretrained_tokenizer
 from edgewright.models.reference import Reference, named
 from edgewright.models.refusals import GENERATION
-from edgewright.models.source import check_tokenizer, local_folder, root_folder, weights_bytes
+from edgewright.models.source import (
+    check,
+    check_tokenizer,
+    described_in,
+    local_folder,
+    root_folder,
+    side_file,
+    weights_bytes,
+)
+from edgewright.models.transformers_types import CONFIG
 from edgewright.specs.recipe import ModelSource
 
 Own: TypeAlias = Any  # transformers' models and tokenizers, whose attributes differ from type to type
@@ -64,10 +74,7 @@ def load(source: ModelSource, *, max_length: int) -> DecoderTeacher:
     found = _found(source)
     original, tokenizer = found.model, found.tokenizer
     whole = original if isinstance(original, DecoderModel) else from_transformers(original)
-    if max_length > whole.shape.positions:
-        raise InputError(
-            f"task.max_length is {max_length}, but the model reads at most {whole.shape.positions} tokens; lower it"
-        )
+    _require_positions({"task.max_length": max_length}, whole.shape.positions)
     own, order = _tokenizer(found, whole.shape, max_length)
     model = with_vocabulary(whole.with_positions(max_length), order).eval()
     parameters_count = sum(parameter.numel() for parameter in original.parameters())
@@ -83,6 +90,48 @@ def load(source: ModelSource, *, max_length: int) -> DecoderTeacher:
         notes=(*found.notes, *_notes(whole.shape, order)),
         reference=reference,
     )
+
+
+def check_source(source: ModelSource, *, lengths: Mapping[str, int]) -> None:
+    """Refuse what `load` would, by small files alone where there are such, and by what a factory makes.
+
+    `lengths` are the tokens that a recipe asks for, by the names of its settings. Raises as `load` does.
+    """
+    if source.factory:
+        original = _made(source).model
+        if isinstance(original, DecoderModel):
+            _require_positions(lengths, original.shape.positions)
+            return
+        decoder_family(str(original.config.model_type))
+        _require_positions(lengths, _positions_of(original.config.to_dict()))
+        return
+    if path := gguf_in(root_folder(source)):
+        read_facts(path)
+        return
+    check(source, GENERATION)
+    check_tokenizer(source)
+    _require_positions(lengths, _positions_of(described_in(source, CONFIG) or {}))
+    if (file := side_file(source, "tokenizer.json")) is not None:
+        DecoderTokenizer.of_model(_text_of(file), max_length=max(lengths.values()), place=str(file))
+
+
+def _positions_of(described: Mapping[str, object]) -> int | None:
+    """The most tokens that a configuration says a model reads; None where it does not say."""
+    most = described.get("max_position_embeddings", described.get("n_positions"))
+    return most if isinstance(most, int) else None
+
+
+def _require_positions(lengths: Mapping[str, int], most: int | None) -> None:
+    for setting, asked in lengths.items():
+        if most is not None and asked > most:
+            raise InputError(f"{setting} is {asked}, but the model reads at most {most} tokens; lower it")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadModelError(str(file), str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,19 @@ def fast_arithmetic() -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.cpu._is_amx_tile_supported())
 
 
+class WholeText(nn.Module):
+    """A model that writes, run on a whole text at once: token ids (1, length) → (1, length, vocabulary)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = families.to_run(model)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Without a mask, as there is no padding."""
+        output: Tensor = self.model(ids)
+        return output
+
+
 class TextModule(nn.Module):
     """What is exported: token ids of one text, (1, length), to its output, (1, outputs); or of several at once.
 

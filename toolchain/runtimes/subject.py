@@ -14,6 +14,7 @@ from torch import nn
 from edgewright.modality.input_spec import Examples, InputSpec
 from edgewright.models.families import known_family
 from edgewright.quantize.simulated import Part, parts_of
+from edgewright.runtimes.decoder_input import generating_input
 from edgewright.runtimes.descriptor import Runtime
 from edgewright.runtimes.export_input import ExportInput, with_outputs
 from edgewright.specs.signature import BATCH, FORWARD, Array, Signature
@@ -73,7 +74,16 @@ class Subject:
         return parts_of(self.module().get_submodule(PLACE))
 
     def for_runtime(self, runtime: Runtime) -> ExportInput:
-        """What an exporter of this runtime gets."""
+        """What an exporter of this runtime gets; of a model that writes, its methods with a cache."""
+        if (plan := self.spec.writes) is not None:
+            return generating_input(
+                self.model,
+                runtime,
+                context=plan.context,
+                begin=plan.begin,
+                stop=plan.stop,
+                prefill_sizes=plan.prefill_lengths,
+            )
         module = self.module(padded=runtime.fixed_shapes)
         return ExportInput(
             module=module,

@@ -6,6 +6,7 @@ Out: `Generation`, by which a runner makes its calls. No runner knows an archite
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 Count = Annotated[int, Field(ge=1, le=1 << 31)]
 Id = Annotated[int, Field(ge=0, lt=1 << 31)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writes:
+    """How an artifact that writes is to be made: the size and the numbers of its cache, how many tokens of a prompt are
+    read at once, and the tokens that begin and end a text."""
+
+    context: int
+    prefill_lengths: tuple[int, ...]
+    cache: str = "float32"
+    begin: int | None = None
+    stop: tuple[int, ...] = ()
 
 
 class Generation(BaseModel):

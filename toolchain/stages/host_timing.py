@@ -16,10 +16,11 @@ from pydantic import ConfigDict, Field
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.base.digest import sha256_of
 from edgewright.devices.host_latency import Contender, HostLatency, compare_on_host, digest_of
+from edgewright.measure.text_reading import reading_call
 from edgewright.modality.input_spec import Examples
 from edgewright.models.inputs import Inputs
 from edgewright.specs.batching import calls_of, named
-from edgewright.specs.signature import FORWARD
+from edgewright.specs.signature import FORWARD, Call, Signature
 from edgewright.stages.export_float import FloatFindings
 from edgewright.stages.export_int8 import Int8Findings
 from edgewright.stages.exported import Exported, exported
@@ -80,11 +81,22 @@ def _contender(made: Exported, role: str, inputs: Examples) -> Contender:
         "int8": made.int8,
     }
     stage = stages[role]
-    file, method = made.file(stage), stage.findings.signature.method(FORWARD)
+    file, signature = made.file(stage), stage.findings.signature
     return Contender(
         name=f"{made.runtime} {role}",
         runtime=made.runtime,
         file=file,
         sha256=sha256_of(file),
-        calls=calls_of(method, named(method, inputs)),
+        calls=_calls(signature, inputs),
+        state=signature.state,
     )
+
+
+def _calls(signature: Signature, inputs: Examples) -> tuple[Call, ...]:
+    """An inference for each example; of an artifact that writes, one token behind each prompt."""
+    if signature.generation is None:
+        method = signature.method(FORWARD)
+        return calls_of(method, named(method, inputs))
+    plan = signature.generation
+    decode = signature.method(plan.decode)
+    return tuple(reading_call(decode, signature, ids[-1:], min(len(ids), plan.context) - 1) for ids in inputs)

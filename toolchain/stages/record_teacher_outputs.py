@@ -30,8 +30,9 @@ class RecordedFindings(Findings):
     tokens: int = 0
 
 
-def record_stage(phase: int) -> Stage[RecordedFindings]:
-    """The stage for one training phase, counted from 0."""
+def record_stage(phase: int, *, on_student: bool = False) -> Stage[RecordedFindings]:
+    """The stage for one training phase, counted from 0; on the tokens of the teacher, or those `on_student`."""
+    needs = ("teacher", "examples", "inputs") if on_student else ("teacher", "examples")
 
     def settings(build: Build) -> Mapping[str, object]:
         asked = phase_of(build, phase)
@@ -52,7 +53,7 @@ def record_stage(phase: int) -> Stage[RecordedFindings]:
         version=1,
         findings=RecordedFindings,
         make=record,
-        needs=("teacher", "examples"),
+        needs=needs,
         plays=("recorded",),
         settings=settings,
         applies=lambda build: phase < len(build.plan.recipe.stages.distill.phases),
@@ -78,7 +79,9 @@ def _entered(build: Build, asked: Distill) -> list[int]:
 
 
 def _recorded(build: Build, work: Workspace, asked: Distill) -> RecordedFindings:
-    plan, dataset, teacher = build.plan, dataset_of(build, "teacher"), model_of(build, "teacher")
+    plan, teacher = build.plan, model_of(build, "teacher")
+    dataset = dataset_of(build, "inputs" if plan.modality.records_on_student else "teacher")
+    teacher = dataset.adapted(teacher) if plan.modality.records_on_student else teacher
     inputs = dataset.to_record(asked, work.folder)
     record_targets(
         teacher,

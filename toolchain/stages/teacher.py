@@ -69,6 +69,7 @@ def facts(build: Build) -> Mapping[str, object]:
         "model": sources.fingerprint(recipe.model),
         "task": recipe.task.model_dump(),
         "examples": examples_digest(build),
+        **build.plan.modality.loading(recipe),
     }
 
 

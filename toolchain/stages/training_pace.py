@@ -85,6 +85,8 @@ class TrainingPace:
 
 def training_pace(plan: Plan, examples: Path, workload: Workload) -> TrainingPace | None:
     """Time a few steps now; None where no model can be had yet, which its own stage tells. Draws no random number."""
+    if plan.task.generates:  # their steps are timed as they are trained
+        return None
     timed = _of_student if plan.modality.plans_sizes else _of_teacher
     with torch.random.fork_rng(devices=[]):
         try:

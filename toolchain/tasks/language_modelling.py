@@ -7,22 +7,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgewright.errors import BadDataError, InputError
+from edgewright.specs.recipe.section import LONGEST_CONTEXT
 from edgewright.tasks.examples import WrittenExamples, part_of
-from edgewright.tasks.task import TABLES, TEXT_INPUTS, Document, Question, Table, Task
+from edgewright.tasks.task import OF_WRITING, TABLES, TEXT_INPUTS, Document, Question, Table, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from edgewright.tasks.baselines import Baseline
     from edgewright.tasks.scores import Score
-
-OF_WRITING = frozenset(
-    {
-        "vocabulary", "prune.speedup", "prune.prices", "low_rank.token_rank", "low_rank.token_exponent",
-        "distill.max_length", "distill.tokens", "distill.batch_tokens", "distill.final_phase", "distill.temperature",
-        "distill.intermediate_weight", "distill.relation_weight",
-    }
-)  # fmt: skip
 
 
 class LanguageModelling(Task[WrittenExamples]):
@@ -36,10 +29,19 @@ class LanguageModelling(Task[WrittenExamples]):
     builtin_data: tuple[str, ...] = ("docstrings",)
     fitted = False
     settings = OF_WRITING
-    reasons: Mapping[str, str] = MappingProxyType({"finetune": "a teacher that writes is used as it is"})
+    unread = frozenset({"distill.augment"})
+    reasons: Mapping[str, str] = MappingProxyType(
+        {
+            "finetune": "a teacher that writes is used as it is",
+            "distill.augment": "altered texts are none that it should write; leave it out",
+            "distill.max_length": "task.max_length says how long rows are",
+            "export.lengths": "set export.context and export.prefill_lengths",
+        }
+    )
     head = "next token"
     attributable = False
     generates = True
+    longest = LONGEST_CONTEXT
 
     def outputs(self, labels: Sequence[str]) -> int:
         """As many as the model has tokens."""

@@ -17,6 +17,8 @@ TASKS: Registry[AnyTask] = Registry(
         "token-classification": "edgewright.tasks.token_classification:TOKEN_CLASSIFICATION",
         "regression": "edgewright.tasks.regression:REGRESSION",
         "image-classification": "edgewright.tasks.image_classification:IMAGE_CLASSIFICATION",
+        "language-modelling": "edgewright.tasks.language_modelling:LANGUAGE_MODELLING",
+        "text-generation": "edgewright.tasks.text_generation:TEXT_GENERATION",
     },
     group="edgewright.tasks",
     check=instance_of("task", Task),

@@ -32,6 +32,13 @@ OF_TEXTS = frozenset(
     }
 )  # fmt: skip
 OF_IMAGES = frozenset({"distill.batch_images"})
+OF_WRITING = frozenset(
+    {
+        "vocabulary", "low_rank.token_rank", "low_rank.token_exponent", "distill.tokens", "distill.batch_tokens",
+        "distill.final_phase", "distill.intermediate_weight", "distill.relation_weight", "distill.temperature",
+        "distill.top_k", "export.context", "export.prefill_lengths", "export.cache",
+    }
+)  # fmt: skip
 FITTED_TEXTS = frozenset({"finetune", "finetune.batch_tokens"})
 FITTED_IMAGES = frozenset({"finetune", "finetune.batch_images", "finetune.augment"})
 
@@ -96,6 +103,8 @@ class Task(Generic[Examples]):
     """Whether targets are values on the scale that `scale` gives."""
     settings: frozenset[str] = OF_TEXTS
     """The settings of stages that not every task reads, and this one does: "prune.speedup", or all of "finetune"."""
+    unread: frozenset[str] = frozenset()
+    """Those that every other task reads, and this one does not."""
     reasons: Mapping[str, str] = MappingProxyType({})
     """Why it does not read one of those that others do, and what to do instead."""
     training_unit: str = "train_tokens"
@@ -106,6 +115,10 @@ class Task(Generic[Examples]):
     """Whether each token has an output of its own."""
     searched: bool = False
     """Whether a bundle holds an index of a corpus that is searched."""
+    ends: bool = False
+    """Whether what a model is to write ends with a token that says so."""
+    longest: int = 512
+    """The most tokens of a text, or of a row that a model which writes is trained on."""
     attributable: bool = True
     """Whether one answer for an example can be traced back to its parts."""
     generates: bool = False

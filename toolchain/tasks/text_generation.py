@@ -13,6 +13,7 @@ class TextGeneration(LanguageModelling):
     columns = ("prompt", "completion", "source")
     suffixes = TABLES
     builtin_data = ("docstring-summaries",)
+    ends = True
 
 
 TEXT_GENERATION = TextGeneration()

@@ -22,7 +22,7 @@ from tests.specs.recipe.faults import MINIMAL, faults
             "task.image_size",
             "but task.kind is embedding, which reads text",
         ),
-        ("embedding", "", 'folder = "a"', "data.folder", "is for images, but task.kind is embedding"),
+        ("embedding", "", 'folder = "a"', "data.folder", "is for documents and images, but task.kind is embedding"),
         ("classification", "", 'file = "a.txt"', "data.file", "'a.txt' is not for classification, which reads .csv"),
         (
             "classification",
@@ -50,7 +50,13 @@ from tests.specs.recipe.faults import MINIMAL, faults
             "task.max_length",
             "which reads images; set task.image_size",
         ),
-        ("image-classification", "", 'builtin = "digits"\nextra_text = "a.txt"', "data.extra_text", "is for text"),
+        (
+            "image-classification",
+            "",
+            'builtin = "digits"\nextra_text = "a.txt"',
+            "data.extra_text",
+            "is for documents and text",
+        ),
         ("image-classification", "image_size = 0", 'builtin = "digits"', "task.image_size", "from 1 to 4096"),
         ("image-classification", "image_size = [8]", 'builtin = "digits"', "task.image_size", "or [height, width]"),
     ],

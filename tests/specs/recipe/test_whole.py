@@ -68,10 +68,10 @@ latency_ms = nan
         "line 2, recipe.nam": "is not a known key; did you mean name?",
         "line 3, model": "needs exactly one of folder, hub, factory and package; found folder and hub",
         "line 7, task.kind": '"embeding" is not one of embedding, classification, token-classification, regression, '
-        "image-classification; did you mean embedding?",
+        "image-classification, language-modelling, text-generation; did you mean embedding?",
         "line 8, task.max_length": 'must be a whole number, not "12"',
         "line 10, data.file": "'d.doc' is of no known format; give a file ending in .csv, .jsonl, .parquet, .conll, "
-        ".txt",
+        ".txt, .md",
         "line 11, data.split.tset": "is not a known key; did you mean test?",
         "line 12, prune": "does not belong here; it is known as stages.prune",
         "line 15, stages.prune.layers": "must be a number of layers or a list of layer indexes counted from 0, "

@@ -13,6 +13,7 @@ from edgewright.base.untrusted import Location
 from edgewright.errors import nearest
 from edgewright.specs.budget import OF_GENERATION
 from edgewright.specs.recipe.data import TABLE_SUFFIXES, TEXT_SUFFIXES, Columns, data_suffixes
+from edgewright.specs.recipe.export import runtimes
 from edgewright.specs.recipe.section import Values, joined, section_of
 from edgewright.specs.recipe.task import TaskDescription, described_task, described_tasks
 
@@ -32,6 +33,7 @@ def disagreements(values: Values) -> Faults:
         *_setting_faults(kind, task, stages),
         *_unit_faults(kind, task, stages),
         *_budget_faults(kind, task, section_of(values, "budget")),
+        *_generation_faults(kind, task, values),
     ]
 
 
@@ -68,15 +70,42 @@ def _task_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
 def _setting_faults(kind: str, task: TaskDescription, stages: Values) -> Faults:
     """Settings of stages that this task does not read, and another does: they would change nothing."""
     faults: Faults = []
-    for name in sorted({name for each in described_tasks().values() for name in each.settings - task.settings}):
+    others = {name for each in described_tasks().values() for name in each.settings - task.settings}
+    for name in sorted(others | task.unread):
         *around, last = name.split(".")
         section = stages
         for part in around:
             section = section_of(section, part)
         if section.get(last) is not None:
-            readers = joined([other for other, each in described_tasks().items() if name in each.settings])
+            readers = joined([other for other, each in described_tasks().items() if _reads(each, name, task)])
             why = f"is for {readers}; {kind} does not read it: {task.reasons.get(name, 'leave it out')}"
             faults.append((("stages", *around, last), why))
+    return faults
+
+
+def _reads(other: TaskDescription, name: str, task: TaskDescription) -> bool:
+    """Whether another task reads a setting that this one does not."""
+    return name not in other.unread if name in task.unread else name in other.settings
+
+
+def _generation_faults(kind: str, task: TaskDescription, values: Values) -> Faults:
+    """Texts that are too long for the task; of one that writes what artifacts of a cache cannot be."""
+    faults: Faults = []
+    longest = section_of(values, "task").get("max_length")
+    if isinstance(longest, int) and longest > task.longest:
+        faults.append((("task", "max_length"), f"must be at most {task.longest} for {kind}, not {longest}"))
+    export = section_of(section_of(values, "stages"), "export")
+    if not task.generates:
+        return faults
+    batch, named = export.get("batch"), export.get("runtimes")
+    if isinstance(batch, int) and batch > 1:
+        place = ("stages", "export", "batch")
+        faults.append((place, f"is not for {kind}, whose artifacts write one text at a time; leave it out"))
+    able = [name for name, each in runtimes().items() if each.generates]
+    for name in named if isinstance(named, list | tuple) else ():
+        if name in runtimes() and name not in able:
+            what = f"{name} has no operator that writes rows of a cache; {kind} takes {joined(able)}"
+            faults.append((("stages", "export", "runtimes"), what))
     return faults
 
 

@@ -161,6 +161,13 @@ class Distill(Section):
     trackers: Annotated[tuple[Tracker, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = setting(
         (), "Where the course of the training is written, too."
     )
+    top_k: Annotated[int, Field(ge=1, le=1024)] = setting(
+        64,
+        "How many of the teacher's likeliest next tokens are recorded for each token, beside what is left for all "
+        "others together.",
+        unit="tokens",
+        costs="disk, about six bytes each",
+    )
     seed: int = setting(0, "What random numbers start from.", unit="any")
     final_phase: FinalPhase | None = setting(
         None,

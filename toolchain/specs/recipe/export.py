@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, Field, model_validator
 
 from edgewright.specs.profiles import Runtime
-from edgewright.specs.recipe.section import Section, each_once, setting
+from edgewright.specs.recipe.section import LEAST_LENGTH, LONGEST_CONTEXT, Section, each_once, setting
 
 DEFAULT_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128)
+DEFAULT_PREFILL_LENGTHS = (8, 32, 128)
+CacheFormat = Literal["float32", "int8"]
 
 
 class RuntimeDescription(Protocol):
@@ -19,6 +21,8 @@ class RuntimeDescription(Protocol):
 
     @property
     def takes_batches(self) -> bool: ...  # noqa: D102
+    @property
+    def generates(self) -> bool: ...  # noqa: D102
     def supports(self, scheme: str, /) -> bool: ...  # noqa: D102
 
 
@@ -47,6 +51,25 @@ class Export(Section):
         "The lengths that a runtime of fixed shapes is given, rising; the task's own comes last.",
         unit="tokens",
         costs="memory for each length in use",
+    )
+    context: Annotated[int, Field(ge=LEAST_LENGTH, le=LONGEST_CONTEXT)] | None = setting(
+        None,
+        "How many tokens of a text and of what is written after it an artifact's cache holds; task.max_length where "
+        "none is given.",
+        unit="tokens",
+        costs="memory for the keys and values of each token",
+    )
+    prefill_lengths: Annotated[
+        tuple[Annotated[int, Field(gt=1, le=4096)], ...], Field(min_length=1), AfterValidator(_rising)
+    ] = setting(
+        DEFAULT_PREFILL_LENGTHS,
+        "How many tokens of a prompt are read at once under a runtime of fixed shapes, rising; under others any number "
+        "up to the last.",
+        unit="tokens",
+        costs="memory for the last of them",
+    )
+    cache: CacheFormat = setting(
+        "float32", "In which numbers the cache keeps keys and values.", costs="int8: a little of the score"
     )
     batch: Annotated[int, Field(ge=1, le=64)] = setting(
         1,

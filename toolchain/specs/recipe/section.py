@@ -106,3 +106,4 @@ def section_of(values: Values, name: str) -> Values:
 
 
 LEAST_LENGTH = 8  # tokens of a text
+LONGEST_CONTEXT = 131_072  # tokens that a cache may be asked for

@@ -9,7 +9,7 @@ from typing import Annotated, Protocol
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from edgewright.errors import InputError, ToolchainError, nearest
-from edgewright.specs.recipe.section import LEAST_LENGTH, Section, Text, each_once, setting
+from edgewright.specs.recipe.section import LEAST_LENGTH, LONGEST_CONTEXT, Section, Text, each_once, setting
 
 
 class TaskDescription(Protocol):
@@ -36,11 +36,15 @@ class TaskDescription(Protocol):
     @property
     def settings(self) -> frozenset[str]: ...  # noqa: D102
     @property
+    def unread(self) -> frozenset[str]: ...  # noqa: D102
+    @property
     def reasons(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
     def training_unit(self) -> str: ...  # noqa: D102
     @property
     def attributable(self) -> bool: ...  # noqa: D102
+    @property
+    def longest(self) -> int: ...  # noqa: D102
     @property
     def generates(self) -> bool: ...  # noqa: D102
 
@@ -94,8 +98,8 @@ ImageSize = Annotated[tuple[int, int] | None, BeforeValidator(_image_size)]
 
 
 _KINDS = (
-    "What the model is for: embedding, classification, token-classification, regression, image-classification, or a "
-    "task that an installed package adds."
+    "What the model is for: embedding, classification, token-classification, regression, language-modelling, "
+    "text-generation, image-classification, or a task that an installed package adds."
 )
 
 
@@ -103,8 +107,12 @@ class TaskSettings(Section):
     """What the model is for."""
 
     kind: Annotated[TaskKind, Field(description=_KINDS)]
-    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=512)] = setting(
-        128, "Longer texts are cut there.", unit="tokens", costs="latency and memory grow with it"
+    max_length: Annotated[int, Field(ge=LEAST_LENGTH, le=LONGEST_CONTEXT)] = setting(
+        128,
+        "Longer texts are cut there, at most at 512; a model that writes is trained and judged on rows of so many "
+        "tokens, at most as many as it has positions.",
+        unit="tokens",
+        costs="latency and memory grow with it",
     )
     labels: Annotated[tuple[Text, ...], AfterValidator(each_once)] = setting(
         (),

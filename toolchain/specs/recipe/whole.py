@@ -47,6 +47,11 @@ class Recipe(Section):
         longest = self.task.max_length
         return (*(length for length in self.stages.export.lengths if length < longest), longest)
 
+    @property
+    def context(self) -> int:
+        """How many tokens the cache of a model that writes holds."""
+        return self.stages.export.context or self.task.max_length
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Recipe:
         if faults := disagreements(self.model_dump(exclude_defaults=True)):

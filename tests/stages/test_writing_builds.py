@@ -1,0 +1,87 @@
+"""A recipe of a decoder goes through the one pipeline to a bundle, for every runtime that can write."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgewright import pipeline
+from edgewright.bundles.bundle import Bundle
+from edgewright.measure.generating import generate_here
+from edgewright.measure.prompts import Decoding, prompt_of
+from edgewright.models import families
+from edgewright.models.decoder import DecoderModel
+from edgewright.specs.recipe import Recipe
+from edgewright.stages.float_models import ModelFindings
+from edgewright.stages.stage import Build, Findings, StageResult
+from tests.stages import builds, writing_builds
+from tests.stages.writing_builds import CONTEXT, PIECES, RUNTIMES
+
+pytestmark = pytest.mark.usefixtures("own_places")
+STUDENT = [*writing_builds.READING, "prune", "teach", "low rank", "distill"]
+
+
+def built(recipe: Recipe, place: Path) -> pipeline.BuildResult:
+    return pipeline.build(recipe, builds.PROFILE, place, even_if_unreachable=True)
+
+
+def loaded(result: StageResult[Findings]) -> DecoderModel:
+    model: Any = families.load(result.folder)
+    assert isinstance(model, DecoderModel)
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_a_decoder_is_trimmed_cut_trained_and_exported_for_every_runtime_that_writes(kind: str, tmp_path: Path) -> None:
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path), kind=kind)
+    result = built(recipe, tmp_path / "bundle")
+    manifest = result.bundle.manifest
+    assert [each.name for each in manifest.stages][: len(STUDENT)] == STUDENT
+    assert [each.runtime for each in manifest.artifacts] == list(RUNTIMES)
+    for artifact in manifest.artifacts:
+        plan = artifact.signature.generation
+        assert plan is not None
+        assert (plan.context, plan.vocabulary, plan.stop) == (CONTEXT, PIECES, (2,))
+        assert artifact.parity.passed
+        assert artifact.latency_ms > 0
+        (text,) = generate_here(
+            artifact.runtime,
+            result.bundle.path / artifact.file,
+            artifact.signature,
+            [prompt_of([2, 40, 41], artifact.signature, Decoding(max_tokens=5))],
+        ).texts
+        assert 1 <= len(text.tokens) <= 5
+    assert "tokenizer.json" in manifest.files
+    assert "chat_template.json" in manifest.files
+    again = built(recipe, tmp_path / "again")
+    assert all(stage.cached for stage in again.bundle.manifest.stages)
+    assert Bundle.open(tmp_path / "again").manifest.best == manifest.best
+
+
+def test_the_student_is_as_the_recipe_says_and_trains_towards_its_teacher(tmp_path: Path) -> None:
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path))
+    build: Build = builds.build_of(builds.plan(recipe))
+    assert [each.name for each in build.made] == STUDENT
+    student = loaded(build.result("student"))
+    assert [(layer.groups, layer.neurons) for layer in student.shape.layers] == [(1, 24)] * 2
+    assert (student.shape.vocabulary, student.shape.positions, student.shape.tied) == (PIECES, CONTEXT, True)
+    findings = build.findings("student", ModelFindings)
+    assert len(findings.from_layers) == 2
+    assert {layer.heads for layer in findings.layers} == {2}
+    document = findings.document()
+    assert [row["from_layer"] for row in document["drift"]] == findings.from_layers
+    assert document["tokens_seen"] >= 600
+
+
+def test_a_teacher_that_is_only_trimmed_says_the_same_of_the_pieces_that_stay(tmp_path: Path) -> None:
+    off = {"enabled": False}
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path), prune=off, distill=off)
+    build = builds.build_of(builds.plan(recipe))
+    teacher, student = loaded(build.result("teacher")), loaded(build.result("student"))
+    dataset = build.plan.modality.dataset(recipe, build.result("examples").folder, build.result("inputs").folder)
+    ids = torch.randint(0, PIECES, (2, 20), generator=torch.Generator().manual_seed(0))
+    kept = torch.tensor(dataset.kept)  # type: ignore[attr-defined]
+    with torch.inference_mode():
+        assert torch.allclose(student(ids), teacher(kept[ids])[..., kept], atol=1e-4)
