@@ -8,7 +8,9 @@ from edgewright.stages.teacher import BaselineFindings, TeacherFindings
 from tests.report.test_compression import manifest
 from tests.stages.builds import recipe
 
-TEACHER = TeacherFindings.model_construct(score=0.5, baseline=BaselineFindings(name="TF-IDF", score=0.1))
+TEACHER = TeacherFindings.model_construct(
+    metric="accuracy", score=0.5, baseline=BaselineFindings(name="TF-IDF", score=0.1)
+)
 
 
 def chosen(tmp: Any, *changes: dict[str, Any], budget: Budget | None = None) -> str:
@@ -29,3 +31,14 @@ def test_a_limit_that_is_missed_weighs_more_than_speed(tmp_path: Any) -> None:
 def test_outputs_that_are_wrong_weigh_more_than_anything(tmp_path: Any) -> None:
     wrong = manifest([]).artifacts[0].parity.model_copy(update={"passed": False})
     assert chosen(tmp_path / "x.csv", {"latency_ms": 2.0}, {"latency_ms": 1.0, "parity": wrong}) == "executorch"
+
+
+def test_a_loss_where_less_is_better_is_of_the_score_that_rose(tmp_path: Any) -> None:
+    teacher = TeacherFindings.model_construct(
+        metric="bits per byte", score=1.25, baseline=BaselineFindings(name="5-gram", score=1.775)
+    )
+    artifact, budget = manifest([]).artifacts[0], Budget(max_score_loss_percent=20)
+    made = recipe("embedding", tmp_path / "x.csv").model_copy(update={"budget": budget})
+    for score, met, baseline in ((1.2, True, False), (1.5, True, False), (1.51, False, False), (1.8, False, True)):
+        verdict = best_of(made, teacher, [artifact.model_copy(update={"score": score})]).verdict
+        assert (verdict.met, verdict.baseline is not None) == (met, baseline)

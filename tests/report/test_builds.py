@@ -120,3 +120,11 @@ def test_a_manifest_without_findings_is_compared_as_far_as_it_goes() -> None:
     found = compare_bundles(manifest([]), smaller())
     assert json.loads(json.dumps(found.document(), allow_nan=False)) == found.document()
     assert told(found)
+
+
+def test_a_second_build_of_fewer_bits_is_the_better_one() -> None:
+    def in_bits(made: Manifest) -> Manifest:
+        return made.model_copy(update={"task": made.task.model_copy(update={"metric": "bits per byte"})})
+
+    found = compare_bundles(in_bits(manifest(whole_build())), in_bits(smaller()))
+    assert found.where[0].startswith("After int8 executorch the second scores -0.0800 (better); most of it comes with")

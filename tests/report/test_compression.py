@@ -339,3 +339,9 @@ def test_text_from_data_is_never_read_as_markup() -> None:
 
 def test_a_summary_without_compression_shows_nothing_of_it() -> None:
     assert shown({}).strip() == ""
+
+
+def test_where_less_is_better_most_is_lost_where_the_score_rises_most() -> None:
+    task = manifest([]).task.model_copy(update={"metric": "bits per byte"})
+    found = compression_of(manifest(whole_build(), score=0.45).model_copy(update={"task": task}))
+    assert found.where_lost[0] == "By stage, most is lost in least squares: the score rises from 0.1 to 0.3."

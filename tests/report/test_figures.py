@@ -34,7 +34,7 @@ def test_text_is_shown_as_it_is_and_a_long_name_by_its_ends() -> None:
     ],
 )
 def test_on_the_front_is_what_no_other_beats_in_both(points: list[Any], front: list[Any]) -> None:
-    assert sorted(set(figures._front(points))) == front
+    assert sorted(set(figures._front(points, "accuracy"))) == front
 
 
 def test_teacher_and_students_are_points_of_the_trade() -> None:
@@ -70,3 +70,7 @@ def test_a_hostile_name_is_no_tag_in_any_picture() -> None:
 def test_parts_that_no_stage_told_make_no_picture(teacher: object, student: object) -> None:
     before, after = (ModelRecord.read(Fields({"parts": parts})).parts for parts in (teacher, student))
     assert figures.parts(before, after) is None
+
+
+def test_on_the_front_of_bits_are_the_fewest() -> None:
+    assert figures._front([(1.0, 1.5), (2.0, 1.6), (3.0, 1.2), (1.0, 1.4)], "bits per byte") == [(1.0, 1.4), (3.0, 1.2)]

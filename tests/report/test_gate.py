@@ -98,3 +98,16 @@ def test_a_runtimes_name_is_only_text_in_markdown() -> None:
     hostile = {**bench()["artifact"], "runtime": "<img src=x> [a](http://b) `c` \x1b[2J"}
     found = decided(bench(), bench(artifact=hostile), slowdown_percent=3).markdown()
     assert "(\\<img src=x\\> \\[a\\](http://b) \\`c\\` \\[2J) on" in found
+
+
+def test_bits_that_rise_are_lost_and_bits_that_fall_are_not() -> None:
+    def bits(score: float) -> dict[str, Any]:
+        return bench(score=score, metric="bits per byte")
+
+    assert decided(bits(1.55), bits(1.25), score_drop=0).passed
+    assert decided(bits(1.55), bits(1.554), score_drop=0.5).passed
+    lost = decided(bits(1.55), bits(1.56), score_drop=0.5)
+    assert not lost.passed
+    assert lost.findings[0].sentence == (
+        "The bits per byte went from 155.00 to 156.00: +1.00 points (less is better); 0.5 may be lost."
+    )

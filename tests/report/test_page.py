@@ -217,7 +217,7 @@ def test_the_document_is_everything_the_page_is_made_from() -> None:
 
 
 def test_the_pareto_front_is_what_nothing_beats_in_both() -> None:
-    assert figures._front([(1, 0.5), (2, 0.4), (3, 0.9), (1, 0.3), (4, 0.9)]) == [(1, 0.5), (3, 0.9)]
+    assert figures._front([(1, 0.5), (2, 0.4), (3, 0.9), (1, 0.3), (4, 0.9)], "accuracy") == [(1, 0.5), (3, 0.9)]
 
 
 def test_without_the_extra_the_package_to_install_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

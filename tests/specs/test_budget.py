@@ -105,7 +105,7 @@ def test_a_limit_must_be_a_positive_number(value: float) -> None:
     ("baseline", "student", "as_good_as_it"), [(0.87, 0.84, True), (0.84, 0.84, True), (0.83, 0.84, False)]
 )
 def test_a_baseline_counts_where_it_is_at_least_as_good(baseline: float, student: float, as_good_as_it: bool) -> None:
-    found = as_good("TF-IDF", baseline, student)
+    found = as_good("TF-IDF", baseline, student, metric="accuracy")
     assert (found is not None) is as_good_as_it
     assert found is None or (found.name, found.score, found.student_score) == ("TF-IDF", baseline, student)
 
@@ -120,3 +120,8 @@ def test_a_baseline_that_is_as_good_misses_no_budget_and_is_said_in_the_document
         "student_score": 0.84,
         "sentence": "TF-IDF (0.870) is at least as good as the student (0.840): you need no network for this task",
     }
+
+
+def test_a_baseline_in_bits_is_as_good_where_it_needs_no_more() -> None:
+    assert as_good("5-gram", 1.775, 1.548, metric="bits per byte") is None
+    assert as_good("5-gram", 1.5, 1.548, metric="bits per byte") is not None

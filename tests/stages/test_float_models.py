@@ -27,7 +27,8 @@ def build(**plan: Any) -> Any:
 class Examples:
     """A dataset of six numbers that a model is to double."""
 
-    def __init__(self, count: int = 6) -> None:
+    def __init__(self, count: int = 6, *, metric: str = "accuracy") -> None:
+        self.metric = metric
         self.numbers = list(range(count))
         self.parts: list[str] = []
 
@@ -37,7 +38,7 @@ class Examples:
 
     def score(self, part: str = "test") -> Any:
         self.parts.append(part)
-        return SimpleNamespace(of=lambda outputs: float(outputs.mean()))
+        return SimpleNamespace(metric=self.metric, of=lambda outputs: float(outputs.mean()))
 
     def outputs(self, model: Any, inputs: list[int], *, on_progress: Any = None) -> torch.Tensor:
         for done in range(len(inputs)):
@@ -67,6 +68,7 @@ def test_a_score_is_of_the_held_out_part_and_told_as_it_grows() -> None:
 
 
 def test_findings_of_a_training_are_what_it_returned() -> None:
+    examples: Any = Examples()
     trained = Trained(
         steps=3,
         tokens=30,
@@ -80,7 +82,7 @@ def test_findings_of_a_training_are_what_it_returned() -> None:
         parameters=1,
         macs=2,
         score=0.5,
-        **float_models.trained_findings(trained),  # type: ignore[arg-type]
+        **float_models.trained_findings(trained, examples),  # type: ignore[arg-type]
     )
     assert (found.steps, found.tokens_seen, found.losses) == (3, 30, (2.0, 1.0))
     assert (found.stopped_early, found.best_validation) == (True, 0.5)
@@ -102,6 +104,19 @@ def test_a_training_is_validated_only_where_the_recipe_ends_it_by_that(patience:
     if validate is not None:
         assert validate() == 2.5
         assert set(examples.parts) == {"validation"}
+
+
+def test_bits_are_better_the_fewer_to_a_training_and_findings_tell_them_as_bits() -> None:
+    stages = SimpleNamespace(distill=SimpleNamespace(patience=2))
+    examples: Any = Examples(metric="bits per byte")
+    made = build(recipe=SimpleNamespace(stages=stages))
+    validate = float_models.validation(made, lambda number: 2 * number, examples, section="distill")
+    assert validate is not None
+    assert validate() == -2.5
+    trained = Trained(steps=1, tokens=1, seconds=1.0, losses=(1.0,), best_validation=validate())
+    assert float_models.trained_findings(trained, examples)["best_validation"] == 2.5
+    never = Trained(steps=1, tokens=1, seconds=1.0, losses=(1.0,))
+    assert float_models.trained_findings(never, examples)["best_validation"] is None
 
 
 def test_patience_without_a_validation_part_is_told_by_its_setting() -> None:

@@ -7,6 +7,7 @@ import torch
 
 from edgewright.data.documents import TextDocument
 from edgewright.errors import BadDataError
+from edgewright.specs.metrics import lower_is_better
 from edgewright.tasks.account import account_of
 from edgewright.tasks.token_score import LEAST_LOG_PROBABILITY, TokenScore
 from tests.tasks.writing import documents, told
@@ -21,7 +22,7 @@ def test_a_model_that_halves_each_time_costs_a_bit_a_byte() -> None:
 def test_fewer_bits_are_better() -> None:
     score = TokenScore(TEXTS)
     assert score.of(told(TEXTS, lambda *_: 0.9)) < score.of(told(TEXTS, lambda *_: 0.1))
-    assert score.lower_is_better
+    assert lower_is_better(score.metric)
 
 
 def test_models_of_unlike_tokens_are_judged_alike() -> None:

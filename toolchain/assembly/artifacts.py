@@ -17,6 +17,7 @@ from edgewright.errors import UnsupportedModelError
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.budget import BYTES_PER_MB, Verdict, as_good, judge
+from edgewright.specs.metrics import loss_percent
 from edgewright.specs.recipe import Recipe
 from edgewright.specs.structure import Structure
 from edgewright.stages.exported import Exported
@@ -125,11 +126,11 @@ def best_of(recipe: Recipe, teacher: TeacherFindings, artifacts: Sequence[Artifa
 def _verdict(recipe: Recipe, teacher: TeacherFindings, artifact: ArtifactFacts) -> Verdict:
     """Its latency, memory and speed of writing stay undecided."""
     generation = artifact.signature.generation
-    loss_percent = 100 * (1 - artifact.score / teacher.score) if teacher.score else 0.0  # of one that knows nothing
     verdict = judge(
         recipe.budget,
         context=generation.context if generation else None,
         artifact_bytes=artifact.bytes,
-        score_loss_percent=loss_percent,
+        score_loss_percent=loss_percent(teacher.metric, teacher.score, artifact.score),
     )
-    return replace(verdict, baseline=as_good(teacher.baseline.name, teacher.baseline.score, artifact.score))
+    baseline = teacher.baseline
+    return replace(verdict, baseline=as_good(baseline.name, baseline.score, artifact.score, metric=teacher.metric))

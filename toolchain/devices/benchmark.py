@@ -29,6 +29,7 @@ from edgewright.measure.operators import operators_of
 from edgewright.measure.parity import Parity
 from edgewright.measure.protocol import Protocol, RunOptions
 from edgewright.specs.budget import Verdict, as_good, judge
+from edgewright.specs.metrics import loss_percent
 from edgewright.specs.profiles import Clock
 from edgewright.targets import open_target
 from edgewright.targets.base import Target
@@ -242,12 +243,13 @@ def _measured(
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:
     """All limits; only the latency stays undecided where it is no board's, or is of several examples at once."""
     latency = None if measurement.emulated or measurement.batch > 1 else measurement.latency
+    metric = bundle.manifest.task.metric
     verdict = judge(
         bundle.manifest.budget,
         latency_ms=None if latency is None else latency.p50,
         artifact_bytes=artifact.bytes,
         peak_rss_bytes=measurement.peak_rss_bytes,
-        score_loss_percent=100 * (1 - artifact.score / bundle.manifest.teacher.score),
+        score_loss_percent=loss_percent(metric, bundle.manifest.teacher.score, artifact.score),
     )
     baseline = bundle.manifest.baseline
-    return replace(verdict, baseline=as_good(baseline.name, baseline.score, artifact.score))
+    return replace(verdict, baseline=as_good(baseline.name, baseline.score, artifact.score, metric=metric))

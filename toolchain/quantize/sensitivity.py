@@ -128,11 +128,11 @@ def sensitivity(
     """Measure each part of `model`, and exclude parts from int8 until the degradation is within the `limits`.
 
     `run` gives a model's outputs for the examples, (examples, outputs), of which `static` scales are made, too, by the
-    `calibration`. A `score`, from 0 to 1, is computed as often, where it is given. The parts named in `excluded` stay
-    float in any case; without a limit no others do. `float_ms` says how much longer each part takes in float on the
-    device. With `narrow_bits` linear layers that are not float get such weights, as many as the limits allow.
-    `on_progress` hears (models run, at least so many). The model stays as it was. Raises `UnknownNameError` for a name
-    that is no part's.
+    `calibration`. A `score`, of which more is better, is computed as often, where it is given. The parts named in
+    `excluded` stay float in any case; without a limit no others do. `float_ms` says how much longer each part takes in
+    float on the device. With `narrow_bits` linear layers that are not float get such weights, as many as the limits
+    allow. `on_progress` hears (models run, at least so many). The model stays as it was. Raises `UnknownNameError` for
+    a name that is no part's.
     """
     parts = checked(model, excluded)
     linear = linear_parts(model) if narrow_bits else ()

@@ -19,6 +19,7 @@ from edgewright.bundles.build_record import BuildRecord
 from edgewright.bundles.schema import Manifest
 from edgewright.report.compression import LayerRow, StageRow, compression_of
 from edgewright.report.speedup_rows import speedups_of
+from edgewright.specs.metrics import goodness, lower_is_better
 
 LEAST_SCORE = 1e-4  # a score that differs by less is the same
 
@@ -80,7 +81,8 @@ class BundleComparison:
     @property
     def where(self) -> tuple[str, ...]:
         """Where score and time went, as far as both are known."""
-        return tuple(told for told in (_where_score(self.stages), _where_time(self.stages)) if told)
+        metric = self.before.task.metric
+        return tuple(told for told in (_where_score(self.stages, metric), _where_time(self.stages)) if told)
 
     def document(self) -> JsonObject:
         """As `edgewright compare --json` prints it."""
@@ -226,7 +228,7 @@ def _kept_float(manifest: Manifest) -> Iterator[str]:
         yield from (f"{part} ({runtime})" for part in parts - common)
 
 
-def _where_score(stages: Sequence[StageDifference]) -> str | None:
+def _where_score(stages: Sequence[StageDifference], metric: str) -> str | None:
     known = [each for each in stages if each.score_gap is not None and not each.stage.startswith("int8 ")]
     finals = [each for each in stages if each.score_gap is not None and each.stage.startswith("int8 ")]
     end = finals[0] if finals else known[-1] if known else None
@@ -234,7 +236,8 @@ def _where_score(stages: Sequence[StageDifference]) -> str | None:
         return None
     if abs(end.score_gap) < LEAST_SCORE:
         return f"After {end.stage} both score the same."
-    told = f"After {end.stage} the second scores {end.score_gap:+.4f}"
+    better = " (better)" if goodness(metric, end.score_gap) > 0 else " (worse)"
+    told = f"After {end.stage} the second scores {end.score_gap:+.4f}{better if lower_is_better(metric) else ''}"
     sign = 1 if end.score_gap > 0 else -1
     moved = [each for each in (*known, end) if each.gap_change is not None and sign * each.gap_change > LEAST_SCORE]
     if not moved:

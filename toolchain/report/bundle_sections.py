@@ -20,6 +20,7 @@ from edgewright.report.precision import precision_of
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
 from edgewright.report.speedup_rows import ArtifactSpeedups
 from edgewright.specs.budget import is_at_least
+from edgewright.specs.metrics import gain_kept, kept_share, lower_is_better
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -38,7 +39,11 @@ def built_sections(
         yield PageSection(title="Notes", sentences=build.notes)
     yield PageSection(
         title="What was made",
-        sentences=(*(each.sentence for each in speedups), *(row.verdict for row in int8_of(manifest))),
+        sentences=(
+            *(each.sentence for each in speedups),
+            *(row.verdict for row in int8_of(manifest)),
+            *_gains_kept(manifest),
+        ),
         tables=(_models(manifest, speedups),),
         pictures=drawn(figures.trade(manifest), figures.sizes(manifest)) if pictures else (),
     )
@@ -73,7 +78,8 @@ def _models(manifest: Manifest, speedups: Sequence[ArtifactSpeedups]) -> TextTab
     def row(
         name: str, score: float, size: int | None, latency_ms: float | None, there: str = UNKNOWN, here: str = UNKNOWN
     ) -> Cells:
-        kept = f"{100 * score / teacher.score:.1f} %" if teacher.score else UNKNOWN
+        share = kept_share(manifest.task.metric, teacher.score, score)
+        kept = UNKNOWN if share is None else f"{100 * share:.1f} %"
         return (name, f"{score:.4f}", kept, megabytes(size), there, milliseconds(latency_ms), here)
 
     rows = [
@@ -92,6 +98,24 @@ def _models(manifest: Manifest, speedups: Sequence[ArtifactSpeedups]) -> TextTab
         *(f"latency where it was built ({processor})", "faster there"),
     )
     return TextTable(heads=heads, rows=tuple(rows))
+
+
+def _gains_kept(manifest: Manifest) -> Iterator[str]:
+    """Of a metric without a natural end: which share of the teacher's gain over counting alone each student keeps."""
+    metric, baseline, teacher = manifest.task.metric, manifest.baseline, manifest.teacher
+    if not lower_is_better(metric):
+        return
+    students = [
+        ("the float student", manifest.student.score),
+        *((each.file, each.score) for each in manifest.artifacts),
+    ]
+    shares = ((name, gain_kept(baseline.score, teacher.score, score)) for name, score in students)
+    told = [f"{name} {100 * share:.1f} %" for name, share in shares if share is not None]
+    if told:
+        yield (
+            f"Of what the teacher gains over the {baseline.name}, {baseline.score - teacher.score:.4f} {metric} (less "
+            f"is better), there is left: {', '.join(told)}."
+        )
 
 
 def _network(manifest: Manifest, build: BuildRecord) -> Iterator[Figure | None]:

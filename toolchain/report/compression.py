@@ -15,6 +15,7 @@ from edgewright.base.json_values import JsonObject
 from edgewright.bundles.build_record import BuildRecord, StageRecord
 from edgewright.bundles.findings import ModelRecord, VocabularyRecord
 from edgewright.bundles.schema import Manifest
+from edgewright.specs.metrics import goodness, lower_is_better
 
 LEAST_DROP = 0.001  # of a cosine; less is no place to look for a fault
 
@@ -61,11 +62,12 @@ class Compression:
     stages: tuple[StageRow, ...]
     layers: tuple[LayerRow, ...]
     vocabulary: VocabularyRecord | None
+    metric: str = ""
 
     @property
     def where_lost(self) -> tuple[str, ...]:
         """By stage and by layer, as far as either is known."""
-        return tuple(each for each in (_worst_stage(self.stages), _worst_layer(self.layers)) if each)
+        return tuple(each for each in (_worst_stage(self.stages, self.metric), _worst_layer(self.layers)) if each)
 
     def summary(self) -> JsonObject:
         """Its part of what `edgewright build --json` prints."""
@@ -80,7 +82,12 @@ class Compression:
 def compression_of(manifest: Manifest) -> Compression:
     """Read the findings of a build's stages. Raises nothing: what is missing or no number is None."""
     build = BuildRecord.of(manifest)
-    return Compression(stages=_stage_rows(manifest, build), layers=_layer_rows(build), vocabulary=build.vocabulary)
+    return Compression(
+        stages=_stage_rows(manifest, build),
+        layers=_layer_rows(build),
+        vocabulary=build.vocabulary,
+        metric=manifest.task.metric,
+    )
 
 
 def _stage_rows(manifest: Manifest, build: BuildRecord) -> tuple[StageRow, ...]:
@@ -203,14 +210,15 @@ def _layer_rows(build: BuildRecord) -> tuple[LayerRow, ...]:
     return tuple(rows)
 
 
-def _worst_stage(rows: tuple[StageRow, ...]) -> str | None:
+def _worst_stage(rows: tuple[StageRow, ...], metric: str) -> str | None:
     known = [(row.score_change, row.score, row.stage) for row in rows if row.score_change is not None]
     if not known:
         return None
-    change, score, stage = min(known, key=lambda each: each[0])
-    if change >= 0 or score is None:
-        return "By stage, nothing is lost: no score is below the one before it."
-    return f"By stage, most is lost in {stage}: the score falls from {score - change:.4g} to {score:.4g}."
+    change, score, stage = min(known, key=lambda each: goodness(metric, each[0]))
+    worse, moves = ("above", "rises") if lower_is_better(metric) else ("below", "falls")
+    if goodness(metric, change) >= 0 or score is None:
+        return f"By stage, nothing is lost: no score is {worse} the one before it."
+    return f"By stage, most is lost in {stage}: the score {moves} from {score - change:.4g} to {score:.4g}."
 
 
 def _worst_layer(rows: tuple[LayerRow, ...]) -> str | None:

@@ -32,6 +32,7 @@ from edgewright.report.drawing import (
     second_axis,
 )
 from edgewright.report.measured import Measured
+from edgewright.specs.metrics import gain, goodness
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -101,13 +102,13 @@ def _place(figure: Figure, point: _Point, x: float, marker: Mapping[str, object]
 
 def _finish(figure: Figure, manifest: Manifest, points: Sequence[tuple[float, float]]) -> None:
     """What no other beats in both, and what a method without a network scores."""
-    _draw_front(figure, points)
+    _draw_front(figure, points, manifest.task.metric)
     baseline = manifest.baseline
     figure.add_hline(y=baseline.score, line={"dash": "dash", "color": RED}, annotation_text=label(baseline.name))
 
 
-def _draw_front(figure: Figure, points: Sequence[tuple[float, float]]) -> None:
-    best = _front(points)
+def _draw_front(figure: Figure, points: Sequence[tuple[float, float]], metric: str) -> None:
+    best = _front(points, metric)
     line = {"dash": "dot", "color": INK}
     figure.add_scatter(x=[x for x, _ in best], y=[y for _, y in best], mode="lines", line=line, name="Pareto front")
     figure.update_xaxes(type="log")
@@ -215,11 +216,11 @@ def sensitivity(found: SensitivityRecord) -> Figure | None:
     return figure
 
 
-def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _front(points: Sequence[tuple[float, float]], metric: str) -> list[tuple[float, float]]:
     """Those that no other beats in both: no slower and no worse."""
     found: list[tuple[float, float]] = []
-    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not found or y > found[-1][1]:
+    for x, y in sorted(points, key=lambda point: (point[0], -goodness(metric, point[1]))):
+        if not found or gain(metric, found[-1][1], y) > 0:
             found.append((x, y))
     return found
 
@@ -243,5 +244,5 @@ def measured(found: Sequence[Measured]) -> Figure | None:
         points.append((point.latency_ms, point.score))
         marker = {"size": 10 + 40 * (point.bytes / largest) ** 0.5, "color": BLUE, "opacity": 0.7}
         _place(figure, point, point.latency_ms, marker)
-    _draw_front(figure, points)
+    _draw_front(figure, points, known[0].metric)
     return figure

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from edgewright.base.json_values import JsonObject
 from edgewright.base.plain import escaped, printable
 from edgewright.report.compare import Comparison, Difference
+from edgewright.specs.metrics import goodness, lower_is_better
 
 Outcome = Literal["passed", "failed", "unsure", "unknown"]
 SIGNS: dict[Outcome, str] = {"passed": "✅", "failed": "❌", "unsure": "⚠️", "unknown": "❔"}
@@ -22,7 +23,7 @@ SIGNS: dict[Outcome, str] = {"passed": "✅", "failed": "❌", "unsure": "⚠️
 
 @dataclass(frozen=True, kw_only=True)
 class GateLimits:
-    """The most that may change for the worse; None is no limit. A score's drop is in points of a hundred."""
+    """The most that may change for the worse; None is no limit. A score's loss is in points of a hundred."""
 
     slowdown_percent: float | None = None
     score_drop: float | None = None
@@ -121,11 +122,13 @@ def _score(comparison: Comparison, limit: float) -> Finding:
     if change is None or before.score is None or after.score is None:
         told = "The score of one of the two is not known, or not the same metric, so it cannot be judged."
         return Finding(name="score drop", outcome="unknown", sentence=told)
+    way = " (less is better)" if lower_is_better(after.metric) else ""
     told = (
-        f"The {after.metric} went from {100 * before.score:.2f} to {100 * after.score:.2f}: {change:+.2f} points; "
+        f"The {after.metric} went from {100 * before.score:.2f} to {100 * after.score:.2f}: {change:+.2f} points{way}; "
         f"{limit:g} may be lost."
     )
-    return Finding(name="score drop", outcome="passed" if -change <= limit else "failed", sentence=told)
+    lost = -goodness(after.metric, change)
+    return Finding(name="score drop", outcome="passed" if lost <= limit else "failed", sentence=told)
 
 
 def _growth(difference: Difference, limit: float) -> Finding:

@@ -72,7 +72,7 @@ def prediction_page(subject: str, predictions: Sequence[PredictionDocument]) -> 
 def _as_good(manifest: Manifest) -> BetterBaseline | None:
     """The method without a network, where it scores at least as well as the best artifact."""
     best = next(each for each in manifest.artifacts if each.runtime == manifest.best)
-    return as_good(manifest.baseline.name, manifest.baseline.score, best.score)
+    return as_good(manifest.baseline.name, manifest.baseline.score, best.score, metric=manifest.task.metric)
 
 
 def _headline(manifest: Manifest | None, *, met: bool) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from edgewright.base.json_values import JsonObject, JsonValue
+from edgewright.specs.metrics import as_good_as
 
 BYTES_PER_MB = 1_000_000
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -124,9 +125,11 @@ class Verdict:
         }
 
 
-def as_good(name: str, score: float, student_score: float) -> BetterBaseline | None:
-    """The baseline, where it scores at least as well as the student; of every metric here more is better."""
-    return BetterBaseline(name=name, score=score, student_score=student_score) if score >= student_score else None
+def as_good(name: str, score: float, student_score: float, *, metric: str) -> BetterBaseline | None:
+    """The baseline, where it scores at least as well as the student."""
+    if not as_good_as(metric, score, student_score):
+        return None
+    return BetterBaseline(name=name, score=score, student_score=student_score)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from edgewright.models import families
 from edgewright.models.capabilities import OwnModel
 from edgewright.models.macs import sizes
 from edgewright.models.schedule import Trained
+from edgewright.specs.metrics import goodness
 from edgewright.stages.stage import Build, Findings, StageResult
 
 
@@ -76,14 +77,15 @@ class TrainedFindings(ModelFindings):
     best_validation: float | None = None
 
 
-def trained_findings(trained: Trained) -> dict[str, object]:
-    """What a manifest says of a training."""
+def trained_findings(trained: Trained, dataset: Dataset) -> dict[str, object]:
+    """What a manifest says of a training; the best validation is a score again, where less is better, too."""
+    best = trained.best_validation
     return {
         "steps": trained.steps,
         "tokens_seen": trained.tokens,
         "losses": trained.losses,
         "stopped_early": trained.stopped_early,
-        "best_validation": trained.best_validation,
+        "best_validation": None if best is None else goodness(dataset.score().metric, best),
     }
 
 
@@ -133,7 +135,7 @@ def sizes_of(build: Build, model: nn.Module, dataset: Dataset) -> Sizes:
 
 
 def validation(build: Build, model: nn.Module, dataset: Dataset, *, section: str) -> Callable[[], float] | None:
-    """The score on the validation part, where the recipe ends this section's training by it.
+    """How good the score on the validation part is, where the recipe ends this section's training by it.
 
     Raises `InputError` where that part is empty.
     """
@@ -142,7 +144,7 @@ def validation(build: Build, model: nn.Module, dataset: Dataset, *, section: str
     inputs = dataset.held_out("validation")
     require_validation(inputs, f"stages.{section}", "patience", "ends training by")
     score = dataset.score("validation")
-    return lambda: score.of(dataset.as_scored(dataset.outputs(model, inputs), inputs, score))
+    return lambda: goodness(score.metric, score.of(dataset.as_scored(dataset.outputs(model, inputs), inputs, score)))
 
 
 def require_validation(part: Sized, section: str, setting: str, does: str) -> None:

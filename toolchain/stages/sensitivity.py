@@ -18,6 +18,7 @@ from edgewright.quantize.schemes import narrow_weights, rounds_to_integers
 from edgewright.quantize.sensitivity import Limits, checked, sensitivity
 from edgewright.quantize.simulated import linear_parts
 from edgewright.runtimes.subject import PLACE
+from edgewright.specs.metrics import goodness
 from edgewright.specs.recipe import Quantize
 from edgewright.stages.float_models import require_validation
 from edgewright.stages.sides import Side, student_of
@@ -127,8 +128,13 @@ def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindin
 
 
 def _validation(student: Side) -> Callable[[nn.Module], float]:
-    """The score of a model in the student's place on the validation part. Raises `InputError` where that is empty."""
+    """How good a model in the student's place is on the validation part. Raises `InputError` where that is empty."""
     inputs = student.held_out("validation")
     require_validation(inputs, "stages.quantize", "max_score_loss_points", "is of")
     score = student.score("validation")
-    return lambda trial: score.of(student.as_scored(student.outputs(inputs, model=trial), inputs, score))
+
+    def good(trial: nn.Module) -> float:
+        outputs = student.outputs(inputs, model=trial)
+        return goodness(score.metric, score.of(student.as_scored(outputs, inputs, score)))
+
+    return good

@@ -140,7 +140,7 @@ def _fitted(build: Build, teacher: LoadedTeacher, work: Workspace) -> dict[str, 
         checkpoints=work.checkpoints,
         key=work.key,
     )
-    return trained_findings(trained)
+    return trained_findings(trained, teacher.dataset)
 
 
 def unused(settings: Finetune) -> list[str]:

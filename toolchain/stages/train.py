@@ -148,7 +148,7 @@ def _trained(build: Build, work: Workspace, phase: int | None, *, share: float, 
                 tracker_folder=cache_dir("trackers") if asked.trackers else None,
                 on_progress=on_training(build),
             )
-        found = trained_findings(trained)
+        found = trained_findings(trained, dataset)
     save(model, work.folder)
     layers = build.findings("student", ModelFindings).layers
     if layers:

@@ -28,13 +28,12 @@ Asked = Callable[[Tensor], Tensor]
 
 
 class Score:
-    """A judge of outputs. `metric` is what the number is, in the field's words, and which way it is better.
+    """A judge of outputs. `metric` is what the number is, in the field's words; `specs.metrics` says which is better.
 
     `texts` are those whose outputs `of` takes, in this order; none where the examples are images.
     """
 
     metric: str
-    lower_is_better: bool = False
     texts: Sequence[str] = ()
 
     def of(self, outputs: Tensor) -> float:

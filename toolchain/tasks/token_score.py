@@ -29,7 +29,6 @@ class TokenScore(Score):
     """
 
     metric = "bits per byte"
-    lower_is_better = True
 
     def __init__(self, documents: Sequence[WrittenDocument]) -> None:
         self.documents = tuple(documents)

@@ -35,7 +35,7 @@ def test_a_build_within_its_budget_ends_with_0(
 def test_a_baseline_that_is_as_good_as_the_student_is_the_last_word_and_no_failure(
     builds: Callable[[Any], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = as_good("TF-IDF", 0.87, 0.84)
+    found = as_good("TF-IDF", 0.87, 0.84, metric="accuracy")
     builds(Verdict(met=True, undecided=("latency_ms",), baseline=found))
     assert main([*BUILD, str(tmp_path / "out")]) == 0
     last = " ".join(capfd.readouterr().out.split("Not measured here: latency_ms.")[1].split())
