@@ -28,6 +28,7 @@ WHOLE = {
     "token table": ["table", "projection", "pieces", "with_vocabulary"],
     "smoothable": ["pairs_of"],
     "generates": ["context", "state", "cached"],
+    "predicts tokens": ["width", "pieces", "packed_states", "token_logits"],
 }  # fmt: skip
 
 

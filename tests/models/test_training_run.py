@@ -69,8 +69,8 @@ def test_a_gpu_that_is_not_waited_for_at_each_step_still_names_the_right_step(mo
 
     run = training_run.TrainingRun.__init__
 
-    def seldom(self: Any, *arguments: Any) -> None:
-        run(self, *arguments)
+    def seldom(self: Any, *arguments: Any, **options: Any) -> None:
+        run(self, *arguments, **options)
         self.between_looks = 16
 
     monkeypatch.setattr(training_run.TrainingRun, "__init__", seldom)

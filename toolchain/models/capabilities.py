@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Offered = TypeVar("Offered")
 OwnModel: TypeAlias = Any  # the class of the family that offers it, which knows no other
+RunsLayer: TypeAlias = Any  # (one of its layers, hidden vectors, what its layers are told) → hidden vectors
 
 
 @runtime_checkable
@@ -166,6 +167,32 @@ class Generates(Protocol):
         """
 
 
+@runtime_checkable
+class PredictsTokens(Protocol):
+    """Gives scores of the token that follows each, of rows packed with several texts, and no more than are asked for.
+
+    States come first and scores of some of them after, so that all scores of a batch are never held at once.
+    """
+
+    def width(self, model: OwnModel) -> int:
+        """How many numbers a hidden vector has."""
+
+    def pieces(self, model: OwnModel) -> int:
+        """How many tokens there are to predict."""
+
+    def packed_states(
+        self, model: OwnModel, ids: Tensor, places: Tensor, texts: Tensor, through: RunsLayer = ...
+    ) -> list[Tensor]:
+        """What enters each layer, first to last, and what scores are made of, (rows, length, width) each.
+
+        `places` are the tokens' in their own texts, `texts` tells a row's texts apart, (rows, length) each; no token
+        sees another text's. `through` runs a layer: compiled, or as it is.
+        """
+
+    def token_logits(self, model: OwnModel, closed: Tensor) -> Tensor:
+        """What scores are made of (…, width) → scores (…, vocabulary)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capability(Generic[Offered]):
     """One of them; `lacking` is what a model without it has not: "attention heads to prune"."""
@@ -191,10 +218,12 @@ FACTORISABLE = Capability(name="factorisable", protocol=Factorisable, lacking="m
 HIDDEN_STATES = Capability(name="hidden states", protocol=HasHiddenStates, lacking="hidden states to distil")  # type: ignore[type-abstract]
 TOKEN_TABLE = Capability(name="token table", protocol=HasTokenTable, lacking="token table")  # type: ignore[type-abstract]
 GENERATES = Capability(name="generates", protocol=Generates, lacking="text to go on with")  # type: ignore[type-abstract]
+PREDICTS_TOKENS = Capability(name="predicts tokens", protocol=PredictsTokens, lacking="tokens that it predicts")  # type: ignore[type-abstract]
 SMOOTHABLE = Capability(name="smoothable", protocol=Smoothable, lacking="channels to smooth")  # type: ignore[type-abstract]
 CAPABILITIES: Mapping[str, Capability[OwnModel]] = {
     each.name: each
     for each in (
         STORES, PREPARES, REBUILDABLE, SLICEABLE, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE, GENERATES,
+        PREDICTS_TOKENS,
     )
 }  # fmt: skip

@@ -7,7 +7,7 @@ Out: a `DecoderModel` in plain PyTorch, of Llama's kind or GPT-2's. How one is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -19,6 +19,13 @@ from edgewright.models.decoder_shape import DecoderShape
 from edgewright.models.linear_maps import copy_linear, copy_norm, taken
 from edgewright.models.token_positions import MASKED, Rotation
 from edgewright.models.transformer_shape import LINEARS, LayerCut
+
+Through = Callable[[DecoderLayer, Tensor, Sight], Tensor]  # how one layer is run
+
+
+def plainly(layer: DecoderLayer, hidden: Tensor, sight: Sight) -> Tensor:
+    """Run a layer as it is."""
+    return cast(Tensor, layer(hidden, sight))
 
 
 class DecoderModel(nn.Module):
@@ -57,10 +64,20 @@ class DecoderModel(nn.Module):
     def hidden(self, ids: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """What enters each layer, first to last, and what leaves the last, (batch, length, width) each."""
         places = places_of(ids, mask)
-        sight = self.sight(places, mask)
+        return self._through_layers(ids, places, self.sight(places, mask), plainly)
+
+    def packed_hidden(self, ids: Tensor, places: Tensor, texts: Tensor, through: Through = plainly) -> list[Tensor]:
+        """The same of rows of several texts each, of which no token sees another text's.
+
+        `places` are the tokens' in their own texts, and `texts` tells a row's texts apart, (rows, length) each.
+        `through` runs a layer.
+        """
+        return self._through_layers(ids, places, self.sight(places, texts=texts), through)
+
+    def _through_layers(self, ids: Tensor, places: Tensor, sight: Sight, through: Through) -> list[Tensor]:
         states = [self.embedded(ids, places)]
         for index in range(len(self.layers)):
-            states.append(self.layer(index)(states[-1], sight))
+            states.append(through(self.layer(index), states[-1], sight))
         return states
 
     def embedded(self, ids: Tensor, places: Tensor) -> Tensor:
@@ -81,14 +98,18 @@ class DecoderModel(nn.Module):
         """What layers are told of whole texts."""
         return self.sight(places_of(ids, mask), mask)
 
-    def sight(self, places: Tensor, mask: Tensor | None) -> Sight:
-        """What layers are told of tokens at these places; padding is seen by none."""
+    def sight(self, places: Tensor, mask: Tensor | None = None, *, texts: Tensor | None = None) -> Sight:
+        """What layers are told of tokens at these places; padding is seen by none, and a text by itself alone."""
         tokens = torch.arange(places.shape[-1], device=places.device)
         rows = each_query(tokens, self.shape.queries)
         own = {window: unseen(rows, tokens, window).to(torch.float32) * MASKED for window in self.shape.windows}
         if mask is not None:
             padding = (1 - mask.to(torch.float32))[:, None, None, :] * MASKED
             own = {window: bias + padding for window, bias in own.items()}
+        if texts is not None:
+            asking = texts.repeat_interleave(self.shape.queries, dim=-1)
+            others = (asking[:, None, :, None] != texts[:, None, None, :]) * MASKED
+            own = {window: torch.minimum(bias, others) for window, bias in own.items()}
         return Sight(rotation=self.rotation(places), own=own)
 
     def closed(self, hidden: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edgewright.errors import InputError
 from edgewright.models import units as grouping
-from edgewright.models.decoder import DecoderModel
+from edgewright.models.decoder import DecoderModel, Through, plainly
 from edgewright.models.decoding import CachedDecoder
 from edgewright.models.inputs import Inputs
 from edgewright.models.linear_maps import Constant
@@ -69,6 +69,19 @@ def states(model: DecoderModel, *batch: Tensor) -> list[Tensor]:
     """The residual stream before each layer, and what the output table reads."""
     *before, last = model.hidden(*batch)
     return [*before, model.closed(last)]
+
+
+def packed_states(
+    model: DecoderModel, ids: Tensor, places: Tensor, texts: Tensor, through: Through = plainly
+) -> list[Tensor]:
+    """The same of rows of several texts each, of which each sees itself alone; `through` runs a layer."""
+    *before, last = model.packed_hidden(ids, places, texts, through)
+    return [*before, model.closed(last)]
+
+
+def token_logits(model: DecoderModel, closed: Tensor) -> Tensor:
+    """What the output table reads (…, width) → the scores of the tokens that follow, (…, vocabulary)."""
+    return model.logits(closed)
 
 
 def outputs(model: DecoderModel, last: Tensor, *batch: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -54,3 +55,13 @@ class Trained:
     best_validation: float | None = None
     stopped_early: bool = False
     resumed_from_step: int | None = None
+
+
+class Step(NamedTuple):
+    """A step of a training whose loss may not have been read yet."""
+
+    number: int
+    share: float
+    rate: float
+    loss: Tensor
+    norm: Tensor

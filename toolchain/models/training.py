@@ -52,10 +52,11 @@ def train(
     key: str = "",
     trackers: Sequence[str] = (),
     tracker_folder: Path | None = None,
+    on_share: Callable[[float], None] | None = None,
 ) -> Trained:
     """AdamW on `loss_of(indexes)` over examples of these `lengths` (tokens of a text).
 
-    `on_progress` hears (share done, loss).
+    `on_progress` hears (share done, loss); `on_share` the share done before each step, for a loss that goes by it.
 
     The model moves to the GPU, where there is one, for as long as it trains; `loss_of` finds it by `device_of`. Under
     `accelerate launch` each process takes its share of the batches, a batch each a step, and gradients are averaged
@@ -80,7 +81,9 @@ def train(
     home = device_of(model)
     model.to(processes.device).train()
     try:
-        run = TrainingRun(model, lengths, loss_of, schedule, processes, kept, validate, on_progress, setting)
+        run = TrainingRun(
+            model, lengths, loss_of, schedule, processes, kept, validate, on_progress, setting, on_share=on_share
+        )
         return run.through()
     finally:
         processes.finish()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,22 +18,12 @@ from edgewright.errors import InputError, TrainingError, TrainingLimitError
 from edgewright.models import checkpoints as files
 from edgewright.models.checkpoints import Checkpoints, Place
 from edgewright.models.processes import Processes
-from edgewright.models.schedule import CURVE_POINTS, Loss, Schedule, Trained
+from edgewright.models.schedule import CURVE_POINTS, Loss, Schedule, Step, Trained
 from edgewright.models.training_order import epoch_steps, rate_at, share_done
 
 LARGEST_GRADIENT_NORM = 1.0
 STEPS_BETWEEN_LOOKS = 16  # on a GPU: to read a loss is to wait for it
 STEPS_BETWEEN_LOGS = 10
-
-
-class _Step(NamedTuple):
-    """A step whose loss may not have been read yet."""
-
-    number: int
-    share: float
-    rate: float
-    loss: Tensor
-    norm: Tensor
 
 
 class TrainingRun:
@@ -51,10 +40,12 @@ class TrainingRun:
         validate: Callable[[], float] | None,
         on_progress: OnProgress | None,
         setting: str,
+        *,
+        on_share: Callable[[float], None] | None = None,
     ) -> None:
         self.model, self.lengths, self.loss_of, self.schedule = model, lengths, loss_of, schedule
         self.processes, self.kept, self.validate = processes, kept, validate
-        self.on_progress, self.setting = on_progress, setting
+        self.on_progress, self.setting, self.on_share = on_progress, setting, on_share
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.groups = epoch_steps(lengths, schedule, 0, processes=processes.count)
         self.between_looks = 1 if processes.device.type == "cpu" else STEPS_BETWEEN_LOOKS
@@ -65,7 +56,7 @@ class TrainingRun:
                 self.parameters, lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
             )
         )
-        self.unread: list[_Step] = []
+        self.unread: list[Step] = []
         self.best: dict[str, Tensor] = {}
         self.place = Place(loss_sums=[0.0] * CURVE_POINTS, loss_counts=[0] * CURVE_POINTS)
         self.resumed_from = self._resume()
@@ -113,12 +104,14 @@ class TrainingRun:
     def _step(self, share: float, group: list[list[int]]) -> None:
         place, processes = self.place, self.processes
         rate = rate_at(share, self.schedule)
+        if self.on_share:
+            self.on_share(share)
         for settings in self.optimizer.param_groups:
             settings["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss = processes.average(self.parameters, self._backward(group))
         norm = processes.clip(self.parameters, LARGEST_GRADIENT_NORM)
-        step = _Step(place.steps, share, rate, loss, norm)
+        step = Step(place.steps, share, rate, loss, norm)
         self.unread.append(step)
         if self.between_looks == 1:
             self._check(step, loss.item(), norm.item())
@@ -141,7 +134,7 @@ class TrainingRun:
         self.processes.backward(loss)
         return loss
 
-    def _check(self, step: _Step, loss: float, norm: float) -> None:
+    def _check(self, step: Step, loss: float, norm: float) -> None:
         """Raise if the step must not be, or should not have been, taken."""
         if not math.isfinite(loss):
             what = f"the loss is {loss}"

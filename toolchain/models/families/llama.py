@@ -16,6 +16,7 @@ FAMILY = Family(
         "hidden states": _DECODER,
         "token table": _DECODER,
         "generates": _DECODER,
+        "predicts tokens": _DECODER,
     },
     products_only=True,
 )
