@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from edgewright.errors import CommandTimeoutError, InputError, TransferError
-from edgewright.measure import measuring as measuring_module
 from edgewright.measure import protocol as protocol_module
+from edgewright.measure import turns as turns_module
 from edgewright.measure.measuring import infer, measure, measure_in_turn
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.runtimes.device import DeviceRuntime, runtime_for
@@ -146,7 +146,7 @@ def test_who_else_was_busy_is_kept_and_all_the_others_are_not(
 def test_a_machine_that_does_not_come_to_rest_is_measured_and_it_is_said(
     tmp_path: Path, artifact: Artifact, runtime: RemoteRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring_module, "settled", lambda *_: False)
+    monkeypatch.setattr(turns_module, "settled", lambda *_: False)
     protocol = replace(BRIEF, settle_s=1.0)
     seen = measure(
         ThisMachine(tmp_path), placed(artifact), runtime, calls_for(artifact), protocol=protocol, facts=lambda _: {}

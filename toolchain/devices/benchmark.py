@@ -21,8 +21,10 @@ from edgewright.bundles.schema import ArtifactFacts
 from edgewright.bundles.vector_calls import VectorCalls
 from edgewright.cost.expected import Expectation, NoExpectation, expected
 from edgewright.cost.int8_gain import Int8Row, int8_measured
+from edgewright.devices.generation_benchmark import Writing, measured_writing
 from edgewright.devices.known_device import measured_profile
 from edgewright.errors import InputError, ParityError
+from edgewright.measure.generation_measurement import GenerationMeasurement
 from edgewright.measure.measurement import Measurement, clock_of
 from edgewright.measure.measuring import measure_in_turn
 from edgewright.measure.operators import operators_of
@@ -81,6 +83,8 @@ class BenchOptions(TypedDict, total=False):
     etdump: Path | None
     cores: Sequence[int]
     wait_s: float
+    prompt_tokens: Sequence[int]
+    contexts: Sequence[int]
 
 
 def bench(
@@ -97,6 +101,8 @@ def bench(
     etdump: Path | None = None,
     cores: Sequence[int] = (),
     wait_s: float = 0.0,
+    prompt_tokens: Sequence[int] = (),
+    contexts: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> BenchResult:
     """Measure the bundle's best artifact, or that of one runtime; with `against_float` its float twin in turn with it.
@@ -105,14 +111,20 @@ def bench(
     `operators` it is then run again to see what each kind of operator takes, and once more to write an `etdump`, as
     ExecuTorch's Inspector reads it. It may be kept to some `cores`. An emulated target is given a clock that
     counts instructions; a `target` that was opened by this address already is used, and stays open. A device that
-    others measure on is waited for, `wait_s` at most. Raises `InputError` for the bundle, `TargetError` for the machine
-    (`DeviceBusyError` among them), `ParityError` when the outputs there are not the student's.
+    others measure on is waited for, `wait_s` at most.
+
+    Of an artifact that generates the times of its text are measured: to a first token after prompts of `prompt_tokens`,
+    and of each token at `contexts`; the usual ones where none are named.
+
+    Raises `InputError` for the bundle, `TargetError` for the machine (`DeviceBusyError` among them), `ParityError` when
+    the outputs there are not the student's.
     """
     told = progress or Silent()
     options = RunOptions(threads=threads, cores=tuple(cores), profile=operators, etdump=etdump)
     how = _How(quick=quick, options=options, wait_s=wait_s)
     # Its faults are told before a board is booted.
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
+    contest = _with_writing(contest, options, prompt_tokens, contexts)
     if target is not None:
         return _benched(contest, target, address, told, how)
     with told.stage(f"connect to {address}"):
@@ -125,13 +137,14 @@ def bench(
 class _Contest:
     """What is measured of a bundle: an artifact, and of its files the one or, in turn with it, its float twin too.
 
-    They are given `batch` examples at once.
+    They are given `batch` examples at once, or asked for `writing` where the artifact generates.
     """
 
     bundle: Bundle
     artifact: ArtifactFacts
     files: tuple[str, ...]
     batch: int
+    writing: Writing | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +166,31 @@ def _contest(bundle: str | Path | Bundle, runtime: str | None, *, against_float:
     return _Contest(bundle=opened, artifact=artifact, files=files, batch=artifact.batch if batched else 1)
 
 
+def _with_writing(
+    contest: _Contest, options: RunOptions, prompt_tokens: Sequence[int], contexts: Sequence[int]
+) -> _Contest:
+    """The same with what an artifact that generates is asked. Raises `InputError` for what cannot be asked of it."""
+    artifact, path = contest.artifact, contest.bundle.path
+    if artifact.signature.generation is None:
+        if prompt_tokens or contexts:
+            raise InputError(
+                f"{artifact.file} of {path} does not generate text, and has no prompts and contexts to be "
+                "measured at; leave out --prompt-tokens and --contexts"
+            )
+        return contest
+    if options.profile or options.etdump is not None:
+        raise InputError(
+            f"{artifact.file} of {path} generates text, of which operators are not timed; leave out --operators and "
+            "--etdump"
+        )
+    writing = Writing.of(contest.bundle, artifact, contest.files, prompts=prompt_tokens, contexts=contexts)
+    return replace(contest, writing=writing)
+
+
 def _benched(contest: _Contest, target: Target, address: str, told: Progress, how: _How) -> BenchResult:
     opened, artifact = contest.bundle, contest.artifact
     with _to_ourselves(target, f"bench {opened.manifest.name}", how.wait_s, told) as lease:
-        found = _measured(contest, target, lease, clock_of(address), told, how)
+        found = _all_measured(contest, target, lease, clock_of(address), told, how)
     for file, (_, parity) in zip(contest.files, found, strict=True):
         if not parity.passed:
             raise ParityError(
@@ -181,7 +215,12 @@ def _benched(contest: _Contest, target: Target, address: str, told: Progress, ho
 def _expected(
     bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str
 ) -> Expectation | NoExpectation | None:
-    """What was predicted; whatever hinders that, the measurement is there, and is not lost to it."""
+    """What was predicted; whatever hinders that, the measurement is there, and is not lost to it.
+
+    None of text that is generated.
+    """
+    if artifact.signature.generation is not None:
+        return None
     try:
         profile = measured_profile(address, bundle.manifest.profile)
         return expected(artifact, measurement, profile, longest=bundle.manifest.task.max_length)
@@ -209,6 +248,14 @@ def _to_ourselves(target: Target, what: str, wait_s: float, told: Progress) -> I
         with told.stage("wait for the device"):
             lease = until_done.enter_context(leased(target, what, wait_s=wait_s, waiting=waiting))
         yield lease
+
+
+def _all_measured(
+    contest: _Contest, target: Target, lease: Lease, clock: Clock, told: Progress, how: _How
+) -> Sequence[tuple[Measurement, Parity]]:
+    if contest.writing is None:
+        return _measured(contest, target, lease, clock, told, how)
+    return measured_writing(contest.writing, target, lease, clock, told, quick=how.quick, options=how.options)
 
 
 def _measured(
@@ -241,12 +288,17 @@ def _measured(
 
 
 def _verdict(bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement) -> Verdict:
-    """All limits; only the latency stays undecided where it is no board's, or is of several examples at once."""
+    """All limits; only times stay undecided where they are no board's, or are of several examples at once."""
     latency = None if measurement.emulated or measurement.batch > 1 else measurement.latency
     metric = bundle.manifest.task.metric
+    writes = measurement if isinstance(measurement, GenerationMeasurement) else None
+    timed = None if measurement.emulated else writes
     verdict = judge(
         bundle.manifest.budget,
-        latency_ms=None if latency is None else latency.p50,
+        latency_ms=None if latency is None or writes else latency.p50,
+        first_token_ms=timed.first_token_ms if timed else None,
+        tokens_per_second=timed.tokens_per_second if timed else None,
+        context=writes.context if writes else None,
         artifact_bytes=artifact.bytes,
         peak_rss_bytes=measurement.peak_rss_bytes,
         score_loss_percent=loss_percent(metric, bundle.manifest.teacher.score, artifact.score),

@@ -102,9 +102,9 @@ def generate(
     """
     document = prompts_document(signature, prompts, context=context)
     tokens = sum(len(each.ids) + each.decoding.max_tokens for each in prompts)
-    limit_s = (LEAST_LIMIT_S + SECONDS_A_TOKEN * tokens) * (2 if target.emulated else 1)
+    limit_s = LEAST_LIMIT_S * (2 if target.emulated else 1) + token_limit_s(tokens, emulated=target.emulated)
     runs = []
-    with _job(target, artifact, document, options) as job:
+    with prompts_job(target, artifact, document, options) as job:
         for _ in range(restarts):
             completed = target.run(runtime.runtime.command(runtime.directory, job), timeout_s=limit_s)
             runs.append(
@@ -129,16 +129,24 @@ def generate_here(runtime: str, file: Path, signature: Signature, prompts: Seque
         target.close()
 
 
+def token_limit_s(tokens: int, *, emulated: bool) -> float:
+    """How long so many tokens may take at most, read or written, before a runner is given up."""
+    return SECONDS_A_TOKEN * tokens * (2 if emulated else 1)
+
+
 @contextmanager
-def _job(
-    target: Target, artifact: RemoteArtifact, document: dict[str, object], options: RunOptions
+def prompts_job(
+    target: Target, artifact: RemoteArtifact, document: dict[str, object], options: RunOptions, *, cold: bool = False
 ) -> Iterator[PurePosixPath]:
-    """Put a job of prompts into a directory of its own on the target; it goes when the context ends."""
+    """Put a job of prompts into a directory of its own on the target; it goes when the context ends.
+
+    With `cold` the artifact is read from storage.
+    """
     directory = target.home / "jobs" / uuid.uuid4().hex
     job = job_document(artifact, directory, Protocol.outputs_only(), 0, options)
     job.pop("calls")
     try:
-        target.put(json.dumps({**job, "prompts": PROMPTS}).encode(), directory / JOB)
+        target.put(json.dumps({**job, "prompts": PROMPTS, "cold": cold}).encode(), directory / JOB)
         target.put(json.dumps(document).encode(), directory / PROMPTS)
         yield directory / JOB
     finally:

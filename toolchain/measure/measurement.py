@@ -16,7 +16,8 @@ from typing import Self
 from edgewright.base.fields import Fields
 from edgewright.base.json_values import JsonObject
 from edgewright.measure.phase_memory import Phases, highest
-from edgewright.measure.runner_documents import OperatorTime, RunnerResult
+from edgewright.measure.processes import Process
+from edgewright.measure.runner_documents import OperatorTime
 from edgewright.measure.stability import Stability, judged
 from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
 from edgewright.specs.profiles import Clock
@@ -48,12 +49,12 @@ class Measurement:
     clock: Clock
     threads: int
     input_lengths: tuple[int, ...]
-    runs: tuple[RunnerResult, ...]
+    runs: tuple[Process, ...]
     machine_before: JsonObject
     machine_after: JsonObject
     batch: int = 1
     cores: tuple[int, ...] = ()
-    cold: RunnerResult | None = None
+    cold: Process | None = None
     took_s: float | None = None
 
     @property
@@ -117,7 +118,7 @@ class Measurement:
         return {source: 1000 * spent / inferences for source, spent in joules.items()}
 
     @property
-    def outputs(self) -> tuple[dict[str, Array], ...]:
+    def outputs(self) -> tuple[Mapping[str, Array], ...]:
         """The first run's outputs of each call, by their names."""
         return self.runs[0].arrays
 

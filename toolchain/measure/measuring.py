@@ -8,21 +8,29 @@ Pushing is `targets.push`'s concern, what a runtime consists of `runtimes`', wri
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from edgewright.base.json_values import JsonObject, JsonValue
+from edgewright.base.json_values import JsonObject
 from edgewright.errors import InputError
 from edgewright.measure.job import COLD_JOB, ETDUMP, job_on
 from edgewright.measure.measurement import Measurement
 from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.measure.results import RequestedRun, parse_bandwidth, parse_result
 from edgewright.measure.runner_documents import RunnerResult
-from edgewright.measure.settle import settled
-from edgewright.measure.stability import busiest
 from edgewright.measure.stats import by_run_and_input, half_width
+from edgewright.measure.turns import (
+    Facts,
+    Note,
+    Waiting,
+    machine_afterwards,
+    machine_at_rest,
+    noted,
+    read_machine,
+    take_turns,
+)
 from edgewright.runtimes.table import RUNTIMES, runtimes_that
 from edgewright.specs.profiles import Clock
 from edgewright.specs.signature import Array, Call
@@ -30,9 +38,6 @@ from edgewright.targets.base import Target
 from edgewright.targets.board.scheduling import undisturbed
 
 COPYING_LIMIT_S = 60.0
-
-Facts = Callable[[Target], JsonObject]
-Note = Callable[[int, int], None]
 
 
 def measure(
@@ -74,7 +79,7 @@ def measure_in_turn(
     protocol: Protocol | None = None,
     clock: Clock = "wall",
     facts: Facts | None = None,
-    waiting: Callable[[float, float], None] | None = None,
+    waiting: Waiting | None = None,
     note: Note | None = None,
 ) -> tuple[Measurement, ...]:
     """Measure artifacts to be compared: a process of each, then the next of each, and so on.
@@ -83,13 +88,12 @@ def measure_in_turn(
     of the time that the machine takes to come to rest, as `settled` tells it. Otherwise as `measure`.
     """
     protocol = protocol or Protocol.for_clock(clock)
-    read = facts or _read_facts
+    read = facts or read_machine
     name = contenders[0][1].runtime.name
     if options.etdump is not None and not RUNTIMES[name].writes_etdump:
         able = " and ".join(runtimes_that(lambda each: each.writes_etdump))
         raise InputError(f"only {able} writes an ETDump, and this is of {name}")
-    at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
-    before = {**read(target), **({} if at_rest is None else {"settled": at_rest})}
+    before = machine_at_rest(target, protocol, read, waiting)
     # Threads that wait for each other would wait for ever where none lets another in.
     alone = clock == "instructions" and target.emulated and options.threads == 1
     turns = [
@@ -100,26 +104,11 @@ def measure_in_turn(
         for place, each in enumerate(turns):
             asked = options if place == 0 else replace(options, etdump=None)
             each.job = jobs.enter_context(job_on(target, each.artifact, calls, protocol, asked))
-        for each in turns if protocol.cold else ():
-            each.run_cold()
-        most = protocol.restarts + protocol.extra_restarts
-        while len(turns[0].results) < most and not all(each.is_enough for each in turns):
-            for each in turns:
-                each.run()
-                if note is not None:
-                    done = sum(len(one.results) for one in turns)
-                    note(done, max(done, protocol.restarts * len(turns)))
+        take_turns(turns, protocol, note)
         if options.etdump is not None:
             with noted(faults, "the ETDump was not brought here"):
                 target.get(turns[0].job.with_name(ETDUMP), options.etdump)
-    after: dict[str, JsonValue] = {}
-    with noted(faults, "how the machine was afterwards could not be read"):
-        after.update(read(target))
-        after["busiest"] = busiest(before, after)
-    if faults:
-        after["faults"] = faults
-    for machine in (before, after):
-        machine.pop("processes", None)
+    after = machine_afterwards(target, read, before, faults)
     return tuple(
         Measurement(
             artifact=each.artifact.path.name,
@@ -144,15 +133,6 @@ def measure_in_turn(
     )
 
 
-@contextmanager
-def noted(faults: list[str], what: str) -> Iterator[None]:
-    """Note a fault of what is not worth losing a finished measurement for; it is one of its reasons then."""
-    try:
-        yield
-    except Exception as error:  # whatever it is: the samples are there
-        faults.append(f"{what}: {error}")
-
-
 class _Turns:
     """The processes of one contender, one after another as it is its turn."""
 
@@ -174,6 +154,11 @@ class _Turns:
         self.took_s = 0.0
         self._target, self._calls, self._protocol, self._machine = target, calls, protocol, machine
         self._threads, self._alone = threads, alone
+
+    @property
+    def count(self) -> int:
+        """How many processes there were, the cold one left out."""
+        return len(self.results)
 
     @property
     def is_enough(self) -> bool:
@@ -261,9 +246,3 @@ def _run(
     if alone:
         command = undisturbed(command, limit_s=limit_s)  # by its own clock, which is slower than ours
     return parse_result(target.run(command, timeout_s=limit_s), request, machine)
-
-
-def _read_facts(target: Target) -> JsonObject:
-    from edgewright.targets.facts import MACHINE, WATCHED, read_facts
-
-    return read_facts(target, {**MACHINE, **WATCHED})

@@ -12,7 +12,8 @@ from statistics import median
 
 from edgewright.base.fields import Fields
 from edgewright.base.json_values import JsonObject
-from edgewright.measure.runner_documents import MachineState, RunnerResult
+from edgewright.measure.processes import Process
+from edgewright.measure.runner_documents import MachineState
 from edgewright.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
 
 FLAGGED_VARIATION = 0.05
@@ -44,7 +45,7 @@ class Stability:
 
 
 def judged(
-    runs: Sequence[RunnerResult],
+    runs: Sequence[Process],
     *,
     inputs: int,
     before: JsonObject,
@@ -61,8 +62,9 @@ def judged(
     elif freedom < LEAST_FREEDOM:
         faults.append(f"{sum(len(run.latency_ms) for run in runs)} samples of {inputs} inputs are too few to judge")
     else:
-        for is_fault, reason in _varies(groups, variation):
-            (faults if is_fault else notes).append(reason)
+        of_samples = repeats(groups, "latency")
+        faults.extend(of_samples[0])
+        notes.extend(of_samples[1])
     if by_instructions:
         notes.extend(_jumps(groups))
     if any(run.outputs != runs[0].outputs for run in runs):
@@ -76,6 +78,13 @@ def judged(
         notes.extend(_clock_moved(runs))
         notes.extend(_unsettled(before))
     return Stability(stable=not faults, variation=variation, reasons=(*faults, *notes))
+
+
+def repeats(groups: Sequence[Sequence[float]], what: str) -> tuple[list[str], list[str]]:
+    """(what makes samples of several inputs unstable, what is worth a word): by how much each varies from itself."""
+    variation, freedom = variation_within(groups, interrupted=INTERRUPTED)
+    found = list(_varies(groups, variation, what)) if freedom >= LEAST_FREEDOM else []
+    return [reason for is_fault, reason in found if is_fault], [reason for is_fault, reason in found if not is_fault]
 
 
 def throttling(before: JsonObject, after: JsonObject, during: Sequence[MachineState] = ()) -> list[str]:
@@ -120,7 +129,7 @@ def busiest(before: JsonObject, after: JsonObject) -> list[JsonObject]:
     return [{"name": key.partition(" ")[2], "cores": share} for share, key in busy[:MOST_NAMED]]
 
 
-def _varies(groups: Sequence[Sequence[float]], variation: float) -> Iterator[tuple[bool, str]]:
+def _varies(groups: Sequence[Sequence[float]], variation: float, what: str) -> Iterator[tuple[bool, str]]:
     """(whether it makes a measurement unstable, by how much what varies): of all inputs together, or of one alone.
 
     Inputs of unlike lengths take unlike times, so each is compared with itself; one that does not repeat is not to
@@ -128,15 +137,19 @@ def _varies(groups: Sequence[Sequence[float]], variation: float) -> Iterator[tup
     """
     each = variations(groups, interrupted=INTERRUPTED, least_freedom=LEAST_FREEDOM)
     worst, place = max(((value, place) for place, value in enumerate(each, 1) if value >= 0), default=(0.0, 0))
-    alone = f"the latency of input {place} of {len(groups)} varies by {worst:.1%}"
+    alone = f"{_definite(what)} of input {place} of {len(groups)} varies by {worst:.1%}"
     if variation > UNSTABLE_VARIATION:
-        yield True, f"latency varies by {variation:.1%}, more than {UNSTABLE_VARIATION:.0%}"
+        yield True, f"{what} varies by {variation:.1%}, more than {UNSTABLE_VARIATION:.0%}"
     elif worst > UNSTABLE_VARIATION:
         yield True, f"{alone}, more than {UNSTABLE_VARIATION:.0%}"
     elif variation > FLAGGED_VARIATION:
-        yield False, f"latency varies by {variation:.1%}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
+        yield False, f"{what} varies by {variation:.1%}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
     elif worst > FLAGGED_VARIATION:
         yield False, f"{alone}; up to {UNSTABLE_VARIATION:.0%} counts as stable"
+
+
+def _definite(what: str) -> str:
+    return what if what.startswith("the ") else f"the {what}"
 
 
 def _jumps(groups: Sequence[Sequence[float]]) -> Iterator[str]:
@@ -148,14 +161,14 @@ def _jumps(groups: Sequence[Sequence[float]]) -> Iterator[str]:
         yield f"{len(jumps)} of {count} samples hold up to {max(jumps):.2g} ms that are not the model's"
 
 
-def _from_run_to_run(runs: Sequence[RunnerResult], inputs: int) -> Iterator[str]:
+def _from_run_to_run(runs: Sequence[Process], inputs: int) -> Iterator[str]:
     width = half_width(by_run_and_input([run.latency_ms for run in runs], inputs))
     if width is not None and width > UNSTABLE_HALF_WIDTH:
         limit = f"{UNSTABLE_HALF_WIDTH:.0%}"
         yield f"after {len(runs)} processes the latency is known to ±{width:.1%} only, more than {limit}"
 
 
-def disturbances(runs: Sequence[RunnerResult], *, before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
+def disturbances(runs: Sequence[Process], *, before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
     """Who else had the processor, or held it back: (whether it makes a measurement unstable, what happened)."""
     samplings = [run.sampling for run in runs if run.sampling]
     yield from _held_back(runs, before, after)
@@ -174,7 +187,7 @@ def disturbances(runs: Sequence[RunnerResult], *, before: JsonObject, after: Jso
         yield True, f"the machine slept, or its clock jumped, for {slept:.2f} s while it was measured"
 
 
-def _held_back(runs: Sequence[RunnerResult], before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
+def _held_back(runs: Sequence[Process], before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
     """What a quota of the machine's control groups did to the processes, and would do to that many threads."""
     quota = Fields(after).number("cpu_quota_cores")
     of = "a quota of the processor" if quota is None else f"a quota of {quota:.3g} cores"
@@ -190,7 +203,7 @@ def _held_back(runs: Sequence[RunnerResult], before: JsonObject, after: JsonObje
         yield False, f"its {threads} threads had {of} to share"
 
 
-def _clock_moved(runs: Sequence[RunnerResult]) -> Iterator[str]:
+def _clock_moved(runs: Sequence[Process]) -> Iterator[str]:
     clocks = [state.clock_khz for run in runs if run.sampling for state in run.sampling.states if state.clock_khz]
     if clocks and min(clocks) < (1 - FLAGGED_CLOCK) * max(clocks):
         yield f"the clock moved between {min(clocks) / 1000:.0f} and {max(clocks) / 1000:.0f} MHz while it was measured"

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgewright.base.fields import Fields
+from edgewright.report.generation_terminal import generation_report
 from edgewright.report.judged_cells import CLOCK_NOTES, int8_verdict, parity, rounded, shortened, verdict
 from edgewright.report.prediction_terminal import interval
 from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, percent, plain, table, text
@@ -28,7 +29,7 @@ def bench_report(summary: Mapping[str, object]) -> RenderableType:
             ("artifact", f"{text(artifact, 'file')} ({about})"),
             (_measured_at_once(found), latencies(latency)),
             *_spread(latency, found.series("runs")),
-            ("examples a second", number(found.number("examples_per_second"), "")),
+            *_throughput(found),
             *_expected(found),
             ("load", number(found.number("load_ms"), " ms")),
             ("first inference", number(found.number("first_inference_ms"), " ms")),
@@ -41,6 +42,8 @@ def bench_report(summary: Mapping[str, object]) -> RenderableType:
         ),
         *(Text(reason, style="yellow" if stable else "red") for reason in found.texts("reasons")),
     ]
+    if generation := found.inner("generation"):
+        parts += generation_report(generation, emulated=found.flag("emulated"))
     if against := found.inner("against_float"):
         parts.append(int8_verdict(against))
     if operators := found.inner("operators"):
@@ -60,8 +63,16 @@ def _emulated(found: Fields) -> Iterable[Text]:
 
 
 def _measured_at_once(found: Fields) -> str:
+    if found.inner("generation"):
+        return "a token p50 / p90 / p99"
     batch = found.count("batch") or 1
     return "latency p50 / p90 / p99" if batch == 1 else f"p50 / p90 / p99 of {batch} at once"
+
+
+def _throughput(found: Fields) -> Iterable[tuple[str, str]]:
+    """Of what writes text that is told by context."""
+    if not found.inner("generation"):
+        yield "examples a second", number(found.number("examples_per_second"), "")
 
 
 def _spread(latency: Fields, runs: tuple[float, ...]) -> Iterable[tuple[str, str]]:
@@ -80,7 +91,7 @@ def _cold(cold: Fields) -> Iterable[tuple[str, str]]:
 
 def _phases(memory: Fields) -> Iterable[tuple[str, str]]:
     """What of the memory is whose: the runner's alone, and at the end the model's own and what is mapped from files."""
-    start, steady = memory.inner("start"), memory.inner("steady")
+    start, steady = memory.inner("start"), memory.inner("steady") or memory.inner("decode")
     runner = start.number("rss_bytes")
     anonymous, mapped = steady.number("anonymous_bytes"), steady.number("file_bytes")
     if runner is not None and anonymous is not None and mapped is not None:

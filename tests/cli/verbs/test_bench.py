@@ -50,6 +50,8 @@ def test_a_bench_on_an_emulated_target_says_what_its_clock_is_not(
         "wait_s": 0,
         "cores": (),
         "etdump": None,
+        "prompt_tokens": (),
+        "contexts": (),
     }
 
 
@@ -105,3 +107,22 @@ def test_cores_are_read_as_ranges_and_what_is_no_range_is_refused(
     assert main(["bench", "out", "--target", "local:", "--cores", "six"]) == 2
     assert cores == [(1, 4, 5, 6)]
     assert "six" in capfd.readouterr().err
+
+
+def test_lengths_of_prompts_and_contexts_are_read_as_lists_and_what_is_no_list_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def bench(*_: Any, **how: Any) -> Result:
+        asked.append((how["prompt_tokens"], how["contexts"]))
+        return Result(Verdict(met=True), bench_document())
+
+    stand_in(monkeypatch, BENCHING, bench)
+    told = ["bench", "out", "--target", "local:"]
+    assert main([*told, "--prompt-tokens", "16, 64,256", "--contexts", "512"]) == 0
+    assert asked == [((16, 64, 256), (512,))]
+    for flag in ("--prompt-tokens", "--contexts"):
+        for wrong in ("16,x", "0", "-4", "16,"):
+            assert main([*told, flag, wrong]) == 2
+            assert f"{flag} is {wrong!r}; give numbers of tokens, as 16,64,256" in capfd.readouterr().err

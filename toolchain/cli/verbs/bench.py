@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgewright.base.numbers import int_or_none
 from edgewright.cli import output
 from edgewright.cli.options import AsJson, RuntimeName, TargetName, Wait
 from edgewright.cli.verbs.history import Keep, keep
@@ -39,6 +40,16 @@ def bench(
     cores: Annotated[
         str, typer.Option("--cores", metavar="LIST", help="Keep it to these cores of the target, as 4-7 or 0,2.")
     ] = "",
+    prompt_tokens: Annotated[
+        str,
+        typer.Option(
+            "--prompt-tokens", metavar="LIST", help="Of a model that writes: lengths of prompts, as 16,64,256."
+        ),
+    ] = "",
+    contexts: Annotated[
+        str,
+        typer.Option("--contexts", metavar="LIST", help="Of the same: at how many tokens of context, as 32,512."),
+    ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, for a first look.")] = False,
     wait_s: Wait = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Of a group, how many devices at a time.")] = 4,
@@ -56,6 +67,11 @@ def bench(
     compare variants, never a board's milliseconds. One measurement at a time: a device that somebody else measures on
     is left alone, unless --wait says how long to wait for it.
 
+    A model that generates text first has to write what it wrote where it was built. Then the time to a first token is
+    measured after prompts of some lengths (--prompt-tokens; a short, a typical and a long one), and tokens a second
+    at some contexts (--contexts; near the start, and the full one), with the cache's memory and what of the memory's
+    bandwidth the weights take; on an emulated target the instructions of a token.
+
     What was predicted is shown beside it, and how far it was off is kept with the result: the next prediction for this
     device is corrected by it, and says so.
 
@@ -67,6 +83,7 @@ def bench(
       edgewright bench build/demo --target ssh://pi@raspberrypi.local --against-float --operators
       edgewright bench build/demo --target ssh://phone --threads 4 --cores 4-7 --etdump profile.etdp
       edgewright bench build/demo --target lab --jobs 8 --json
+      edgewright bench build/docstrings --target ssh://pi@raspberrypi.local --prompt-tokens 16,64,256 --contexts 32,512
     """
     from edgewright.devices.inventory import find_target
     from edgewright.targets.cores import core_numbers
@@ -81,6 +98,8 @@ def bench(
         "etdump": etdump,
         "cores": core_numbers(cores) if cores else (),
         "wait_s": wait_s,
+        "prompt_tokens": counts_of("--prompt-tokens", prompt_tokens),
+        "contexts": counts_of("--contexts", contexts),
     }
     asked = find_target(target)
     if asked.is_group and etdump is not None:
@@ -88,6 +107,15 @@ def bench(
     if asked.is_group:
         return _bench_group(bundle, asked, how, jobs=jobs, history=history, as_json=as_json)
     return _bench_one(bundle, asked.only, how, history=history, as_json=as_json)
+
+
+def counts_of(flag: str, listed: str) -> tuple[int, ...]:
+    """The numbers of tokens in a list such as `16,64,256`. Raises `InputError` for anything else."""
+    numbers = [int_or_none(part.strip()) for part in listed.split(",")] if listed else []
+    found = tuple(number for number in numbers if number is not None and number > 0)
+    if len(found) != len(numbers):
+        raise InputError(f"{flag} is {listed!r}; give numbers of tokens, as 16,64,256")
+    return found
 
 
 def _bench_one(bundle: Path, machine: "NamedTarget", how: "BenchOptions", *, history: bool, as_json: bool) -> int:

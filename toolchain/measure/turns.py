@@ -1,0 +1,93 @@
+"""Measure several contenders in turn by one protocol: come to rest, a process of each, the next of each, until enough.
+
+In:  contenders whose processes are started one at a time (`Turns`), a `Protocol`, a machine's facts.
+Out: nothing of its own: contenders keep their results, and the machine's state before and afterwards is returned.
+What a process does, calls of an artifact or writing text, is the contender's concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol as Interface
+
+from edgewright.base.json_values import JsonObject, JsonValue
+from edgewright.measure.protocol import Protocol
+from edgewright.measure.settle import settled
+from edgewright.measure.stability import busiest
+from edgewright.targets.base import Target
+
+Facts = Callable[[Target], JsonObject]
+Note = Callable[[int, int], None]
+Waiting = Callable[[float, float], None]
+
+
+class Turns(Interface):
+    """The processes of one contender, one after another as it is its turn."""
+
+    @property
+    def count(self) -> int:
+        """How many processes there were that count."""
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are as many as the protocol wants, and the times are known as well as it asks."""
+
+    def run(self) -> None:
+        """One process more."""
+
+    def run_cold(self) -> None:
+        """A process that reads the artifact from storage, and counts for nothing else."""
+
+
+def machine_at_rest(target: Target, protocol: Protocol, read: Facts, waiting: Waiting | None) -> dict[str, JsonValue]:
+    """The machine's facts, and whether it came to rest, for which it is given the protocol's time."""
+    at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
+    return {**read(target), **({} if at_rest is None else {"settled": at_rest})}
+
+
+def take_turns(turns: Sequence[Turns], protocol: Protocol, note: Note | None) -> None:
+    """Run processes until all have enough, or as many as the protocol allows; `note` hears (done, of how many)."""
+    for each in turns if protocol.cold else ():
+        each.run_cold()
+    most = protocol.restarts + protocol.extra_restarts
+    while turns[0].count < most and not all(each.is_enough for each in turns):
+        for each in turns:
+            each.run()
+            if note is not None:
+                done = sum(one.count for one in turns)
+                note(done, max(done, protocol.restarts * len(turns)))
+
+
+def machine_afterwards(
+    target: Target, read: Facts, before: dict[str, JsonValue], faults: list[str]
+) -> dict[str, JsonValue]:
+    """The machine's facts once all is measured, which programs were busy, and what failed on the way.
+
+    Processes that both readings list are left out of both.
+    """
+    after: dict[str, JsonValue] = {}
+    with noted(faults, "how the machine was afterwards could not be read"):
+        after.update(read(target))
+        after["busiest"] = busiest(before, after)
+    if faults:
+        after["faults"] = faults
+    for machine in (before, after):
+        machine.pop("processes", None)
+    return after
+
+
+@contextmanager
+def noted(faults: list[str], what: str) -> Iterator[None]:
+    """Note a fault of what is not worth losing a finished measurement for; it is one of its reasons then."""
+    try:
+        yield
+    except Exception as error:  # whatever it is: the samples are there
+        faults.append(f"{what}: {error}")
+
+
+def read_machine(target: Target) -> JsonObject:
+    """The facts of a machine that a measurement keeps."""
+    from edgewright.targets.facts import MACHINE, WATCHED, read_facts
+
+    return read_facts(target, {**MACHINE, **WATCHED})
