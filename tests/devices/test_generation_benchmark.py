@@ -15,7 +15,7 @@ from edgewright.devices.generation_benchmark import require_room
 from edgewright.errors import BundleError, InputError, ParityError
 from edgewright.measure.protocol import Protocol
 from edgewright.specs.budget import Budget
-from edgewright.targets.transports.fake import FakeTarget
+from edgewright.targets.transports.local import LocalTarget
 from tests.bundles.generating import CONTEXT, generating_bundle
 from tests.bundles.made import fill, manifest, resign
 
@@ -114,7 +114,7 @@ def test_a_context_that_the_devices_memory_cannot_hold_is_refused_with_the_large
     def with_free(bytes_: float | None) -> None:
         facts: JsonObject = {"free": bytes_}
         monkeypatch.setattr(generation_benchmark, "read_facts", lambda *_: facts)
-        require_room(FakeTarget(), artifact)
+        require_room(LocalTarget(), artifact)
 
     with_free(None)
     with_free(free)

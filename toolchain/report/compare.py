@@ -9,12 +9,13 @@ Whether a change is one too many is `gate`'s decision; where documents are kept 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from edgewright.base.json_values import JsonObject
 from edgewright.measure.measurement import apart_from_others
-from edgewright.measure.stats import by_run_and_input, percentile, ratio
+from edgewright.measure.stats import Grouped, by_run_and_input, percentile, ratio
 from edgewright.report.measured import Measured
 
 if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has no use for
@@ -24,9 +25,16 @@ if TYPE_CHECKING:  # what it imports takes a tenth of a second, which a gate has
 MACHINE = ("board", "cpu_model", "cpu_parts", "arch", "cores")
 
 
+LATENCY, FIRST_TOKEN, TOKEN_RATE, TOKEN = "latency", "first token", "tokens per second", "token"
+SPEEDS = (LATENCY, FIRST_TOKEN, TOKEN_RATE, TOKEN)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One quantity before and after; changes are in percent of the former, with their interval where one is known."""
+    """One quantity before and after; changes are in percent of the former, with their interval where one is known.
+
+    Of one that is `more_is_better` a fall is a change for the worse, of any other a rise.
+    """
 
     name: str
     unit: str
@@ -35,6 +43,7 @@ class Difference:
     change_percent: float
     low_percent: float | None = None
     high_percent: float | None = None
+    more_is_better: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +73,13 @@ class Comparison:
 
     @property
     def latency(self) -> Difference | None:
-        """That of the latency; None where one of the two has no samples."""
-        return next((each for each in self.differences if each.name == "latency"), None)
+        """That of the latency; None where one of the two has no samples, or writes text."""
+        return next((each for each in self.differences if each.name == LATENCY), None)
+
+    @property
+    def speeds(self) -> tuple[Difference, ...]:
+        """Those of times and rates: of latency, or of first and further tokens; none where there are no samples."""
+        return tuple(each for each in self.differences if each.name in SPEEDS)
 
     def document(self) -> JsonObject:
         """As `edgewright compare --json` prints it."""
@@ -86,8 +100,8 @@ def compare(before: Measured, after: Measured) -> Comparison:
         _difference("peak memory", "bytes", before.peak_rss_bytes, after.peak_rss_bytes),
         _difference("artifact", "bytes", before.artifact.bytes, after.artifact.bytes),
     ]
-    if latency := _latency(before, after):
-        differences.insert(0, latency)
+    both_write = before.generation is not None and after.generation is not None
+    differences[:0] = _writing(before, after) if both_write else [found for found in [_latency(before, after)] if found]
     return Comparison(
         before=before,
         after=after,
@@ -108,17 +122,57 @@ def _score_change(before: Measured, after: Measured) -> float | None:
 def _latency(before: Measured, after: Measured) -> Difference | None:
     other = len(before.input_lengths) != len(after.input_lengths)  # an obstacle; forced, the whole is compared
     groups = [by_run_and_input(each.latency_by_run, 1) if other else each.grouped_ms for each in (after, before)]
-    if (found := ratio(*groups, apart=apart_from_others(after.clock, after.machine))) is None:
+    return _of_times(LATENCY, groups[1], groups[0], after)
+
+
+def _writing(before: Measured, after: Measured) -> list[Difference]:
+    """A first token, over all lengths of prompts, and further ones, over all contexts."""
+    assert before.generation is not None
+    assert after.generation is not None
+    same = before.generation.lengths == after.generation.lengths  # an obstacle where not; then nothing of it is told
+    firsts = before.generation.first_token_grouped_ms, after.generation.first_token_grouped_ms
+    token = _latency(before, after)
+    found = [
+        _of_times(FIRST_TOKEN, firsts[0], firsts[1], after) if same else None,
+        _of_rates(token, after) if token else None,
+    ]
+    return [each for each in found if each is not None]
+
+
+def _of_times(name: str, before: Grouped, after: Grouped, measured: Measured) -> Difference | None:
+    """Medians of all samples, and the change of the mean of what inputs take; None where samples lack."""
+    if (found := ratio(after, before, apart=apart_from_others(measured.clock, measured.machine))) is None:
         return None
     return Difference(
-        name="latency",
+        name=name,
         unit="ms",
-        before=percentile(before.latency_ms.samples, 50),
-        after=percentile(after.latency_ms.samples, 50),
+        before=_median(before),
+        after=_median(after),
         change_percent=100 * (found.value - 1),
         low_percent=100 * (found.low - 1),
         high_percent=100 * (found.high - 1),
     )
+
+
+def _of_rates(token: Difference, measured: Measured) -> Difference:
+    """What the times of tokens say of their rate; by a clock of instructions there is none, and their times stay."""
+    if measured.clock == "instructions":
+        return replace(token, name=TOKEN)
+    low, high = (100 * (100 / (100 + each) - 1) for each in (token.high_percent or 0.0, token.low_percent or 0.0))
+    return Difference(
+        name=TOKEN_RATE,
+        unit="tokens/s",
+        before=1e3 / token.before if token.before else 0.0,
+        after=1e3 / token.after if token.after else 0.0,
+        change_percent=100 * (100 / (100 + token.change_percent) - 1),
+        low_percent=low,
+        high_percent=high,
+        more_is_better=True,
+    )
+
+
+def _median(grouped: Grouped) -> float:
+    return percentile(list(chain.from_iterable(chain.from_iterable(grouped))), 50)
 
 
 def _difference(name: str, unit: str, before: float, after: float) -> Difference:
@@ -138,6 +192,10 @@ def _obstacles(before: Measured, after: Measured) -> Iterator[str]:
             yield f"they have other {what}: {one} and {other}"
     if before.input_lengths and after.input_lengths and before.input_lengths != after.input_lengths:
         yield "they were given other inputs, whose sizes differ"
+    if (before.generation is None) != (after.generation is None):
+        yield "one generates text, and the other does not"
+    elif before.generation and after.generation and before.generation.lengths != after.generation.lengths:
+        yield "their prompts had other lengths"
     for fact in MACHINE:
         here, there = before.machine.get(fact), after.machine.get(fact)
         if here is not None and there is not None and here != there:

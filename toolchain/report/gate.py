@@ -2,8 +2,9 @@
 
 In:  a `Comparison` and `GateLimits`.
 Out: `Decision`: a finding for each limit; as a document, as Markdown for a pull request and as JUnit's XML.
-A slowdown fails only where the whole interval lies beyond the limit, so that noise alone fails nothing; where the
-interval reaches beyond it, the finding is "unsure", passes, and says so.
+A slowdown is of the latency, or of what writes text of a first token and of tokens per second. It fails only where the
+whole interval lies beyond the limit, so that noise alone fails nothing; where the interval reaches beyond it, the
+finding is "unsure", passes, and says so.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def decide(comparison: Comparison, limits: GateLimits) -> Decision:
     """Judge each limit that is set."""
     found = []
     if limits.slowdown_percent is not None:
-        found.append(_slowdown(comparison, limits.slowdown_percent))
+        found += _slowdowns(comparison, limits.slowdown_percent)
     if limits.score_drop is not None:
         found.append(_score(comparison, limits.score_drop))
     for name, limit in (("peak memory", limits.memory_growth_percent), ("artifact", limits.size_growth_percent)):
@@ -100,21 +101,36 @@ def decide(comparison: Comparison, limits: GateLimits) -> Decision:
     return Decision(comparison=comparison, findings=tuple(found))
 
 
-def _slowdown(comparison: Comparison, limit: float) -> Finding:
-    latency = comparison.latency
-    if latency is None or latency.low_percent is None or latency.high_percent is None:
-        return Finding(name="slowdown", outcome="unknown", sentence="Latency was not measured, so it cannot be judged.")
-    low, high = latency.low_percent, latency.high_percent
+def _slowdowns(comparison: Comparison, limit: float) -> list[Finding]:
+    """One for each time and rate."""
+    if not comparison.speeds:
+        told = "Latency was not measured, so it cannot be judged."
+        return [Finding(name="slowdown", outcome="unknown", sentence=told)]
+    return [_slowdown(each, limit, alone=len(comparison.speeds) == 1) for each in comparison.speeds]
+
+
+def _slowdown(speed: Difference, limit: float, *, alone: bool) -> Finding:
+    name = "slowdown" if alone else f"slowdown of {speed.name}"
+    if speed.low_percent is None or speed.high_percent is None:
+        told = f"{_capitalised(speed.name)} was not measured often enough, so it cannot be judged."
+        return Finding(name=name, outcome="unknown", sentence=told)
+    low, high = speed.low_percent, speed.high_percent
     change = (
-        f"Latency went from {latency.before:.4g} to {latency.after:.4g} ms: {latency.change_percent:+.2f} %, "
-        f"95 % interval {low:+.2f} to {high:+.2f} %"
+        f"{_capitalised(speed.name)} went from {speed.before:.4g} to {speed.after:.4g} {speed.unit}: "
+        f"{speed.change_percent:+.2f} %, 95 % interval {low:+.2f} to {high:+.2f} %"
     )
-    if low > limit:
-        return Finding(name="slowdown", outcome="failed", sentence=f"{change}; {limit:g} % is allowed.")
-    if high > limit:
-        told = f"{change}; {limit:g} % is allowed, and these samples cannot tell; take more of them."
-        return Finding(name="slowdown", outcome="unsure", sentence=told)
-    return Finding(name="slowdown", outcome="passed", sentence=f"{change}; {limit:g} % is allowed.")
+    allowed = f"a loss of {limit:g} % is allowed" if speed.more_is_better else f"{limit:g} % is allowed"
+    least, most = (-high, -low) if speed.more_is_better else (low, high)  # for the worse
+    if least > limit:
+        return Finding(name=name, outcome="failed", sentence=f"{change}; {allowed}.")
+    if most > limit:
+        told = f"{change}; {allowed}, and these samples cannot tell; take more of them."
+        return Finding(name=name, outcome="unsure", sentence=told)
+    return Finding(name=name, outcome="passed", sentence=f"{change}; {allowed}.")
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _score(comparison: Comparison, limit: float) -> Finding:

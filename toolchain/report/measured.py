@@ -73,6 +73,77 @@ class MeasuredStart(_Read):
     first_inference_ms: Amount
 
 
+class MeasuredTimes(_Read):
+    """Percentiles in ms, with the interval of the median."""
+
+    p50: Amount
+    p90: Amount
+    p99: Amount
+    low: Amount
+    high: Amount
+
+
+class MeasuredFirstToken(MeasuredTimes):
+    """The same, with the samples of each process."""
+
+    runs: tuple[tuple[Amount, ...], ...]
+
+
+class MeasuredPrompt(_Read):
+    """Prompts of so many tokens. Rates are None by a clock of instructions, instructions by any other."""
+
+    tokens: Annotated[int, Field(gt=0)]
+    first_token_ms: MeasuredFirstToken
+    prefill_ms: Amount
+    prefill_tokens_per_second: Amount | None = None
+    first_token_instructions: Annotated[int, Field(ge=0)] | None = None
+    prefill_instructions_per_token: Annotated[int, Field(ge=0)] | None = None
+
+
+class MeasuredContext(_Read):
+    """Tokens where so many stand in the context."""
+
+    tokens: Annotated[int, Field(gt=0)]
+    token_ms: MeasuredTimes
+    tokens_per_second: Amount | None = None
+    tokens_per_second_low: Amount | None = None
+    tokens_per_second_high: Amount | None = None
+    instructions_per_token: Annotated[int, Field(ge=0)] | None = None
+    read_bytes_per_token: Annotated[int, Field(ge=0)] = 0
+    read_gb_s: Amount | None = None
+
+
+class MeasuredGeneration(_Read):
+    """How an artifact wrote text: rising lengths of prompts, and rising contexts."""
+
+    context_tokens: Annotated[int, Field(gt=0)]
+    typical_prompt_tokens: Annotated[int, Field(gt=0)]
+    first_token_ms: Amount | None = None
+    tokens_per_second: Amount | None = None
+    prompts: Annotated[tuple[MeasuredPrompt, ...], Field(min_length=1)]
+    contexts: Annotated[tuple[MeasuredContext, ...], Field(min_length=1)]
+    cache_bytes: Annotated[int, Field(ge=0)] = 0
+    bandwidth_gb_s: Amount | None = None
+    bandwidth_source: Annotated[str, Field(max_length=1000)] | None = None
+    bandwidth_share: Amount | None = None
+
+    @property
+    def first_token_grouped_ms(self) -> Grouped:
+        """The times to a first token by process, and in it by length."""
+        return [list(runs) for runs in zip(*(each.first_token_ms.runs for each in self.prompts), strict=True)]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of the prompts."""
+        return tuple(each.tokens for each in self.prompts)
+
+    @model_validator(mode="after")
+    def _as_many_processes_each(self) -> MeasuredGeneration:
+        if len({len(each.first_token_ms.runs) for each in self.prompts}) > 1:
+            raise ValueError("its prompts were measured in unlike numbers of processes")
+        return self
+
+
 class Measured(_Read):
     """A document of `edgewright bench --json`, as far as comparisons and reports read it."""
 
@@ -102,6 +173,7 @@ class Measured(_Read):
     machine_during: tuple[Sampling | None, ...] = ()
     operators: MeasuredOperators | None = None
     against_float: MeasuredAgainstFloat | None = None
+    generation: MeasuredGeneration | None = None
     budget: Mapping[str, object] = {}
 
     @model_validator(mode="after")
