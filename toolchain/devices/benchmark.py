@@ -21,7 +21,7 @@ from edgewright.bundles.schema import ArtifactFacts
 from edgewright.bundles.vector_calls import VectorCalls
 from edgewright.cost.expected import Expectation, NoExpectation, expected
 from edgewright.cost.int8_gain import Int8Row, int8_measured
-from edgewright.devices.generation_benchmark import Writing, measured_writing
+from edgewright.devices.generation_benchmark import WantedFigures, Writing, measured_writing, writing_of
 from edgewright.devices.known_device import measured_profile
 from edgewright.errors import InputError, ParityError
 from edgewright.measure.generation_measurement import GenerationMeasurement
@@ -124,7 +124,9 @@ def bench(
     how = _How(quick=quick, options=options, wait_s=wait_s)
     # Its faults are told before a board is booted.
     contest = _contest(bundle, runtime, against_float=against_float, batched=batched)
-    contest = _with_writing(contest, options, prompt_tokens, contexts)
+    wanted = WantedFigures(prompts=tuple(prompt_tokens), contexts=tuple(contexts))
+    writing = writing_of(contest.bundle, contest.artifact, contest.files, wanted, options)
+    contest = replace(contest, writing=writing)
     if target is not None:
         return _benched(contest, target, address, told, how)
     with told.stage(f"connect to {address}"):
@@ -164,27 +166,6 @@ def _contest(bundle: str | Path | Bundle, runtime: str | None, *, against_float:
         )
     files = (artifact.file, _float_of(opened, artifact)) if against_float else (artifact.file,)
     return _Contest(bundle=opened, artifact=artifact, files=files, batch=artifact.batch if batched else 1)
-
-
-def _with_writing(
-    contest: _Contest, options: RunOptions, prompt_tokens: Sequence[int], contexts: Sequence[int]
-) -> _Contest:
-    """The same with what an artifact that generates is asked. Raises `InputError` for what cannot be asked of it."""
-    artifact, path = contest.artifact, contest.bundle.path
-    if artifact.signature.generation is None:
-        if prompt_tokens or contexts:
-            raise InputError(
-                f"{artifact.file} of {path} does not generate text, and has no prompts and contexts to be "
-                "measured at; leave out --prompt-tokens and --contexts"
-            )
-        return contest
-    if options.profile or options.etdump is not None:
-        raise InputError(
-            f"{artifact.file} of {path} generates text, of which operators are not timed; leave out --operators and "
-            "--etdump"
-        )
-    writing = Writing.of(contest.bundle, artifact, contest.files, prompts=prompt_tokens, contexts=contexts)
-    return replace(contest, writing=writing)
 
 
 def _benched(contest: _Contest, target: Target, address: str, told: Progress, how: _How) -> BenchResult:

@@ -37,6 +37,14 @@ TEXTS_BY_INSTRUCTIONS = 2  # that are compared on an emulated board, whose every
 
 
 @dataclass(frozen=True, kw_only=True)
+class WantedFigures:
+    """At which lengths of prompts and at which contexts an artifact is measured; the usual ones where none are named."""
+
+    prompts: tuple[int, ...] = ()
+    contexts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Writing:
     """What an artifact of a bundle is asked to write there: text that is expected, and the workload."""
 
@@ -45,27 +53,6 @@ class Writing:
     files: tuple[str, ...]
     workload: GenerationWorkload
     expected: ExpectedTexts
-
-    @classmethod
-    def of(
-        cls,
-        bundle: Bundle,
-        artifact: ArtifactFacts,
-        files: tuple[str, ...],
-        *,
-        prompts: Sequence[int],
-        contexts: Sequence[int],
-    ) -> Writing:
-        """Check what can be checked before a board is booted. Raises `InputError`."""
-        typical = bundle.manifest.budget.first_token_ms is not None
-        expected = bundle.expected_texts(artifact.runtime)
-        if expected is None:
-            raise BundleError(
-                f"{bundle.path} does not hold what {artifact.file} is expected to write, so nobody can tell whether it "
-                "does; build the bundle again"
-            )
-        workload = workload_of(artifact.signature, prompts=prompts, contexts=contexts, typical=typical)
-        return cls(bundle=bundle, artifact=artifact, files=files, workload=workload, expected=expected)
 
     def ids(self) -> list[int]:
         """The ids that prompts are made of: those of the expected texts."""
@@ -81,6 +68,37 @@ class Writing:
             expected=prompts[:TEXTS_BY_INSTRUCTIONS] if clock == "instructions" else prompts,
             accept=accept,
         )
+
+
+def writing_of(
+    bundle: Bundle, artifact: ArtifactFacts, files: tuple[str, ...], wanted: WantedFigures, options: RunOptions
+) -> Writing | None:
+    """What an artifact is asked to write; None of one that does not generate.
+
+    All that can be checked before a board is booted is. Raises `InputError` for what cannot be asked of it, and
+    `BundleError` where the bundle does not hold the text that is expected.
+    """
+    if artifact.signature.generation is None:
+        if wanted != WantedFigures():
+            raise InputError(
+                f"{artifact.file} of {bundle.path} does not generate text, and has no prompts and contexts to be "
+                "measured at; leave out --prompt-tokens and --contexts"
+            )
+        return None
+    if options.profile or options.etdump is not None:
+        raise InputError(
+            f"{artifact.file} of {bundle.path} generates text, of which operators are not timed; leave out --operators "
+            "and --etdump"
+        )
+    expected = bundle.expected_texts(artifact.runtime)
+    if expected is None:
+        raise BundleError(
+            f"{bundle.path} does not hold what {artifact.file} is expected to write, so nobody can tell whether it "
+            "does; build the bundle again"
+        )
+    typical = bundle.manifest.budget.first_token_ms is not None
+    workload = workload_of(artifact.signature, prompts=wanted.prompts, contexts=wanted.contexts, typical=typical)
+    return Writing(bundle=bundle, artifact=artifact, files=files, workload=workload, expected=expected)
 
 
 def measured_writing(
