@@ -38,7 +38,7 @@ TEXTS_BY_INSTRUCTIONS = 2  # that are compared on an emulated board, whose every
 
 @dataclass(frozen=True, kw_only=True)
 class WantedFigures:
-    """At which lengths of prompts and at which contexts an artifact is measured; the usual ones where none are named."""
+    """At which lengths of prompts and which contexts an artifact is measured; the usual ones where none are named."""
 
     prompts: tuple[int, ...] = ()
     contexts: tuple[int, ...] = ()
