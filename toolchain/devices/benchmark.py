@@ -21,7 +21,7 @@ from edgewright.bundles.schema import ArtifactFacts
 from edgewright.bundles.vector_calls import VectorCalls
 from edgewright.cost.expected import Expectation, NoExpectation, expected
 from edgewright.cost.int8_gain import Int8Row, int8_measured
-from edgewright.devices.generation_benchmark import WantedFigures, Writing, measured_writing, writing_of
+from edgewright.devices.generation_benchmark import BundleWriting, WantedFigures, measured_writing, writing_of
 from edgewright.devices.known_device import measured_profile
 from edgewright.errors import InputError, ParityError
 from edgewright.measure.generation_measurement import GenerationMeasurement
@@ -146,7 +146,7 @@ class _Contest:
     artifact: ArtifactFacts
     files: tuple[str, ...]
     batch: int
-    writing: Writing | None = None
+    writing: BundleWriting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

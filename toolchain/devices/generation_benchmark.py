@@ -45,7 +45,7 @@ class WantedFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Writing:
+class BundleWriting:
     """What an artifact of a bundle is asked to write there: text that is expected, and the workload."""
 
     bundle: Bundle
@@ -72,7 +72,7 @@ class Writing:
 
 def writing_of(
     bundle: Bundle, artifact: ArtifactFacts, files: tuple[str, ...], wanted: WantedFigures, options: RunOptions
-) -> Writing | None:
+) -> BundleWriting | None:
     """What an artifact is asked to write; None of one that does not generate.
 
     All that can be checked before a board is booted is. Raises `InputError` for what cannot be asked of it, and
@@ -98,11 +98,11 @@ def writing_of(
         )
     typical = bundle.manifest.budget.first_token_ms is not None
     workload = workload_of(artifact.signature, prompts=wanted.prompts, contexts=wanted.contexts, typical=typical)
-    return Writing(bundle=bundle, artifact=artifact, files=files, workload=workload, expected=expected)
+    return BundleWriting(bundle=bundle, artifact=artifact, files=files, workload=workload, expected=expected)
 
 
 def measured_writing(
-    writing: Writing,
+    writing: BundleWriting,
     target: Target,
     lease: Lease,
     clock: Clock,
@@ -173,7 +173,7 @@ def require_room(target: Target, artifact: ArtifactFacts) -> None:
     )
 
 
-def _other_text(writing: Writing, target: Target, parity: TextParity) -> str:
+def _other_text(writing: BundleWriting, target: Target, parity: TextParity) -> str:
     what = parity.fault or (
         f"the logits of first steps have a worst cosine of {parity.cosine_min:.3f}, below {parity.cosine_limit:g}"
     )
@@ -184,7 +184,7 @@ def _other_text(writing: Writing, target: Target, parity: TextParity) -> str:
     )
 
 
-def _bandwidth(writing: Writing, target: Target, clock: Clock) -> Bandwidth | None:
+def _bandwidth(writing: BundleWriting, target: Target, clock: Clock) -> Bandwidth | None:
     """How fast one core copies memory there: by the native runner, else as the device's profile has it.
 
     None on a clock of instructions, which knows no bandwidth, and where neither tells.

@@ -1,7 +1,7 @@
 """One process that wrote text by a workload, as a measurement reads it: its times by figure.
 
 In:  what a runner printed, and the workload that it was asked.
-Out: `GenerationProcess`, a `Process` whose samples are of one token each.
+Out: `GenerationProcess`, a `RunnerProcess` whose samples are of one token each.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from typing import Self
 from edgewright.base.fields import Fields
 from edgewright.base.json_values import JsonObject
 from edgewright.measure.phase_memory import Phases, highest
-from edgewright.measure.processes import Process
 from edgewright.measure.runner_documents import OperatorTime
+from edgewright.measure.runner_process import RunnerProcess
 from edgewright.measure.stability import Stability, judged
 from edgewright.measure.stats import Grouped, Summary, by_input, by_run_and_input, summarize
 from edgewright.specs.profiles import Clock
@@ -49,12 +49,12 @@ class Measurement:
     clock: Clock
     threads: int
     input_lengths: tuple[int, ...]
-    runs: tuple[Process, ...]
+    runs: tuple[RunnerProcess, ...]
     machine_before: JsonObject
     machine_after: JsonObject
     batch: int = 1
     cores: tuple[int, ...] = ()
-    cold: Process | None = None
+    cold: RunnerProcess | None = None
     took_s: float | None = None
 
     @property

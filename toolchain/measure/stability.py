@@ -12,8 +12,8 @@ from statistics import median
 
 from edgewright.base.fields import Fields
 from edgewright.base.json_values import JsonObject
-from edgewright.measure.processes import Process
 from edgewright.measure.runner_documents import MachineState
+from edgewright.measure.runner_process import RunnerProcess
 from edgewright.measure.stats import by_input, by_run_and_input, half_width, variation_within, variations
 
 FLAGGED_VARIATION = 0.05
@@ -45,7 +45,7 @@ class Stability:
 
 
 def judged(
-    runs: Sequence[Process],
+    runs: Sequence[RunnerProcess],
     *,
     inputs: int,
     before: JsonObject,
@@ -161,14 +161,14 @@ def _jumps(groups: Sequence[Sequence[float]]) -> Iterator[str]:
         yield f"{len(jumps)} of {count} samples hold up to {max(jumps):.2g} ms that are not the model's"
 
 
-def _from_run_to_run(runs: Sequence[Process], inputs: int) -> Iterator[str]:
+def _from_run_to_run(runs: Sequence[RunnerProcess], inputs: int) -> Iterator[str]:
     width = half_width(by_run_and_input([run.latency_ms for run in runs], inputs))
     if width is not None and width > UNSTABLE_HALF_WIDTH:
         limit = f"{UNSTABLE_HALF_WIDTH:.0%}"
         yield f"after {len(runs)} processes the latency is known to ±{width:.1%} only, more than {limit}"
 
 
-def disturbances(runs: Sequence[Process], *, before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
+def disturbances(runs: Sequence[RunnerProcess], *, before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
     """Who else had the processor, or held it back: (whether it makes a measurement unstable, what happened)."""
     samplings = [run.sampling for run in runs if run.sampling]
     yield from _held_back(runs, before, after)
@@ -187,7 +187,7 @@ def disturbances(runs: Sequence[Process], *, before: JsonObject, after: JsonObje
         yield True, f"the machine slept, or its clock jumped, for {slept:.2f} s while it was measured"
 
 
-def _held_back(runs: Sequence[Process], before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
+def _held_back(runs: Sequence[RunnerProcess], before: JsonObject, after: JsonObject) -> Iterator[tuple[bool, str]]:
     """What a quota of the machine's control groups did to the processes, and would do to that many threads."""
     quota = Fields(after).number("cpu_quota_cores")
     of = "a quota of the processor" if quota is None else f"a quota of {quota:.3g} cores"
@@ -203,7 +203,7 @@ def _held_back(runs: Sequence[Process], before: JsonObject, after: JsonObject) -
         yield False, f"its {threads} threads had {of} to share"
 
 
-def _clock_moved(runs: Sequence[Process]) -> Iterator[str]:
+def _clock_moved(runs: Sequence[RunnerProcess]) -> Iterator[str]:
     clocks = [state.clock_khz for run in runs if run.sampling for state in run.sampling.states if state.clock_khz]
     if clocks and min(clocks) < (1 - FLAGGED_CLOCK) * max(clocks):
         yield f"the clock moved between {min(clocks) / 1000:.0f} and {max(clocks) / 1000:.0f} MHz while it was measured"

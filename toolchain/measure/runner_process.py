@@ -1,7 +1,7 @@
 """One process of a runner as a measurement reads it, whatever the artifact was asked there.
 
 In:  nothing.
-Out: the interface `Process`: `runner_documents.RunnerResult` is one, and `generation_process.GenerationProcess`.
+Out: the interface `RunnerProcess`: `runner_documents.RunnerResult` is one, and `generation_process.GenerationProcess`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgewright.measure.runner_documents import OperatorTime, Sampling
 from edgewright.specs.signature import Array
 
 
-class Process(Protocol):
+class RunnerProcess(Protocol):
     """What a process took, in ms and bytes, and what it gave.
 
     `outputs` are compared with another process's for equality alone; `arrays` are those of each call by name.

@@ -2,14 +2,14 @@
 
 import pytest
 
-from edgewright.measure.processes import Process
 from edgewright.measure.runner_documents import RunnerResult
+from edgewright.measure.runner_process import RunnerProcess
 from tests.measure.examples import result_document
 from tests.measure.generation_examples import process
 
 
 @pytest.mark.parametrize("found", [process(1.0), RunnerResult.model_validate(result_document(), strict=False)])
-def test_a_process_says_its_times_and_memory_whatever_it_was_asked(found: Process) -> None:
+def test_a_process_says_its_times_and_memory_whatever_it_was_asked(found: RunnerProcess) -> None:
     assert found.threads == 1
     assert found.runtime_version == "1.5.1"
     assert found.peak_rss_bytes == 9_000_000
