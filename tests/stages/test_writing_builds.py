@@ -8,6 +8,7 @@ import torch
 
 from edgewright import pipeline
 from edgewright.bundles.bundle import Bundle
+from edgewright.errors import InputError
 from edgewright.measure.generating import generate_here
 from edgewright.measure.prompts import Decoding, prompt_of
 from edgewright.models import families
@@ -85,3 +86,54 @@ def test_a_teacher_that_is_only_trimmed_says_the_same_of_the_pieces_that_stay(tm
     kept = torch.tensor(dataset.kept)  # type: ignore[attr-defined]
     with torch.inference_mode():
         assert torch.allclose(student(ids), teacher(kept[ids])[..., kept], atol=1e-4)
+
+
+def test_a_gradual_cut_goes_part_of_the_way_and_trains_between(tmp_path: Path) -> None:
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path), prune={"steps": 2})
+    build = builds.build_of(builds.plan(recipe))
+    names = [each.name for each in build.made]
+    assert names == [*writing_builds.READING, "prune", "teach", "distill", "prune", "low rank", "distill"]
+    students = [loaded(each) for each in build.made if each.name == "distill"]
+    assert [layer.neurons for layer in students[0].shape.layers] == [40] * len(students[0].shape.layers)
+    assert [(layer.groups, layer.neurons) for layer in students[1].shape.layers] == [(1, 24)] * 2
+    from_layers = build.findings("student", ModelFindings).from_layers
+    assert from_layers == sorted(set(from_layers))
+    assert set(from_layers) <= {0, 1, 2}
+
+
+def test_the_table_is_kept_at_a_low_rank_at_both_ends(tmp_path: Path) -> None:
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path), low_rank={"token_rank": 16})
+    student = loaded(builds.build_of(builds.plan(recipe)).result("student"))
+    assert (student.shape.token_rank, student.shape.tied) == (16, True)
+    assert student.tokens.weight.shape == (PIECES, 16)
+
+
+def test_a_completion_is_learned_after_its_prompt(tmp_path: Path) -> None:
+    pairs = [("prompt", "completion"), *((f"Say {place}.", f"It is {place}.") for place in range(60))]
+    data = builds.write(tmp_path / "pairs.csv", pairs)
+    recipe = writing_builds.recipe(data, task={"kind": "text-generation", "max_length": 48})
+    build = builds.build_of(builds.plan(recipe))
+    dataset = builds.stages.student_of(build).dataset
+    row = dataset.held_out().rows[0]  # type: ignore[attr-defined]
+    tokenizer = dataset.tokenizer  # type: ignore[attr-defined]
+    assert tokenizer.decode(row.counted).startswith("It is")
+    assert tokenizer.decode(row.ids[: row.first]).startswith("<user>Say")
+    assert row.ids[-1] == dataset.input_spec().writes.stop[0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"quantize": {"smooth": 0.5}}, r"has no channels to smooth; remove stages\.quantize\.smooth"),
+        ({"prune": {"keep_macs": 0.5, "layers": None, "heads": None, "neurons": None}}, "is not for decoders"),
+        ({"prune": {"head_width": 4}}, r"has no attention heads to narrow; remove stages\.prune\.head_width"),
+        ({"prune": {"heads": 3}}, "share a key/value head"),
+    ],
+)
+def test_what_decoders_have_not_is_refused_in_one_sentence(
+    changes: dict[str, dict[str, object]], why: str, tmp_path: Path
+) -> None:
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path), **changes)
+    with pytest.raises(InputError, match=why) as caught:
+        builds.build_of(builds.plan(recipe))
+    assert "\n" not in str(caught.value)

@@ -224,6 +224,8 @@ class CausalDataset(Dataset):
         if not self.kept or (self.kept == tuple(range(len(self.kept))) and not self.recipe.stages.vocabulary.enabled):
             return model
         tokens = families.required(model, TOKEN_TABLE, setting="stages.vocabulary.enabled")
+        if tokens.pieces(model) == len(self.kept):  # a student that was cut before
+            return model
         smaller: Model = tokens.with_vocabulary(model, self.kept)
         return smaller
 
