@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgewright import pytest_plugin
+from tests.measure.generation_examples import generation_measurement
 
 
 def node(*markers: Any) -> Any:
@@ -38,7 +39,7 @@ def test_the_nearest_marker_stands_above_those_of_the_class_and_module() -> None
 
 @pytest.mark.parametrize("marker", [budget(p99_ms=3), budget(40), budget("p50_ms")])
 def test_what_is_no_limit_fails_the_test_with_those_that_are(marker: Any) -> None:
-    with pytest.raises(pytest.fail.Exception, match="edge_budget takes p50_ms, peak_rss_mb, artifact_mb, not "):
+    with pytest.raises(pytest.fail.Exception, match=r"edge_budget takes p50_ms, peak_rss_mb, .*context, not "):
         pytest_plugin._limits(node(marker))
 
 
@@ -69,3 +70,25 @@ def test_a_latency_that_is_not_stable_counts_for_no_budget_of_it() -> None:
 )
 def test_a_failure_names_the_bundle_the_runtime_and_the_clock(clock: str, said: str) -> None:
     assert pytest_plugin._headline(result(clock=clock), "local:") == said
+
+
+def writer(**changes: Any) -> Any:
+    measurement = generation_measurement(**changes)
+    return SimpleNamespace(measurement=measurement, bundle=SimpleNamespace(path="build/docstrings"))
+
+
+def test_a_writers_first_token_is_limited_from_above_and_its_speed_and_context_from_below() -> None:
+    assert pytest_plugin._faults(writer(), {"first_token_ms": 80, "tokens_per_second": 50, "context": 64}) == []
+    faults = pytest_plugin._faults(writer(), {"first_token_ms": 40, "tokens_per_second": 60, "context": 128})
+    assert [each.split(" ")[0] for each in faults] == ["first_token_ms", "tokens_per_second", "context"]
+    assert "100 % over the limit of 40 ms" in faults[0]
+    assert "50 % under the limit of 128 tokens" in faults[2]
+
+
+def test_a_limit_of_writing_that_cannot_be_judged_fails_and_says_what_can_be() -> None:
+    (emulated,) = pytest_plugin._faults(writer(clock="instructions", emulated=True), {"tokens_per_second": 5})
+    assert "not known by a clock that counts instructions; limit p50_ms, which is of one token there" in emulated
+    assert pytest_plugin._faults(writer(clock="instructions", emulated=True), {"p50_ms": 25, "context": 64}) == []
+    for name in ("first_token_ms", "context"):
+        (other,) = pytest_plugin._faults(result(), {name: 5})
+        assert "of models that generate text, which build/tickets does not" in other

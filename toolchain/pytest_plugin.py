@@ -7,6 +7,9 @@ Out: tests that fail with what was measured and by how much it is too much.
     def test_the_tickets_are_quick_enough(edge_bench):
         edge_bench("build/tickets")
 
+Of a model that writes text `first_token_ms` is the most after a typical prompt, `tokens_per_second` and `context` are
+the least, and `p50_ms` is of one token, which alone of these times a clock that counts instructions tells.
+
 A test takes part where it asks for a fixture; nothing heavy is imported before one does.
 """
 
@@ -26,7 +29,15 @@ if TYPE_CHECKING:
 
 DEFAULT_TARGET = "emulated://raspberry-pi-4"
 MARKER = "edge_budget"
-LIMITS = {"p50_ms": "latency_ms", "peak_rss_mb": "peak_memory_mb", "artifact_mb": "artifact_mb"}
+LIMITS = {
+    "p50_ms": "latency_ms",
+    "peak_rss_mb": "peak_memory_mb",
+    "artifact_mb": "artifact_mb",
+    "first_token_ms": "first_token_ms",
+    "tokens_per_second": "tokens_per_second",
+    "context": "context",
+}
+OF_TIME = ("p50_ms", "first_token_ms", "tokens_per_second")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,7 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """The marker, for --strict-markers and --markers."""
     limits = ", ".join(f"{name}=…" for name in LIMITS)
     config.addinivalue_line(
-        "markers", f"{MARKER}({limits}): what a bundle that this test measures with edge_bench may take at most"
+        "markers",
+        f"{MARKER}({limits}): what a bundle that this test measures with edge_bench may take at most, "
+        "or has to reach (tokens_per_second, context)",
     )
 
 
@@ -107,20 +120,37 @@ def _limits(node: pytest.Item) -> dict[str, float]:
 
 
 def _faults(result: BenchResult, limits: dict[str, float]) -> list[str]:
+    from edgewright.measure.generation_measurement import GenerationMeasurement
     from edgewright.specs.budget import Budget, judge
 
     measured = result.measurement
     latency = measured.latency
+    writes = measured if isinstance(measured, GenerationMeasurement) else None
     verdict = judge(
         Budget.model_validate({LIMITS[name]: value for name, value in limits.items()}),
         latency_ms=latency.p50 if latency else None,
+        first_token_ms=writes.first_token_ms if writes else None,
+        tokens_per_second=writes.tokens_per_second if writes else None,
+        context=writes.context if writes else None,
         artifact_bytes=measured.artifact_bytes,
         peak_rss_bytes=measured.peak_rss_bytes,
     )
     faults = [miss.sentence for miss in verdict.missed]
-    if "p50_ms" in limits and not measured.stable:
+    faults += [_unknown(name, result) for name in verdict.undecided]
+    if not measured.stable and not set(OF_TIME).isdisjoint(limits):
         faults.append(f"the measurement is not stable: {'; '.join(measured.stability.reasons)}")
     return faults
+
+
+def _unknown(name: str, result: BenchResult) -> str:
+    """Why a limit cannot be judged, so that it is not taken to be kept."""
+    from edgewright.measure.generation_measurement import GenerationMeasurement
+
+    if name == "latency_ms":
+        return "latency_ms was not measured"
+    if not isinstance(result.measurement, GenerationMeasurement):
+        return f"{name} is of models that generate text, which {result.bundle.path} does not; take it out of {MARKER}"
+    return f"{name} is not known by a clock that counts instructions; limit p50_ms, which is of one token there"
 
 
 def _headline(result: BenchResult, address: str) -> str:

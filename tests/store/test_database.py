@@ -51,7 +51,7 @@ def test_a_history_of_a_newer_edgewright_is_reported_and_left_as_it_is(own_histo
         history.add("bench", bench())
     with sqlite3.connect(own_history) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '99'")
-    with pytest.raises(InputError, match=r"newer Edgewright \(schema 99, known is 1\); upgrade"):
+    with pytest.raises(InputError, match=rf"newer Edgewright \(schema 99, known is {store.NEWEST}\); upgrade"):
         History()
     with sqlite3.connect(own_history) as connection:
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (1,)

@@ -12,6 +12,7 @@ import sqlalchemy as sql
 
 from edgewright.errors import InputError, InvalidFileError
 from edgewright.store.history import COMMIT_VARIABLES, Filter, History, commit_here
+from tests.measure.generation_examples import generation_measurement
 from tests.report.documents import bench
 
 BUILD = {
@@ -44,8 +45,28 @@ def test_an_entry_has_what_a_list_shows_and_the_whole_document_comes_back() -> N
     assert made.created.endswith("+00:00")
 
 
+def test_how_soon_and_how_fast_an_artifact_writes_is_listed_with_it() -> None:
+    document = {**bench(), **generation_measurement().document()}
+    with History() as history:
+        plain, made = history.add("bench", bench()), history.add("bench", document)
+        assert history.find(limit=1) == [made]
+    assert (made.first_token_ms, made.tokens_per_second) == (80.0, 50.0)
+    assert plain.first_token_ms is plain.tokens_per_second is None
+    counted = {**bench(), **generation_measurement(clock="instructions", emulated=True).document()}
+    with History() as history:
+        assert history.add("bench", counted).tokens_per_second is None
+
+
 @pytest.mark.parametrize(
-    ("column", "value"), [("p50_ms", 5e-324), ("p50_ms", 1e300), ("score", "high"), ("peak_rss_bytes", -7)]
+    ("column", "value"),
+    [
+        ("tokens_per_second", 1e300),
+        ("first_token_ms", -1),
+        ("p50_ms", 5e-324),
+        ("p50_ms", 1e300),
+        ("score", "high"),
+        ("peak_rss_bytes", -7),
+    ],
 )
 def test_an_entry_with_a_figure_that_cannot_be_is_listed_without_it_and_reported(
     column: str, value: object, caplog: pytest.LogCaptureFixture

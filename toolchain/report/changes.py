@@ -32,7 +32,7 @@ STYLES: dict[Outcome, str] = {"passed": "green", "failed": "bold red", "unsure":
 def entries_report(entries: Iterable[HistoryEntry]) -> RenderableType:
     """A row for each entry, as they come; in 80 columns only a bundle's name and a target may be broken.
 
-    A latency with a question mark is of a measurement that was not stable.
+    A latency with a question mark is of a measurement that was not stable; one such as 12/s is of tokens a second.
     """
     table = names_report(HEADS, (_entry(each) for each in entries))
     table.padding = (0, 1, 0, 0)
@@ -92,18 +92,25 @@ def decision_report(decision: Decision) -> RenderableType:
 
 def _entry(entry: HistoryEntry) -> tuple[str, ...]:
     size = UNKNOWN if entry.artifact_bytes is None else f"{entry.artifact_bytes / 1e6:.2f}"
-    p50 = UNKNOWN if entry.p50_ms is None else f"{entry.p50_ms:.3g}{'' if entry.stable else '?'}"
     return (
         str(entry.id),
         entry.created[5:16].replace("T", " "),
         entry.name,
         entry.runtime or UNKNOWN,
         "built" if entry.kind == "build" else entry.target or UNKNOWN,
-        p50,
+        _speed(entry),
         size,
         UNKNOWN if entry.score is None else f"{entry.score:.3f}",
         (entry.commit or UNKNOWN)[:SHOWN_DIGITS],
     )
+
+
+def _speed(entry: HistoryEntry) -> str:
+    """What an inference takes, or of what writes text how many tokens come a second."""
+    doubt = "" if entry.stable else "?"
+    if entry.tokens_per_second is not None:
+        return f"{entry.tokens_per_second:.3g}/s{doubt}"
+    return UNKNOWN if entry.p50_ms is None else f"{entry.p50_ms:.3g}{doubt}"
 
 
 def _stages(stages: Sequence[StageDifference]) -> RenderableType:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 SHORT_PHASES = {"start": "the runner alone", "loaded": "loaded", "first": "first run", "steady": "at the end"}
+SHORT_PHASES |= {"prefill": "a prompt read", "decode": "text written"}
 SHOWN_OPERATORS = 14
 
 

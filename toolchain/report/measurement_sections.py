@@ -12,6 +12,7 @@ from edgewright.measure.measurement import apart_from_others
 from edgewright.measure.stats import summarize
 from edgewright.report import measurement_figures
 from edgewright.report.compression import Compression
+from edgewright.report.generation_section import generation_facts, generation_pictures, generation_tables
 from edgewright.report.judged_cells import CLOCK_NOTES
 from edgewright.report.measured import Measured
 from edgewright.report.sections import UNKNOWN, PageSection, TextTable, fact, megabytes, milliseconds
@@ -27,9 +28,7 @@ def side_by_side(measured: Sequence[Measured]) -> TextTable:
             each.name or each.bundle,
             each.target,
             f"{each.artifact.runtime} {each.artifact.runtime_version}",
-            UNKNOWN
-            if (found := summarize(each.latency_by_run, apart=apart_from_others(each.clock, each.machine))) is None
-            else f"{found.p50:.4g} ms",
+            _speed(each),
             megabytes(each.peak_rss_bytes),
             megabytes(each.artifact.bytes),
             UNKNOWN if each.score is None else f"{each.score:.4f}",
@@ -37,6 +36,14 @@ def side_by_side(measured: Sequence[Measured]) -> TextTable:
         for each in measured
     )
     return TextTable(heads=("bundle", "target", "runtime", "median", "peak memory", "size", "score"), rows=rows)
+
+
+def _speed(each: Measured) -> str:
+    """The median of an inference, or tokens per second where there is such a rate."""
+    if each.generation is not None and (rate := each.generation.tokens_per_second) is not None:
+        return f"{rate:.4g} tokens/s"
+    found = summarize(each.latency_by_run, apart=apart_from_others(each.clock, each.machine))
+    return UNKNOWN if found is None else f"{found.p50:.4g} ms"
 
 
 def measurement_section(measured: Measured, compression: Compression | None, *, pictures: bool) -> PageSection:
@@ -55,9 +62,10 @@ def measurement_section(measured: Measured, compression: Compression | None, *, 
         ("runtime", f"{artifact.runtime} {artifact.runtime_version}"),
         ("threads", str(measured.threads)),
     ]
+    of_what = "median of one token" if measured.generation else "median"
     if summary:
         facts += [
-            ("median (95 % interval)", f"{summary.p50:.4g} ms ({summary.low:.4g} to {summary.high:.4g})"),
+            (f"{of_what} (95 % interval)", f"{summary.p50:.4g} ms ({summary.low:.4g} to {summary.high:.4g})"),
             ("p90, p99", f"{summary.p90:.4g} ms, {summary.p99:.4g} ms"),
             ("samples", f"{summary.count} of {len(measured.runs)} processes"),
         ]
@@ -65,6 +73,9 @@ def measurement_section(measured: Measured, compression: Compression | None, *, 
         spans = f"load {milliseconds(cold.load_ms)}, first inference {milliseconds(cold.first_inference_ms)}"
         facts.append(("from storage", spans))
     facts.append(("peak memory", megabytes(measured.peak_rss_bytes)))
+    written = measured.generation
+    if written is not None:
+        facts += generation_facts(measured, written)
     facts += [(f"energy of one inference, {name}", f"{value:.3g} mJ") for name, value in measured.energy_mj.items()]
     if compression is not None:
         facts += _predicted(measured, compression)
@@ -78,9 +89,10 @@ def measurement_section(measured: Measured, compression: Compression | None, *, 
         sentences=tuple(notes),
         tables=(
             TextTable(heads=("", "measured"), rows=tuple(facts)),
+            *(generation_tables(written) if written is not None else ()),
             TextTable(heads=("machine", "before", "after"), rows=machine),
         ),
-        pictures=measurement_figures.all_of(measured) if pictures else (),
+        pictures=(*generation_pictures(measured), *measurement_figures.all_of(measured)) if pictures else (),
     )
 
 

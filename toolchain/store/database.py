@@ -24,7 +24,7 @@ from edgewright.errors import InputError
 BUSY_S = 60  # that a writer waits for others
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
 UPGRADE_LOCK = 0x65646765  # a number that only those who upgrade a history take, in PostgreSQL
-NEWEST = "1"  # revision of `migrations`
+NEWEST = "2"  # revision of `migrations`
 _versions = sql.Table("alembic_version", sql.MetaData(), sql.Column("version_num"))
 
 

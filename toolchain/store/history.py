@@ -38,10 +38,12 @@ RANGES = {  # of what a device said, or whoever wrote into a shared database
     "peak_rss_bytes": (0, MOST_BYTES),
     "artifact_bytes": (0, MOST_BYTES),
     "score": (-1e6, 1e6),
+    "first_token_ms": (SHORTEST_MS, LONGEST_MS),
+    "tokens_per_second": (1e3 / LONGEST_MS, 1e3 / SHORTEST_MS),
 }
 COLUMNS = (
     "created", "kind", "name", "profile", "target", "runtime", "clock", "sha256", "commit", "p50_ms", "peak_rss_bytes",
-    "artifact_bytes", "score", "stable",
+    "artifact_bytes", "score", "stable", "first_token_ms", "tokens_per_second",
 )  # fmt: skip
 
 _tables = sql.MetaData()  # as `migrations` makes them
@@ -53,7 +55,11 @@ _documents = sql.Table("documents", _tables, sql.Column("entry_id", sql.Integer)
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryEntry:
-    """One build or measurement; a build's runtime, size and score are its best artifact's. None is not known."""
+    """One build or measurement; a build's runtime, size and score are its best artifact's. None is not known.
+
+    Of an artifact that generates `p50_ms` is of one token, `first_token_ms` after a typical prompt, and
+    `tokens_per_second` at the slowest context; by a clock of instructions both are None.
+    """
 
     id: int
     created: str
@@ -70,6 +76,8 @@ class HistoryEntry:
     artifact_bytes: int | None
     score: float | None
     stable: bool | None
+    first_token_ms: float | None = None
+    tokens_per_second: float | None = None
 
     def document(self) -> JsonObject:
         """As `edgewright history --json` prints it."""
@@ -191,10 +199,13 @@ class _Columns(TypedDict):
     artifact_bytes: int | None
     score: float | None
     stable: bool | None
+    first_token_ms: float | None
+    tokens_per_second: float | None
 
 
 def _columns(kind: EntryKind, document: Fields) -> _Columns:
     artifact, is_bench, stable = _artifact(kind, document), kind == "bench", document.value("stable")
+    generation = document.inner("generation") if is_bench else Fields({})
     return {
         "name": document.text("name") or document.text("bundle") or "",
         "profile": document.text("profile"),
@@ -207,6 +218,8 @@ def _columns(kind: EntryKind, document: Fields) -> _Columns:
         "artifact_bytes": artifact.count("bytes"),
         "score": (artifact if "score" in artifact else document).number("score"),
         "stable": stable if is_bench and isinstance(stable, bool) else None,
+        "first_token_ms": generation.number("first_token_ms"),
+        "tokens_per_second": generation.number("tokens_per_second"),
     }
 
 
