@@ -106,8 +106,10 @@ class ArtifactFacts(ManifestPart):
     """One exported file; its `signature` says what it takes and gives.
 
     `float_file` is the float reference of the same signature, where the bundle has that too. `structure` is what it
-    computes, and `teacher_structure` what the teacher does under the same runtime, for predictions. Latencies and
-    `speedup`, the float teacher's time over its own, are of the machine that built, as `timing` says.
+    computes, and `teacher_structure` what the teacher does under the same runtime, for predictions; of an artifact that
+    generates `structure` is that of reading some ids, and `decode_structure` that of writing one token with a cache for
+    so many. Latencies and `speedup`, the float teacher's time over its own, are of the machine that built, as `timing`
+    says.
     """
 
     runtime: Runtime
@@ -126,7 +128,13 @@ class ArtifactFacts(ManifestPart):
     float_file: str | None = None
     structure: Structure | None = None
     teacher_structure: Structure | None = None
+    decode_structure: Structure | None = None
     timing: TimingFacts | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_does_not_generate(self, serialized: SerializerFunctionWrapHandler) -> dict[str, object]:
+        document: dict[str, object] = serialized(self)
+        return {name: value for name, value in document.items() if name != "decode_structure" or value is not None}
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -231,7 +239,7 @@ def in_todays_form(values: object) -> object:
 def _without_old_structures(values: object) -> object:
     artifacts = values.get("artifacts") if isinstance(values, dict) else None
     for artifact in artifacts if isinstance(artifacts, list) else ():
-        for name in ("structure", "teacher_structure"):
+        for name in ("structure", "teacher_structure", "decode_structure"):
             structure = artifact.get(name) if isinstance(artifact, dict) else None
             operators = structure.get("operators") if isinstance(structure, dict) else None
             if isinstance(operators, list) and not all(map(_is_told_now, operators)):

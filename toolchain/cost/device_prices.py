@@ -112,6 +112,17 @@ class Corrected:
         return self.prices.memory_bytes(structure, length, file_bytes, shapes)
 
 
+def of_narrow_weights(prices: Prices, weight_bytes: float) -> Prices:
+    """The same for weights of so many bytes each; what was measured of int8 stays as it was measured."""
+    if isinstance(prices, Corrected):
+        return replace(prices, prices=_narrowed(prices.prices, weight_bytes))
+    return _narrowed(prices, weight_bytes) if isinstance(prices, Roofline) else prices
+
+
+def _narrowed(prices: FittedPrices | Roofline, weight_bytes: float) -> FittedPrices | Roofline:
+    return replace(prices, weight_bytes=weight_bytes) if isinstance(prices, Roofline) else prices
+
+
 def as_measured(profile: Profile) -> Profile:
     """The profile with what was measured on its device in place of what it says of any such device: its bandwidth."""
     found = load_calibration(profile.name)

@@ -15,6 +15,7 @@ from edgewright.bundles.schema import ArtifactFacts
 from edgewright.cost.corrections import Observation, learn
 from edgewright.cost.device_prices import Corrected, basis_of, prices_for
 from edgewright.cost.pricing import Prediction, Prices, predict
+from edgewright.cost.writing import WritingArtifact
 from edgewright.errors import InputError
 from edgewright.measure.measurement import Measurement
 from edgewright.runtimes.table import priced_runtimes
@@ -26,7 +27,9 @@ from edgewright.specs.structure import Structure
 class PricedArtifact:
     """An artifact that is there, or will be; `lengths` are its fixed ones.
 
-    Where it takes any, its memory is set aside for the longest, `planned_length`.
+    Where it takes any, its memory is set aside for the longest, `planned_length`. Of one that generates the `structure`
+    is that of writing a token, whose length is the context, and `writing` is all the rest. A weight of its products
+    takes `weight_bytes` in int8.
     """
 
     runtime: str
@@ -35,6 +38,8 @@ class PricedArtifact:
     file_bytes: float | None
     planned_length: int | None
     notes: tuple[str, ...] = ()
+    writing: WritingArtifact | None = None
+    weight_bytes: float = 1.0
 
     def run_length(self, length: int) -> int:
         """How long a text of this length is when it is run: as long as the smallest shape that holds it."""
@@ -87,7 +92,8 @@ def expected(
 
     None where predictions are not made of such artifacts or measurements.
     """
-    if artifact.structure is None or artifact.runtime not in priced_runtimes() or measurement.batch > 1:
+    unpriced = artifact.structure is None or artifact.signature.generation is not None
+    if unpriced or artifact.runtime not in priced_runtimes() or measurement.batch > 1:
         return None
     try:
         profile = load_profile(profile_name)
@@ -154,11 +160,30 @@ def learn_from(summary: JsonObject) -> bool:
     return True
 
 
+def writing_artifact(artifact: ArtifactFacts) -> WritingArtifact | None:
+    """What a bundle says of an artifact that generates; None of another."""
+    prefill, decode = artifact.structure, artifact.decode_structure
+    if artifact.signature.generation is None or prefill is None or decode is None:
+        return None
+    return WritingArtifact.of(artifact.signature, prefill, decode)
+
+
 def priced_artifact(artifact: ArtifactFacts, longest: int) -> PricedArtifact:
     """A bundle's artifact, whose texts have so many tokens at most. Raises `InputError` for a bundle of old."""
-    if artifact.structure is None:
+    generates = artifact.signature.generation is not None
+    if artifact.structure is None or (generates and artifact.decode_structure is None):
         raise InputError(
             "the bundle does not say what its model computes: it was built before that was kept; build it again"
+        )
+    if (writing := writing_artifact(artifact)) is not None:
+        return PricedArtifact(
+            runtime=artifact.runtime,
+            structure=writing.decode,
+            lengths=(),
+            file_bytes=artifact.bytes,
+            planned_length=None,
+            writing=writing,
+            weight_bytes=writing.weight_bytes(artifact.bytes),
         )
     return PricedArtifact(
         runtime=artifact.runtime,

@@ -34,11 +34,16 @@ FLOAT_OPERATIONS_EACH = {
 
 @dataclass(frozen=True, kw_only=True)
 class Roofline:
-    """Prices by a profile's facts alone: the longer of arithmetic and traffic, and a constant for each operator."""
+    """Prices by a profile's facts alone: the longer of arithmetic and traffic, and a constant for each operator.
+
+    A weight of a product takes as many bytes as its precision has, or `weight_bytes`, such as half a byte and its share
+    of a scale.
+    """
 
     profile: Profile
     precision: Precision
     python: bool = False
+    weight_bytes: float | None = None
     source: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +86,7 @@ class Roofline:
 
     def _work(self, kind: Kind, sizes: tuple[int, ...], kernels: Kernels) -> tuple[tuple[float, float], float]:
         """((multiply-accumulates of products, float operations of all else), bytes that are read and written)."""
-        wide = WEIGHT_BYTES[self.precision]
+        wide = self._wide
         if kind in ("linear", "convolution", "matmul"):
             _, macs, weights, read, written, *rest = terms(kind, sizes, kernels)
             macs += 0.0 if kind == "convolution" else rest[SINGLE]  # of one row
@@ -95,6 +100,10 @@ class Roofline:
         numbers = math.prod(sizes)
         return (0.0, FLOAT_OPERATIONS_EACH.get(kind, 0.0) * numbers), 8.0 * numbers
 
+    @property
+    def _wide(self) -> float:
+        return WEIGHT_BYTES[self.precision] if self.weight_bytes is None else self.weight_bytes
+
     def _float_ratio(self) -> float:
         core = CORES[self.profile.processor.core.value]
         return core.int8_operations_per_cycle / core.float_operations_per_cycle
@@ -103,7 +112,7 @@ class Roofline:
         memory, caches = self.profile.memory, self.profile.caches
         reads = memory.copy_bandwidth_gb_s.value * READS_PER_COPY * 1e6
         last = caches.l3_kib or caches.l2_kib
-        held = WEIGHT_BYTES[self.precision] * structure.matrix_weights
+        held = self._wide * structure.matrix_weights
         return reads * (CACHED if last and held < last.value * 1024 else 1)
 
     def shared(self, threads: int) -> float:
@@ -113,6 +122,6 @@ class Roofline:
 
     def memory_bytes(self, structure: Structure, length: int, file_bytes: float, shapes: int) -> float:
         """The runner, the artifact, and for each shape matrices as the kernels want them, and activations."""
-        packed = WEIGHT_BYTES[self.precision] * structure.matrix_weights
+        packed = self._wide * structure.matrix_weights
         runner = PYTHON_BYTES if self.python else RUNNER_BYTES
         return runner + file_bytes + shapes * (packed + structure.activation_bytes(length))

@@ -47,12 +47,33 @@ def structure_of(module: nn.Module, examples: Sequence[Tensor]) -> Structure:
 
     Raises `UnsupportedModelError` where texts of two lengths take other operators.
     """
-    lengths = [example.shape[-1] for example in examples]
-    seen = [_recorded(module, example) for example in examples]
+    runs = [Run(module=module, inputs=(example,), length=example.shape[-1]) for example in examples]
+    return structure_of_runs(runs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a module, and the length by which it is known.
+
+    `state` are those of its inputs that are there all the time, such as a cache: they are no activations.
+    """
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    length: int
+    state: tuple[Tensor, ...] = ()
+
+
+def structure_of_runs(runs: Sequence[Run]) -> Structure:
+    """What a module computes, seen in one run of it, or in two, the second of a greater length.
+
+    Raises `UnsupportedModelError` where they take other operators.
+    """
+    seen = [_recorded(each) for each in runs]
     first, last = seen[0], seen[-1]
     if [kind for kind, _ in first.operators] != [kind for kind, _ in last.operators]:
         raise UnsupportedModelError("a model whose operators depend on a text's length", ("those of a fixed order",))
-    spread = (lengths[0], lengths[-1])
+    spread = (runs[0].length, runs[-1].length)
 
     def affine(small: tuple[int, ...], large: tuple[int, ...]) -> tuple[Affine, ...]:
         return tuple(_affine(pair, spread) for pair in zip(small, large, strict=True))
@@ -61,11 +82,21 @@ def structure_of(module: nn.Module, examples: Sequence[Tensor]) -> Structure:
         Operator(kind=kind, sizes=tuple(affine(*pair) for pair in zip(small, large, strict=True)))
         for (kind, small), (_, large) in zip(first.operators, last.operators, strict=True)
     ]
-    peak = last.peak()
+    live = tuple(affine(first.shapes[place], last.shapes[place]) for place in last.peak())
+    return _weighed(runs[-1].module, joined(operators), live)
+
+
+def _weighed(module: nn.Module, operators: tuple[Operator, ...], live: tuple[tuple[Affine, ...], ...]) -> Structure:
+    """With the module's weights counted; a table that is a matrix of another layer, too, is written twice."""
     tables = {id(each.weight): each.weight for each in module.modules() if isinstance(each, nn.Embedding)}
-    others = [each for each in module.parameters() if id(each) not in tables]
+    others = {
+        id(parameter): parameter
+        for each in module.modules()
+        if not isinstance(each, nn.Embedding)
+        for parameter in each.parameters(recurse=False)
+    }
     # Of two dimensions, or a convolution's four; int8 kernels have no others.
-    matrices = sum(each.numel() for each in others if each.ndim in (2, 4))
+    matrices = sum(each.numel() for each in others.values() if each.ndim in (2, 4))
     constants = [
         buffer
         for each in module.modules()
@@ -74,12 +105,12 @@ def structure_of(module: nn.Module, examples: Sequence[Tensor]) -> Structure:
         if buffer.is_floating_point()
     ]
     return Structure(
-        operators=joined(operators),
-        live=tuple(affine(first.shapes[place], last.shapes[place]) for place in peak),
+        operators=operators,
+        live=live,
         table_weights=sum(each.numel() for each in tables.values()),
         table_rows=sum(each.shape[0] for each in tables.values()),
         matrix_weights=matrices,
-        other_weights=sum(each.numel() for each in (*others, *constants)) - matrices,
+        other_weights=sum(each.numel() for each in (*others.values(), *constants)) - matrices,
     )
 
 
@@ -92,17 +123,19 @@ def _affine(values: tuple[int, int], lengths: tuple[int, int]) -> Affine:
     return values[0] - each * lengths[0], each
 
 
-def _recorded(module: nn.Module, example: Tensor) -> _Recorder:
-    recorder = _Recorder(
-        weights={each.untyped_storage().data_ptr() for each in (*module.parameters(), *module.buffers())}
-    )
-    training = module.training
+def _recorded(run: Run) -> _Recorder:
+    module, training = run.module, run.module.training
+    recorder = _Recorder({_memory(each) for each in (*module.parameters(), *module.buffers(), *run.state)})
     try:
         with torch.no_grad(), recorder:
-            module.eval()(example)
+            module.eval()(*run.inputs)
     finally:
         module.train(training)
     return recorder
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 @dataclass
@@ -138,6 +171,9 @@ class _Recorder(TorchDispatchMode):
         self._step += 1
         given = [each for each in _flat(args) if isinstance(each, Tensor)]
         made = [each for each in _flat((result,)) if isinstance(each, Tensor)]
+        if function.overloadpacket is ATEN.index_copy and self._is_weight(given[0]):  # written where it lies
+            self._kept += made
+            self.weights |= {_memory(each) for each in made}
         self._follow(given, made)
         if made and (found := _operator(function.overloadpacket, args, given, made, self._is_weight)):
             self.operators.append(found)
@@ -155,13 +191,13 @@ class _Recorder(TorchDispatchMode):
         return best
 
     def _is_weight(self, tensor: Tensor) -> bool:
-        return tensor.untyped_storage().data_ptr() in self.weights
+        return _memory(tensor) in self.weights
 
     def _follow(self, given: list[Tensor], made: list[Tensor]) -> None:
         for tensor in (*given, *made):
             if self._is_weight(tensor) or not tensor.is_floating_point():
                 continue
-            memory = tensor.untyped_storage().data_ptr()
+            memory = _memory(tensor)
             if memory in self._places:
                 self._alive[self._places[memory]].used = self._step
             elif tensor.numel():
@@ -181,6 +217,9 @@ def _operator(
     """(kind, sizes) of what runs on a device; None for what does not."""
     shape = tuple(made[0].shape)
     constant = bool(given) and all(map(is_weight, given)) and packet is not ATEN.embedding
+    if packet is ATEN.index_copy:  # rows that are written into what is there
+        rows = tuple(_tensor(args[3]).shape)
+        return "slice", (rows[:-1], rows)
     if constant or packet in FREE or packet in FUSED:
         return None
     if given and given[0].dtype == torch.uint8:

@@ -16,11 +16,13 @@ from edgewright.base.extras import need_build
 from edgewright.base.json_values import JsonObject
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
-from edgewright.cost.device_prices import as_measured, prices_for
+from edgewright.cost.context_memory import usable_bytes
+from edgewright.cost.device_prices import FACTS, as_measured, of_narrow_weights, prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
-from edgewright.cost.pricing import Prediction, predict
+from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.roofline import Roof, roof_of
-from edgewright.cost.terms import Precision
+from edgewright.cost.terms import WEIGHT_BYTES, Precision
+from edgewright.cost.writing import PROMPTS, WritingArtifact, WritingForecast, writing_forecast
 from edgewright.errors import InputError
 from edgewright.models.source import check
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes
@@ -28,6 +30,7 @@ from edgewright.specs.budget import BYTES_PER_MB, Budget, Verdict, judge
 from edgewright.specs.profiles import Clock, Profile
 from edgewright.specs.recipe import Recipe, load_recipe
 
+INT8_BYTES = 0.95  # a weight of fewer is of a narrower format
 USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
 
 
@@ -35,7 +38,8 @@ USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
 class Predicted:
     """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell.
 
-    The instruction clock knows no `roof`.
+    The instruction clock knows no `roof`. Of an artifact that generates the `prediction` is that of writing one token,
+    and `writing` tells the rest.
     """
 
     runtime: str
@@ -47,6 +51,7 @@ class Predicted:
     prediction: Prediction
     verdict: Verdict
     roof: Roof | None
+    writing: WritingForecast | None = None
 
     def document(self) -> JsonObject:
         """What `edgewright predict --json` prints of it."""
@@ -60,6 +65,7 @@ class Predicted:
             **self.prediction.document(),
             "roof": asdict(self.roof) if self.roof else None,
             "budget": self.verdict.summary(),
+            **({"writing": self.writing.document()} if self.writing else {}),
         }
 
 
@@ -76,13 +82,15 @@ def predictions(
 ) -> tuple[Predicted, ...]:
     """Of each artifact of a bundle, or that a recipe asks for, or of one runtime's alone; or of their float twins.
 
-    Without a `length` it is the median of a bundle's own examples. A process that is pinned to a `cluster` of slower
+    Without a `length` it is the median of a bundle's own examples; of an artifact that generates it is another prompt's
+    length, beside the usual ones. A process that is pinned to a `cluster` of slower
     cores is priced by facts alone, for a calibration is of the fastest. Raises `InputError` where nothing can be said.
     """
     if not isinstance(subject, Bundle) and _is_bundle(subject):
         subject = Bundle.open(subject)
     if isinstance(subject, Bundle):
-        budget, texts, found = subject.manifest.budget, _lengths(subject), list(_of_bundle(subject))
+        budget, found = subject.manifest.budget, list(_of_bundle(subject))
+        texts = () if any(each.writing for each in found) else _lengths(subject)
     else:
         recipe = load_recipe(subject)
         need_build("predict what a recipe's student takes")
@@ -97,7 +105,13 @@ def predictions(
         raise InputError(f"predictions are made for {' and '.join(priced_runtimes())}, not for {chosen[0].runtime}")
     asked = texts if length is None else (length,)
     pinned = profile.on_cluster(cluster) if cluster else profile
-    return tuple(_predicted(each, pinned, budget, asked, threads, clock, precision) for each in known)
+    prompts = () if length is None else (length,)
+    return tuple(
+        writing_prediction(each, each.writing, pinned, budget, prompts, threads, clock, precision)
+        if each.writing
+        else _predicted(each, pinned, budget, asked, threads, clock, precision)
+        for each in known
+    )
 
 
 def _is_bundle(subject: str | Path) -> bool:
@@ -168,8 +182,6 @@ def _predicted(
     if clock == "wall":
         run = subject.run_length(length)
         roof = roof_of(as_measured(profile), prices, subject.structure, length=run, precision=precision)
-    if budget.peak_memory_mb is None and profile.budget is not None:
-        budget = budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
     return Predicted(
         runtime=subject.runtime,
         precision=precision,
@@ -180,7 +192,7 @@ def _predicted(
         roof=roof,
         prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_notes(found, profile, shapes))),
         verdict=judge(
-            budget,
+            _with_memory(budget, profile),
             latency_ms=found.latency_ms if clock == "wall" else None,
             artifact_bytes=round(file_bytes),
             peak_rss_bytes=found.peak_memory_bytes,
@@ -188,23 +200,96 @@ def _predicted(
     )
 
 
+def writing_prediction(
+    subject: PricedArtifact,
+    writing: WritingArtifact,
+    profile: Profile,
+    budget: Budget,
+    prompts: tuple[int, ...],
+    threads: int | None,
+    clock: Clock,
+    precision: Precision,
+) -> Predicted:
+    """Of an artifact that generates: of a token with a cache for the whole context, of first tokens, and of memory."""
+    count = threads or profile.preferences.default_threads.value
+    narrow = subject.weight_bytes if precision == "int8" else float(WEIGHT_BYTES[precision])
+    prices = prices_for(profile, runtime=subject.runtime, precision=precision, clock=clock)
+    notes = list(subject.notes)
+    if narrow < INT8_BYTES:
+        if _is_measured(prices):
+            notes.append("its weights are narrower than int8, by whose prices it is predicted: it may be faster")
+        prices = of_narrow_weights(prices, narrow)
+    known = subject.file_bytes if precision == "int8" else None
+    file_bytes = writing.decode.weight_bytes(int8=precision == "int8") if known is None else known
+    forecast = writing_forecast(
+        writing,
+        prices,
+        as_measured(profile),
+        threads=count,
+        file_bytes=file_bytes,
+        weight_bytes=narrow,
+        prompts=(*PROMPTS, *prompts),
+    )
+    token = predict(prices, writing.decode, length=writing.context, threads=count, file_bytes=file_bytes)
+    token = replace(token, peak_memory_bytes=forecast.whole.peak_memory_bytes)
+    notes += [*token.notes, *_context_notes(forecast, profile)]
+    is_wall = clock == "wall"
+    roof = None
+    if is_wall:
+        roof = roof_of(as_measured(profile), prices, writing.decode, length=writing.context, precision=precision)
+    return Predicted(
+        runtime=subject.runtime,
+        precision=precision,
+        profile=profile.name,
+        clock=clock,
+        length=writing.context,
+        threads=count,
+        prediction=replace(token, notes=tuple(notes)),
+        verdict=judge(
+            _with_memory(budget, profile),
+            first_token_ms=forecast.typical().first_token_ms if is_wall else None,
+            tokens_per_second=forecast.whole.tokens_per_second if is_wall else None,
+            context=writing.context,
+            artifact_bytes=round(file_bytes),
+            peak_rss_bytes=token.peak_memory_bytes,
+        ),
+        roof=roof,
+        writing=forecast,
+    )
+
+
+def _is_measured(prices: Prices) -> bool:
+    return FACTS not in prices.source
+
+
+def _context_notes(forecast: WritingForecast, profile: Profile) -> Iterator[str]:
+    """Where the context does not fit, the largest that does."""
+    if forecast.whole.peak_memory_bytes > usable_bytes(profile):
+        largest = forecast.largest_context
+        fits = f"the largest context that fits is {largest}" if largest else "no context fits"
+        yield f"a context of {forecast.whole.context} tokens does not fit into the device's memory: {fits}"
+
+
+def _with_memory(budget: Budget, profile: Profile) -> Budget:
+    """The budget with the memory that a profile asks for, where it names none itself."""
+    if budget.peak_memory_mb is not None or profile.budget is None:
+        return budget
+    return budget.model_copy(update={"peak_memory_mb": float(profile.budget.peak_memory_mb.value)})
+
+
 def peak_memory(found: Predicted, profile: Profile) -> str:
     """The peak memory, beside what the device has."""
     peak = found.prediction.peak_memory_bytes / BYTES_PER_MB
     return (
-        f"Its peak memory is about {peak:.3g} MB, of {_memory_of(profile) / BYTES_PER_MB:.0f} MB that the device has."
+        f"Its peak memory is about {peak:.3g} MB, of {usable_bytes(profile) / BYTES_PER_MB:.0f} MB that the device has."
     )
 
 
 def _memory_notes(found: Prediction, profile: Profile, shapes: int) -> Iterator[str]:
     if shapes > 1:
         yield f"its memory is with {shapes} of its lengths in use; the runtime packs the weights anew for each"
-    if found.peak_memory_bytes > _memory_of(profile):
+    if found.peak_memory_bytes > usable_bytes(profile):
         yield (
             f"{found.peak_memory_bytes / BYTES_PER_MB:.0f} MB do not fit into what the device has, "
-            f"{_memory_of(profile) / BYTES_PER_MB:.0f} MB"
+            f"{usable_bytes(profile) / BYTES_PER_MB:.0f} MB"
         )
-
-
-def _memory_of(profile: Profile) -> int:
-    return int((profile.memory.usable_mb or profile.memory.ram_mb).value) * (1 << 20)

@@ -4,7 +4,7 @@ In:  the documents `predict` and `advise` give with --json.
 Out: renderables of rich.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -25,7 +25,8 @@ def prediction_report(predictions: Sequence[Mapping[str, object]]) -> Renderable
         parts += [
             Text(prediction_title(row), style="bold"),
             facts(
-                ("latency", interval(row)),
+                *_writing(row.inner("writing")),
+                ("a token" if row.inner("writing").rows("rates") else "latency", interval(row)),
                 ("limited by", _shares(row, row.numbers("by_limit"))),
                 ("most of it", _shares(row, row.numbers("by_kind"), most=SHOWN_KINDS)),
                 ("peak memory", f"{megabytes(memory)} (up to {megabytes(most)})"),
@@ -38,10 +39,38 @@ def prediction_report(predictions: Sequence[Mapping[str, object]]) -> Renderable
     return Group(*parts)
 
 
+def _writing(writing: Fields) -> Iterator[tuple[str, str]]:
+    """Of an artifact that generates: first tokens, tokens a second and memory by context, and what memory lets through.
+
+    Nothing of another.
+    """
+    rates = writing.rows("rates")
+    if not rates:
+        return
+    firsts = [
+        f"{each.count('prompt_tokens')} tokens {rounded(each.number('first_token_ms'))} ms"
+        for each in writing.rows("first_tokens")
+    ]
+    yield "first token", ", ".join(f"after {each}" for each in firsts)
+    paces = (
+        f"{rounded(each.number('tokens_per_second'))} ({rounded(each.number('low_tokens_per_second'))} to "
+        f"{rounded(each.number('high_tokens_per_second'))}) at a context of {each.count('context')}"
+        for each in rates
+    )
+    yield "tokens a second", ", ".join(paces)
+    low, high = (rounded(each) for each in writing.series("bound"))
+    read = megabytes(rates[-1].number("bytes_per_token"))
+    yield "memory allows", f"{low} to {high} tokens a second, as each reads {read}"
+    peaks = (f"{megabytes(each.number('peak_memory_bytes'))} at {each.count('context')}" for each in rates)
+    yield "memory by context", ", ".join(peaks)
+    yield "largest context", f"{writing.count('largest_context')} tokens fit into the device's memory"
+
+
 def prediction_title(row: Fields) -> str:
     """What is predicted, and for which device."""
     length, threads = row.count("length"), row.count("threads") or 1
-    tokens = f", {length} tokens" if length else ""
+    unit = "tokens of context" if row.inner("writing").rows("rates") else "tokens"
+    tokens = f", {length} {unit}" if length else ""
     return f"{_artifact(row)}{tokens}, {threads} thread{'s' if threads > 1 else ''}"
 
 
