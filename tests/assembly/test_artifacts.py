@@ -2,9 +2,15 @@
 
 from typing import Any
 
-from edgewright.assembly.artifacts import best_of
+from edgewright.assembly.artifacts import best_of, structures_of
+from edgewright.cost.exported import structure_for
+from edgewright.cost.generating import generating_structures
+from edgewright.modality.causal_spec import CausalTextSpec
+from edgewright.modality.text_spec import TextInputSpec
+from edgewright.runtimes.subject import Subject
 from edgewright.specs.budget import Budget
 from edgewright.stages.teacher import BaselineFindings, TeacherFindings
+from tests import tiny, tiny_decoders
 from tests.report.test_compression import manifest
 from tests.stages.builds import recipe
 
@@ -42,3 +48,15 @@ def test_a_loss_where_less_is_better_is_of_the_score_that_rose(tmp_path: Any) ->
     for score, met, baseline in ((1.2, True, False), (1.5, True, False), (1.51, False, False), (1.8, False, True)):
         verdict = best_of(made, teacher, [artifact.model_copy(update={"score": score})]).verdict
         assert (verdict.met, verdict.baseline is not None) == (met, baseline)
+
+
+def test_an_artifact_that_generates_says_what_a_prompt_and_what_a_token_takes() -> None:
+    model = tiny_decoders.decoder("llama")
+    spec = CausalTextSpec(max_length=32, context=48, prefill_lengths=(8, 16))
+    found = structures_of(Subject(model=model, spec=spec), padded=True)
+    expected = generating_structures(model, context=48)
+    assert (found.structure, found.decode) == (expected.prefill, expected.decode)
+    encoder = Subject(model=tiny.model_copy(), spec=TextInputSpec(max_length=16))
+    plain = structures_of(encoder, padded=True)
+    assert plain.decode is None
+    assert plain.structure == structure_for(encoder.module(padded=True), encoder.spec)

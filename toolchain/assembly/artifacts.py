@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from edgewright.base.digest import sha256_of
 from edgewright.bundles.schema import ArtifactFacts, TimingFacts
 from edgewright.cost.exported import structure_for
+from edgewright.cost.generating import generating_structures
 from edgewright.devices.host_latency import HostLatency, ratio_of
 from edgewright.errors import UnsupportedModelError
 from edgewright.runtimes.subject import Subject
@@ -53,6 +54,7 @@ def artifact_facts(build: Build, made: Exported, sides: Sides) -> ArtifactFacts:
     export, check = build.plan.recipe.stages.export, made.check.findings
     teacher, reference, int8 = build.findings("time", TimeFindings).latencies(made.runtime)
     file, padded = made.file(made.int8), RUNTIMES[made.runtime].fixed_shapes
+    student, of_teacher = structures_of(sides.student, padded=padded), _known_structures(sides.teacher, padded=padded)
     return ArtifactFacts(
         runtime=made.runtime,
         runtime_version=int8.runtime_version,
@@ -68,23 +70,33 @@ def artifact_facts(build: Build, made: Exported, sides: Sides) -> ArtifactFacts:
         speedup=ratio_of(teacher, int8).value,
         peak_rss_bytes=int8.peak_rss_bytes,
         float_file=made.float_name if export.float_reference else None,
-        structure=_student_structure(sides.student, padded=padded),
-        teacher_structure=_structure_of(sides.teacher, padded=padded),
+        structure=student.structure,
+        decode_structure=student.decode,
+        teacher_structure=of_teacher.structure if of_teacher else None,
         timing=_timing(reference, int8, sides),
     )
 
 
-def _student_structure(student: Subject, *, padded: bool) -> Structure | None:
-    """Of a model that writes there is none yet."""
-    return None if student.spec.writes else structure_for(student.module(padded=padded), student.spec)
+@dataclass(frozen=True, kw_only=True)
+class Structures:
+    """What an artifact computes; one that generates has a `decode` beside what it computes of a prompt."""
+
+    structure: Structure
+    decode: Structure | None = None
 
 
-def _structure_of(teacher: Subject, *, padded: bool) -> Structure | None:
-    """Of a teacher that computes what no price is known for there is none: its student may have lost just that."""
-    if teacher.spec.writes:
-        return None
+def structures_of(subject: Subject, *, padded: bool) -> Structures:
+    """Of a model, as it is exported. Raises `UnsupportedModelError` where it computes what no price is known for."""
+    if (plan := subject.spec.writes) is None:
+        return Structures(structure=structure_for(subject.module(padded=padded), subject.spec))
+    found = generating_structures(subject.model, context=plan.context)
+    return Structures(structure=found.prefill, decode=found.decode)
+
+
+def _known_structures(teacher: Subject, *, padded: bool) -> Structures | None:
+    """Of a teacher that computes what no price is known for there are none: its student may have lost just that."""
     try:
-        return structure_for(teacher.module(padded=padded), teacher.spec)
+        return structures_of(teacher, padded=padded)
     except UnsupportedModelError:
         return None
 

@@ -17,8 +17,9 @@ from edgewright.cost.nominal_prices import READS_PER_COPY
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.specs.profiles import Profile
 from edgewright.specs.signature import Axis, Signature
-from edgewright.specs.structure import Structure
+from edgewright.specs.structure import Kind, Structure
 
+LOOKED_UP: frozenset[Kind] = frozenset({"embedding"})  # operators that read rows of a table, in int8
 FLOAT_BYTES = 4  # of each number that attention reads of the cache
 LEAST_WEIGHT_BYTES = 0.5  # of int4, without a scale
 TYPICAL_PROMPT = 64  # tokens, or half the context where that is less: what a budget's first_token_ms is of
@@ -114,12 +115,12 @@ def token_bytes(decode: Structure, context: int, *, weight_bytes: float = 1.0) -
     total = 0.0
     for each in decode.operators:
         sizes = each.at(context)
-        if each.kind == "linear":
+        if each.kind in LOOKED_UP:
+            total += each.count * prod(sizes)
+        elif each.kind == "linear":
             total += each.count * weight_bytes * sizes[1] * sizes[2]
         elif each.kind == "matmul":
             total += each.count * FLOAT_BYTES * sizes[0] * sizes[2] * sizes[3]
-        elif each.kind == "embedding":
-            total += each.count * prod(sizes)
     return total
 
 
