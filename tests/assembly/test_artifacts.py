@@ -3,8 +3,8 @@
 from typing import Any
 
 from edgewright.assembly.artifacts import best_of, structures_of
+from edgewright.cost.decoding_structures import generating_structures
 from edgewright.cost.exported import structure_for
-from edgewright.cost.generating import generating_structures
 from edgewright.modality.causal_spec import CausalTextSpec
 from edgewright.modality.text_spec import TextInputSpec
 from edgewright.runtimes.subject import Subject

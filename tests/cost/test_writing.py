@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from edgewright.cost.generating import generating_structures
+from edgewright.cost.decoding_structures import generating_structures
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
 from edgewright.cost.writing import WritingArtifact, token_bytes, typical_prompt, writing_forecast

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.bundles.bundle import Bundle, write
-from edgewright.cost.generating import generating_structures
+from edgewright.cost.decoding_structures import generating_structures
 from edgewright.runtimes.decoder_input import generating_input
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.budget import Budget

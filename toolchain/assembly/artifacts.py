@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from edgewright.base.digest import sha256_of
 from edgewright.bundles.schema import ArtifactFacts, TimingFacts
+from edgewright.cost.decoding_structures import generating_structures
 from edgewright.cost.exported import structure_for
-from edgewright.cost.generating import generating_structures
 from edgewright.devices.host_latency import HostLatency, ratio_of
 from edgewright.errors import UnsupportedModelError
 from edgewright.runtimes.subject import Subject

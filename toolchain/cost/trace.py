@@ -17,7 +17,7 @@ from torch._ops import OpOverload
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edgewright.cost.traced_operators import Sizes, operator_of
+from edgewright.cost.traced_operators import OperatorSizes, operator_of
 from edgewright.errors import UnsupportedModelError
 from edgewright.specs.structure import Affine, Kind, Operator, Structure, joined
 
@@ -29,12 +29,12 @@ def structure_of(module: nn.Module, examples: Sequence[Tensor]) -> Structure:
 
     Raises `UnsupportedModelError` where texts of two lengths take other operators.
     """
-    runs = [Run(module=module, inputs=(example,), length=example.shape[-1]) for example in examples]
+    runs = [TracedRun(module=module, inputs=(example,), length=example.shape[-1]) for example in examples]
     return structure_of_runs(runs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TracedRun:
     """One run of a module, and the length by which it is known.
 
     `state` are those of its inputs that are there all the time, such as a cache: they are no activations.
@@ -46,7 +46,7 @@ class Run:
     state: tuple[Tensor, ...] = ()
 
 
-def structure_of_runs(runs: Sequence[Run]) -> Structure:
+def structure_of_runs(runs: Sequence[TracedRun]) -> Structure:
     """What a module computes, seen in one run of it, or in two, the second of a greater length.
 
     Raises `UnsupportedModelError` where they take other operators.
@@ -105,7 +105,7 @@ def _affine(values: tuple[int, int], lengths: tuple[int, int]) -> Affine:
     return values[0] - each * lengths[0], each
 
 
-def _recorded(run: Run) -> _Recorder:
+def _recorded(run: TracedRun) -> _Recorder:
     module, training = run.module, run.module.training
     recorder = _Recorder({_memory(each) for each in (*module.parameters(), *module.buffers(), *run.state)})
     try:
@@ -135,7 +135,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self, weights: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.weights = weights
-        self.operators: list[tuple[Kind, Sizes]] = []
+        self.operators: list[tuple[Kind, OperatorSizes]] = []
         self.shapes: list[tuple[int, ...]] = []
         self._alive: list[_Tensor] = []
         self._places: dict[int, int] = {}

@@ -33,7 +33,7 @@ FREE = {
     *(ATEN.view, ATEN._unsafe_view, ATEN.reshape, ATEN.t, ATEN.unsqueeze, ATEN.squeeze, ATEN.expand, ATEN.detach),
     *(ATEN.alias, ATEN.arange, ATEN.clone, ATEN.empty, ATEN.empty_like, ATEN.scalar_tensor, ATEN.lift_fresh),
 }
-Sizes = tuple[tuple[int, ...], ...]
+OperatorSizes = tuple[tuple[int, ...], ...]
 
 
 def operator_of(
@@ -42,7 +42,7 @@ def operator_of(
     given: list[Tensor],
     made: list[Tensor],
     is_weight: Callable[[Tensor], bool],
-) -> tuple[Kind, Sizes] | None:
+) -> tuple[Kind, OperatorSizes] | None:
     """(kind, sizes) of what runs on a device; None for what does not."""
     shape = tuple(made[0].shape)
     constant = bool(given) and all(map(is_weight, given)) and packet is not ATEN.embedding
@@ -55,7 +55,7 @@ def operator_of(
         return "bytes", (shape,)
     if packet in (ATEN.addmm, ATEN.mm):
         left, right = map(_tensor, args[1:3] if packet is ATEN.addmm else args[:2])
-        sizes: Sizes = ((left.shape[0],), (left.shape[1],), (right.shape[1],))
+        sizes: OperatorSizes = ((left.shape[0],), (left.shape[1],), (right.shape[1],))
         return ("linear", sizes) if is_weight(right) else ("matmul", ((1,), *sizes))
     if packet is ATEN.bmm:
         left, right = map(_tensor, args[:2])
@@ -113,7 +113,7 @@ def _order(packet: object, args: Sequence[object], dimensions: int) -> list[int]
     return order
 
 
-def _permuted(shape: tuple[int, ...], order: Sequence[int]) -> tuple[Kind, Sizes]:
+def _permuted(shape: tuple[int, ...], order: Sequence[int]) -> tuple[Kind, OperatorSizes]:
     """Dimensions of one number count for nothing, and neighbours that stay neighbours are one."""
     places = {each: place for place, each in enumerate(each for each in range(len(shape)) if shape[each] != 1)}
     groups: list[list[int]] = []
@@ -138,7 +138,7 @@ def _permuted(shape: tuple[int, ...], order: Sequence[int]) -> tuple[Kind, Sizes
     return "transpose", (sizes(batch), sizes([innermost]), sizes(groups[-1:]))
 
 
-def _sliced(place: int, given: Sequence[Tensor], made: Sequence[Tensor]) -> tuple[Kind, Sizes]:
+def _sliced(place: int, given: Sequence[Tensor], made: Sequence[Tensor]) -> tuple[Kind, OperatorSizes]:
     """A tensor cut into parts along a dimension, parts joined, or one part taken."""
     shape = tuple(max(made, key=Tensor.numel).shape) if len(made) == 1 else tuple(given[0].shape)
     place = place % max(given[0].ndim, 1)
@@ -150,7 +150,7 @@ def _reduced(args: Sequence[object], shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[each] for each in places)
 
 
-def _convolution(weight: Tensor, groups: int, shape: tuple[int, ...]) -> tuple[Kind, Sizes]:
+def _convolution(weight: Tensor, groups: int, shape: tuple[int, ...]) -> tuple[Kind, OperatorSizes]:
     taps = prod(weight.shape[2:])
     if groups > 1 and weight.shape[1] == 1:
         return "depthwise", (shape[2:], (shape[1],), (taps,))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgewright.cost.generating import generating_structures
+from edgewright.cost.decoding_structures import generating_structures
 from edgewright.errors import InputError
 from edgewright.models.decoder import DecoderModel
 from edgewright.specs.structure import Structure

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgewright.cost.trace import Run, structure_of_runs
+from edgewright.cost.trace import TracedRun, structure_of_runs
 from edgewright.models.capabilities import GENERATES, Generates
 from edgewright.models.families import required, to_run
 from edgewright.specs.structure import Structure
@@ -44,8 +44,8 @@ def generating_structures(model: nn.Module, *, context: int) -> GeneratingStruct
     )
 
 
-def _run(generates: Generates, model: nn.Module, context: int, ids: int, *, length: int) -> Run:
+def _run(generates: Generates, model: nn.Module, context: int, ids: int, *, length: int) -> TracedRun:
     """So many ids at position 0, with an empty cache."""
     state = tuple(torch.zeros(shape) for _, shape in generates.state(model, context))
     inputs: tuple[Tensor, ...] = (torch.zeros(1, ids, dtype=torch.long), torch.zeros(1, dtype=torch.long), *state)
-    return Run(module=generates.cached(model, context=context), inputs=inputs, length=length, state=state)
+    return TracedRun(module=generates.cached(model, context=context), inputs=inputs, length=length, state=state)
