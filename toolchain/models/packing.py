@@ -16,6 +16,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from edgewright.models.causal_inputs import CausalInputs
+from edgewright.models.inputs import Inputs
 from edgewright.models.units import ranges
 
 
@@ -69,6 +71,12 @@ class PackedRows:
     def of(cls, texts: Sequence[PredictedRow], length: int) -> PackedRows:
         """Pack them; a text longer than `length` has a row of its own."""
         return cls(texts=texts, rows=packed([len(text.ids) for text in texts], length), length=length)
+
+    @classmethod
+    def of_inputs(cls, inputs: Inputs, length: int) -> PackedRows:
+        """Pack examples of a task that writes."""
+        assert isinstance(inputs, CausalInputs), f"{type(inputs).__name__} are no texts of which tokens are predicted"
+        return cls.of(inputs.rows, length)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pydantic import ConfigDict
 
 from edgewright.compress.targets import record_targets
+from edgewright.compress.token_targets import Recorded, record_token_targets
 from edgewright.models import families
 from edgewright.models.capabilities import HIDDEN_STATES
+from edgewright.models.packing import PackedRows
 from edgewright.specs.recipe import Distill
 from edgewright.stages.float_models import ModelFindings, dataset_of, model_of
 from edgewright.stages.stage import Build, Findings, Stage, Workspace
@@ -43,6 +45,7 @@ def record_stage(phase: int, *, on_student: bool = False) -> Stage[RecordedFindi
             "hidden": asked.hidden_weight > 0,
             "entered": _entered(build, asked),
             "attention": asked.relation_weight > 0,
+            **({"outputs": "likeliest tokens"} if build.plan.task.generates else {}),
         }
 
     def record(build: Build, work: Workspace) -> RecordedFindings:
@@ -83,14 +86,26 @@ def _recorded(build: Build, work: Workspace, asked: Distill) -> RecordedFindings
     dataset = dataset_of(build, "inputs" if plan.modality.records_on_student else "teacher")
     teacher = dataset.adapted(teacher) if plan.modality.records_on_student else teacher
     inputs = dataset.to_record(asked, work.folder)
-    record_targets(
-        teacher,
-        inputs,
-        hidden=asked.hidden_weight > 0,
-        entered=_entered(build, asked),
-        attention=asked.relation_weight > 0,
-        folder=work.folder,
-        on_progress=plan.progress.update,
-    )
+    hidden, entered = asked.hidden_weight > 0, _entered(build, asked)
+    if plan.task.generates:
+        record_token_targets(
+            teacher,
+            PackedRows.of_inputs(inputs, plan.recipe.task.max_length),
+            Recorded(top_k=asked.top_k, hidden=hidden, entered=entered),
+            folder=work.folder,
+            unfinished=work.checkpoints,
+            key=work.key,
+            on_progress=plan.progress.update,
+        )
+    else:
+        record_targets(
+            teacher,
+            inputs,
+            hidden=hidden,
+            entered=entered,
+            attention=asked.relation_weight > 0,
+            folder=work.folder,
+            on_progress=plan.progress.update,
+        )
     tokens = {"tokens": sum(inputs.sizes)} if plan.modality.has_length else {}
     return RecordedFindings.model_validate({plan.modality.examples_name: len(inputs), **tokens})

@@ -11,14 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 from pydantic import JsonValue
-from torch import Tensor, nn
+from torch import nn
 
 from edgewright.base.cache import ARTIFACT_PACKAGES, MODEL_PACKAGES
 from edgewright.base.places import cache_dir
-from edgewright.compress import distill
-from edgewright.compress.distillation_loss import Imitation, Weights
 from edgewright.compress.drift import drift
-from edgewright.compress.targets import Targets
 from edgewright.modality.base import Dataset
 from edgewright.models import families
 from edgewright.models import model as models
@@ -26,6 +23,7 @@ from edgewright.models.capabilities import REBUILDABLE, OwnModel
 from edgewright.models.inputs import Inputs
 from edgewright.models.schedule import Schedule
 from edgewright.models.text import batches
+from edgewright.models.training import TrainingOptions
 from edgewright.quantize.schemes import QUANTIZATION_SCHEMES, narrow_weights
 from edgewright.quantize.sensitivity import checked
 from edgewright.quantize.simulated import as_int8, linear_parts, ranges_of
@@ -43,6 +41,7 @@ from edgewright.stages.float_models import (
     trained_findings,
     validation,
 )
+from edgewright.stages.learning import learn_outputs, learn_tokens
 from edgewright.stages.plan import Plan
 from edgewright.stages.record_teacher_outputs import RECORDINGS
 from edgewright.stages.stage import Build, Stage, Workspace
@@ -127,27 +126,20 @@ def _trained(build: Build, work: Workspace, phase: int | None, *, share: float, 
         if asked.projection:
             model = models.projected(model)
         recording = build.result(_recording(phase))
-        inputs = dataset.recorded(recording.folder, recording.settings)
-        schedule = _schedule(build, model, dataset, asked, units=sum(inputs.sizes), share=share)
+        units = sum(dataset.recorded(recording.folder, recording.settings).sizes)
+        schedule = _schedule(build, model, dataset, asked, units=units, share=share)
         within = in_int8(build.plan, model, dataset) if phase is None else nullcontext()
         with within:
-            trained = distill.distill(
-                model,
-                Targets.load(recording.folder),
-                inputs,
-                schedule,
-                imitation=imitation_of(build.plan),
-                weights=weights_of(asked),
-                layers=build.findings("student", ModelFindings).from_layers,
-                partners=dataset.partners(recording.folder),
-                setting=setting,
-                validate=validation(build, model, dataset, section="distill"),
-                checkpoints=work.checkpoints,
-                key=work.key,
-                trackers=asked.trackers,
-                tracker_folder=cache_dir("trackers") if asked.trackers else None,
-                on_progress=on_training(build),
-            )
+            options: TrainingOptions = {
+                "validate": validation(build, model, dataset, section="distill"),
+                "checkpoints": work.checkpoints,
+                "key": work.key,
+                "trackers": asked.trackers,
+                "tracker_folder": cache_dir("trackers") if asked.trackers else None,
+                "on_progress": on_training(build),
+            }
+            learn = learn_tokens if build.plan.task.generates else learn_outputs
+            trained = learn(build, model, dataset, recording, asked, schedule, setting, options)
         found = trained_findings(trained, dataset)
     save(model, work.folder)
     layers = build.findings("student", ModelFindings).layers
@@ -227,25 +219,3 @@ def usual_work(macs: float, units: int) -> int:
     The student takes `macs` multiply-accumulates for each, and an epoch has so many `units`.
     """
     return max(min(round(USUAL_MACS / max(macs, 1.0)), MOST_USUAL_EPOCHS * units), 1)
-
-
-def weights_of(settings: Distill) -> Weights:
-    """How much each part of a training phase's loss counts."""
-    return Weights(
-        output=settings.output_weight,
-        hidden=settings.hidden_weight,
-        intermediate=settings.intermediate_weight,
-        relation=settings.relation_weight,
-        similarity=settings.similarity_weight,
-        pair=settings.pair_weight,
-    )
-
-
-def imitation_of(plan: Plan) -> Imitation:
-    """How far outputs are from the teacher's, as the task has it."""
-    task, temperature = plan.task, plan.recipe.stages.distill.temperature
-
-    def imitation(output: Tensor, wanted: Tensor) -> Tensor:
-        return task.imitation(output, wanted, temperature=temperature)
-
-    return imitation

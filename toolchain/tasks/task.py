@@ -35,8 +35,8 @@ OF_IMAGES = frozenset({"distill.batch_images"})
 OF_WRITING = frozenset(
     {
         "vocabulary", "low_rank.token_rank", "low_rank.token_exponent", "distill.tokens", "distill.batch_tokens",
-        "distill.final_phase", "distill.intermediate_weight", "distill.relation_weight", "distill.temperature",
-        "distill.top_k", "export.context", "export.prefill_lengths", "export.cache",
+        "distill.final_phase", "distill.intermediate_weight", "distill.top_k", "distill.true_token_weight",
+        "export.context", "export.prefill_lengths", "export.cache",
     }
 )  # fmt: skip
 FITTED_TEXTS = frozenset({"finetune", "finetune.batch_tokens"})

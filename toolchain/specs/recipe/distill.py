@@ -168,6 +168,11 @@ class Distill(Section):
         unit="tokens",
         costs="disk, about six bytes each",
     )
+    true_token_weight: Weight = setting(
+        0.3,
+        "How much the token that stands in the text counts beside what the teacher says of the next one, in shares of "
+        "output_weight.",
+    )
     seed: int = setting(0, "What random numbers start from.", unit="any")
     final_phase: FinalPhase | None = setting(
         None,

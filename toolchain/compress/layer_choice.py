@@ -1,0 +1,74 @@
+"""Which of a decoder's layers stay: they are left out one after another, each time the one that costs least now.
+
+In:  a decoder, texts, and how many layers stay.
+Out: their numbers. What two layers do together is seen, which costs measured once from the whole model are not.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgewright.compress.streams import shared_out
+from edgewright.models.decoder import DecoderModel
+from edgewright.models.decoder_layer import Sight
+from edgewright.models.inputs import Inputs, batch_for
+from edgewright.models.text import fast_arithmetic
+
+JUDGED_TOKENS = 1024  # on which layers are left out in turn
+TRIED_AGAIN = 8  # of the layers that cost least when they were last tried
+
+
+@torch.inference_mode()
+def layers_that_stay(model: DecoderModel, sample: Inputs, count: int) -> tuple[int, ...]:
+    """The `count` layers that are left after those were left out which cost least, one after another.
+
+    A cost is the divergence of the scores of the next token from the whole model's, in nats a token. Costs that grow
+    as layers go are tried again for the `TRIED_AGAIN` cheapest alone, as each trial runs all the layers behind.
+    """
+    chosen, _ = shared_out(sample.sizes, JUDGED_TOKENS)
+    trial = _Trial(model, batch_for(model, sample, chosen))
+    kept = list(range(len(model.layers)))
+    costs = {layer: trial.cost(kept, without=layer) for layer in kept}
+    while len(kept) > count:
+        goes = min(kept, key=lambda layer: costs[layer])
+        kept.remove(goes)
+        trial.advance(kept)
+        for layer in sorted(kept, key=lambda layer: costs[layer])[:TRIED_AGAIN]:
+            costs[layer] = trial.cost(kept, without=layer)
+    return tuple(kept)
+
+
+class _Trial:
+    """A batch of texts through the layers that are left, and what the whole model says of them."""
+
+    def __init__(self, model: DecoderModel, batch: tuple[Tensor, ...]) -> None:
+        ids, mask = batch
+        self.model, self.counted = model, mask.bool()
+        self.sight: Sight = model.sight_of(ids, mask)
+        with fast_arithmetic():
+            self.states = model.hidden(ids, mask)
+        self.wanted = self._scores(self.states[-1])
+
+    def cost(self, kept: list[int], *, without: int) -> float:
+        """The divergence in nats a token, where this layer goes, too."""
+        place = kept.index(without)
+        with fast_arithmetic():
+            hidden = self.states[place]
+            for layer in kept[place + 1 :]:
+                hidden = self.model.layer(layer)(hidden, self.sight)
+        found = self._scores(hidden)
+        return float(functional.kl_div(found, self.wanted, reduction="batchmean", log_target=True))
+
+    def advance(self, kept: list[int]) -> None:
+        """Run the layers that are left."""
+        with fast_arithmetic():
+            self.states = self.states[:1]
+            for layer in kept:
+                self.states.append(self.model.layer(layer)(self.states[-1], self.sight))
+
+    def _scores(self, hidden: Tensor) -> Tensor:
+        with fast_arithmetic():
+            scores = self.model.logits(self.model.closed(hidden)[self.counted])
+        return scores.float().log_softmax(dim=-1)
