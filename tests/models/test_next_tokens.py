@@ -5,7 +5,7 @@ import torch
 
 from edgewright.modality.causal_rows import CausalRow
 from edgewright.models import next_tokens as module
-from edgewright.models.next_tokens import next_tokens
+from edgewright.models.next_tokens import likeliest_tokens, next_tokens
 from tests import tiny_decoders
 
 
@@ -37,3 +37,19 @@ def test_they_are_those_of_whole_logits(variant: str, monkeypatch: pytest.Monkey
 
 def test_of_no_rows_there_is_nothing() -> None:
     assert next_tokens(tiny_decoders.decoder("llama"), []).shape == (0, 2)
+
+
+def test_the_likeliest_tokens_are_those_of_whole_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_decoders.decoder("llama")
+    monkeypatch.setattr(module, "SCORES", 7 * tiny_decoders.VOCABULARY)
+    found = likeliest_tokens(model, ROWS, count=5)
+    at = 0
+    with torch.inference_mode():
+        for each in ROWS:
+            shares = model(torch.tensor([each.ids]))[0].softmax(dim=-1)[each.first - 1 : -1]
+            own = found[at : at + len(each.counted)]
+            assert torch.allclose(own[:, 0], shares.amax(dim=-1), atol=1e-5)
+            assert torch.equal(own[:, 1:].long(), shares.topk(5, dim=-1).indices)
+            at += len(each.counted)
+    assert at == len(found)
+    assert torch.equal(found[:, 1], next_tokens(model, ROWS)[:, 1])

@@ -14,7 +14,9 @@ from edgewright.measure.prompts import Decoding, prompt_of
 from edgewright.models import families
 from edgewright.models.decoder import DecoderModel
 from edgewright.specs.recipe import Recipe
+from edgewright.stages.account import ACCOUNT, AccountFindings
 from edgewright.stages.float_models import ModelFindings
+from edgewright.stages.sides import student_of, teacher_of
 from edgewright.stages.stage import Build, Findings, StageResult
 from tests.stages import builds, writing_builds
 from tests.stages.writing_builds import CONTEXT, PIECES, RUNTIMES
@@ -119,6 +121,46 @@ def test_a_completion_is_learned_after_its_prompt(tmp_path: Path) -> None:
     assert tokenizer.decode(row.counted).startswith("It is")
     assert tokenizer.decode(row.ids[: row.first]).startswith("<user>Say")
     assert row.ids[-1] == dataset.input_spec().writes.stop[0]  # type: ignore[union-attr]
+
+
+def test_a_prompt_is_read_as_it_stands_where_the_recipe_wants_no_template(tmp_path: Path) -> None:
+    pairs = [("prompt", "completion"), *((f"Say {place}.", f"It is {place}.") for place in range(60))]
+    data = builds.write(tmp_path / "pairs.csv", pairs)
+    task = {"kind": "text-generation", "max_length": 48, "chat_template": False}
+    build = builds.build_of(builds.plan(writing_builds.recipe(data, task=task)), last="vocabulary")
+    dataset: Any = builds.stages.student_of(build).dataset
+    row = dataset.held_out().rows[0]
+    assert dataset.tokenizer.decode(row.ids[: row.first]).startswith("Say")
+    assert not dataset.input_spec().chat
+    assert dataset.tokens.asked("Say 1.")[: len(dataset.ends.begin)] == dataset.ends.begin
+
+
+def test_the_account_says_how_the_students_tokens_and_texts_are_the_teachers(tmp_path: Path) -> None:
+    pairs = [("prompt", "completion"), *((f"Say {place}.", f"It is {place}.") for place in range(60))]
+    data = builds.write(tmp_path / "pairs.csv", pairs)
+    recipe = writing_builds.recipe(data, task={"kind": "text-generation", "max_length": 48})
+    build = builds.build_of(builds.plan(recipe), last="prune")
+    found = ACCOUNT.run(build).findings("account", AccountFindings)
+    agreement, writing = found.agreement, found.writing
+    assert agreement is not None
+    assert writing is not None
+    assert agreement.tokens == sum(len(row.counted) for row in student_of(build).held_out().rows)  # type: ignore[attr-defined]
+    assert 0 <= agreement.same <= agreement.among_first <= 1
+    assert 0 <= writing.student.exact <= writing.student.rouge_l <= 1
+    assert writing.count == found.count > 5
+    assert writing.nearest.rouge_l > 0.5  # all completions are "It is …"
+    assert {each.expected for each in writing.examples} <= {completion for _, completion in pairs}
+
+
+def test_a_model_that_goes_on_with_texts_has_agreement_and_nothing_that_was_asked(tmp_path: Path) -> None:
+    build = builds.build_of(builds.plan(writing_builds.recipe(writing_builds.documents(tmp_path))), last="teacher")
+    teacher = teacher_of(build)
+    inputs = teacher.held_out()
+    model = teacher.model()
+    itself = teacher.dataset.agreement(model, teacher.outputs(inputs), inputs)
+    assert itself is not None
+    assert (itself.same, itself.among_first) == (1.0, 1.0)
+    assert teacher.dataset.written(model) == {}
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,26 @@ class FlipRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgreementRecord:
+    """Shares of held-out tokens: where student and teacher take the same for likeliest, and where almost."""
+
+    tokens: int | None
+    same: float | None
+    among_first: float | None
+    sure: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingRecord:
+    """What was written after held-out prompts: (ROUGE-L, share of exact texts) by who wrote it, and examples."""
+
+    count: int | None
+    equal: float | None
+    figures: tuple[tuple[str, float | None, float | None], ...]
+    examples: tuple[FlipRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountRecord:
     """Of `count` held-out examples `lost` were better answered by the teacher, `won` by the student."""
 
@@ -168,6 +188,8 @@ class AccountRecord:
     groups: tuple[GroupRecord, ...] = ()
     flips: tuple[FlipRecord, ...] = ()
     attributions: tuple[Attribution, ...] = ()
+    agreement: AgreementRecord | None = None
+    writing: WritingRecord | None = None
 
     @classmethod
     def read(cls, findings: Fields) -> AccountRecord:
@@ -185,17 +207,41 @@ class AccountRecord:
                 )
                 for row in findings.rows("groups")
             ),
-            flips=tuple(
-                FlipRecord(
-                    text=str(row.value("text")),
-                    expected=str(row.value("expected")),
-                    teacher=str(row.value("teacher")),
-                    student=str(row.value("student")),
-                )
-                for row in findings.rows("flips")
-            ),
+            flips=tuple(_flip(row, "text") for row in findings.rows("flips")),
             attributions=attributions_of(findings),
+            agreement=_agreement(findings.inner("agreement")),
+            writing=_writing(findings.inner("writing")),
         )
+
+
+def _flip(row: Fields, text: str) -> FlipRecord:
+    shown = {name: str(row.value(name)) for name in ("expected", "teacher", "student")}
+    return FlipRecord(text=str(row.value(text)), **shown)
+
+
+def _agreement(found: Fields) -> AgreementRecord | None:
+    """None of a model that does not write."""
+    if found.count("tokens") is None:
+        return None
+    return AgreementRecord(
+        tokens=found.count("tokens"),
+        same=found.number("same"),
+        among_first=found.number("among_first"),
+        sure=found.number("sure"),
+    )
+
+
+def _writing(found: Fields) -> WritingRecord | None:
+    """None of a model that answers no prompts."""
+    if found.count("count") is None:
+        return None
+    by = ((who, found.inner(who)) for who in ("teacher", "student", "nearest"))
+    return WritingRecord(
+        count=found.count("count"),
+        equal=found.number("equal"),
+        figures=tuple((who, each.number("rouge_l"), each.number("exact")) for who, each in by),
+        examples=tuple(_flip(row, "prompt") for row in found.rows("examples")),
+    )
 
 
 def _sensitivities(findings: Fields, name: str) -> tuple[PartSensitivityRecord, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgewright.specs.recipe import Distill, Finetune, Recipe
     from edgewright.tasks.attribution import RestsOn
     from edgewright.tasks.scores import Asked, Score
+    from edgewright.tasks.token_agreement import TokenAgreement
 
 HeldOut = Literal["test", "validation"]
 Model = TypeVar("Model", bound="nn.Module")
@@ -172,6 +173,14 @@ class Dataset(ABC):
     @abstractmethod
     def examples_of(self, inputs: Inputs) -> Examples:
         """The same examples as an artifact takes them: with `specs.batching` they are calls."""
+
+    def agreement(self, teacher: nn.Module, outputs: Tensor, inputs: Inputs) -> TokenAgreement | None:
+        """How often a student's `outputs` name the token that a teacher takes for likeliest; None where none does."""
+        return None
+
+    def written(self, model: nn.Module) -> Mapping[int, str]:
+        """What a model writes after a seeded sample of held-out prompts, by their places; none without such."""
+        return {}
 
     @abstractmethod
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

@@ -40,11 +40,14 @@ if TYPE_CHECKING:
     from edgewright.tasks.attribution import RestsOn
     from edgewright.tasks.scores import Asked, Score
     from edgewright.tasks.task import AnyTask
+    from edgewright.tasks.token_agreement import TokenAgreement
 
 ROWS = "rows.npz"  # those that the teacher's outputs were recorded on
 ENDS = "causal.json"  # the tokens that begin and end texts, beside the tokenizer
 ASKED_SHARE = 0.5  # of a text without a prompt, which it is asked to go on with
 MOST_ASKED = 64  # tokens of that
+WRITTEN = 64  # held-out prompts that models are asked, to be compared by what they write
+LONGEST_WRITTEN = 128  # tokens of that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +278,28 @@ class CausalDataset(Dataset):
 
         assert isinstance(inputs, CausalInputs)
         return [row.ids for row in inputs.rows]
+
+    @override
+    def agreement(self, teacher: nn.Module, outputs: Tensor, inputs: Inputs) -> TokenAgreement | None:
+        """Of the teacher as it reads these tokens: with the pieces that stayed."""
+        from edgewright.models.causal_inputs import CausalInputs
+        from edgewright.models.next_tokens import likeliest_tokens
+        from edgewright.tasks.token_agreement import FIRST, token_agreement
+
+        assert isinstance(inputs, CausalInputs)
+        return token_agreement(outputs[:, 1], likeliest_tokens(self.adapted(teacher), inputs.rows, count=FIRST))
+
+    @override
+    def written(self, model: nn.Module) -> Mapping[int, str]:
+        """Greedily, after prompts that leave room for a completion."""
+        from edgewright.models.greedy import greedy
+
+        asked = [place for place, each in enumerate(self.documents.test) if each.prompt]
+        chosen = sorted(random.Random(0).sample(asked, min(WRITTEN, len(asked))))
+        most = max(self.recipe.task.max_length // 2, 1)
+        prompts = [self.tokens.asked(self.documents.test[place].prompt, longest=most) for place in chosen]
+        texts = greedy(model, prompts, ends=self.ends.ends, most=min(most, LONGEST_WRITTEN))
+        return {place: self.tokenizer.decode(ids) for place, ids in zip(chosen, texts, strict=True)}
 
     @override
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:

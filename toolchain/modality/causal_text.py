@@ -95,7 +95,7 @@ class CausalText(Modality):
                 documents=documents,
                 tokenizer=teacher.tokenizer.cut_at(recipe.task.max_length),
                 ends=TextEnds(begin=teacher.before or teacher.ends[:1], ends=teacher.ends),
-                template=teacher.chat_template,
+                template=teacher.chat_template if recipe.task.chat_template else None,
             ),
             parameters_count=teacher.parameters_count,
             size_bytes=teacher.size_bytes,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from edgewright.modality.causal_rows import CausalRow, Frame, Piece, rows_of
+from edgewright.modality.causal_rows import CausalRow, Frame, Piece, prompt_ids, rows_of
 from edgewright.modality.chat_template import ChatTemplate
 from edgewright.modality.decoder_tokenizer import DecoderTokenizer
 
@@ -36,10 +36,10 @@ class TokenWriter:
     frame: Frame
     template: ChatTemplate | None = None
 
-    def asked(self, prompt: str) -> tuple[int, ...]:
-        """The ids of a prompt, with what begins a text."""
+    def asked(self, prompt: str, *, longest: int = UNCUT) -> tuple[int, ...]:
+        """The ids of a prompt, with what begins a text; of one that is too long the last ones."""
         (piece,) = self._pieces([self.written(prompt)])
-        return (*self._frame.begin, *piece.ids)
+        return prompt_ids(piece.ids, self._frame, longest=longest)
 
     def rows(self, documents: Sequence[DocumentLike], *, longest: int) -> list[CausalRow]:
         """The rows of all documents, in their order."""

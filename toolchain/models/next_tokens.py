@@ -19,6 +19,7 @@ from edgewright.models.text import batches
 
 BATCH_TOKENS = 2048
 SCORES = 1 << 24  # that are held at once
+Judge = Callable[[Tensor, Tensor], Tensor]  # (scores (tokens, pieces), what follows (tokens,)) → numbers of each
 
 
 class CountedRow(Protocol):
@@ -37,6 +38,13 @@ def next_tokens(
     """(all counted tokens, 2) in float32, row after row: the natural logarithm of the probability that the model gives
     the token which stands there, and the token that it takes for likeliest. `on_progress` hears how many rows are done.
     """
+    return _of_counted(model, rows, judged_scores, on_progress)
+
+
+def _of_counted(
+    model: nn.Module, rows: Sequence[CountedRow], judge: Judge, on_progress: Callable[[int], None] | None
+) -> Tensor:
+    """What is judged of the scores at each counted token, row after row."""
     states = required(model, HIDDEN_STATES, setting="task.kind")
     found: list[Tensor] = [torch.empty(0, 2)] * len(rows)
     done = 0
@@ -44,13 +52,28 @@ def next_tokens(
         chosen = [rows[index] for index in indexes]
         ids, mask, targets, counted = (each.to(device_of(model)) for each in _tensors(chosen))
         last = states.states(model, ids, mask)[-1]
-        judged = _judged(lambda part: states.outputs(model, part), last[counted], targets[counted])
+        judged = _judged(lambda part: states.outputs(model, part), last[counted], targets[counted], judge)
         for index, part in zip(indexes, judged.cpu().split([len(row.ids) - row.first for row in chosen]), strict=True):
             found[index] = part
         done += len(indexes)
         if on_progress:
             on_progress(done)
     return torch.cat(found) if found else torch.empty(0, 2)
+
+
+@torch.inference_mode()
+def likeliest_tokens(
+    model: nn.Module, rows: Sequence[CountedRow], *, count: int, on_progress: Callable[[int], None] | None = None
+) -> Tensor:
+    """(all counted tokens, 1 + count) in float32, row after row: the probability of the token that the model takes for
+    likeliest at each, and the likeliest tokens, the first of them first.
+    """
+
+    def judged(scores: Tensor, targets: Tensor) -> Tensor:
+        shares, tokens = scores.float().softmax(dim=-1).topk(min(count, scores.shape[-1]), dim=-1)
+        return torch.cat([shares[:, :1], tokens.float()], dim=-1)
+
+    return _of_counted(model, rows, judged, on_progress)
 
 
 def judged_scores(scores: Tensor, targets: Tensor) -> Tensor:
@@ -60,15 +83,15 @@ def judged_scores(scores: Tensor, targets: Tensor) -> Tensor:
     return torch.stack([natural, likelihoods.argmax(dim=-1).float()], dim=-1)
 
 
-def _judged(outputs: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor) -> Tensor:
+def _judged(outputs: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, judge: Judge) -> Tensor:
     """In parts, as there are scores for each piece of the vocabulary."""
     pieces = int(outputs(hidden[:1]).shape[-1]) if len(hidden) else 1
     step = max(SCORES // pieces, 1)
     parts = [
-        judged_scores(outputs(hidden[start : start + step]), targets[start : start + step])
+        judge(outputs(hidden[start : start + step]), targets[start : start + step])
         for start in range(0, len(hidden), step)
     ]
-    return torch.cat(parts) if parts else hidden.new_empty(0, 2)
+    return torch.cat(parts) if parts else hidden.new_empty(0, judge(outputs(hidden), targets).shape[-1])
 
 
 def _tensors(rows: Sequence[CountedRow]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

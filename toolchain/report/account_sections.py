@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgewright.bundles.attributions import MODELS, Attribution, GridAttribution, WordAttribution
-from edgewright.bundles.findings import AccountRecord, GroupRecord
+from edgewright.bundles.findings import AccountRecord, AgreementRecord, GroupRecord, WritingRecord
 from edgewright.report import figures
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, Shaded, TextTable
 
@@ -25,12 +25,44 @@ def account_section(account: AccountRecord) -> PageSection:
         title="What compression changed",
         sentences=(
             f"Of {count} held-out examples the student answers {lost} worse than its teacher and {won} better.",
+            *([_agreed(account.agreement)] if account.agreement else []),
         ),
         tables=(
             TextTable(heads=("class", "examples", "teacher right", "student right", "points"), rows=rows),
             TextTable(heads=("answered worse", "right is", "the teacher says", "the student says"), rows=examples),
         ),
     )
+
+
+def writing_section(writing: WritingRecord) -> PageSection:
+    """What teacher and student write after held-out prompts, and what retrieval would."""
+    by = {"nearest": "completion of the nearest training prompt (TF-IDF)"}
+    rows = tuple((by.get(who, who), _share(rouge), _share(exact)) for who, rouge, exact in writing.figures)
+    examples = tuple((each.text, each.expected, each.teacher, each.student) for each in writing.examples)
+    return PageSection(
+        title="What is written",
+        sentences=(
+            f"After {NOT_RECORDED if writing.count is None else writing.count} held-out prompts, greedily; after "
+            f"{_share(writing.equal)} of them student and teacher write the same.",
+        ),
+        tables=(
+            TextTable(heads=("", "ROUGE-L", "exact"), rows=rows),
+            TextTable(heads=("after", "is wanted", "the teacher writes", "the student writes"), rows=examples),
+        ),
+    )
+
+
+def _agreed(found: AgreementRecord) -> str:
+    tokens = NOT_RECORDED if found.tokens is None else f"{found.tokens:,}"
+    return (
+        f"Of {tokens} held-out tokens the student takes the same for likeliest as its teacher in {_share(found.same)} "
+        f"({_share(found.sure)} where the teacher is sure), and one of the teacher's first five in "
+        f"{_share(found.among_first)}."
+    )
+
+
+def _share(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.1f} %"
 
 
 def _group_row(group: GroupRecord) -> Cells:

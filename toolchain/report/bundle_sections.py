@@ -14,7 +14,7 @@ from edgewright.bundles.schema import Manifest
 from edgewright.cost.int8_gain import int8_of
 from edgewright.cost.speedups import times
 from edgewright.report import figures
-from edgewright.report.account_sections import account_section, attributions_section
+from edgewright.report.account_sections import account_section, attributions_section, writing_section
 from edgewright.report.compression import Compression, compression_of
 from edgewright.report.precision import precision_of
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
@@ -59,6 +59,8 @@ def built_sections(
     account = build.account
     if account.count:
         yield account_section(account)
+    if account.writing:
+        yield writing_section(account.writing)
     if account.attributions:
         yield attributions_section(account.attributions, pictures=pictures)
 

@@ -65,9 +65,10 @@ def settings(build: Build) -> Mapping[str, object]:
 def facts(build: Build) -> Mapping[str, object]:
     """The model's files, and the examples it is fitted to and judged by."""
     recipe = build.plan.recipe
+    usual = {"chat_template"} if recipe.task.chat_template else set()  # as before there was this setting
     return {
         "model": sources.fingerprint(recipe.model),
-        "task": recipe.task.model_dump(),
+        "task": recipe.task.model_dump(exclude=usual),
         "examples": examples_digest(build),
         **build.plan.modality.loading(recipe),
     }

@@ -9,7 +9,7 @@ from edgewright.tasks.task import TABLES
 class TextGeneration(LanguageModelling):
     """The tokens of a completion, and the one that ends it, after its prompt; the prompt itself is not learned."""
 
-    inputs = frozenset({"task.max_length", "data.extra_text_packages"})
+    inputs = frozenset({"task.max_length", "task.chat_template", "data.extra_text_packages"})
     columns = ("prompt", "completion", "source")
     suffixes = TABLES
     builtin_data = ("docstring-summaries",)

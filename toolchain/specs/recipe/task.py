@@ -127,6 +127,12 @@ class TaskSettings(Section):
         costs="latency grows with the area",
     )
 
+    chat_template: bool = setting(
+        True,
+        "Whether a prompt is asked as a message, by the chat template of a model that has one: in training, scoring "
+        "and use alike; with false it is read as it stands.",
+    )
+
     @property
     def description(self) -> TaskDescription:
         """What the task of this kind reads and answers."""
