@@ -18,12 +18,21 @@ def polluted(model: DecoderModel, context: int = CONTEXT) -> list[torch.Tensor]:
     return [9 * torch.randn(size, generator=generator) for _, size in model.shape.state(context)]
 
 
+def run_on(model: DecoderModel, *, by_operator: bool, every: bool = False) -> CachedDecoder:
+    """The model with a cache, whose attention is in parts or one operator."""
+    cached = CachedDecoder(model, context=CONTEXT, every=every)
+    return cached.with_operators() if by_operator else cached
+
+
+@pytest.mark.parametrize("by_operator", [False, True])
 @pytest.mark.parametrize("variant", tiny_decoders.VARIANTS)
 @pytest.mark.parametrize("steps", [(33,), (1,) * 9, (7, 1, 1, 20, 1), (1, 32)])
 @torch.inference_mode()
-def test_steps_of_any_size_give_the_logits_of_the_whole(variant: str, steps: tuple[int, ...]) -> None:
+def test_steps_of_any_size_give_the_logits_of_the_whole(
+    variant: str, steps: tuple[int, ...], *, by_operator: bool
+) -> None:
     model = tiny_decoders.decoder(variant)
-    cached, state, at = CachedDecoder(model, context=CONTEXT, every=True), polluted(model), 0
+    cached, state, at = run_on(model, by_operator=by_operator, every=True), polluted(model), 0
     ids = tiny_decoders.ids_of(1, sum(steps))
     found = []
     for step in steps:
@@ -60,10 +69,11 @@ def test_prompts_in_any_order_give_the_same() -> None:
         assert torch.equal(same[0], same[2])
 
 
+@pytest.mark.parametrize("by_operator", [False, True])
 @torch.inference_mode()
-def test_what_is_to_be_written_is_what_is_written() -> None:
+def test_what_is_to_be_written_is_what_is_written(*, by_operator: bool) -> None:
     model = tiny_decoders.decoder("mistral with a window")
-    cached, state = CachedDecoder(model, context=CONTEXT), polluted(model)
+    cached, state = run_on(model, by_operator=by_operator), polluted(model)
     ids, position = tiny_decoders.ids_of(1, 6), torch.tensor([4])
     _, *written = cached(ids, position, *state)
     _, *rows = cached.advance(ids, position, *state)
@@ -74,24 +84,27 @@ def test_what_is_to_be_written_is_what_is_written() -> None:
         assert torch.equal(after[:, :, 10:], before[:, :, 10:])
 
 
+@pytest.mark.parametrize("by_operator", [False, True])
 @torch.inference_mode()
-def test_layers_of_unlike_groups_share_a_cache() -> None:
+def test_layers_of_unlike_groups_share_a_cache(*, by_operator: bool) -> None:
     model = tiny_decoders.decoder("llama with biases")
     whole = everything(model.shape)
     cuts = (LayerCut(layer=0, heads=(1,), neurons=(3, 4)), LayerCut(layer=1, heads=(), neurons=(0, 7)), whole[2])
     cut = model.sliced(cuts)
     assert cut.shape.state(CONTEXT)[0] == ("cache_k", (2, 2, CONTEXT, 8))
-    cached, state, ids = CachedDecoder(cut, context=CONTEXT, every=True), polluted(cut), tiny_decoders.ids_of(1, 11)
+    cached, state = run_on(cut, by_operator=by_operator, every=True), polluted(cut)
+    ids = tiny_decoders.ids_of(1, 11)
     first, *state = cached(ids[:, :6], torch.tensor([0]), *state)
     second, *state = cached(ids[:, 6:], torch.tensor([6]), *state)
     assert float((torch.cat([first, second], dim=1) - cut(ids)).abs().max()) < LIMIT
 
 
+@pytest.mark.parametrize("by_operator", [False, True])
 @pytest.mark.parametrize("variant", ["llama", "mistral with a window", "gpt2"])
 @torch.no_grad()
-def test_it_is_exported_for_any_length_and_for_one_token(variant: str) -> None:
+def test_it_is_exported_for_any_length_and_for_one_token(variant: str, *, by_operator: bool) -> None:
     model = tiny_decoders.decoder(variant)
-    cached, state = CachedDecoder(model, context=CONTEXT), tuple(polluted(model))
+    cached, state = run_on(model, by_operator=by_operator), tuple(polluted(model))
     length = torch.export.Dim("length", min=2, max=CONTEXT)
     for ids, free in ((tiny_decoders.ids_of(1, 6), {1: length}), (tiny_decoders.ids_of(1, 1), None)):
         inputs = (ids, torch.tensor([2]), *state)
@@ -100,3 +113,13 @@ def test_it_is_exported_for_any_length_and_for_one_token(variant: str) -> None:
         found, wanted = program(other, torch.tensor([3]), *state), cached(other, torch.tensor([3]), *state)
         for ours, theirs in zip(found, wanted, strict=True):
             assert float((ours - theirs).abs().max()) < LIMIT
+
+
+@torch.inference_mode()
+def test_a_model_of_float16_has_its_attention_in_parts() -> None:
+    model = tiny_decoders.decoder("llama")
+    cached, ids = run_on(model, by_operator=True).half(), tiny_decoders.ids_of(1, 5)
+    state = [torch.zeros(size).half() for _, size in model.shape.state(CONTEXT)]
+    logits, *_ = cached(ids, torch.tensor([0]), *state)
+    assert logits.dtype == torch.float16
+    assert float((logits.float() - model.float()(ids)[:, -1]).abs().max()) < 0.1

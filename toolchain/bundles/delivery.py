@@ -24,6 +24,7 @@ def deploy_from(bundle: Bundle, artifact: ArtifactFacts, target: Target, *, file
         bundle.file(name),
         runtime=artifact.runtime,
         sha256=bundle.manifest.files[name],
+        operators=artifact.signature.operators,
     )
 
 

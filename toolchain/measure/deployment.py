@@ -5,6 +5,7 @@ Out: `Deployed`: where both lie there, ready for `measure`. What is already ther
      checked on the target.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,16 @@ class Deployed:
 
 
 def deploy(
-    target: Target, file: Path, *, runtime: str, sha256: str | None = None, state: tuple[Tensor, ...] = ()
+    target: Target,
+    file: Path,
+    *,
+    runtime: str,
+    sha256: str | None = None,
+    state: tuple[Tensor, ...] = (),
+    operators: Sequence[str] = (),
 ) -> Deployed:
     """Push one file and its runtime, as a `Deployer` does."""
-    return Deployer(target).deploy(file, runtime=runtime, sha256=sha256, state=state)
+    return Deployer(target).deploy(file, runtime=runtime, sha256=sha256, state=state, operators=operators)
 
 
 class Deployer:
@@ -47,24 +54,33 @@ class Deployer:
         self._runtimes: dict[str, RemoteRuntime] = {}
 
     def deploy(
-        self, file: Path, *, runtime: str, sha256: str | None = None, state: tuple[Tensor, ...] = ()
+        self,
+        file: Path,
+        *,
+        runtime: str,
+        sha256: str | None = None,
+        state: tuple[Tensor, ...] = (),
+        operators: Sequence[str] = (),
     ) -> Deployed:
         """Push a file and the runtime it needs. `state` lives between its calls; its hash may be known already.
 
-        Raises `TargetError` for a machine no runtime is made for, and what pushing raises.
+        Raises `TargetError` for a machine no runtime is made for, or whose runtime lacks one of the libraries of
+        `operators` that the file calls, before anything is sent; and what pushing raises.
         """
-        there = self.runtime(runtime)
+        there = self.runtime(runtime, operators)
         place = push_files(self.target, {file.name: file}, kind="bundles") / file.name
         size_bytes = file.stat().st_size
         artifact = RemoteArtifact(path=place, sha256=sha256 or sha256_of(file), size_bytes=size_bytes, state=state)
         return Deployed(artifact=artifact, runtime=there)
 
-    def runtime(self, name: str) -> RemoteRuntime:
-        """A runtime there; it is pushed when it is first asked for."""
+    def runtime(self, name: str, operators: Sequence[str] = ()) -> RemoteRuntime:
+        """A runtime there, with these libraries of operators; it is pushed when it is first asked for."""
         if name not in self._runtimes:
             made = fitting_runtime(self.target, name)
+            made.require(operators, self.target.address)
             directory = push_files(self.target, made.files, kind="runtimes")
             self._runtimes[name] = RemoteRuntime(runtime=made, directory=directory)
+        self._runtimes[name].runtime.require(operators, self.target.address)
         return self._runtimes[name]
 
 

@@ -123,7 +123,7 @@ def generate_here(runtime: str, file: Path, signature: Signature, prompts: Seque
     """The same on this machine, by the runner of devices."""
     target = open_target(HERE)
     try:
-        place = deploy(target, file, runtime=runtime)
+        place = deploy(target, file, runtime=runtime, operators=signature.operators)
         return generate(target, place.artifact, place.runtime, signature, prompts)
     finally:
         target.close()

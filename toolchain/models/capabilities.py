@@ -193,6 +193,14 @@ class PredictsTokens(Protocol):
         """What scores are made of (…, width) → scores (…, vocabulary)."""
 
 
+@runtime_checkable
+class CallsOperators(Protocol):
+    """A module with a cache that can also call the operators of Edgewright's runners, where a runtime has them."""
+
+    def with_operators(self) -> nn.Module:
+        """The same module, which calls them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capability(Generic[Offered]):
     """One of them; `lacking` is what a model without it has not: "attention heads to prune"."""

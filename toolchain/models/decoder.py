@@ -89,10 +89,14 @@ class DecoderModel(nn.Module):
 
     def rotation(self, places: Tensor) -> Rotation | None:
         """Cosines and sines of tokens at these places, (…, length, 1, half a head's width)."""
+        turns = self.turns(places)
+        return None if turns is None else (turns[0].unsqueeze(-2), turns[1].unsqueeze(-2))
+
+    def turns(self, places: Tensor) -> Rotation | None:
+        """Cosines and sines of tokens at these places, (…, length, half a head's width); None where nothing turns."""
         if not self.shape.frequencies:
             return None
-        cosines, sines = (cast(Tensor, each)[places].unsqueeze(-2) for each in (self.cosines, self.sines))
-        return cosines, sines
+        return cast(Tensor, self.cosines)[places], cast(Tensor, self.sines)[places]
 
     def sight_of(self, ids: Tensor, mask: Tensor | None) -> Sight:
         """What layers are told of whole texts."""

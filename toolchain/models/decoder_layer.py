@@ -6,9 +6,10 @@ Out: the same shape, and where a cache is read the keys and values that are to b
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from edgewright.models.token_positions import Rotation, turned
 from edgewright.models.transformer_shape import ACTIVATIONS
 
 SILU = "silu"
+Module = TypeVar("Module", bound=nn.Module)
 KeysValues = tuple[Tensor, Tensor]
 
 
@@ -50,6 +52,32 @@ class RootMeanSquareNorm(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """(…, width) → the same."""
         return self.weight * (hidden * torch.rsqrt((hidden * hidden).mean(dim=-1, keepdim=True) + self.eps))
+
+
+class ProductNorm(RootMeanSquareNorm):
+    """The same with a product for the mean, which XNNPACK takes where it takes no mean."""
+
+    def __init__(self, norm: RootMeanSquareNorm) -> None:
+        width = norm.weight.shape[0]
+        super().__init__(width, norm.eps)
+        self.weight = norm.weight
+        self.register_buffer("share", torch.full((width, 1), 1 / width), persistent=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(…, width) → the same."""
+        if hidden.dtype != torch.float32:  # sums of float16 are to be those of the mean
+            return super().forward(hidden)
+        return self.weight * (hidden * torch.rsqrt(torch.matmul(hidden * hidden, self.share) + self.eps))
+
+
+def with_product_norms(module: Module) -> Module:
+    """A copy that shares its weights, with a `ProductNorm` in place of each norm over the root of the mean square."""
+    weights = [*module.parameters(), *module.buffers()]
+    same = copy.deepcopy(module, {id(each): each for each in weights})
+    for name, part in list(same.named_modules()):
+        if type(part) is RootMeanSquareNorm:
+            same.set_submodule(name, ProductNorm(part))
+    return same
 
 
 def norm_of(shape: DecoderShape) -> nn.Module:
@@ -99,7 +127,7 @@ class DecoderLayer(nn.Module):
     def advanced(self, hidden: Tensor, sight: Sight, cached: KeysValues) -> tuple[Tensor, KeysValues]:
         """(length, width) of one text whose beginning is `cached`, (groups, context, head_width) each.
 
-        Gives the hidden vectors, and the keys and values of these tokens, (groups, length, head_width) each.
+        Gives what `attention_output` reads, and the keys and values of these tokens, (groups, length, head_width) each.
         """
         query, key, value = self.queries_keys_values(hidden, sight.rotation)
         keys, values = cached
@@ -109,7 +137,17 @@ class DecoderLayer(nn.Module):
         own = _biased(torch.matmul(query, key.transpose(-2, -1)), sight.own[window])
         weights = torch.cat([past, own], dim=-1).softmax(dim=-1)
         mixed = torch.matmul(weights[..., :context], values) + torch.matmul(weights[..., context:], value)
-        return self.with_feed_forward(self.with_attention(hidden, self.joined(mixed))), (key, value)
+        return self.joined(mixed), (key, value)
+
+    def projected(self, hidden: Tensor) -> Tensor:
+        """(length, width) → queries, keys and values beside each other, before they are turned and scaled."""
+        projected: Tensor = self.query_key_value(self.attention_norm(hidden))
+        if not hasattr(self, "query_norm"):
+            return projected
+        heads = projected.view(-1, projected.shape[-1] // self.head_width, self.head_width)
+        groups = self.shape.groups
+        query, key, value = heads.split([groups * self.queries, groups, groups], dim=-2)
+        return torch.cat([self.query_norm(query), self.key_norm(key), value], dim=-2).view(-1, projected.shape[-1])
 
     def queries_keys_values(self, hidden: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (…, groups, length × queries, head_width), scaled; keys and values (…, groups, length, head_width).
@@ -159,8 +197,8 @@ class DecoderLayer(nn.Module):
         raised: Tensor = self.up(self.feed_forward_norm(hidden))
         if not self.gated:
             return self.activation(raised)
-        first, second = raised.chunk(2, dim=-1)
-        return self.activation(first) * second
+        neurons = self.shape.neurons  # slices, because XNNPACK takes them where it takes no split
+        return self.activation(raised[..., :neurons]) * raised[..., neurons:]
 
     def with_feed_forward(self, hidden: Tensor) -> Tensor:
         """The residual stream after the feed-forward block: the layer's output."""

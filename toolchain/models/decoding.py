@@ -6,12 +6,18 @@ Out: `CachedDecoder`, the module that is exported: the cache goes in and comes o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
+from edgewright.models.attention_operator import ATTEND
 from edgewright.models.decoder import DecoderModel, each_query, unseen
-from edgewright.models.decoder_layer import Sight
+from edgewright.models.decoder_layer import DecoderLayer, Sight, with_product_norms
 from edgewright.models.token_positions import MASKED
+
+Attention = Callable[[DecoderLayer, Tensor, int], tuple[Tensor, Tensor, Tensor]]
+"""A layer, its input and its row in the cache → what its output matrix reads, and these tokens' keys and values."""
 
 
 class CachedDecoder(nn.Module):
@@ -26,6 +32,16 @@ class CachedDecoder(nn.Module):
     def __init__(self, model: DecoderModel, *, context: int, every: bool = False) -> None:
         super().__init__()
         self.model, self.context, self.every = model, context, every
+        self.by_operator = False
+
+    def with_operators(self) -> CachedDecoder:
+        """The same whose attention is the operator of `attention_operator`, and all between products and sums.
+
+        So a delegate has what lies between two calls of the operator in one piece.
+        """
+        same = CachedDecoder(with_product_norms(self.model), context=self.context, every=self.every)
+        same.by_operator = True
+        return same.train(self.training)
 
     def forward(self, ids: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ids (1, length) from `position` (1,) on, integers both → (logits, cache_k, cache_v)."""
@@ -35,22 +51,44 @@ class CachedDecoder(nn.Module):
 
     def advance(self, ids: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same, with these tokens' keys and values alone, (layers, groups, length, head_width), to be written."""
-        text, places = ids[0], self.places(ids[0], position)
-        hidden, sight = self.model.embedded(text, places), self.sight(places, position)
-        keys: list[Tensor] = []
-        values: list[Tensor] = []
+        places = self.places(ids[0], position)
+        hidden, keys, values = self.model.embedded(ids[0], places), list[Tensor](), list[Tensor]()
+        attended = self._by_operator if self.by_operator and hidden.dtype == torch.float32 else self._in_parts
+        attention = attended(places, position, cache_k, cache_v)
         for layer in map(self.model.layer, range(len(self.model.layers))):
-            groups = layer.shape.groups
-            if not groups:
-                hidden = layer(hidden, sight)
-                continue
-            row = len(keys)
-            hidden, (key, value) = layer.advanced(hidden, sight, (cache_k[row, :groups], cache_v[row, :groups]))
-            keys.append(_filled(key, cache_k.shape[1]))
-            values.append(_filled(value, cache_v.shape[1]))
+            read = None
+            if layer.shape.groups:
+                read, key, value = attention(layer, hidden, len(keys))
+                keys.append(key)
+                values.append(value)
+            hidden = layer.with_feed_forward(layer.with_attention(hidden, read))
         read = hidden if self.every else hidden[-1:]
         logits = self.model.logits(self.model.closed(read))
         return logits[None] if self.every else logits, torch.stack(keys), torch.stack(values)
+
+    def _in_parts(self, places: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> Attention:
+        """Attention of operators that every runtime has."""
+        sight = self.sight(places, position)
+
+        def attention(layer: DecoderLayer, hidden: Tensor, row: int) -> tuple[Tensor, Tensor, Tensor]:
+            groups = layer.shape.groups
+            read, (key, value) = layer.advanced(hidden, sight, (cache_k[row, :groups], cache_v[row, :groups]))
+            return read, _filled(key, cache_k.shape[1]), _filled(value, cache_v.shape[1])
+
+        return attention
+
+    def _by_operator(self, places: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> Attention:
+        """Attention in one operator."""
+        turns = self.model.turns(places) or (None, None)
+
+        def attention(layer: DecoderLayer, hidden: Tensor, row: int) -> tuple[Tensor, Tensor, Tensor]:
+            sizes = row, layer.shape.groups, layer.queries, layer.shape.window
+            found: tuple[Tensor, Tensor, Tensor] = ATTEND(
+                layer.projected(hidden), *turns, cache_k, cache_v, position, *sizes
+            )
+            return found
+
+        return attention
 
     def places(self, text: Tensor, position: Tensor) -> Tensor:
         """The places of these tokens, (length,)."""

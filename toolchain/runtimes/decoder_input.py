@@ -8,12 +8,13 @@ Out: an `ExportInput`, whose signature says how text is generated. What the modu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from edgewright.errors import InputError
-from edgewright.models.capabilities import GENERATES
+from edgewright.models.capabilities import GENERATES, CallsOperators
 from edgewright.models.families import required, to_run
 from edgewright.runtimes.descriptor import Runtime
 from edgewright.runtimes.export_input import Buffered, ExportInput, zeros_of
@@ -50,7 +51,11 @@ def generating_input(
         example = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
         logits, *_ = module(*example, *zeros_of(cache).values())
     plan = Generation(context=context, vocabulary=logits.shape[-1], begin=begin, stop=tuple(stop))
-    return decoder_input(module, plan, cache, runtime, prefill_sizes=prefill_sizes, place="model")
+    if not (runtime.operators and isinstance(module, CallsOperators)):
+        return decoder_input(module, plan, cache, runtime, prefill_sizes=prefill_sizes, place="model")
+    module = module.with_operators()
+    source = decoder_input(module, plan, cache, runtime, prefill_sizes=prefill_sizes, place="model")
+    return replace(source, signature=source.signature.model_copy(update={"operators": runtime.operators}))
 
 
 def decoder_input(

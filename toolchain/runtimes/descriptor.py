@@ -108,7 +108,8 @@ class Runtime:
     `suffix` and `stem` name its files. With `fixed_shapes` a file has an entry for each bucket of an axis, else sizes
     are free. Indexes, as a text's ids, are of the `index_dtype`. One that `takes_batches` can be given several examples
     at once by the same weights. A file has a `single_method` or several; with `keeps_buffers` it may hold state of
-    its own, which all its methods share. One that `generates` has operators to write the rows of a cache.
+    its own, which all its methods share. One that `generates` has operators to write the rows of a cache; `operators`
+    are libraries of such that its runner has beside the runtime's own, and what is exported may call.
     `write_float` gets the export's input; a writer of one of the `schemes` the float file and an `Int8`, too, and
     returns its findings. With `int8_of_float_file` such a file is made of the float one, which must be there. Where
     there is no `session`, and for several examples at once, an artifact is run by the runner that devices have.
@@ -126,6 +127,7 @@ class Runtime:
     single_method: bool = False
     keeps_buffers: bool = False
     generates: bool = True
+    operators: tuple[str, ...] = ()
     int8_of_float_file: bool = True
     writes_etdump: bool = False
     priced_by: str | None = None

@@ -5,7 +5,7 @@ Out: `DeviceRuntime`. Everything is made or fetched once and cached; pushing it 
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -18,12 +18,24 @@ OTHER_NAMES = {"arm64": "aarch64", "amd64": "x86_64"}  # of the same processors
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceRuntime:
-    """A runtime ready to be pushed. `argv` may say {runtime}, where `files` lie, and {job}, the job file."""
+    """A runtime ready to be pushed. `argv` may say {runtime}, where `files` lie, and {job}, the job file.
+
+    `operators` are the libraries of operators that it has beside its own.
+    """
 
     name: str
     version: str
     files: Mapping[str, Path]
     argv: tuple[str, ...]
+    operators: tuple[str, ...] = ()
+
+    def require(self, operators: Sequence[str], place: str) -> None:
+        """Raise `TargetError` where the runtime of a place lacks one of the libraries that an artifact calls."""
+        if lacking := [each for each in operators if each not in self.operators]:
+            raise TargetError(
+                f"the artifact calls the operator library {lacking[0]!r}, which {self.name} {self.version} on {place} "
+                "does not have; build it again with this version of Edgewright"
+            )
 
     def command(self, runtime: PurePosixPath, job: PurePosixPath) -> tuple[str, ...]:
         """The command that runs a job file with the runtime in that directory."""

@@ -190,13 +190,15 @@ class Signature(_Spec):
     """All that an artifact can be asked. Its state begins as zeros, and again whenever it is reset.
 
     The tensors of `state` go from call to call with whoever makes the calls; those of `buffers` the file keeps itself,
-    for all its methods together. One that generates text says how in `generation`.
+    for all its methods together. One that generates text says how in `generation`. `operators` are the libraries of
+    operators that its methods call beside the runtime's own.
     """
 
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
     state: tuple[Tensor, ...] = ()
     buffers: tuple[Tensor, ...] = ()
     generation: Generation | None = None
+    operators: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _state_is_there(self) -> Self:

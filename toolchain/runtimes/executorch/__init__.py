@@ -3,6 +3,7 @@
 from edgewright.quantize.schemes import DYNAMIC, FLOAT16, INT4, STATIC
 from edgewright.runtimes.descriptor import Runtime, deferred
 from edgewright.runtimes.executorch.device import NativeProvider
+from edgewright.runtimes.executorch.native import OPERATOR_LIBRARIES
 
 _HERE = "edgewright.runtimes.executorch"
 
@@ -11,6 +12,7 @@ DESCRIPTOR = Runtime(
     suffix=".pte",
     fixed_shapes=False,
     keeps_buffers=True,
+    operators=OPERATOR_LIBRARIES,
     int8_of_float_file=False,
     writes_etdump=True,
     priced_by="executorch",

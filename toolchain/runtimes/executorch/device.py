@@ -11,7 +11,14 @@ from packaging.version import Version
 
 from edgewright.runtimes.descriptor import System, Variant
 from edgewright.runtimes.device import DeviceRuntime
-from edgewright.runtimes.executorch.native import LOADERS, NEEDED_GLIBC, PROGRAM, native_files, own_c_library
+from edgewright.runtimes.executorch.native import (
+    LOADERS,
+    NEEDED_GLIBC,
+    OPERATOR_LIBRARIES,
+    PROGRAM,
+    native_files,
+    own_c_library,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +37,13 @@ class NativeProvider:
         if variant.with_c_library:
             files = {**files, **own_c_library(variant.machine)}
             argv = (f"{{runtime}}/{LOADERS[variant.machine]}", "--library-path", "{runtime}", *argv)
-        return DeviceRuntime(name="executorch", version=version, files=MappingProxyType(dict(files)), argv=argv)
+        return DeviceRuntime(
+            name="executorch",
+            version=version,
+            files=MappingProxyType(dict(files)),
+            argv=argv,
+            operators=OPERATOR_LIBRARIES,
+        )
 
     def variant_for(self, system: System) -> Variant:
         """What runs there; with its own C library that is also where programs have 32 bits and the kernel 64."""

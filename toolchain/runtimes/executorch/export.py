@@ -6,9 +6,11 @@ Out: a file with the methods of the signature, and how much of the graph of the 
 
 from __future__ import annotations
 
+import ctypes
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,12 @@ from torch import nn
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
+from edgewright.runtimes.executorch.native import operators
 from edgewright.runtimes.export_failures import NO_KERNEL, explained
 from edgewright.runtimes.export_input import ExportInput, exported
 from edgewright.specs.signature import Method, Signature
+
+OWN = "edgewright"  # the namespace of the operators that our runner has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,13 @@ def runtime() -> Any:
     return Runtime.get()
 
 
+@cache
+def load_operators() -> None:
+    """Make Edgewright's own operators known to ExecuTorch in this process."""
+    runtime()  # its library, which they register themselves with
+    ctypes.CDLL(str(operators()))
+
+
 def _require_kernels(graph: torch.fx.GraphModule) -> None:
     """Raise for an operator that would only be missed on the device, when the program is loaded."""
     known = set(runtime().operator_registry.operator_names)
@@ -76,7 +88,7 @@ def _require_kernels(graph: torch.fx.GraphModule) -> None:
         operator = node.target
         if not isinstance(operator, torch._ops.OpOverload):
             operator = getattr(operator, "_op", None)  # one that was made to work in place is wrapped
-        if isinstance(operator, torch._ops.OpOverload) and operator.name() not in known:
+        if isinstance(operator, torch._ops.OpOverload) and operator.name() not in known and operator.namespace != OWN:
             raise NotImplementedError(f"{NO_KERNEL} for {operator.name()}")
 
 

@@ -27,6 +27,8 @@ from edgewright.runtimes.wheels import fetch_wheel, installed_folder, installed_
 log = logging.getLogger(__name__)
 
 PROGRAM = "edgewright-runner"
+OPERATOR_LIBRARIES = ("edgewright 1",)  # what device_scripts/runner/operators.cpp has, and its version
+OPERATORS = "edgewright-operators.so"  # those that the runner has in it, for a Python process
 PURPOSE = "run ExecuTorch artifacts"
 LIBRARIES = (
     "libexecutorch.so",
@@ -90,6 +92,12 @@ def own_c_library(machine: str) -> Mapping[str, Path]:
     return {name: path.resolve() for name, path in found.items()}
 
 
+def operators() -> Path:
+    """The library of Edgewright's own operators for this machine, built with its runner."""
+    machine, version = platform.machine(), installed_version("executorch", PURPOSE)
+    return built_runner(machine, sdk_folder(machine, version), version).parent / OPERATORS
+
+
 def prebuild(machine: str, into: Path) -> Path:
     """Put the runner, a loader and the C library for a processor below a folder, as a distribution ships them.
 
@@ -99,7 +107,8 @@ def prebuild(machine: str, into: Path) -> Path:
     program = built_runner(machine, sdk_folder(machine, version), version)
     place = into / machine
     place.mkdir(parents=True, exist_ok=True)
-    for name, source in {PROGRAM: program, **own_c_library(machine)}.items():
+    built = {PROGRAM: program, OPERATORS: program.parent / OPERATORS}
+    for name, source in {**built, **own_c_library(machine)}.items():
         shutil.copyfile(source, place / name)
         (place / name).chmod(0o755)
     (place / MADE_FROM).write_text(json.dumps({"key": _key(_source_folder(), machine, version)}), encoding="utf-8")
@@ -161,7 +170,8 @@ def _build(source: Path, into: Path, sdk: Path, version: str, compiler: Compiler
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / compiler.toolchain_file}")
     for command in (configure, ["cmake", "--build", str(work)]):
         _run(command, compiler)
-    (work / PROGRAM).rename(into / PROGRAM)
+    for name in (PROGRAM, OPERATORS):
+        (work / name).rename(into / name)
     shutil.rmtree(work)
 
 

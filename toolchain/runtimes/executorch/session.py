@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgewright.base.quiet import quiet
 from edgewright.runtimes.call_state import CallState
-from edgewright.runtimes.executorch.export import runtime
+from edgewright.runtimes.executorch.export import load_operators, runtime
 from edgewright.runtimes.export_input import tensors_of
 from edgewright.specs.signature import Array, Call, Signature
 
@@ -27,6 +27,8 @@ class Session:
     def __init__(self, file: Path, signature: Signature) -> None:
         self._file, self._signature, self._state = file, signature, CallState(signature)
         self._methods: dict[str, _Method] = {}
+        if signature.operators:
+            load_operators()
         self._load()
 
     def _load(self) -> None:
