@@ -35,7 +35,7 @@ def test_a_runtime_without_the_operators_that_a_file_calls_is_refused_before_any
     )
     monkeypatch.setattr("edgewright.measure.deployment.fitting_runtime", lambda *_: made)
     target = FakeTarget(tmp_path / "device")
-    with pytest.raises(TargetError, match="calls the operator library 'edgewright 2', which executorch 1.5.1 on"):
+    with pytest.raises(TargetError, match=r"calls the operator library 'edgewright 2', which executorch 1\.5\.1 on"):
         deploy(target, artifact, runtime="executorch", operators=("edgewright 1", "edgewright 2"))
     assert not [path for path in (tmp_path / "device").rglob("*") if path.is_file()]
     assert deploy(target, artifact, runtime="executorch", operators=("edgewright 1",)).artifact.size_bytes == 5
