@@ -67,7 +67,7 @@ class ProductNorm(RootMeanSquareNorm):
         """(…, width) → the same."""
         if hidden.dtype != torch.float32:  # sums of float16 are to be those of the mean
             return super().forward(hidden)
-        return self.weight * (hidden * torch.rsqrt(torch.matmul(hidden * hidden, self.share) + self.eps))
+        return self.weight * (hidden * torch.rsqrt(torch.matmul(hidden * hidden, cast(Tensor, self.share)) + self.eps))
 
 
 def with_product_norms(module: Module) -> Module:
