@@ -9,6 +9,7 @@ import pytest
 
 from edgewright.base.json_values import JsonObject
 from edgewright.bundles.bundle import Bundle, write
+from edgewright.cost.context_memory import RUNNER_BYTES
 from edgewright.devices import generation_benchmark
 from edgewright.devices.benchmark import bench
 from edgewright.devices.generation_benchmark import require_room
@@ -107,9 +108,8 @@ def test_a_context_that_the_devices_memory_cannot_hold_is_refused_with_the_large
     whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = Bundle.open(whole).artifact("onnx")
-    signature = artifact.signature.model_copy()
-    cache = signature.state_bytes
-    free = artifact.bytes + generation_benchmark.RUNNER_BYTES + cache
+    cache = artifact.signature.state_bytes
+    free = artifact.bytes + RUNNER_BYTES + cache
 
     def with_free(bytes_: float | None) -> None:
         facts: JsonObject = {"free": bytes_}
@@ -118,7 +118,7 @@ def test_a_context_that_the_devices_memory_cannot_hold_is_refused_with_the_large
 
     with_free(None)
     with_free(free)
-    with pytest.raises(InputError, match=rf"stages.export.context = {CONTEXT // 2}, the largest that fits"):
+    with pytest.raises(InputError, match=rf"the largest that fits is {CONTEXT // 2}; set stages.export.context"):
         with_free(free - cache / 2)
-    with pytest.raises(InputError, match="choose a smaller one"):
+    with pytest.raises(InputError, match="none fits; make the model smaller"):
         with_free(free - 2 * cache)

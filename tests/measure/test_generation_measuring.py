@@ -62,7 +62,7 @@ def test_first_tokens_and_tokens_are_timed_at_the_lengths_and_contexts_that_were
     assert found.tokens_per_second == min(each.tokens_per_second or 0 for each in found.contexts)
     assert found.cache_bytes == tiny_input(runtime).signature.state_bytes > 0
     assert list(found.memory) == ["start", "loaded", "prefill", "decode"]
-    document = found.with_bandwidth(Bandwidth(copy_gb_s=5.0, source="a test")).document()
+    document = found.with_memory(Bandwidth(copy_gb_s=5.0, source="a test"), token_bytes=None).document()
     told = document["generation"]
     assert isinstance(told, dict)
     assert told["context_tokens"] == CONTEXT

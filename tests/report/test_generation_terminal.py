@@ -60,3 +60,5 @@ def test_the_share_of_the_bandwidth_is_told_with_its_source_where_it_is_known() 
     assert bare.startswith("The cache of 64 tokens takes 0.00 MB; a token reads up to 40.00 MB of weights and cache.")
     known = memory_sentence(Fields(document(bandwidth=Bandwidth(copy_gb_s=8, source="measured there"))["generation"]))
     assert "at most 50 % of the 8 GB/s that one core copies (measured there)" in known
+    cached = memory_sentence(Fields(document(bandwidth=Bandwidth(copy_gb_s=2, source="measured there"))["generation"]))
+    assert "at most 200 % of the 2 GB/s that one core copies (measured there); so the processor's caches" in cached

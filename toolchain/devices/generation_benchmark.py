@@ -17,6 +17,9 @@ from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.expected_texts import ExpectedTexts
 from edgewright.bundles.schema import ArtifactFacts
 from edgewright.bundles.text_parity import TextParity, text_parity
+from edgewright.cost.context_memory import ContextMemory
+from edgewright.cost.expected import writing_artifact
+from edgewright.cost.writing import token_bytes
 from edgewright.devices.known_device import measured_profile
 from edgewright.errors import BundleError, InputError, ParityError
 from edgewright.measure.deployment import Deployer
@@ -32,7 +35,6 @@ from edgewright.targets.base import Target
 from edgewright.targets.device_store.lease import Lease
 from edgewright.targets.facts import MACHINE, read_facts
 
-RUNNER_BYTES = 16_000_000  # what the runner takes beside the file and the cache
 TEXTS_BY_INSTRUCTIONS = 2  # that are compared on an emulated board, whose every token takes long
 
 
@@ -150,7 +152,21 @@ def measured_writing(
             note=note,
         )
         bandwidth = _bandwidth(writing, target, clock)
-    return [(each.with_bandwidth(bandwidth), found[0]) for each in measurements]
+    read = _read_bytes(writing.artifact)
+    # Its float reference reads other bytes of weights.
+    told_bytes = [read if each is measurements[0] else None for each in measurements]
+    return [
+        (each.with_memory(bandwidth, token_bytes=bytes_), found[0])
+        for each, bytes_ in zip(measurements, told_bytes, strict=True)
+    ]
+
+
+def _read_bytes(artifact: ArtifactFacts) -> int | None:
+    """What a token reads of memory, by what the artifact computes; None where the bundle does not say that."""
+    known = writing_artifact(artifact)
+    if known is None:
+        return None
+    return round(token_bytes(known.decode, known.context, weight_bytes=known.weight_bytes(artifact.bytes)))
 
 
 def require_room(target: Target, artifact: ArtifactFacts) -> None:
@@ -160,17 +176,9 @@ def require_room(target: Target, artifact: ArtifactFacts) -> None:
     """
     plan = artifact.signature.generation
     free = Fields(read_facts(target, {"free": MACHINE["ram_available_bytes"]})).number("free")
-    if plan is None or free is None:
-        return
-    cache = artifact.signature.state_bytes
-    if (room := free - artifact.bytes - RUNNER_BYTES) >= cache:
-        return
-    fits = int(room * plan.context // cache) if room > 0 else 0
-    advice = f"build it with stages.export.context = {fits}, the largest that fits" if fits else "choose a smaller one"
-    raise InputError(
-        f"a context of {plan.context} tokens takes {cache / 1e6:.4g} MB of cache beside {artifact.bytes / 1e6:.4g} MB "
-        f"of {artifact.file}, and {target.address} has {free / 1e6:.4g} MB free; {advice}"
-    )
+    if plan is not None and free is not None:
+        memory = ContextMemory.of_file(artifact.signature, artifact.bytes)
+        memory.require_room(plan.context, free, device=target.address)
 
 
 def _other_text(writing: BundleWriting, target: Target, parity: TextParity) -> str:

@@ -56,7 +56,7 @@ class PromptFigures:
 class ContextFigures:
     """Tokens that were written where so many `tokens` stood before the last: the time of each, its percentiles.
 
-    `read_bytes` is what one token reads: the weights, as the artifact's size, and the filled part of the cache.
+    `read_bytes` is what one token reads: all weights, and the cache.
     """
 
     tokens: int
@@ -111,13 +111,15 @@ class GenerationMeasurement(Measurement):
     """One artifact that generates on one target.
 
     `processes` are its `runs`. A sample of a latency is one token; `input_lengths` are the contexts at which they were
-    written. `bandwidth` is the memory's, where it is known.
+    written. `bandwidth` is the memory's, and `token_bytes` what a token reads of it, where they are known: else that is
+    taken to be the artifact and all of the cache, which a step looks at however little of it is filled.
     """
 
     processes: tuple[GenerationProcess, ...]
     workload: GenerationWorkload
     signature: Signature
     bandwidth: Bandwidth | None = None
+    token_bytes: int | None = None
 
     @property
     def context(self) -> int:
@@ -153,7 +155,7 @@ class GenerationMeasurement(Measurement):
         for place, length in enumerate(self.workload.contexts):
             summary = summarize([each.token_ms[place] for each in self.processes], apart=apart)
             if summary is not None:
-                read = self.artifact_bytes + self.cache_bytes * length // self.context
+                read = self.token_bytes or self.artifact_bytes + self.cache_bytes
                 found.append(ContextFigures(tokens=length, clock=self.clock, token=summary, read_bytes=read))
         return tuple(found)
 
@@ -192,9 +194,9 @@ class GenerationMeasurement(Measurement):
             reasons=(*of_tokens.reasons, *faults, *notes),
         )
 
-    def with_bandwidth(self, bandwidth: Bandwidth | None) -> GenerationMeasurement:
-        """The same, with what is known of the machine's memory."""
-        return replace(self, bandwidth=bandwidth)
+    def with_memory(self, bandwidth: Bandwidth | None, *, token_bytes: int | None) -> GenerationMeasurement:
+        """The same, with what is known of the machine's memory, and of what a token reads of it."""
+        return replace(self, bandwidth=bandwidth, token_bytes=token_bytes)
 
     @override
     def document(self) -> JsonObject:

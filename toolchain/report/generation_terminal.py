@@ -22,7 +22,10 @@ def generation_report(found: Fields, *, emulated: bool) -> Iterator[RenderableTy
 
 
 def memory_sentence(found: Fields) -> str:
-    """What the cache takes, what a token reads, and how much of the memory's bandwidth that is."""
+    """What the cache takes, what a token reads, and how much of the memory's bandwidth that is.
+
+    Where that is more than all of it the processor's own caches gave it.
+    """
     cache = f"The cache of {found.count('context_tokens') or 0:,} tokens takes {megabytes(found.number('cache_bytes'))}"
     read = max((each.number("read_bytes_per_token") or 0.0 for each in found.rows("contexts")), default=0.0)
     told = f"{cache}; a token reads up to {megabytes(read)} of weights and cache"
@@ -30,7 +33,8 @@ def memory_sentence(found: Fields) -> str:
     if share is None:
         return f"{told}."
     bandwidth = f"{number(found.number('bandwidth_gb_s'))} GB/s that one core copies"
-    return f"{told}, at most {percent(share)} of the {bandwidth} ({text(found, 'bandwidth_source')})."
+    cached = "; so the processor's caches hold most of it" if share > 1 else ""
+    return f"{told}, at most {percent(share)} of the {bandwidth} ({text(found, 'bandwidth_source')}){cached}."
 
 
 def _by_time(found: Fields, *, emulated: bool) -> Iterator[RenderableType]:
