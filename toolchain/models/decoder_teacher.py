@@ -27,7 +27,7 @@ from edgewright.models.gguf_files import NOTE, gguf_in, read_facts, read_gguf, t
 from edgewright.models.inputs import TextInputs
 from edgewright.models.pretrained import call_factory, pretrained, pretrained_tokenizer
 from edgewright.models.reference import Reference, named
-from edgewright.models.refusals import GENERATION
+from edgewright.models.refusals import CAUSAL_TEXT
 from edgewright.models.source import (
     check,
     check_tokenizer,
@@ -108,7 +108,7 @@ def check_source(source: ModelSource, *, lengths: Mapping[str, int]) -> None:
     if path := gguf_in(root_folder(source)):
         read_facts(path)
         return
-    check(source, GENERATION)
+    check(source, CAUSAL_TEXT)
     check_tokenizer(source)
     _require_positions(lengths, _positions_of(described_in(source, CONFIG) or {}))
     if (file := side_file(source, "tokenizer.json")) is not None:
@@ -157,7 +157,7 @@ def _found(source: ModelSource) -> _Found:
     read = pretrained(
         source,
         auto="AutoModelForCausalLM",
-        modality=GENERATION,
+        modality=CAUSAL_TEXT,
         wrapped=lambda name: INNER[decoder_family(name)],
     )
     place = str(local_folder(source) or source.hub)

@@ -16,7 +16,7 @@ from edgewright.models.decoder_layouts import DECODERS, unread_decoder
 from edgewright.models.decoder_layouts import REFUSED as REFUSED_DECODERS
 
 IMAGES = "image"
-GENERATION = "generation"  # texts that a model goes on with, in the place of a modality
+CAUSAL_TEXT = "causal-text"  # texts that a model goes on with
 NETS = ("resnet", "mobilenet_v1", "mobilenet_v2")
 OWN_CODE = "auto_map"
 GENERATES = "it generates text"
@@ -55,7 +55,7 @@ def refuse_unread(described: JsonObject, modality: str, place: str) -> None:
     family = described.get("model_type")
     if not isinstance(family, str) or not family:
         raise BadModelError(place, "its config.json names no model_type, as every model of transformers has one")
-    known = {IMAGES: (*layouts.IMAGE, *NETS), GENERATION: tuple(DECODERS)}
+    known = {IMAGES: (*layouts.IMAGE, *NETS), CAUSAL_TEXT: tuple(DECODERS)}
     if family not in known.get(modality, tuple(layouts.TEXT)):
         raise unread(family, modality, described)
     if method := described.get("quantization_config"):
@@ -71,7 +71,7 @@ def unread(family: str, modality: str, described: JsonObject | None = None) -> U
     """The error for a family that is not read for examples of this modality."""
     named = (described or {}).get("architectures")
     classes = [str(name) for name in named] if isinstance(named, Sequence) else []
-    if modality == GENERATION:
+    if modality == CAUSAL_TEXT:
         return unread_decoder(family, _why_no_decoder(family, classes, described or {}))
     if modality == IMAGES:
         known: tuple[str, ...] = (*layouts.IMAGE, *NETS)
