@@ -7,6 +7,7 @@ import torch
 
 from edgewright.data.documents import Documents, TextDocument
 from edgewright.errors import InputError
+from edgewright.modality import causal_dataset
 from edgewright.modality.causal_dataset import CausalDataset, TextEnds
 from edgewright.modality.causal_spec import CausalTextSpec
 from edgewright.modality.decoder_tokenizer import DecoderTokenizer
@@ -59,6 +60,17 @@ def test_what_is_recorded_comes_back_and_stays_within_its_limit(dataset: CausalD
     assert 200 < sum(rows.sizes) <= 300
     assert dataset.recorded(tmp_path, {}) == rows
     assert rows.rows[0].document != 0 or rows.rows[1].document != 1  # not in the order of the file
+
+
+def test_a_sample_is_smaller_where_a_large_model_goes_over_it_often(
+    dataset: CausalDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causal_dataset, "FEWEST_TOKENS", 200)
+    whole = dataset.sample(30)
+    assert len(dataset.sample(30, macs=1e9, passes=1)) == len(whole)
+    few = dataset.sample(30, macs=1e12, passes=1000)
+    assert 200 - LENGTH < sum(few.sizes) <= 200
+    assert few.rows == whole.rows[: len(few)]
 
 
 def test_the_spec_says_what_the_recipe_does(dataset: CausalDataset) -> None:

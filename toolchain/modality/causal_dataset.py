@@ -48,6 +48,9 @@ ASKED_SHARE = 0.5  # of a text without a prompt, which it is asked to go on with
 MOST_ASKED = 64  # tokens of that
 WRITTEN = 64  # held-out prompts that models are asked, to be compared by what they write
 LONGEST_WRITTEN = 128  # tokens of that
+# How much a sample is worked on where there are many passes over it, by work and so the same on every machine; and the
+# tokens below which nothing could be told.
+AFFORDED_MACS, FEWEST_TOKENS = 2e12, 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +190,11 @@ class CausalDataset(Dataset):
     @override
     def sample(self, count: int, *, macs: float = 0, passes: int = 0) -> CausalInputs:
         documents = self.documents.training
-        rows = self._rows(random.Random(0).sample(documents, min(count, len(documents)))).rows
-        return _inputs(rows[:count])
+        rows = self._rows(random.Random(0).sample(documents, min(count, len(documents)))).rows[:count]
+        if passes and macs:
+            most = max(int(AFFORDED_MACS * COUNTED_TOKENS / (macs * passes)), FEWEST_TOKENS)
+            rows = rows[: count_within(rows, most)]
+        return _inputs(rows)
 
     def _rows(self, documents: Sequence[TextDocument]) -> CausalInputs:
         return _inputs(self.tokens.rows(documents, longest=self.recipe.task.max_length))
@@ -203,7 +209,7 @@ class CausalDataset(Dataset):
         documents = list(self.documents.training)
         random.Random(settings.seed).shuffle(documents)  # what is cut off behind the limit is no module's alone
         rows = self._rows(documents).rows
-        inputs = _inputs(rows[: _count_within(rows, settings.tokens)])
+        inputs = _inputs(rows[: count_within(rows, settings.tokens)])
         inputs.save(folder / ROWS)
         return inputs
 
@@ -320,7 +326,7 @@ def _as_prompt(row: CausalRow) -> CausalRow:
     return replace(row, ids=row.ids[:length], words=row.words[:length], first=length)
 
 
-def _count_within(rows: Sequence[CausalRow], limit: int | None) -> int:
+def count_within(rows: Sequence[CausalRow], limit: int | None) -> int:
     """How many of the first rows stay within so many tokens; at least one."""
     total = 0
     for count, row in enumerate(rows):
