@@ -1,5 +1,6 @@
 """A dataset of documents: what it gives a model, what it counts, and how it comes back with a smaller vocabulary."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,20 @@ def test_nothing_is_fitted_and_nothing_traced(dataset: CausalDataset) -> None:
         dataset.labelled(Finetune())
     with pytest.raises(InputError, match=r"remove stages\.account\.attributions"):
         dataset.attribution(torch.nn.Identity(), dataset.held_out(), 0, lambda output: output)
+
+
+def test_of_a_completion_that_no_row_holds_as_a_whole_only_the_held_bytes_count(dataset: CausalDataset) -> None:
+    long, short = " ".join(tiny_bpe.docstrings()[:20]), "Short ü."
+    pairs = [
+        TextDocument(prompt="Say a lot.", completion=long),
+        TextDocument(prompt="Say little.", completion=short),
+        TextDocument(completion=long),
+    ]
+    answered = replace(dataset, documents=replace(DOCUMENTS, test=tuple(pairs)))
+    cut, all_of_it, parted = answered.examples.counted_bytes("test")
+    row = answered.held_out().rows[0]
+    assert len(row.ids) == LENGTH
+    assert cut == len(answered.tokenizer.decode(row.counted).encode()) < len(long.encode())
+    assert all_of_it == len(short.encode())
+    assert parted == len(long.encode())  # goes on in further rows
+    assert float(answered.score().sizes.sum()) == cut + all_of_it + parted  # type: ignore[attr-defined]

@@ -88,3 +88,9 @@ def test_one_without_text_among_others_counts_nothing() -> None:
     score = TokenScore(texts)
     assert score.of(told(texts, lambda *_: 0.5)) == pytest.approx(1.0)
     assert account_of(score, *[told(texts, lambda *_: 0.5)] * 2).lost == 0  # type: ignore[union-attr]
+
+
+def test_of_a_completion_that_is_cut_only_what_is_counted_has_bytes() -> None:
+    texts = documents("abcdefgh")
+    own = told(texts, lambda *_: 0.5)[:4]
+    assert TokenScore(texts, sizes=[4]).of(own) == pytest.approx(1.0)

@@ -28,6 +28,10 @@ class ByteExamples:
     baseline_bytes: int = 1_000_000
     labels: Sequence[str] = field(default=())
 
+    def counted_bytes(self, part: str) -> list[int]:
+        """All of them."""
+        return [len(each.completion.encode()) for each in getattr(self, part)]
+
     def tokens(self, part: str) -> list[NDArray[np.int64]]:
         """The bytes of each completion."""
         return [np.frombuffer(each.completion.encode(), np.uint8).astype(np.int64) for each in getattr(self, part)]

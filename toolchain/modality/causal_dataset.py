@@ -85,6 +85,8 @@ class CausalExamples:
     writer: TokenWriter
     baseline_bytes: int
     """What a method without a network may take at most."""
+    longest: int
+    """Tokens of a row."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -116,6 +118,10 @@ class CausalExamples:
         """How many kinds of tokens there are."""
         return len(self.writer.tokenizer.vocabulary)
 
+    def counted_bytes(self, part: str) -> list[int]:
+        """Of each document of a part, the bytes of as much of its completion as rows hold."""
+        return self.writer.counted_bytes(getattr(self.documents, part), longest=self.longest)
+
     def tokens(self, part: str) -> list[NDArray[np.int64]]:
         """Those of each document of a part, without prompts and without what stands around a text."""
         return [np.array(ids, dtype=np.int64) for ids in self.writer.counted(getattr(self.documents, part))]
@@ -140,7 +146,9 @@ class CausalDataset(Dataset):
 
         limit_mb = self.recipe.budget.artifact_mb
         most = round(limit_mb * BYTES_PER_MB) if limit_mb else MOST_BYTES
-        return CausalExamples(documents=self.documents, writer=self.tokens, baseline_bytes=most)
+        return CausalExamples(
+            documents=self.documents, writer=self.tokens, baseline_bytes=most, longest=self.recipe.task.max_length
+        )
 
     @cached_property
     def _task(self) -> AnyTask:

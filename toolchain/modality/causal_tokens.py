@@ -56,6 +56,18 @@ class TokenWriter:
         """The tokens of each document's completion, with nothing around them."""
         return [piece.ids for piece in self._pieces([each.completion for each in documents])]
 
+    def counted_bytes(self, documents: Sequence[DocumentLike], *, longest: int) -> list[int]:
+        """Of each document the bytes of its completion that rows hold: of one that is cut what its tokens spell."""
+        held: dict[int, list[int]] = {}
+        for row in self._rows(documents, longest):
+            held.setdefault(row.document, []).extend(row.counted)
+        sizes = []
+        for place, (document, ids) in enumerate(zip(documents, self.counted(documents), strict=True)):
+            own = held.get(place, [])
+            text = document.completion if len(own) >= len(ids) else self.uncut.decode(own)
+            sizes.append(len(text.encode()))
+        return sizes
+
     @property
     def _frame(self) -> Frame:
         """A template writes what begins a text itself."""

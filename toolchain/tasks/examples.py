@@ -97,6 +97,10 @@ class WrittenExamples(Protocol):
         """The most that a method without a network may take."""
         ...
 
+    def counted_bytes(self, part: str) -> Sequence[int]:
+        """Of each document of a part, the bytes (in UTF-8) of as much of its completion as a row takes."""
+        ...
+
     def tokens(self, part: str) -> Sequence[NDArray[np.int64]]:
         """Of each document of a part, "extra" among them, the tokens of its completion, (tokens,)."""
         ...

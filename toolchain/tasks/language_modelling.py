@@ -74,7 +74,7 @@ class LanguageModelling(Task[WrittenExamples]):
             raise BadDataError(
                 f"the {part} part holds no document to be judged by; add documents, or change data.split"
             )
-        return TokenScore(documents)
+        return TokenScore(documents, sizes=examples.counted_bytes(part))
 
     def baseline(self, examples: WrittenExamples, score: Score) -> Baseline:
         """An interpolated n-gram model of the training documents' tokens, of at most the student's bytes."""

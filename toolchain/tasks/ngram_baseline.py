@@ -20,6 +20,5 @@ def ngram_baseline(examples: WrittenExamples, score: TokenScore, *, part: str = 
     documents = [*examples.tokens("train"), *examples.tokens("extra")]
     model = fitted_ngrams(documents, examples.vocabulary, most_bytes=examples.baseline_bytes)
     bits = -sum(float(model.log2_probabilities(each).sum()) for each in examples.tokens(part))
-    return Baseline(
-        name=f"{model.order}-gram of tokens, {model.size_bytes / 1e6:.3g} MB", score=bits / float(score.sizes.sum())
-    )
+    size = sum(len(text.encode()) for text in score.texts)  # of all of them, as no row cuts them off here
+    return Baseline(name=f"{model.order}-gram of tokens, {model.size_bytes / 1e6:.3g} MB", score=bits / size)

@@ -25,15 +25,17 @@ LOG_PROBABILITY, LIKELIEST, TOKEN, DOCUMENT = range(4)  # the columns of what is
 class TokenScore(Score):
     """Bits for each byte (in UTF-8) of what is to be written: all of a document, or its completion.
 
-    A token that ends a completion costs bits, too, and has no bytes.
+    A token that ends a completion costs bits, too, and has no bytes. `sizes` are the bytes of what is counted of each,
+    where that is not all.
     """
 
     metric = "bits per byte"
 
-    def __init__(self, documents: Sequence[WrittenDocument]) -> None:
+    def __init__(self, documents: Sequence[WrittenDocument], *, sizes: Sequence[int] | None = None) -> None:
         self.documents = tuple(documents)
         self.texts = tuple(each.completion for each in documents)
-        self.sizes = torch.tensor([len(text.encode()) for text in self.texts], dtype=torch.float64)
+        counted = sizes if sizes is not None else [len(text.encode()) for text in self.texts]
+        self.sizes = torch.tensor(counted, dtype=torch.float64)
         if not float(self.sizes.sum()):
             raise BadDataError("the held-out documents hold no text to be judged by; add documents")
 
