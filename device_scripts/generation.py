@@ -346,7 +346,7 @@ class Writer:
             )
 
     def write(self, prompt, on_token, interrupt):
-        """What a result says of one prompt; `on_token` hears of each token as it comes."""
+        """What a result says of one prompt; `on_token` hears of each token as it comes, and of its milliseconds."""
         self.backend.reset()
         chooser, tokens, token_ms = Chooser(prompt), [], []
         begun = now_ms()
@@ -359,7 +359,7 @@ class Writer:
             if prompt.wants_logits:
                 margins.append(margin(row, tokens[-1]))
             token_ms.append(now_ms() - mark)
-            on_token(tokens[-1])
+            on_token(tokens[-1], rounded(token_ms[-1]))
             stop, position = prompt.stopped_by(tokens), len(prompt.ids) + len(tokens) - 1
             if stop is not None or len(tokens) == prompt.max_tokens or position == self.program.context:
                 ended = "stop" if stop is not None else "length" if len(tokens) == prompt.max_tokens else "context"

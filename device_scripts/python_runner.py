@@ -582,7 +582,7 @@ def write(generator, document):
     interrupt = Interrupt()
     with interrupt.watched():
         found = generator.generated(
-            document, None, interrupt, on_token=lambda place, token: tell({"token": token, "prompt": place})
+            document, None, interrupt, on_token=lambda place, *of: tell({"token": of[0], "prompt": place, "ms": of[1]})
         )
         tell({"generated": found["generated"]})
     return interrupt.came
@@ -627,7 +627,7 @@ class Generator:
                 writer.check_reset(prompts[0], lambda: phase("prefill"))
                 self.is_checked = True
             for place, prompt in enumerate(prompts):
-                hear = (lambda token, place=place: on_token(place, token)) if on_token else (lambda _: None)
+                hear = (lambda *of, place=place: on_token(place, *of)) if on_token else (lambda *_: None)
                 found.append(writer.write(prompt, hear, interrupt))
                 if interrupt.came:
                     break

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from edgewright.targets.transports.conversation import GET_LIMIT_BYTES
+from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, OnOutput
 
 
 def or_another_folder(address: str) -> str:
@@ -59,8 +59,13 @@ class Target(Protocol):
     def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         """Copy one file of at most so many bytes here; it appears under its name only once it is whole."""
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
-        """Run a program with these exact arguments (no shell reads them) and wait for it to end."""
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
+        """Run a program with these exact arguments (no shell reads them) and wait for it to end.
+
+        `on_output` hears what it prints as it arrives; what that raises ends the program, and all that it started.
+        """
 
     def close(self) -> None:
         """Let go of the machine; what was started for this target is stopped. Safe to call twice."""

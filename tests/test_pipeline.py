@@ -186,13 +186,13 @@ def test_limits_that_only_a_device_can_decide_stay_undecided(classifier: Built, 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
 def test_a_classifier_answers_with_its_labels_most_likely_first(classifier: Built, runtime: str) -> None:
-    from edgewright.bundles.answering import answer_of
+    from edgewright.bundles.answering import AskOptions, answer_of
 
     bundle = Bundle.open(classifier.place)
     right = 0
     for label in tiny.LABELS:
         for text in tiny.sentences(5, seed=9, label=label):
-            answer = answer_of(bundle, text, runtime=runtime)
+            answer = answer_of(bundle, text, AskOptions(runtime=runtime))
             scores = [each["score"] for each in answer["labels"]]
             assert (answer["kind"], answer["runtime"]) == ("classification", runtime)
             assert scores == sorted(scores, reverse=True)
@@ -374,11 +374,11 @@ def test_a_bundle_of_tags_is_measured_one_text_at_a_time_or_several_padded_toget
 def test_a_tagger_gives_each_word_its_tag_and_none_to_those_behind_the_longest_text(
     tagger: Built, runtime: str
 ) -> None:
-    from edgewright.bundles.answering import answer_of
+    from edgewright.bundles.answering import AskOptions, answer_of
 
     bundle = Bundle.open(tagger.place)
     text = "the rain fell on butter and a rose"
-    answer = answer_of(bundle, text, runtime=runtime)
+    answer = answer_of(bundle, text, AskOptions(runtime=runtime))
     assert (answer["kind"], [each["word"] for each in answer["words"]]) == ("token-classification", text.split())
     said = {each["word"]: each["label"] for each in answer["words"]}
     assert {word: said[word] for word in ("rain", "butter", "rose")} == {
@@ -388,7 +388,7 @@ def test_a_tagger_gives_each_word_its_tag_and_none_to_those_behind_the_longest_t
     }
     assert said["the"] == said["and"] == "O"
     assert all(0.25 < each["score"] <= 1 for each in answer["words"])
-    long = answer_of(bundle, "rain " * 40, runtime=runtime)["words"]
+    long = answer_of(bundle, "rain " * 40, AskOptions(runtime=runtime))["words"]
     assert [each["label"] is None for each in long] == [place >= tiny.MAX_LENGTH - 2 for place in range(40)]
 
 

@@ -135,8 +135,8 @@ class Writer {
     }
   }
 
-  // What came after a prompt; `on_token` hears of each token as it comes.
-  Text write(const Prompt& prompt, const std::function<void(int64_t)>& on_token) {
+  // What came after a prompt; `on_token` hears of each token as it comes, and of its milliseconds.
+  Text write(const Prompt& prompt, const std::function<void(int64_t, double)>& on_token) {
     model_.reset(state_);
     Text text;
     text.prompt_tokens = prompt.ids.size();
@@ -152,7 +152,7 @@ class Writer {
       text.tokens.push_back(chooser.choose(row_));
       if (prompt.wants_logits) text.margins.push_back(margin_of(text.tokens.back()));
       text.token_ms.push_back(since_ms(mark));
-      on_token(text.tokens.back());
+      on_token(text.tokens.back(), text.token_ms.back());
       const size_t position = prompt.ids.size() + text.tokens.size() - 1;
       text.stop = stopped_by(prompt, text.tokens);
       if (text.stop >= 0) text.ended = "stop";

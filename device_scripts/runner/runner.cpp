@@ -329,11 +329,14 @@ Json text_json(const Text& text) {
   return document;
 }
 
-// What came after each prompt until an interrupt; `on_token` hears of the prompt and the token as they come.
-Json written(Writer& writer, const Prompts& prompts, const std::function<void(size_t, int64_t)>& on_token) {
+// Hears of the number of a prompt, and of a token as it comes and its milliseconds.
+using OnToken = std::function<void(size_t, int64_t, double)>;
+
+// What came after each prompt until an interrupt.
+Json written(Writer& writer, const Prompts& prompts, const OnToken& on_token) {
   Json texts = Json::array();
   for (size_t place = 0; place < prompts.prompts.size(); ++place) {
-    const auto hear = [&on_token, place](int64_t token) { on_token(place, token); };
+    const auto hear = [&on_token, place](int64_t token, double ms) { on_token(place, token, ms); };
     texts.push_back(text_json(writer.write(prompts.prompts[place], hear)));
     if (Interrupt::came()) break;
   }
@@ -357,7 +360,7 @@ Json generated_json(const Job& job) {
   Writer writer(model, prompts);
   writer.check_reset(prompts.prompts.front(), [&memory] { memory.end("prefill"); });
   watch.start();
-  document["generated"] = written(writer, prompts, [&watch](size_t, int64_t) { watch.look_if_due(); });
+  document["generated"] = written(writer, prompts, [&watch](size_t, int64_t, double) { watch.look_if_due(); });
   watch.stop();
   memory.end("decode");
   document["sampling"] = watch_json(watch);
@@ -379,8 +382,8 @@ class Server {
     Writer writer(model_, prompts);
     if (!is_checked_) writer.check_reset(prompts.prompts.front(), [] {});
     is_checked_ = true;
-    const Json texts = written(writer, prompts, [](size_t prompt, int64_t token) {
-      print({{"schema", kSchema}, {"token", token}, {"prompt", prompt}});
+    const Json texts = written(writer, prompts, [](size_t prompt, int64_t token, double ms) {
+      print({{"schema", kSchema}, {"token", token}, {"prompt", prompt}, {"ms", rounded(ms)}});
     });
     print({{"schema", kSchema}, {"generated", texts}});
     return !Interrupt::came();

@@ -15,7 +15,7 @@ from edgewright.targets.base import Completed, Target
 from edgewright.targets.board.disk_image import board_image
 from edgewright.targets.board.qemu import EmulatedMachine, boot
 from edgewright.targets.board.standing import StandingBoard, find_up
-from edgewright.targets.transports.conversation import GET_LIMIT_BYTES
+from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, OnOutput
 from edgewright.targets.transports.ssh import SshTarget
 from edgewright.targets.transports.ssh_address import Login
 
@@ -106,9 +106,11 @@ class EmulatedTarget:
         """Copy a file from the board."""
         self._ssh.get(remote, local, limit_bytes=limit_bytes)
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
         """Run a program on the board."""
-        return self._ssh.run(argv, timeout_s=timeout_s, stdin=stdin)
+        return self._ssh.run(argv, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
 
     def close(self) -> None:
         """Log out; the changes of a board that stops with it are forgotten."""

@@ -20,7 +20,7 @@ from edgewright.errors import DeviceBusyError, LeaseLostError, TargetError
 from edgewright.targets.base import Completed, Target, or_another_folder
 from edgewright.targets.device_store.lease_holder import Holder, own_words, read_holder
 from edgewright.targets.device_store.lease_scripts import LOST, RECORD_SCRIPT, RENEW_SCRIPT, TAKE_SCRIPT, TAKEN
-from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, last_line
+from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, OnOutput, last_line
 
 LASTS_S = 90.0  # how long a device stays taken after its holder's last word
 RENEWED_EVERY_S = 30.0
@@ -213,8 +213,10 @@ class _RecordingTarget:
     def get(self, remote: PurePosixPath, local: Path, *, limit_bytes: int = GET_LIMIT_BYTES) -> None:
         self._target.get(remote, local, limit_bytes=limit_bytes)
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
-        done = self._target.run([*self._words, *argv], timeout_s=timeout_s, stdin=stdin)
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
+        done = self._target.run([*self._words, *argv], timeout_s=timeout_s, stdin=stdin, on_output=on_output)
         return Completed(argv=tuple(argv), status=done.status, stdout=done.stdout, stderr=done.stderr)
 
     def close(self) -> None:

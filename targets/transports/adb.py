@@ -30,6 +30,7 @@ from edgewright.targets.transports.commands import completed, free_space, outgoi
 from edgewright.targets.transports.conversation import (
     GET_LIMIT_BYTES,
     Deadline,
+    OnOutput,
     Output,
     Received,
     Stall,
@@ -109,9 +110,11 @@ class AdbTarget:
                     "check the device and run this again"
                 )
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
         """Run a program there, as `commands.completed` says."""
-        return completed(self._exec, self.address, argv, timeout_s=timeout_s, stdin=stdin)
+        return completed(self._exec, self.address, argv, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
 
     def close(self) -> None:
         """Nothing is held: adb's own server keeps the connection."""

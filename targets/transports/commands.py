@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 from edgewright.errors import TargetError
 from edgewright.targets.base import Completed, Target
 from edgewright.targets.device_store.space import FREE_SPACE_SCRIPT, free_bytes
-from edgewright.targets.transports.conversation import Output
+from edgewright.targets.transports.conversation import OnOutput, Output
 
 HOUSEKEEPING_LIMIT_S = 60.0
 
@@ -28,12 +28,20 @@ class Execute(Protocol):
         """The exit status as `Completed` has it, and what was said on standard error."""
 
 
-def completed(execute: Execute, address: str, argv: Sequence[str], *, timeout_s: float, stdin: str) -> Completed:
+def completed(
+    execute: Execute,
+    address: str,
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    stdin: str,
+    on_output: OnOutput | None = None,
+) -> Completed:
     """Run a program with this text as its input; its whole process group is killed at the time limit.
 
     A shell stands in between, so a program that itself ends with 128 + n looks like one ended by signal n.
     """
-    out = Output(address, argv[0])
+    out = Output(address, argv[0], on_output=on_output)
     status, err = execute(argv, timeout_s, BytesIO(stdin.encode()), out.add)
     return Completed(argv=tuple(argv), status=status, stdout=out.text(), stderr=err)
 

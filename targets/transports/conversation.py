@@ -23,16 +23,23 @@ SHOWN_SIGNS = 200
 NOT_FOUND = 127  # what a shell answers for a program that is not there
 
 
+OnOutput = Callable[[bytes], object]
+"""Hears what a program prints, as it arrives."""
+
+
 class Output:
     """Collects what a command prints, up to the limit: endless output must not fill our memory."""
 
-    def __init__(self, place: str, program: str, limit_bytes: int = OUTPUT_LIMIT_BYTES) -> None:
+    def __init__(
+        self, place: str, program: str, limit_bytes: int = OUTPUT_LIMIT_BYTES, *, on_output: OnOutput | None = None
+    ) -> None:
         self._place, self._program, self._limit = place, program, limit_bytes
+        self._on_output = on_output
         self._chunks: list[bytes] = []
         self._size = 0
 
     def add(self, chunk: bytes) -> None:
-        """Keep a chunk. Raises `TargetError` at the limit."""
+        """Keep a chunk, and let who wants to hear of it. Raises `TargetError` at the limit."""
         self._size += len(chunk)
         if self._size > self._limit:
             raise TargetError(
@@ -40,6 +47,8 @@ class Output:
                 "send its output to a file on the device instead"
             )
         self._chunks.append(chunk)
+        if self._on_output is not None and chunk:
+            self._on_output(chunk)
 
     def text(self) -> str:
         """All of it, with what is not UTF-8 replaced."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from edgewright.targets.base import Completed
-from edgewright.targets.transports.conversation import GET_LIMIT_BYTES
+from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, OnOutput
 from edgewright.targets.transports.local import LocalTarget
 
 Answer = Completed | Exception | Callable[[Sequence[str], str], Completed]
@@ -70,13 +70,15 @@ class FakeTarget:
         """Copy a file out of the directory."""
         self._local.get(remote, local, limit_bytes=limit_bytes)
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
         """Give the longest fitting answer, or run the command here."""
         self.commands.append(tuple(argv))
         line = " ".join(argv)
         fitting = [start for start in self._answers if line == start or line.startswith(f"{start} ")]
         if not fitting:
-            return self._local.run(argv, timeout_s=timeout_s, stdin=stdin)
+            return self._local.run(argv, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
         answer = self._answers[max(fitting, key=len)]
         if isinstance(answer, Exception):
             raise answer

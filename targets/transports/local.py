@@ -18,7 +18,15 @@ from pathlib import Path, PurePosixPath
 from edgewright.base.places import home_dir
 from edgewright.errors import CommandTimeoutError, DeviceFullError, InputError, TargetError, TransferError
 from edgewright.targets.base import Completed, Target
-from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, NOT_FOUND, Deadline, Output, Received, attend
+from edgewright.targets.transports.conversation import (
+    GET_LIMIT_BYTES,
+    NOT_FOUND,
+    Deadline,
+    OnOutput,
+    Output,
+    Received,
+    attend,
+)
 
 
 def open_address(address: str, *, instruction_clock: bool) -> Target:
@@ -65,7 +73,9 @@ class LocalTarget:
             Received(self.address, str(remote), lambda chunk: None, limit_bytes).expect(Path(remote).stat().st_size)
         self._copy(Path(remote), local)
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
         """Run a program; at the time limit its whole process group is killed."""
         try:
             process = subprocess.Popen(
@@ -76,7 +86,7 @@ class LocalTarget:
         except (OSError, ValueError) as error:  # no memory for a process, a zero byte in an argument
             raise TargetError(f"{argv[0]!r} could not be started on local: ({error}); check its arguments") from error
         with process:
-            out, err = Output(self.address, argv[0]), Output(self.address, argv[0])
+            out, err = Output(self.address, argv[0], on_output=on_output), Output(self.address, argv[0])
             try:
                 attend(process, Deadline(timeout_s), BytesIO(stdin.encode()), out.add, err.add)
                 return Completed(argv=tuple(argv), status=process.returncode, stdout=out.text(), stderr=err.text())

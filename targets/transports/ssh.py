@@ -21,7 +21,14 @@ from edgewright.errors import CommandTimeoutError, DeviceFullError, TargetError,
 from edgewright.targets.base import Completed, Target, or_another_folder
 from edgewright.targets.transports.arriving import arriving
 from edgewright.targets.transports.commands import HOUSEKEEPING_LIMIT_S, completed, free_space, outgoing
-from edgewright.targets.transports.conversation import GET_LIMIT_BYTES, Deadline, Output, Received, last_line
+from edgewright.targets.transports.conversation import (
+    GET_LIMIT_BYTES,
+    Deadline,
+    OnOutput,
+    Output,
+    Received,
+    last_line,
+)
 from edgewright.targets.transports.launch import Leader, ended, for_any_shell, launched
 from edgewright.targets.transports.ssh_address import Login, read_address
 from edgewright.targets.transports.ssh_files import FileServer
@@ -135,9 +142,11 @@ class SshTarget:
                 shown = f"it has {size[1]} bytes, and {received.size} came" if size else "its size is not known"
                 raise TransferError(f"{self.address}: {remote} was not copied whole ({shown}); run this again")
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: str = "", on_output: OnOutput | None = None
+    ) -> Completed:
         """Run a program there, as `commands.completed` says."""
-        return completed(self._exec, self.address, argv, timeout_s=timeout_s, stdin=stdin)
+        return completed(self._exec, self.address, argv, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
 
     def close(self) -> None:
         """End the connection."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edgewright.bundles.answering import Answer, AskOptions
 from edgewright.specs.budget import Verdict
 from edgewright.tasks.table import TASKS
 
@@ -73,13 +74,15 @@ BUILDING, BENCHING, ANSWERING = "edgewright.pipeline", "edgewright.devices.bench
 VERBS = {BUILDING: "build", BENCHING: "bench", ANSWERING: "ask"}
 
 
-def answered(task: str, document: dict[str, Any]) -> types.SimpleNamespace:
+def answered(task: str, document: dict[str, Any]) -> Answer:
     """What a bundle of this task says, for the verb to show."""
     heads, rows = TASKS[task].answer_table(document)
-    return types.SimpleNamespace(document=document, heads=heads, rows=rows)
+    return Answer(document=document, heads=heads, rows=rows)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any]) -> None:
     module = types.ModuleType(name)
+    if name == ANSWERING:
+        module.AskOptions = AskOptions  # type: ignore[attr-defined]  # how it is asked is the real thing's
     setattr(module, VERBS[name], function)
     monkeypatch.setitem(sys.modules, name, module)

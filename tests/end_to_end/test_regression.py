@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgewright import pipeline
-from edgewright.bundles.answering import answer_of
+from edgewright.bundles.answering import AskOptions, answer_of
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.recipe import Recipe
 from tests import tiny
@@ -41,5 +41,5 @@ def test_a_bundle_of_a_regression_answers_in_the_unit_of_its_data_under_each_run
         said = {}
         for label in values:
             (text,) = tiny.sentences(1, seed=7, label=label)
-            said[label] = answer_of(built.bundle, text, runtime=runtime)["value"]
+            said[label] = answer_of(built.bundle, text, AskOptions(runtime=runtime))["value"]
         assert 800 < said["garden"] < said["kitchen"] < said["weather"] < 1200

@@ -159,7 +159,8 @@ def test_it_is_measured_here_and_says_which_digit_a_file_shows(
     found = bench(built.bundle.path, "local:", runtime=runtime, quick=True)
     assert found.parity.passed
     assert found.measurement.input_lengths == (SIDE * SIDE,) * 16
-    said = [answer.answer_of(built.bundle, str(picture(tmp_path, digit)), runtime=runtime) for digit in (0, 4, 7)]
+    asked = answer.AskOptions(runtime=runtime)
+    said = [answer.answer_of(built.bundle, str(picture(tmp_path, digit)), asked) for digit in (0, 4, 7)]
     assert [each["labels"][0]["label"] for each in said] == ["0", "4", "7"]
     assert all(each["kind"] == "classification" for each in said)
 

@@ -56,8 +56,19 @@ def test_a_decoder_is_trimmed_cut_trained_and_exported_for_every_runtime_that_wr
             [prompt_of([2, 40, 41], artifact.signature, Decoding(max_tokens=5))],
         ).texts
         assert 1 <= len(text.tokens) <= 5
+        expected = result.bundle.expected_texts(artifact.runtime)
+        assert expected is not None
+        again_here = generate_here(
+            artifact.runtime, result.bundle.path / artifact.file, artifact.signature, expected.prompts()
+        ).texts
+        assert [each.tokens for each in again_here] == [each.tokens for each in expected.texts]
     assert "tokenizer.json" in manifest.files
     assert "chat_template.json" in manifest.files
+    assert "vectors.json" not in manifest.files
+    with result.bundle as bundle:
+        answered = bundle.answer("Return the")
+    assert answered["kind"] == "text"
+    assert answered["tokens"] == len(answered["ids"])  # type: ignore[arg-type]
     again = built(recipe, tmp_path / "again")
     assert all(stage.cached for stage in again.bundle.manifest.stages)
     assert Bundle.open(tmp_path / "again").manifest.best == manifest.best

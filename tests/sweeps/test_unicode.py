@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import edgewright.bundles.answering
-from edgewright.bundles.answering import Answer, Answerer
+from edgewright.bundles.answering import Answer, Answerer, AskOptions
 from edgewright.cli.main import main
 from edgewright.errors import InputError
 from edgewright.modality.text_spec import TextInputSpec
@@ -88,7 +88,9 @@ def test_a_text_of_half_a_pair_is_refused_before_anything_is_run(tmp_path: Path)
     facts: Callable[..., Any] = lambda **given: SimpleNamespace(**given)  # noqa: E731
     task = facts(input_spec=TextInputSpec(max_length=16))
     bundle: Any = SimpleNamespace(
-        manifest=facts(task=task), artifact=lambda _: facts(runtime="executorch"), file=lambda name: tmp_path / name
+        manifest=facts(task=task),
+        artifact=lambda _: facts(runtime="executorch", signature=facts(generation=None)),
+        file=lambda name: tmp_path / name,
     )
     with pytest.raises(InputError, match="the input is no Unicode text; give --input in UTF-8"):
-        Answerer(bundle).answer(os.fsdecode(b"caf\xe9"), address="local:", runtime=None, top=1)
+        Answerer(bundle).answer(os.fsdecode(b"caf\xe9"), AskOptions(top=1))

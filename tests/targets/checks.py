@@ -67,3 +67,45 @@ def assert_the_time_limit_ends_the_group(target: Target, folder: Path, *, limit_
     assert_gone(int((folder / "child").read_text()))
     assert_gone(int((folder / "leader").read_text()))
     assert target.run(["echo", "still here"], timeout_s=60).stdout == "still here\n"
+
+
+def assert_output_is_heard_as_it_comes(target: Target) -> None:
+    """Also what is heard before the program ends; and what hearing raises ends it."""
+    heard: list[tuple[bytes, float]] = []
+    begun = time.monotonic()
+    script = "echo one; sleep 1; echo two"
+    done = target.run(
+        ["sh", "-c", script], timeout_s=30, on_output=lambda chunk: heard.append((chunk, time.monotonic() - begun))
+    )
+    assert done.stdout == b"".join(chunk for chunk, _ in heard).decode() == "one\ntwo\n"
+    assert heard[-1][1] - heard[0][1] > 0.8
+
+    def refuse(_: bytes) -> None:
+        raise LookupError("enough")
+
+    begun = time.monotonic()
+    with pytest.raises((LookupError, TargetError), match="enough"):
+        target.run(["sh", "-c", "echo $$; sleep 60"], timeout_s=90, on_output=refuse)
+    assert time.monotonic() - begun < 20
+
+
+def assert_no_job_is_left(target: Target) -> None:
+    """No process of a job below the target's home runs, and no job's folder lies there."""
+    until = time.monotonic() + 10
+    while _jobs_running(target) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert _jobs_running(target) == []
+    jobs = Path(target.home) / "jobs"
+    assert not jobs.exists() or list(jobs.iterdir()) == []
+
+
+def _jobs_running(target: Target) -> list[str]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended
+            continue
+        if f"{target.home}/jobs/" in line:
+            found.append(line)
+    return found

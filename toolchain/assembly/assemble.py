@@ -14,12 +14,18 @@ from edgewright.assembly.artifacts import Sides, artifact_facts, best_of
 from edgewright.assembly.manifest import manifest_of
 from edgewright.assembly.result import BuildResult
 from edgewright.bundles import bundle as bundles
+from edgewright.bundles.expected_texts import ExpectedTexts, asked, write_expected
 from edgewright.bundles.schema import Manifest
 from edgewright.bundles.vectors import write_examples
+from edgewright.measure.generating import generate_here
+from edgewright.measure.prompts import Decoding, prompt_of
 from edgewright.stages.exported import Exported, exported
 from edgewright.stages.sides import Side, student_of
 from edgewright.stages.stage import Build
 from edgewright.stages.teacher import TeacherFindings
+
+EXPECTED_PROMPTS = 8  # after which an artifact's text is kept, to be checked on devices
+CHECKED = Decoding(max_tokens=32)
 
 
 def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
@@ -35,7 +41,9 @@ def assemble(build: Build, output: Path, *, force: bool) -> BuildResult:
     def fill(folder: Path) -> None:
         _copy_artifacts(made, folder, with_float=plan.recipe.stages.export.float_reference)
         _copy_beside(build, folder)
-        if not student.input_spec().writes:
+        if student.input_spec().writes:
+            write_expected(folder, _written_here(made, student))
+        else:
             _write_vectors(student, folder)
 
     with plan.progress.stage("bundle"):
@@ -58,6 +66,19 @@ def _copy_beside(build: Build, folder: Path) -> None:
         found += [build.result("index").file(name) for name in (bundles.CORPUS, bundles.INDEX)]
     for file in found:
         shutil.copyfile(file, folder / file.name)
+
+
+def _written_here(made: Sequence[Exported], student: Side) -> dict[str, ExpectedTexts]:
+    """What each artifact writes on this machine after some held-out prompts, by its runtime's name."""
+    examples = student.examples_of(student.asked())[:EXPECTED_PROMPTS]
+    found = {}
+    for each in made:
+        signature = each.int8.findings.signature
+        ids = [prompt_of(ids, signature, CHECKED, truncate=True).ids for ids in examples]
+        prompts = asked(ids, CHECKED.max_tokens)
+        written = generate_here(each.runtime, each.file(each.int8), signature, prompts)
+        found[each.runtime] = ExpectedTexts.of(prompts, written.texts)
+    return found
 
 
 def _write_vectors(student: Side, folder: Path) -> None:

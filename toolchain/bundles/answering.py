@@ -1,7 +1,8 @@
 """Ask a bundle's model, so that a person can see that it works.
 
 In:  a bundle, and a text or an image's file; optionally a target to run on.
-Out: the best matches of a search bundle's corpus, labels with their probabilities, a tag for each word, or a value.
+Out: the best matches of a search bundle's corpus, labels with their probabilities, a tag for each word, a value, or
+     the text that a model writes after it.
 No torch is imported. On this machine a runner stays for each runtime that was asked, so that only the first question
 waits for the model to be loaded.
 """
@@ -18,10 +19,13 @@ import numpy as np
 from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.schema import ArtifactFacts, TaskFacts
-from edgewright.errors import BundleError
+from edgewright.bundles.writing import USUAL_WRITING, OnText, PromptMaker, Spelling, WritingSettings, document_of
+from edgewright.errors import BundleError, InputError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
+from edgewright.measure.prompts import Prompt, generation_of
+from edgewright.measure.streaming import StreamedText, stream
 from edgewright.modality.input_spec import ReadExample
 from edgewright.specs.batching import Examples, calls_of, named, outputs_of_each
 from edgewright.specs.signature import FORWARD, Array, Call
@@ -29,41 +33,60 @@ from edgewright.targets import open_target
 from edgewright.tasks.search_index import SearchIndex
 from edgewright.tasks.task import Document, Question
 
+USUAL_TOP = 5  # labels or matches that are shown
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a model says: as a JSON document, and as a table for a person, or one bare value where it has no heads."""
+    """What a model says: as a JSON document, and as a table for a person, or one bare value where it has no heads.
+
+    A text that was `streamed` is known to whoever heard of it.
+    """
 
     document: Document
     heads: tuple[str, ...]
     rows: list[tuple[object, ...]]
+    streamed: bool = False
 
 
-def ask(
-    bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
-) -> Answer:
+@dataclass(frozen=True, kw_only=True)
+class AskOptions:
+    """How a bundle is asked: where, which of its artifacts, and what is to be heard of.
+
+    The address is this machine's where it names none. `top` is how many labels or matches are shown (5); `settings`
+    and `on_text`, which hears of text as it comes, are for bundles that write. With `writes` another is refused.
+    """
+
+    address: str = HERE
+    runtime: str | None = None
+    top: int | None = None
+    settings: WritingSettings | None = None
+    on_text: OnText | None = None
+    writes: bool = False
+
+
+def ask(bundle: str | Path, given: str, asked: AskOptions | None = None) -> Answer:
     """Open a bundle and ask it once; raises what `Bundle.open` and a target raise."""
     with Bundle.open(bundle) as opened:
-        document = answer_of(opened, given, address=address, runtime=runtime, top=top)
+        document = answer_of(opened, given, asked)
+        if opened.artifact(asked.runtime if asked else None).signature.generation is not None:
+            streamed = asked is not None and asked.on_text is not None
+            return Answer(document=document, heads=(), rows=[(document["text"],)], streamed=streamed)
         heads, rows = opened.manifest.task.task.answer_table(document)
         return Answer(document=document, heads=heads, rows=rows)
 
 
-def answer(
-    bundle: str | Path, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
-) -> Document:
+def answer(bundle: str | Path, given: str, asked: AskOptions | None = None) -> Document:
     """The same as a JSON document alone."""
-    return ask(bundle, given, address=address, runtime=runtime, top=top).document
+    return ask(bundle, given, asked).document
 
 
-def answer_of(
-    bundle: Bundle, given: str, *, address: str | None = None, runtime: str | None = None, top: int = 5
-) -> Document:
+def answer_of(bundle: Bundle, given: str, asked: AskOptions | None = None) -> Document:
     """The same of an opened bundle, run on a target by the runner that is measured; on this machine by default.
 
     What was read or started for it stays with the bundle until that is closed.
     """
-    return bundle.answerer.answer(given, address=address or HERE, runtime=runtime, top=top)
+    return bundle.answerer.answer(given, asked or AskOptions())
 
 
 class Answerer:
@@ -78,13 +101,25 @@ class Answerer:
         while self._runners:
             self._runners.popitem()[1].close()
 
-    def answer(self, given: str, *, address: str, runtime: str | None, top: int) -> Document:
-        """What the model makes of a text or an image's file, as a JSON document."""
-        task, artifact = self._bundle.manifest.task, self._bundle.artifact(runtime)
+    def answer(self, given: str, asked: AskOptions) -> Document:
+        """What the model makes of a text or an image's file, as a JSON document.
+
+        Raises `InputError` for what a bundle of this kind is not asked with.
+        """
+        artifact = self._bundle.artifact(asked.runtime)
+        _require_read(artifact, asked)
+        about = {"input": given, "runtime": artifact.runtime, "target": asked.address}
+        if artifact.signature.generation is not None:
+            return {"kind": "text", **about, **self._written(given, artifact, asked)}
+        found = self._judged(given, artifact, asked)
+        return {"kind": found.pop("kind"), **about, **found}
+
+    def _judged(self, given: str, artifact: ArtifactFacts, asked: AskOptions) -> Document:
+        """The labels, values or matches that one output stands for."""
+        task, top = self._bundle.manifest.task, asked.top or USUAL_TOP
         question = self._read(given)
-        output = self._output(artifact, question.examples, address)
+        output = self._output(artifact, question.examples, asked.address)
         _require_fitting(task, output)
-        asked = {"input": given, "runtime": artifact.runtime, "target": address}
         context = Question(
             text=given,
             top=top,
@@ -94,8 +129,43 @@ class Answerer:
             value_std=task.value_std,
             search=lambda embedding: self._index.best(embedding, top=top),
         )
-        found = task.task.answer(output, context)
-        return {"kind": found.pop("kind"), **asked, **found}
+        return task.task.answer(output, context)
+
+    def _written(self, given: str, artifact: ArtifactFacts, asked: AskOptions) -> Document:
+        """What an artifact writes after a text."""
+        settings, plan = asked.settings or USUAL_WRITING, generation_of(artifact.signature)
+        prompt = self._prompts.prompt(given, settings, artifact.signature)
+        spelling = Spelling(
+            self._prompts.tokenizer,
+            prompt,
+            silent=plan.stop,
+            stop=settings.stop,
+            on_text=asked.on_text or (lambda _: None),
+        )
+        if asked.address != HERE:
+            written = self._streamed(artifact, prompt, spelling, asked)
+        else:
+            (text,) = self._runner(artifact).generate(
+                artifact.signature, [prompt], lambda _, token: spelling.add(token), context=settings.context
+            )
+            written = StreamedText.of(text)
+        return document_of(spelling, written, prompt)
+
+    def _streamed(self, artifact: ArtifactFacts, prompt: Prompt, spelling: Spelling, asked: AskOptions) -> StreamedText:
+        context = asked.settings.context if asked.settings else None
+        target = open_target(asked.address)
+        try:
+            place = deploy_from(self._bundle, artifact, target)
+            with blamed_on_age(artifact, place):
+                return stream(
+                    target, place.artifact, place.runtime, artifact.signature, prompt, spelling.add, context=context
+                )
+        finally:
+            target.close()
+
+    @cached_property
+    def _prompts(self) -> PromptMaker:
+        return PromptMaker(self._bundle)
 
     @cached_property
     def _read(self) -> Callable[[str], ReadExample]:
@@ -136,6 +206,18 @@ class Answerer:
         with blamed_on_age(artifact, place):
             self._runners[artifact.runtime] = KeptRunner(place.artifact, place.runtime)
         return self._runners[artifact.runtime]
+
+
+def _require_read(artifact: ArtifactFacts, asked: AskOptions) -> None:
+    """Raises `InputError` naming what is asked for, and is not for such a bundle."""
+    if artifact.signature.generation is not None:
+        if asked.top is not None:
+            raise InputError("--top is for labels and matches, and this bundle writes text; leave it out")
+        return
+    named = asked.settings.asked_for() if asked.settings else ()
+    if named or asked.writes:
+        what = f"{', '.join(named)} {'is' if len(named) == 1 else 'are'}" if named else "generating is"
+        raise InputError(f"{what} for bundles that write text, and this one does not; leave it out")
 
 
 def _require_fitting(task: TaskFacts, output: Sequence[float]) -> None:

@@ -31,9 +31,11 @@ from edgewright.bundles.replacing import place_for, require_replaceable, swap
 from edgewright.bundles.schema import OLDER, ArtifactFacts, Manifest, in_todays_form
 from edgewright.bundles.vectors import VECTORS, Vectors
 from edgewright.errors import BundleError, UnknownNameError
+from edgewright.modality.causal_spec import CHAT_TEMPLATE, read_chat_template
 
 if TYPE_CHECKING:
     from edgewright.bundles.answering import Answerer
+    from edgewright.bundles.writing import OnText, WritingSettings
     from edgewright.tasks.task import Document
 
 CORPUS = "corpus.json"
@@ -69,6 +71,8 @@ class Bundle:
             manifest = validated(Manifest, in_todays_form(values), file=str(document))
             verify(folder, manifest.files, shown=place)
             _verify_named(folder, manifest, shown=place)
+            if CHAT_TEMPLATE in manifest.files:
+                read_chat_template(folder / CHAT_TEMPLATE)  # what is code is told before anything is asked
         return cls(path=place, folder=folder, manifest=manifest)
 
     def artifact(self, runtime: str | None = None) -> ArtifactFacts:
@@ -86,14 +90,25 @@ class Bundle:
             raise BundleError(f"the manifest of {self.path} has no hash for {name}; {AGAIN}")
         return self.folder / name
 
-    def answer(self, given: str, *, top: int = 5) -> Document:
+    def answer(self, given: str, *, top: int | None = None) -> Document:
         """What the model says of a text, or of an image's file, on this machine: see `edgewright.bundles.answering`.
 
+        One that writes goes on with the text, greedily.
         The runner stays, so that a further question takes milliseconds; `close` ends it, as does the end of a `with`.
         """
-        from edgewright.bundles.answering import answer_of
+        from edgewright.bundles.answering import AskOptions, answer_of
 
-        return answer_of(self, given, top=top)
+        return answer_of(self, given, AskOptions(top=top))
+
+    def generate(self, text: str, settings: WritingSettings | None = None, on_text: OnText | None = None) -> Document:
+        """Let the model go on with a text on this machine; `on_text` hears of what it writes as it comes.
+
+        The document has the `text`, the `ids` of its tokens, why it `ended`, and its times. Raises `InputError` for
+        settings that cannot be, a prompt that does not fit, and a bundle that does not write.
+        """
+        from edgewright.bundles.answering import AskOptions, answer_of
+
+        return answer_of(self, text, AskOptions(settings=settings, on_text=on_text, writes=True))
 
     @cached_property
     def answerer(self) -> Answerer:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,10 @@ from edgewright.errors import InputError, InvalidFileError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+class ReaderGoneError(Exception):
+    """Whoever read standard output has seen enough: no fault, and no transport's `OSError`."""
 
 
 def fall_back_to_escapes() -> None:
@@ -118,14 +122,29 @@ def trace(error: BaseException) -> None:
 
 
 @contextmanager
-def work_on_stderr() -> Iterator[None]:
-    """Send whatever libraries print while they work, from Python or C++, to standard error."""
+def work_on_stderr() -> Iterator[Callable[[str], None]]:
+    """Send whatever libraries print while they work, from Python or C++, to standard error.
+
+    What is given to the function that the context gives goes to standard output at once, and steers no terminal; it
+    raises `ReaderGoneError` where nobody reads on.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+
+    def write_out(text: str) -> None:
+        left = unsteering(text).encode(encoding, "backslashreplace")
+        try:
+            with _writable():
+                while left:
+                    left = left[os.write(kept, left) :]
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
+
     try:
         os.dup2(2, 1)
         with redirect_stdout(sys.stderr):
-            yield
+            yield write_out
     finally:
         os.dup2(kept, 1)
         os.close(kept)

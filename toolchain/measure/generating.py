@@ -101,8 +101,7 @@ def generate(
     another hash, and what the target raises.
     """
     document = prompts_document(signature, prompts, context=context)
-    tokens = sum(len(each.ids) + each.decoding.max_tokens for each in prompts)
-    limit_s = LEAST_LIMIT_S * (2 if target.emulated else 1) + token_limit_s(tokens, emulated=target.emulated)
+    limit_s = limit_s_of(target, prompts)
     runs = []
     with prompts_job(target, artifact, document, options) as job:
         for _ in range(restarts):
@@ -117,6 +116,12 @@ def generate(
                 )
             )
     return Writing(runs=tuple(runs), state_bytes=signature.state_bytes)
+
+
+def limit_s_of(target: Target, prompts: Sequence[Prompt]) -> float:
+    """How long a runner may take for these prompts on a target."""
+    tokens = sum(len(each.ids) + each.decoding.max_tokens for each in prompts)
+    return LEAST_LIMIT_S * (2 if target.emulated else 1) + token_limit_s(tokens, emulated=target.emulated)
 
 
 def generate_here(runtime: str, file: Path, signature: Signature, prompts: Sequence[Prompt]) -> Writing:

@@ -84,11 +84,12 @@ class GenerationRun(RunnerDocument):
 
 
 class NextToken(RunnerDocument):
-    """One token as it comes, of the prompt of that number."""
+    """One token as it comes, of the prompt of that number; `ms` is what it took, the first from the prompt on."""
 
     schema_: Literal[2] = Field(alias="schema")
     token: Id
     prompt: Annotated[int, Field(ge=0)]
+    ms: Milliseconds
 
 
 class Generated(RunnerDocument):

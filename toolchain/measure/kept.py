@@ -91,14 +91,14 @@ class KeptRunner:
         self,
         signature: Signature,
         prompts: Sequence[Prompt],
-        on_token: Callable[[int, int], None] = lambda _prompt, _token: None,
+        on_token: Callable[[int, int], object] = lambda _prompt, _token: None,
         *,
         context: int | None = None,
     ) -> tuple[GeneratedText, ...]:
         """What comes after each prompt; `on_token` hears of the prompt's number and each token as it comes.
 
-        Ctrl-C ends it after the token that is being made; what there is by then is returned, and the runner has ended.
-        After an error of the runner's the runner is closed.
+        Ctrl-C, or True said by `on_token`, ends it after the token that is being made; what there is by then is
+        returned, and the runner has ended. After an error of the runner's the runner is closed.
         """
         document = prompts_document(signature, prompts, context=context)
         interrupted = False
@@ -108,8 +108,12 @@ class KeptRunner:
                 try:
                     line = parse_written(self._next_line(), prompts=len(prompts))
                     if isinstance(line, Generated):
+                        if interrupted:  # which may meet it once it waits for the next line
+                            self.close()
                         return line.generated
-                    on_token(line.prompt, line.token)
+                    if on_token(line.prompt, line.token) is True and not interrupted:
+                        interrupted = True
+                        self._process.send_signal(signal.SIGINT)
                 except KeyboardInterrupt:
                     if interrupted:
                         raise

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
-from edgewright.base.json_values import as_object
-from edgewright.base.untrusted import is_unicode, parse_json
+from edgewright.base.reading import validated
+from edgewright.base.untrusted import ReadLimits, is_unicode, parse_json
 from edgewright.errors import BadModelError, InputError
 from edgewright.modality.causal_rows import Frame
 from edgewright.modality.causal_tokens import TokenWriter
@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 CHAT_TEMPLATE = "chat_template.json"
+TEMPLATE_LIMITS = ReadLimits(bytes=8 << 20, depth=4, keys=1000)
 IDS = "ids"
+
+
+class _TemplateFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    text: str
+    tokens: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +156,10 @@ def written_chat_template(template: ChatTemplate) -> str:
 
 
 def read_chat_template(file: Path) -> ChatTemplate:
-    """The template beside a tokenizer. Raises `BadModelError` for a damaged file, `UnsupportedModelError` for code."""
+    """The template beside a tokenizer.
+
+    Raises `BadModelError` or `InvalidFileError` for a damaged file, `UnsupportedModelError` for code.
+    """
 
     def fault(where: str, what: str) -> BadModelError:
         return BadModelError(str(file), f"{where} {what}")
@@ -157,6 +168,6 @@ def read_chat_template(file: Path) -> ChatTemplate:
         data = file.read_bytes()
     except OSError as error:
         raise BadModelError(str(file), error.strerror or str(error)) from error
-    values = as_object(parse_json(data, name=str(file), error=fault), str(file))
-    tokens = as_object(values.get("tokens", {}), str(file), "tokens")
-    return ChatTemplate(str(values.get("text", "")), {name: str(each) for name, each in tokens.items()})
+    values = parse_json(data, name=str(file), limits=TEMPLATE_LIMITS, error=fault)
+    document = validated(_TemplateFile, values, file=str(file))
+    return ChatTemplate(document.text, document.tokens)

@@ -6,6 +6,7 @@ Out: `DecoderTokenizer`, whose token 0 is a token like any other, and texts of m
 
 from __future__ import annotations
 
+from functools import cache, cached_property
 from typing import ClassVar, Self
 
 from typing_extensions import override
@@ -44,9 +45,33 @@ class DecoderTokenizer(TextTokenizer):
         """The id of a piece; None for none."""
         return None if piece is None else self.vocabulary.get(piece)
 
+    def spelt(self, token: int) -> bytes:
+        """The bytes that a token stands for in a text; none for a special one, or an id that no piece has."""
+        return self._bytes.get(token, b"")
+
+    @cached_property
+    def _bytes(self) -> dict[int, bytes]:
+        added = {each["id"]: each for each in self.definition["added_tokens"]}
+        spelt = {row: _bytes_of(piece) for piece, row in self.vocabulary.items() if row not in added}
+        return spelt | {row: b"" if each.get("special") else each["content"].encode() for row, each in added.items()}
+
     @property
     def before(self) -> tuple[int, ...]:
         """The tokens that encoding puts before a text."""
         (row,) = self.encode(["a"])
         text = self._tokenizer.encode("a", add_special_tokens=False).ids
         return tuple(row.ids[: len(row.ids) - len(text)]) if tuple(row.ids[-len(text) :]) == tuple(text) else ()
+
+
+def _bytes_of(piece: str) -> bytes:
+    """What a piece of byte-level BPE stands for; a sign that stands for no byte is taken as it is."""
+    symbols = _byte_of_symbol()
+    return b"".join(bytes([symbols[sign]]) if sign in symbols else sign.encode() for sign in piece)
+
+
+@cache
+def _byte_of_symbol() -> dict[str, int]:
+    """The byte that each sign of byte-level BPE stands for: its own where it is printable, else the next above 255."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}

@@ -7,7 +7,7 @@ Out: its `Definition`, in one form for WordPiece, byte-level BPE and Unigram: `m
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Literal, Required, TypedDict, cast
+from typing import Literal, NotRequired, Required, TypedDict, cast
 
 from edgewright.base.json_values import JsonObject, JsonValue, as_integer, as_list
 from edgewright.base.untrusted import parse_json
@@ -22,6 +22,7 @@ class AddedToken(TypedDict):
 
     content: str
     id: int
+    special: NotRequired[bool]
 
 
 class TokenizerModel(TypedDict, total=False):

@@ -10,6 +10,7 @@ from tests.targets.checks import (
     assert_arguments_arrive_exactly,
     assert_gone,
     assert_much_input_and_output_pass,
+    assert_output_is_heard_as_it_comes,
     assert_status_output_and_input_come_through,
 )
 
@@ -26,6 +27,10 @@ def test_a_command_gets_its_exact_arguments_whatever_a_shell_would_make_of_them(
 
 def test_status_signal_error_output_and_input_come_through() -> None:
     assert_status_output_and_input_come_through(LocalTarget())
+
+
+def test_output_is_heard_as_it_comes() -> None:
+    assert_output_is_heard_as_it_comes(LocalTarget())
 
 
 def test_the_time_limit_ends_the_whole_group(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.targets.checks import (
     assert_endless_output_is_stopped,
     assert_gone,
     assert_much_input_and_output_pass,
+    assert_output_is_heard_as_it_comes,
     assert_status_output_and_input_come_through,
     assert_the_time_limit_ends_the_group,
 )
@@ -49,6 +50,10 @@ def test_what_it_is_called_holds_neither_key_nor_query(server: Server, own_home:
 
 def test_much_input_and_output_at_once_do_not_block_each_other(target: Target) -> None:
     assert_much_input_and_output_pass(target)
+
+
+def test_output_is_heard_as_it_comes(target: Target) -> None:
+    assert_output_is_heard_as_it_comes(target)
 
 
 def test_endless_output_is_stopped_and_so_is_its_program(target: Target, tmp_path: Path) -> None:
