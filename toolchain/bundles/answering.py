@@ -19,7 +19,7 @@ import numpy as np
 from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.schema import ArtifactFacts, TaskFacts
-from edgewright.bundles.writing import USUAL_WRITING, OnText, PromptMaker, Spelling, WritingSettings, document_of
+from edgewright.bundles.written_text import USUAL_WRITING, OnText, PromptMaker, Spelling, WritingSettings, document_of
 from edgewright.errors import BundleError, InputError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner

@@ -35,7 +35,7 @@ from edgewright.modality.causal_spec import CHAT_TEMPLATE, read_chat_template
 
 if TYPE_CHECKING:
     from edgewright.bundles.answering import Answerer
-    from edgewright.bundles.writing import OnText, WritingSettings
+    from edgewright.bundles.written_text import OnText, WritingSettings
     from edgewright.tasks.task import Document
 
 CORPUS = "corpus.json"

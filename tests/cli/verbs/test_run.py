@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgewright.bundles.answering import Answer, AskOptions
-from edgewright.bundles.writing import WritingSettings
+from edgewright.bundles.written_text import WritingSettings
 from edgewright.cli.main import main
 from tests.cli.verb_work import (
     ANSWERING,

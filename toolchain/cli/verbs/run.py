@@ -101,7 +101,7 @@ def run(
 
     with output.work_on_stderr() as write_out, rare_work_shown():
         from edgewright.bundles.answering import AskOptions, ask
-        from edgewright.bundles.writing import WritingSettings
+        from edgewright.bundles.written_text import WritingSettings
         from edgewright.devices.inventory import find_target
         from edgewright.measure.deployment import HERE
 

@@ -12,7 +12,7 @@ import pytest
 
 from edgewright.bundles.answering import AskOptions, ask
 from edgewright.bundles.bundle import Bundle
-from edgewright.bundles.writing import PromptMaker, WritingSettings
+from edgewright.bundles.written_text import PromptMaker, WritingSettings
 from edgewright.errors import BadModelError, BundleError, InputError, InvalidFileError, UnsupportedModelError
 from edgewright.modality.decoder_tokenizer import DecoderTokenizer
 from edgewright.targets.transports import local
