@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from edgewright.compress.cut_decoders import costs_of_layers, energies_of
+from edgewright.compress.cut_decoders import energies_of
 from edgewright.compress.cutting import Goal, cut
 from edgewright.errors import BadDataError, InputError
 from edgewright.modality.encoded import Encoded
@@ -55,9 +55,7 @@ def test_what_adds_least_goes() -> None:
         for index in range(3):
             model.layer(index).attention_output.weight[:, 16:] *= 1e-3
             model.layer(index).down.weight[:, 10:] *= 1e-3
-    costs, energies = costs_of_layers(model, sample()), energies_of(model, sample())
-    assert int(costs.argmin()) == 1
-    assert float(costs[1]) < 1e-3 < float(costs[0])
+    energies = energies_of(model, sample())
     assert all(bool(each[0] > 100 * each[1]) for each in energies.groups)
     made = cut(model, sample(), goal(layers=2, heads=2, neurons=10))
     assert [(each.layer, each.heads, each.neurons) for each in made.layers] == [

@@ -1,4 +1,4 @@
-"""Decoders as `Sliceable`: layers by what leaving them out costs, query groups, neurons and width by their energy.
+"""Decoders as `Sliceable`: layers as `layer_choice` leaves them out, query groups, neurons and width by their energy.
 
 In:  a decoder, examples, and a `Goal` whose settings name sizes.
 Out: a `Cut`. A query group goes with its key/value head, so that a cache becomes smaller with it.
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from edgewright.compress.cut_plan import GroupPlan, decoder_cut_plan, largest, require_of_decoders
 from edgewright.compress.cutting import Cut, Goal
+from edgewright.compress.layer_choice import layers_that_stay
 from edgewright.compress.refit_decoders import refitted
 from edgewright.errors import BadDataError
 from edgewright.models.decoder import DecoderModel
@@ -25,7 +25,6 @@ from edgewright.models.text import batches
 from edgewright.models.transformer_shape import LayerCut
 
 BATCH_TOKENS = 2048
-JUDGED_TOKENS = 8192  # on which each layer is left out in turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ class _OfDecoders:
             goal.settings,
             multiple=goal.multiple,
             step=goal.step,
-            ranked=lambda count: largest(costs_of_layers(model, sample), count),
+            ranked=lambda count: layers_that_stay(model, sample, count),
         )
         energies = energies_of(model, sample)
         cuts = [_layer_cut(each, energies) for each in plan.layers]
@@ -79,34 +78,6 @@ def _layer_cut(plan: GroupPlan, energies: _Energies) -> LayerCut:
         heads=largest(energies.groups[plan.layer], plan.groups),
         neurons=largest(energies.neurons[plan.layer], plan.neurons),
     )
-
-
-@torch.inference_mode()
-def costs_of_layers(model: DecoderModel, sample: Inputs) -> Tensor:
-    """How far the scores of what follows go from the model's own when a layer is left out, (layers,), in nats a token.
-
-    The mean divergence over at most `JUDGED_TOKENS` tokens.
-    """
-    costs, tokens = torch.zeros(len(model.layers), dtype=torch.float64), 0.0
-    for indexes in batches(sample.sizes, BATCH_TOKENS):
-        ids, mask = batch_for(model, sample, indexes)
-        counted = mask.bool()
-        sight, states = model.sight_of(ids, mask), model.hidden(ids, mask)
-        wanted = _log_scores(model, states[-1])[counted]
-        for left in range(len(model.layers)):
-            hidden = states[left]
-            for index in range(left + 1, len(model.layers)):
-                hidden = model.layer(index)(hidden, sight)
-            found = _log_scores(model, hidden)[counted]
-            costs[left] += float(functional.kl_div(found, wanted, reduction="sum", log_target=True))
-        tokens += float(mask.sum())
-        if tokens >= JUDGED_TOKENS:
-            break
-    return costs / max(tokens, 1.0)
-
-
-def _log_scores(model: DecoderModel, hidden: Tensor) -> Tensor:
-    return model.logits(model.closed(hidden)).float().log_softmax(dim=-1)
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ from edgewright.models.decoder import Through
 from edgewright.models.families import required
 from edgewright.models.packing import PackedRows
 from edgewright.models.schedule import Schedule, Trained
-from edgewright.models.text import fast_arithmetic
+from edgewright.models.text import wide_arithmetic
 from edgewright.models.training import TrainingOptions, train
 
 HIDDEN_UNTIL = 0.5  # the share of a training by which hidden vectors have faded out
@@ -87,7 +87,8 @@ class TokenDistillationLoss:
     ) -> None:
         self.student, self.targets, self.rows, self.weights = student, targets, rows, weights
         self.tokens = required(student, PREDICTS_TOKENS, setting="stages.distill.enabled")
-        self.vectors = _vectors(targets, layers, self.tokens.width(student), weights)
+        self.width = self.tokens.width(student)
+        self.vectors = _vectors(targets, layers, self.width, weights)
         self.share = 0.0
         # So that every token counts alike, whatever batch it is in and however many processes share the batches.
         self.counted_in_row = max(1.0, float(rows.counts.sum()) / len(rows))
@@ -109,7 +110,7 @@ class TokenDistillationLoss:
         batch = self.rows.batch(indexes, rows=self.usual_rows).to(place)
         counted = self.rows.recorded_places(batch)
         tokens, shares = self.targets.likeliest(counted, place)
-        with fast_arithmetic():
+        with wide_arithmetic(self.width):
             states = self.tokens.packed_states(self.student, batch.ids, batch.places, batch.texts, self.through)
             closed = states[-1].flatten(0, 1).index_select(0, batch.predicting)
             loss = loss_of_states(

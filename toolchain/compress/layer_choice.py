@@ -14,7 +14,7 @@ from edgewright.compress.streams import shared_out
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_layer import Sight
 from edgewright.models.inputs import Inputs, batch_for
-from edgewright.models.text import fast_arithmetic
+from edgewright.models.text import wide_arithmetic
 
 JUDGED_TOKENS = 1024  # on which layers are left out in turn
 TRIED_AGAIN = 8  # of the layers that cost least when they were last tried
@@ -47,14 +47,14 @@ class _Trial:
         ids, mask = batch
         self.model, self.counted = model, mask.bool()
         self.sight: Sight = model.sight_of(ids, mask)
-        with fast_arithmetic():
+        with wide_arithmetic(self.model.shape.width):
             self.states = model.hidden(ids, mask)
         self.wanted = self._scores(self.states[-1])
 
     def cost(self, kept: list[int], *, without: int) -> float:
         """The divergence in nats a token, where this layer goes, too."""
         place = kept.index(without)
-        with fast_arithmetic():
+        with wide_arithmetic(self.model.shape.width):
             hidden = self.states[place]
             for layer in kept[place + 1 :]:
                 hidden = self.model.layer(layer)(hidden, self.sight)
@@ -63,12 +63,12 @@ class _Trial:
 
     def advance(self, kept: list[int]) -> None:
         """Run the layers that are left."""
-        with fast_arithmetic():
+        with wide_arithmetic(self.model.shape.width):
             self.states = self.states[:1]
             for layer in kept:
                 self.states.append(self.model.layer(layer)(self.states[-1], self.sight))
 
     def _scores(self, hidden: Tensor) -> Tensor:
-        with fast_arithmetic():
+        with wide_arithmetic(self.model.shape.width):
             scores = self.model.logits(self.model.closed(hidden)[self.counted])
         return scores.float().log_softmax(dim=-1)

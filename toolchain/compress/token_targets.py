@@ -30,7 +30,7 @@ from edgewright.models.compiled_layers import layer_runner
 from edgewright.models.compute_device import device_of, on_accelerator
 from edgewright.models.families import required
 from edgewright.models.packing import PackedBatch, PackedRows
-from edgewright.models.text import fast_arithmetic
+from edgewright.models.text import wide_arithmetic
 
 RECORDED_TOKENS = 4096  # of a batch that the teacher is run on at once
 LARGEST_LOGITS = 1 << 25  # scores that are held at once
@@ -129,6 +129,7 @@ class _Record:
 
     def __init__(self, teacher: nn.Module, tokens: PredictsTokens, rows: PackedRows, recorded: Recorded) -> None:
         self.teacher, self.tokens, self.rows, self.recorded = teacher, tokens, rows, recorded
+        self.width = tokens.width(teacher)
         self.usual_rows = max(1, RECORDED_TOKENS // rows.length)
         self.batches = [
             range(first, min(first + self.usual_rows, len(rows))) for first in range(0, len(rows), self.usual_rows)
@@ -137,7 +138,7 @@ class _Record:
 
     def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """The size and the dtype of each array."""
-        counted, width = int(self.rows.starts[-1]), self.tokens.width(self.teacher)
+        counted, width = int(self.rows.starts[-1]), self.width
         pieces = self.tokens.pieces(self.teacher)
         top_k = min(self.recorded.top_k, pieces)
         return {
@@ -161,7 +162,7 @@ class _Record:
         through = layer_runner(self.teacher, tokens=sum(self.rows.sizes), size=size, training=False)
         for indexes in self.batches[files.done :]:
             batch = self.rows.batch(indexes, rows=self.usual_rows).to(device_of(self.teacher))
-            with fast_arithmetic():
+            with wide_arithmetic(self.width):
                 states = self.tokens.packed_states(self.teacher, batch.ids, batch.places, batch.texts, through)
             self._write(files.arrays, batch, states)
             files.done += 1
@@ -177,7 +178,7 @@ class _Record:
         for first in range(0, len(places), self.most_tokens):
             part = slice(first, first + self.most_tokens)
             closed = states[-1].flatten(0, 1).index_select(0, batch.predicting[part])
-            with fast_arithmetic():
+            with wide_arithmetic(self.width):
                 logits = self.tokens.token_logits(self.teacher, closed)
             found = likeliest(logits.float(), arrays["tokens"].shape[-1])
             for name, values in zip(("tokens", "log_probabilities", "rest"), found, strict=True):

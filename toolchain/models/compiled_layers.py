@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from edgewright.models.compute_device import device_of
 from edgewright.models.decoder import DecoderModel, Through, plainly
 from edgewright.models.decoder_layer import DecoderLayer, Sight
-from edgewright.models.text import fast_arithmetic
+from edgewright.models.text import wide_arithmetic
 from edgewright.models.token_positions import Rotation
 
 # Multiply-accumulates from which on compiling, half a minute or more, is soon won back.
-WORTH_COMPILING = 5e12
+WORTH_COMPILING = 2e13
 
 
 def layer_runner(model: nn.Module, *, tokens: float, size: tuple[int, int], training: bool) -> Through:
@@ -59,7 +59,7 @@ def _compiles(model: DecoderModel, size: tuple[int, int], *, training: bool) -> 
     texts, places = torch.ones_like(ids), torch.arange(size[1], device=place).expand(size)
     gradients = [each.grad for each in model.parameters()]
     try:
-        with _quiet(), torch.set_grad_enabled(training), fast_arithmetic():
+        with _quiet(), torch.set_grad_enabled(training), wide_arithmetic(model.shape.width):
             sight = model.sight(places, texts=texts)
             hidden = model.embedded(ids, places)
             for index in range(len(model.layers)):
