@@ -190,3 +190,21 @@ def test_what_decoders_have_not_is_refused_in_one_sentence(
     with pytest.raises(InputError, match=why) as caught:
         builds.build_of(builds.plan(recipe))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        ({"quantize": {"qat": {"train_tokens": 300}}}, [*STUDENT, "aware"]),
+        ({"low_rank": {"keep_parameters": 0.8}, "prune": {"width": 24}}, STUDENT),
+        ({"distill": {"patience": 1, "epochs": 2, "train_tokens": None}}, STUDENT),
+    ],
+)
+def test_what_other_students_can_decoders_can_too(
+    changes: dict[str, dict[str, object]], stages: list[str], tmp_path: Path
+) -> None:
+    build = builds.build_of(builds.plan(writing_builds.recipe(writing_builds.documents(tmp_path), **changes)))
+    assert [each.name for each in build.made] == stages
+    student, findings = loaded(build.result("student")), build.findings("student", ModelFindings)
+    assert findings.parameters == student.parameters_count
+    assert 0 < findings.score < 20
