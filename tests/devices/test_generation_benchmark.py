@@ -18,7 +18,7 @@ from edgewright.measure.protocol import Protocol
 from edgewright.specs.budget import Budget
 from edgewright.targets.transports.local import LocalTarget
 from tests.bundles.generating import CONTEXT, generating_bundle
-from tests.bundles.made import fill, manifest, resign
+from tests.bundles.made import change_manifest, fill, manifest, resign
 
 BRIEF = Protocol(restarts=2, warmup_runs=1, warmup_s=0.0, samples=40, min_seconds=0.0, max_seconds=5.0, cold=True)
 
@@ -52,6 +52,22 @@ def test_a_generating_bundle_is_benched_and_judged_on_this_machine(whole: Path, 
     assert summary["cold"]["load_ms"] > 0
     assert [miss["name"] for miss in summary["budget"]["missed"]] == ["first_token_ms", "tokens_per_second"]
     assert summary["latency_ms"]["p50"] > 0
+
+
+@pytest.mark.slow
+def test_an_artifact_is_measured_in_turn_with_its_float_reference_of_which_no_text_is_expected(
+    tmp_path: Path, brief: None
+) -> None:
+    bundle = generating_bundle(tmp_path / "bundle", ("onnx",)).path
+    artifact = Bundle.open(bundle).artifact("onnx")
+    resign(bundle, "float.onnx", (bundle / artifact.file).read_bytes())
+    change_manifest(bundle, lambda values: values["artifacts"][0].update(float_file="float.onnx"))  # type: ignore[index]
+    alter(bundle, lambda tokens: tokens)
+    result = bench(bundle, "local:", against_float=True, prompt_tokens=(4,), contexts=(20,))
+    assert result.int8 is not None
+    assert 0.2 < result.int8.speedup < 5  # it is the same file
+    summary: Any = result.summary()
+    assert summary["against_float"]["verdict"]
 
 
 @pytest.mark.slow

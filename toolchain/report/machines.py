@@ -30,9 +30,18 @@ def fleet_report(devices: Sequence[Mapping[str, object]]) -> RenderableType:
         emulated = emulated or found.flag("emulated")
         budget = Text("met", style="green") if found.inner("budget").flag("met") else Text("missed", style="red")
         memory = megabytes(found.number("peak_rss_bytes"))
-        rows.add_row(Text(name), address, latencies(found.inner("latency_ms")), memory, budget)
+        rows.add_row(Text(name), address, _speed(found), memory, budget)
     notes = [Text(CLOCK_NOTES["instructions"], style="yellow")] if emulated else []
     return Group(rows, *faults, *notes)
+
+
+def _speed(found: Fields) -> str:
+    """What an inference takes; of what writes text by a real clock how soon and how fast it does."""
+    generation = found.inner("generation")
+    rate = generation.number("tokens_per_second")
+    if rate is None:
+        return latencies(found.inner("latency_ms"))
+    return f"{number(rate)} tokens/s, the first after {number(generation.number('first_token_ms'), ' ms')}"
 
 
 def probe_report(summary: Mapping[str, object]) -> RenderableType:

@@ -93,7 +93,8 @@ def gate(
 ) -> int:
     """Decide whether a change may go in: exit code 1 if a measurement is worse than its baseline by more than allowed.
 
-    A slowdown counts only where its whole 95 % interval lies beyond the limit: noise alone fails nothing.
+    A slowdown counts only where its whole 95 % interval lies beyond the limit: noise alone fails nothing. Of a model
+    that writes --max-slowdown limits how much later a first token comes, and how far its tokens per second fall.
 
     \b
     Examples:
