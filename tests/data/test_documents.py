@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -162,6 +163,8 @@ def test_what_is_held_out_is_taken_out_of_what_is_trained_on(tmp_path: Path) -> 
     assert "question 3" not in {each.prompt for each in documents.train}
     assert (len(documents.train), len(documents.test), documents.removed) == (19, 2, 1)
     assert not documents.agreement.shared
+    assert documents.notes[0].startswith("1 documents are left out: they stand in the data twice, or")
+    assert replace(documents, removed=0).notes == ()
 
 
 def test_the_same_document_twice_counts_once(tmp_path: Path) -> None:

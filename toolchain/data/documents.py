@@ -78,6 +78,16 @@ class Documents:
         return agreement_of(parts)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever builds should know."""
+        if not self.removed:
+            return ()
+        return (
+            f"{self.removed:,} documents are left out: they stand in the data twice, or their text or prompt is held "
+            "out in another part",
+        )
+
+    @property
     def labelled_digest(self) -> str:
         """Of all but the extra documents, on which no score is taken."""
         stated = asdict(replace(self, extra=(), removed=0))

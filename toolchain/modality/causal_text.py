@@ -74,7 +74,7 @@ class CausalText(Modality):
         return Reading(
             counts={part: len(getattr(documents, part)) for part in PARTS},
             agreement=documents.agreement,
-            notes=list(documents.agreement.sentences("documents")),
+            notes=[*documents.agreement.sentences("documents"), *documents.notes],
             digest=documents.labelled_digest,
             facts={"labelled_digest": documents.labelled_digest},
         )
