@@ -18,6 +18,7 @@ SIZE = (2, 20)
 
 @pytest.fixture(autouse=True)
 def nothing_left_compiled() -> Iterator[None]:
+    torch._dynamo.utils.counters.clear()
     yield
     torch._dynamo.reset()
 
