@@ -94,7 +94,8 @@ def predictions(
     else:
         recipe = load_recipe(subject)
         need_build("predict what a recipe's student takes")
-        check(recipe.model, recipe.task.description.modality, weighed=False)
+        if not recipe.task.description.generates:  # of those the configuration is read with all it says
+            check(recipe.model, recipe.task.description.modality, weighed=False)
         budget, texts, found = recipe.budget, (), list(_of_recipe(recipe, profile, length or USUAL_LENGTH))
     chosen = [each for each in found if runtime in (None, each.runtime)]
     if not chosen:
@@ -136,6 +137,9 @@ def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Priced
     from edgewright.stages.chosen_sizes import sized
     from edgewright.stages.planned_student import planned
 
+    if recipe.task.description.generates:
+        yield from _of_writing_recipe(recipe, profile)
+        return
     chosen = sized(recipe, profile, length=length)
     plan = planned(chosen.recipe, profile)
     for runtime in recipe.stages.export.runtimes:
@@ -147,6 +151,23 @@ def _of_recipe(recipe: Recipe, profile: Profile, length: int) -> Iterator[Priced
             file_bytes=None,
             planned_length=None if fixed else plan.spec.max_length,
             notes=(*((chosen.note,) if chosen.note else ()), *plan.notes),
+        )
+
+
+def _of_writing_recipe(recipe: Recipe, profile: Profile) -> Iterator[PricedArtifact]:
+    from edgewright.stages.planned_decoder import planned_decoder
+
+    plan = planned_decoder(recipe, profile)
+    for runtime in recipe.stages.export.runtimes:
+        yield PricedArtifact(
+            runtime=runtime,
+            structure=plan.structures.decode,
+            lengths=(),
+            file_bytes=plan.file_bytes,
+            planned_length=None,
+            notes=plan.notes,
+            writing=plan.writing(RUNTIMES[runtime]),
+            weight_bytes=plan.weight_bytes,
         )
 
 

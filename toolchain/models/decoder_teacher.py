@@ -21,11 +21,11 @@ from edgewright.modality.decoder_tokenizer import DecoderTokenizer
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_capabilities import with_vocabulary
 from edgewright.models.decoder_layouts import DECODERS, REMEDY, decoder_family
-from edgewright.models.decoder_loading import from_transformers
+from edgewright.models.decoder_loading import from_transformers, shape_of
 from edgewright.models.decoder_shape import DecoderShape
 from edgewright.models.gguf_files import NOTE, gguf_in, read_facts, read_gguf, tokenizer_of
 from edgewright.models.inputs import TextInputs
-from edgewright.models.pretrained import call_factory, pretrained, pretrained_tokenizer
+from edgewright.models.pretrained import call_factory, configured, pretrained, pretrained_tokenizer
 from edgewright.models.reference import Reference, named
 from edgewright.models.refusals import CAUSAL_TEXT
 from edgewright.models.source import (
@@ -37,7 +37,7 @@ from edgewright.models.source import (
     side_file,
     weights_bytes,
 )
-from edgewright.models.transformers_types import CONFIG
+from edgewright.models.transformers_types import CONFIG, config_of
 from edgewright.specs.recipe import ModelSource
 
 Own: TypeAlias = Any  # transformers' models and tokenizers, whose attributes differ from type to type
@@ -113,6 +113,19 @@ def check_source(source: ModelSource, *, lengths: Mapping[str, int]) -> None:
     _require_positions(lengths, _positions_of(described_in(source, CONFIG) or {}))
     if (file := side_file(source, "tokenizer.json")) is not None:
         DecoderTokenizer.of_model(_text_of(file), max_length=max(lengths.values()), place=str(file))
+
+
+def planned_shape(source: ModelSource) -> DecoderShape:
+    """The sizes of the teacher: by its configuration alone, or of what a factory makes.
+
+    Raises as `load` does, and `InputError` for a GGUF file, whose sizes are known once it is read.
+    """
+    if source.factory:
+        original = _made(source).model
+        return original.shape if isinstance(original, DecoderModel) else shape_of(config_of(original))
+    if path := gguf_in(root_folder(source)):
+        raise InputError(f"sizes of {path} are known once it is read; build it and predict the bundle")
+    return shape_of(configured(source, GENERATION))
 
 
 def _positions_of(described: Mapping[str, object]) -> int | None:

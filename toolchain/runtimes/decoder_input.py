@@ -77,16 +77,11 @@ def decoder_input(
         able = " or ".join(runtimes_that(lambda each: each.generates))
         raise InputError(f"{runtime.name} has no operator that writes rows of a cache; use {able}")
     state = () if runtime.keeps_buffers else tuple(cache)
-    sizes = sorted(size for size in prefill_sizes if size <= generation.context) or [generation.context]
+    length = prompt_axis(runtime, prefill_sizes, generation.context)
     if runtime.single_method:
         generation = generation.model_copy(update={"prefill": FORWARD, "decode": FORWARD})
-        methods: tuple[Method, ...] = (_method(FORWARD, Axis(name=LENGTH, most=sizes[-1]), generation, runtime, state),)
+        methods: tuple[Method, ...] = (_method(FORWARD, length, generation, runtime, state),)
     else:
-        length = (
-            Axis(name=LENGTH, most=sizes[-1], buckets=tuple(sizes))
-            if runtime.fixed_shapes
-            else Axis(name=LENGTH, least=LEAST_LENGTH, most=sizes[-1])
-        )
         methods = (
             _method(generation.prefill, length, generation, runtime, state),
             _method(generation.decode, 1, generation, runtime, state),
@@ -100,6 +95,16 @@ def decoder_input(
     if runtime.keeps_buffers:
         module, place = Buffered(module, cache), f"model.{place}" if place else "model"
     return ExportInput(module=module.eval(), signature=signature, place=place)
+
+
+def prompt_axis(runtime: Runtime, prefill_sizes: Sequence[int], context: int) -> Axis:
+    """How many ids of a prompt a runtime's artifact reads at once, with a cache for so many."""
+    sizes = sorted(size for size in prefill_sizes if size <= context) or [context]
+    if runtime.single_method:
+        return Axis(name=LENGTH, most=sizes[-1])
+    if runtime.fixed_shapes:
+        return Axis(name=LENGTH, most=sizes[-1], buckets=tuple(sizes))
+    return Axis(name=LENGTH, least=LEAST_LENGTH, most=sizes[-1])
 
 
 def _method(
