@@ -9,7 +9,8 @@ from edgewright.bundles.bundle import Bundle, write
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.errors import InputError
 from edgewright.forecast import prediction
-from edgewright.forecast.prediction import Predicted, peak_memory, predictions
+from edgewright.forecast.predicted import Predicted
+from edgewright.forecast.prediction import peak_memory, predictions
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import load_profile
 from edgewright.specs.structure import Operator, Structure

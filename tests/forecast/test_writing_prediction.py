@@ -9,7 +9,8 @@ from edgewright.cost.fitted_prices import FittedPrices
 from edgewright.cost.terms import TERMS, Kernels
 from edgewright.errors import InputError
 from edgewright.forecast import prediction
-from edgewright.forecast.prediction import Predicted, predictions
+from edgewright.forecast.predicted import Predicted
+from edgewright.forecast.prediction import predictions
 from edgewright.report.prediction_terminal import prediction_report
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import load_profile

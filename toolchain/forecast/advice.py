@@ -22,7 +22,8 @@ from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.errors import InputError
 from edgewright.forecast.int8_advice import WORTH_TELLING, Int8Advice, int8_advice
-from edgewright.forecast.prediction import Predicted, peak_memory, predictions
+from edgewright.forecast.predicted import Predicted
+from edgewright.forecast.prediction import peak_memory, predictions
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LEAST_LENGTH
 from edgewright.specs.structure import Structure

@@ -14,7 +14,7 @@ from edgewright.cost.expected import PricedArtifact
 from edgewright.cost.fitted_prices import FittedPrices
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import Prediction, Prices, predict
-from edgewright.forecast.prediction import Predicted
+from edgewright.forecast.predicted import Predicted
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.microarchitectures import CORES
 from edgewright.specs.profiles import Profile

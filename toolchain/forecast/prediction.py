@@ -9,64 +9,29 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgewright.base.extras import need_build
-from edgewright.base.json_values import JsonObject
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.files import MANIFEST
 from edgewright.cost.context_memory import usable_bytes
 from edgewright.cost.device_prices import FACTS, as_measured, of_narrow_weights, prices_for
 from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import Prediction, Prices, predict
-from edgewright.cost.roofline import Roof, roof_of
+from edgewright.cost.roofline import roof_of
 from edgewright.cost.terms import WEIGHT_BYTES, Precision
 from edgewright.cost.writing import PROMPTS, WritingArtifact, WritingForecast, writing_forecast
 from edgewright.errors import InputError
+from edgewright.forecast.predicted import Predicted
 from edgewright.models.source import check
 from edgewright.runtimes.table import RUNTIMES, priced_runtimes
-from edgewright.specs.budget import BYTES_PER_MB, Budget, Verdict, judge
+from edgewright.specs.budget import BYTES_PER_MB, Budget, judge
 from edgewright.specs.profiles import Clock, Profile
 from edgewright.specs.recipe import Recipe, load_recipe
 
 INT8_BYTES = 0.95  # a weight of fewer is of a narrower format
 USUAL_LENGTH = 16  # tokens, where neither the user nor a bundle says
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predicted:
-    """One runtime's artifact on one device, and the verdict on the budget as far as a prediction can tell.
-
-    The instruction clock knows no `roof`. Of an artifact that generates the `prediction` is that of writing one token,
-    and `writing` tells the rest.
-    """
-
-    runtime: str
-    precision: Precision
-    profile: str
-    clock: Clock
-    length: int | None
-    threads: int
-    prediction: Prediction
-    verdict: Verdict
-    roof: Roof | None
-    writing: WritingForecast | None = None
-
-    def document(self) -> JsonObject:
-        """What `edgewright predict --json` prints of it."""
-        return {
-            "runtime": self.runtime,
-            "precision": self.precision,
-            "profile": self.profile,
-            "clock": self.clock,
-            "length": self.length,
-            "threads": self.threads,
-            **self.prediction.document(),
-            "roof": asdict(self.roof) if self.roof else None,
-            "budget": self.verdict.summary(),
-            **({"writing": self.writing.document()} if self.writing else {}),
-        }
 
 
 def predictions(

@@ -125,7 +125,7 @@ def planned_shape(source: ModelSource) -> DecoderShape:
         return original.shape if isinstance(original, DecoderModel) else shape_of(config_of(original))
     if path := gguf_in(root_folder(source)):
         raise InputError(f"sizes of {path} are known once it is read; build it and predict the bundle")
-    return shape_of(configured(source, GENERATION))
+    return shape_of(configured(source, CAUSAL_TEXT))
 
 
 def _positions_of(described: Mapping[str, object]) -> int | None:
