@@ -14,6 +14,7 @@ from edgewright.models.capabilities import FACTORISABLE, GENERATES, HIDDEN_STATE
 from edgewright.models.decoder import everything
 from edgewright.models.inputs import TextInputs
 from edgewright.models.transformer_shape import LayerCut
+from edgewright.quantize.simulated import parts_of
 from tests import tiny_decoders
 
 KINDS = ("llama", "llama with one table", "qwen3", "gpt2")
@@ -86,6 +87,21 @@ def test_low_rank_by_energy_is_fitted_to_what_decoders_compute() -> None:
         assert whole.model.shape.token_rank == 16
         with torch.inference_mode():
             assert bool(whole.model(tiny_decoders.ids_of(1, 9)).isfinite().all())
+
+
+@torch.no_grad()
+def test_a_table_of_low_rank_that_is_tied_is_run_as_layers_of_its_own_with_the_same_scores() -> None:
+    model = tiny_decoders.decoder("llama with one table")
+    with torch.inference_mode(False):
+        made = factorise(model, inputs(), parts=("tokens",), ranks={"tokens": 16}).model
+    made.token_projection.bias.copy_(torch.linspace(-1, 1, 32))
+    apart = capabilities.to_run(made)
+    ids = tiny_decoders.ids_of(2, 20)
+    assert float((apart(ids) - made(ids)).abs().max()) < 1e-4
+    assert {"output.first", "output.second", "output_constant", "tokens"} <= set(parts_of(apart))
+    assert apart.parameters_count == made.parameters_count + 16 * 32 + 32  # the table itself counts once
+    narrow = apart.sliced(everything(apart.shape), width=range(32))
+    assert float((narrow(ids) - made(ids)).abs().max()) < 1e-4
 
 
 @pytest.mark.parametrize("variant", KINDS)

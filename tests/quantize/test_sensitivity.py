@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from edgewright.errors import UnknownNameError
 from edgewright.models import text as texts
 from edgewright.models.model import TransformerModel, reading
-from edgewright.quantize.sensitivity import Degradation, Limits, sensitivity
+from edgewright.quantize.sensitivity import Degradation, Limits, divergence, nats, sensitivity
 from edgewright.quantize.simulated import as_int8, linear_parts, parts_of, rounded_rows, rounded_tokens
 from edgewright.runtimes.quantization import Int8
 from edgewright.runtimes.subject import Subject
 from edgewright.runtimes.table import RUNTIMES, runtimes_that
-from tests import artifacts, tiny
+from tests import artifacts, tiny, tiny_decoders
 from tests.calls import answered, compared
 
 HARMED = "encoder.layers.1.attention_output"
@@ -261,3 +261,38 @@ def test_an_artifact_has_int4_weights_where_they_are_asked_for_and_says_what_the
     saved = [sum(parts_of(model)[name].weight.numel() for name in linear[:count]) / 2 for count in (1, len(linear))]
     assert sizes[0] - sizes[len(linear)] == pytest.approx(saved[1], rel=0.25)
     assert sizes[0] - sizes[1] == pytest.approx(saved[0], rel=0.6)
+
+
+def test_a_decoder_s_parts_are_judged_by_the_divergence_of_what_they_expect_next() -> None:
+    model = copy.deepcopy(tiny_decoders.decoder("llama"))
+    with torch.no_grad():  # the same outputs, but a row of `down` is a hundred times coarser than its others need
+        layer = model.layer(1)
+        layer.up.weight[48 + 5] *= 500
+        layer.down.weight[:, 5] /= 500
+    ids = tiny_decoders.ids_of(3, 30)
+
+    def expected_next(trial: torch.nn.Module) -> Tensor:
+        with torch.no_grad():
+            return trial(ids).flatten(0, 1).log_softmax(dim=-1)
+
+    found = sensitivity(model, expected_next, limits=Limits(error=None), distance=divergence)
+    assert found.parts[0].name == "layers.1.down"
+    assert nats(found.error) == pytest.approx(found.error**2 / 2)
+    limited = sensitivity(model, expected_next, limits=Limits(error=0.6 * found.error), distance=divergence)
+    assert "layers.1.down" in limited.excluded
+    assert limited.left <= 0.6 * found.error
+    plain = tiny_decoders.decoder("llama")
+    whole, grouped = (
+        sensitivity(plain, expected_next, limits=Limits(error=None), distance=divergence, narrow_bits=4, group=group)
+        for group in (None, 8)
+    )
+    assert set(grouped.narrow) == set(linear_parts(plain))
+    assert grouped.error < grouped.left < whole.left
+
+
+def test_divergence_is_the_root_of_twice_the_nats_a_token() -> None:
+    wanted = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log()
+    found = torch.tensor([[0.25, 0.75], [0.5, 0.5]]).log()
+    expected = 0.5 * (0.5 * torch.tensor(2.0).log() + 0.5 * torch.tensor(2 / 3).log())
+    assert nats(divergence(found, wanted)) == pytest.approx(float(expected), rel=1e-5)
+    assert divergence(wanted, wanted) == 0.0

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from edgewright.models import convnet_sources
 from edgewright.quantize.ranges import Range
-from edgewright.quantize.simulated import as_int8, parts_of, ranges_of, rounded_between, rounded_rows
+from edgewright.quantize.simulated import as_int8, parts_of, ranges_of, rounded_between, rounded_groups, rounded_rows
 
 STEP = 1 / 255
 
@@ -123,3 +123,22 @@ def test_a_model_taught_in_int8_loses_less_by_it_than_one_that_was_not() -> None
             with torch.no_grad():
                 errors[kind] = float(functional.mse_loss(model(images), wanted))
     assert errors["after"] < 0.5 * errors["before"]
+
+
+def test_weights_of_four_bits_have_a_scale_for_each_group_of_inputs_where_groups_fit() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 3, bias=False)
+    with torch.no_grad():
+        layer.weight[:, 5] *= 100  # spoils its own group alone
+    model = nn.Sequential(layer).eval()
+    wanted = layer.weight.detach()
+    whole, grouped = (rounded_groups(wanted, bits=4, group=group) for group in (None, 32))
+    assert torch.equal(whole, rounded_rows(wanted, bits=4))
+    assert torch.equal(grouped[:, 32:], rounded_rows(wanted[:, 32:], bits=4))
+    assert float((grouped - wanted)[:, 32:].abs().max()) < 0.1 * float((whole - wanted)[:, 32:].abs().max())
+    assert torch.equal(rounded_groups(wanted, bits=4, group=24), whole)
+    inputs = torch.eye(64)
+    with as_int8(model, ["0"], weight_bits={"0": 4}, group=32), torch.no_grad():
+        assert torch.allclose(model(inputs).T, grouped, rtol=1e-5, atol=1e-6)
+    with as_int8(model, ["0"], group=32), torch.no_grad():
+        assert torch.allclose(model(inputs).T, rounded_rows(wanted), rtol=1e-5, atol=1e-6)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from edgewright.base.fields import Fields
 from edgewright.report.bench_terminal import bench_report
-from edgewright.report.judged_cells import CLOCK_NOTES
+from edgewright.report.judged_cells import CLOCK_NOTES, parity
 from tests.report.documents import bench
 from tests.report.test_terminal import shown
 
@@ -30,3 +31,12 @@ def test_a_method_without_a_network_that_does_as_well_has_the_last_line(missed: 
     budget = {"missed": missed, "undecided": [], "baseline_at_least_as_good": as_good}
     last = shown(bench_report(bench(budget=budget))).strip().splitlines()[-1]
     assert last == f"Budget {'missed, and' if missed else 'met, but'} TF-IDF does as well: you need no network."
+
+
+def test_the_parity_of_what_generates_is_its_divergence_and_its_greedy_tokens_or_what_is_wrong() -> None:
+    generation = {"kl_nats": 0.01234, "greedy_agreement": 0.971, "faults": []}
+    found = {"passed": True, "cosine_min": 0.5, "generation": generation}
+    assert parity(Fields.of(found)) == "agree, 0.0123 nats a token, 97.1 % of greedy tokens"
+    wrong = {"passed": False, "cosine_min": 1.0, "generation": {**generation, "faults": ["its state does not reset"]}}
+    assert parity(Fields.of(wrong)) == "DIFFER, its state does not reset"
+    assert parity(Fields.of({"passed": True, "cosine_min": 0.99})) == "agree, cosine ≥ 0.99"

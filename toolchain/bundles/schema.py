@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     JsonValue,
@@ -19,6 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from edgewright.bundles.parity_facts import GenerationParityFacts as GenerationParityFacts
+from edgewright.bundles.parity_facts import ManifestPart as ManifestPart
+from edgewright.bundles.parity_facts import ParityFacts as ParityFacts
 from edgewright.errors import InputError
 from edgewright.modality.base import Modality
 from edgewright.modality.input_spec import InputSpec
@@ -37,12 +38,6 @@ WITH_IMAGES = 3  # the version whose `task.image` is `task.inputs` since
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class ManifestPart(BaseModel):
-    """Values of a manifest: frozen, finite, and without keys that are not known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 class ModelFacts(ManifestPart):
     """A float model: its score on the held-out part, its size, and one inference on the build's machine."""
 
@@ -57,33 +52,6 @@ class BaselineFacts(ManifestPart):
 
     name: str
     score: float
-
-
-class OutputParityFacts(ManifestPart):
-    """The same of one output."""
-
-    cosine_min: float
-    max_abs_error: float | None
-
-
-class ParityFacts(ManifestPart):
-    """How close an artifact's outputs are to the float student's, at the worst over all held-out examples.
-
-    Where it has several outputs, `worst_output` names the one that is furthest off, and `outputs` says it of each.
-    """
-
-    passed: bool
-    cosine_min: float
-    max_abs_error: float | None
-    cosine_limit: float
-    worst_output: str | None = None
-    outputs: dict[str, OutputParityFacts] = {}
-
-    @model_serializer(mode="wrap")
-    def _without_what_one_output_has_not(self, serialized: SerializerFunctionWrapHandler) -> dict[str, object]:
-        document: dict[str, object] = serialized(self)
-        several = {"worst_output", "outputs"} if self.worst_output is None else set()
-        return {name: value for name, value in document.items() if name not in several}
 
 
 class TimingFacts(ManifestPart):
@@ -154,8 +122,8 @@ class StageFacts(ManifestPart):
     seconds: float
     made_in_seconds: float
     cached: bool
-    settings: dict[str, object] = {}
-    findings: dict[str, object] = {}
+    settings: dict[str, object] = Field(default_factory=dict)
+    findings: dict[str, object] = Field(default_factory=dict)
 
 
 class TaskFacts(ManifestPart):
@@ -167,7 +135,7 @@ class TaskFacts(ManifestPart):
     kind: TaskKind
     metric: str
     max_length: int
-    inputs: dict[str, JsonValue] = {}
+    inputs: dict[str, JsonValue] = Field(default_factory=dict)
     labels: tuple[str, ...] = ()
     value_mean: float = 0.0
     value_std: float = 1.0

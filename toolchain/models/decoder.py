@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from edgewright.models.decoder_layer import DecoderLayer, Sight, norm_of
 from edgewright.models.decoder_shape import DecoderShape
-from edgewright.models.linear_maps import copy_linear, copy_norm, taken
+from edgewright.models.linear_maps import copy_linear, copy_norm, optional_linear, taken
 from edgewright.models.token_positions import MASKED, Rotation
 from edgewright.models.transformer_shape import LINEARS, LayerCut
 
@@ -42,7 +42,10 @@ class DecoderModel(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(shape, layer) for layer in shape.layers)
         self.closing_norm = norm_of(shape)
         if not shape.tied:
-            self.output = nn.Linear(shape.width, shape.vocabulary, bias=False)
+            output = optional_linear(shape.width, shape.vocabulary, shape.output_rank, biased=False)
+            self.output = cast(nn.Module, output)
+            if shape.output_rank:  # what the bias of a token table's projection adds where both tables are one
+                self.output_constant = nn.Linear(shape.width, 1, bias=False)
         if shape.frequencies:
             frequencies = torch.tensor(shape.frequencies)
             angles = torch.arange(shape.positions, dtype=torch.float)[:, None] * frequencies
@@ -123,7 +126,8 @@ class DecoderModel(nn.Module):
     def logits(self, closed: Tensor) -> Tensor:
         """(…, width) → (…, vocabulary)."""
         if not self.shape.tied:
-            return cast(Tensor, self.output(closed))
+            scores = cast(Tensor, self.output(closed))
+            return scores + self.output_constant(closed) if self.shape.output_rank else scores
         if not self.shape.token_rank:
             return torch.nn.functional.linear(closed, self.tokens.weight)
         # The transposed projection; its bias adds the same to every token's score.
@@ -211,6 +215,8 @@ class DecoderModel(nn.Module):
         copy_norm(self.closing_norm, smaller.closing_norm, kept)
         if not self.shape.tied:
             copy_linear(self.output, smaller.output, inputs=kept, outputs=vocabulary)
+            if self.shape.output_rank:
+                copy_linear(self.output_constant, smaller.output_constant, inputs=kept)
 
 
 def everything(shape: DecoderShape) -> tuple[LayerCut, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from edgewright.models.units import Units
 
 TOKENS = "tokens"
 OUTPUT = "output.weight"
+OUTPUT_FIRST, OUTPUT_SECOND, OUTPUT_CONSTANT = "output.first.weight", "output.second.weight", "output_constant.weight"
 INITIAL_DEVIATION = 0.02  # of Llama's and of GPT-2's weights
 
 
@@ -45,13 +47,25 @@ def fresh(model: DecoderModel, *, seed: int) -> DecoderModel:
 def to_run(model: DecoderModel) -> DecoderModel:
     """One whose output table is a layer of its own, with the token table's weights: each is quantised by itself.
 
-    A token table of low rank stays as it is.
+    One of low rank reads the transposed projection and then the table.
     """
-    if not model.shape.tied or model.shape.token_rank:
+    if not model.shape.tied:
         return model
-    untied = DecoderModel(replace(model.shape, tied=False))
-    untied.load_state_dict({**model.state_dict(), OUTPUT: model.tokens.weight})
-    untied.output.weight = untied.tokens.weight
+    rank = model.shape.token_rank
+    untied = DecoderModel(replace(model.shape, tied=False, output_rank=rank))
+    state = model.state_dict()
+    if rank:
+        projection = model.token_projection
+        state |= {
+            OUTPUT_FIRST: projection.weight.detach().t().contiguous(),
+            OUTPUT_SECOND: model.tokens.weight,
+            OUTPUT_CONSTANT: projection.bias.detach()[None],
+        }
+    else:
+        state[OUTPUT] = model.tokens.weight
+    untied.load_state_dict(state)
+    last = cast(nn.Linear, untied.output.second if rank else untied.output)
+    last.weight = untied.tokens.weight
     return untied.eval()
 
 

@@ -44,7 +44,8 @@ class DecoderShape:
     Where tokens are is told by a table of `absolute` positions, or by turning pairs of a head's channels by
     `frequencies` (radians a token); cosines and sines are multiplied by `rotary_scale` (Peng et al. 2023, YaRN). With
     a `head_norm_epsilon` queries and keys are normalised head by head before that. The output table is the token table
-    where they are `tied`. A token table of low rank is the product of (vocabulary, `token_rank`) and a small matrix.
+    where they are `tied`. A token table of low rank is the product of (vocabulary, `token_rank`) and a small matrix; an
+    output table of its own may be one of (vocabulary, `output_rank`), which adds one more number to all scores.
     """
 
     family: str
@@ -64,6 +65,7 @@ class DecoderShape:
     head_norm_epsilon: float | None = None
     tied: bool = True
     token_rank: int | None = None
+    output_rank: int | None = None
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

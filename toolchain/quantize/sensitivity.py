@@ -29,6 +29,10 @@ SAVED_BYTES = 3  # of the four that a number takes in float
 INT8_BITS = 8
 
 
+Distance = Callable[[Tensor, Tensor], float]
+"""How far a model's outputs are from those of the float model, the second."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuredPart:
     """A part: its place in the model, the bytes that the wider format takes more, and its degradation when narrow.
@@ -103,6 +107,27 @@ class Sensitivity:
         }
 
 
+def relative_error(outputs: Tensor, wanted: Tensor) -> float:
+    """The root mean square of what outputs are off by, as a share of that of what they should be."""
+    error = (outputs - wanted).square().mean().sqrt()
+    return float(error / wanted.square().mean().sqrt().clamp_min(TINY))
+
+
+def divergence(outputs: Tensor, wanted: Tensor) -> float:
+    """How far distributions are apart, given as logarithms of probabilities (tokens, vocabulary): √(2 KL).
+
+    KL is the mean divergence a token from those that are wanted, in nats. It grows with the square of a small error in
+    logits, so that its root does with the error itself, and squares of different parts' add up here, too.
+    """
+    kl = (wanted.exp() * (wanted - outputs)).sum(dim=-1).mean()
+    return float((2 * kl.clamp_min(0.0)).sqrt())
+
+
+def nats(error: float) -> float:
+    """The KL divergence that a `divergence` stands for, in nats a token."""
+    return error**2 / 2
+
+
 def checked(model: nn.Module, names: Sequence[str]) -> dict[str, Part]:
     """All parts, if these names are of some. Raises `UnknownNameError` for one that is not."""
     parts = parts_of(model)
@@ -122,24 +147,36 @@ def sensitivity(
     calibration: Calibration = DEFAULT,
     excluded: Sequence[str] = (),
     narrow_bits: int | None = None,
+    group: int | None = None,
     float_ms: Mapping[str, float] | None = None,
+    distance: Distance | None = None,
     on_progress: OnProgress | None = None,
 ) -> Sensitivity:
     """Measure each part of `model`, and exclude parts from int8 until the degradation is within the `limits`.
 
     `run` gives a model's outputs for the examples, (examples, outputs), of which `static` scales are made, too, by the
-    `calibration`. A `score`, of which more is better, is computed as often, where it is given. The parts named in
-    `excluded` stay float in any case; without a limit no others do. `float_ms` says how much longer each part takes in
-    float on the device. With `narrow_bits` linear layers that are not float get such weights, as many as the limits
-    allow. `on_progress` hears (models run, at least so many). The model stays as it was. Raises `UnknownNameError` for
-    a name that is no part's.
+    `calibration`. How far they are off is their `relative_error`, or another `distance` from the float model's. A
+    `score`, of which more is better, is computed as often, where it is given. The parts named in `excluded` stay float
+    in any case; without a limit no others do. `float_ms` says how much longer each part takes in float on the device.
+    With `narrow_bits` linear layers that are not float get such weights, as many as the limits allow, with a scale for
+    each `group` of inputs. `on_progress` hears (models run, at least so many). The model stays as it was. Raises
+    `UnknownNameError` for a name that is no part's.
     """
     parts = checked(model, excluded)
     linear = linear_parts(model) if narrow_bits else ()
     trial = copy.deepcopy(model).eval()
     ranges = ranges_of(trial, run, calibration=calibration) if static else None
     least = len(parts) + 2 + len(linear) + bool(narrow_bits)
-    degradation_of = _Trials(trial, run, score, ranges, narrow_bits, on_progress, least=least)
+    degradation_of = _Trials(
+        trial,
+        run,
+        score,
+        ranges=ranges,
+        narrow=(narrow_bits or INT8_BITS, group),
+        distance=distance or relative_error,
+        on_progress=on_progress,
+        least=least,
+    )
 
     def measured(name: str, saved_bytes: float, found: Degradation, slower_ms: float = 0.0) -> MeasuredPart:
         saved = saved_bytes * parts[name].weight.numel()
@@ -181,13 +218,15 @@ class _Trials:
         trial: Model,
         run: Callable[[Model], Tensor],
         score: Callable[[Model], float] | None,
-        ranges: Mapping[str, Range] | None,
-        narrow_bits: int | None,
-        on_progress: OnProgress | None,
         *,
+        ranges: Mapping[str, Range] | None,
+        narrow: tuple[int, int | None],
+        distance: Distance,
+        on_progress: OnProgress | None,
         least: int,
     ) -> None:
-        self._trial, self._ranges, self._narrow_bits = trial, ranges, narrow_bits
+        self._trial, self._ranges, self._distance = trial, ranges, distance
+        self._narrow_bits, self._group = narrow
         self._run = partial(run, trial)
         self._score = None if score is None else partial(score, trial)
         self._on_progress, self._done, self._least = on_progress, 0, least
@@ -195,17 +234,15 @@ class _Trials:
         self._best = None if self._score is None else self._score()
 
     def __call__(self, names: Sequence[str], narrow: Sequence[str] = ()) -> Degradation:
-        weight_bits = dict.fromkeys(narrow, self._narrow_bits or INT8_BITS)
-        with as_int8(self._trial, names, ranges=self._ranges, weight_bits=weight_bits):
+        weight_bits = dict.fromkeys(narrow, self._narrow_bits)
+        with as_int8(self._trial, names, ranges=self._ranges, weight_bits=weight_bits, group=self._group):
             outputs = self._run()
             reached = None if self._score is None else self._score()
         self._done += 1
         if self._on_progress:
             self._on_progress(self._done, max(self._least, self._done))
-        wanted = self._outputs
-        error = (outputs - wanted).square().mean().sqrt() / wanted.square().mean().sqrt().clamp_min(TINY)
         points = None if self._best is None or reached is None else 100 * (self._best - reached)
-        return Degradation(error=float(error), points=points)
+        return Degradation(error=self._distance(outputs, self._outputs), points=points)
 
 
 def _worst_first(parts: Sequence[MeasuredPart]) -> tuple[MeasuredPart, ...]:

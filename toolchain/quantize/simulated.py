@@ -59,18 +59,20 @@ def as_int8(
     *,
     ranges: Mapping[str, Range] | None = None,
     weight_bits: Mapping[str, int] | None = None,
+    group: int | None = None,
 ) -> Iterator[None]:
     """Within it these parts of `model` compute as int8 does; with `ranges` on static scales.
 
-    Those among them that `weight_bits` names have weights of so many bits, not 8. What is trained within it are the
-    parts themselves, which are float again afterwards.
+    Those among them that `weight_bits` names have weights of so many bits, not 8, with a scale for each `group` of
+    inputs where these are a multiple of it. What is trained within it are the parts themselves, which are float again
+    afterwards.
     """
     parts = parts_of(model)
     originals = {name: parts[name] for name in names}
     try:
         for name, part in originals.items():
             span = ranges[name] if ranges and name in ranges else None
-            model.set_submodule(name, _Int8(part, span, (weight_bits or {}).get(name, INT8_BITS)))
+            model.set_submodule(name, _Int8(part, span, (weight_bits or {}).get(name, INT8_BITS), group))
         yield
     finally:
         for name, part in originals.items():
@@ -80,9 +82,10 @@ def as_int8(
 class _Int8(nn.Module):
     """A part with rounded weights, whose inputs are rounded on the way in."""
 
-    def __init__(self, part: Part, span: Range | None, bits: int) -> None:
+    def __init__(self, part: Part, span: Range | None, bits: int, group: int | None = None) -> None:
         super().__init__()
         self.part, self.span, self.bits = part, span, bits
+        self.group = group if bits < INT8_BITS else None
         self.rounded: Tensor | None = None
         self.train(part.training)
 
@@ -113,10 +116,13 @@ class _Int8(nn.Module):
 
     def _weight(self) -> Tensor:
         if self.training:
-            return _straight_through(self.part.weight, rounded_rows(self.part.weight.detach(), bits=self.bits))
+            return _straight_through(self.part.weight, self._rounded_weight())
         if self.rounded is None:
-            self.rounded = rounded_rows(self.part.weight.detach(), bits=self.bits)
+            self.rounded = self._rounded_weight()
         return self.rounded
+
+    def _rounded_weight(self) -> Tensor:
+        return rounded_groups(self.part.weight.detach(), bits=self.bits, group=self.group)
 
     def _read(self, inputs: Tensor, over: tuple[int, ...]) -> Tensor:
         if self.span is None:
@@ -135,6 +141,13 @@ def rounded_rows(weights: Tensor, *, bits: int = INT8_BITS) -> Tensor:
     largest = weights.abs().flatten(1).amax(dim=1).clamp_min(TINY)
     scales = (2 * largest / (high - low)).view(-1, *[1] * (weights.ndim - 1))
     return (weights / scales).round().clamp(low, high) * scales
+
+
+def rounded_groups(weights: Tensor, *, bits: int, group: int | None) -> Tensor:
+    """The same with a scale for each `group` of a row's numbers, where a row (rows, inputs) is a multiple of it."""
+    if group is None or weights.ndim != 2 or weights.shape[1] % group:
+        return rounded_rows(weights, bits=bits)
+    return rounded_rows(weights.reshape(-1, group), bits=bits).reshape(weights.shape)
 
 
 def rounded_tokens(hidden: Tensor, over: tuple[int, ...] = (-1,)) -> Tensor:

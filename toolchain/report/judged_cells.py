@@ -48,8 +48,18 @@ SHOWN_CHARACTERS = 240
 
 
 def parity(found: Fields) -> str:
-    """Whether outputs agree, and the worst cosine."""
+    """Whether outputs agree, and the worst cosine; of what generates the divergence, or what is wrong."""
     if not found:
         return NOTHING
     agreement = "agree" if found.flag("passed") else "DIFFER"
+    if generation := found.inner("generation"):
+        return f"{agreement}, {_of_logits(generation)}"
     return f"{agreement}, cosine ≥ {number(found.number('cosine_min'))}"
+
+
+def _of_logits(generation: Fields) -> str:
+    """What is wrong with logits, or how near they are."""
+    if faults := generation.texts("faults"):
+        return shortened("; ".join(faults))
+    kl, same = generation.number("kl_nats"), generation.number("greedy_agreement")
+    return f"{rounded(kl)} nats a token, {rounded(None if same is None else 100 * same)} % of greedy tokens"

@@ -23,12 +23,14 @@ class Int8:
     """What an int8 artifact is to be like.
 
     Parts at the places `excluded` of the model stay float; linear layers at the places `narrow` have weights of the
-    narrower format that a recipe's `quantize.weights` names. Static scales are taken by the `calibration` from the
+    narrower format that a recipe's `quantize.weights` names, with a scale for each `group` of inputs, or where that is
+    None for each output. Static scales are taken by the `calibration` from the
     `examples`, the inputs of one each by their names; without any, activations are quantised dynamically.
     """
 
     excluded: Sequence[str] = ()
     narrow: Sequence[str] = ()
+    group: int | None = None
     examples: Sequence[Mapping[str, Array]] = ()
     calibration: Calibration = DEFAULT
 

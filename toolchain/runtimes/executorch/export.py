@@ -19,6 +19,7 @@ from torch import nn
 
 from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
+from edgewright.runtimes.executorch.compact import compact
 from edgewright.runtimes.executorch.native import operators
 from edgewright.runtimes.export_failures import NO_KERNEL, explained
 from edgewright.runtimes.export_input import ExportInput, exported
@@ -55,7 +56,7 @@ def export(
             finished = lowered.to_executorch(_config(source.signature))
             for name in programs:
                 _require_kernels(finished.exported_program(name).graph_module)
-            destination.write_bytes(finished.buffer)
+            destination.write_bytes(compact(finished.buffer))
     except Exception as error:  # torch.export, torchao and ExecuTorch raise errors of many unrelated kinds
         raise ExportError("ExecuTorch", explained(error, source)) from error
     return _delegation(lowered.exported_program(source.forward.name).graph_module)

@@ -32,6 +32,7 @@ def write_int8(source: ExportInput, _float_file: Path, file: Path, asked: Int8) 
         products_only=bool(asked.examples) and source.products_only,
         excluded=[source.at(name) for name in asked.excluded],
         int4=[source.at(name) for name in asked.narrow],
+        group=asked.group,
     )
     return {"delegated": delegation.delegated, "fallbacks": delegation.fallbacks}
 
@@ -51,12 +52,15 @@ def executorch_int8(
     products_only: bool = False,
     excluded: Sequence[str] = (),
     int4: Sequence[str] = (),
+    group: int | None = None,
 ) -> executorch.Delegation:
     """Export a module for ExecuTorch with int8 weights and tables, but for the parts `excluded` and `int4`.
 
     Parts are named by their places in the module. With `examples` activations have fixed scales by the `calibration`,
-    or with `products_only` what layers with weights read and give; else they are quantised dynamically.
+    or with `products_only` what layers with weights read and give; else they are quantised dynamically. Weights of int4
+    have a scale for each `group` of inputs, where there are as many groups as fit, or else for each output.
     """
+    grouped = xnnpack.in_groups(source.module, int4, group)
 
     def rewrite(graph: nn.Module, method: Method) -> nn.Module:
         seen = [tensors_of(fitted(method, each)) for each in examples]
@@ -66,9 +70,11 @@ def executorch_int8(
             static=bool(seen),
             calibration=calibration,
             products_only=products_only,
-            excluded=excluded,
-            int4=int4,
+            excluded=[*excluded, *grouped],
+            int4=[place for place in int4 if place not in grouped],
         )
 
     smaller = xnnpack.with_quantized_embeddings(source.module, excluded=excluded)
+    if grouped and group:
+        smaller = xnnpack.with_grouped_int4(smaller, grouped, group=group)
     return executorch.export(replace(source, module=smaller), file, rewrite=rewrite)

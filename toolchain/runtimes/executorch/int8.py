@@ -1,9 +1,9 @@
 """int8 for ExecuTorch's XNNPACK delegate, applied to an exported graph.
 
 In:  a float module of one text or image.
-Out: the same module with int8 weights: embedding tables per row; linear layers per output channel, in int4 where that
-     is wanted, with activations quantised dynamically, or everything XNNPACK has int8 kernels for,
-     convolutions too, with activations on scales that examples need (static). Normalisation and softmax
+Out: the same module with int8 weights: embedding tables per row; linear layers per output channel, where that is
+     wanted in int4 and in groups of inputs, with activations quantised dynamically, or everything XNNPACK has int8
+     kernels for, convolutions too, with activations on scales that examples need (static). Normalisation and softmax
      stay float.
 Turning a graph into a file is `executorch.export`'s concern.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,33 @@ def with_quantized_embeddings(module: nn.Module, *, excluded: Sequence[str] = ()
         if name not in excluded:
             smaller.set_submodule(name, QuantizedEmbedding(table))
     return smaller
+
+
+def with_grouped_int4(module: nn.Module, places: Sequence[str], *, group: int) -> nn.Module:
+    """A copy whose linear layers at these places have int4 weights with a scale for each `group` of inputs.
+
+    What they read is quantised dynamically, a token at a time. Inputs must be a multiple of the group.
+    """
+    from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
+    from torchao.quantization.granularity import PerGroup
+
+    smaller = copy.deepcopy(module)
+    for place in places:  # not shared with a table that stays as it is
+        part = cast(nn.Linear, smaller.get_submodule(place))
+        part.weight = nn.Parameter(part.weight.detach().clone(), requires_grad=False)
+    config = Int8DynamicActivationIntxWeightConfig(
+        weight_dtype=torch.int4,  # type: ignore[attr-defined]  # which torch's stubs lack
+        weight_granularity=PerGroup(group),
+    )
+    quantize_(smaller, config, filter_fn=lambda _, place: place in places)
+    return smaller
+
+
+def in_groups(module: nn.Module, places: Sequence[str], group: int | None) -> list[str]:
+    """Those of the linear layers at these places whose inputs are a multiple of a group."""
+    if group is None:
+        return []
+    return [place for place in places if cast(nn.Linear, module.get_submodule(place)).in_features % group == 0]
 
 
 def with_int8(

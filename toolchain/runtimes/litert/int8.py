@@ -48,6 +48,7 @@ def write_int8(
         one_scale=one_scale,
         excluded=weights_at(source, asked.excluded),
         int4=weights_at(source, asked.narrow),
+        group=asked.group,
     )
     compact(file)
     return {}
@@ -86,10 +87,12 @@ def with_int8(
     one_scale: bool = False,
     excluded: Sequence[NDArray[np.float32]] = (),
     int4: Sequence[NDArray[np.float32]] = (),
+    group: int | None = None,
 ) -> None:
     """Quantise `source` into `destination`, but for the operators whose weights are among `excluded`.
 
-    Of linear layers whose weights are among `int4` those become int4, where activations are quantised dynamically.
+    Of linear layers whose weights are among `int4` those become int4, where activations are quantised dynamically; they
+    have a scale for each `group` of inputs (32 or 64), or where that is None or does not fit for each output.
 
     With `examples` activations get static scales by the `calibration`, else dynamic ones. With `products_only` those
     are what layers with weights read and give: all between them, norms and softmax, stays float.
@@ -120,13 +123,15 @@ def with_int8(
                     operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                     algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
                 )
-            for scope in _scopes(source, int4):
-                worker.update_quantization_recipe(
-                    regex=scope,
-                    operation_name=qtyping.TFLOperationName.FULLY_CONNECTED,
-                    algorithm_key=algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT,
-                    op_config=_int4_config(),
-                )
+            for size in (None, group) if group else (None,):
+                fitting = [each for each in int4 if (group is not None and each.shape[-1] % group == 0) == bool(size)]
+                for scope in _scopes(source, fitting):
+                    worker.update_quantization_recipe(
+                        regex=scope,
+                        operation_name=qtyping.TFLOperationName.FULLY_CONNECTED,
+                        algorithm_key=algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT,
+                        op_config=_int4_config(size),
+                    )
             seen = _ranges(source, examples, worker.get_quantization_recipe(), calibration) if examples else None
             worker.quantize(seen).export_model(str(destination))
     except Exception as error:  # the quantiser and the reader of files raise errors of many unrelated kinds
@@ -195,11 +200,13 @@ def _recipe(*, static: bool, products_only: bool, one_scale: bool) -> list[dict[
     return [*({**whole, "operation": name} for name in PRODUCTS), {**tables, "operation": "EMBEDDING_LOOKUP"}]
 
 
-def _int4_config() -> Any:
-    """A linear layer's with int4 weights a channel."""
+def _int4_config(group: int | None) -> Any:
+    """A linear layer's with int4 weights, scaled a channel or a group of inputs."""
     from ai_edge_quantizer import qtyping, recipe
 
-    (narrow,) = recipe.dynamic_wi4c_afp32()
+    (narrow,) = {None: recipe.dynamic_wi4c_afp32, 32: recipe.dynamic_wi4b32_afp32, 64: recipe.dynamic_wi4b64_afp32}[
+        group
+    ]()
     return qtyping.OpQuantizationConfig.from_dict(narrow["op_config"])
 
 
