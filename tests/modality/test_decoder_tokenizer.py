@@ -79,3 +79,12 @@ def test_other_kinds_are_refused() -> None:
     without = tiny_decoders.definition().replace('"ByteLevel"', '"Metaspace"')
     with pytest.raises((UnsupportedModelError, BadModelError)):
         DecoderTokenizer.of_model(without, max_length=64, place="x")
+
+
+def test_the_bytes_of_pieces_add_up_to_those_of_a_text() -> None:
+    tokenizer = DecoderTokenizer(tiny_decoders.definition(), max_length=64)
+    sizes = tokenizer.piece_bytes
+    for text in ("a plain text", "naïve – café", "def f(x):\n\treturn x"):
+        (row,) = tokenizer.encode([text])
+        assert sum(sizes[each] for each in row.ids) == len(text.encode())
+    assert {sizes[each] for each in tokenizer.special_ids} == {0}

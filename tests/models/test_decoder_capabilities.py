@@ -133,13 +133,25 @@ def test_a_cache_is_said_in_names_and_sizes_and_one_too_long_is_refused() -> Non
     model = tiny_decoders.decoder("llama")
     generates = families.required(model, GENERATES, setting="x")
     assert generates.context(model) == tiny_decoders.POSITIONS
-    state = dict(generates.state(model, 16))
+    assert {dtype for *_, dtype in generates.state(model, 16)} == {"float32"}
+    state = {name: sizes for name, sizes, _ in generates.state(model, 16)}
     assert state == {"cache_k": (3, 2, 16, 8), "cache_v": (3, 2, 16, 8)}
     module = generates.cached(model, context=16)
     logits, *_ = module(tiny_decoders.ids_of(1, 4), torch.tensor([0]), *(torch.zeros(size) for size in state.values()))
     assert logits.shape == (1, tiny_decoders.VOCABULARY)
     with pytest.raises(InputError, match="a context of 65 tokens is asked for, but the model reads at most 64"):
         generates.cached(model, context=65)
+
+
+def test_a_cache_of_int8_has_a_scale_for_each_row() -> None:
+    model = tiny_decoders.decoder("llama")
+    generates = families.required(model, GENERATES, setting="x")
+    assert list(generates.state(model, 16, cache="int8")) == [
+        ("cache_k", (3, 2, 16, 8), "int8"),
+        ("cache_v", (3, 2, 16, 8), "int8"),
+        ("cache_k_scale", (3, 2, 16, 1), "float32"),
+        ("cache_v_scale", (3, 2, 16, 1), "float32"),
+    ]
 
 
 def test_without_attention_there_is_no_cache() -> None:

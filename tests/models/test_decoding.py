@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgewright.models.decoder import DecoderModel, everything
-from edgewright.models.decoding import CachedDecoder
+from edgewright.models.decoding import CachedDecoder, Int8CachedDecoder, int8_rows
 from edgewright.models.transformer_shape import LayerCut
 from tests import tiny_decoders
 
@@ -123,3 +123,33 @@ def test_a_model_of_float16_has_its_attention_in_parts() -> None:
     logits, *_ = cached(ids, torch.tensor([0]), *state)
     assert logits.dtype == torch.float16
     assert float((logits.float() - model.float()(ids)[:, -1]).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("variant", ["llama", "mistral with a window", "gpt2", "qwen3"])
+@pytest.mark.parametrize("steps", [(33,), (1,) * 9, (7, 1, 1, 20, 1)])
+@torch.inference_mode()
+def test_a_cache_in_int8_says_nearly_what_one_in_float_does(variant: str, steps: tuple[int, ...]) -> None:
+    model = tiny_decoders.decoder(variant)
+    cached, at, found = Int8CachedDecoder(model, context=CONTEXT, every=True), 0, []
+    state = [torch.full_like(each, 99).to(torch.int8) for each in polluted(model)]
+    state += [torch.full_like(each[..., :1], 5.0) for each in polluted(model)]
+    ids = tiny_decoders.ids_of(1, sum(steps))
+    for step in steps:
+        logits, *state = cached(ids[:, at : at + step], torch.tensor([at]), *state)
+        found.append(logits)
+        at += step
+    assert [each.dtype for each in state] == [torch.int8] * 2 + [torch.float32] * 2
+    wanted = model(ids)
+    off = float((torch.cat(found, dim=1) - wanted).abs().mean())
+    assert off < 0.05 * float(wanted.std())
+    assert off > 0 or len(steps) == 1
+
+
+def test_rows_in_int8_are_off_by_half_a_step_at_most() -> None:
+    rows = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
+    rows[1, 2] = 0
+    found, scales = int8_rows(rows)
+    assert found.dtype == torch.int8
+    assert scales.shape == (3, 5, 1)
+    assert ((found * scales - rows).abs() <= 0.501 * scales).all()
+    assert not found[1, 2].any()

@@ -46,6 +46,6 @@ def generating_structures(model: nn.Module, *, context: int) -> GeneratingStruct
 
 def _run(generates: Generates, model: nn.Module, context: int, ids: int, *, length: int) -> TracedRun:
     """So many ids at position 0, with an empty cache."""
-    state = tuple(torch.zeros(shape) for _, shape in generates.state(model, context))
+    state = tuple(torch.zeros(shape) for _, shape, _ in generates.state(model, context))
     inputs: tuple[Tensor, ...] = (torch.zeros(1, ids, dtype=torch.long), torch.zeros(1, dtype=torch.long), *state)
     return TracedRun(module=generates.cached(model, context=context), inputs=inputs, length=length, state=state)

@@ -103,6 +103,11 @@ class Dataset(ABC):
         """What the teacher's findings say of its inputs."""
         return {}
 
+    @property
+    def token_bytes(self) -> Sequence[int] | None:
+        """How many bytes of text each id stands for, where inputs are ids and that is known."""
+        return None
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write how a model's inputs are made, for `Modality.dataset` to read."""
@@ -165,6 +170,18 @@ class Dataset(ABC):
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
         """Outputs for a held-out part as its score takes them."""
         return outputs
+
+    def for_sensitivity(self, count: int, *, macs: float, passes: int) -> Inputs:
+        """What narrower formats are judged on: a sample of at most so many training examples."""
+        return self.sample(count, macs=macs, passes=passes)
+
+    def judged(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        """What of a model narrower formats must not change, for the examples `for_sensitivity`: its outputs."""
+        return self.outputs(model, inputs)
+
+    def distance(self, found: Tensor, wanted: Tensor) -> float | None:
+        """How far what is `judged` is from the float model's; None where it is the outputs' relative error."""
+        return None
 
     @abstractmethod
     def input_spec(self, *, batch: int = 1) -> InputSpec:

@@ -52,6 +52,8 @@ LONGEST_WRITTEN = 128  # tokens of that
 # tokens below which nothing could be told.
 AFFORDED_MACS, FEWEST_TOKENS = 2e12, 2048
 
+JUDGED_TOKENS, JUDGED_LENGTH = 512, 64  # that narrower formats are judged on, and at most of one row
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextEnds:
@@ -149,6 +151,11 @@ class CausalDataset(Dataset):
         return CausalExamples(
             documents=self.documents, writer=self.tokens, baseline_bytes=most, longest=self.recipe.task.max_length
         )
+
+    @property
+    @override
+    def token_bytes(self) -> Sequence[int]:
+        return self.tokenizer.piece_bytes
 
     @cached_property
     def _task(self) -> AnyTask:
@@ -262,6 +269,29 @@ class CausalDataset(Dataset):
         return next_tokens(model, inputs.rows, on_progress=on_progress)
 
     @override
+    def for_sensitivity(self, count: int, *, macs: float, passes: int) -> CausalInputs:
+        """Rows of `JUDGED_TOKENS` in all, each cut at `JUDGED_LENGTH`: each has a number for every piece."""
+        rows = [_cut(row, JUDGED_LENGTH) for row in self.sample(count).rows]
+        ends = np.cumsum([len(row.ids) for row in rows])
+        return _inputs(rows[: max(int((ends <= JUDGED_TOKENS).sum()), 1)])
+
+    @override
+    def judged(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        """Logarithms of what is expected next after every token, (tokens, vocabulary)."""
+        import torch
+
+        with torch.inference_mode():
+            scores = [model(torch.tensor([ids]))[0] for ids in self.examples_of(inputs)]
+            return torch.cat(scores).float().log_softmax(dim=-1)
+
+    @override
+    def distance(self, found: Tensor, wanted: Tensor) -> float:
+        """The root of twice the KL divergence in nats a token, which is as large as a small error of logits."""
+        from edgewright.models.next_tokens import divergence
+
+        return divergence(found, wanted)
+
+    @override
     def as_scored(self, outputs: Tensor, inputs: Inputs, score: Score) -> Tensor:
         """(all counted tokens, 4): with the token that stands there, and the place of its document in the part."""
         import torch
@@ -324,6 +354,10 @@ def _inputs(rows: Sequence[CausalRow]) -> CausalInputs:
     from edgewright.models.causal_inputs import CausalInputs
 
     return CausalInputs(rows)
+
+
+def _cut(row: CausalRow, length: int) -> CausalRow:
+    return replace(row, ids=row.ids[:length], words=row.words[:length], first=min(row.first, length))
 
 
 def _as_prompt(row: CausalRow) -> CausalRow:

@@ -56,6 +56,14 @@ class DecoderTokenizer(TextTokenizer):
         return spelt | {row: b"" if each.get("special") else each["content"].encode() for row, each in added.items()}
 
     @property
+    def piece_bytes(self) -> tuple[int, ...]:
+        """How many bytes of text each id stands for; none for a special one. A piece has a character for each byte."""
+        sizes = [0] * (max(self.vocabulary.values()) + 1)
+        for piece, place in self.vocabulary.items():
+            sizes[place] = 0 if place in self.special_ids else len(piece)
+        return tuple(sizes)
+
+    @property
     def before(self) -> tuple[int, ...]:
         """The tokens that encoding puts before a text."""
         (row,) = self.encode(["a"])

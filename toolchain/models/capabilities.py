@@ -157,10 +157,15 @@ class Generates(Protocol):
     def context(self, model: OwnModel) -> int:
         """The most tokens of a text and what follows it."""
 
-    def state(self, model: OwnModel, context: int) -> Sequence[tuple[str, tuple[int, ...]]]:
-        """The names and sizes of the cache's tensors for so many tokens, float32 and zeros at first."""
+    def state(
+        self, model: OwnModel, context: int, *, cache: str = "float32"
+    ) -> Sequence[tuple[str, tuple[int, ...], str]]:
+        """The names, sizes and dtypes of a cache's tensors for so many tokens, zeros at first.
 
-    def cached(self, model: OwnModel, *, context: int, every: bool = False) -> nn.Module:
+        The `cache` is "float32", or "int8" with a scale for each row.
+        """
+
+    def cached(self, model: OwnModel, *, context: int, every: bool = False, cache: str = "float32") -> nn.Module:
         """A module: (ids (1, length), position (1,) of the first of them, *state) → (logits, *state).
 
         Logits are those of the last token, (1, vocabulary), or with `every` those of all, (1, length, vocabulary).

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgewright.errors import InputError
 from edgewright.models import units as grouping
 from edgewright.models.decoder import DecoderModel, Through, plainly
-from edgewright.models.decoding import CachedDecoder
+from edgewright.models.decoding import INT8_CACHE, CachedDecoder, Int8CachedDecoder
 from edgewright.models.inputs import Inputs
 from edgewright.models.linear_maps import Constant
 from edgewright.models.transformer_shape import LINEARS
@@ -205,12 +205,14 @@ def context(model: DecoderModel) -> int:
     return model.shape.positions
 
 
-def state(model: DecoderModel, context: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """The names and sizes of the cache's tensors for so many tokens, float32 and zeros at first."""
-    return model.shape.state(context)
+def state(model: DecoderModel, context: int, *, cache: str = "float32") -> tuple[tuple[str, tuple[int, ...], str], ...]:
+    """The names, sizes and dtypes of the cache's tensors for so many tokens, zeros at first."""
+    tensors = model.shape.state(context)
+    scales = [(f"{name}_scale", (*sizes[:-1], 1), "float32") for name, sizes in tensors if cache == INT8_CACHE]
+    return (*((name, sizes, cache) for name, sizes in tensors), *scales)
 
 
-def cached(model: DecoderModel, *, context: int, every: bool = False) -> CachedDecoder:
+def cached(model: DecoderModel, *, context: int, every: bool = False, cache: str = "float32") -> CachedDecoder:
     """The module that takes (ids, position, *state) and gives (logits, *state). Raises `InputError` for no attention,
     or a context that the model has no places for."""
     if not model.shape.groups:
@@ -219,4 +221,5 @@ def cached(model: DecoderModel, *, context: int, every: bool = False) -> CachedD
         raise InputError(
             f"a context of {context} tokens is asked for, but the model reads at most {model.shape.positions}; lower it"
         )
-    return CachedDecoder(model, context=context, every=every)
+    kind = Int8CachedDecoder if cache == INT8_CACHE else CachedDecoder
+    return kind(model, context=context, every=every)

@@ -6,16 +6,18 @@ Out: `CachedDecoder`, the module that is exported: the cache goes in and comes o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from edgewright.models.attention_operator import ATTEND
 from edgewright.models.decoder import DecoderModel, each_query, unseen
-from edgewright.models.decoder_layer import DecoderLayer, Sight, with_product_norms
+from edgewright.models.decoder_layer import DecoderLayer, KeysValues, Sight, with_product_norms
 from edgewright.models.token_positions import MASKED
 
+INT8_CACHE = "int8"
+LARGEST, LEAST_SCALE = 127, 1e-8
 Attention = Callable[[DecoderLayer, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 """A layer, its input and its row in the cache → what its output matrix reads, and these tokens' keys and values."""
 
@@ -43,18 +45,18 @@ class CachedDecoder(nn.Module):
         same.by_operator = True
         return same.train(self.training)
 
-    def forward(self, ids: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, ids: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> tuple[Tensor, ...]:
         """ids (1, length) from `position` (1,) on, integers both → (logits, cache_k, cache_v)."""
         logits, keys, values = self.advance(ids, position, cache_k, cache_v)
         places = self.places(ids[0], position)
         return logits, cache_k.index_copy(2, places, keys), cache_v.index_copy(2, places, values)
 
-    def advance(self, ids: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def advance(self, ids: Tensor, position: Tensor, *cache: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same, with these tokens' keys and values alone, (layers, groups, length, head_width), to be written."""
         places = self.places(ids[0], position)
         hidden, keys, values = self.model.embedded(ids[0], places), list[Tensor](), list[Tensor]()
         attended = self._by_operator if self.by_operator and hidden.dtype == torch.float32 else self._in_parts
-        attention = attended(places, position, cache_k, cache_v)
+        attention = attended(places, position, *cache)
         for layer in map(self.model.layer, range(len(self.model.layers))):
             read = None
             if layer.shape.groups:
@@ -66,14 +68,18 @@ class CachedDecoder(nn.Module):
         logits = self.model.logits(self.model.closed(read))
         return logits[None] if self.every else logits, torch.stack(keys), torch.stack(values)
 
-    def _in_parts(self, places: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> Attention:
+    def rows_of(self, cache: Sequence[Tensor], row: int, groups: int) -> KeysValues:
+        """The keys and values of the first groups of a layer, (groups, context, head_width) each, as it computes."""
+        keys, values = cache
+        return keys[row, :groups], values[row, :groups]
+
+    def _in_parts(self, places: Tensor, position: Tensor, *cache: Tensor) -> Attention:
         """Attention of operators that every runtime has."""
         sight = self.sight(places, position)
 
         def attention(layer: DecoderLayer, hidden: Tensor, row: int) -> tuple[Tensor, Tensor, Tensor]:
-            groups = layer.shape.groups
-            read, (key, value) = layer.advanced(hidden, sight, (cache_k[row, :groups], cache_v[row, :groups]))
-            return read, _filled(key, cache_k.shape[1]), _filled(value, cache_v.shape[1])
+            read, (key, value) = layer.advanced(hidden, sight, self.rows_of(cache, row, layer.shape.groups))
+            return read, _filled(key, cache[0].shape[1]), _filled(value, cache[0].shape[1])
 
         return attention
 
@@ -107,6 +113,42 @@ class CachedDecoder(nn.Module):
             alone = places.shape[0] == 1
             own[window] = None if alone else unseen(rows, places, window).to(torch.float32) * MASKED
         return Sight(rotation=self.model.rotation(places), own=own, past=past)
+
+
+class Int8CachedDecoder(CachedDecoder):
+    """The same with a cache in int8: each row is a multiple of a 127th of its largest number, its scale.
+
+    The cache is `cache_k` and `cache_v` in int8 and their scales, (layers with attention, groups, context, 1), float32.
+    Tokens that are read by one call see each other's rows unrounded.
+    """
+
+    def forward(  # type: ignore[override]  # a cache of four tensors
+        self,
+        ids: Tensor,
+        position: Tensor,
+        cache_k: Tensor,
+        cache_v: Tensor,
+        cache_k_scale: Tensor,
+        cache_v_scale: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """ids (1, length) from `position` (1,) on, integers both → (logits, the four tensors of the cache)."""
+        cache = (cache_k, cache_v, cache_k_scale, cache_v_scale)
+        logits, *rows = self.advance(ids, position, *cache)
+        (keys, key_scales), (values, value_scales) = map(int8_rows, rows)
+        places = self.places(ids[0], position)
+        written = zip(cache, (keys, values, key_scales, value_scales), strict=True)
+        return (logits, *(held.index_copy(2, places, new) for held, new in written))
+
+    def rows_of(self, cache: Sequence[Tensor], row: int, groups: int) -> KeysValues:
+        """Those of one layer alone are float32 at a time."""
+        keys, values, key_scales, value_scales = (each[row, :groups] for each in cache)
+        return keys.to(torch.float32) * key_scales, values.to(torch.float32) * value_scales
+
+
+def int8_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """(…, width) → the same in int8, and each row's scale, (…, 1)."""
+    scales = rows.abs().amax(dim=-1, keepdim=True).clamp(min=LEAST_SCALE) / LARGEST
+    return (rows / scales).round().to(torch.int8), scales
 
 
 def _filled(rows: Tensor, groups: int) -> Tensor:

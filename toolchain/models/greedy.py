@@ -39,7 +39,7 @@ def greedy(
     for start in range(0, len(order), TOGETHER):
         places = order[start : start + TOGETHER]
         context = min(max(len(prompts[place]) for place in places) + most, longest)
-        state = [torch.zeros(shape, device=device) for _, shape in offered.state(model, context)]
+        state = [torch.zeros(shape, device=device) for _, shape, _ in offered.state(model, context)]
         module = offered.cached(model, context=context)
         texts = _Texts([list(prompts[place]) for place in places], module, state, context=context)
         for _ in range(most):

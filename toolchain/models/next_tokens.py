@@ -107,3 +107,13 @@ def _tensors(rows: Sequence[CountedRow]) -> tuple[Tensor, Tensor, Tensor, Tensor
         mask[place, :length] = 1.0
         counted[place, row.first - 1 : length - 1] = True
     return ids, mask, targets, counted
+
+
+def divergence(found: Tensor, wanted: Tensor) -> float:
+    """How far distributions are apart, given as logarithms of probabilities (tokens, pieces): √(2 KL).
+
+    KL is the mean divergence a token from those that are wanted, in nats. It grows with the square of a small error in
+    scores, so that its root does with the error itself, and squares of different parts' add up.
+    """
+    kl = (wanted.exp() * (wanted - found)).sum(dim=-1).mean()
+    return float((2 * kl.clamp_min(0.0)).sqrt())

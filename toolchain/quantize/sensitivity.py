@@ -113,21 +113,6 @@ def relative_error(outputs: Tensor, wanted: Tensor) -> float:
     return float(error / wanted.square().mean().sqrt().clamp_min(TINY))
 
 
-def divergence(outputs: Tensor, wanted: Tensor) -> float:
-    """How far distributions are apart, given as logarithms of probabilities (tokens, vocabulary): √(2 KL).
-
-    KL is the mean divergence a token from those that are wanted, in nats. It grows with the square of a small error in
-    logits, so that its root does with the error itself, and squares of different parts' add up here, too.
-    """
-    kl = (wanted.exp() * (wanted - outputs)).sum(dim=-1).mean()
-    return float((2 * kl.clamp_min(0.0)).sqrt())
-
-
-def nats(error: float) -> float:
-    """The KL divergence that a `divergence` stands for, in nats a token."""
-    return error**2 / 2
-
-
 def checked(model: nn.Module, names: Sequence[str]) -> dict[str, Part]:
     """All parts, if these names are of some. Raises `UnknownNameError` for one that is not."""
     parts = parts_of(model)

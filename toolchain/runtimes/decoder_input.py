@@ -36,8 +36,11 @@ def generating_input(
     begin: int | None = None,
     stop: Sequence[int] = (),
     prefill_sizes: Sequence[int] = PREFILL_SIZES,
+    cache_format: str = "float32",
 ) -> ExportInput:
     """A model for a runtime, with a cache for a `context` of so many ids; texts `begin` and `stop` with these ids.
+
+    The cache is in float32, or in int8 with a scale for each row.
 
     Raises `InputError` for a model that does not generate, and for a context beyond what it was made for.
     """
@@ -45,13 +48,17 @@ def generating_input(
     most = generates.context(model)
     if not 1 <= context <= most:
         raise InputError(f"a context of {context} is asked for, and the model has 1 to {most} positions; ask for fewer")
-    cache = [TensorSpec(name=name, dtype="float32", shape=shape) for name, shape in generates.state(model, context)]
-    module = generates.cached(to_run(model), context=context)
+    cache = [
+        TensorSpec.model_validate({"name": name, "dtype": dtype, "shape": shape})
+        for name, shape, dtype in generates.state(model, context, cache=cache_format)
+    ]
+    module = generates.cached(to_run(model), context=context, cache=cache_format)
     with torch.no_grad():
         example = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
         logits, *_ = module(*example, *zeros_of(cache).values())
     plan = Generation(context=context, vocabulary=logits.shape[-1], begin=begin, stop=tuple(stop))
-    if not (runtime.operators and isinstance(module, CallsOperators)):
+    by_operators = runtime.operators and cache_format == "float32"  # the one that operators read
+    if not (by_operators and isinstance(module, CallsOperators)):
         return decoder_input(module, plan, cache, runtime, prefill_sizes=prefill_sizes, place="model")
     module = module.with_operators()
     source = decoder_input(module, plan, cache, runtime, prefill_sizes=prefill_sizes, place="model")

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgewright.modality.input_spec import InputSpec
 from edgewright.quantize.ranges import DEFAULT, Calibration
 from edgewright.runtimes.export_input import ExportInput
 from edgewright.specs.signature import Array
+
+INT4_GROUP = 32  # inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,11 @@ class Int8:
     group: int | None = None
     examples: Sequence[Mapping[str, Array]] = ()
     calibration: Calibration = DEFAULT
+
+
+def int4_group(spec: InputSpec) -> int | None:
+    """How many inputs share a scale of int4 weights; None for all of an output, as where a model does not write."""
+    return INT4_GROUP if spec.writes is not None else None
 
 
 def weights_at(source: ExportInput, places: Sequence[str]) -> list[NDArray[np.float32]]:

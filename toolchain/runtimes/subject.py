@@ -83,6 +83,7 @@ class Subject:
                 begin=plan.begin,
                 stop=plan.stop,
                 prefill_sizes=plan.prefill_lengths,
+                cache_format=plan.cache,
             )
         module = self.module(padded=runtime.fixed_shapes)
         return ExportInput(

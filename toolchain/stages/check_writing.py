@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from edgewright.bundles.schema import ParityFacts
+from edgewright.bundles.schema import GenerationParityFacts, ParityFacts
 from edgewright.errors import InputError
 from edgewright.measure.generation_parity import MOST_TEXTS, compare_generation
 from edgewright.measure.text_reading import Logits
@@ -28,11 +28,15 @@ class CheckFindings(Findings):
 
 
 def checked_writing(student: Side, runtime: str, file: Path, signature: Signature) -> CheckFindings:
-    """Have it read the first held-out rows; its score is the float student's, moved by what these rows tell."""
+    """Have it read some held-out rows, spread over the part.
+
+    A score in bits per byte is the float student's, and what the artifact takes more for the tokens of these rows.
+    """
     session = RUNTIMES[runtime].session
     if session is None:
         raise InputError(f"{runtime} artifacts that write cannot be run here; choose another of stages.export.runtimes")
-    texts = [list(ids) for ids in student.examples_of(student.held_out())[:MOST_TEXTS]]
+    every = student.examples_of(student.held_out())
+    texts = [list(ids) for ids in every[:: max(len(every) // MOST_TEXTS, 1)]][:MOST_TEXTS]
     module = student.input_spec().module(student.model())
 
     def expected(number: int) -> Logits:
@@ -45,14 +49,19 @@ def checked_writing(student: Side, runtime: str, file: Path, signature: Signatur
         signature,
         texts,
         expected,
+        token_bytes=student.dataset.token_bytes,
         on_progress=lambda done: student.plan.progress.update(done, len(texts)),
     )
+    moved = 0.0
+    if student.score().is_of_bytes and found.bits_per_byte is not None and found.float_bits_per_byte is not None:
+        moved = found.bits_per_byte - found.float_bits_per_byte
     return CheckFindings(
-        score=student.findings.score,
+        score=student.findings.score + moved,
         parity=ParityFacts(
             passed=found.passed,
             cosine_min=found.cosine_min,
             max_abs_error=found.logit_error_max,
             cosine_limit=-1.0,
+            generation=GenerationParityFacts.model_validate(found.document()),
         ),
     )

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, JsonValue
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.quantize.schemes import QUANTIZATION_SCHEMES, Scheme
 from edgewright.runtimes.descriptor import Runtime
-from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.quantization import Int8, int4_group
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import Quantize
 from edgewright.specs.signature import Signature
@@ -82,6 +82,7 @@ def _asked(settings: Quantize, student: Side, runtime: Runtime, chosen: Sensitiv
     return Int8(
         excluded=chosen.kept_float,
         narrow=chosen.int4,
+        group=int4_group(student.input_spec()) if chosen.int4 else None,
         examples=student.subject().calibration(sample, runtime),
         calibration=settings.calibration,
     )

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel
-from torch import nn
+from torch import Tensor, nn
 
 from edgewright.base.cache import ARTIFACT_PACKAGES
 from edgewright.cost.exported import slower_in_float
 from edgewright.errors import InputError
 from edgewright.quantize.schemes import narrow_weights, rounds_to_integers
-from edgewright.quantize.sensitivity import Limits, checked, sensitivity
+from edgewright.quantize.sensitivity import Limits, checked, relative_error, sensitivity
 from edgewright.quantize.simulated import linear_parts
+from edgewright.runtimes.quantization import int4_group
 from edgewright.runtimes.subject import PLACE
 from edgewright.specs.metrics import goodness
 from edgewright.specs.recipe import Quantize
@@ -109,18 +110,26 @@ def _as_asked(model: nn.Module, settings: Quantize, *, static: bool) -> Sensitiv
 def _measured(build: Build, student: Side, *, static: bool) -> SensitivityFindings:
     settings, subject = build.plan.recipe.stages.quantize, student.subject()
     narrow = narrow_weights(settings.weights)
-    sample = student.sample(JUDGED, passes=len(subject.parts()) + 2)
+    dataset, passes = student.dataset, len(subject.parts()) + 2
+    sample = dataset.for_sensitivity(JUDGED, macs=student.findings.macs, passes=passes)
+
+    def distance(found: Tensor, wanted: Tensor) -> float:
+        known = dataset.distance(found, wanted)
+        return relative_error(found, wanted) if known is None else known
+
     places = [f"{PLACE}.{part}" for part in subject.parts()]
     slower = slower_in_float(subject.module(), subject.spec, places, build.plan.profile)
     found = sensitivity(
         student.to_run(),
-        lambda trial: student.outputs(sample, model=trial),
+        lambda trial: dataset.judged(trial, sample),
         limits=Limits(error=settings.max_error_percent / 100, points=settings.max_score_loss_points),
         score=_validation(student) if settings.max_score_loss_points is not None else None,
         static=static,
         calibration=settings.calibration,
         excluded=settings.exclude,
         narrow_bits=narrow.weight_bits if narrow else None,
+        group=int4_group(student.input_spec()),
+        distance=distance,
         float_ms={place.removeprefix(f"{PLACE}."): ms for place, ms in slower.items()},
         on_progress=build.plan.progress.update,
     )

@@ -35,6 +35,7 @@ class Score:
 
     metric: str
     texts: Sequence[str] = ()
+    is_of_bytes = False  # whether it is the bits that a text's tokens take for each of its bytes
 
     def of(self, outputs: Tensor) -> float:
         """Outputs (examples, n) → a number, from 0 to 1 where more is better."""

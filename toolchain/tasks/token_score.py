@@ -30,6 +30,7 @@ class TokenScore(Score):
     """
 
     metric = "bits per byte"
+    is_of_bytes = True
 
     def __init__(self, documents: Sequence[WrittenDocument], *, sizes: Sequence[int] | None = None) -> None:
         self.documents = tuple(documents)
