@@ -106,7 +106,7 @@ class _Reader:
 
         self._decoder = CachedDecoder(model, context=context, every=True).eval()
         state = required(model, GENERATES, setting="task.kind").state(model, context)
-        self._cache: tuple[Tensor, ...] = tuple(torch.zeros(shape) for _, shape in state)
+        self._cache: tuple[Tensor, ...] = tuple(torch.zeros(shape) for _, shape, _ in state)
         self._rows = 0
 
     def likeliest(self, text: Sequence[int]) -> list[int]:
