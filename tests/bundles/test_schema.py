@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewright.bundles.bundle import Bundle
-from edgewright.bundles.schema import ParityFacts
 from edgewright.errors import BundleError, InvalidFileError
-from edgewright.measure.generation_parity import GenerationParity, TokenParity, summarised
 from edgewright.modality.framing import Framing
 from edgewright.modality.image_spec import ImageInputSpec
 from edgewright.modality.text_spec import TextInputSpec
@@ -79,18 +77,3 @@ def test_a_number_that_is_not_finite_is_refused(folder: Path, number: str) -> No
     path.write_text(path.read_text().replace('"score": 0.5', f'"score": {number}', 1))
     with pytest.raises(BundleError, match=r"only finite ones are read|larger than any that can be used"):
         Bundle.open(folder)
-
-
-def test_what_generates_keeps_how_its_logits_were_judged_and_others_say_nothing_of_it() -> None:
-    token = TokenParity(
-        prefill=True, error_max=0.2, error_mean=0.1, product=3.9, square=4.0, spread=2.0, kl_nats=0.01, cosine=0.999,
-        same=True, nats=(1.1, 1.0), next_bytes=3,
-    )  # fmt: skip
-    for found in (summarised([token], repeat_error=0.0), GenerationParity(faults=("its logits are no numbers",))):
-        written = {"passed": found.passed, "cosine_min": 0.9, "max_abs_error": None, "cosine_limit": -1.0}
-        facts = ParityFacts.model_validate({**written, "generation": found.document()})
-        assert ParityFacts.model_validate_json(facts.model_dump_json()) == facts
-        assert facts.generation is not None
-        assert facts.generation.faults == found.faults
-        assert facts.generation.kl_nats == found.kl_nats
-        assert "generation" not in ParityFacts.model_validate(written).model_dump()
