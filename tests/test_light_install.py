@@ -18,8 +18,10 @@ BUILD_PART = (
     "edgewright.stages",
     "edgewright.runtimes",
     "edgewright.pipeline",
+    "edgewright.cost.decoding_structures",
     "edgewright.cost.exported",
     "edgewright.cost.trace",
+    "edgewright.cost.traced_operators",
     "edgewright.devices.calibration",
     "edgewright.devices.probe_results",
     "edgewright.devices.timed_models",
@@ -33,7 +35,8 @@ LIGHT_ALL_THE_SAME = {
         "models.source models.capabilities models.families models.families.convnet models.families.encoder "
         "models.families.vision models.families.llama models.families.gpt2 models.decoder_layouts "
         "tasks.table tasks.task tasks.classification tasks.embedding tasks.image_classification "
-        "tasks.regression tasks.token_classification tasks.search_index runtimes.descriptor runtimes.device "
+        "tasks.regression tasks.token_classification tasks.search_index tasks.language_modelling "
+        "tasks.text_generation runtimes.descriptor runtimes.device "
         "runtimes.table runtimes.wheels runtimes.python_device runtimes.executorch runtimes.executorch.device "
         "runtimes.executorch.native runtimes.litert runtimes.litert.device runtimes.onnx runtimes.onnx.device "
         "runtimes.tflite runtimes.tflite.device"
