@@ -31,7 +31,7 @@ SAME_DIRECTION = 1e-4
 PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 # What the interpreter looks for in a file: that float16 will do, for sums too.
 MAY_BE_HALF, ALLOWS_HALF = "reduced_precision_support", b"fp16accfp16"
-Examples = Mapping[str, Sequence[Mapping[str, NDArray[Any]]]]
+Examples = Mapping[str, Sequence[Mapping[str, Array]]]
 """For each signature some inputs by their names."""
 
 
