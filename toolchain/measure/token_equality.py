@@ -1,7 +1,7 @@
 """Whether two artifacts of one model write the same tokens, but for ties that their rounding decides.
 
 In:  sessions of both, and prompts as ids.
-Out: `TokenAgreement`: how many tokens are the same, and of each prompt where they first differ, by what gap.
+Out: `TokenEquality`: how many tokens are the same, and of each prompt where they first differ, by what gap.
 Where two tokens are all but equally likely any rounding chooses between them, and from there on texts differ. Such a
 difference is a tie when both artifacts prefer their own token by no more than their logits differ where they agree.
 """
@@ -29,7 +29,7 @@ class GreedyText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class Parting:
     """Where two texts part: after so many equal tokens, with the `gap` by which both together prefer their own."""
 
     prompt: int
@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenAgreement:
+class TokenEquality:
     """How far greedy texts are the same.
 
     `compared` tokens were written up to where texts part, `equal` of them are the same. `error` is the largest
@@ -50,12 +50,12 @@ class TokenAgreement:
     compared: int
     equal: int
     error: float
-    differences: tuple[Difference, ...]
+    partings: tuple[Parting, ...]
 
     @property
-    def wrong(self) -> tuple[Difference, ...]:
+    def wrong(self) -> tuple[Parting, ...]:
         """Those that are no ties: the gap is more than the error of two logits in each of two artifacts explains."""
-        return tuple(each for each in self.differences if not each.gap <= 2 * self.error)
+        return tuple(each for each in self.partings if not each.gap <= 2 * self.error)
 
     @property
     def passed(self) -> bool:
@@ -64,7 +64,7 @@ class TokenAgreement:
 
     def sentence(self) -> str:
         """What was found."""
-        ties = len(self.differences) - len(self.wrong)
+        ties = len(self.partings) - len(self.wrong)
         found = f"{self.equal} of {self.compared} greedy tokens after {self.prompts} prompts are the same"
         found += f", {ties} texts part at a tie (logits differ by up to {self.error:.3g})"
         if self.wrong:
@@ -96,10 +96,10 @@ def write_greedy(run: Run, signature: Signature, prompt: Sequence[int], count: i
         at += 1
 
 
-def agreement(pairs: Iterable[tuple[GreedyText, GreedyText]]) -> TokenAgreement:
+def compared_texts(pairs: Iterable[tuple[GreedyText, GreedyText]]) -> TokenEquality:
     """Compare what two artifacts wrote after the same prompts."""
     prompts = compared = equal = 0
-    error, differences = 0.0, list[Difference]()
+    error, partings = 0.0, list[Parting]()
     for ours, theirs in pairs:
         place = next(
             (at for at, both in enumerate(zip(ours.tokens, theirs.tokens, strict=False)) if both[0] != both[1]), None
@@ -107,16 +107,18 @@ def agreement(pairs: Iterable[tuple[GreedyText, GreedyText]]) -> TokenAgreement:
         same = min(len(ours.tokens), len(theirs.tokens)) if place is None else place
         error = max([error, *_errors(ours, theirs, same)])
         if place is not None:
-            differences.append(_difference(ours, theirs, prompts, place))
+            partings.append(_difference(ours, theirs, prompts, place))
         prompts, equal, compared = prompts + 1, equal + same, compared + same + (place is not None)
-    return TokenAgreement(prompts=prompts, compared=compared, equal=equal, error=error, differences=tuple(differences))
+    return TokenEquality(prompts=prompts, compared=compared, equal=equal, error=error, partings=tuple(partings))
 
 
 def compare_greedy(
     first: tuple[Run, Signature], second: tuple[Run, Signature], prompts: Sequence[Sequence[int]], count: int
-) -> TokenAgreement:
+) -> TokenEquality:
     """Have two artifacts write up to `count` tokens after each prompt, and compare them."""
-    return agreement((write_greedy(*first, prompt, count), write_greedy(*second, prompt, count)) for prompt in prompts)
+    return compared_texts(
+        (write_greedy(*first, prompt, count), write_greedy(*second, prompt, count)) for prompt in prompts
+    )
 
 
 def _errors(ours: GreedyText, theirs: GreedyText, same: int) -> Iterator[float]:
@@ -125,11 +127,11 @@ def _errors(ours: GreedyText, theirs: GreedyText, same: int) -> Iterator[float]:
         yield float(np.abs(one[likely] - other[likely]).max())
 
 
-def _difference(ours: GreedyText, theirs: GreedyText, prompt: int, place: int) -> Difference:
+def _difference(ours: GreedyText, theirs: GreedyText, prompt: int, place: int) -> Parting:
     one, other = ours.tokens[place], theirs.tokens[place]
     mine, yours = ours.logits[place], theirs.logits[place]
     gap = float(mine[one] - mine[other]) + float(yours[other] - yours[one])
-    return Difference(prompt=prompt, place=place, tokens=(one, other), gap=gap)
+    return Parting(prompt=prompt, place=place, tokens=(one, other), gap=gap)
 
 
 def _logits(run: Run, signature: Signature, ids: Sequence[int], at: int) -> Logits:

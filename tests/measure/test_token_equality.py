@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.measure.token_agreement import GreedyText, agreement, compare_greedy, write_greedy
+from edgewright.measure.token_equality import GreedyText, compare_greedy, compared_texts, write_greedy
 from edgewright.quantize.simulated import as_int8, parts_of
 from edgewright.runtimes.decoder_input import generating_input
 from edgewright.runtimes.table import RUNTIMES
@@ -72,7 +72,7 @@ def test_int8_and_float_part_by_no_more_than_rounding_explains() -> None:
     wanted = [write_greedy(run, source.signature, prompt, TOKENS) for prompt in PROMPTS]
     with as_int8(source.module.model, list(parts_of(source.module.model))):
         found = [write_greedy(run, source.signature, prompt, TOKENS) for prompt in PROMPTS]
-    judged = agreement(zip(wanted, found, strict=True))
+    judged = compared_texts(zip(wanted, found, strict=True))
     assert judged.passed, judged.sentence()
     assert judged.error > 0
 
@@ -80,21 +80,21 @@ def test_int8_and_float_part_by_no_more_than_rounding_explains() -> None:
 def test_a_tie_is_within_twice_the_error_and_what_comes_after_it_does_not_count() -> None:
     ours = text((3.0, 1.0), (2.0, 1.95), (0.0, 9.0))
     theirs = text((2.9, 1.1), (1.95, 2.0), (9.0, 0.0))
-    found = agreement([(ours, theirs)])
+    found = compared_texts([(ours, theirs)])
     assert (found.compared, found.equal) == (2, 1)
     assert found.error == pytest.approx(0.1)
-    assert found.differences[0].gap == pytest.approx(0.1)
+    assert found.partings[0].gap == pytest.approx(0.1)
     assert found.passed
 
 
 def test_a_gap_beyond_the_error_is_wrong() -> None:
     ours = text((3.0, 1.0), (2.0, 1.0))
     theirs = text((2.99, 1.0), (1.0, 2.0))
-    found = agreement([(ours, theirs)])
+    found = compared_texts([(ours, theirs)])
     assert not found.passed
     assert found.wrong[0].tokens == (0, 1)
     assert "the text of prompt 1 parts after 1 tokens by a gap of 2" in found.sentence()
 
 
 def test_nothing_written_is_no_agreement() -> None:
-    assert not agreement([]).passed
+    assert not compared_texts([]).passed
