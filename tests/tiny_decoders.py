@@ -1,5 +1,6 @@
 """Tiny decoders of every kind that is read, as transformers has them, with random weights that tell texts apart."""
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -99,11 +100,15 @@ def original(variant: str) -> Any:
         return made(kind, **changes)
 
 
-@cache
 def decoder(variant: str) -> DecoderModel:
-    """The same in our form."""
+    """The same in our form; a copy, which may be changed."""
     with torch.inference_mode(False):
-        return from_transformers(original(variant))
+        return deepcopy(_decoder(variant))
+
+
+@cache
+def _decoder(variant: str) -> DecoderModel:
+    return from_transformers(original(variant))
 
 
 def ids_of(texts: int, length: int, seed: int = 3) -> torch.Tensor:

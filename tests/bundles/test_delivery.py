@@ -12,7 +12,9 @@ from edgewright.errors import RunnerError, UnreachableError
 
 
 def artifact(version: str = "1.5.1") -> Any:
-    return SimpleNamespace(runtime="litert", runtime_version=version, file="model.tflite")
+    return SimpleNamespace(
+        runtime="litert", runtime_version=version, file="model.tflite", signature=SimpleNamespace(operators=("own",))
+    )
 
 
 def there(version: str) -> Any:
@@ -34,7 +36,7 @@ def test_the_file_that_is_asked_for_goes_with_its_own_hash(
     (((given_target, path, *_), how),) = pushed
     assert given_target is target
     assert path == Path("bundle", file or "model.tflite")
-    assert (how["runtime"], how["sha256"]) == ("litert", sha256)
+    assert (how["runtime"], how["sha256"], how["operators"]) == ("litert", sha256, ("own",))
 
 
 @pytest.mark.parametrize(("made", "runs"), [("1.5.1", "1.5.0"), ("1.10.0", "1.9.9"), ("2.0", "2.0rc1")])

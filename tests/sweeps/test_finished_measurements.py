@@ -75,6 +75,7 @@ def test_a_prediction_that_fails_is_told_as_not_known(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(benchmark, "expected", fails)
     anything: Any = Mock()
+    anything.signature.generation = None
     assert benchmark._expected(anything, anything, anything, "local:") == NoExpectation(reason=str(error))
 
 

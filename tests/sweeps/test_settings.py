@@ -281,6 +281,7 @@ AWARE = {"stages.quantize.qat.epochs": 1}
 STATIC = {**AWARE, "stages.quantize.scheme": "static-int8"}
 DISTILL, FINETUNE, PRUNE, QUANTIZE = "stages.distill", "stages.finetune", "stages.prune", "stages.quantize"
 LABELS, VALUES, WORDS = "classification", "regression", "token-classification"
+WRITING = "tests/sweeps/test_writing_settings.py"
 UNMOVED = {"learning_rate": 1e-12, "epochs": 6}  # a training that gets no better
 
 ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
@@ -312,6 +313,16 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     "data.columns.words": Differs(examples, "tags", WORDS, {"data.file": "words.jsonl"}),
     "data.columns.tags": Differs(examples, "last", WORDS, {"data.file": "words.jsonl"}),
     "data.columns.image": Differs(pictures, "other", IMAGES, {"data.folder": GONE, "data.file": "pictures.csv"}),
+    "data.columns.prompt": HeldBy(
+        "tests/data/test_documents.py::test_columns_of_other_names_are_renamed_by_the_recipe"
+    ),
+    "data.columns.completion": HeldBy(
+        "tests/data/test_documents.py::test_columns_of_other_names_are_renamed_by_the_recipe"
+    ),
+    "data.columns.source": HeldBy(
+        "tests/data/test_documents.py::test_a_table_with_a_column_of_texts_is_read_for_language_modelling"
+    ),
+    "data.document": HeldBy("tests/data/test_text_files.py::test_the_unit_says_what_a_document_is"),
     "data.separator": HeldBy(
         "tests/data/test_texts.py::test_the_separator_of_a_recipe_is_the_one_its_files_are_read_with"
     ),
@@ -326,6 +337,23 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
     "budget.artifact_mb": Differs(verdict, 0.5),
     "budget.peak_memory_mb": Differs(verdict, 0.5),
     "budget.max_score_loss_percent": Differs(verdict, 0.5),
+    "budget.first_token_ms": HeldBy(
+        "tests/specs/test_budget.py::test_the_first_token_is_to_come_in_time_and_a_miss_says_what_would_change_it"
+    ),
+    "budget.tokens_per_second": HeldBy(
+        "tests/specs/test_budget.py::test_a_limit_that_is_to_be_reached_is_missed_from_below"
+    ),
+    "budget.context": HeldBy("tests/specs/test_budget.py::test_a_limit_that_is_to_be_reached_is_missed_from_below"),
+    "task.chat_template": HeldBy(f"{WRITING}::test_prompts_are_written_as_messages_where_the_recipe_says_so"),
+    f"{DISTILL}.top_k": HeldBy(
+        "tests/stages/test_learning.py::test_the_likeliest_tokens_of_the_trimmed_vocabulary_are_recorded"
+    ),
+    f"{DISTILL}.true_token_weight": HeldBy(f"{WRITING}::test_true_tokens_are_learnt_by_their_weight"),
+    "stages.export.context": HeldBy(f"{WRITING}::test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe"),
+    "stages.export.prefill_lengths": HeldBy(
+        f"{WRITING}::test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe"
+    ),
+    "stages.export.cache": HeldBy(f"{WRITING}::test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe"),
     f"{FINETUNE}.refit": HeldBy("tests/sweeps/test_settings.py::test_a_fitted_teacher_of_texts_is_fitted_again"),
     f"{FINETUNE}.epochs": Differs(student, 2, LABELS),
     f"{FINETUNE}.minutes": Differs(outcome, 1e-9, LABELS, {f"{FINETUNE}.seed": 77}),

@@ -3,14 +3,15 @@
 import pytest
 
 from edgewright.errors import InputError
-from edgewright.models.capabilities import CAPABILITIES, GENERATES, HIDDEN_STATES, TOKEN_TABLE
+from edgewright.models.capabilities import CAPABILITIES, GENERATES, HIDDEN_STATES, PREDICTS_TOKENS, TOKEN_TABLE
 from edgewright.models.families import checked, family_of, required
 from edgewright.models.families.vision import FAMILY
 from tests.compress.test_importance import images, vision_model
 
 
 def test_it_offers_every_capability_but_those_of_texts_and_keeps_what_it_promises() -> None:
-    assert set(FAMILY.capabilities) == set(CAPABILITIES) - {TOKEN_TABLE.name, GENERATES.name}
+    of_texts = {TOKEN_TABLE.name, GENERATES.name, PREDICTS_TOKENS.name}
+    assert set(FAMILY.capabilities) == set(CAPABILITIES) - of_texts
     assert checked("vision", FAMILY) is FAMILY
     for name in FAMILY.capabilities:
         assert CAPABILITIES[name].missing(FAMILY.implementation(CAPABILITIES[name])) == []

@@ -45,7 +45,9 @@ def compact(content: bytes) -> bytes:
     place = program.constant_segment.segment_index if program.constant_segment else 0
     constants = _Constants(offsets=tuple(program.constant_segment.offsets), end=len(segments[place]))
     twins = _twins(
-        segments[place], constants, {each.segment_index: segments[each.segment_index] for each in program.named_data}
+        segments[place],
+        constants,
+        {each.segment_index: segments[each.segment_index] for each in program.named_data or ()},
     )
     if not twins:
         return content

@@ -101,9 +101,10 @@ def _generation_faults(kind: str, task: TaskDescription, values: Values) -> Faul
     if isinstance(batch, int) and batch > 1:
         place = ("stages", "export", "batch")
         faults.append((place, f"is not for {kind}, whose artifacts write one text at a time; leave it out"))
-    able = [name for name, each in runtimes().items() if each.generates]
+    known = runtimes()
     for name in named if isinstance(named, list | tuple) else ():
-        if name in runtimes() and name not in able:
+        if name in known and not known[name].generates:
+            able = [other for other, each in known.items() if each.generates]
             what = f"{name} has no operator that writes rows of a cache; {kind} takes {joined(able)}"
             faults.append((("stages", "export", "runtimes"), what))
     return faults
