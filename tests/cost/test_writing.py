@@ -11,11 +11,12 @@ import torch
 from edgewright.cost.decoding_structures import generating_structures
 from edgewright.cost.nominal_prices import Roofline
 from edgewright.cost.pricing import predict
-from edgewright.cost.writing import WritingArtifact, token_bytes, typical_prompt, writing_forecast
+from edgewright.cost.writing import WritingArtifact, token_bytes, writing_forecast
 from edgewright.models.decoder import DecoderModel
 from edgewright.models.decoder_shape import DecoderLayerShape, DecoderShape
 from edgewright.runtimes.decoder_input import generating_input
 from edgewright.runtimes.table import RUNTIMES
+from edgewright.specs.generation import typical_prompt
 from edgewright.specs.profiles import load_profile
 from tests import tiny_decoders
 
@@ -52,8 +53,8 @@ def test_runtimes_of_fixed_sizes_run_each_of_them_and_the_decode() -> None:
 def test_a_first_token_takes_what_its_calls_take_and_a_longer_prompt_longer() -> None:
     writing = artifact()
     found = writing_forecast(writing, PRICES, BOARD, threads=1, file_bytes=40_000, prompts=(33, 8, 1, 1000))
-    assert [each.prompt_tokens for each in found.first_tokens] == [1, 8, 30, 33]
-    one, eight, typical, long = (each.first_token_ms for each in found.first_tokens)
+    assert [each.prompt_tokens for each in found.first_tokens] == [1, 7, 8, 30, 33, 60]
+    one, _, eight, typical, long, _ = (each.first_token_ms for each in found.first_tokens)
     assert typical == found.typical().first_token_ms
     assert one == pytest.approx(found.whole.token_ms)
     assert one < eight < typical < long

@@ -38,14 +38,14 @@ def test_each_artifact_that_generates_is_predicted_where_it_lies(tmp_path: Path)
         document = each.document()["writing"]
         assert isinstance(document, dict)
         assert [row["context"] for row in document["rates"]] == [12, 24, 48]
-        assert [row["prompt_tokens"] for row in document["first_tokens"]] == [16, 24]
+        assert [row["prompt_tokens"] for row in document["first_tokens"]] == [6, 24, 48]
         assert each.roof is not None
 
 
 def test_another_prompts_length_is_asked_for_beside_the_usual_ones(tmp_path: Path) -> None:
     found = only(writers.bundle(tmp_path), length=40).writing
     assert found is not None
-    assert [each.prompt_tokens for each in found.first_tokens] == [16, 24, 40]
+    assert [each.prompt_tokens for each in found.first_tokens] == [6, 24, 40, 48]
     assert found.first_tokens[-1].first_token_ms > found.first_tokens[0].first_token_ms
 
 
@@ -108,7 +108,7 @@ def test_a_terminal_shows_first_tokens_paces_the_bound_and_memory(tmp_path: Path
     found = only(writers.bundle(tmp_path))
     text = shown(prediction_report([found.document()]))
     assert "48 tokens of context" in text
-    assert "after 16 tokens" in text
+    assert "after 24 tokens" in text
     assert "at a context of 48" in text
     assert "memory allows" in text
     assert "fit into the device's memory" in text

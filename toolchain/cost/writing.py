@@ -15,6 +15,7 @@ from edgewright.base.json_values import JsonObject
 from edgewright.cost.context_memory import ContextMemory, usable_bytes
 from edgewright.cost.nominal_prices import READS_PER_COPY
 from edgewright.cost.pricing import Prediction, Prices, predict
+from edgewright.specs.generation import typical_prompt, usual_prompts
 from edgewright.specs.profiles import Profile
 from edgewright.specs.signature import Axis, Signature
 from edgewright.specs.structure import Kind, Structure
@@ -22,8 +23,6 @@ from edgewright.specs.structure import Kind, Structure
 LOOKED_UP: frozenset[Kind] = frozenset({"embedding"})  # operators that read rows of a table, in int8
 FLOAT_BYTES = 4  # of each number that attention reads of the cache
 LEAST_WEIGHT_BYTES = 0.5  # of int4, without a scale
-TYPICAL_PROMPT = 64  # tokens, or half the context where that is less: what a budget's first_token_ms is of
-PROMPTS = (16, TYPICAL_PROMPT, 256)
 CONTEXT_SHARES = (4, 2, 1)  # what the whole context is divided by
 
 
@@ -174,11 +173,6 @@ class WritingForecast:
         return asdict(self)
 
 
-def typical_prompt(context: int) -> int:
-    """How many tokens the prompt has that a budget's first_token_ms is of."""
-    return max(min(TYPICAL_PROMPT, context // 2), 1)
-
-
 def writing_forecast(
     artifact: WritingArtifact,
     prices: Prices,
@@ -187,11 +181,11 @@ def writing_forecast(
     threads: int,
     file_bytes: float,
     weight_bytes: float = 1.0,
-    prompts: Iterable[int] = PROMPTS,
+    prompts: Iterable[int] = (),
 ) -> WritingForecast:
-    """By prices of a device; prompts that are longer than the context are left out."""
+    """By prices of a device, for the usual prompts and these; those longer than the context are left out."""
     context, memory = artifact.context, artifact.memory(prices, file_bytes)
-    asked = sorted({*prompts, typical_prompt(context)})
+    asked = sorted({*prompts, *usual_prompts(context)})
     rates = []
     for each in sorted({max(context // share, 1) for share in CONTEXT_SHARES}):
         token = predict(prices, artifact.decode, length=each, threads=threads, file_bytes=file_bytes)

@@ -21,7 +21,7 @@ from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.roofline import roof_of
 from edgewright.cost.terms import WEIGHT_BYTES, Precision
-from edgewright.cost.writing import PROMPTS, WritingArtifact, WritingForecast, writing_forecast
+from edgewright.cost.writing import WritingArtifact, WritingForecast, writing_forecast
 from edgewright.errors import InputError
 from edgewright.forecast.predicted import Predicted
 from edgewright.models.source import check
@@ -214,7 +214,7 @@ def writing_prediction(
         threads=count,
         file_bytes=file_bytes,
         weight_bytes=narrow,
-        prompts=(*PROMPTS, *prompts),
+        prompts=prompts,
     )
     token = predict(prices, writing.decode, length=writing.context, threads=count, file_bytes=file_bytes)
     token = replace(token, peak_memory_bytes=forecast.whole.peak_memory_bytes)

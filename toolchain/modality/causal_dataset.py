@@ -26,6 +26,7 @@ from edgewright.modality.causal_spec import CHAT_TEMPLATE, CausalTextSpec, writt
 from edgewright.modality.causal_tokens import TokenWriter
 from edgewright.modality.chat_template import ChatTemplate
 from edgewright.modality.decoder_tokenizer import DecoderTokenizer
+from edgewright.modality.encoded import count_within
 from edgewright.modality.text_dataset import COUNTED_TOKENS
 from edgewright.modality.text_spec import TOKENIZER
 
@@ -366,13 +367,3 @@ def _as_prompt(row: CausalRow) -> CausalRow:
     if length <= 1:
         length = max(1, min(round(ASKED_SHARE * len(row.ids)), MOST_ASKED))
     return replace(row, ids=row.ids[:length], words=row.words[:length], first=length)
-
-
-def count_within(rows: Sequence[CausalRow], limit: int | None) -> int:
-    """How many of the first rows stay within so many tokens; at least one."""
-    total = 0
-    for count, row in enumerate(rows):
-        total += len(row.ids)
-        if limit is not None and total > limit:
-            return max(count, 1)
-    return len(rows)

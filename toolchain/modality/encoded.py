@@ -4,7 +4,7 @@ In:  ids and words, as a tokenizer gives them.
 Out: `Encoded`, and what follows from it alone. Making it of a text is `tokenizer`'s concern.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 NO_WORD = -1
@@ -60,3 +60,13 @@ def word_numbers(word_ids: Iterable[int | None]) -> tuple[int, ...]:
         numbers.append((numbers[-1] + 1 if numbers else 0) if new else numbers[-1])
         previous = word
     return tuple(numbers)
+
+
+def count_within(rows: Sequence[Encoded], limit: int | None) -> int:
+    """How many of the first rows stay within so many tokens; at least one."""
+    total = 0
+    for count, row in enumerate(rows):
+        total += len(row.ids)
+        if limit is not None and total > limit:
+            return max(count, 1)
+    return len(rows)

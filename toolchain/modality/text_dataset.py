@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from edgewright.base.json_values import as_integer
 from edgewright.modality.base import Corpus, Dataset, HeldOut, Model
+from edgewright.modality.encoded import count_within
 from edgewright.modality.text_spec import TOKENIZER, TextInputSpec
 from edgewright.modality.tokenizer import TextTokenizer
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgewright.data.texts import Texts
-    from edgewright.modality.encoded import Encoded
     from edgewright.models.inputs import Inputs, TextInputs
     from edgewright.specs.recipe import Distill, Finetune, Recipe
     from edgewright.tasks.attribution import RestsOn
@@ -110,7 +110,7 @@ class TextDataset(Dataset):
             rest = self.tokenizer.cut_at(longest).rest(texts)
             texts = list(dict.fromkeys([*texts, *random.Random(0).sample(rest, len(rest))]))
         rows = self.encoded(texts, longest=longest).rows
-        rows = rows[: _count_within(rows, settings.tokens)]
+        rows = rows[: count_within(rows, settings.tokens)]
         (folder / RECORDED).write_text(json.dumps(texts[: len(rows)]), encoding="utf-8")
         return TextInputs(rows)
 
@@ -207,13 +207,3 @@ class TextDataset(Dataset):
 def _recorded_texts(folder: Path) -> list[str]:
     texts: list[str] = json.loads((folder / RECORDED).read_text(encoding="utf-8"))
     return texts
-
-
-def _count_within(rows: Sequence[Encoded], limit: int | None) -> int:
-    """How many of the first rows stay within so many tokens; at least one."""
-    total = 0
-    for count, row in enumerate(rows):
-        total += len(row.ids)
-        if limit is not None and total > limit:
-            return max(count, 1)
-    return len(rows)
