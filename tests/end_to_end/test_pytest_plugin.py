@@ -45,7 +45,8 @@ def test_a_budget_passes_fails_and_is_refused(pytester: pytest.Pytester, bundle:
     assert f"{bundle} (litert) on local:" in shown
     assert "latency_ms is" in shown
     assert "artifact_mb is" in shown
-    assert "edge_budget takes p50_ms, peak_rss_mb, artifact_mb, not p99" in shown
+    limits = "p50_ms, peak_rss_mb, artifact_mb, first_token_ms, tokens_per_second, context"
+    assert f"edge_budget takes {limits}, not p99" in shown
     assert "Traceback" not in shown
 
 
