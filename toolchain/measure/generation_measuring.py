@@ -24,7 +24,16 @@ from edgewright.measure.prompts import Prompt, prompts_document
 from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.measure.results import parse_generation
 from edgewright.measure.stats import half_width
-from edgewright.measure.turns import Facts, Note, Waiting, machine_afterwards, machine_at_rest, read_machine, take_turns
+from edgewright.measure.turns import (
+    Facts,
+    Note,
+    Waiting,
+    has_the_machine_alone,
+    machine_afterwards,
+    machine_at_rest,
+    read_machine,
+    take_turns,
+)
 from edgewright.specs.profiles import Clock
 from edgewright.specs.signature import Signature
 from edgewright.targets.base import Target
@@ -197,8 +206,7 @@ class _WritingTurns:
 
     def _command(self, job: PurePosixPath, limit_s: float) -> tuple[str, ...]:
         command = tuple(self.runtime.runtime.command(self.runtime.directory, job))
-        # Threads that wait for each other would wait for ever where none lets another in.
-        alone = self._clock == "instructions" and self._target.emulated and self._options.threads == 1
+        alone = has_the_machine_alone(self._target, self._clock, self._options.threads)
         return tuple(undisturbed(command, limit_s=limit_s)) if alone else command
 
 

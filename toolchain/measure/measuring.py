@@ -25,6 +25,7 @@ from edgewright.measure.turns import (
     Facts,
     Note,
     Waiting,
+    has_the_machine_alone,
     machine_afterwards,
     machine_at_rest,
     noted,
@@ -94,8 +95,7 @@ def measure_in_turn(
         able = " and ".join(runtimes_that(lambda each: each.writes_etdump))
         raise InputError(f"only {able} writes an ETDump, and this is of {name}")
     before = machine_at_rest(target, protocol, read, waiting)
-    # Threads that wait for each other would wait for ever where none lets another in.
-    alone = clock == "instructions" and target.emulated and options.threads == 1
+    alone = has_the_machine_alone(target, clock, options.threads)
     turns = [
         _Turns(target, each, runtime, calls, protocol, options.threads, before, alone) for each, runtime in contenders
     ]

@@ -15,6 +15,7 @@ from edgewright.base.json_values import JsonObject, JsonValue
 from edgewright.measure.protocol import Protocol
 from edgewright.measure.settle import settled
 from edgewright.measure.stability import busiest
+from edgewright.specs.profiles import Clock
 from edgewright.targets.base import Target
 
 Facts = Callable[[Target], JsonObject]
@@ -44,6 +45,14 @@ def machine_at_rest(target: Target, protocol: Protocol, read: Facts, waiting: Wa
     """The machine's facts, and whether it came to rest, for which it is given the protocol's time."""
     at_rest = settled(target, protocol.settle_s, waiting) if protocol.settle_s else None
     return {**read(target), **({} if at_rest is None else {"settled": at_rest})}
+
+
+def has_the_machine_alone(target: Target, clock: Clock, threads: int) -> bool:
+    """Whether a process lets no other in while it runs: by a clock of instructions, where others would be counted, too.
+
+    Threads that wait for each other would wait for ever where none lets another in.
+    """
+    return clock == "instructions" and target.emulated and threads == 1
 
 
 def take_turns(turns: Sequence[Turns], protocol: Protocol, note: Note | None) -> None:
