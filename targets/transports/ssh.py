@@ -17,6 +17,8 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+import paramiko
+
 from edgewright.errors import CommandTimeoutError, DeviceFullError, TargetError, TransferError
 from edgewright.targets.base import Completed, Target, or_another_folder
 from edgewright.targets.transports.arriving import arriving
@@ -243,24 +245,29 @@ class SshTarget:
                 except BaseException:
                     channel.close()
                     raise
+            except paramiko.ChannelException:  # no further session, before a file server was asked for
+                self._use_the_shell("the server allows few sessions at once")
             except MISBEHAVIOUR as error:
                 if not self._transport.is_active():
                     raise
                 # Small servers, such as dropbear, often lack it; a shell that prints spoils it.
-                _log.info("%s: files go through the shell, for want of a file server (%s)", self.address, error)
-                self._has_file_server = False
+                self._use_the_shell(f"want of a file server ({error})")
         return self._file_server
 
     def _without_file_server(self) -> bool:
         """Do without it from now on, so that its session is free for another; whether there was one."""
         with self._lock:
             server, self._file_server = self._file_server, None
-            if self._has_file_server:
-                _log.info("%s: files go through the shell, for the server allows few sessions at once", self.address)
-            self._has_file_server = False
+            self._use_the_shell("the server allows few sessions at once")
         if server is not None:
             server.close()
         return server is not None
+
+    def _use_the_shell(self, reason: str) -> None:
+        """Send files through the shell from now on, and log why once."""
+        if self._has_file_server:
+            _log.info("%s: files go through the shell, for %s", self.address, reason)
+        self._has_file_server = False
 
     def _tidy(self, partial: PurePosixPath) -> None:
         with suppress(Exception):
