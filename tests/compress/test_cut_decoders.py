@@ -1,5 +1,6 @@
 """Decoders are cut where it costs least: layers, query groups with their key/value head, neurons and width."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,19 @@ def test_named_layers_stay_and_steps_go_part_of_the_way() -> None:
     second = cut(first, sample(), goal(neurons=12, steps=2, step=1)).model
     assert isinstance(second, DecoderModel)
     assert second.shape.layers[0].neurons == 12
+
+
+def test_layers_are_named_as_the_teacher_counts_them_in_each_step() -> None:
+    model = tiny_decoders.decoder("llama")
+    asked = {"layers": (2,), "neurons": 12, "steps": 2}
+    first = cut(model, sample(), goal(**asked))
+    assert [each.layer for each in first.layers] == [1, 2]
+    assert isinstance(first.model, DecoderModel)
+    second = cut(first.model, sample(), replace(goal(step=1, **asked), teacher=lambda: model))
+    assert [each.layer for each in second.layers] == [1]  # the teacher's last, as the first step left it
+    assert isinstance(second.model, DecoderModel)
+    theirs, ours = model.layer(2).query_key_value, second.model.layer(0).query_key_value
+    assert torch.equal(ours.weight, theirs.weight)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,16 @@ def test_what_is_recorded_comes_back_and_stays_within_its_limit(dataset: CausalD
     assert rows.rows[0].document != 0 or rows.rows[1].document != 1  # not in the order of the file
 
 
+def test_no_more_is_recorded_than_is_trained_on(dataset: CausalDataset, tmp_path: Path) -> None:
+    settings = dataset.recipe.stages.distill
+    counts = []
+    for tokens, trained in ((None, 300), (300, 900), (900, 300), (None, None)):
+        asked = settings.model_copy(update={"tokens": tokens, "train_tokens": trained})
+        counts.append(sum(dataset.to_record(asked, tmp_path).sizes))
+    assert 200 < counts[0] <= 300
+    assert counts[0] == counts[1] == counts[2] < counts[3]
+
+
 def test_a_sample_is_smaller_where_a_large_model_goes_over_it_often(
     dataset: CausalDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

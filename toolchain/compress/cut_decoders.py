@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -42,7 +43,8 @@ class _OfDecoders:
 
     def cut(self, model: DecoderModel, sample: Inputs, goal: Goal) -> Cut:
         """Keep the sizes of the goal's settings. Raises `InputError` for sizes or ways that decoders have not."""
-        require_of_decoders(goal.settings, model.shape)
+        teacher_layers = _layers_of_teacher(model, goal)
+        require_of_decoders(goal.settings, model.shape, teacher_layers=teacher_layers)
         if not len(sample):
             raise BadDataError("there is no text to cut a decoder by; give at least one, better hundreds")
         plan = decoder_cut_plan(
@@ -50,6 +52,7 @@ class _OfDecoders:
             goal.settings,
             multiple=goal.multiple,
             step=goal.step,
+            teacher_layers=teacher_layers,
             ranked=lambda count: layers_that_stay(model, sample, count),
         )
         energies = energies_of(model, sample)
@@ -64,6 +67,13 @@ class _OfDecoders:
 
 
 OF_DECODERS = _OfDecoders()
+
+
+def _layers_of_teacher(model: DecoderModel, goal: Goal) -> int:
+    """How many layers there were before the first step of a gradual cut: those that a recipe names are among them."""
+    if goal.teacher is None or goal.step == 0:
+        return len(model.shape.layers)
+    return len(cast(DecoderModel, goal.teacher()).shape.layers)
 
 
 def _with_query_heads(cut: LayerCut, queries: int) -> LayerCut:

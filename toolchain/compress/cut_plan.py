@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgewright.compress.cost_limits import CostLimit, layers_cost
-from edgewright.compress.gradual_cut import between, evenly_or_named
+from edgewright.compress.gradual_cut import between, evenly_or_named, nested
 from edgewright.compress.importance_scores import Importance
 from edgewright.compress.unit_counts import (
     PruneSizes,
@@ -132,16 +132,22 @@ def decoder_cut_plan(
     *,
     multiple: int,
     step: int | None = None,
+    teacher_layers: int | None = None,
     ranked: Callable[[int], Sequence[int]] | None = None,
 ) -> DecoderCutPlan:
     """The counts that a recipe's `settings` ask for, after a `step` of a gradual cut, or None after all of them.
 
-    `ranked` chooses so many layers by what leaving them out costs; where nobody has measured that, they are spread
-    evenly. Raises `InputError` for sizes or ways that decoders have not.
+    `shape` is what the step before left of a teacher of `teacher_layers`, among which layers are named. `ranked`
+    chooses so many layers by what leaving them out costs; where nobody has measured that, they are spread evenly.
+    Raises `InputError` for sizes or ways that decoders have not.
     """
-    require_of_decoders(settings, shape)
+    require_of_decoders(settings, shape, teacher_layers=teacher_layers)
     end = 1.0 if step is None else (step + 1) / settings.steps
-    places = _decoder_layers(len(shape.layers), settings.layers, end, ranked)
+    if isinstance(settings.layers, tuple) and step is not None:
+        ends = [each / settings.steps for each in range(1, settings.steps + 1)]
+        places = nested(teacher_layers or len(shape.layers), settings.layers, ends)[step]
+    else:
+        places = _decoder_layers(len(shape.layers), settings.layers, end, ranked)
     heads = between(shape.heads, settings.heads, end)
     plans = []
     for place in places:
@@ -169,8 +175,11 @@ def _decoder_layers(
     return tuple(ranked(count)) if ranked else evenly_or_named(count, available)
 
 
-def require_of_decoders(settings: Prune, shape: DecoderShape) -> None:
-    """Raise `InputError`, naming the recipe's setting, for sizes or ways that decoders of this shape have not."""
+def require_of_decoders(settings: Prune, shape: DecoderShape, *, teacher_layers: int | None = None) -> None:
+    """Raise `InputError`, naming the recipe's setting, for sizes or ways that decoders of this shape have not.
+
+    In a gradual cut layers are named among the `teacher_layers`, of which the shape may have fewer by now.
+    """
     if settings.keep_macs is not None:
         raise InputError("prune.keep_macs is not for decoders; name prune.layers, prune.heads, neurons or width")
     if settings.importance not in ("activation",):
@@ -192,8 +201,8 @@ def require_of_decoders(settings: Prune, shape: DecoderShape) -> None:
     ):
         if asked is not None and settings.steps == 1 and asked > has:
             raise InputError(f"stages.prune.{name} asks for {asked}, but the model has {has}; lower it")
-    if isinstance(settings.layers, tuple) and settings.layers[-1] >= len(shape.layers):
-        last = len(shape.layers) - 1
+    last = (teacher_layers or len(shape.layers)) - 1
+    if isinstance(settings.layers, tuple) and settings.layers[-1] > last:
         raise InputError(
             f"stages.prune.layers names layer {settings.layers[-1]}, but the last one is {last}; "
             f"choose from 0 to {last}"

@@ -225,7 +225,7 @@ class CausalDataset(Dataset):
         documents = list(self.documents.training)
         random.Random(settings.seed).shuffle(documents)  # what is cut off behind the limit is no module's alone
         rows = self._rows(documents).rows
-        inputs = _inputs(rows[: count_within(rows, settings.tokens)])
+        inputs = _inputs(rows[: count_within(rows, recorded_tokens(settings))])
         inputs.save(folder / ROWS)
         return inputs
 
@@ -349,6 +349,14 @@ class CausalDataset(Dataset):
     @override
     def attribution(self, model: nn.Module, inputs: Inputs, index: int, asked: Asked) -> RestsOn:
         raise InputError("what a written text rests on is not traced; remove stages.account.attributions")
+
+
+def recorded_tokens(settings: Distill) -> int | None:
+    """Of how many tokens the teacher's outputs are recorded: what an epoch reads, and no more than is trained on.
+
+    None for all; recording a token costs a decoder as much as training on it.
+    """
+    return min(filter(None, (settings.tokens, settings.train_tokens)), default=None)
 
 
 def _inputs(rows: Sequence[CausalRow]) -> CausalInputs:

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from edgewright.base.progress import OnProgress
 from edgewright.modality.base import PARTS, Dataset, LoadedTeacher, Modality, Reading
-from edgewright.modality.causal_dataset import CausalDataset, TextEnds
+from edgewright.modality.causal_dataset import CausalDataset, TextEnds, recorded_tokens
 from edgewright.modality.causal_spec import CHAT_TEMPLATE, CausalTextSpec, read_chat_template
 from edgewright.modality.decoder_tokenizer import DecoderTokenizer
 from edgewright.modality.text import KEPT
@@ -134,7 +134,7 @@ class CausalText(Modality):
 
     @override
     def recording(self, recipe: Recipe, settings: Distill) -> Mapping[str, object]:
-        limits = {"tokens": settings.tokens, "max_length": recipe.task.max_length}
+        limits = {"tokens": recorded_tokens(settings), "max_length": recipe.task.max_length}
         return {**limits, "top_k": settings.top_k, "seed": settings.seed}
 
     @override
