@@ -29,6 +29,7 @@ WHOLE = {
     "smoothable": ["pairs_of"],
     "generates": ["context", "state", "cached"],
     "predicts tokens": ["width", "pieces", "packed_states", "token_logits"],
+    "sequence to sequence": ["positions", "state", "encode", "cross_kv", "cached"],
 }  # fmt: skip
 
 

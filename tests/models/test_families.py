@@ -52,7 +52,7 @@ class GatedFiles:
 GATED = Family(title="net of gated convolutions", modality="image", capabilities={"stores": GatedFiles()})
 
 
-@pytest.mark.parametrize("name", ["encoder", "vision", "convnet", "llama", "gpt2"])
+@pytest.mark.parametrize("name", ["encoder", "vision", "convnet", "llama", "gpt2", "t5"])
 def test_a_family_offers_what_its_descriptor_promises(name: str) -> None:
     family = FAMILIES[name]
     for promised in family.capabilities:

@@ -173,6 +173,31 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class SequenceToSequence(Protocol):
+    """Reads a source once and writes what follows from it token by token, from a cache that the caller holds.
+
+    A source is padded with -1. What a source gives is the same for every token: `encode` and `cross_kv` are called once
+    for it, `cached` for the tokens; a text at position 0 begins anew whatever the cache holds.
+    """
+
+    def positions(self, model: OwnModel) -> int:
+        """The most tokens of a source, and of what is written."""
+
+    def state(self, model: OwnModel, context: int) -> Sequence[tuple[str, tuple[int, ...], str]]:
+        """The names, sizes and dtypes of a cache's tensors for so many tokens, zeros at first."""
+
+    def encode(self, model: OwnModel) -> nn.Module:
+        """A module: source (1, length) → (encoded (1, length, width), seen (1, length): what scores are added)."""
+
+    def cross_kv(self, model: OwnModel) -> nn.Module:
+        """A module: encoded → (cross_k, cross_v), the keys and values that the decoder reads of it."""
+
+    def cached(self, model: OwnModel, *, context: int) -> nn.Module:
+        """A module: (ids (1, length), position (1,) of the first of them, cross_k, cross_v, seen, *state) →
+        (logits (1, vocabulary) of the last, *state)."""
+
+
+@runtime_checkable
 class PredictsTokens(Protocol):
     """Gives scores of the token that follows each, of rows packed with several texts, and no more than are asked for.
 
@@ -231,12 +256,13 @@ FACTORISABLE = Capability(name="factorisable", protocol=Factorisable, lacking="m
 HIDDEN_STATES = Capability(name="hidden states", protocol=HasHiddenStates, lacking="hidden states to distil")  # type: ignore[type-abstract]
 TOKEN_TABLE = Capability(name="token table", protocol=HasTokenTable, lacking="token table")  # type: ignore[type-abstract]
 GENERATES = Capability(name="generates", protocol=Generates, lacking="text to go on with")  # type: ignore[type-abstract]
+SEQUENCE_TO_SEQUENCE = Capability(name="sequence to sequence", protocol=SequenceToSequence, lacking="source text")  # type: ignore[type-abstract]
 PREDICTS_TOKENS = Capability(name="predicts tokens", protocol=PredictsTokens, lacking="tokens that it predicts")  # type: ignore[type-abstract]
 SMOOTHABLE = Capability(name="smoothable", protocol=Smoothable, lacking="channels to smooth")  # type: ignore[type-abstract]
 CAPABILITIES: Mapping[str, Capability[OwnModel]] = {
     each.name: each
     for each in (
         STORES, PREPARES, REBUILDABLE, SLICEABLE, FACTORISABLE, HIDDEN_STATES, TOKEN_TABLE, SMOOTHABLE, GENERATES,
-        PREDICTS_TOKENS,
+        PREDICTS_TOKENS, SEQUENCE_TO_SEQUENCE,
     )
 }  # fmt: skip

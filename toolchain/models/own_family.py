@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from edgewright.errors import BadModelError, InputError
-from edgewright.models.capabilities import GENERATES, TOKEN_TABLE, OwnModel
+from edgewright.models.capabilities import GENERATES, SEQUENCE_TO_SEQUENCE, TOKEN_TABLE, OwnModel
 from edgewright.models.families import known_family, offered, title_of
 from edgewright.models.model import TransformerModel
 
@@ -26,7 +26,8 @@ def is_own_family(model: object, *, modality: str = "text") -> bool:
     family = None if isinstance(model, TransformerModel) else known_family(model)
     if not isinstance(model, nn.Module) or family is None:
         return False
-    return family.modality == modality and family.implementation(GENERATES) is None
+    writes = {GENERATES.name, SEQUENCE_TO_SEQUENCE.name} & set(family.capabilities)
+    return family.modality == modality and not writes
 
 
 def require_rows(order: Sequence[int], rows: int, place: str) -> None:

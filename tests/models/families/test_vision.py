@@ -3,14 +3,21 @@
 import pytest
 
 from edgewright.errors import InputError
-from edgewright.models.capabilities import CAPABILITIES, GENERATES, HIDDEN_STATES, PREDICTS_TOKENS, TOKEN_TABLE
+from edgewright.models.capabilities import (
+    CAPABILITIES,
+    GENERATES,
+    HIDDEN_STATES,
+    PREDICTS_TOKENS,
+    SEQUENCE_TO_SEQUENCE,
+    TOKEN_TABLE,
+)
 from edgewright.models.families import checked, family_of, required
 from edgewright.models.families.vision import FAMILY
 from tests.compress.test_importance import images, vision_model
 
 
 def test_it_offers_every_capability_but_those_of_texts_and_keeps_what_it_promises() -> None:
-    of_texts = {TOKEN_TABLE.name, GENERATES.name, PREDICTS_TOKENS.name}
+    of_texts = {each.name for each in (TOKEN_TABLE, GENERATES, PREDICTS_TOKENS, SEQUENCE_TO_SEQUENCE)}
     assert set(FAMILY.capabilities) == set(CAPABILITIES) - of_texts
     assert checked("vision", FAMILY) is FAMILY
     for name in FAMILY.capabilities:

@@ -82,6 +82,7 @@ FAMILIES: Registry[Family] = Registry(
         "convnet": "edgewright.models.families.convnet:FAMILY",
         "llama": "edgewright.models.families.llama:FAMILY",
         "gpt2": "edgewright.models.families.gpt2:FAMILY",
+        "t5": "edgewright.models.families.t5:FAMILY",
     },
     group="edgewright.families",
     check=checked,
