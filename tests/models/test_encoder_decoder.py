@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from edgewright.models.encoder_decoder import EncoderDecoderModel, bucket_rows
-from edgewright.models.encoder_decoder_shape import EncoderDecoderShape, StackCut, everything
+from edgewright.models.encoder_decoder_shape import StackCut, everything
 from tests import tiny_t5
 
 EXACT = 3e-5  # of logits up to 27, in float32
@@ -57,14 +57,6 @@ def test_distances_are_in_the_buckets_of_transformers(both_ways: bool, buckets: 
     found = bucket_rows(distances, buckets=buckets, reach=reach, both_ways=both_ways)
     assert torch.equal(found, wanted)
     assert set(found.tolist()) == set(range(buckets)) - ({buckets // 2} if both_ways else set())
-
-
-def test_a_shape_is_read_back_from_what_json_holds() -> None:
-    import json
-    from dataclasses import asdict
-
-    shape = tiny_t5.model_of("flan-t5").shape
-    assert EncoderDecoderShape.from_mapping(json.loads(json.dumps(asdict(shape)))) == shape
 
 
 CUTS: dict[str, tuple[list[StackCut], list[StackCut]]] = {
