@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from edgewright.models.transformer_shape import LINEARS, LayerSize
+from edgewright.models.transformer_shape import LINEARS, Described, LayerSize
 
 Norm = Literal["rms", "layer"]
 CACHE = ("cache_k", "cache_v")
@@ -68,7 +68,7 @@ class DecoderShape:
     output_rank: int | None = None
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, values: Described) -> Self:
         """The inverse of `dataclasses.asdict`, also behind a file in JSON."""
         layers = tuple(DecoderLayerShape(**{**layer, "biased": tuple(layer["biased"])}) for layer in values["layers"])
         return cls(**{**values, "frequencies": tuple(values["frequencies"]), "layers": layers})

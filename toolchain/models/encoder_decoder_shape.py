@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
-from edgewright.models.transformer_shape import LayerCut
+from edgewright.models.transformer_shape import Described, LayerCut
 
 CACHE = ("cache_k", "cache_v")
 CROSS = ("cross_k", "cross_v")
@@ -79,7 +79,7 @@ class EncoderDecoderShape:
     output_scale: float = 1.0
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, values: Described) -> Self:
         """The inverse of `dataclasses.asdict`, also behind a file in JSON."""
         sides = {side: tuple(map(_layer, values[side])) for side in ("encoder", "decoder")}
         return cls(**{**values, **sides})
@@ -103,5 +103,5 @@ def everything(layers: Sequence[StackLayerShape]) -> tuple[StackCut, ...]:
     return tuple(layer.everything(index) for index, layer in enumerate(layers))
 
 
-def _layer(values: Mapping[str, Any]) -> StackLayerShape:
+def _layer(values: Described) -> StackLayerShape:
     return StackLayerShape(**{**values, "relative": tuple(values["relative"])})

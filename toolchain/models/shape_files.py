@@ -7,10 +7,9 @@ Out: `ShapeFiles`, which is `Stores` for a family of such models.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file, save_file
 
@@ -18,6 +17,7 @@ from edgewright.base.untrusted import parse_json
 from edgewright.errors import BadModelError
 from edgewright.models.capabilities import OwnModel
 from edgewright.models.families import mark
+from edgewright.models.transformer_shape import Described
 
 SHAPE = "shape.json"
 
@@ -26,7 +26,7 @@ SHAPE = "shape.json"
 class ShapeFiles:
     """`made` gives the untrained model of a shape, which has the dataclass as its attribute `shape`."""
 
-    made: Callable[[Mapping[str, Any]], OwnModel]
+    made: Callable[[Described], OwnModel]
     weights: str
 
     def save(self, model: OwnModel, folder: Path) -> None:

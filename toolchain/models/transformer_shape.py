@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from edgewright.errors import InputError
 
@@ -16,6 +16,7 @@ ACTIVATIONS = {
     "gelu_fast": "tanh",
     "relu": "relu",
 }
+Described: TypeAlias = Mapping[str, Any]  # a shape as JSON holds it
 LINEARS = ("query_key_value", "attention_output", "up", "down")
 
 
@@ -82,7 +83,7 @@ class TransformerShape:
     gated: bool = False
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, values: Described) -> Self:
         """The inverse of `dataclasses.asdict`."""
         layers = tuple(
             LayerShape(**{**layer, "relative": tuple(layer.get("relative", ()))}) for layer in values["layers"]
