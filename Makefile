@@ -32,7 +32,7 @@ BIN := $(VENV)/bin
 # torch and what its CUDA builds bring lie outside of the lock: which build it is depends on the index it comes from.
 UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
 	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
-EXTRAS := build demo explain onnx parquet postgresql report dev
+EXTRAS := build demo explain onnx parquet postgresql report sound dev
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
 TARGET := emulated://raspberry-pi-4
 QUICK_PROFILE := $(if $(filter aarch64 arm64,$(shell uname -m)),raspberry-pi-5,x86-64)
