@@ -53,6 +53,23 @@ def test_the_last_token_alone_is_said_unless_all_are_asked_for() -> None:
     assert float((every[:, -1] - last).abs().max()) < 1e-5
 
 
+@pytest.mark.parametrize("by_operator", [False, True])
+@pytest.mark.parametrize("variant", ["llama", "gpt2", "mistral with a window"])
+@torch.inference_mode()
+def test_ids_in_a_column_have_logits_of_each_and_those_read_in_vain_are_overwritten(
+    variant: str, *, by_operator: bool
+) -> None:
+    model = tiny_decoders.decoder(variant)
+    cached, state = run_on(model, by_operator=by_operator), polluted(model)
+    ids = tiny_decoders.ids_of(1, 20)
+    _, *state = cached(ids[:, :10], torch.tensor([0]), *state)
+    _, *state = cached((ids[:, 10:15] + 1).T % tiny_decoders.VOCABULARY, torch.tensor([10]), *state)
+    logits, *state = cached(ids[:, 10:15].T, torch.tensor([10]), *state)
+    last, *_ = cached(ids[:, 15:], torch.tensor([15]), *state)
+    assert logits.shape == (5, tiny_decoders.VOCABULARY)
+    assert float((torch.cat([logits, last]) - model(ids)[0][[10, 11, 12, 13, 14, 19]]).abs().max()) < LIMIT
+
+
 @torch.inference_mode()
 def test_prompts_in_any_order_give_the_same() -> None:
     model = tiny_decoders.decoder("qwen3")

@@ -174,3 +174,19 @@ def test_a_context_beyond_what_the_model_was_made_for_is_refused() -> None:
 def test_a_model_that_does_not_generate_is_refused() -> None:
     with pytest.raises(InputError, match="of no family that Edgewright knows"):
         generating_input(nn.Linear(2, 2), RUNTIMES["executorch"], context=8)
+
+
+def test_a_draft_is_verified_by_a_method_of_its_own_where_files_have_several() -> None:
+    model = tiny_decoders.decoder("llama")
+    made = generating_input(model, RUNTIMES["litert"], context=16, prefill_sizes=(4,), verify_tokens=3).signature
+    plan, verify = made.generation, made.method("verify")
+    assert plan is not None
+    assert (plan.verify, made.verified_ids) == ("verify", 4)
+    assert [each.shape for each in (*verify.inputs, *verify.outputs)] == [(4, 1), (1,), (4, tiny_decoders.VOCABULARY)]
+    assert Signature.model_validate(made.model_dump(mode="json")) == made
+    plain = generating_input(model, RUNTIMES["litert"], context=16, prefill_sizes=(4,)).signature
+    assert "verify" not in plain.model_dump(mode="json")["generation"]
+    with pytest.raises(InputError, match="onnx has one method in a file and none that verifies a draft"):
+        generating_input(model, RUNTIMES["onnx"], context=16, verify_tokens=3)
+    with pytest.raises(InputError, match="16 tokens of a draft are to be verified at once, and a context of 16"):
+        generating_input(model, RUNTIMES["litert"], context=16, verify_tokens=16)

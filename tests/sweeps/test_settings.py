@@ -354,6 +354,7 @@ ENTRIES: Mapping[str, Differs | HeldBy | Read] = {
         f"{WRITING}::test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe"
     ),
     "stages.export.cache": HeldBy(f"{WRITING}::test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe"),
+    "stages.export.verify_tokens": HeldBy(f"{WRITING}::test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe"),
     f"{FINETUNE}.refit": HeldBy("tests/sweeps/test_settings.py::test_a_fitted_teacher_of_texts_is_fitted_again"),
     f"{FINETUNE}.epochs": Differs(student, 2, LABELS),
     f"{FINETUNE}.minutes": Differs(outcome, 1e-9, LABELS, {f"{FINETUNE}.seed": 77}),

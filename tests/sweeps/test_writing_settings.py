@@ -60,12 +60,14 @@ def test_a_cache_and_how_prompts_are_read_are_those_of_the_recipe(tmp_path: Path
         teacher = CAUSAL_TEXT.load_teacher(recipe, folder)
         return Subject(model=teacher.model, spec=teacher.dataset.input_spec()).for_runtime(RUNTIMES["litert"]).signature
 
-    usual, longer, several, narrow = (
+    usual, longer, several, narrow, verifying = (
         signature(context=40),
         signature(context=44),
         signature(context=40, prefill_lengths=[4, 16]),
         signature(context=40, cache="int8"),
+        signature(context=40, runtimes=["litert"], verify_tokens=3),
     )
+    assert (usual.verified_ids, verifying.verified_ids) == (None, 4)
     assert (usual.generation.context, longer.generation.context) == (40, 44)
     assert longer.state_bytes * 40 == usual.state_bytes * 44
     prefills = [each.method("prefill").axes["length"].buckets for each in (usual, several)]

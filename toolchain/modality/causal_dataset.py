@@ -312,6 +312,7 @@ class CausalDataset(Dataset):
             context=self.recipe.context,
             prefill_lengths=export.prefill_lengths,
             cache=export.cache,
+            verify_tokens=export.verify_tokens,
             begin=self.ends.begin,
             stop=self.ends.ends,
             chat=self.template is not None,

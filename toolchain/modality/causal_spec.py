@@ -50,7 +50,7 @@ class CausalTextSpec(InputSpec):
     """Ids (1, n) from a position on, of a text of at most `context` tokens.
 
     A text begins with the tokens `begin` and ends with any of `stop`. With `chat` a prompt is written as a message, by
-    the chat template beside the tokenizer.
+    the chat template beside the tokenizer. Of a draft `verify_tokens` are read at once; 0: there is none.
     """
 
     max_length: int
@@ -60,6 +60,7 @@ class CausalTextSpec(InputSpec):
     begin: tuple[int, ...] = ()
     stop: tuple[int, ...] = ()
     chat: bool = False
+    verify_tokens: int = 0
     saved_example: ClassVar[object] = list[Annotated[int, Field(ge=0, le=2**31 - 1)]]
 
     @property
@@ -71,6 +72,7 @@ class CausalTextSpec(InputSpec):
             cache=self.cache,
             begin=self.begin[0] if self.begin else None,
             stop=self.stop,
+            verify_tokens=self.verify_tokens,
         )
 
     @override

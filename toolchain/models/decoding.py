@@ -27,8 +27,9 @@ class CachedDecoder(nn.Module):
 
     Both tensors of the cache are (layers with attention, groups, context, head_width), float32; what they hold at the
     `position` and behind it is not read, so that a text at position 0 begins anew whatever was there. Logits are those
-    of the last token, (1, vocabulary), or with `every` those of all, (1, length, vocabulary). The caller sees to it
-    that no token stands behind the `context`.
+    of the last token, (1, vocabulary), or with `every` those of all, (1, length, vocabulary). Ids that come as a
+    column, (length, 1), have logits of each, (length, vocabulary). The caller sees to it that no token stands behind
+    the `context`.
     """
 
     def __init__(self, model: DecoderModel, *, context: int, every: bool = False) -> None:
@@ -48,13 +49,14 @@ class CachedDecoder(nn.Module):
     def forward(self, ids: Tensor, position: Tensor, cache_k: Tensor, cache_v: Tensor) -> tuple[Tensor, ...]:
         """ids (1, length) from `position` (1,) on, integers both → (logits, cache_k, cache_v)."""
         logits, keys, values = self.advance(ids, position, cache_k, cache_v)
-        places = self.places(ids[0], position)
+        places = self.places(text_of(ids), position)
         return logits, cache_k.index_copy(2, places, keys), cache_v.index_copy(2, places, values)
 
     def advance(self, ids: Tensor, position: Tensor, *cache: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same, with these tokens' keys and values alone, (layers, groups, length, head_width), to be written."""
-        places = self.places(ids[0], position)
-        hidden, keys, values = self.model.embedded(ids[0], places), list[Tensor](), list[Tensor]()
+        text = text_of(ids)
+        places = self.places(text, position)
+        hidden, keys, values = self.model.embedded(text, places), list[Tensor](), list[Tensor]()
         attended = self._by_operator if self.by_operator and hidden.dtype == torch.float32 else self._in_parts
         attention = attended(places, position, *cache)
         for layer in map(self.model.layer, range(len(self.model.layers))):
@@ -64,7 +66,7 @@ class CachedDecoder(nn.Module):
                 keys.append(key)
                 values.append(value)
             hidden = layer.with_feed_forward(layer.with_attention(hidden, read))
-        read = hidden if self.every else hidden[-1:]
+        read = hidden if self.every or is_column(ids) else hidden[-1:]
         logits = self.model.logits(self.model.closed(read))
         return logits[None] if self.every else logits, torch.stack(keys), torch.stack(values)
 
@@ -135,7 +137,7 @@ class Int8CachedDecoder(CachedDecoder):
         cache = (cache_k, cache_v, cache_k_scale, cache_v_scale)
         logits, *rows = self.advance(ids, position, *cache)
         (keys, key_scales), (values, value_scales) = map(int8_rows, rows)
-        places = self.places(ids[0], position)
+        places = self.places(text_of(ids), position)
         written = zip(cache, (keys, values, key_scales, value_scales), strict=True)
         return (logits, *(held.index_copy(2, places, new) for held, new in written))
 
@@ -143,6 +145,16 @@ class Int8CachedDecoder(CachedDecoder):
         """Those of one layer alone are float32 at a time."""
         keys, values, key_scales, value_scales = (each[row, :groups] for each in cache)
         return keys.to(torch.float32) * key_scales, values.to(torch.float32) * value_scales
+
+
+def is_column(ids: Tensor) -> bool:
+    """Whether logits of each id are wanted: so they come under each other."""
+    return ids.shape[0] > 1
+
+
+def text_of(ids: Tensor) -> Tensor:
+    """The ids one after another, (length,)."""
+    return ids[:, 0] if is_column(ids) else ids[0]
 
 
 def int8_rows(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -84,6 +84,7 @@ class Subject:
                 stop=plan.stop,
                 prefill_sizes=plan.prefill_lengths,
                 cache_format=plan.cache,
+                verify_tokens=plan.verify_tokens,
             )
         module = self.module(padded=runtime.fixed_shapes)
         return ExportInput(

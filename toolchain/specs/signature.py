@@ -219,7 +219,7 @@ class Signature(_Spec):
         if plan is None:
             return self
         methods = {each.name: each for each in self.methods}
-        for name in {plan.prefill, plan.decode}:
+        for name in {plan.prefill, plan.decode, *([plan.verify] if plan.verify else [])}:
             if name not in methods:
                 raise ValueError(f"generation names the method {name}, which is not there")
             if {plan.ids, plan.position} != {each.name for each in methods[name].inputs}:
@@ -229,6 +229,13 @@ class Signature(_Spec):
             if plan.logits not in {each.name for each in methods[name].outputs}:
                 raise ValueError(f"the method {name} gives no {plan.logits}, which generation needs")
         return self
+
+    @property
+    def verified_ids(self) -> int | None:
+        """How many ids the method that verifies a draft reads at once; None where there is no such method."""
+        if self.generation is None or self.generation.verify is None:
+            return None
+        return self.method(self.generation.verify).batch
 
     @property
     def state_bytes(self) -> int:

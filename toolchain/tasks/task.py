@@ -36,7 +36,7 @@ OF_WRITING = frozenset(
     {
         "vocabulary", "low_rank.token_rank", "low_rank.token_exponent", "distill.tokens", "distill.batch_tokens",
         "distill.final_phase", "distill.intermediate_weight", "distill.top_k", "distill.true_token_weight",
-        "export.context", "export.prefill_lengths", "export.cache",
+        "export.context", "export.prefill_lengths", "export.cache", "export.verify_tokens",
     }
 )  # fmt: skip
 FITTED_TEXTS = frozenset({"finetune", "finetune.batch_tokens"})

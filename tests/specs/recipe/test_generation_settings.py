@@ -55,6 +55,27 @@ def test_a_cache_is_as_long_as_rows_unless_the_recipe_says_otherwise(toml_file: 
         (
             "classification",
             "",
+            "[stages.export]\nverify_tokens = 4",
+            "stages.export.verify_tokens",
+            "does not read it",
+        ),
+        (
+            "language-modelling",
+            "",
+            "[stages.export]\nruntimes = ['executorch', 'onnx']\nverify_tokens = 4",
+            "stages.export",
+            "a file of onnx has one method and none that verifies a draft",
+        ),
+        (
+            "language-modelling",
+            "",
+            "[stages.export]\nverify_tokens = 4\ncache = 'int8'",
+            "stages.export",
+            "whose rounding makes tokens that are read at once differ from single ones",
+        ),
+        (
+            "classification",
+            "",
             "[stages.export]\nprefill_lengths = [8]",
             "stages.export.prefill_lengths",
             "does not read it",

@@ -23,6 +23,8 @@ class RuntimeDescription(Protocol):
     def takes_batches(self) -> bool: ...  # noqa: D102
     @property
     def generates(self) -> bool: ...  # noqa: D102
+    @property
+    def single_method(self) -> bool: ...  # noqa: D102
     def supports(self, scheme: str, /) -> bool: ...  # noqa: D102
 
 
@@ -71,6 +73,13 @@ class Export(Section):
     cache: CacheFormat = setting(
         "float32", "In which numbers the cache keeps keys and values.", costs="int8: a little of the score"
     )
+    verify_tokens: Annotated[int, Field(ge=0, le=32)] = setting(
+        0,
+        "How many tokens that a smaller model drafts an artifact reads at once, to write its own text in fewer passes "
+        "(`edgewright draft`); 0 for none.",
+        unit="tokens",
+        costs="memory for the logits of each",
+    )
     batch: Annotated[int, Field(ge=1, le=64)] = setting(
         1,
         "How many examples an artifact also takes at once, by the same weights.",
@@ -83,6 +92,22 @@ class Export(Section):
         costs="the float model's size",
         names=("float_reference", "keep_float"),
     )
+
+    @model_validator(mode="after")
+    def _can_verify(self) -> Export:
+        if not self.verify_tokens:
+            return self
+        if self.cache != "float32":
+            raise ValueError(
+                f"has verify_tokens and cache = {self.cache!r}, whose rounding makes tokens that are read at once "
+                "differ from single ones; leave one of them out"
+            )
+        if single := [name for name in self.runtimes if runtimes()[name].single_method]:
+            raise ValueError(
+                f"has verify_tokens, and a file of {' and '.join(single)} has one method and none that verifies a "
+                "draft; leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Export:
