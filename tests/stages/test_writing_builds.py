@@ -11,8 +11,10 @@ from edgewright.bundles.bundle import Bundle
 from edgewright.errors import InputError
 from edgewright.measure.generating import generate_here
 from edgewright.measure.prompts import Decoding, prompt_of
+from edgewright.modality.causal_dataset import CausalDataset
 from edgewright.models import families
 from edgewright.models.decoder import DecoderModel
+from edgewright.models.inputs import Inputs
 from edgewright.specs.recipe import Recipe
 from edgewright.stages.account import ACCOUNT, AccountFindings
 from edgewright.stages.float_models import ModelFindings
@@ -112,6 +114,29 @@ def test_a_gradual_cut_goes_part_of_the_way_and_trains_between(tmp_path: Path) -
     from_layers = build.findings("student", ModelFindings).from_layers
     assert from_layers == sorted(set(from_layers))
     assert set(from_layers) <= {0, 1, 2}
+
+
+def test_named_layers_are_those_of_the_teacher_after_all_steps(tmp_path: Path) -> None:
+    prune = {"steps": 2, "layers": [2]}
+    build = builds.build_of(builds.plan(writing_builds.recipe(writing_builds.documents(tmp_path), prune=prune)))
+    cuts = [each.findings for each in build.made if each.name == "prune"]
+    assert [each.from_layers for each in cuts if isinstance(each, ModelFindings)] == [[1, 2], [2]]
+
+
+def test_a_refit_reads_as_much_text_as_one_run_of_the_model_over_it_is_worth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    sample = CausalDataset.sample
+
+    def watched(self: CausalDataset, count: int, *, macs: float = 0, passes: int = 0) -> Inputs:
+        asked.append(passes)
+        return sample(self, count, macs=macs, passes=passes)
+
+    monkeypatch.setattr(CausalDataset, "sample", watched)
+    recipe = writing_builds.recipe(writing_builds.documents(tmp_path), distill={"enabled": False})
+    builds.build_of(builds.plan(recipe))
+    assert asked[0] == 1
 
 
 def test_the_table_is_kept_at_a_low_rank_at_both_ends(tmp_path: Path) -> None:

@@ -221,6 +221,9 @@ class Modality(ABC):
     batch_setting = "batch_images"  # the recipe's setting for the size of a training batch
     ranked_count = 512  # examples that importance is measured on
     fitted_count = 512  # examples that least squares are fitted to
+    # How often a refit after a cut runs the whole model over them, which limits how many are afforded; 0: once for each
+    # part of the model.
+    refit_passes = 0
 
     @abstractmethod
     def check_source(self, recipe: Recipe) -> None:

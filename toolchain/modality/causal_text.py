@@ -49,6 +49,7 @@ class CausalText(Modality):
     batch_setting = "batch_tokens"
     ranked_count = 128
     fitted_count = 256
+    refit_passes = 1
 
     @override
     def check_source(self, recipe: Recipe) -> None:

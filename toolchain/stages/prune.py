@@ -55,7 +55,7 @@ def prune_stage(step: int) -> Stage[ModelFindings]:
 
     return Stage(
         name="prune",
-        version=1,
+        version=2,
         findings=PruneFindings,
         make=prune,
         needs=("examples", "inputs", "student", "importance"),
@@ -95,8 +95,8 @@ def _pruned(build: Build, work: Workspace, step: int) -> PruneFindings:
 def _cut(build: Build, model: OwnModel, dataset: Dataset, step: int) -> Cut:
     plan, before = build.plan, build.findings("student", ModelFindings)
     settings = plan.recipe.stages.prune
-    # Refitting runs the model up to each of its layers.
-    sample = dataset.sample(plan.modality.fitted_count, macs=before.macs, passes=len(before.parts))
+    passes = plan.modality.refit_passes or len(before.parts)
+    sample = dataset.sample(plan.modality.fitted_count, macs=before.macs, passes=passes)
     goal = Goal(
         settings=settings,
         multiple=plan.profile.preferences.int8_channel_multiple.value,
