@@ -1,5 +1,7 @@
 """Layers are left out one after another, each time the one that costs least now."""
 
+from collections import Counter
+
 import pytest
 import torch
 
@@ -13,8 +15,8 @@ from tests.compress.test_cut_decoders import sample
 LAYERS = 6
 
 
-def deep() -> DecoderModel:
-    return from_transformers(tiny_decoders.made("llama", num_hidden_layers=LAYERS))
+def deep(layers: int = LAYERS) -> DecoderModel:
+    return from_transformers(tiny_decoders.made("llama", num_hidden_layers=layers))
 
 
 def divergence(model: DecoderModel, layers: tuple[int, ...]) -> float:
@@ -65,9 +67,21 @@ def test_a_layer_goes_by_what_it_costs_beside_those_that_went() -> None:
     assert divergence(double, stay) <= divergence(double, (0, 3)) + 1e-9
 
 
-def test_all_layers_tried_anew_each_time_leave_no_better_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = deep()
-    monkeypatch.setattr(layer_choice, "TRIED_AGAIN", LAYERS)
+def test_every_layer_that_is_left_is_tried_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    cost = layer_choice._Trial.cost
+
+    def watched(self: layer_choice._Trial, kept: list[int], *, without: int) -> float:
+        tried.append(len(kept))
+        return cost(self, kept, without=without)
+
+    monkeypatch.setattr(layer_choice._Trial, "cost", watched)
+    layers_that_stay(deep(12), sample(), 9)
+    assert Counter(tried) == {12: 12, 11: 11, 10: 10}
+
+
+def test_no_other_next_step_would_be_better_however_many_layers_are_left() -> None:
+    model = deep(14)
     before, after = layers_that_stay(model, sample(), 4), layers_that_stay(model, sample(), 3)
     assert set(after) < set(before)
     trials = {layer: divergence(model, tuple(each for each in before if each != layer)) for layer in before}

@@ -55,7 +55,7 @@ def prune_stage(step: int) -> Stage[ModelFindings]:
 
     return Stage(
         name="prune",
-        version=2,
+        version=3,
         findings=PruneFindings,
         make=prune,
         needs=("examples", "inputs", "student", "importance"),
