@@ -26,10 +26,13 @@ SCRIPTS = Path(__file__).parents[2] / "device_scripts"
 CONTEXT = 60
 
 
-def artifact(runtime: str = "executorch", context: int = CONTEXT, sizes: tuple[int, ...] = (8, 32)) -> WritingArtifact:
+def artifact(
+    runtime: str = "executorch", context: int = CONTEXT, sizes: tuple[int, ...] = (8, 32), cache: str = "float32"
+) -> WritingArtifact:
     model = tiny_decoders.decoder("llama")
-    signature = generating_input(model, RUNTIMES[runtime], context=context, prefill_sizes=sizes).signature
-    found = generating_structures(model, context=context)
+    described = RUNTIMES[runtime]
+    signature = generating_input(model, described, context=context, prefill_sizes=sizes, cache_format=cache).signature
+    found = generating_structures(model, context=context, cache=cache)
     return WritingArtifact.of(signature, found.prefill, found.decode)
 
 
@@ -83,11 +86,31 @@ def test_narrower_weights_are_told_by_the_file_and_read_less() -> None:
     around = tables + 4 * (writing.decode.table_rows + writing.decode.other_weights)
     assert writing.weight_bytes(around + matrices) == 1.0
     assert writing.weight_bytes(around + 0.5625 * matrices) == pytest.approx(0.5625)
-    int8, int4 = (token_bytes(writing.decode, CONTEXT, weight_bytes=each) for each in (1.0, 0.5))
+    int8, int4 = (
+        token_bytes(writing.decode, CONTEXT, row_bytes=writing.row_bytes, weight_bytes=each) for each in (1.0, 0.5)
+    )
     assert int8 - int4 == pytest.approx(matrices / 2)
     cache = CONTEXT * artifact().row_bytes
     row = 32  # of the table of tokens
     assert int8 >= matrices + cache + row
+
+
+def test_a_cache_in_int8_is_read_in_its_own_bytes_and_made_floats_at_a_price() -> None:
+    wide, narrow = artifact(), artifact(cache="int8")
+    assert narrow.row_bytes == 3 * 2 * 2 * (8 + 4)  # a scale for each head's row
+    reads = [token_bytes(each.decode, CONTEXT, row_bytes=each.row_bytes) for each in (wide, narrow)]
+    assert reads[0] - reads[1] == CONTEXT * (wide.row_bytes - narrow.row_bytes)
+    cache = 3 * 2 * 2 * CONTEXT * 8
+    floats, widened = (
+        sum(each.count * each.at(CONTEXT)[0] for each in one.decode.operators if each.kind == "elementwise")
+        for one in (wide, narrow)
+    )
+    assert widened - floats >= 2 * cache  # to float32, and by their scales
+    rates = [
+        writing_forecast(each, PRICES, BOARD, threads=1, file_bytes=40_000).whole.bytes_per_token
+        for each in (wide, narrow)
+    ]
+    assert rates == pytest.approx(reads)
 
 
 def smollm2() -> DecoderModel:
@@ -114,9 +137,9 @@ def test_smollm2_on_a_raspberry_pi_4_is_bounded_by_its_memory() -> None:
     writing = WritingArtifact(
         prefill=found.prefill, decode=found.decode, context=512, entries=((2, 128),), row_bytes=30 * 2 * 3 * 64 * 4
     )
-    read = token_bytes(writing.decode, 512)
+    read = token_bytes(writing.decode, 512, row_bytes=writing.row_bytes)
     assert read - 512 * writing.row_bytes == pytest.approx(134.5e6, rel=0.01)
-    short = token_bytes(writing.decode, 16)
+    short = token_bytes(writing.decode, 16, row_bytes=writing.row_bytes)
     assert 16 <= 2.2e9 / short <= 2.8e9 / short <= 21
     forecast = writing_forecast(writing, PRICES, BOARD, threads=1, file_bytes=163e6)
     assert forecast.bound == pytest.approx((2.2e9 / read, 4.4e9 / read))

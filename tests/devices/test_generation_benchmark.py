@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 
-from edgewright.base.json_values import JsonObject
+from edgewright.bundles import room
 from edgewright.bundles.bundle import Bundle, write
-from edgewright.cost.context_memory import RUNNER_BYTES
-from edgewright.devices import generation_benchmark
 from edgewright.devices.benchmark import bench
-from edgewright.devices.generation_benchmark import require_room
 from edgewright.errors import BundleError, InputError, ParityError
 from edgewright.measure.protocol import Protocol
 from edgewright.specs.budget import Budget
-from edgewright.targets.transports.local import LocalTarget
 from tests.bundles.generating import CONTEXT, generating_bundle
 from tests.bundles.made import change_manifest, fill, manifest, resign
 
@@ -120,21 +116,9 @@ def test_lengths_of_prompts_are_refused_for_a_bundle_that_does_not_generate(tmp_
 
 
 @pytest.mark.slow
-def test_a_context_that_the_devices_memory_cannot_hold_is_refused_with_the_largest_that_fits(
+def test_a_cache_that_the_devices_memory_does_not_hold_is_refused_before_anything_is_measured(
     whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    artifact = Bundle.open(whole).artifact("onnx")
-    cache = artifact.signature.state_bytes
-    free = artifact.bytes + RUNNER_BYTES + cache
-
-    def with_free(bytes_: float | None) -> None:
-        facts: JsonObject = {"free": bytes_}
-        monkeypatch.setattr(generation_benchmark, "read_facts", lambda *_: facts)
-        require_room(LocalTarget(), artifact)
-
-    with_free(None)
-    with_free(free)
-    with pytest.raises(InputError, match=rf"the largest that fits is {CONTEXT // 2}; set stages.export.context"):
-        with_free(free - cache / 2)
-    with pytest.raises(InputError, match="none fits; make the model smaller"):
-        with_free(free - 2 * cache)
+    monkeypatch.setattr(room, "read_facts", lambda *_: {"free": 1 << 20})
+    with pytest.raises(InputError, match=rf"a context of {CONTEXT} tokens needs .* and local: has 1 MB"):
+        bench(whole, "local:", runtime="onnx")

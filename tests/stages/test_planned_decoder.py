@@ -32,14 +32,15 @@ def test_a_student_has_the_sizes_that_its_recipe_asks_for(kind: str, tmp_path: P
     assert plan.shape.positions == plan.context == writing_builds.CONTEXT
 
 
-def test_an_artifact_that_is_planned_is_that_of_the_model_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache", ["float32", "int8"])
+def test_an_artifact_that_is_planned_is_that_of_the_model_itself(cache: str, tmp_path: Path) -> None:
     off = {"enabled": False}
-    plan = planned_decoder(recipe(tmp_path, vocabulary=off, prune=off), PROFILE)
+    plan = planned_decoder(recipe(tmp_path, vocabulary=off, prune=off, export={"cache": cache}), PROFILE)
     model = tiny_decoders.DecoderModel(plan.shape).eval()
-    found = generating_structures(model, context=writing_builds.CONTEXT)
+    found = generating_structures(model, context=writing_builds.CONTEXT, cache=cache)
     for name in ("executorch", "litert", "onnx"):
         signature = generating_input(
-            model, RUNTIMES[name], context=writing_builds.CONTEXT, prefill_sizes=(8, 16)
+            model, RUNTIMES[name], context=writing_builds.CONTEXT, prefill_sizes=(8, 16), cache_format=cache
         ).signature
         assert plan.writing(RUNTIMES[name]) == WritingArtifact.of(signature, found.prefill, found.decode)
     assert plan.least_file_bytes <= model.parameters_count < plan.file_bytes

@@ -89,7 +89,7 @@ def structures_of(subject: Subject, *, padded: bool) -> Structures:
     """Of a model, as it is exported. Raises `UnsupportedModelError` where it computes what no price is known for."""
     if (plan := subject.spec.writes) is None:
         return Structures(structure=structure_for(subject.module(padded=padded), subject.spec))
-    found = generating_structures(subject.model, context=plan.context)
+    found = generating_structures(subject.model, context=plan.context, cache=plan.cache)
     return Structures(structure=found.prefill, decode=found.decode)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
+from edgewright.bundles.room import require_room
 from edgewright.bundles.schema import ArtifactFacts, TaskFacts
 from edgewright.bundles.written_text import USUAL_WRITING, OnText, PromptMaker, Spelling, WritingSettings, document_of
 from edgewright.errors import BundleError, InputError
@@ -104,7 +105,8 @@ class Answerer:
     def answer(self, given: str, asked: AskOptions) -> Document:
         """What the model makes of a text or an image's file, as a JSON document.
 
-        Raises `InputError` for what a bundle of this kind is not asked with.
+        Raises `InputError` for what a bundle of this kind is not asked with, and for a cache that the device's free
+        memory does not hold.
         """
         artifact = self._bundle.artifact(asked.runtime)
         _require_read(artifact, asked)
@@ -155,6 +157,7 @@ class Answerer:
         context = asked.settings.context if asked.settings else None
         target = open_target(asked.address)
         try:
+            require_room(target, artifact)
             place = deploy_from(self._bundle, artifact, target)
             with blamed_on_age(artifact, place):
                 return stream(
@@ -200,6 +203,7 @@ class Answerer:
             return kept
         target = open_target(HERE)
         try:
+            require_room(target, artifact)
             place = deploy_from(self._bundle, artifact, target)
         finally:
             target.close()

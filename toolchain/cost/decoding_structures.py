@@ -29,8 +29,8 @@ class GeneratingStructures:
     decode: Structure
 
 
-def generating_structures(model: nn.Module, *, context: int) -> GeneratingStructures:
-    """Those of a model with a cache for a `context` of so many tokens.
+def generating_structures(model: nn.Module, *, context: int, cache: str = "float32") -> GeneratingStructures:
+    """Those of a model with a cache for a `context` of so many tokens, in float32 or int8.
 
     Raises `InputError` for a model that does not generate, and for a context beyond what it was made for.
     """
@@ -39,13 +39,22 @@ def generating_structures(model: nn.Module, *, context: int) -> GeneratingStruct
     many = min(TRACED_IDS[1], context)
     shorter = max(context // TRACED_CONTEXTS, 1)
     return GeneratingStructures(
-        prefill=structure_of_runs([_run(generates, prepared, context, ids, length=ids) for ids in (few, many)]),
-        decode=structure_of_runs([_run(generates, prepared, each, 1, length=each) for each in (shorter, context)]),
+        prefill=structure_of_runs(
+            [_run(generates, prepared, (context, cache), ids, length=ids) for ids in (few, many)]
+        ),
+        decode=structure_of_runs(
+            [_run(generates, prepared, (each, cache), 1, length=each) for each in (shorter, context)]
+        ),
     )
 
 
-def _run(generates: Generates, model: nn.Module, context: int, ids: int, *, length: int) -> TracedRun:
-    """So many ids at position 0, with an empty cache."""
-    state = tuple(torch.zeros(shape) for _, shape, _ in generates.state(model, context))
+def _run(generates: Generates, model: nn.Module, cache: tuple[int, str], ids: int, *, length: int) -> TracedRun:
+    """So many ids at position 0, with an empty cache for so many tokens in that format."""
+    context, kind = cache
+    state = tuple(
+        torch.zeros(shape, dtype=getattr(torch, dtype))
+        for _, shape, dtype in generates.state(model, context, cache=kind)
+    )
     inputs: tuple[Tensor, ...] = (torch.zeros(1, ids, dtype=torch.long), torch.zeros(1, dtype=torch.long), *state)
-    return TracedRun(module=generates.cached(model, context=context), inputs=inputs, length=length, state=state)
+    module = generates.cached(model, context=context, cache=kind)
+    return TracedRun(module=module, inputs=inputs, length=length, state=state)

@@ -45,7 +45,8 @@ def operator_of(
 ) -> tuple[Kind, OperatorSizes] | None:
     """(kind, sizes) of what runs on a device; None for what does not."""
     shape = tuple(made[0].shape)
-    constant = bool(given) and all(map(is_weight, given)) and packet is not ATEN.embedding
+    widened = packet is ATEN._to_copy and given[0].dtype == torch.int8  # a cache, which is made floats for each token
+    constant = bool(given) and all(map(is_weight, given)) and packet is not ATEN.embedding and not widened
     if packet is ATEN.index_copy:  # rows that are written into what is there
         rows = tuple(_tensor(args[3]).shape)
         return "slice", (rows[:-1], rows)

@@ -21,7 +21,7 @@ from edgewright.specs.signature import Axis, Signature
 from edgewright.specs.structure import Kind, Structure
 
 LOOKED_UP: frozenset[Kind] = frozenset({"embedding"})  # operators that read rows of a table, in int8
-FLOAT_BYTES = 4  # of each number that attention reads of the cache
+FLOAT_BYTES = 4
 LEAST_WEIGHT_BYTES = 0.5  # of int4, without a scale
 CONTEXT_SHARES = (4, 2, 1)  # what the whole context is divided by
 
@@ -106,20 +106,18 @@ def entries_of(axis: Axis) -> tuple[tuple[int, int], ...]:
     return tuple((each, each) for each in axis.buckets) or ((axis.least, axis.most),)
 
 
-def token_bytes(decode: Structure, context: int, *, weight_bytes: float = 1.0) -> float:
+def token_bytes(decode: Structure, context: int, *, row_bytes: float, weight_bytes: float = 1.0) -> float:
     """What writing one token reads of memory: every weight of its products, a row of the table, and all of the cache.
 
-    A weight takes `weight_bytes`, 1 of int8; the cache has float32.
+    A weight takes `weight_bytes`, 1 of int8, and each of the cache's `context` tokens `row_bytes`.
     """
-    total = 0.0
+    total = context * row_bytes
     for each in decode.operators:
         sizes = each.at(context)
         if each.kind in LOOKED_UP:
             total += each.count * prod(sizes)
         elif each.kind == "linear":
             total += each.count * weight_bytes * sizes[1] * sizes[2]
-        elif each.kind == "matmul":
-            total += each.count * FLOAT_BYTES * sizes[0] * sizes[2] * sizes[3]
     return total
 
 
@@ -189,7 +187,8 @@ def writing_forecast(
     rates = []
     for each in sorted({max(context // share, 1) for share in CONTEXT_SHARES}):
         token = predict(prices, artifact.decode, length=each, threads=threads, file_bytes=file_bytes)
-        rates.append(_rate(token, each, token_bytes(artifact.decode, each, weight_bytes=weight_bytes), memory.at(each)))
+        read = token_bytes(artifact.decode, each, row_bytes=artifact.row_bytes, weight_bytes=weight_bytes)
+        rates.append(_rate(token, each, read, memory.at(each)))
     copied = profile.memory.copy_bandwidth_gb_s.value * 1e9 / rates[-1].bytes_per_token
     return WritingForecast(
         first_tokens=tuple(_first(artifact, prices, each, threads) for each in asked if each <= context),

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from edgewright.base.fields import Fields
 from edgewright.base.progress import Progress
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.expected_texts import ExpectedTexts
+from edgewright.bundles.room import require_room
 from edgewright.bundles.schema import ArtifactFacts
 from edgewright.bundles.text_parity import TextParity, text_parity
-from edgewright.cost.context_memory import ContextMemory
 from edgewright.cost.expected import writing_artifact
 from edgewright.cost.writing import token_bytes
 from edgewright.devices.known_device import measured_profile
@@ -33,7 +32,6 @@ from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.profiles import Clock, load_profile
 from edgewright.targets.base import Target
 from edgewright.targets.device_store.lease import Lease
-from edgewright.targets.facts import MACHINE, read_facts
 
 TEXTS_BY_INSTRUCTIONS = 2  # that are compared on an emulated board, whose every token takes long
 
@@ -166,19 +164,8 @@ def _read_bytes(artifact: ArtifactFacts) -> int | None:
     known = writing_artifact(artifact)
     if known is None:
         return None
-    return round(token_bytes(known.decode, known.context, weight_bytes=known.weight_bytes(artifact.bytes)))
-
-
-def require_room(target: Target, artifact: ArtifactFacts) -> None:
-    """Refuse a cache that the device's free memory cannot hold beside the artifact; one that does not tell has room.
-
-    Raises `InputError` with the largest context that fits.
-    """
-    plan = artifact.signature.generation
-    free = Fields(read_facts(target, {"free": MACHINE["ram_available_bytes"]})).number("free")
-    if plan is not None and free is not None:
-        memory = ContextMemory.of_file(artifact.signature, artifact.bytes)
-        memory.require_room(plan.context, free, device=target.address)
+    weight_bytes = known.weight_bytes(artifact.bytes)
+    return round(token_bytes(known.decode, known.context, row_bytes=known.row_bytes, weight_bytes=weight_bytes))
 
 
 def _other_text(writing: BundleWriting, target: Target, parity: TextParity) -> str:

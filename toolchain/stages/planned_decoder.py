@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
+import numpy as np
 import torch
 
 from edgewright.compress.cut_plan import decoder_cut_plan
@@ -20,6 +21,7 @@ from edgewright.cost.writing import WritingArtifact, entries_of
 from edgewright.errors import InputError
 from edgewright.models import decoder_teacher
 from edgewright.models.decoder import DecoderModel
+from edgewright.models.decoder_capabilities import state as cache_tensors
 from edgewright.models.decoder_shape import DecoderShape
 from edgewright.quantize.schemes import narrow_weights
 from edgewright.runtimes.decoder_input import prompt_axis
@@ -28,37 +30,45 @@ from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import Recipe
 from edgewright.tasks.table import task_of
 
-FLOAT_BYTES = 4
 SCALE_SHARE = 1 / 16  # of a byte for each weight that is narrower than int8: a scale for every 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedDecoder:
-    """A decoder before it is made; `notes` say where its sizes are assumed. A weight takes `weight_bytes`."""
+    """A decoder before it is made; `notes` say where its sizes are assumed. A weight takes `weight_bytes`.
+
+    Its cache is in the format `cache`, float32 or int8.
+    """
 
     shape: DecoderShape
     context: int
     prefill_lengths: tuple[int, ...]
     weight_bytes: float = 1.0
+    cache: str = "float32"
     notes: tuple[str, ...] = ()
 
     @cached_property
     def structures(self) -> GeneratingStructures:
         """What it computes. Its weights are whatever lies in memory."""
+        model = self._model.to_empty(device="cpu").eval()
+        return generating_structures(model, context=self.context, cache=self.cache)
+
+    @property
+    def _model(self) -> DecoderModel:
         with torch.device("meta"):
-            model = DecoderModel(self.shape)
-        return generating_structures(model.to_empty(device="cpu").eval(), context=self.context)
+            return DecoderModel(self.shape)
 
     def writing(self, runtime: Runtime) -> WritingArtifact:
         """An artifact of it under a runtime."""
         axis = prompt_axis(runtime, self.prefill_lengths, self.context)
-        cache = sum(prod(sizes) for _, sizes in self.shape.state(self.context))
+        tensors = cache_tensors(self._model, self.context, cache=self.cache)
+        cache = sum(prod(sizes) * np.dtype(dtype).itemsize for _, sizes, dtype in tensors)
         return WritingArtifact(
             prefill=self.structures.prefill,
             decode=self.structures.decode,
             context=self.context,
             entries=entries_of(axis),
-            row_bytes=FLOAT_BYTES * cache / self.context,
+            row_bytes=cache / self.context,
         )
 
     @property
@@ -105,6 +115,7 @@ def planned_decoder(recipe: Recipe, profile: Profile) -> PlannedDecoder:
         context=recipe.context,
         prefill_lengths=stages.export.prefill_lengths,
         weight_bytes=narrow.weight_bits / 8 + SCALE_SHARE if narrow else 1.0,
+        cache=stages.export.cache,
         notes=tuple(_notes(recipe)),
     )
 
@@ -114,5 +125,3 @@ def _notes(recipe: Recipe) -> Iterator[str]:
         yield "how many pieces the task uses is known once its texts are read; all are assumed"
     if recipe.stages.low_rank.enabled and (recipe.stages.low_rank.energy or recipe.stages.low_rank.keep_parameters):
         yield "the ranks of matrices are for their activations to tell; whole ones are assumed"
-    if recipe.stages.export.cache != "float32":
-        yield "the cache is assumed to be of float32"
