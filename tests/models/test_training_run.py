@@ -96,6 +96,8 @@ def test_training_ends_early_without_progress_and_leaves_the_best_weights() -> N
 
     done = train(model, [10] * 16, loss_of(model), schedule(patience=3), setting="x", validate=validate)
     assert (done.best_validation, done.stopped_early, done.steps) == (5.0, True, 5 * 4)
+    assert [tokens for tokens, _ in done.validations] == [160, 320, 480, 640, 800]
+    assert [value for _, value in done.validations if value == value] == [1.0, 5.0, 4.0, 4.5]
     assert model.weight.item() == weights[1]
     assert len(set(weights)) == 5
 

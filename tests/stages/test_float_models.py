@@ -113,7 +113,9 @@ def test_bits_are_better_the_fewer_to_a_training_and_findings_tell_them_as_bits(
     validate = float_models.validation(made, lambda number: 2 * number, examples, section="distill")
     assert validate is not None
     assert validate() == -2.5
-    trained = Trained(steps=1, tokens=1, seconds=1.0, losses=(1.0,), best_validation=validate())
+    points = ((4, validate()), (8, float("nan")))
+    trained = Trained(steps=1, tokens=8, seconds=1.0, losses=(1.0,), validations=points, best_validation=validate())
+    assert float_models.trained_findings(trained, examples)["validations"] == [{"tokens": 4, "score": 2.5}]
     assert float_models.trained_findings(trained, examples)["best_validation"] == 2.5
     never = Trained(steps=1, tokens=1, seconds=1.0, losses=(1.0,))
     assert float_models.trained_findings(never, examples)["best_validation"] is None

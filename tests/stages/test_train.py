@@ -117,6 +117,8 @@ def test_patience_ends_training_that_gets_no_better(labelled: Path) -> None:
     found = student_of(plan(recipe("classification", labelled, distill={**lesson, "patience": 2})))["distill"].findings
     assert found["stopped_early"]
     assert 0 <= found["best_validation"] <= 1
+    assert [each["score"] for each in found["validations"]] == [found["best_validation"]] * 3
+    assert found["validations"][-1]["tokens"] == found["tokens_seen"]
     once = student_of(plan(recipe("classification", labelled, distill={**lesson, "epochs": 1})))["distill"].findings
     assert found["steps"] == 3 * once["steps"]  # the first epoch is the best so far, and two are no better
     assert (once["stopped_early"], once["best_validation"]) == (False, None)

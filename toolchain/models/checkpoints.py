@@ -44,6 +44,7 @@ class Place:
     best: float | None = None  # validation
     stale: int = 0  # validations since the best
     validated: int = -1  # the step of the last validation
+    validations: list[tuple[int, float]] = field(default_factory=list)  # (tokens, value) of each
     marks: int = 0  # of `Schedule.validate_every`, passed
     stopped: bool = False
     scaler: dict[str, float] | None = None

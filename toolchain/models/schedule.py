@@ -46,12 +46,16 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What training did, from its first start on; `losses` has one mean for each twentieth of the way."""
+    """What training did, from its first start on; `losses` has one mean for each twentieth of the way.
+
+    `validations` are (tokens trained on, value) of each.
+    """
 
     steps: int
     tokens: int
     seconds: float
     losses: tuple[float, ...]
+    validations: tuple[tuple[int, float], ...] = ()
     best_validation: float | None = None
     stopped_early: bool = False
     resumed_from_step: int | None = None

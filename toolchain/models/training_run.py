@@ -81,6 +81,7 @@ class TrainingRun:
             losses=tuple(
                 total / count for total, count in zip(place.loss_sums, place.loss_counts, strict=True) if count
             ),
+            validations=tuple((tokens, value) for tokens, value in place.validations),
             best_validation=place.best,
             stopped_early=place.stopped,
             resumed_from_step=self.resumed_from,
@@ -230,6 +231,7 @@ class TrainingRun:
         self.model.train()
         files.restore_random_state(random_state, device)
         place.validated = place.steps
+        place.validations.append((place.tokens, value))
         if value > (-math.inf if place.best is None else place.best):
             place.best, place.stale, self.best = value, 0, files.snapshot(self.model)
         else:

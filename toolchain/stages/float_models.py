@@ -6,6 +6,7 @@ Out: datasets, models, and `ModelFindings`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sized
 from dataclasses import replace
 from pathlib import Path
@@ -67,25 +68,38 @@ class ModelFindings(Sizes):
         return [layer.from_layer for layer in self.layers]
 
 
+class Validation(BaseModel):
+    """The score on the validation part after so many tokens, or images, of a training."""
+
+    tokens: int
+    score: float
+
+
 class TrainedFindings(ModelFindings):
-    """Those of a model that was trained: how long, and how the loss fell."""
+    """Those of a model that was trained: how long, how the loss fell, and each score on the validation part."""
 
     steps: int = 0
     tokens_seen: int = 0
     losses: tuple[float, ...] = ()
+    validations: tuple[Validation, ...] = ()
     stopped_early: bool = False
     best_validation: float | None = None
 
 
 def trained_findings(trained: Trained, dataset: Dataset) -> dict[str, object]:
-    """What a manifest says of a training; the best validation is a score again, where less is better, too."""
-    best = trained.best_validation
+    """What a manifest says of a training; its validations are scores again, where less is better, too."""
+    best, metric = trained.best_validation, dataset.score().metric
     return {
         "steps": trained.steps,
         "tokens_seen": trained.tokens,
         "losses": trained.losses,
+        "validations": [
+            {"tokens": tokens, "score": goodness(metric, value)}
+            for tokens, value in trained.validations
+            if math.isfinite(value)
+        ],
         "stopped_early": trained.stopped_early,
-        "best_validation": None if best is None else goodness(dataset.score().metric, best),
+        "best_validation": None if best is None else goodness(metric, best),
     }
 
 
