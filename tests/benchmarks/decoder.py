@@ -1,15 +1,19 @@
 """Decoders that write: SmolLM2-135M uncut against llama.cpp, and a student against its teacher.
 
-    python -m tests.benchmarks.decoder [--json] [--quick] [--keep FOLDER] [--student BUNDLE]
+    python -m tests.benchmarks.decoder [--json] [--quick] [--keep FOLDER]
+        [--student BUNDLE [--alone] [--cache FOLDER] [--tokens N …]]
 
 The teacher is exported in int8 and int4 and runs in the runners that devices get, beside llama.cpp with the same
 weights in Q8_0 and Q4_0, each in processes of its own, in turns: what is told is the median of the rounds' ratios, as
 both halves of a round meet the same machine. Instructions a token are of emulated boards whose clock counts them. The
-figures of a student are of its bundle. `--quick` is one round of one thread without a board. What was not measured is
-said to be so.
+figures of a student are of its bundle, and of its models in the cache that it was built in: nothing is trained for them
+but what `--tokens` asks for, the student, one of evenly spaced layers and one of random weights on so many tokens each.
+`--quick` is one round of one thread without a board, and fewer held-out texts. What was not measured is said to be so.
 """
 
 import argparse
+import os
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.bundles.bundle import Bundle
+from edgewright.errors import InputError
 from edgewright.measure.deployment import Deployed, Deployer
 from edgewright.measure.generating import generate
 from edgewright.measure.measuring import measure
@@ -32,8 +37,10 @@ from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from edgewright.specs.signature import Call, Signature
 from edgewright.targets import open_target
-from tests.benchmarks import llama_cpp
+from tests.benchmarks import decoder_student, llama_cpp
 from tests.benchmarks.machine import Watch, shown
+from tests.benchmarks.rows import Row, row
+from tests.benchmarks.student_builds import StudentCase
 
 FACTORY = "edgewright.models.factories:smollm2_135m"
 CONTEXT, PROMPT, STEPS = 512, 64, 48
@@ -45,16 +52,9 @@ INSTRUCTIONS_A_MS = 500_000  # of 2 ns
 ON_CORE = replace(Protocol.instructions(), samples=3, warmup_runs=1, max_seconds=120.0)
 NOT_MEASURED = "not measured"
 MEMORY_BESIDE_BYTES = 16e6
-SPEED_GOAL, PREFILL_GOAL, STUDENT_INSTRUCTIONS_GOAL = 0.9, 4.0, 5.0
-GOALS_OF_SIZES = ((25e6, 75.0), (60e6, 90.0))  # bytes, and the share of the teacher's gain in percent
-NOT_YET = (
-    "greedy tokens equal to the teacher's (goal 60 %), and among its first five (goal 85 %)",
-    "uniform depth pruning with the same training",
-    "a fresh student of the same sizes",
-    ".pte, .tflite and simulated int8 token for token over 50 prompts × 64 tokens",
-    "the teacher's passes that the student saves as a draft (goal 1.5)",
-    "llama.cpp in instructions on emulated boards",
-)
+SPEED_GOAL, PREFILL_GOAL = 0.9, 4.0
+NOT_YET = ("llama.cpp in instructions on emulated boards",)
+A_STUDENT = "a student: give --student BUNDLE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,23 +96,38 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round of one thread, and no emulated board")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the exported files there, or take them")
     parser.add_argument("--student", type=Path, metavar="BUNDLE", help="a bundle of a model that writes")
+    parser.add_argument(
+        "--alone", action="store_true", help="the student's own rows alone, without the teacher's files"
+    )
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where the student was built, for its models")
+    parser.add_argument("--tokens", type=int, nargs="+", metavar="N", help="train the student and others on so many")
     options = parser.parse_args()
+    if options.student is None and (options.alone or options.cache or options.tokens):
+        parser.error("--alone, --cache and --tokens are of a student; give --student BUNDLE")
+    if options.cache:
+        os.environ["EDGEWRIGHT_CACHE_DIR"] = str(options.cache)
     options.watch = Watch()
     with TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        shown(options, figures(folder, options.student, quick=options.quick), table)
+        shown(options, figures(folder, options), table)
 
 
-def figures(folder: Path, student: Path | None, *, quick: bool) -> dict[str, Any]:
+def figures(folder: Path, options: Namespace) -> dict[str, Any]:
     """All that this prints."""
-    artifacts = list(teacher_artifacts(folder))
-    rows = list(teacher_rows(artifacts, (1,) if quick else (1, 2), 1 if quick else ROUNDS))
-    counted = [] if quick else list(instruction_rows(artifacts))
-    rows += list(student_rows(student, counted, quick=quick)) if student else []
-    lacking = NOT_YET if student else ("a student: give --student BUNDLE", *NOT_YET)
-    lacking = ("instructions a token: not with --quick", *lacking) if quick else lacking
-    return {"rows": rows, "instructions": counted, "not_measured": list(lacking)}
+    quick, rows, counted, lacking = options.quick, list[Row](), list[dict[str, Any]](), list(NOT_YET)
+    if not options.alone:
+        artifacts = list(teacher_artifacts(folder))
+        rows += teacher_rows(artifacts, (1,) if quick else (1, 2), 1 if quick else ROUNDS)
+        counted += [] if quick else instruction_rows(artifacts)
+    if not counted:
+        lacking.append(f"instructions a token: not with {'--alone' if options.alone else '--quick'}")
+    if options.student is None:
+        lacking.append(A_STUDENT)
+    else:
+        of_student, missing = student_rows(options, counted)
+        rows, lacking = [*rows, *of_student], [*lacking, *missing]
+    return {"rows": rows, "instructions": counted, "not_measured": lacking}
 
 
 def teacher_artifacts(folder: Path) -> Iterator[Artifact]:
@@ -250,30 +265,23 @@ def instructions(deployer: Deployer, place: Deployed, call: Call) -> float:
     return median(timed.latency_ms) * INSTRUCTIONS_A_MS
 
 
-def student_rows(folder: Path, teacher: Sequence[Mapping[str, Any]], *, quick: bool) -> Iterator[dict[str, Any]]:
-    """What a student's bundle says of it, and its instructions beside those of the int8 teacher."""
-    bundle = Bundle.open(folder)
-    manifest, best = bundle.manifest, bundle.artifact()
-    most, share_goal = next(((size, share) for size, share in GOALS_OF_SIZES if best.bytes <= size), GOALS_OF_SIZES[-1])
-    yield row("student: size, MB", best.bytes / 1e6, goal=most / 1e6, is_most=True)
-    gain = manifest.baseline.score - manifest.teacher.score
-    if gain:
-        share = 100 * (manifest.baseline.score - best.score) / gain
-        yield row(f"student: share of the teacher's gain in {manifest.task.metric}, %", share, goal=share_goal)
-    if quick or best.signature.generation is None:
-        return
-    artifact = Artifact(runtime=best.runtime, weights="int8", file=bundle.file(best.file), signature=best.signature)
-    known = {(each["core"], each["artifact"]): each["million_a_step"] for each in teacher}
-    for each in instruction_rows([artifact]):
-        fewer = known[each["core"], artifact.title] / each["million_a_step"]
-        name = f"student: instructions a token on {each['core']}, times fewer than the int8 teacher's"
-        yield row(name, fewer, goal=STUDENT_INSTRUCTIONS_GOAL)
-
-
-def row(name: str, value: float, *, goal: float | None = None, is_most: bool = False, **more: Any) -> dict[str, Any]:
-    """One figure with its goal, and whether that is reached."""
-    reached = None if goal is None else (value <= goal if is_most else value >= goal)
-    return {"name": name, "value": value, "goal": goal, "reached": reached, **more}
+def student_rows(options: Namespace, teacher: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
+    """All that is told of a student, and what is not and why."""
+    bundle = Bundle.open(options.student)
+    found = list(decoder_student.bundle_rows(bundle))
+    case: StudentCase | InputError
+    try:
+        case = StudentCase.of(bundle)
+    except InputError as error:
+        case = error
+    else:
+        found += decoder_student.rows_of_case(case, tokens=options.tokens, quick=options.quick)
+    best = bundle.artifact()
+    if teacher and best.signature.generation is not None:
+        artifact = Artifact(runtime=best.runtime, weights="int8", file=bundle.file(best.file), signature=best.signature)
+        counted = list(instruction_rows([artifact]))
+        found += decoder_student.instruction_ratio_rows(counted, teacher, artifact.title)
+    return found, list(decoder_student.lacking(bundle, case, options.tokens))
 
 
 def table(found: Mapping[str, Any]) -> str:
