@@ -4,15 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.bundles import room
+from edgewright.bundles import answering, room
+from edgewright.bundles.answering import AskOptions, ask
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.room import require_room
 from edgewright.bundles.schema import ArtifactFacts
+from edgewright.bundles.written_text import PromptMaker
 from edgewright.cost.context_memory import RUNNER_BYTES
 from edgewright.errors import InputError
+from edgewright.measure.prompts import Decoding, prompt_of
+from edgewright.modality.decoder_tokenizer import DecoderTokenizer
 from edgewright.targets.transports.local import LocalTarget
 from tests.bundles import made
 from tests.forecast import writers
+from tests.tiny_decoders import definition
 
 CONTEXT = writers.CONTEXT
 
@@ -45,3 +50,17 @@ def test_the_cache_has_to_fit_beside_the_artifact(bundle: Path, monkeypatch: pyt
 def test_an_artifact_without_a_cache_asks_the_device_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "read_facts", lambda *_: pytest.fail("the device was asked"))
     require_room(LocalTarget(), ArtifactFacts.model_validate(made.artifact("executorch", "model.pte", "0" * 64)))
+
+
+@pytest.mark.parametrize("address", ["", "elsewhere:"])
+def test_a_text_is_not_begun_where_the_cache_does_not_fit(
+    bundle: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_free(monkeypatch, 1 << 20)
+    tokenizer = DecoderTokenizer(definition(), max_length=512)
+    monkeypatch.setattr(PromptMaker, "tokenizer", tokenizer)
+    monkeypatch.setattr(PromptMaker, "prompt", lambda _, __, ___, signature: prompt_of([1, 2], signature, Decoding()))
+    monkeypatch.setattr(answering, "open_target", lambda _: LocalTarget())
+    monkeypatch.setattr(answering, "deploy_from", lambda *_: pytest.fail("it was pushed"))
+    with pytest.raises(InputError, match=rf"a context of {CONTEXT} tokens needs .* has 1 MB: none fits"):
+        ask(bundle, "a", AskOptions(address=address) if address else AskOptions())

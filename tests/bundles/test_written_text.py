@@ -173,21 +173,6 @@ def test_ctrl_c_ends_a_text_with_what_was_written_and_leaves_no_runner(whole: Pa
     assert not runner.is_alive
 
 
-@pytest.mark.parametrize("address", ["", "elsewhere:"])
-def test_a_cache_that_the_devices_memory_does_not_hold_is_refused_before_the_push(
-    whole: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from edgewright.bundles import answering, room
-    from edgewright.targets.transports.local import LocalTarget
-
-    monkeypatch.setattr(room, "read_facts", lambda *_: {"free": 1 << 20})
-    monkeypatch.setattr(answering, "open_target", lambda _: LocalTarget())
-    monkeypatch.setattr(answering, "deploy_from", lambda *_: pytest.fail("it was pushed"))
-    asked = AskOptions(address=address) if address else AskOptions()
-    with pytest.raises(InputError, match=rf"a context of {CONTEXT} tokens needs .* has 1 MB: none fits"):
-        ask(whole, TEXT, asked)
-
-
 @pytest.mark.slow
 def test_it_streams_from_another_machine_as_it_does_here(
     whole: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -62,3 +62,27 @@ def test_the_share_of_the_bandwidth_is_told_with_its_source_where_it_is_known() 
     assert "at most 50 % of the 8 GB/s that one core copies (measured there)" in known
     cached = memory_sentence(Fields(document(bandwidth=Bandwidth(copy_gb_s=2, source="measured there"))["generation"]))
     assert "at most 200 % of the 2 GB/s that one core copies (measured there); so the processor's caches" in cached
+
+
+def test_what_was_expected_of_both_stands_beside_what_was_measured() -> None:
+    measured = document()
+    assert measured["generation"]["typical_prompt_tokens"] == 32
+    first = [
+        {"prompt_tokens": 16, "first_token_ms": 1.0, "low_ms": 0.5, "high_ms": 2.0},
+        {"prompt_tokens": 32, "first_token_ms": 100.0, "low_ms": 50.0, "high_ms": 200.0},
+    ]
+    rates = [
+        {"context": context, "tokens_per_second": rate, "low_tokens_per_second": 20.0, "high_tokens_per_second": 80.0}
+        for context, rate in ((32, 80.0), (64, 40.0))
+    ]
+    predicted = {"source": "facts", "latency_ms": 25.0, "writing": {"first_tokens": first, "rates": rates}}
+    text = "\n".join(" ".join(line) for line in shown({**measured, "predicted": predicted}))
+    assert "predicted first token 100 (50 to 200) ms after 32 tokens; measured -20 %" in text
+    assert "predicted tokens/s 40 (20 to 80); measured +25 %; from facts" in text
+    assert "predicted p50" not in text
+    assert "predicted" not in "\n".join(" ".join(line) for line in shown(measured))
+    counted = document(clock="instructions", emulated=True)
+    predicted = {**predicted, "low_ms": 20.0, "high_ms": 30.0}
+    assert "predicted p50 25 ms (20 to 30); measured" in "\n".join(
+        " ".join(line) for line in shown({**counted, "predicted": predicted})
+    )

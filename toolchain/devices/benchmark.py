@@ -20,6 +20,7 @@ from edgewright.bundles.delivery import blamed_on_age, deploy_from
 from edgewright.bundles.schema import ArtifactFacts
 from edgewright.bundles.vector_calls import VectorCalls
 from edgewright.cost.expected import Expectation, NoExpectation, expected
+from edgewright.cost.expected_writing import WritingExpectation, expected_writing
 from edgewright.cost.int8_gain import Int8Row, int8_measured
 from edgewright.devices.generation_benchmark import BundleWriting, WantedFigures, measured_writing, writing_of
 from edgewright.devices.known_device import measured_profile
@@ -51,7 +52,7 @@ class BenchResult:
     parity: Parity
     verdict: Verdict
     int8: Int8Row | None = None
-    predicted: Expectation | NoExpectation | None = None
+    predicted: Expectation | WritingExpectation | NoExpectation | None = None
 
     def summary(self) -> JsonObject:
         """What `edgewright bench --json` prints."""
@@ -195,15 +196,12 @@ def _benched(contest: _Contest, target: Target, address: str, told: Progress, ho
 
 def _expected(
     bundle: Bundle, artifact: ArtifactFacts, measurement: Measurement, address: str
-) -> Expectation | NoExpectation | None:
-    """What was predicted; whatever hinders that, the measurement is there, and is not lost to it.
-
-    None of text that is generated.
-    """
-    if artifact.signature.generation is not None:
-        return None
+) -> Expectation | WritingExpectation | NoExpectation | None:
+    """What was predicted; whatever hinders that, the measurement is there, and is not lost to it."""
     try:
         profile = measured_profile(address, bundle.manifest.profile)
+        if isinstance(measurement, GenerationMeasurement):
+            return expected_writing(artifact, measurement, profile)
         return expected(artifact, measurement, profile, longest=bundle.manifest.task.max_length)
     except Exception as error:  # a damaged file of prices, a structure of another version, …
         return NoExpectation(reason=str(error))

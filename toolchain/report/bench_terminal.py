@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgewright.base.fields import Fields
-from edgewright.report.generation_terminal import generation_report
+from edgewright.report.generation_terminal import difference, expected_writing, generation_report
 from edgewright.report.judged_cells import CLOCK_NOTES, int8_verdict, parity, rounded, shortened, verdict
 from edgewright.report.prediction_terminal import interval
 from edgewright.report.table_cells import NOTHING, facts, latencies, megabytes, number, percent, plain, table, text
@@ -110,9 +110,12 @@ def _expected(found: Fields) -> Iterable[tuple[str, str]]:
     predicted = found.inner("predicted")
     if "unknown" in predicted:
         yield "predicted p50", f"not known: {text(predicted, 'unknown')}"
+        return
+    written = found.inner("generation")
+    if written and written.number("first_token_ms") is not None:
+        yield from expected_writing(predicted.inner("writing"), written, source=text(predicted, "source"))
     elif predicted:
-        measured_ms, predicted_ms = found.inner("latency_ms").number("p50"), predicted.number("latency_ms")
-        off = f"{100 * (measured_ms / predicted_ms - 1):+.0f} %" if measured_ms and predicted_ms else NOTHING
+        off = difference(found.inner("latency_ms").number("p50"), predicted.number("latency_ms"))
         yield "predicted p50", f"{interval(predicted)}; measured {off}; from {text(predicted, 'source')}"
 
 

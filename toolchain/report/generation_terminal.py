@@ -37,6 +37,33 @@ def memory_sentence(found: Fields) -> str:
     return f"{told}, at most {percent(share)} of the {bandwidth} ({text(found, 'bandwidth_source')}){cached}."
 
 
+def expected_writing(writing: Fields, found: Fields, *, source: str) -> Iterator[tuple[str, str]]:
+    """What was predicted of what a budget is judged by, and how far the measurement is from it; nothing where unknown.
+
+    `writing` is that part of what was predicted, `found` the part `generation` of what was measured.
+    """
+    prompt, rates = found.count("typical_prompt_tokens"), writing.rows("rates")
+    for first in writing.rows("first_tokens"):
+        if first.count("prompt_tokens") == prompt:
+            off = difference(found.number("first_token_ms"), first.number("first_token_ms"))
+            spans = _around(first, ("first_token_ms", "low_ms", "high_ms"))
+            yield "predicted first token", f"{spans} ms after {prompt} tokens; measured {off}"
+    if rates:  # the last is of the whole context, which every step looks at
+        off = difference(found.number("tokens_per_second"), rates[-1].number("tokens_per_second"))
+        names = ("tokens_per_second", "low_tokens_per_second", "high_tokens_per_second")
+        yield "predicted tokens/s", f"{_around(rates[-1], names)}; measured {off}; from {source}"
+
+
+def difference(measured: float | None, predicted: float | None) -> str:
+    """How much more was measured than was predicted, in percent."""
+    return f"{100 * (measured / predicted - 1):+.0f} %" if measured and predicted else NOTHING
+
+
+def _around(row: Fields, names: tuple[str, str, str]) -> str:
+    value, low, high = (rounded(row.number(name)) for name in names)
+    return f"{value} ({low} to {high})"
+
+
 def _by_time(found: Fields, *, emulated: bool) -> Iterator[RenderableType]:
     prompts = table("prompt, tokens", "first token p50, ms", "p90", "p99", "95 % interval", "prefill, tokens/s")
     for row in found.rows("prompts"):
