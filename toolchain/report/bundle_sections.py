@@ -19,6 +19,7 @@ from edgewright.report.compression import Compression, compression_of
 from edgewright.report.precision import precision_of
 from edgewright.report.sections import UNKNOWN, Cells, PageSection, TextTable, megabytes, milliseconds
 from edgewright.report.speedup_rows import ArtifactSpeedups
+from edgewright.report.training_curve import training_section
 from edgewright.specs.budget import is_at_least
 from edgewright.specs.metrics import gain_kept, kept_share, lower_is_better
 
@@ -53,6 +54,8 @@ def built_sections(
         tables=(_stages(compression), _build_times(manifest)),
         pictures=drawn(figures.stages(compression), *_network(manifest, build)) if pictures else (),
     )
+    if (training := training_section(build, manifest.task.metric, pictures=pictures)) is not None:
+        yield training
     if (said := precision_of(manifest)) is not None:
         shown = drawn(figures.sensitivity(build.sensitivity)) if pictures else ()
         yield PageSection(title="Precision", sentences=(said,), pictures=shown)
