@@ -54,7 +54,7 @@ def rows_of_case(case: StudentCase, *, tokens: Sequence[int] | None, quick: bool
 def bundle_rows(bundle: Bundle) -> Iterator[Row]:
     """What the bundle itself says: size, score, and how the float student agrees with its teacher."""
     manifest, best = bundle.manifest, bundle.artifact()
-    size, gain_goal, same_goal = goals_of(best)
+    size, gain_goal, _ = goals_of(best)
     yield row("student: size, MB", best.bytes / 1e6, goal=size / 1e6, is_most=True)
     if manifest.baseline.score != manifest.teacher.score:
         name = f"student: share of the teacher's gain over {manifest.baseline.name} in {manifest.task.metric}, %"
@@ -65,8 +65,6 @@ def bundle_rows(bundle: Bundle) -> Iterator[Row]:
         yield row("float student: greedy tokens that are the teacher's, %", 100 * same, tokens=tokens)
         first = agreement.number("among_first") or 0.0
         yield row("float student: greedy tokens among the teacher's first five, %", 100 * first, tokens=tokens)
-    if same is not None and best.signature.generation is None:
-        yield row("student: greedy tokens that are the teacher's, %", 100 * same, goal=same_goal)
 
 
 def goals_of(artifact: ArtifactFacts) -> tuple[float, float, float]:
