@@ -1,7 +1,7 @@
 """Decoders that write: SmolLM2-135M uncut against llama.cpp, and a student against its teacher.
 
     python -m tests.benchmarks.decoder [--json] [--quick] [--keep FOLDER]
-        [--student BUNDLE [--alone] [--cache FOLDER] [--tokens N …]]
+        [--student BUNDLE [--alone] [--cache FOLDER] [--tokens N …] [--curve FILE]]
 
 The teacher is exported in int8 and int4 and runs in the runners that devices get, beside llama.cpp with the same
 weights in Q8_0 and Q4_0, each in processes of its own, in turns: what is told is the median of the rounds' ratios, as
@@ -101,9 +101,10 @@ def main() -> None:
     )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where the student was built, for its models")
     parser.add_argument("--tokens", type=int, nargs="+", metavar="N", help="train the student and others on so many")
+    parser.add_argument("--curve", type=Path, metavar="FILE", help="[tokens, score] pairs of the student's checkpoints")
     options = parser.parse_args()
-    if options.student is None and (options.alone or options.cache or options.tokens):
-        parser.error("--alone, --cache and --tokens are of a student; give --student BUNDLE")
+    if options.student is None and (options.alone or options.cache or options.tokens or options.curve):
+        parser.error("--alone, --cache, --tokens and --curve are of a student; give --student BUNDLE")
     if options.cache:
         os.environ["EDGEWRIGHT_CACHE_DIR"] = str(options.cache)
     options.watch = Watch()
@@ -268,6 +269,7 @@ def instructions(deployer: Deployer, place: Deployed, call: Call) -> float:
 def student_rows(options: Namespace, teacher: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
     """All that is told of a student, and what is not and why."""
     bundle = Bundle.open(options.student)
+    checkpoints = decoder_student.points_in(options.curve) if options.curve else ()
     found = list(decoder_student.bundle_rows(bundle))
     case: StudentCase | InputError
     try:
@@ -275,13 +277,13 @@ def student_rows(options: Namespace, teacher: Sequence[Mapping[str, Any]]) -> tu
     except InputError as error:
         case = error
     else:
-        found += decoder_student.rows_of_case(case, tokens=options.tokens, quick=options.quick)
+        found += decoder_student.rows_of_case(case, tokens=options.tokens, quick=options.quick, checkpoints=checkpoints)
     best = bundle.artifact()
     if teacher and best.signature.generation is not None:
         artifact = Artifact(runtime=best.runtime, weights="int8", file=bundle.file(best.file), signature=best.signature)
         counted = list(instruction_rows([artifact]))
         found += decoder_student.instruction_ratio_rows(counted, teacher, artifact.title)
-    return found, list(decoder_student.lacking(bundle, case, options.tokens))
+    return found, list(decoder_student.lacking(bundle, case, options.tokens, checkpoints))
 
 
 def table(found: Mapping[str, Any]) -> str:

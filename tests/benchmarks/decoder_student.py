@@ -4,9 +4,11 @@ In:  a bundle of a model that writes; for most rows also the cache that it was b
 Out: rows with their goals, and the lines of what was not measured and why.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from edgewright.bundles.build_record import BuildRecord
@@ -15,6 +17,7 @@ from edgewright.bundles.schema import ArtifactFacts
 from edgewright.cost.decoding_structures import generating_structures
 from edgewright.errors import InputError
 from edgewright.measure.token_equality import TokenEquality, compared_texts, write_greedy
+from edgewright.modality.base import HeldOut
 from edgewright.models.greedy import greedy
 from edgewright.models.speculative import DraftedText, write_drafted
 from edgewright.specs.structure import Structure
@@ -28,12 +31,19 @@ JUDGED_TOKENS = 4096  # held-out ones that each artifact reads one by one
 PROMPTS, WRITTEN = 50, 64  # that artifacts are compared by
 DRAFTED_PROMPTS = 20
 SIMULATED = "PyTorch's simulated int8"
+Points = Sequence[tuple[int, float]]
+"""Tokens of a training, rising, and the score after them."""
 MORE = 10  # times as many tokens
 QUICK = 10  # times fewer texts
 
 
-def rows_of_case(case: StudentCase, *, tokens: Sequence[int] | None, quick: bool) -> Iterator[Row]:
-    """All rows that need the student's models; others are trained on each number of `tokens`."""
+def rows_of_case(
+    case: StudentCase, *, tokens: Sequence[int] | None, quick: bool, checkpoints: Points = ()
+) -> Iterator[Row]:
+    """All rows that need the student's models; others are trained on each number of `tokens`.
+
+    `checkpoints` are scores of the held-out text that were taken down elsewhere, while the student was trained.
+    """
     share = QUICK if quick else 1
     yield work_row(case)
     yield from agreement_rows(case, JUDGED_TOKENS // share)
@@ -41,14 +51,16 @@ def rows_of_case(case: StudentCase, *, tokens: Sequence[int] | None, quick: bool
     yield from draft_rows(case, DRAFTED_PROMPTS // share)
     metric, points = case.bundle.manifest.task.metric, curve_of(case.bundle)
     if points:
-        yield from curve_rows(points, validation_score(case), f"{metric} of the validation part")
+        yield from curve_rows(points, teacher_score(case, "validation"), f"{metric} of the validation part")
+    if checkpoints:
+        yield from curve_rows(checkpoints, teacher_score(case, "test"), f"{metric}, a checkpoint of one training")
     ends: list[tuple[int, float]] = []
     for count in sorted(tokens or ()):
         found = trained_others(case, count)
         yield from rows_of_others(case.bundle, found)
         ends.append((found[0].tokens, found[0].score))
     if len(ends) > 1:
-        yield from curve_rows(ends, case.bundle.manifest.teacher.score, f"{metric}, each a training of its own")
+        yield from curve_rows(ends, teacher_score(case, "test"), f"{metric}, each a training of its own")
 
 
 def bundle_rows(bundle: Bundle) -> Iterator[Row]:
@@ -199,7 +211,12 @@ def rows_of_others(bundle: Bundle, found: Sequence[Other]) -> Iterator[Row]:
         yield row(f"{each.name}: behind the student by", each.score - ours.score)
 
 
-def curve_rows(points: Sequence[tuple[int, float]], floor: float, metric: str) -> Iterator[Row]:
+def points_in(file: Path) -> Points:
+    """(tokens, score) pairs of a file in JSON."""
+    return [(int(tokens), float(score)) for tokens, score in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def curve_rows(points: Points, floor: float, metric: str) -> Iterator[Row]:
     """Scores over tokens, and what ten times as many would buy by a power law that falls to the teacher's, `floor`."""
     for tokens, score in points:
         yield row(f"student after {tokens:,} tokens: {metric}", score)
@@ -219,10 +236,10 @@ def curve_rows(points: Sequence[tuple[int, float]], floor: float, metric: str) -
     )
 
 
-def validation_score(case: StudentCase) -> float:
-    """The teacher's on the validation part, with the student's vocabulary."""
+def teacher_score(case: StudentCase, part: HeldOut) -> float:
+    """The teacher's on a held-out part with the student's vocabulary, which is what the student comes near to."""
     dataset = case.student.dataset
-    inputs, score = dataset.held_out("validation"), dataset.score("validation")
+    inputs, score = dataset.held_out(part), dataset.score(part)
     return score.of(dataset.as_scored(dataset.outputs(case.adapted_teacher, inputs), inputs, score))
 
 
@@ -233,14 +250,16 @@ def curve_of(bundle: Bundle) -> list[tuple[int, float]]:
     return [(tokens, score) for tokens, score in points if tokens is not None and score is not None]
 
 
-def lacking(bundle: Bundle, case: StudentCase | InputError, tokens: Sequence[int] | None) -> Iterator[str]:
+def lacking(
+    bundle: Bundle, case: StudentCase | InputError, tokens: Sequence[int] | None, checkpoints: Points = ()
+) -> Iterator[str]:
     """What of a student could not be measured, and why."""
     if isinstance(case, InputError):
         yield f"tokens of the artifacts beside the teacher's, beside each other's and as a draft: {case}"
     if not tokens or isinstance(case, InputError):
         yield f"{UNIFORM} and {FRESH}: give --tokens, of each training"
-    if len(curve_of(bundle)) <= 1 and len(tokens or ()) <= 1:
-        yield "the curve over tokens: it was not validated; set stages.distill.patience, or give --tokens thrice"
+    if max(len(curve_of(bundle)), len(tokens or ()), len(checkpoints)) <= 1:
+        yield "the curve over tokens: it was not validated; set distill.patience, or give --tokens thrice, or --curve"
 
 
 def instruction_ratio_rows(

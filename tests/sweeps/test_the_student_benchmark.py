@@ -211,14 +211,18 @@ def test_shares_of_the_gain_are_of_the_method_without_a_network(case: InTorch) -
     assert any("share of the teacher's gain" in each["name"] and each["goal"] == 75.0 for each in told)
 
 
-def test_all_rows_of_a_student_come_one_after_another(case: InTorch) -> None:
-    told = list(rows_of.rows_of_case(case, tokens=[200, 300], quick=True))
+def test_all_rows_of_a_student_come_one_after_another(case: InTorch, tmp_path: Path) -> None:
+    file = tmp_path / "curve.json"
+    file.write_text("[[100, 9.5], [200, 9.0], [400, 8.8]]", encoding="utf-8")
+    told = list(rows_of.rows_of_case(case, tokens=[200, 300], quick=True, checkpoints=rows_of.points_in(file)))
     names = [each["name"] for each in told]
     assert sum("greedy tokens" in name for name in names) == 4
     assert sum("part other than at a tie" in name for name in names) == 3
     assert sum("as a draft" in name for name in names) == 2
     assert sum(name.startswith(FRESH) for name in names) == 4
     assert sum("each a training of its own" in name for name in names) == 2  # two points are no curve yet
+    assert sum("a checkpoint of one training" in name for name in names) == 4
+    assert not any("curve" in line for line in rows_of.lacking(case.bundle, case, None, rows_of.points_in(file)))
 
 
 def test_what_a_student_lacks_is_said_with_what_to_give(case: InTorch) -> None:
