@@ -3,11 +3,13 @@
 In:  a document of prompts, a job's or a line of standard input's:
      {"schema": 2, "state": [{"name", "dtype", "shape"}],
       "program": {"prefill": [{"entry", "least", "most"}], "decode": entry, "ids": {"name", "dtype"},
-                  "position": {"name", "dtype"}, "logits": name, "state": [name], "context", "vocabulary"},
+                  "position": {"name", "dtype"}, "logits": name, "state": [name], "context", "vocabulary",
+                  "verify": {"entry", "size"}},
       "prompts": [{"ids": [id], "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed",
-                   "stop": [[id]], "logits": bool}]}
+                   "stop": [[id]], "logits": bool}],
+      "draft": see drafting.py}
      An entry takes the ids (1, from `least` to `most`) and the position (1,) of the first, and gives the logits
-     (1, vocabulary) of the last. "logits" may be left out.
+     (1, vocabulary) of the last. "logits", "verify" and "draft" may be left out.
 Out: for each prompt its tokens, those that ended it among them, why it ended and how long everything took; where its
      logits are asked for, too, those of the prompt's last id, float32 in base64, and of each token by how much its
      logit lay above the largest of the others ("margins").
@@ -37,6 +39,7 @@ from job_reading import DTYPES, Call, CallsReader, Fault, Tensor, bad_job, is_in
 MOST_PROMPTS = 10_000
 MOST_IDS = 1 << 20
 MOST_STOPS = 100
+MOST_VERIFIED = 1000
 LARGEST_SEED = 2**53 - 1
 UNUSED_STEPS = 4  # tokens that are added before a prompt is read again, to see that nothing of them is left
 SAME = 1e-5  # as a share of the largest logit
@@ -51,7 +54,7 @@ class Program:
 
     def __init__(self, document, reader):
         known = {"prefill", "decode", "ids", "position", "logits", "state", "context", "vocabulary"}
-        require_fields("program", document, known)
+        require_fields("program", document, known, may={"verify"})
         self.prefill = [self.entry(each) for each in items(document, "prefill", 100)]
         self.decode = reader.name(document, "decode")
         self.ids, self.position = (self.named(document[name], name, reader) for name in ("ids", "position"))
@@ -62,6 +65,7 @@ class Program:
                 raise bad_job(name, f"must be an integer from 1 to {most}")
         self.context, self.vocabulary = document["context"], document["vocabulary"]
         self.reader = reader
+        self.verify = self.verifying(document["verify"]) if "verify" in document else None
 
     def entry(self, document):
         """(its name, the least and the most ids that it takes)."""
@@ -74,6 +78,16 @@ class Program:
         return document["entry"], least, most
 
     @staticmethod
+    def verifying(document):
+        """(its name, how many ids it takes) of the entry that gives the logits of each id."""
+        require_fields("verify", document, {"entry", "size"})
+        if not isinstance(document["entry"], str) or not document["entry"]:
+            raise bad_job("verify", 'must have an "entry"')
+        if not is_integer(document["size"], 2, MOST_VERIFIED):
+            raise bad_job("verify", f'must have a "size" from 2 to {MOST_VERIFIED}')
+        return document["entry"], document["size"]
+
+    @staticmethod
     def named(document, field, reader):
         """(name, dtype) of an input."""
         require_fields(field, document, {"name", "dtype"})
@@ -81,9 +95,9 @@ class Program:
             raise bad_job(field, 'must have a "dtype" of int32 or int64')
         return reader.name(document, "name"), document["dtype"]
 
-    def chunks(self, count):
-        """[(entry, first position, size)] by which a prompt of so many ids is read."""
-        found, done = [], 0
+    def chunks(self, count, done=0):
+        """[(entry, first position, size)] by which a prompt of so many ids is read, the first of which are `done`."""
+        found = []
         while done < count:
             left = count - done
             entry, size = self.chunk(left, count)
@@ -105,12 +119,12 @@ class Program:
             size, entry = 1, self.decode
         return entry, size
 
-    def call(self, entry, size):
-        """A call of an entry with so many ids, whose arrays are filled in when it is made."""
+    def call(self, entry, size, column=False):
+        """A call of an entry with so many ids, under each other or in a row; they are filled in when it is made."""
         import numpy
 
         (ids, of_ids), (position, of_position) = self.ids, self.position
-        inputs = [Tensor(ids, of_ids, (1, size)), Tensor(position, of_position, (1,))]
+        inputs = [Tensor(ids, of_ids, (size, 1) if column else (1, size)), Tensor(position, of_position, (1,))]
         for each in inputs:
             each.array = numpy.zeros(each.shape, dtype=each.dtype)
         return Call(entry, inputs, [self.logits], self.state, False)
@@ -180,8 +194,8 @@ class Prompt:
 
 
 def read_prompts(document, path=None):
-    """(tensors of the state, program, prompts) of a document."""
-    refuse_others(document, {"schema", "state", "program", "prompts"})
+    """(tensors of the state, program, prompts, what "draft" says or None) of a document."""
+    refuse_others(document, {"schema", "state", "program", "prompts", "draft"})
     reader = CallsReader(document, path)
     state = reader.read_state()
     program = Program(document.get("program"), reader)
@@ -191,7 +205,11 @@ def read_prompts(document, path=None):
     prompts = [Prompt(each, place, program) for place, each in enumerate(items(document, "prompts", MOST_PROMPTS))]
     if not prompts:
         raise bad_job("prompts", "must be a list that is not empty")
-    return state, program, prompts
+    if "draft" not in document:
+        return state, program, prompts, None
+    from drafting import DraftPlan
+
+    return state, program, prompts, DraftPlan(document["draft"], program, prompts, path)
 
 
 def require_fields(which, document, known, may=frozenset()):
@@ -306,6 +324,11 @@ class Writer:
         """A call of each entry, by which a backend loads them."""
         calls = [program.call(entry, least) for entry, least, _ in program.prefill]
         return [*calls, program.call(program.decode, 1)]
+
+    @staticmethod
+    def verifying(program):
+        """The same, and a call of the entry that verifies a draft."""
+        return [*Writer.entries(program), program.call(*program.verify, column=True)]
 
     def logits(self, entry, position, ids):
         """(1, vocabulary) of the last of the ids, as one row."""

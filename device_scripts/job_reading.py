@@ -18,10 +18,11 @@ MOST_SAMPLES = 100_000
 INTEGERS = {"threads": (1, 256), "warmup_runs": (0, MOST_SAMPLES), "samples": (0, MOST_SAMPLES)}
 SECONDS = ("warmup_s", "max_seconds")
 TEXTS = ("artifact", "sha256", "calls")
+DRAFT = "draft"  # another artifact, which drafts for the first: {"artifact", "sha256"} (drafting.py)
 PROMPTS = "prompts"  # in place of calls: the file of a document of generation.py
 OPTIONAL = {"min_seconds": 0, "profile": False, "cold": False, "cores": [], "serve": False}
 MOST_CORES = 1024
-FIELDS = {"schema", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS, PROMPTS}
+FIELDS = {"schema", *OPTIONAL, *INTEGERS, *SECONDS, *TEXTS, PROMPTS, DRAFT}
 DTYPES = {
     "bool": 1,
     "int8": 1,
@@ -97,7 +98,7 @@ def read_job(path):
     job = read_json(path)
     if job.get("serve") is True or PROMPTS in job:
         job.setdefault("calls", ".")  # they come line by line, or there are prompts
-    for name in sorted(FIELDS - set(OPTIONAL) - set(job) - {PROMPTS}):
+    for name in sorted(FIELDS - set(OPTIONAL) - set(job) - {PROMPTS, DRAFT}):
         raise bad_job(name, "is missing")
     refuse_others(job, FIELDS)
     job = {**OPTIONAL, **job}
@@ -119,7 +120,20 @@ def read_job(path):
         raise bad_job("sha256", "must be 64 lower-case hexadecimal digits")
     for name in {"artifact", "calls", PROMPTS}.intersection(job):
         job[name] = path.parent / job[name]
+    if DRAFT in job:
+        job[DRAFT] = read_draft(job[DRAFT], path)
     return job
+
+
+def read_draft(document, path):
+    """The artifact that drafts, and its hash."""
+    if not isinstance(document, dict) or set(document) != {"artifact", "sha256"}:
+        raise bad_job(DRAFT, 'must be an object of "artifact" and "sha256"')
+    if not all(isinstance(each, str) and each for each in document.values()):
+        raise bad_job(DRAFT, "must have texts that are not empty")
+    if not re.fullmatch("[0-9a-f]{64}", document["sha256"]):
+        raise bad_job(DRAFT, 'must have a "sha256" of 64 lower-case hexadecimal digits')
+    return {**document, "artifact": path.parent / document["artifact"]}
 
 
 def refuse_others(document, known):

@@ -559,7 +559,7 @@ def serve(job, kind, lines):
         try:
             document = parsed_json(line, "a line of standard input")
             if "prompts" in document:
-                generator = generator or Generator(backend or kind(job), is_loaded=backend is not None)
+                generator = generator or Generator(job, backend or kind(job), is_loaded=backend is not None)
                 if write(generator, document):
                     break
                 backend = generator.backend
@@ -604,28 +604,30 @@ def answers(backend, calls):
 class Generator:
     """A backend that writes text of its own, loaded with the first prompts and checked once."""
 
-    def __init__(self, backend, is_loaded=False):
-        self.backend, self.is_loaded, self.is_checked = backend, is_loaded, False
+    def __init__(self, job, backend, is_loaded=False):
+        self.job, self.backend, self.is_loaded, self.is_checked = job, backend, is_loaded, False
+        self.drafting, self.is_draft_checked = None, False
 
     def generated(self, document, path, interrupt, memory=None, on_token=None):
         """What a result says of generation, for a document of prompts."""
         from generation import Writer, read_prompts
 
-        specs, program, prompts = read_prompts(document, path)
-        backend, entries = self.backend, Writer.entries(program)
+        specs, program, prompts, plan = read_prompts(document, path)
+        backend, entries = self.backend, Writer.verifying(program) if plan else Writer.entries(program)
         start = time.monotonic()
         if not self.is_loaded:
             backend.load(entries)
             self.is_loaded = True
+        drafter = self.drafter(plan) if plan else None
         load_ms = (time.monotonic() - start) * 1e3
         phase = memory.end if memory else lambda _: None
         phase("loaded")
         backend.accept(specs, entries)
-        writer, found = Writer(backend, specs, program), []
+        writer, found = self.writer(specs, program, drafter), []
         try:
-            if not self.is_checked:
+            if not (self.is_draft_checked if drafter else self.is_checked):
                 writer.check_reset(prompts[0], lambda: phase("prefill"))
-                self.is_checked = True
+                self.is_checked, self.is_draft_checked = True, self.is_draft_checked or drafter is not None
             for place, prompt in enumerate(prompts):
                 hear = (lambda *of, place=place: on_token(place, *of)) if on_token else (lambda *_: None)
                 found.append(writer.write(prompt, hear, interrupt))
@@ -636,9 +638,35 @@ class Generator:
         phase("decode")
         return {"load_ms": load_ms, "generated": found}
 
-    def measured(self, job, interrupt):
+    def writer(self, specs, program, drafter):
+        """What writes; with a draft where there is one."""
+        from generation import Writer
+
+        if drafter is None:
+            return Writer(self.backend, specs, program)
+        from drafting import DraftedWriter
+
+        return DraftedWriter(self.backend, specs, program, drafter)
+
+    def drafter(self, plan):
+        """What drafts: an artifact of its own, loaded when it is first asked for."""
+        from drafting import Drafter
+        from generation import Writer
+
+        if "draft" not in self.job:
+            raise bad_job("draft", "is in the prompts, and the job names no artifact that drafts")
+        entries = Writer.entries(plan.program)
+        if self.drafting is None:
+            loading = type(self.backend)({**self.job, **self.job["draft"]})
+            check_hash(loading.job)
+            loading.load(entries)
+            self.drafting = loading
+        self.drafting.accept(plan.state, entries)
+        return Drafter(Writer(self.drafting, plan.state, plan.program), plan)
+
+    def measured(self, interrupt):
         """The result of a job of prompts."""
-        memory, watch = MemoryLog(), Watch()
+        job, memory, watch = self.job, MemoryLog(), Watch()
         document = read_json(job["prompts"])
         if job["cold"]:
             drop_cached(job["artifact"])
@@ -673,7 +701,7 @@ def main(arguments):
             check_hash(job)
             backend, interrupt = kind(job), Interrupt()
             interrupt.listen()  # until the result is printed
-            measured = Generator(backend).measured(job, interrupt)
+            measured = Generator(job, backend).measured(interrupt)
         else:
             specs, calls = CallsReader(read_json(job["calls"]), job["calls"]).read()
             check_hash(job)

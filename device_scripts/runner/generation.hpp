@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,16 +24,31 @@
 
 namespace edgewright {
 
+const std::string kInterrupted = "interrupted";
+
+// What a draft was good for: the larger program's passes behind the prompt's, of how many drafted tokens it took how
+// many, and the most by which logits of a pass of several and of one differed.
+struct DraftUse {
+  int64_t passes = 0;
+  int64_t drafted = 0;
+  int64_t accepted = 0;
+  double drift = 0;
+};
+
 struct Text {
   Ids tokens;
-  std::string ended = "interrupted";
+  std::string ended = kInterrupted;
   int stop = -1;  // the stop sequence that ended it
   size_t prompt_tokens = 0;
   double prefill_ms = 0;
   std::vector<double> token_ms;  // the first from the prompt on
   Bytes logits;  // float32, of the prompt's last id, where they are asked for
   std::vector<double> margins;  // of each token, where logits are asked for
+  std::optional<DraftUse> draft;
 };
+
+// Hears of a token as it comes, and of its milliseconds.
+using OnChosen = std::function<void(int64_t, double)>;
 
 constexpr size_t kUnusedSteps = 4;  // tokens that are added before a prompt is read again
 constexpr double kSame = 1e-5;  // as a share of the largest logit
@@ -86,9 +102,9 @@ inline std::pair<std::string, size_t> next_entry(const Program& program, int64_t
   return {name, static_cast<size_t>(size)};
 }
 
-inline std::vector<Chunk> chunks_of(const Program& program, size_t count) {
+inline std::vector<Chunk> chunks_of(const Program& program, size_t count, size_t done = 0) {
   std::vector<Chunk> found;
-  for (size_t done = 0; done < count;) {
+  while (done < count) {
     const size_t left = count - done;
     auto [entry, size] = next_entry(program, static_cast<int64_t>(left), static_cast<int64_t>(count));
     found.push_back({std::move(entry), size <= left ? done : count - size, size});
@@ -100,18 +116,21 @@ inline std::vector<Chunk> chunks_of(const Program& program, size_t count) {
 // A program that reads prompts and adds tokens; the methods that it names must be loaded.
 class Writer {
  public:
-  Writer(Model& model, const Prompts& prompts) : model_(model), program_(prompts.program), state_(prompts.state) {}
+  Writer(Model& model, const Program& program, const std::vector<TensorSpec>& state)
+      : model_(model), program_(program), state_(state) {}
+  virtual ~Writer() = default;
 
   // A call of each entry, by which a model loads them.
-  static std::vector<Call> entries(const Program& program) {
+  static std::vector<Call> entries(const Program& program, bool with_verify = false) {
     std::vector<Call> calls(program.prefill.size() + 1);
+    if (with_verify) calls.emplace_back().entry = program.verify;
     for (size_t place = 0; place < program.prefill.size(); ++place) calls[place].entry = program.prefill[place].name;
-    calls.back().entry = program.decode;
+    calls[program.prefill.size()].entry = program.decode;
     return calls;
   }
 
   // Read a prompt, add some tokens and read it again: what is left of them must change nothing.
-  void check_reset(const Prompt& prompt, const std::function<void()>& after_reading) {
+  virtual void check_reset(const Prompt& prompt, const std::function<void()>& after_reading) {
     model_.reset(state_);
     read(prompt.ids);
     const std::vector<float> first = row_;
@@ -136,36 +155,73 @@ class Writer {
   }
 
   // What came after a prompt; `on_token` hears of each token as it comes, and of its milliseconds.
-  Text write(const Prompt& prompt, const std::function<void(int64_t, double)>& on_token) {
-    model_.reset(state_);
-    Text text;
-    text.prompt_tokens = prompt.ids.size();
-    Chooser chooser(prompt);
-    double mark = now_s();
-    read(prompt.ids);
-    text.prefill_ms = since_ms(mark);
-    if (prompt.wants_logits) {
-      text.logits.resize(row_.size() * sizeof(float));
-      std::memcpy(text.logits.data(), row_.data(), text.logits.size());
-    }
+  virtual Text write(const Prompt& prompt, const OnChosen& on_token) {
+    Writing writing(prompt, on_token);
+    begin(writing);
     while (!Interrupt::came()) {
-      text.tokens.push_back(chooser.choose(row_));
-      if (prompt.wants_logits) text.margins.push_back(margin_of(text.tokens.back()));
-      text.token_ms.push_back(since_ms(mark));
-      on_token(text.tokens.back(), text.token_ms.back());
-      const size_t position = prompt.ids.size() + text.tokens.size() - 1;
-      text.stop = stopped_by(prompt, text.tokens);
-      if (text.stop >= 0) text.ended = "stop";
-      else if (text.tokens.size() == static_cast<size_t>(prompt.max_tokens)) text.ended = "length";
-      else if (position == static_cast<size_t>(program_.context)) text.ended = "context";
-      if (text.ended != "interrupted") break;
-      mark = now_s();
-      run(program_.decode, position, &text.tokens.back(), 1);
+      take(writing);
+      if (writing.text.ended != kInterrupted) break;
+      writing.mark = now_s();
+      run(program_.decode, writing.position(), &writing.text.tokens.back(), 1);
     }
-    return text;
+    return std::move(writing.text);
   }
 
- private:
+  void reset() { model_.reset(state_); }
+
+  // Read a text whose first ids are in the cache.
+  void read(const Ids& ids, size_t done = 0) {
+    for (const Chunk& chunk : chunks_of(program_, ids.size(), done)) {
+      run(chunk.entry, chunk.position, ids.data() + chunk.position, chunk.size);
+    }
+  }
+
+  // The logits of the last id that was read.
+  const std::vector<float>& row() const { return row_; }
+
+ protected:
+  // What comes after one prompt, as it is taken token by token.
+  struct Writing {
+    Writing(const Prompt& of, const OnChosen& hear) : prompt(of), on_token(hear), chooser(of) {}
+    // Where the last token stands, which is not read yet.
+    size_t position() const { return prompt.ids.size() + text.tokens.size() - 1; }
+
+    const Prompt& prompt;
+    const OnChosen& on_token;
+    Chooser chooser;
+    Text text;
+    double mark = 0;  // when the time of the next token began
+  };
+
+  // Read the prompt.
+  void begin(Writing& writing) {
+    reset();
+    Text& text = writing.text;
+    text.prompt_tokens = writing.prompt.ids.size();
+    writing.mark = now_s();
+    read(writing.prompt.ids);
+    text.prefill_ms = since_ms(writing.mark);
+    if (!writing.prompt.wants_logits) return;
+    text.logits.resize(row_.size() * sizeof(float));
+    std::memcpy(text.logits.data(), row_.data(), text.logits.size());
+  }
+
+  // Choose the next token by the row of logits, and see whether it is the last.
+  void take(Writing& writing) {
+    Text& text = writing.text;
+    const Prompt& prompt = writing.prompt;
+    text.tokens.push_back(writing.chooser.choose(row_));
+    if (prompt.wants_logits) text.margins.push_back(margin_of(text.tokens.back()));
+    const double now = now_s();
+    text.token_ms.push_back(took_ms(writing.mark, now));
+    writing.mark = now;
+    writing.on_token(text.tokens.back(), text.token_ms.back());
+    text.stop = stopped_by(prompt, text.tokens);
+    if (text.stop >= 0) text.ended = "stop";
+    else if (text.tokens.size() == static_cast<size_t>(prompt.max_tokens)) text.ended = "length";
+    else if (writing.position() == static_cast<size_t>(program_.context)) text.ended = "context";
+  }
+
   // A call with what it points into.
   struct Ready {
     std::vector<Call> calls;
@@ -173,8 +229,10 @@ class Writer {
     std::vector<PreparedCall> prepared;
   };
 
-  static double since_ms(double start) {
-    const double took_s = now_s() - start;
+  static double since_ms(double start) { return took_ms(start, now_s()); }
+
+  static double took_ms(double start, double end) {
+    const double took_s = end - start;
     if (took_s < 0) throw Fault(kRunFailed, "the device's monotonic clock ran backwards");
     return took_s * 1e3;
   }
@@ -198,29 +256,34 @@ class Writer {
     return -1;
   }
 
-  void read(const Ids& ids) {
-    for (const Chunk& chunk : chunks_of(program_, ids.size())) {
-      run(chunk.entry, chunk.position, ids.data() + chunk.position, chunk.size);
-    }
-  }
-
   // Hands over the ids, of which the first stands at that position, and keeps the logits of the last.
   void run(const std::string& entry, size_t position, const int64_t* ids, size_t count) {
-    Ready& ready = ready_for(entry, count);
+    ask(entry, position, ids, count, /*column=*/false, row_);
+    check_numbers(row_);
+  }
+
+  // The same, without a look at the logits: of the last id, or of each where they are handed over as a column.
+  void ask(const std::string& entry, size_t position, const int64_t* ids, size_t count, bool column,
+           std::vector<float>& found) {
+    Ready& ready = ready_for(entry, count, column);
     for (size_t place = 0; place < count; ++place) put(ready.ids, place, ids[place], *program_.ids_dtype);
     put(ready.position, 0, static_cast<int64_t>(position), *program_.position_dtype);
     model_.run(ready.prepared.front(), state_, outputs_);
     const OutputTensor& logits = outputs_.front();
-    row_.resize(logits.data.size() / sizeof(float));
-    if (logits.spec.dtype->type != ScalarType::Float || row_.size() != static_cast<size_t>(program_.vocabulary)) {
+    const size_t wanted = (column ? count : 1) * static_cast<size_t>(program_.vocabulary);
+    found.resize(logits.data.size() / sizeof(float));
+    if (logits.spec.dtype->type != ScalarType::Float || found.size() != wanted) {
       throw Fault(kBadArtifact, "\"" + entry + "\" gives " + logits.spec.dtype->name + " " + shape_text(logits.spec.shape) +
-                                    " for logits, not float32 of " + std::to_string(program_.vocabulary));
+                                    " for logits, not float32 of " + std::to_string(wanted));
     }
-    std::memcpy(row_.data(), logits.data.data(), logits.data.size());
-    for (size_t id = 0; id < row_.size(); ++id) {
-      if (std::isfinite(row_[id])) continue;
+    std::memcpy(found.data(), logits.data.data(), logits.data.size());
+  }
+
+  static void check_numbers(const std::vector<float>& row) {
+    for (size_t id = 0; id < row.size(); ++id) {
+      if (std::isfinite(row[id])) continue;
       throw Fault(kRunFailed, "the logit of the id " + std::to_string(id) + " is " +
-                                  (std::isnan(row_[id]) ? "not a number" : "infinite") + "; export the model again");
+                                  (std::isnan(row[id]) ? "not a number" : "infinite") + "; export the model again");
     }
   }
 
@@ -228,7 +291,7 @@ class Writer {
     std::memcpy(bytes.data() + place * dtype.bytes, &value, dtype.bytes);  // the lower bytes come first
   }
 
-  Ready& ready_for(const std::string& entry, size_t count) {
+  Ready& ready_for(const std::string& entry, size_t count, bool column) {
     std::unique_ptr<Ready>& found = ready_[{entry, count}];
     if (found != nullptr) return *found;
     auto ready = std::make_unique<Ready>();
@@ -236,7 +299,9 @@ class Writer {
     ready->position.resize(program_.position_dtype->bytes);
     Call call;
     call.entry = entry;
-    call.inputs.push_back({{program_.ids, program_.ids_dtype, {1, static_cast<int32_t>(count)}}, ready->ids.data()});
+    const auto size = static_cast<int32_t>(count);
+    const Sizes shape = column ? Sizes{size, 1} : Sizes{1, size};
+    call.inputs.push_back({{program_.ids, program_.ids_dtype, shape}, ready->ids.data()});
     call.inputs.push_back({{program_.position, program_.position_dtype, {1}}, ready->position.data()});
     call.outputs = {program_.logits};
     call.state = program_.state;

@@ -22,6 +22,8 @@ struct Job {
   std::string sha256;
   std::string calls;  // the file of calls.hpp; empty where they come line by line, or there are prompts
   std::string prompts;  // in place of calls: the file of prompts.hpp
+  std::string draft;  // another artifact, which drafts for the first; empty: none
+  std::string draft_sha256;
   int threads = 1;
   int64_t warmup_runs = 0;
   double warmup_s = 0;
@@ -156,12 +158,17 @@ inline std::vector<int> read_cores(const Json& document) {
   return cores;
 }
 
+inline void require_sha256(const std::string& text) {
+  if (text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos) return;
+  Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
+}
+
 inline Job read_job(const std::string& path) {
   const Json document = read_json(path);
   const Fields fields(document);
   if (fields.required("schema") != kSchema) Fields::bad("schema", "must be " + std::to_string(kSchema));
   fields.refuse_others({"schema", "artifact", "sha256", "calls", "threads", "warmup_runs", "warmup_s", "samples",
-                        "min_seconds", "max_seconds", "profile", "cold", "cores", "etdump", "serve", "prompts"});
+                        "min_seconds", "max_seconds", "profile", "cold", "cores", "etdump", "serve", "prompts", "draft"});
   Job job;
   job.artifact = beside(path, fields.text("artifact"));
   job.sha256 = fields.text("sha256");
@@ -178,8 +185,16 @@ inline Job read_job(const std::string& path) {
   if (fields.has("prompts")) job.prompts = beside(path, fields.text("prompts"));
   if (!job.serve && job.prompts.empty()) job.calls = beside(path, fields.text("calls"));
   if (document.contains("etdump")) job.etdump = beside(path, fields.text("etdump"));
-  if (job.sha256.size() != 64 || job.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    Fields::bad("sha256", "must be 64 lower-case hexadecimal digits");
+  require_sha256(job.sha256);
+  if (fields.has("draft")) {
+    if (!document["draft"].is_object()) Fields::bad("draft", "must be an object of \"artifact\" and \"sha256\"");
+    const Fields draft(document["draft"]);
+    for (const auto& item : document["draft"].items()) {
+      if (item.key() != "artifact" && item.key() != "sha256") Fields::bad(item.key().c_str(), "is not a field of draft");
+    }
+    job.draft = beside(path, draft.text("artifact"));
+    job.draft_sha256 = draft.text("sha256");
+    require_sha256(job.draft_sha256);
   }
   return job;
 }

@@ -1,12 +1,16 @@
 // The prompts of a job or of a line of standard input, as device_scripts/generation.py describes them:
 //   {"schema": 2, "state": [{"name", "dtype", "shape"}],
 //    "program": {"prefill": [{"entry", "least", "most"}], "decode", "ids": {"name", "dtype"},
-//                "position": {"name", "dtype"}, "logits", "state": [name], "context", "vocabulary"},
+//                "position": {"name", "dtype"}, "logits", "state": [name], "context", "vocabulary",
+//                "verify": {"entry", "size"}},
 //    "prompts": [{"ids", "max_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "stop",
-//                 "logits"}]}, of which "logits" may be left out
+//                 "logits"}],
+//    "draft": {"state", "program", "spelling", "tie"}}, of which "logits", "verify" and "draft" may be left out
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -36,6 +40,8 @@ struct Program {
   std::vector<size_t> state;  // places in the state
   int64_t context = 0;
   int64_t vocabulary = 0;
+  std::string verify;       // the entry that reads a draft; empty where there is none
+  int64_t verify_size = 0;  // how many ids it takes
 };
 
 struct Prompt {
@@ -50,15 +56,35 @@ struct Prompt {
   bool wants_logits = false;  // of the prompt's last id
 };
 
+// A smaller program that drafts (device_scripts/drafting.py).
+struct DraftPlan {
+  std::vector<TensorSpec> state;
+  Program program;
+  std::vector<Ids> spelling;           // of each id of the larger program; empty where ids are the same
+  std::map<int64_t, int64_t> larger;  // the larger program's id
+  double tie = 0;
+
+  // -1 where it has none.
+  int64_t larger_id(int64_t token) const {
+    if (spelling.empty()) return token;
+    const auto found = larger.find(token);
+    return found == larger.end() ? -1 : found->second;
+  }
+};
+
 struct Prompts {
   std::vector<TensorSpec> state;
   Program program;
   std::vector<Prompt> prompts;
+  std::optional<DraftPlan> draft;
 };
 
 constexpr size_t kMostPrompts = 10'000;
 constexpr int64_t kMostIds = 1 << 20;
 constexpr size_t kMostStops = 100;
+constexpr int64_t kMostVerified = 1000;
+constexpr size_t kLongestSpelling = 100;
+constexpr double kLargestTie = 1e30;
 constexpr int64_t kLargestSeed = (1ll << 53) - 1;
 
 class PromptsReader : private CallsReader {
@@ -68,7 +94,7 @@ class PromptsReader : private CallsReader {
   Prompts read() {
     const Fields fields(document_);
     if (fields.required("schema") != kSchema) Fields::bad("schema", "must be " + std::to_string(kSchema));
-    fields.refuse_others({"schema", "state", "program", "prompts"});
+    fields.refuse_others({"schema", "state", "program", "prompts", "draft"});
     read_state(fields);
     read_program(fields.required("program"));
     for (const Json& prompt : list_of(document_, "prompts", kMostPrompts)) {
@@ -77,7 +103,32 @@ class PromptsReader : private CallsReader {
     }
     if (prompts_.prompts.empty()) Fields::bad("prompts", "must be a list that is not empty");
     prompts_.state = std::move(calls_.state);
+    if (fields.has("draft")) {
+      for (size_t place = 0; place < prompts_.prompts.size(); ++place) {
+        const Prompt& prompt = prompts_.prompts[place];
+        if (prompt.temperature == 0 && prompt.repetition_penalty == 1) continue;
+        throw Fault(kBadJob, "prompt " + std::to_string(place) +
+                                 " takes other tokens than the likeliest, and a draft is for those alone; leave it out, or "
+                                 "ask for temperature 0 and repetition_penalty 1");
+      }
+      prompts_.draft = PromptsReader(document_["draft"], path_).read_draft(prompts_.program);
+    }
     return std::move(prompts_);
+  }
+
+  // Of the field "draft", for a program that is larger.
+  DraftPlan read_draft(const Program& larger) {
+    require_fields("draft", document_, {"state", "program", "spelling", "tie"});
+    const Fields fields(document_);
+    read_state(fields);
+    read_program(fields.required("program"));
+    DraftPlan plan;
+    plan.tie = fields.number("tie", 0, kLargestTie);
+    if (larger.verify.empty()) Fields::bad("draft", "needs a program that has a \"verify\"");
+    read_spelling(fields.required("spelling"), static_cast<size_t>(larger.vocabulary), plan);
+    plan.state = std::move(calls_.state);
+    plan.program = std::move(prompts_.program);
+    return plan;
   }
 
  private:
@@ -94,7 +145,7 @@ class PromptsReader : private CallsReader {
 
   void read_program(const Json& document) {
     require_fields("program", document,
-                   {"prefill", "decode", "ids", "position", "logits", "state", "context", "vocabulary"});
+                   {"prefill", "decode", "ids", "position", "logits", "state", "context", "vocabulary"}, {"verify"});
     where_ = "the program";
     Program& program = prompts_.program;
     const Fields fields(document);
@@ -113,6 +164,41 @@ class PromptsReader : private CallsReader {
     }
     program.context = fields.integer("context", 1, kMostIds);
     program.vocabulary = fields.integer("vocabulary", 1, 1ll << 31);
+    if (!fields.has("verify")) return;
+    require_fields("verify", document["verify"], {"entry", "size"});
+    const Fields verify(document["verify"]);
+    program.verify = verify.text("entry");
+    program.verify_size = verify.integer("size", 2, kMostVerified);
+  }
+
+  void read_spelling(const Json& values, size_t count, DraftPlan& plan) const {
+    const auto own = static_cast<uint64_t>(prompts_.program.vocabulary);
+    if (values.is_null()) {
+      if (own != count) Fields::bad("spelling", "must be given where the vocabularies differ");
+      return;
+    }
+    if (!values.is_array() || values.size() != count) {
+      Fields::bad("spelling", "must be a list of " + std::to_string(count));
+    }
+    plan.spelling.reserve(count);
+    for (const Json& value : values) {
+      Ids ids;
+      const auto add = [&ids, own](const Json& id) {
+        if (id.is_number_unsigned() && id.get<uint64_t>() < own && ids.size() < kLongestSpelling) {
+          ids.push_back(id.get<int64_t>());
+          return;
+        }
+        Fields::bad("spelling", "must have ids from 0 to " + std::to_string(own - 1) + ", at most " +
+                                    std::to_string(kLongestSpelling) + " for one");
+      };
+      if (value.is_array()) {
+        for (const Json& id : value) add(id);
+      } else {
+        add(value);
+      }
+      if (ids.size() == 1) plan.larger.emplace(ids.front(), static_cast<int64_t>(plan.spelling.size()));
+      plan.spelling.push_back(std::move(ids));
+    }
   }
 
   void read_index(const Json& document, const char* field, std::string& name, const DType*& dtype) {

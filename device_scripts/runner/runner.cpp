@@ -12,7 +12,8 @@
 // line to line as long as lines name the same.
 // With "prompts" in place of calls the program writes text of its own (prompts.hpp). A line of standard input may be such
 // a document, too: then a line {"schema": 2, "token", "prompt"} comes with each token, and at last one
-// {"schema": 2, "generated": [...]}. Ctrl-C and SIGTERM end that between two tokens, and what was made is told.
+// {"schema": 2, "generated": [...]}. Ctrl-C and SIGTERM end that between two tokens, and what was made is told. A job may
+// name another artifact that drafts (drafting.hpp), which prompts may then ask for.
 // In place of a job, --copy-bandwidth asks how fast memory is copied: {"schema": 2, "copy_gb_s": [...], "block_bytes"}.
 
 #include <algorithm>
@@ -32,6 +33,7 @@
 #include "bandwidth.hpp"
 #include "calls.hpp"
 #include "crash.hpp"
+#include "drafting.hpp"
 #include "fault.hpp"
 #include "generation.hpp"
 #include "job.hpp"
@@ -61,13 +63,15 @@ struct Result {
 constexpr size_t kProfiledRuns = 50;
 const std::string kCopyBandwidth = "--copy-bandwidth";
 
-void check_hash(const Job& job) {
-  const std::string found = sha256_of_file(job.artifact);
-  if (found.empty()) throw Fault(kBadArtifact, "cannot read " + job.artifact);
-  if (found != job.sha256) {
-    throw Fault(kHashMismatch, job.artifact + " has sha256 " + found + ", the job expects " + job.sha256);
+void check_hash(const std::string& artifact, const std::string& sha256) {
+  const std::string found = sha256_of_file(artifact);
+  if (found.empty()) throw Fault(kBadArtifact, "cannot read " + artifact);
+  if (found != sha256) {
+    throw Fault(kHashMismatch, artifact + " has sha256 " + found + ", the job expects " + sha256);
   }
 }
+
+void check_hash(const Job& job) { check_hash(job.artifact, job.sha256); }
 
 // A model with its state, and calls made ready for it.
 class Loaded {
@@ -326,6 +330,12 @@ Json text_json(const Text& text) {
     document["logits"] = base64_of(text.logits);
     document["margins"] = text.margins;
   }
+  if (text.draft) {
+    document["draft"] = {{"passes", text.draft->passes},
+                         {"drafted", text.draft->drafted},
+                         {"accepted", text.draft->accepted},
+                         {"drift", text.draft->drift}};
+  }
   return document;
 }
 
@@ -343,6 +353,31 @@ Json written(Writer& writer, const Prompts& prompts, const OnToken& on_token) {
   return texts;
 }
 
+// The model that drafts, which is loaded when it is first asked for.
+class Drafting {
+ public:
+  explicit Drafting(const Job& job) : job_(job) {}
+
+  // What writes after the prompts, with a draft where they ask for one; its methods are loaded.
+  std::unique_ptr<Writer> writer(Model& model, const Prompts& prompts) {
+    model.load(Writer::entries(prompts.program, prompts.draft.has_value()));
+    if (!prompts.draft) return std::make_unique<Writer>(model, prompts.program, prompts.state);
+    if (job_.draft.empty()) Fields::bad("draft", "is in the prompts, and the job names no artifact that drafts");
+    if (model_ == nullptr) {
+      check_hash(job_.draft, job_.draft_sha256);
+      model_ = std::make_unique<Model>(job_.draft);
+    }
+    model_->load(Writer::entries(prompts.draft->program));
+    drafter_ = std::make_unique<Drafter>(*model_, *prompts.draft);
+    return std::make_unique<DraftedWriter>(model, prompts, *drafter_);
+  }
+
+ private:
+  const Job& job_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Drafter> drafter_;  // of the last prompts
+};
+
 Json generated_json(const Job& job) {
   const Prompts prompts = read_prompts(job.prompts);
   check_hash(job);
@@ -353,14 +388,14 @@ Json generated_json(const Job& job) {
   memory.end("start");
   const double start = now_s();
   Model model(job.artifact);
-  model.load(Writer::entries(prompts.program));
+  Drafting drafting(job);
+  const std::unique_ptr<Writer> writer = drafting.writer(model, prompts);
   Json document = identity_json(job);
   document["load_ms"] = (now_s() - start) * 1e3;
   memory.end("loaded");
-  Writer writer(model, prompts);
-  writer.check_reset(prompts.prompts.front(), [&memory] { memory.end("prefill"); });
+  writer->check_reset(prompts.prompts.front(), [&memory] { memory.end("prefill"); });
   watch.start();
-  document["generated"] = written(writer, prompts, [&watch](size_t, int64_t, double) { watch.look_if_due(); });
+  document["generated"] = written(*writer, prompts, [&watch](size_t, int64_t, double) { watch.look_if_due(); });
   watch.stop();
   memory.end("decode");
   document["sampling"] = watch_json(watch);
@@ -372,17 +407,17 @@ Json generated_json(const Job& job) {
 // A model that answers line after line; its state is kept as long as lines name the same.
 class Server {
  public:
-  explicit Server(const Job& job) : model_(job.artifact) {}
+  explicit Server(const Job& job) : model_(job.artifact), drafting_(job) {}
 
   // Print what comes after the prompts of a document, token by token; false where that was interrupted.
   bool write(const Json& document) {
     const Prompts prompts = PromptsReader(document, "").read();
     const Interrupt interrupt;
-    model_.load(Writer::entries(prompts.program));
-    Writer writer(model_, prompts);
-    if (!is_checked_) writer.check_reset(prompts.prompts.front(), [] {});
-    is_checked_ = true;
-    const Json texts = written(writer, prompts, [](size_t prompt, int64_t token, double ms) {
+    const std::unique_ptr<Writer> writer = drafting_.writer(model_, prompts);
+    bool& is_checked = prompts.draft ? is_draft_checked_ : is_checked_;
+    if (!is_checked) writer->check_reset(prompts.prompts.front(), [] {});
+    is_checked = true;
+    const Json texts = written(*writer, prompts, [](size_t prompt, int64_t token, double ms) {
       print({{"schema", kSchema}, {"token", token}, {"prompt", prompt}, {"ms", rounded(ms)}});
     });
     print({{"schema", kSchema}, {"generated", texts}});
@@ -405,8 +440,9 @@ class Server {
 
  private:
   Model model_;
+  Drafting drafting_;
   std::unique_ptr<CallState> state_;
-  bool is_checked_ = false;
+  bool is_checked_ = false, is_draft_checked_ = false;
 };
 
 void serve(const Job& job) {

@@ -55,7 +55,13 @@ def test_the_trimmed_wheels_run_a_model_without_anything_else_installed(tmp_path
 @pytest.mark.parametrize("runtime", [name for name in IN_PYTHON if python_provider(name).wheel.pinned is None])
 def test_a_runtime_in_python_uses_the_packages_of_this_machine_here(runtime: str) -> None:
     made = runtime_for(runtime, machine=HERE)
-    assert list(made.files) == ["python_runner.py", "generation.py", "job_reading.py", "machine_watch.py"]
+    assert list(made.files) == [
+        "python_runner.py",
+        "drafting.py",
+        "generation.py",
+        "job_reading.py",
+        "machine_watch.py",
+    ]
     assert sys.executable in made.argv
 
 

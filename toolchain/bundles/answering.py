@@ -18,6 +18,7 @@ import numpy as np
 
 from edgewright.bundles.bundle import CORPUS, INDEX, Bundle
 from edgewright.bundles.delivery import blamed_on_age, deploy_from
+from edgewright.bundles.drafts import deploy_both, draft_of, is_greedy, use_document
 from edgewright.bundles.room import require_room
 from edgewright.bundles.schema import ArtifactFacts, TaskFacts
 from edgewright.bundles.written_text import USUAL_WRITING, OnText, PromptMaker, Spelling, WritingSettings, document_of
@@ -25,7 +26,7 @@ from edgewright.errors import BundleError, InputError
 from edgewright.measure.deployment import HERE
 from edgewright.measure.kept import KeptRunner
 from edgewright.measure.measuring import infer
-from edgewright.measure.prompts import Prompt, generation_of
+from edgewright.measure.prompts import Draft, Prompt, generation_of
 from edgewright.measure.streaming import StreamedText, stream
 from edgewright.modality.input_spec import ReadExample
 from edgewright.specs.batching import Examples, calls_of, named, outputs_of_each
@@ -144,24 +145,42 @@ class Answerer:
             stop=settings.stop,
             on_text=asked.on_text or (lambda _: None),
         )
+        draft = draft_of(self._bundle, artifact) if is_greedy(prompt) and not settings.no_draft else None
         if asked.address != HERE:
-            written = self._streamed(artifact, prompt, spelling, asked)
+            written = self._streamed(artifact, prompt, draft, spelling, asked)
         else:
             (text,) = self._runner(artifact).generate(
-                artifact.signature, [prompt], lambda _, token: spelling.add(token), context=settings.context
+                artifact.signature,
+                [prompt],
+                lambda _, token: spelling.add(token),
+                context=settings.context,
+                draft=draft,
             )
             written = StreamedText.of(text)
-        return document_of(spelling, written, prompt)
+        document = document_of(spelling, written, prompt)
+        if not self._bundle.manifest.drafts:
+            return document
+        return {**document, "draft": use_document(written.draft, written.tokens)}
 
-    def _streamed(self, artifact: ArtifactFacts, prompt: Prompt, spelling: Spelling, asked: AskOptions) -> StreamedText:
+    def _streamed(
+        self, artifact: ArtifactFacts, prompt: Prompt, draft: Draft | None, spelling: Spelling, asked: AskOptions
+    ) -> StreamedText:
         context = asked.settings.context if asked.settings else None
         target = open_target(asked.address)
         try:
             require_room(target, artifact)
-            place = deploy_from(self._bundle, artifact, target)
+            deployed = deploy_from if draft is None else deploy_both
+            place = deployed(self._bundle, artifact, target)
             with blamed_on_age(artifact, place):
                 return stream(
-                    target, place.artifact, place.runtime, artifact.signature, prompt, spelling.add, context=context
+                    target,
+                    place.artifact,
+                    place.runtime,
+                    artifact.signature,
+                    prompt,
+                    spelling.add,
+                    context=context,
+                    draft=draft,
                 )
         finally:
             target.close()
@@ -204,7 +223,7 @@ class Answerer:
         target = open_target(HERE)
         try:
             require_room(target, artifact)
-            place = deploy_from(self._bundle, artifact, target)
+            place = deploy_both(self._bundle, artifact, target)
         finally:
             target.close()
         with blamed_on_age(artifact, place):

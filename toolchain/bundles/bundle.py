@@ -28,7 +28,7 @@ from edgewright.bundles.files import (
     verify,
 )
 from edgewright.bundles.replacing import place_for, require_replaceable, swap
-from edgewright.bundles.schema import OLDER, ArtifactFacts, Manifest, in_todays_form
+from edgewright.bundles.schema import OLDER, ArtifactFacts, DraftFacts, Manifest, in_todays_form
 from edgewright.bundles.vectors import VECTORS, Vectors
 from edgewright.errors import BundleError, UnknownNameError
 from edgewright.modality.causal_spec import CHAT_TEMPLATE, read_chat_template
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 CORPUS = "corpus.json"
 INDEX = "index.safetensors"
+SPELLING = "draft.json"  # how the larger model's ids are spelt in those of the one that drafts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +156,12 @@ def _verify_named(folder: Path, manifest: Manifest, *, shown: Path) -> None:
     searched = {CORPUS, INDEX} if manifest.task.task.searched else set()
     checked_by = {PROMPTS, LOGITS} if PROMPTS in manifest.files else {VECTORS}
     named = {artifact.file for artifact in manifest.artifacts} | twins | asked | searched | checked_by
+    if manifest.drafts:
+        named |= {SPELLING, *(each.file for each in manifest.drafts)}
     if unlisted := sorted(named - set(manifest.files)):
         raise BundleError(f"the manifest of {shown} has no hash for {', '.join(unlisted)}; {AGAIN}")
-    for artifact in manifest.artifacts:
+    checked: tuple[ArtifactFacts | DraftFacts, ...] = (*manifest.artifacts, *manifest.drafts)
+    for artifact in checked:
         if artifact.sha256 != manifest.files[artifact.file]:
             raise BundleError(f"the manifest of {shown} has two sha256 for {artifact.file}; {AGAIN}")
         if artifact.bytes != (size := (folder / artifact.file).stat().st_size):

@@ -115,6 +115,39 @@ class ArtifactFacts(ManifestPart):
         return self.signature.batch
 
 
+class DraftFacts(ManifestPart):
+    """An artifact of a smaller model, the bundle `name`, that drafts for the larger one's of the same runtime.
+
+    Where the larger one's likeliest token leads by less than `tie` in a pass of several, a pass of one decides. After
+    `prompts` prompts the larger one wrote `tokens` tokens, the same with the draft as without, in `passes` passes
+    behind the prompts'; of `drafted` tokens it took those that were `accepted`.
+    """
+
+    name: str
+    runtime: Runtime
+    runtime_version: str
+    file: str
+    bytes: int
+    sha256: Sha256
+    signature: Signature
+    tie: Annotated[FiniteFloat, Field(ge=0)]
+    prompts: Annotated[int, Field(ge=1)]
+    tokens: Annotated[int, Field(ge=0)]
+    passes: Annotated[int, Field(ge=0)]
+    drafted: Annotated[int, Field(ge=0)]
+    accepted: Annotated[int, Field(ge=0)]
+
+    @property
+    def accepted_share(self) -> float | None:
+        """Of the drafted tokens, those that the larger model took; None where none was drafted."""
+        return self.accepted / self.drafted if self.drafted else None
+
+    @property
+    def passes_saved(self) -> float | None:
+        """How many times fewer passes those are than one for each token behind the first."""
+        return (self.tokens - self.prompts) / self.passes if self.passes else None
+
+
 class StageFacts(ManifestPart):
     """A stage of the build: its settings, what it found, how long it took this time and when it was made."""
 
@@ -190,6 +223,12 @@ class Manifest(ManifestPart):
     packages: dict[str, str]
     machine: dict[str, object]
     files: dict[str, Sha256]
+    drafts: tuple[DraftFacts, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_drafts_that_are_not_there(self, serialized: SerializerFunctionWrapHandler) -> dict[str, object]:
+        document: dict[str, object] = serialized(self)
+        return {name: value for name, value in document.items() if name != "drafts" or value}
 
 
 def in_todays_form(values: object) -> object:

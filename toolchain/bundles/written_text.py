@@ -37,7 +37,8 @@ class WritingSettings:
     At most `max_tokens` tokens (128) are written, the likeliest at `temperature` 0 (which is usual), else one of the
     `top_k` likeliest that together have the probability `top_p`, by chance from `seed`. It ends with any of the texts
     `stop`. Of the artifact's positions `context` are used. With `truncate` a prompt that is too long loses its first
-    tokens. `system` is a message before the prompt, which with `raw` is no message but the beginning of the text.
+    tokens. `system` is a message before the prompt, which with `raw` is no message but the beginning of the text. With
+    `no_draft` the larger model of a bundle of two writes alone.
     """
 
     max_tokens: int | None = None
@@ -51,6 +52,7 @@ class WritingSettings:
     truncate: bool = False
     system: str | None = None
     raw: bool = False
+    no_draft: bool = False
 
     def asked_for(self) -> tuple[str, ...]:
         """The names of the settings that were asked for, as the command line has them."""

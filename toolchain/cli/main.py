@@ -24,6 +24,7 @@ from edgewright.cli.verbs import (
     cache,
     calibrate,
     compare,
+    draft,
     history,
     predict,
     profiles,
@@ -35,7 +36,7 @@ from edgewright.cli.verbs import (
 )
 from edgewright.errors import ToolchainError
 
-FILLING = ("build", "bench", "calibrate", "run")  # verbs after which the cache is swept
+FILLING = ("build", "bench", "calibrate", "draft", "run")  # verbs after which the cache is swept
 
 app = typer.Typer(
     name="edgewright",
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
+app.command("draft")(draft.draft)
 app.command("predict")(predict.predict)
 app.command("advise")(advise.advise)
 app.command("calibrate")(calibrate.calibrate)

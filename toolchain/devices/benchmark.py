@@ -22,6 +22,7 @@ from edgewright.bundles.vector_calls import VectorCalls
 from edgewright.cost.expected import Expectation, NoExpectation, expected
 from edgewright.cost.expected_writing import WritingExpectation, expected_writing
 from edgewright.cost.int8_gain import Int8Row, int8_measured
+from edgewright.devices.drafted_benchmark import DraftedRates, drafted_rates
 from edgewright.devices.generation_benchmark import BundleWriting, WantedFigures, measured_writing, writing_of
 from edgewright.devices.known_device import measured_profile
 from edgewright.errors import InputError, ParityError
@@ -44,7 +45,7 @@ from edgewright.targets.device_store.lease_holder import Holder
 class BenchResult:
     """One artifact of a bundle on one target; `int8` says what int8 bought there, where that was asked for.
 
-    `predicted` is what was to be expected, or why nothing was.
+    `predicted` is what was to be expected, or why nothing was, and `drafted` how fast a bundle of two models writes.
     """
 
     bundle: Bundle
@@ -53,6 +54,7 @@ class BenchResult:
     verdict: Verdict
     int8: Int8Row | None = None
     predicted: Expectation | WritingExpectation | NoExpectation | None = None
+    drafted: DraftedRates | None = None
 
     def summary(self) -> JsonObject:
         """What `edgewright bench --json` prints."""
@@ -67,6 +69,7 @@ class BenchResult:
             "parity": self.parity.document(),
             **({"predicted": self.predicted.document()} if self.predicted else {}),
             **({"against_float": self.int8.document()} if self.int8 else {}),
+            **({"draft": self.drafted.document()} if self.drafted else {}),
             **({"operators": found.document()} if (found := operators_of(self.measurement)) else {}),
             "budget": self.verdict.summary(),
         }
@@ -172,7 +175,12 @@ def _contest(bundle: str | Path | Bundle, runtime: str | None, *, against_float:
 def _benched(contest: _Contest, target: Target, address: str, told: Progress, how: _How) -> BenchResult:
     opened, artifact = contest.bundle, contest.artifact
     with _to_ourselves(target, f"bench {opened.manifest.name}", how.wait_s, told) as lease:
-        found = _all_measured(contest, target, lease, clock_of(address), told, how)
+        clock = clock_of(address)
+        found = _all_measured(contest, target, lease, clock, told, how)
+        drafted = None
+        if opened.manifest.drafts:
+            with told.stage("measure with the draft"):
+                drafted = drafted_rates(opened, artifact, target, clock, how.options, quick=how.quick)
     for file, (_, parity) in zip(contest.files, found, strict=True):
         if not parity.passed:
             raise ParityError(
@@ -191,6 +199,7 @@ def _benched(contest: _Contest, target: Target, address: str, told: Progress, ho
         verdict=_verdict(opened, artifact, measurement),
         int8=int8_measured(opened.manifest, artifact, measurement, twin[0][0]) if twin else None,
         predicted=_expected(opened, artifact, measurement, address),
+        drafted=drafted,
     )
 
 

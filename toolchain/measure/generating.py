@@ -8,16 +8,16 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from edgewright.errors import TargetError
 from edgewright.measure.deployment import HERE, deploy
-from edgewright.measure.generation_documents import GeneratedText, GenerationRun
+from edgewright.measure.generation_documents import DraftUse, GeneratedText, GenerationRun
 from edgewright.measure.job import JOB, job_document
 from edgewright.measure.phase_memory import Phases, highest
-from edgewright.measure.prompts import Prompt, prompts_document
+from edgewright.measure.prompts import Draft, Prompt, prompts_document
 from edgewright.measure.protocol import AS_USUAL, Protocol, RemoteArtifact, RemoteRuntime, RunOptions
 from edgewright.measure.results import parse_generation
 from edgewright.measure.stats import Summary, summarize
@@ -80,8 +80,26 @@ class Writing:
         return highest(chain.from_iterable(run.memory for run in self.runs))
 
     @property
+    def draft(self) -> DraftUse | None:
+        """What a draft was good for over all texts; None where there was none."""
+        return sum_of_drafts(self._all)
+
+    @property
     def _all(self) -> tuple[GeneratedText, ...]:
         return tuple(chain.from_iterable(run.generated for run in self.runs))
+
+
+def sum_of_drafts(texts: Sequence[GeneratedText]) -> DraftUse | None:
+    """What drafts were good for in some texts together; None where one had none."""
+    uses = [each.draft for each in texts if each.draft is not None]
+    if not uses or len(uses) < len(texts):
+        return None
+    return DraftUse(
+        passes=sum(each.passes for each in uses),
+        drafted=sum(each.drafted for each in uses),
+        accepted=sum(each.accepted for each in uses),
+        drift=max(each.drift for each in uses),
+    )
 
 
 def generate(
@@ -94,13 +112,16 @@ def generate(
     context: int | None = None,
     options: RunOptions = AS_USUAL,
     restarts: int = 1,
+    draft: Draft | None = None,
 ) -> Writing:
     """Let an artifact write after each prompt, in as many processes as `restarts` says.
+
+    With a `draft` the artifact's own drafts for it.
 
     Raises `RunnerError` when the runner fails or refuses the artifact, `TransferError` when the artifact there has
     another hash, and what the target raises.
     """
-    document = prompts_document(signature, prompts, context=context)
+    document = prompts_document(signature, prompts, context=context, draft=draft)
     limit_s = limit_s_of(target, prompts)
     runs = []
     with prompts_job(target, artifact, document, options) as job:
@@ -124,12 +145,23 @@ def limit_s_of(target: Target, prompts: Sequence[Prompt]) -> float:
     return LEAST_LIMIT_S * (2 if target.emulated else 1) + token_limit_s(tokens, emulated=target.emulated)
 
 
-def generate_here(runtime: str, file: Path, signature: Signature, prompts: Sequence[Prompt]) -> Writing:
-    """The same on this machine, by the runner of devices."""
+def generate_here(
+    runtime: str,
+    file: Path,
+    signature: Signature,
+    prompts: Sequence[Prompt],
+    drafted: tuple[Path, Draft] | None = None,
+) -> Writing:
+    """The same on this machine, by the runner of devices; `drafted` is the file that drafts."""
     target = open_target(HERE)
     try:
         place = deploy(target, file, runtime=runtime, operators=signature.operators)
-        return generate(target, place.artifact, place.runtime, signature, prompts)
+        if drafted is None:
+            return generate(target, place.artifact, place.runtime, signature, prompts)
+        beside, draft = drafted
+        smaller = deploy(target, beside, runtime=runtime, operators=draft.signature.operators)
+        artifact = replace(place.artifact, draft=smaller.artifact)
+        return generate(target, artifact, place.runtime, signature, prompts, draft=draft)
     finally:
         target.close()
 

@@ -20,6 +20,25 @@ Id = Annotated[int, Field(ge=0, lt=1 << 31)]
 Ending = Literal["stop", "length", "context", "interrupted"]
 
 
+class DraftUse(RunnerDocument):
+    """What a draft was good for: the larger artifact's `passes` behind the prompt's, of `drafted` tokens `accepted`.
+
+    `drift` is the most by which logits of one position differed between a pass of several tokens and one of a single
+    token, where both were made.
+    """
+
+    passes: Annotated[int, Field(ge=0)]
+    drafted: Annotated[int, Field(ge=0)]
+    accepted: Annotated[int, Field(ge=0)]
+    drift: Annotated[FiniteFloat, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _no_more_than_drafted(self) -> Self:
+        if self.accepted > self.drafted:
+            raise ValueError(f"{self.accepted} tokens are accepted of {self.drafted} that were drafted")
+        return self
+
+
 class GeneratedText(RunnerDocument):
     """What came after one prompt. Times in ms.
 
@@ -27,7 +46,8 @@ class GeneratedText(RunnerDocument):
     such a sequence, at the most that were asked for (length), where the context was full, or because the runner was
     interrupted. `prefill_ms` is reading the prompt, `first_token_ms` that and choosing a token; each further token has
     its time in `token_ms`. Where they were asked for, `logits` are those of the prompt's last id, in bytes, and
-    `margins` say of each token by how much its logit lay above the largest of the others.
+    `margins` say of each token by how much its logit lay above the largest of the others. Where a smaller artifact
+    drafted, `draft` says what that was good for; tokens of one pass come at once.
     """
 
     tokens: tuple[Id, ...]
@@ -39,6 +59,7 @@ class GeneratedText(RunnerDocument):
     token_ms: tuple[Milliseconds, ...]
     logits: Annotated[bytes, BeforeValidator(decoded)] | None = None
     margins: tuple[FiniteFloat, ...] = ()
+    draft: DraftUse | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

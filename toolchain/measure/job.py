@@ -62,12 +62,11 @@ def job_document(
     options: RunOptions = AS_USUAL,
 ) -> Document:
     """The job of so many calls for a runner whose job file lies in that directory of the target."""
-    path = artifact.path
-    relative = path if path.is_absolute() else PurePosixPath(posixpath.relpath(path, directory))
+    draft = artifact.draft
     return {
         "schema": SCHEMA,
-        "artifact": str(relative),
-        "sha256": artifact.sha256,
+        **_place(artifact, directory),
+        **({"draft": _place(draft, directory)} if draft is not None else {}),
         "calls": CALLS,
         "threads": options.threads,
         "warmup_runs": protocol.warmup_runs,
@@ -79,6 +78,12 @@ def job_document(
         "profile": options.profile,
         **({"etdump": ETDUMP} if options.etdump is not None else {}),
     }
+
+
+def _place(artifact: RemoteArtifact, directory: PurePosixPath) -> Document:
+    path = artifact.path
+    relative = path if path.is_absolute() else PurePosixPath(posixpath.relpath(path, directory))
+    return {"artifact": str(relative), "sha256": artifact.sha256}
 
 
 def calls_document(calls: Sequence[Call], state: Sequence[Tensor] = ()) -> tuple[Document, bytes]:

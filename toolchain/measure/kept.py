@@ -22,7 +22,7 @@ from edgewright.errors import RunnerError
 from edgewright.measure.endings import how_it_ended
 from edgewright.measure.generation_documents import Generated, GeneratedText
 from edgewright.measure.job import JOB, calls_line, job_document
-from edgewright.measure.prompts import Prompt, prompts_document
+from edgewright.measure.prompts import Draft, Prompt, prompts_document
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime
 from edgewright.measure.results import LARGEST_RESULT, parse_answers, parse_ready, parse_written
 from edgewright.measure.runner_documents import by_name
@@ -94,13 +94,16 @@ class KeptRunner:
         on_token: Callable[[int, int], object] = lambda _prompt, _token: None,
         *,
         context: int | None = None,
+        draft: Draft | None = None,
     ) -> tuple[GeneratedText, ...]:
         """What comes after each prompt; `on_token` hears of the prompt's number and each token as it comes.
+
+        With a `draft` the artifact's own drafts for it.
 
         Ctrl-C, or True said by `on_token`, ends it after the token that is being made; what there is by then is
         returned, and the runner has ended. After an error of the runner's the runner is closed.
         """
-        document = prompts_document(signature, prompts, context=context)
+        document = prompts_document(signature, prompts, context=context, draft=draft)
         interrupted = False
         try:
             self._send(document)

@@ -49,6 +49,19 @@ class Prompt:
     wants_logits: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A smaller artifact that drafts for a larger one: its signature, and what the larger one's ids are in its own.
+
+    `spelling` has for each id of the larger one those that stand for it, none where nothing does; it is None where the
+    ids are the same. Where the likeliest token leads by less than `tie` in a pass of several, a pass of one decides.
+    """
+
+    signature: Signature
+    spelling: tuple[tuple[int, ...], ...] | None
+    tie: float
+
+
 def generation_of(signature: Signature) -> Generation:
     """How an artifact generates. Raises `InputError` for one that does not."""
     if signature.generation is None:
@@ -106,16 +119,37 @@ def context_of(plan: Generation, asked: int | None) -> int:
 
 
 def prompts_document(
-    signature: Signature, prompts: Sequence[Prompt], *, context: int | None = None
+    signature: Signature, prompts: Sequence[Prompt], *, context: int | None = None, draft: Draft | None = None
 ) -> dict[str, object]:
-    """What a runner reads."""
+    """What a runner reads. Raises `InputError` for a draft of an artifact that cannot verify one."""
     plan = generation_of(signature)
+    if draft is not None and signature.verified_ids is None:
+        raise InputError(
+            "the artifact has no method that verifies a draft; build it with stages.export.verify_tokens, or leave the "
+            "draft out"
+        )
     return {
         "schema": SCHEMA,
-        "state": [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in signature.state],
+        "state": _state(signature),
         "program": _program(signature, plan, context_of(plan, context)),
         "prompts": [_prompt(each, plan) for each in prompts],
+        **({"draft": _draft(draft)} if draft is not None else {}),
     }
+
+
+def _draft(draft: Draft) -> dict[str, object]:
+    plan, spelling = generation_of(draft.signature), draft.spelling
+    own = [each[0] if len(each) == 1 else list(each) for each in spelling] if spelling is not None else None
+    return {
+        "state": _state(draft.signature),
+        "program": _program(draft.signature, plan, plan.context),
+        "spelling": own,
+        "tie": draft.tie,
+    }
+
+
+def _state(signature: Signature) -> list[dict[str, object]]:
+    return [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in signature.state]
 
 
 def stops_of(prompt: Prompt, plan: Generation) -> tuple[tuple[int, ...], ...]:
@@ -126,6 +160,7 @@ def stops_of(prompt: Prompt, plan: Generation) -> tuple[tuple[int, ...], ...]:
 def _program(signature: Signature, plan: Generation, context: int) -> dict[str, object]:
     prefill, decode = signature.method(plan.prefill), signature.method(plan.decode)
     inputs = {each.name: each for each in decode.inputs}
+    verify = {"entry": plan.verify, "size": signature.verified_ids}
     return {
         "prefill": _entries(prefill),
         "decode": decode.name,
@@ -135,6 +170,7 @@ def _program(signature: Signature, plan: Generation, context: int) -> dict[str, 
         "state": list(decode.state),
         "context": context,
         "vocabulary": plan.vocabulary,
+        **({"verify": verify} if plan.verify is not None else {}),
     }
 
 

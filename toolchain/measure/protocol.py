@@ -4,6 +4,8 @@ In:  nothing but numbers and places.
 Out: `Protocol` and `RunOptions`, which `measuring` goes by; `RemoteArtifact` and `RemoteRuntime`, which `deploy` fills.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -90,12 +92,16 @@ AS_USUAL = RunOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteArtifact:
-    """An artifact that lies on a target. `state` are the tensors that live between its calls."""
+    """An artifact that lies on a target. `state` are the tensors that live between its calls.
+
+    A smaller one may lie beside it, the `draft`.
+    """
 
     path: PurePosixPath
     sha256: str
     size_bytes: int
     state: tuple[Tensor, ...] = ()
+    draft: RemoteArtifact | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,9 @@ from pathlib import PurePosixPath
 from edgewright.errors import RunnerError, TargetError
 from edgewright.measure.endings import how_it_ended
 from edgewright.measure.generating import limit_s_of
-from edgewright.measure.generation_documents import Ending, Generated, GeneratedText, NextToken
+from edgewright.measure.generation_documents import DraftUse, Ending, Generated, GeneratedText, NextToken
 from edgewright.measure.job import JOB, job_document
-from edgewright.measure.prompts import Prompt, prompts_document
+from edgewright.measure.prompts import Draft, Prompt, prompts_document
 from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime
 from edgewright.measure.results import LARGEST_RESULT, parse_ready, parse_written
 from edgewright.specs.signature import Signature
@@ -37,12 +37,17 @@ class StreamedText:
     ended: Ending
     first_token_ms: float | None
     token_ms: tuple[float, ...]
+    draft: DraftUse | None = None
 
     @classmethod
     def of(cls, text: GeneratedText) -> StreamedText:
         """Of a runner's word on a whole text."""
         return cls(
-            tokens=text.tokens, ended=text.ended, first_token_ms=text.first_token_ms, token_ms=tuple(text.token_ms)
+            tokens=text.tokens,
+            ended=text.ended,
+            first_token_ms=text.first_token_ms,
+            token_ms=tuple(text.token_ms),
+            draft=text.draft,
         )
 
     @property
@@ -64,14 +69,15 @@ def stream(
     on_token: OnToken,
     *,
     context: int | None = None,
+    draft: Draft | None = None,
 ) -> StreamedText:
-    """Let an artifact write after a prompt; `on_token` hears of each token as it comes.
+    """Let an artifact write after a prompt, with a `draft` of the artifact's own; `on_token` hears of each token.
 
     Where that says True, or Ctrl-C comes, the runner is ended and what there is by then is returned as "interrupted".
     Raises `RunnerError` when the runner fails or refuses the prompt, `TransferError` when the artifact there has
     another hash, and what the target raises.
     """
-    document = prompts_document(signature, [prompt], context=context)
+    document = prompts_document(signature, [prompt], context=context, draft=draft)
     limit_s = limit_s_of(target, [prompt])
     with _serving(target, artifact) as job:
         command = runtime.runtime.command(runtime.directory, job)

@@ -49,6 +49,11 @@ class DecoderTokenizer(TextTokenizer):
         """The bytes that a token stands for in a text; none for a special one, or an id that no piece has."""
         return self._bytes.get(token, b"")
 
+    def parts_of(self, piece: str) -> tuple[int, ...]:
+        """The ids that stand for another tokenizer's piece; none where its signs are not all known here."""
+        parts = self._tokenizer.model.tokenize(piece)
+        return tuple(each.id for each in parts) if "".join(each.value for each in parts) == piece else ()
+
     @cached_property
     def _bytes(self) -> dict[int, bytes]:
         added = {each["id"]: each for each in self.definition["added_tokens"]}

@@ -23,7 +23,7 @@ from edgewright.runtimes.wheels import extract, fetch_wheel, installed_folder, i
 
 MACHINES = ("x86_64", "aarch64")
 RUNNER_SCRIPT = "python_runner.py"
-RUNNER_SCRIPTS = (RUNNER_SCRIPT, "generation.py", "job_reading.py", "machine_watch.py")
+RUNNER_SCRIPTS = (RUNNER_SCRIPT, "drafting.py", "generation.py", "job_reading.py", "machine_watch.py")
 SITE = "site"
 ARMHF = "armv7l"  # there are no wheels of NumPy for it, so it is the device's own that is used
 DEFAULT_PYTHON = "3.11"

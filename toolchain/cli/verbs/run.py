@@ -80,13 +80,17 @@ def run(
         typer.Option(metavar="TEXT", help="A message of the system before the prompt, by the chat template."),
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Go on with --input itself, without the chat template.")] = False,
+    no_draft: Annotated[
+        bool, typer.Option("--no-draft", help="Let the larger model of a bundle of two write alone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Ask the model: labels or values, a tag for each word, the best matches of a search bundle's corpus, or a text.
 
     \b
     A bundle that writes goes on with --input, and shows the text as it comes, here and from a board; --max-tokens and
-    all below it are for such bundles alone. Where it has a chat template the input is a message that is answered.
+    all below it are for such bundles alone. Where it has a chat template the input is a message that is answered. Of a
+    bundle of two models (`edgewright draft`) the smaller one drafts as long as always the likeliest token is taken.
 
     \b
     Examples:
@@ -121,6 +125,7 @@ def run(
                 truncate=truncate,
                 system=system,
                 raw=raw,
+                no_draft=no_draft,
             ),
             on_text=None if as_json else write_out,
         )
@@ -153,6 +158,11 @@ def _account(document: Document) -> str:
         parts.append(f"the first after {first:.0f} ms")
     if isinstance(rate, float):
         parts.append(f"{rate:.1f} tokens a second")
+    draft = document.get("draft")
+    if isinstance(draft, dict):
+        parts.append(f"{draft['accepted']} of {draft['drafted']} drafted tokens accepted in {draft['passes']} passes")
+    elif "draft" in document:
+        parts.append("without the draft")
     if dropped := document["dropped_tokens"]:
         parts.append(f"{dropped} tokens of the prompt were cut off")
     return f"{', '.join(parts)}; {ENDINGS[ended].format(tokens=tokens)}"
