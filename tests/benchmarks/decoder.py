@@ -32,7 +32,7 @@ from edgewright.measure.prompts import Decoding, prompt_of
 from edgewright.measure.protocol import Protocol, RunOptions
 from edgewright.models import decoder_teacher
 from edgewright.runtimes.decoder_input import generating_input
-from edgewright.runtimes.quantization import Int8
+from edgewright.runtimes.quantization import INT4_GROUP, Int8
 from edgewright.runtimes.table import RUNTIMES
 from edgewright.specs.recipe import ModelSource
 from edgewright.specs.signature import Call, Signature
@@ -145,7 +145,8 @@ def teacher_artifacts(folder: Path) -> Iterator[Artifact]:
             if descriptor.int8_of_float_file:
                 descriptor.write_float(source, float_file)
             narrow = [name for name, part in source.parts().items() if part.weight.ndim == 2 and name != "tokens"]
-            descriptor.write_int8(source, float_file, file, Int8(narrow=narrow if weights == "int4" else ()))
+            asked = Int8(narrow=narrow, group=INT4_GROUP) if weights == "int4" else Int8()
+            descriptor.write_int8(source, float_file, file, asked)
             float_file.unlink(missing_ok=True)
             described.write_text(source.signature.model_dump_json(), encoding="utf-8")
         signature = Signature.model_validate_json(described.read_text(encoding="utf-8"))

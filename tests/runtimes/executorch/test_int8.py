@@ -22,6 +22,18 @@ def test_an_int8_table_is_within_half_a_step_of_the_float_one() -> None:
     assert not small(torch.tensor([7])).any()
 
 
+def test_a_large_int8_table_has_the_rows_that_the_quantiser_makes_of_it_as_a_matrix() -> None:
+    torch.manual_seed(0)
+    table = nn.Embedding(20_000, 64)
+    small = xnnpack.QuantizedEmbedding(table)
+    zeros = torch.zeros(len(small.scales), dtype=torch.int64)
+    matrix = torch.ops.quantized_decomposed.quantize_per_channel(
+        table.weight.detach(), small.scales, zeros, 0, -127, 127, torch.int8
+    )
+    assert torch.equal(small.rows, matrix)
+    assert not torch.equal(small.rows, (table.weight.detach() / small.scales[:, None]).round().to(torch.int8))
+
+
 def test_making_embeddings_int8_leaves_the_original_alone() -> None:
     class Model(nn.Module):
         def __init__(self) -> None:

@@ -21,6 +21,7 @@ from edgewright.base.quiet import quiet
 from edgewright.errors import ExportError
 from edgewright.runtimes.executorch.compact import compact
 from edgewright.runtimes.executorch.native import operators
+from edgewright.runtimes.executorch.passes import only_needed_passes
 from edgewright.runtimes.export_failures import NO_KERNEL, explained
 from edgewright.runtimes.export_input import ExportInput, exported
 from edgewright.specs.signature import Method, Signature
@@ -97,11 +98,12 @@ def _lowered(programs: Mapping[str, Any]) -> Any:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-    return to_edge_transform_and_lower(
-        dict(programs),
-        partitioner=[XnnpackPartitioner()],
-        compile_config=EdgeCompileConfig(_check_ir_validity=False),  # int8 embedding is not in the core operator set
-    )
+    with only_needed_passes():
+        return to_edge_transform_and_lower(
+            dict(programs),
+            partitioner=[XnnpackPartitioner()],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),  # int8 embedding is not in the core operators
+        )
 
 
 def _config(signature: Signature) -> Any:

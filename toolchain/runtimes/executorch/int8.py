@@ -23,6 +23,7 @@ from edgewright.quantize.simulated import INT4
 
 LARGEST = 127
 LEAST_SCALE = 2**-12  # as the quantiser itself has it
+LEAST_LARGEST = 1e-30  # of a row of a table, whose scale is to have an inverse
 
 
 class QuantizedEmbedding(nn.Module):
@@ -34,8 +35,10 @@ class QuantizedEmbedding(nn.Module):
         import executorch.kernels.quantized  # noqa: F401  both register the operator
 
         weight = table.weight.detach()
-        scales = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / LARGEST
-        self.register_buffer("rows", (weight / scales[:, None]).round().clamp(-LARGEST, LARGEST).to(torch.int8))
+        scales = weight.abs().amax(dim=1).clamp(min=LEAST_LARGEST) / LARGEST
+        # Rounded as the quantiser rounds a matrix, so that a table that is one, too, is in the file once.
+        rows = (weight * (1.0 / scales[:, None])).round().clamp(-LARGEST, LARGEST)
+        self.register_buffer("rows", rows.to(torch.int8))
         self.register_buffer("scales", scales)
 
     def forward(self, ids: Tensor) -> Tensor:
