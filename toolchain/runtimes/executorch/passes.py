@@ -35,7 +35,7 @@ def only_needed_passes() -> Iterator[None]:
     """Let XNNPACK's delegate leave out, for as long as this lasts, the passes that change nothing."""
     from executorch.backends.xnnpack import xnnpack_preprocess
 
-    every = xnnpack_preprocess.XNNPACKPassManager
+    every: Any = xnnpack_preprocess.XNNPACKPassManager
 
     class Needed(every):  # type: ignore[misc]  # ExecuTorch is not typed
         """Asks before each pass, as those before it change the graph."""
