@@ -109,12 +109,12 @@ def _lowered(programs: Mapping[str, Any]) -> Any:
 def _config(signature: Signature) -> Any:
     """Buffers are one piece of memory for all methods, and what is written to them is written in place."""
     from executorch.exir import ExecutorchBackendConfig
-    from executorch.exir.passes import MemoryPlanningPass
+
+    from edgewright.runtimes.executorch.planned import SharedBuffers
 
     if not signature.buffers:
         return ExecutorchBackendConfig()
-    shared = MemoryPlanningPass(share_mutable_buffers=True)
-    return ExecutorchBackendConfig(memory_planning_pass=shared, run_reinplace_pass=True)
+    return ExecutorchBackendConfig(memory_planning_pass=SharedBuffers(), run_reinplace_pass=True)
 
 
 def _delegation(graph: torch.fx.GraphModule) -> Delegation:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -35,12 +34,12 @@ def only_needed_passes() -> Iterator[None]:
     """Let XNNPACK's delegate leave out, for as long as this lasts, the passes that change nothing."""
     from executorch.backends.xnnpack import xnnpack_preprocess
 
-    every: Any = xnnpack_preprocess.XNNPACKPassManager
+    every = xnnpack_preprocess.XNNPACKPassManager
 
-    class Needed(every):  # type: ignore[misc]  # ExecuTorch is not typed
+    class Needed(xnnpack_preprocess.XNNPACKPassManager):  # type: ignore[misc]  # ExecuTorch is not typed
         """Asks before each pass, as those before it change the graph."""
 
-        def transform(self) -> Any:
+        def transform(self) -> object:
             program, passes = self.exported_program, self.passes
             for each in passes:
                 if changes(each.__name__, program.graph):
