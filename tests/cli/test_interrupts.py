@@ -6,9 +6,11 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer.main
 
 import edgewright.pipeline
 from edgewright.cli.main import main
@@ -41,6 +43,18 @@ def test_a_signal_that_a_library_turns_into_its_own_error_is_an_interrupt_all_th
     said = capfd.readouterr().err
     assert "cannot be read" not in said
     assert ("interrupted; every finished stage is kept" in said) == (number == signal.SIGINT)
+
+
+@pytest.mark.parametrize("verb", ["run", "bench", "predict"])
+def test_only_a_build_says_that_finished_stages_are_kept(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], verb: str
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(typer.main, "get_command", lambda _: SimpleNamespace(main=interrupted))
+    assert main(["--debug", verb, "out"]) == 130
+    assert capfd.readouterr().err == "interrupted\n"
 
 
 def test_an_interrupt_that_a_library_swallows_ends_the_work_at_its_next_step(

@@ -1,5 +1,5 @@
-"""Damaged jobs, calls, tensors, lines and artifacts for the native runner built with sanitizers: a short run in CI, a
-long one by hand with `python -m tests.device_scripts.fuzzed --runs 5000`.
+"""Damaged jobs, calls, prompts, tensors, lines and artifacts for the native runner built with sanitizers: a short
+run in CI, a long one by hand with `python -m tests.device_scripts.fuzzed --runs 5000`.
 
 Whatever is given, the runner ends with status 0 or 1 and one JSON document a question. A sanitizer's report ends the
 process with `SANITIZED`; ExecuTorch's own libraries are not built with sanitizers, so of a damaged artifact, which only
@@ -25,14 +25,23 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.measure.job import CALLS, TENSORS, calls_line
+from edgewright.measure.prompts import Decoding, Prompt, prompts_document
 from edgewright.runtimes.executorch.native import LIBRARIES, PROGRAM, sdk_folder
 from edgewright.runtimes.wheels import installed_version
-from tests.device_scripts.artifacts import artifact_for, calls_for, image_artifact_for, images, write_job
+from tests.device_scripts.artifacts import (
+    artifact_for,
+    calls_for,
+    image_artifact_for,
+    images,
+    write_calls_job,
+    write_job,
+)
+from tests.device_scripts.counting import counting_artifact, counting_input
 
 SOURCE = Path(__file__).parent.parent.parent / "device_scripts" / "runner"
 SANITIZED = 86
 LIMIT_S = 60
-KINDS = ("job", "calls", "tensors", "lines", "artifact")
+KINDS = ("job", "calls", "tensors", "lines", "artifact", "prompts")
 ODD = (
     None, True, -1, 0, 1, 2**31, 2**63, 2**64, -(2**63), 1e308, 5e-324, "", "x", "\u0000", "/etc/passwd", "/dev/zero",
     [], [[]], [[[]]], {}, {"a": []}, [1] * 5000, "9" * 5000, [0.5], [True],
@@ -66,10 +75,10 @@ def runner() -> Path:
     return place / PROGRAM
 
 
-def run_once(seed: int, folder: Path) -> Ending:
-    """One damaged question of the kind that the seed falls on; the same seed asks the same."""
+def run_once(seed: int, folder: Path, kind: str | None = None) -> Ending:
+    """One damaged question, of the kind that the seed falls on where none is given; the same seed asks the same."""
     chance = random.Random(seed)
-    kind = KINDS[seed % len(KINDS)]
+    kind = kind or KINDS[seed % len(KINDS)]
     job, lines = _QUESTIONS[kind](chance, folder)
     environment = os.environ | {
         "ASAN_OPTIONS": f"exitcode={SANITIZED}:detect_leaks=0:handle_segv=0",
@@ -151,12 +160,27 @@ def _artifact(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
     return write_job(folder, artifact_for("executorch"), artifact="model.pte", sha256=known, samples=0), b""
 
 
+def _prompts(chance: random.Random, folder: Path) -> tuple[Path, bytes]:
+    """Of a file, or of a line that a runner which stays reads."""
+    model, signature = counting_artifact("executorch"), counting_input("executorch").signature
+    asked = [Prompt(ids=(3, 4), decoding=Decoding(max_tokens=chance.choice([1, 5]), top_k=2, temperature=1.0))] * 2
+    document: Any = prompts_document(signature, asked)
+    line = json.dumps(_damaged(chance, document)).encode()
+    line = _flipped(chance, line).replace(b"\n", b" ") if chance.random() < 0.3 else line
+    served = chance.random() < 0.5
+    how: dict[str, Any] = {"serve": True} if served else {"prompts": "prompts.json", "calls": None}
+    job = write_calls_job(folder, model, [], samples=0, warmup_runs=0, **how)
+    (folder / "prompts.json").write_bytes(line)
+    return job, line + b"\n" if served else b""
+
+
 _QUESTIONS: dict[str, Callable[[random.Random, Path], tuple[Path, bytes]]] = {
     "job": _job,
     "calls": _calls,
     "tensors": _tensors,
     "lines": _lines,
     "artifact": _artifact,
+    "prompts": _prompts,
 }
 
 
@@ -196,11 +220,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--kind", choices=KINDS, help="only questions of this kind")
     asked = parser.parse_args()
     counts: Counter[tuple[str, str]] = Counter()
     for seed in range(asked.first, asked.first + asked.runs):
         with tempfile.TemporaryDirectory() as folder:
-            ending = run_once(seed, Path(folder))
+            ending = run_once(seed, Path(folder), asked.kind)
         counts[ending.kind, ending.how] += 1
         if ending.how not in ("answered", "refused"):
             print(f"seed {seed}, {ending.kind}: {ending.how}: {ending.said}")

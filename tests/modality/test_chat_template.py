@@ -1,5 +1,7 @@
 """Chat templates say what transformers makes of messages, and nothing that they would do beside that is done."""
 
+import time
+
 import pytest
 
 from edgewright.errors import BadModelError, InputError, UnsupportedModelError
@@ -19,6 +21,19 @@ TURNS = (
     "    {%- if message.role == 'user' %}[INST] {{ message.content | trim }} [/INST]"
     "{%- else %}{{ ' ' + message.content + eos_token }}{%- endif %}\n{%- endfor %}"
 )
+MANY = (
+    "{% set ns = namespace(last='', n=0) %}{% for m in messages if m.role != 'system' %}{% set ns.n = loop.index %}"
+    "{% if loop.last %}{% set ns.last = m.content | trim | upper %}{% endif %}{{ loop.length }} {{ loop.revindex }}"
+    "{{ 'a\nb' | indent(2, true) }}{{ m.content.split('?')[0].strip() ~ '|' ~ loop.index0 }}{{ '%s-%d' % ('x', 3) }}"
+    "{% endfor %}{% macro bold(x) %}*{{ x }}*{% endmacro %}{{ bold(ns.last) }}{{ ns.n + 1 }}{{ 'ab' * 3 }}"
+    "{{ messages | map(attribute='role') | join(', ') }}{{ messages[1:] | length }}"
+    "{{ none }}{{ 'aXb' | replace('X', '') }}"
+    "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list | last }}"
+    "{{ '' | default('nobody', true) }}"
+    "{% filter upper %}quiet{% endfilter %}{% for k, v in messages[0].items() %}{{ k }}={{ v }}{% endfor %}"
+    "{{ [1, 2.5, true] | string }}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2 ** 3 }}{% for x in missing %}{% else %}none{% endfor %}"
+)  # fmt: skip
+NESTED = "{% set n = namespace(x=[1]) %}{% for a in range(30) %}{% set n.x = [n.x, n.x] %}{% endfor %}"
 MESSAGES = [
     {"role": "user", "content": " Why is the sky blue? {{ 1 + 1 }} größer "},
     {"role": "assistant", "content": "It scatters."},
@@ -27,7 +42,10 @@ MESSAGES = [
 TOKENS = {"bos_token": "<|start|>", "eos_token": "<|end|>", "pad_token": "<|end|>"}
 
 
-@pytest.mark.parametrize("text", [SMOLLM2, TURNS, tiny_decoders.TEMPLATE, "{{ messages | tojson }}"])
+@pytest.mark.parametrize(
+    "text",
+    [SMOLLM2, TURNS, tiny_decoders.TEMPLATE, "{{ messages | tojson(indent=2) }}", MANY, "{{ messages | tojson }}"],
+)
 @pytest.mark.parametrize("asks", [True, False])
 def test_messages_become_the_text_that_transformers_makes_of_them(text: str, asks: bool) -> None:
     tokenizer = tiny_decoders.tokenizer_of()
@@ -44,6 +62,8 @@ def test_messages_become_the_text_that_transformers_makes_of_them(text: str, ask
         ("{{ messages | attr('append') }}", "it reaches for attributes by name"),
         ("{% include '/etc/passwd' %}", "it reads another file"),
         ("{% import 'os' as os %}", "it reads another file"),
+        ("{{ 'a' | center(9999999999) }}", "it uses the filter center"),
+        ("{{ messages | random }}", "it uses the filter random"),
         ("{{ 'a' }}" * 200_000, "characters long"),
     ],
 )
@@ -65,6 +85,61 @@ def test_a_template_that_is_code_is_refused_before_it_is_run(text: str, said: st
 def test_what_shows_only_when_it_runs_is_refused_then(text: str) -> None:
     with pytest.raises((UnsupportedModelError, InputError)):
         ChatTemplate(text).write(MESSAGES)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", "more than 200000 steps"),
+        ("{% for a in messages recursive %}{{ loop(messages) }}{% endfor %}", "RecursionError"),
+        ("{% macro f(x) %}{{ f(x) }}{{ f(x) }}{% endmacro %}{{ f(1) }}", "RecursionError"),
+        (
+            "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+            "more than 200000 steps",
+        ),
+        ("{{ 'a' * 9999999999 }}", "longer than"),
+        ("{% if [0] * 9999999999 %}{% endif %}", "longer than"),
+        ("{{ 9 ** 99999999 }}", "thousands of digits"),
+        ("{% set n = namespace(x=9) %}{% for a in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}", "digits"),
+        ("{% set n = namespace(x='a') %}{% for a in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}", "longer than"),
+        ("{% set n = namespace(x='a') %}{% for a in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}", "longer than"),
+        (NESTED + "{{ n.x }}", "longer"),
+        (NESTED + "{{ n.x | tojson | length }}", "longer"),
+        (NESTED + "{{ n.x | upper | length }}", "longer"),
+        ("{% set x %}{% for a in range(90000) %}{{ 'a' * 900 }}{% endfor %}{% endset %}", "more text than messages"),
+        ("{{ '%9999999999d' % 1 }}", "thousands of columns"),
+        ("{{ '%*d' % (9999999999, 1) }}", "thousands of columns"),
+        ("{{ '{:9999999999}'.format(1) }}", "formats text by a pattern"),
+        ("{{ '{x:9999999999}'.format_map({'x': 1}) }}", "formats text by a pattern"),
+        ("{{ 'a'.center(9999999999) }}", "is unsafe"),
+        ("{{ 'a'['center'](9999999999) }}", "is unsafe"),
+        ("{{ (1).to_bytes(9999999999, 'big') }}", "is unsafe"),
+        ("{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}", "longer than"),
+        ("{{ ('a' * 1000000) | replace('a', 'b' * 1000000) }}", "longer than"),
+        ("{{ [('a' * 1000000)] | map('replace', 'a', 'b' * 1000000) | first }}", "longer than"),
+        ("{{ ('a' * 1000000).join(['b'] * 1000000) }}", "longer than"),
+        ("{{ (['b'] * 1000000) | join('a' * 1000000) }}", "longer than"),
+        ("{{ 'a\nb' | indent(9999999999) }}", "thousands of columns"),
+        ("{{ messages | tojson(indent=9999999999) }}", "thousands of columns"),
+        ("{{ range(10 ** 9) | list }}", "more than 200000 steps"),
+    ],
+)  # fmt: skip
+def test_work_without_end_is_refused_at_once(text: str, said: str) -> None:
+    began = time.process_time()
+    with pytest.raises(UnsupportedModelError, match="a chat template that is code") as caught:
+        ChatTemplate(text).write(MESSAGES)
+    assert said in str(caught.value)
+    assert time.process_time() - began < 10
+
+
+def test_a_template_is_given_the_same_budget_each_time_it_writes() -> None:
+    template = ChatTemplate("{% for a in range(90000) %}{% endfor %}{{ loop is defined }}")
+    assert [template.write(MESSAGES) for _ in range(3)] == ["False"] * 3
+
+
+def test_a_thousand_messages_of_a_page_are_no_work_without_end() -> None:
+    messages = [{"role": "user" if place % 2 == 0 else "assistant", "content": "word " * 180} for place in range(1000)]
+    assert ChatTemplate(TURNS, TOKENS).write(messages).count("[INST]") == 500
 
 
 def test_what_is_no_template_and_messages_that_do_not_fit_are_told() -> None:

@@ -36,6 +36,7 @@ from edgewright.cli.verbs import (
 )
 from edgewright.errors import ToolchainError
 
+KEEPING = ("build",)  # verbs whose finished stages are in the cache
 FILLING = ("build", "bench", "calibrate", "draft", "run")  # verbs after which the cache is swept
 
 app = typer.Typer(
@@ -107,8 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _failed(error, words)
             status = asked_to_end.exit_code  # what a library made of the signal is not the reason
     if status == INTERRUPTED:
-        output.tell("interrupted; every finished stage is kept, so the same command goes on from there")
+        output.tell(_interrupted(words))
     return int(status or 0)
+
+
+def _interrupted(words: Sequence[str]) -> str:
+    verb = next((word for word in words if not word.startswith("-")), None)
+    if verb in KEEPING:
+        return "interrupted; every finished stage is kept, so the same command goes on from there"
+    return "interrupted"
 
 
 def _sweep(words: Sequence[str]) -> None:

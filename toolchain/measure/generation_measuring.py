@@ -32,6 +32,7 @@ from edgewright.measure.turns import (
     machine_afterwards,
     machine_at_rest,
     read_machine,
+    recorded,
     take_turns,
 )
 from edgewright.specs.profiles import Clock
@@ -85,25 +86,11 @@ def measure_generation(
     after = machine_afterwards(target, read, before, [])
     return tuple(
         GenerationMeasurement(
-            artifact=each.artifact.path.name,
-            artifact_bytes=each.artifact.size_bytes,
-            runtime=each.runtime.runtime.name,
-            runtime_version=each.results[0].runtime_version,
-            sha256=each.artifact.sha256,
-            target=target.address,
-            emulated=target.emulated,
-            clock=clock,
-            threads=options.threads,
-            cores=options.cores,
+            **recorded(each, target, clock, options, (before, after)),
             input_lengths=each.asked.workload.contexts,
-            runs=tuple(each.results),
             processes=tuple(each.results),
             workload=each.asked.workload,
             signature=each.asked.signature,
-            cold=each.cold,
-            took_s=each.took_s,
-            machine_before=before,
-            machine_after=after,
         )
         for each in turns
     )

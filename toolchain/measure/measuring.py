@@ -30,6 +30,7 @@ from edgewright.measure.turns import (
     machine_at_rest,
     noted,
     read_machine,
+    recorded,
     take_turns,
 )
 from edgewright.runtimes.table import RUNTIMES, runtimes_that
@@ -111,23 +112,9 @@ def measure_in_turn(
     after = machine_afterwards(target, read, before, faults)
     return tuple(
         Measurement(
-            artifact=each.artifact.path.name,
-            artifact_bytes=each.artifact.size_bytes,
-            runtime=each.runtime.runtime.name,
-            runtime_version=each.results[0].runtime_version,
-            sha256=each.artifact.sha256,
-            target=target.address,
-            emulated=target.emulated,
-            clock=clock,
-            threads=options.threads,
+            **recorded(each, target, clock, options, (before, after)),
             batch=options.batch,
-            cores=options.cores,
             input_lengths=tuple(call.elements for call in calls),
-            runs=tuple(each.results),
-            cold=each.cold,
-            took_s=each.took_s,
-            machine_before=before,
-            machine_after=after,
         )
         for each in turns
     )

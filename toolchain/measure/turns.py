@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol as Interface
+from typing import TypedDict
 
 from edgewright.base.json_values import JsonObject, JsonValue
-from edgewright.measure.protocol import Protocol
+from edgewright.measure.protocol import Protocol, RemoteArtifact, RemoteRuntime, RunOptions
+from edgewright.measure.runner_process import RunnerProcess
 from edgewright.measure.settle import settled
 from edgewright.measure.stability import busiest
 from edgewright.specs.profiles import Clock
@@ -25,6 +27,26 @@ Waiting = Callable[[float, float], None]
 
 class Turns(Interface):
     """The processes of one contender, one after another as it is its turn."""
+
+    @property
+    def artifact(self) -> RemoteArtifact:
+        """What runs."""
+
+    @property
+    def runtime(self) -> RemoteRuntime:
+        """What runs it."""
+
+    @property
+    def results(self) -> Sequence[RunnerProcess]:
+        """The processes that count."""
+
+    @property
+    def cold(self) -> RunnerProcess | None:
+        """The one that read the artifact from storage, where there was one."""
+
+    @property
+    def took_s(self) -> float:
+        """All of them together, by the clock of this machine."""
 
     @property
     def count(self) -> int:
@@ -66,6 +88,50 @@ def take_turns(turns: Sequence[Turns], protocol: Protocol, note: Note | None) ->
             if note is not None:
                 done = sum(one.count for one in turns)
                 note(done, max(done, protocol.restarts * len(turns)))
+
+
+class Recorded(TypedDict):
+    """The fields of a `Measurement` that every contender fills alike."""
+
+    artifact: str
+    artifact_bytes: int
+    runtime: str
+    runtime_version: str
+    sha256: str
+    target: str
+    emulated: bool
+    clock: Clock
+    threads: int
+    cores: tuple[int, ...]
+    runs: tuple[RunnerProcess, ...]
+    cold: RunnerProcess | None
+    took_s: float
+    machine_before: JsonObject
+    machine_after: JsonObject
+
+
+def recorded(
+    turns: Turns, target: Target, clock: Clock, options: RunOptions, machine: tuple[JsonObject, JsonObject]
+) -> Recorded:
+    """What a contender's processes say of themselves, and the facts of the `machine` before and afterwards."""
+    before, after = machine
+    return Recorded(
+        artifact=turns.artifact.path.name,
+        artifact_bytes=turns.artifact.size_bytes,
+        runtime=turns.runtime.runtime.name,
+        runtime_version=turns.results[0].runtime_version,
+        sha256=turns.artifact.sha256,
+        target=target.address,
+        emulated=target.emulated,
+        clock=clock,
+        threads=options.threads,
+        cores=options.cores,
+        runs=tuple(turns.results),
+        cold=turns.cold,
+        took_s=turns.took_s,
+        machine_before=before,
+        machine_after=after,
+    )
 
 
 def machine_afterwards(
