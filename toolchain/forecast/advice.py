@@ -3,12 +3,12 @@
 In:  a bundle and a profile.
 Out: `Advice` for each artifact: sentences, and `Change`s with the latency that each would leave, the best first.
 All of it follows from predictions (`prediction`); nothing is measured here. Whether int8 is worth it is
-`int8_advice`'s concern.
+`int8_advice`'s concern, what is said of an artifact that generates `writing_advice`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,60 +21,29 @@ from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.errors import InputError
+from edgewright.forecast.changes import Change, change_to, time_goes_to
 from edgewright.forecast.int8_advice import WORTH_TELLING, Int8Advice, int8_advice
 from edgewright.forecast.predicted import Predicted
 from edgewright.forecast.prediction import peak_memory, predictions
+from edgewright.forecast.writing_advice import SizeAdvice, WritingCase, writing_case
 from edgewright.specs.profiles import Profile
 from edgewright.specs.recipe import LEAST_LENGTH
 from edgewright.specs.structure import Structure
 
-NAMES: Mapping[str, str] = {
-    "linear": "products with weights",
-    "convolution": "convolutions",
-    "depthwise": "depthwise convolutions",
-    "matmul": "products of attention",
-    "softmax": "softmax",
-    "normalisation": "normalisation",
-    "activation": "activations",
-    "embedding": "looking up embeddings",
-    "elementwise": "sums and products of elements",
-    "reduction": "pooling",
-    "permute": "moving tensors",
-    "transpose": "moving tensors",
-    "slice": "moving tensors",
-    "bytes": "reading an image's bytes",
-    "model": "what any model takes",
-}
-LIMITED: Mapping[str, str] = {
-    "arithmetic": "arithmetic: fewer or smaller products make it faster, and so do more threads",
-    "bandwidth": "memory traffic: fewer bytes make it faster, so smaller matrices, and shorter texts where those of "
-    "activations are most; more cores share one memory",
-    "overhead": "the overhead of its many small operators: fewer layers make it faster, and neither more threads nor "
-    "narrower layers do much",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What could be done, how, and what is left of the latency then; `costs` is what it takes in return."""
-
-    what: str
-    how: str
-    latency_ms: float
-    saves_ms: float
-    faster: float
-    costs: str = ""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """One artifact on one device. `changes` are each by itself; together they buy less than their sum."""
+    """One artifact on one device. `changes` are each by itself; together they buy less than their sum.
+
+    Of an artifact that generates they are of what a token takes, and `sizes` tell which keep the budget.
+    """
 
     predicted: Predicted
     limits: tuple[str, ...]
     changes: tuple[Change, ...]
     no_changes: tuple[str, ...]
     int8: Int8Advice
+    sizes: tuple[SizeAdvice, ...] = ()
 
     def document(self) -> JsonObject:
         """What `edgewright advise --json` prints of it."""
@@ -84,6 +53,7 @@ class Advice:
             "changes": [asdict(each) for each in self.changes],
             "no_changes": list(self.no_changes),
             "int8": asdict(self.int8),
+            **({"sizes": [asdict(each) for each in self.sizes]} if self.predicted.writing else {}),
         }
 
 
@@ -107,23 +77,30 @@ def advise(
 
 def _advice(bundle: Bundle, predicted: Predicted, every: tuple[Predicted, ...], profile: Profile) -> Advice:
     artifact = bundle.artifact(predicted.runtime)
-    case = _Case(
-        manifest=bundle.manifest,
-        artifact=artifact,
-        subject=priced_artifact(artifact, bundle.manifest.task.max_length),
-        predicted=predicted,
-        profile=profile,
-        prices=prices_for(profile, runtime=predicted.runtime, precision=predicted.precision),
-    )
-    found = [*case.changes(), *case.other_runtimes(every)]
+    subject = priced_artifact(artifact, bundle.manifest.task.max_length)
+    case: _Case | WritingCase
+    if subject.writing is not None and predicted.writing is not None:
+        case = writing_case(bundle.manifest, artifact, subject, predicted, profile)
+    else:
+        prices = prices_for(profile, runtime=predicted.runtime, precision=predicted.precision)
+        case = _Case(
+            manifest=bundle.manifest,
+            artifact=artifact,
+            subject=subject,
+            predicted=predicted,
+            profile=profile,
+            prices=prices,
+        )
+    found = [*case.changes(), *_other_runtimes(predicted, every)]
     least = WORTH_TELLING * predicted.prediction.latency_ms
     worth = sorted((each for each in found if each.saves_ms >= least), key=lambda each: each.latency_ms)
     return Advice(
         predicted=predicted,
-        limits=tuple(case.limits()),
+        limits=(*case.limits(), peak_memory(predicted, profile)),
         changes=tuple(worth),
         no_changes=tuple(f"{each.what} ({_instead(each, least)})" for each in found if each.saves_ms < least),
-        int8=int8_advice(profile, predicted, case.subject),
+        int8=int8_advice(profile, predicted, subject),
+        sizes=tuple(case.sizes()) if isinstance(case, WritingCase) else (),
     )
 
 
@@ -156,33 +133,17 @@ class _Case:
         )
 
     def _change(self, what: str, how: str, found: Prediction, costs: str = "") -> Change:
-        latency_ms = found.latency_ms
-        return Change(
-            what=what,
-            how=how,
-            latency_ms=latency_ms,
-            saves_ms=self.now_ms - latency_ms,
-            faster=self.now_ms / latency_ms,
-            costs=costs,
-        )
+        return change_to(found.latency_ms, self.now_ms, what, how, costs)
 
     def limits(self) -> Iterator[str]:
-        """What the time goes to, and the memory."""
+        """What the time goes to."""
         found = self.predicted.prediction
         of = f" of a text of {self.length} tokens" if self.length else ""
         yield (
             f"An inference{of} takes about {found.latency_ms:.3g} ms on {self.profile.name} ({found.low_ms:.3g} to "
             f"{found.high_ms:.3g}), by {found.source}."
         )
-        share = found.by_limit[found.limited_by] / found.latency_ms
-        yield f"{100 * share:.0f} % of it is {LIMITED[found.limited_by]}."
-        named: dict[str, float] = {}
-        for kind, ms in found.by_kind.items():
-            named[NAMES.get(kind, kind)] = named.get(NAMES.get(kind, kind), 0.0) + ms
-        most = sorted(named.items(), key=lambda each: -each[1])[:3]
-        told = ", ".join(f"{name} {100 * ms / found.latency_ms:.0f} %" for name, ms in most)
-        yield f"Most of it goes to {told}."
-        yield peak_memory(self.predicted, self.profile)
+        yield from time_goes_to(found)
 
     def changes(self) -> Iterator[Change]:
         """Those that this artifact itself could undergo."""
@@ -256,17 +217,19 @@ class _Case:
                 "outputs that are further from the float student's",
             )
 
-    def other_runtimes(self, every: tuple[Predicted, ...]) -> Iterator[Change]:
-        """The bundle's other artifacts, where both are priced from one kind of source."""
-        for other in every:
-            if other.runtime != self.predicted.runtime and _kind_of(other) == _kind_of(self.predicted):
-                memory = other.prediction.peak_memory_bytes / 1e6
-                yield self._change(
-                    f"the bundle's {other.runtime} artifact",
-                    f"--runtime {other.runtime}",
-                    other.prediction,
-                    f"a peak memory of about {memory:.0f} MB",
-                )
+
+def _other_runtimes(predicted: Predicted, every: tuple[Predicted, ...]) -> Iterator[Change]:
+    """The bundle's other artifacts, where both are priced from one kind of source."""
+    for other in every:
+        if other.runtime != predicted.runtime and _kind_of(other) == _kind_of(predicted):
+            memory = other.prediction.peak_memory_bytes / 1e6
+            yield change_to(
+                other.prediction.latency_ms,
+                predicted.prediction.latency_ms,
+                f"the bundle's {other.runtime} artifact",
+                f"--runtime {other.runtime}",
+                f"a peak memory of about {memory:.0f} MB",
+            )
 
 
 def _instead(change: Change, least: float) -> str:

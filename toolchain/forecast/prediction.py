@@ -178,7 +178,7 @@ def _predicted(
         roof=roof,
         prediction=replace(found, notes=(*subject.notes, *found.notes, *_memory_notes(found, profile, shapes))),
         verdict=judge(
-            _with_memory(budget, profile),
+            with_memory(budget, profile),
             latency_ms=found.latency_ms if clock == "wall" else None,
             artifact_bytes=round(file_bytes),
             peak_rss_bytes=found.peak_memory_bytes,
@@ -232,7 +232,7 @@ def writing_prediction(
         threads=count,
         prediction=replace(token, notes=tuple(notes)),
         verdict=judge(
-            _with_memory(budget, profile),
+            with_memory(budget, profile),
             first_token_ms=forecast.typical().first_token_ms if is_wall else None,
             tokens_per_second=forecast.whole.tokens_per_second if is_wall else None,
             context=writing.context,
@@ -256,7 +256,7 @@ def _context_notes(forecast: WritingForecast, profile: Profile) -> Iterator[str]
         yield f"a context of {forecast.whole.context} tokens does not fit into the device's memory: {fits}"
 
 
-def _with_memory(budget: Budget, profile: Profile) -> Budget:
+def with_memory(budget: Budget, profile: Profile) -> Budget:
     """The budget with the memory that a profile asks for, where it names none itself."""
     if budget.peak_memory_mb is not None or profile.budget is None:
         return budget

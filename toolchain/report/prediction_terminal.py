@@ -92,9 +92,22 @@ def advice_report(advice: Sequence[Mapping[str, object]]) -> RenderableType:
                 rows.add_row(*map(Text, cells))
             parts += [rows, Text("Each by itself: two together buy less than their sum.", style="dim")]
         parts += [Text(f"Buys nothing here: {sentence}.") for sentence in row.texts("no_changes")]
+        parts += _sizes(row.rows("sizes"))
         parts += [Text(sentence) for sentence in row.inner("int8").texts("sentences")]
         parts += [Text(note, style="yellow") for note in row.texts("notes")]
     return Group(*parts)
+
+
+def _sizes(sizes: Sequence[Fields]) -> Iterator[RenderableType]:
+    """Of a model that writes whose budget is missed: the largest value of each setting that keeps it."""
+    if not any(each.texts("missed") for each in sizes):
+        return
+    rows = table("setting", "now", "largest that keeps the budget")
+    for each in sizes:
+        largest = each.count("largest")
+        kept = f"none: {', '.join(each.texts('missed'))} stays missed" if largest is None else str(largest)
+        rows.add_row(*map(Text, (text(each, "setting"), str(each.count("now")), kept)))
+    yield rows
 
 
 def interval(predicted: Fields) -> str:

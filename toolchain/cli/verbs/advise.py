@@ -19,8 +19,9 @@ def advise(
     """Say what limits a bundle on a device, which change would buy how much, and whether int8 is faster there.
 
     Changes are the number of threads, shorter texts, a smaller student, int8 for what stayed float, and the bundle's
-    other runtimes; each is priced by itself. All of it is predicted, as `predict` does: from what `calibrate` measured,
-    or from the profile's facts.
+    other runtimes; each is priced by itself. Of a bundle that writes they are of what a token takes, and of layers,
+    neurons, word pieces and context the largest is told that keeps the budget. All of it is predicted, as `predict`
+    does: from what `calibrate` measured, or from the profile's facts.
 
     \b
     Examples:
