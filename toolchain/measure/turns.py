@@ -90,7 +90,7 @@ def take_turns(turns: Sequence[Turns], protocol: Protocol, note: Note | None) ->
                 note(done, max(done, protocol.restarts * len(turns)))
 
 
-class Recorded(TypedDict):
+class SharedFields(TypedDict):
     """The fields of a `Measurement` that every contender fills alike."""
 
     artifact: str
@@ -112,10 +112,10 @@ class Recorded(TypedDict):
 
 def recorded(
     turns: Turns, target: Target, clock: Clock, options: RunOptions, machine: tuple[JsonObject, JsonObject]
-) -> Recorded:
+) -> SharedFields:
     """What a contender's processes say of themselves, and the facts of the `machine` before and afterwards."""
     before, after = machine
-    return Recorded(
+    return SharedFields(
         artifact=turns.artifact.path.name,
         artifact_bytes=turns.artifact.size_bytes,
         runtime=turns.runtime.runtime.name,

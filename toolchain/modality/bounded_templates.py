@@ -49,7 +49,7 @@ class TooMuchWorkError(Exception):
     """A template would take more steps or memory than any that puts messages together."""
 
 
-class Budget:
+class WorkBudget:
     """What a template may still do."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Budget:
             raise TooMuchWorkError("it goes through more text than messages have")
 
 
-_budget: ContextVar[Budget] = ContextVar("_budget")
+_budget: ContextVar[WorkBudget] = ContextVar("_budget")
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
@@ -97,7 +97,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def fresh_budget(self) -> None:
         """Begin to count; of one rendering at a time and thread."""
-        _budget.set(Budget())
+        _budget.set(WorkBudget())
 
     def bounded(self, tree: nodes.Template) -> nodes.Template:
         """The same template, whose loops, filters and concatenations count."""
