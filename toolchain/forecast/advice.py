@@ -21,7 +21,7 @@ from edgewright.cost.expected import PricedArtifact, priced_artifact
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.smaller import around_layers, layers_of, with_fewer_neurons
 from edgewright.errors import InputError
-from edgewright.forecast.changes import Change, change_to, time_goes_to
+from edgewright.forecast.advised_changes import Change, change_to, time_goes_to
 from edgewright.forecast.int8_advice import WORTH_TELLING, Int8Advice, int8_advice
 from edgewright.forecast.predicted import Predicted
 from edgewright.forecast.prediction import peak_memory, predictions

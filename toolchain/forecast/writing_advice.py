@@ -17,7 +17,7 @@ from edgewright.cost.pricing import Prices
 from edgewright.cost.smaller import layers_of
 from edgewright.cost.smaller_decoders import file_bytes_of, neurons_of, with_context, with_sizes
 from edgewright.cost.writing import LEAST_WEIGHT_BYTES, WritingArtifact, WritingForecast, writing_forecast
-from edgewright.forecast.changes import Change, change_to, time_goes_to
+from edgewright.forecast.advised_changes import Change, change_to, time_goes_to
 from edgewright.forecast.predicted import Predicted
 from edgewright.forecast.prediction import INT8_BYTES, with_memory
 from edgewright.specs.budget import Budget, judge
