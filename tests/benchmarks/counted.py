@@ -31,7 +31,7 @@ OPERATORS = frozenset(
         "toolchain/cost/terms.py",
         "toolchain/cost/nominal_prices.py",
         "toolchain/specs/structure.py",
-        "toolchain/forecast/advice.py",
+        "toolchain/forecast/advised_changes.py",
     }
 )  # "embedding" is a kind of these
 # Classes of `models` that are parts any family may be made of, not families.

@@ -2,19 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-import torch
-
 from edgewright.bundles.bundle import Bundle
-from edgewright.cost.decoding_structures import generating_structures
-from edgewright.cost.smaller_decoders import with_sizes
-from edgewright.cost.writing import WritingArtifact
 from edgewright.forecast.advice import Advice, advise
 from edgewright.forecast.prediction import predictions
 from edgewright.report.prediction_terminal import advice_report
 from edgewright.specs.budget import Budget
 from edgewright.specs.profiles import load_profile
-from tests import tiny_decoders
 from tests.forecast import writers
 from tests.report.test_terminal import shown
 
@@ -56,30 +49,6 @@ def test_a_context_that_the_budget_asks_for_is_not_advised_away(tmp_path: Path) 
     asked = Budget(tokens_per_second=1e9, context=writers.CONTEXT)
     found = advice_on(writers.bundle(tmp_path, budget=asked))
     assert [each.setting for each in found.sizes] == SETTINGS[:2]
-
-
-@pytest.mark.parametrize("kind", ["llama", "gpt2"])
-@pytest.mark.parametrize(("changed", "sizes"), [("layers", {"layers": 2}), ("neurons", {"neurons": 24})])
-def test_a_structure_made_smaller_has_the_weights_of_a_model_of_that_size(
-    kind: str, changed: str, sizes: dict[str, int]
-) -> None:
-    torch.manual_seed(0)
-    whole = tiny_decoders.decoder(kind)
-    structures = generating_structures(whole, context=16)
-    writing = WritingArtifact(
-        prefill=structures.prefill, decode=structures.decode, context=16, entries=((1, 8),), row_bytes=100.0
-    )
-    made = with_sizes(writing, **sizes)
-    shape = whole.shape
-    each = (writing.decode.matrix_weights - shape.vocabulary * shape.width) / len(shape.layers)
-    if changed == "layers":
-        assert made.decode.matrix_weights == writing.decode.matrix_weights - each * (len(shape.layers) - 2)
-        assert made.row_bytes == pytest.approx(100.0 * 2 / len(shape.layers))
-    else:
-        neurons = shape.layers[0].neurons
-        gates = 3 if kind == "llama" else 2
-        fewer = len(shape.layers) * gates * shape.width * (neurons - 24)
-        assert made.decode.matrix_weights == writing.decode.matrix_weights - fewer
 
 
 def test_a_terminal_shows_which_sizes_keep_the_budget(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgewright.cost.smaller import layers_of
-from edgewright.cost.writing import WritingArtifact
-from edgewright.specs.structure import Affine, Operator, Structure
+from edgewright.cost.writing import LOOKED_UP, WritingArtifact
+from edgewright.specs.structure import Affine, Kind, Operator, Structure
+
+UNCHANGED: frozenset[Kind] = LOOKED_UP | {"matmul", "softmax", "normalisation", "permute", "transpose"}
 
 
 def neurons_of(structure: Structure) -> int | None:
@@ -88,7 +90,7 @@ def _resized(structure: Structure, sizes: dict[Affine, Affine]) -> Structure:
         if operator.kind == "linear":
             rows, *around = operator.sizes
             return replace(operator, sizes=(rows, *(tuple(sizes.get(each, each) for each in one) for one in around)))
-        if operator.kind in ("matmul", "softmax", "embedding", "normalisation", "permute", "transpose"):
+        if operator.kind in UNCHANGED:
             return operator
         last = operator.sizes[-1]
         return replace(operator, sizes=(*operator.sizes[:-1], (*last[:-1], sizes.get(last[-1], last[-1]))))
