@@ -137,7 +137,7 @@ def teacher_artifacts(folder: Path) -> Iterator[Artifact]:
     for runtime, weights in FORMS:
         descriptor = RUNTIMES[runtime]
         file = folder / f"smollm2-135m-{weights}{descriptor.suffix}"
-        described = file.with_suffix(".signature.json")
+        described = file.with_name(f"{file.name}.signature.json")
         if not described.is_file():
             model = model or decoder_teacher.load(ModelSource(factory=FACTORY), max_length=CONTEXT).model
             source = generating_input(model, descriptor, context=CONTEXT)
