@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from edgewright.modality.base import LoadedTeacher
 from edgewright.models import source as sources
 from edgewright.models.reference import Compared
-from edgewright.specs.recipe import Finetune, TaskSettings
+from edgewright.specs.recipe import Finetune
 from edgewright.stages.examined import Examined, examine, put_on_scale
 from edgewright.stages.float_models import (
     ModelFindings,
@@ -31,8 +31,6 @@ from edgewright.stages.read import examples_digest
 from edgewright.stages.stage import Build, Stage, Workspace
 from edgewright.tasks.examples import TextExamples
 from edgewright.tasks.finetune import finetune
-
-LATER_SETTINGS = ("chat_template", "sample_rate", "clip_seconds")  # of [task]; at their defaults they change no key
 
 
 class BaselineFindings(BaseModel):
@@ -67,9 +65,7 @@ def settings(build: Build) -> Mapping[str, object]:
 def facts(build: Build) -> Mapping[str, object]:
     """The model's files, and the examples it is fitted to and judged by."""
     recipe = build.plan.recipe
-    # As before there were these settings.
-    fields = TaskSettings.model_fields
-    usual = {name for name in LATER_SETTINGS if getattr(recipe.task, name) == fields[name].default}
+    usual = {"chat_template"} if recipe.task.chat_template else set()  # as before there was this setting
     return {
         "model": sources.fingerprint(recipe.model),
         "task": recipe.task.model_dump(exclude=usual),

@@ -56,7 +56,6 @@ class Columns(Section):
     completion: Text = setting("completion", "That of the text which follows its prompt.")
     source: Text | None = setting(None, "That of where a document comes from: what has one source stays in one part.")
     image: Text = setting("image", "That of an image's path, beside the file.")
-    audio: Text = setting("audio", "That of a clip's path, beside the file.")
 
     def of(self, name: str) -> str | None:
         """The file's column for what a task calls `name`; None for one that the recipe must name, and does not.

@@ -99,7 +99,7 @@ ImageSize = Annotated[tuple[int, int] | None, BeforeValidator(_image_size)]
 
 _KINDS = (
     "What the model is for: embedding, classification, token-classification, regression, language-modelling, "
-    "text-generation, image-classification, audio-classification, or a task that an installed package adds."
+    "text-generation, image-classification, or a task that an installed package adds."
 )
 
 
@@ -126,15 +126,7 @@ class TaskSettings(Section):
         unit="pixels",
         costs="latency grows with the area",
     )
-    sample_rate: Annotated[int, Field(ge=4_000, le=48_000)] = setting(
-        16_000, "What clips are resampled to.", unit="samples/s", costs="latency grows with it"
-    )
-    clip_seconds: Annotated[float, Field(ge=0.1, le=60)] = setting(
-        1.0,
-        "How long a clip is for a model of sound: longer ones are cut on both sides, shorter ones are between silence.",
-        unit="seconds",
-        costs="latency grows with it",
-    )
+
     chat_template: bool = setting(
         True,
         "Whether a prompt is asked as a message, by the chat template of a model that has one: in training, scoring "
