@@ -17,9 +17,10 @@ from edgewright.cost.device_prices import Corrected, basis_of, prices_for
 from edgewright.cost.pricing import Prediction, Prices, predict
 from edgewright.cost.writing import WritingArtifact
 from edgewright.errors import InputError
+from edgewright.measure.generation_measurement import GenerationMeasurement
 from edgewright.measure.measurement import Measurement
 from edgewright.runtimes.table import priced_runtimes
-from edgewright.specs.profiles import load_profile
+from edgewright.specs.profiles import Profile, load_profile
 from edgewright.specs.structure import Structure
 
 
@@ -85,6 +86,19 @@ class NoExpectation:
         return {"unknown": self.reason}
 
 
+def prices_beside(
+    measurement: Measurement | GenerationMeasurement, runtime: str, profile_name: str
+) -> tuple[Profile, Prices]:
+    """The profile and its prices of int8, by the clock and the runtime's version of a measurement.
+
+    Raises `InputError` where there is no such profile, or its prices are of another version.
+    """
+    profile = load_profile(profile_name)
+    return profile, prices_for(
+        profile, runtime=runtime, precision="int8", clock=measurement.clock, version=measurement.runtime_version
+    )
+
+
 def expected(
     artifact: ArtifactFacts, measurement: Measurement, profile_name: str, *, longest: int
 ) -> Expectation | NoExpectation | None:
@@ -96,14 +110,7 @@ def expected(
     if unpriced or artifact.runtime not in priced_runtimes() or measurement.batch > 1:
         return None
     try:
-        profile = load_profile(profile_name)
-        prices = prices_for(
-            profile,
-            runtime=artifact.runtime,
-            precision="int8",
-            clock=measurement.clock,
-            version=measurement.runtime_version,
-        )
+        profile, prices = prices_beside(measurement, artifact.runtime, profile_name)
     except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
         return NoExpectation(reason=str(error))
     subject = priced_artifact(artifact, longest)

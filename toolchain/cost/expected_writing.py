@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 
 from edgewright.base.json_values import JsonObject
 from edgewright.bundles.schema import ArtifactFacts
-from edgewright.cost.device_prices import as_measured, of_narrow_weights, prices_for
-from edgewright.cost.expected import NoExpectation, writing_artifact
+from edgewright.cost.device_prices import as_measured, of_narrow_weights
+from edgewright.cost.expected import NoExpectation, prices_beside, writing_artifact
 from edgewright.cost.pricing import Prediction, predict
 from edgewright.cost.writing import WritingForecast, writing_forecast
 from edgewright.errors import InputError
 from edgewright.measure.generation_measurement import GenerationMeasurement
 from edgewright.runtimes.table import priced_runtimes
-from edgewright.specs.profiles import load_profile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +43,7 @@ def expected_writing(
     if known is None or artifact.runtime not in priced_runtimes():
         return None
     try:
-        profile = load_profile(profile_name)
-        prices = prices_for(
-            profile,
-            runtime=artifact.runtime,
-            precision="int8",
-            clock=measurement.clock,
-            version=measurement.runtime_version,
-        )
+        profile, prices = prices_beside(measurement, artifact.runtime, profile_name)
     except InputError as error:  # a profile of the user's, say, that is not here; the measurement stands without it
         return NoExpectation(reason=str(error))
     weight_bytes = known.weight_bytes(artifact.bytes)

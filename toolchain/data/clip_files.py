@@ -6,14 +6,13 @@ Out: `ClipFile`s; every fault of a folder or table at once. Reading their sound 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgewright.base.untrusted import is_unicode
 from edgewright.data import readers
+from edgewright.data.entries import shown_entries
 from edgewright.data.faults import Faults
 from edgewright.errors import BadDataError
 
@@ -126,7 +125,7 @@ def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ClipFile]:
     faults = Faults(place)
     clips: list[ClipFile] = []
     remedy = "there must be a folder a label, with clips in it"
-    for entry in _entries(place):
+    for entry in shown_entries(place):
         if not entry.is_dir():
             faults.add(entry.name, "lies in no label's folder", remedy)
             continue
@@ -144,7 +143,7 @@ def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ClipFile]:
 
 def _files_in(folder: Path, root: Path, faults: Faults, *, beside: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
     """(path, name within `root`) of each clip, in the order of names; hidden files and those `beside` are left out."""
-    for entry in _entries(folder):
+    for entry in shown_entries(folder):
         name = entry.relative_to(root).as_posix()
         if entry.is_dir():
             yield from _files_in(entry, root, faults, beside=beside)
@@ -152,14 +151,3 @@ def _files_in(folder: Path, root: Path, faults: Faults, *, beside: Sequence[str]
             yield entry, name
         elif entry.suffix.lower() not in beside:
             faults.add(name, "is no sound", f"convert it to one of {', '.join(SUFFIXES)}, or remove it")
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise BadDataError(f"{folder} cannot be read: {error.strerror}; check the path in the recipe") from error
-    for entry in entries:
-        if not is_unicode(entry.name):  # it will be a label or a name in a bundle, which are UTF-8
-            raise BadDataError(f"{folder}: the name {os.fsencode(entry.name)!r} is not UTF-8; rename it")
-    return entries

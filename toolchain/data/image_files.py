@@ -8,7 +8,6 @@ All unreadable images are reported at once. What is larger than PIL's limit agai
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.base.progress import OnProgress
-from edgewright.base.untrusted import is_unicode
 from edgewright.data import readers
+from edgewright.data.entries import shown_entries
 from edgewright.data.faults import FAULTS_SHOWN, raise_faults
 from edgewright.data.splits import shortened
 from edgewright.errors import BadDataError
@@ -130,7 +129,7 @@ def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ImageFile]:
     faults: list[str] = []
     labelled: list[ImageFile] = []
     outside = False
-    for entry in _entries(place):
+    for entry in shown_entries(place):
         if not entry.is_dir():
             faults.append(f"{entry.name} lies in no label's folder")
             continue
@@ -148,7 +147,7 @@ def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ImageFile]:
 
 def _images_in(folder: Path, root: Path, faults: list[str]) -> Iterator[tuple[Path, str]]:
     """(path, name within `root`) of each image, in the order of names; hidden files are passed over."""
-    for entry in _entries(folder):
+    for entry in shown_entries(folder):
         name = entry.relative_to(root).as_posix()
         if entry.is_dir():
             yield from _images_in(entry, root, faults)
@@ -156,17 +155,6 @@ def _images_in(folder: Path, root: Path, faults: list[str]) -> Iterator[tuple[Pa
             yield entry, name
         else:
             faults.append(f"{name} is no image ({', '.join(SUFFIXES)})")
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise BadDataError(f"{folder} cannot be read: {error.strerror}; check the path in the recipe") from error
-    for entry in entries:
-        if not is_unicode(entry.name):  # it will be a label or a name in a bundle, which are UTF-8
-            raise BadDataError(f"{folder}: the name {os.fsencode(entry.name)!r} is not UTF-8; rename it")
-    return entries
 
 
 def _pixels(
