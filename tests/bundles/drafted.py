@@ -1,28 +1,18 @@
 """Bundles of a tiny decoder that verifies drafts, of one with fewer tokens that drafts for it, and of both."""
 
-import atexit
-import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.drafting import drafted_bundle
 from tests.bundles.generating import Variant, generating_bundle
+from tests.device_scripts.artifacts import folder
 from tests.tiny_decoders import PIECES
 
 TEXT = "Return the zip file"
 LARGER = Variant(verify_tokens=3)
 KEPT = tuple(range(PIECES - 60))  # the last pieces are joined of others
 SMALLER = Variant(kept=KEPT)
-
-
-@cache
-def folder() -> Path:
-    """Goes with the process."""
-    place = Path(tempfile.mkdtemp(prefix="edgewright-tests-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return place
 
 
 @cache

@@ -7,7 +7,7 @@ Out: `ClipFile`s; every fault of a folder or table at once. Reading their sound 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,17 +53,7 @@ def labelled_clips(
     """
     if _is_table(place):
         fields = {"audio": audio, "label": label, **({"source": source} if source else {})}
-        rows = readers.read_rows(place, fields, labels=labels, separator=separator)
-        return [
-            ClipFile(
-                path=place.parent / str(row["audio"]),
-                name=str(row["audio"]),
-                root=place,
-                label=str(row["label"]),
-                source=str(row.get("source", "")),
-            )
-            for row in rows
-        ]
+        return _of_rows(place, readers.read_rows(place, fields, labels=labels, separator=separator))
     return _of_label_folders(place, labels)
 
 
@@ -76,16 +66,7 @@ def transcribed_clips(
     """
     if _is_table(place):
         fields = {"audio": audio, "text": text, **({"source": source} if source else {})}
-        return [
-            ClipFile(
-                path=place.parent / str(row["audio"]),
-                name=str(row["audio"]),
-                root=place,
-                text=str(row["text"]),
-                source=str(row.get("source", "")),
-            )
-            for row in readers.read_rows(place, fields, separator=separator)
-        ]
+        return _of_rows(place, readers.read_rows(place, fields, separator=separator))
     faults = Faults(place)
     clips = []
     for path, name in _files_in(place, place, faults, beside=(TRANSCRIPT,)):
@@ -119,6 +100,19 @@ def speaker_in(name: str) -> str:
 
 def _is_table(place: Path) -> bool:
     return place.suffix.lower() in readers.TABLES and not place.is_dir()
+
+
+def _of_rows(place: Path, rows: Iterable[Mapping[str, object]]) -> list[ClipFile]:
+    """Of a table's rows by field; "" for what it has no column of."""
+    return [
+        ClipFile(
+            path=place.parent / str(row["audio"]),
+            name=str(row["audio"]),
+            root=place,
+            **{name: str(row.get(name, "")) for name in ("label", "text", "source")},
+        )
+        for row in rows
+    ]
 
 
 def _of_label_folders(place: Path, labels: Sequence[str]) -> list[ClipFile]:
